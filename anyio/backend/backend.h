@@ -1,0 +1,133 @@
+/*
+ * The backend table: the only thing that differs between io_uring, libuv and the simulation.
+ *
+ * Contract. An operation (struct anyio_op) lies in storage that lives until it completes, most
+ * often the stack of the task that waits for it. start() either completes it at once (returns
+ * true, result set; nothing was kept) or keeps it in flight (returns false) and later, from
+ * inside wait(), calls anyio_op_complete() exactly once. cancel() asks for an end: ANYIO_ABORTED
+ * means the backend has let go of it and will never complete it; ANYIO_ABORT_PENDING means
+ * anyio_op_complete() still comes, with whatever really happened (-ECANCELED and -EINTR then mean
+ * cancelled, anything else wins: no byte and no socket is lost). Nothing here switches stacks:
+ * completing only marks tasks ready. All calls but wake() come on the loop's thread.
+ */
+#ifndef ANYIO_BACKEND_H
+#define ANYIO_BACKEND_H
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <anyio/run.h>
+
+struct anyio_loop;
+struct anyio_task;
+
+enum anyio_opcode {
+	/* Waiting kinds: may stay in flight for ever. */
+	ANYIO_OP_RECV,     /* fd, base, len, flags(MSG_*) */
+	ANYIO_OP_SENDMSG,  /* fd, msg, flags; MSG_NOSIGNAL is added */
+	ANYIO_OP_RECVMSG,  /* fd, msg, flags */
+	ANYIO_OP_ACCEPT,   /* fd; result: the new descriptor, non-blocking, close-on-exec */
+	ANYIO_OP_CONNECT,  /* fd, addr, addrlen */
+	ANYIO_OP_POLL,     /* fd, flags: POLLIN or POLLOUT; result: revents */
+	ANYIO_OP_READ,     /* fd, base, len at the file position (pipes, terminals) */
+	ANYIO_OP_WRITE,    /* fd, base, len at the file position */
+	/* File kinds: end by themselves. */
+	ANYIO_OP_PREADV,   /* fd, iov, iovcnt, offset */
+	ANYIO_OP_PWRITEV,
+	ANYIO_OP_FSYNC,
+	ANYIO_OP_FDATASYNC,
+	ANYIO_OP_FTRUNCATE, /* fd, offset: the size */
+	ANYIO_OP_FALLOCATE, /* fd, flags: mode, offset, len */
+	ANYIO_OP_SYNC_RANGE, /* fd, offset, len */
+	ANYIO_OP_OPENAT,   /* fd: dirfd, path, flags, mode */
+	ANYIO_OP_STAT,     /* fd: dirfd, path (NULL: fd itself), flags, st */
+	ANYIO_OP_RENAMEAT, /* fd, path to fd2, path2 */
+	ANYIO_OP_UNLINKAT, /* fd, path, flags */
+	ANYIO_OP_MKDIRAT,  /* fd, path, mode */
+	ANYIO_OP_SYMLINKAT, /* path: target, fd2, path2 */
+	ANYIO_OP_READLINKAT, /* fd, path, base, len */
+	ANYIO_OP_LISTDIR,  /* fd, path, names (struct anyio_names *) */
+	ANYIO_OP_FLOCK,    /* fd, flags */
+	ANYIO_OP_GETADDRINFO, /* by thread/: path: host; the simulation answers for itself */
+	ANYIO_OP_WORK,     /* fn(arg) on a worker thread; result: what it returned */
+	/* Immediate kinds: start() always completes them at once. */
+	ANYIO_OP_SOCKET,   /* fd: family, flags: type */
+	ANYIO_OP_BIND,     /* fd, addr, addrlen */
+	ANYIO_OP_LISTEN,   /* fd, flags: backlog */
+	ANYIO_OP_SETSOCKOPT, /* fd, flags: level, flags2: name, base, len */
+	ANYIO_OP_GETSOCKOPT, /* fd, flags: level, flags2: name, base, len (in and out through len) */
+	ANYIO_OP_GETSOCKNAME, /* fd, addr, addrlen: in and out */
+	ANYIO_OP_GETPEERNAME,
+	ANYIO_OP_SHUTDOWN, /* fd, flags */
+	ANYIO_OP_CLOSE,    /* fd; nothing may be in flight on it */
+	ANYIO_OP_COUNT
+};
+
+struct anyio_op {
+	struct anyio_task *task;  /* woken by completion; NULL: done() is called instead */
+	void (*done)(struct anyio_op *op);
+	int64_t result;           /* 0 or a count or a descriptor, or a negative code */
+	int fd, fd2;
+	int flags, flags2;
+	mode_t mode;
+	uint8_t code;             /* enum anyio_opcode */
+	bool in_flight;
+	bool cancel_asked;
+	int64_t offset;
+	void *base;
+	size_t len;
+	const char *path, *path2;
+	union {
+		struct { const struct iovec *iov; int iovcnt; };
+		struct msghdr *msg;
+		struct { void *addr; socklen_t addrlen; };
+		struct stat *st;
+		struct anyio_names *names;
+		struct { int (*fn)(void *arg); void *arg; };
+	};
+	struct anyio_op *next;    /* the backend's while in flight */
+	uint64_t backend[20];     /* the backend's while in flight */
+};
+
+enum anyio_abort { ANYIO_ABORTED, ANYIO_ABORT_PENDING };
+
+struct anyio_backend {
+	const char *name;
+	/* Whether it works here (cheap, cached by the caller). */
+	bool (*available)(void);
+	/* 0 or a negative code; *state is passed to all others. */
+	int (*open)(struct anyio_loop *loop, const struct anyio_options *options, void **state);
+	/* Nothing is in flight any more. */
+	void (*close)(void *state);
+	/* True: completed at once. */
+	bool (*start)(void *state, struct anyio_op *op);
+	enum anyio_abort (*cancel)(void *state, struct anyio_op *op);
+	/* Completes what is ready; waits at most timeout ns for the first (0: only looks;
+	 * ANYIO_FOREVER: until something). Returns early when woken. */
+	void (*wait)(void *state, anyio_time timeout);
+	/* Any thread: makes wait() return. Wakes are not lost and may be merged. */
+	void (*wake)(void *state);
+	/* The clock. NULL: CLOCK_MONOTONIC. The simulation has its own. */
+	anyio_time (*now)(void *state);
+	/* Whether anything in flight could complete by itself, without another task of this loop
+	 * (a kernel operation, a thread): the mock clock does not jump then. NULL: the loop counts. */
+	bool (*busy)(void *state);
+};
+
+extern const struct anyio_backend anyio_backend_uring, anyio_backend_uv, anyio_backend_sim;
+
+/* Does what op says by system calls, right now, blocking if need be; returns the result. For the
+ * immediate kinds, and for file kinds on a worker thread. */
+int64_t anyio_op_perform(struct anyio_op *op);
+
+/* Called by a backend, inside wait() only. */
+void anyio_op_complete(struct anyio_op *op, int64_t result);
+
+/* Hands op to a worker thread: anyio_op_perform there, then anyio_op_complete on the loop, from a
+ * later anyio_pool_collect(). Backends call submit from start(), and collect from wait(). */
+int anyio_pool_submit(struct anyio_loop *loop, struct anyio_op *op);
+/* Takes a queued op back: true when it had not begun and never will. */
+bool anyio_pool_withdraw(struct anyio_loop *loop, struct anyio_op *op);
+void anyio_pool_collect(struct anyio_loop *loop);
+
+#endif

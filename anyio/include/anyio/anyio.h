@@ -1,0 +1,18 @@
+/* Everything. */
+#ifndef ANYIO_ANYIO_H
+#define ANYIO_ANYIO_H
+
+#include <anyio/cancel.h>
+#include <anyio/channel.h>
+#include <anyio/error.h>
+#include <anyio/file.h>
+#include <anyio/net.h>
+#include <anyio/run.h>
+#include <anyio/signal.h>
+#include <anyio/stream.h>
+#include <anyio/sync.h>
+#include <anyio/task.h>
+#include <anyio/testing.h>
+#include <anyio/thread.h>
+
+#endif

@@ -1,0 +1,68 @@
+/*
+ * Cancel scopes.
+ *
+ * A scope is caller-owned storage that never moves between enter and exit. Scopes of a task nest
+ * last in, first out, and are used once. Cancellation is level-triggered: inside a cancelled
+ * scope every operation that could wait returns ANYIO_CANCELLED, again and again, until the
+ * scope is left. A scope is effective when it was cancelled, or when it is not shielded and its
+ * parent is effective. Its exit turns ANYIO_CANCELLED into 0 when it is effective itself
+ * and no cancellation of its parent is visible through it.
+ */
+#ifndef ANYIO_CANCEL_H
+#define ANYIO_CANCEL_H
+
+#include <anyio/run.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct anyio_cancel_scope {
+	uint64_t opaque[24];
+};
+
+/* Makes a scope with no deadline and no shield. */
+ANYIO_API void anyio_cancel_scope_init(struct anyio_cancel_scope *scope);
+
+/* May be called before entering or while inside, from any task of the loop. A timeout counts from
+ * enter when set before it, else from now. ANYIO_FOREVER takes the deadline away. */
+ANYIO_API void anyio_cancel_scope_set_timeout(struct anyio_cancel_scope *scope, anyio_time timeout);
+ANYIO_API void anyio_cancel_scope_set_deadline(struct anyio_cancel_scope *scope, anyio_time when);
+ANYIO_API anyio_time anyio_cancel_scope_deadline(const struct anyio_cancel_scope *scope);
+ANYIO_API void anyio_cancel_scope_set_shield(struct anyio_cancel_scope *scope, bool shield);
+
+/* Cancels: before enter, or while inside from any task of the loop. reason is kept as a pointer
+ * (a string literal, or storage that outlives the scope); NULL is allowed. Idempotent: the first
+ * reason stays. */
+ANYIO_API void anyio_cancel_scope_cancel(struct anyio_cancel_scope *scope, const char *reason);
+
+ANYIO_API bool anyio_cancel_scope_cancel_called(const struct anyio_cancel_scope *scope);
+/* After exit: this scope absorbed a cancellation. */
+ANYIO_API bool anyio_cancel_scope_cancelled_caught(const struct anyio_cancel_scope *scope);
+/* Whether it was the deadline that fired, stored when it did. */
+ANYIO_API bool anyio_cancel_scope_timed_out(const struct anyio_cancel_scope *scope);
+ANYIO_API const char *anyio_cancel_scope_reason(const struct anyio_cancel_scope *scope);
+
+/* The body form, without hazard: enters, calls fn(arg), exits. */
+ANYIO_API int anyio_cancel_scope_run(struct anyio_cancel_scope *scope, anyio_task_fn fn, void *arg);
+
+/* The open form. exit takes the result of the block and returns it, or 0 where this scope absorbs
+ * the cancellation; ANYIO_WRONG_ORDER when it is not the innermost scope of this task. Leaving
+ * the block without exit stops the program and names the place of entry. */
+ANYIO_API void anyio_cancel_scope_enter_at(
+	struct anyio_cancel_scope *scope, const char *file, int line);
+#define anyio_cancel_scope_enter(scope) anyio_cancel_scope_enter_at(scope, __FILE__, __LINE__)
+ANYIO_API int anyio_cancel_scope_exit(struct anyio_cancel_scope *scope, int rc);
+
+/* Runs fn(arg) with a timeout: fail_after returns -ETIMEDOUT when it fired, move_on_after 0. */
+ANYIO_API int anyio_fail_after(anyio_time timeout, anyio_task_fn fn, void *arg);
+ANYIO_API int anyio_move_on_after(anyio_time timeout, anyio_task_fn fn, void *arg);
+
+/* The earliest deadline that applies here, shields respected; the past when already cancelled;
+ * ANYIO_FOREVER when none. */
+ANYIO_API anyio_time anyio_current_effective_deadline(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

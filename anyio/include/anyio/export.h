@@ -1,0 +1,6 @@
+#ifndef ANYIO_EXPORT_H
+#define ANYIO_EXPORT_H
+
+#define ANYIO_API __attribute__((visibility("default")))
+
+#endif

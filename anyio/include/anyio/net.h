@@ -1,0 +1,79 @@
+/*
+ * TCP and UNIX sockets. Every socket is non-blocking, close-on-exec, and never raises SIGPIPE.
+ */
+#ifndef ANYIO_NET_H
+#define ANYIO_NET_H
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <anyio/stream.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct anyio_address {
+	socklen_t len;
+	union {
+		struct sockaddr any;
+		struct sockaddr_in ip4;
+		struct sockaddr_in6 ip6;
+		struct sockaddr_storage storage; /* UNIX paths too */
+	};
+};
+
+/* Reads a numeric host ("127.0.0.1", "::1") and port. -EINVAL. Pure. */
+ANYIO_API int anyio_address_parse(struct anyio_address *address, const char *host, uint16_t port);
+/* "127.0.0.1:80", "[::1]:80" or a path; returns the length or -ENOSPC. Pure. */
+ANYIO_API int anyio_address_format(const struct anyio_address *address, char *out, size_t cap);
+
+/* Connects to one address. The stream is to be freed. Errors: the kernel's. */
+ANYIO_API int anyio_connect_address(
+	const struct anyio_address *address, struct anyio_stream **stream);
+/* Resolves and connects with happy eyeballs (RFC 8305: 250 ms stagger, IPv6 first; a failure
+ * starts the next at once; late winners are closed). Returns the first address's error when all
+ * fail. */
+ANYIO_API int anyio_connect_tcp(const char *host, uint16_t port, struct anyio_stream **stream);
+ANYIO_API int anyio_connect_unix(const char *path, struct anyio_stream **stream);
+
+/* Names to addresses on a worker thread (a limiter of its own). family AF_UNSPEC, AF_INET or
+ * AF_INET6. *addresses is malloc'd: free() it. -ENOENT when the name is unknown. */
+ANYIO_API int anyio_getaddrinfo(const char *host, uint16_t port, int family,
+	struct anyio_address **addresses, size_t *count);
+
+struct anyio_listener;
+
+struct anyio_listen_options {
+	int backlog;      /* 0: 1024 */
+	bool reuse_port;
+	bool v6_only;     /* IPv6 wildcard listeners take IPv4 too unless set */
+	unsigned unix_mode; /* permissions of a UNIX socket; 0: 0600 */
+};
+/* Binds and listens; port 0 lets the kernel choose. A stale UNIX socket that nobody answers on is
+ * replaced. -EADDRINUSE and the like. options may be NULL. */
+ANYIO_API int anyio_listen_address(const struct anyio_address *address,
+	const struct anyio_listen_options *options, struct anyio_listener **listener);
+ANYIO_API int anyio_listen_unix(const char *path, const struct anyio_listen_options *options,
+	struct anyio_listener **listener);
+/* Out of descriptors (EMFILE, ENFILE, ENOBUFS, ENOMEM) backs off and goes on; connections that
+ * died in the queue are skipped. ANYIO_CLOSED once closed. */
+ANYIO_API int anyio_accept(struct anyio_listener *listener, struct anyio_stream **stream);
+ANYIO_API int anyio_listener_address(
+	const struct anyio_listener *listener, struct anyio_address *address);
+ANYIO_API void anyio_listener_free(struct anyio_listener *listener);
+
+/* For streams made by this file; -ENOTSOCK for others. */
+ANYIO_API int anyio_stream_local_address(
+	const struct anyio_stream *stream, struct anyio_address *address);
+ANYIO_API int anyio_stream_remote_address(
+	const struct anyio_stream *stream, struct anyio_address *address);
+
+/* Waits on a descriptor of the caller's. Closing it elsewhere: anyio_notify_closing first. */
+ANYIO_API int anyio_wait_readable(int fd);
+ANYIO_API int anyio_wait_writable(int fd);
+ANYIO_API void anyio_notify_closing(int fd);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,90 @@
+/*
+ * Running a loop, and time.
+ *
+ * A loop belongs to the thread that runs it; a process may run any number of them. Unless said
+ * otherwise every function of this library is called from a task of the loop it concerns.
+ */
+#ifndef ANYIO_RUN_H
+#define ANYIO_RUN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <anyio/error.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Nanoseconds on the loop's monotonic clock. Durations are nanoseconds too. */
+typedef int64_t anyio_time;
+
+#define ANYIO_MICROSECOND ((anyio_time)1000)
+#define ANYIO_MILLISECOND ((anyio_time)1000000)
+#define ANYIO_SECOND      ((anyio_time)1000000000)
+#define ANYIO_FOREVER     INT64_MAX
+
+/* A task's body. Returns 0 or a negative code; a code other than cancellation is an error that
+ * cancels the siblings. */
+typedef int (*anyio_task_fn)(void *arg);
+
+/* All zero is the default everywhere. */
+struct anyio_options {
+	const char *backend;    /* "uring", "uv", "sim"; NULL: $ANYIO_BACKEND, else the best here */
+	bool strict;            /* every checkpoint yields, even one that need not wait */
+	bool mock_clock;        /* time stands still and jumps when every task waits */
+	bool seeded;            /* run ready tasks in an order drawn from seed */
+	uint64_t seed;          /* for seeded scheduling and the simulation */
+	size_t stack_size;      /* bytes for a task unless it asks otherwise; 0: 64 KiB */
+	size_t max_tasks;       /* 0: one million */
+	unsigned worker_threads; /* most threads for blocking work; 0: 40 */
+	bool no_signals;        /* leave SIGINT alone: by default it cancels the root task,
+				 * and a second one ends the process */
+	const struct anyio_sim_options *sim; /* anyio/testing.h; NULL: defaults */
+	void *reserved[8];
+};
+
+/* Runs body in the root task of a new loop on this thread and returns its result, once every
+ * task has ended. ANYIO_NO_BACKEND when the backend named does not work here; -ENOMEM; -EBUSY
+ * when this thread runs a loop already. options may be NULL. */
+ANYIO_API int anyio_run(anyio_task_fn body, void *arg, const struct anyio_options *options);
+
+/* The names of all compiled backends, and of those that work here, best first; NULL ends the
+ * list. "sim" is in the first only. Static storage; any thread. */
+ANYIO_API const char *const *anyio_backends_all(void);
+ANYIO_API const char *const *anyio_backends_available(void);
+
+/* The backend of the running loop, or NULL outside one. */
+ANYIO_API const char *anyio_backend_name(void);
+
+/* The loop's time, read once a poll: cheap and the same for all tasks of one turn. */
+ANYIO_API anyio_time anyio_now(void);
+
+/* Checkpoints all: ANYIO_CANCELLED when the current scope is, or becomes, cancelled. */
+ANYIO_API int anyio_sleep(anyio_time duration);
+ANYIO_API int anyio_sleep_until(anyio_time deadline);
+ANYIO_API int anyio_sleep_forever(void);
+
+/* Lets others run; reports cancellation and expired deadlines. */
+ANYIO_API int anyio_checkpoint(void);
+/* Reports cancellation without letting others run when there is none. */
+ANYIO_API int anyio_checkpoint_if_cancelled(void);
+/* Lets others run; never reports cancellation. */
+ANYIO_API void anyio_cancel_shielded_checkpoint(void);
+
+/* A token names a loop to other threads. It stays valid, as a value, after the loop has ended.
+ * Keep it by anyio_token_ref, give it back by anyio_token_unref; both from any thread. */
+struct anyio_token;
+ANYIO_API struct anyio_token *anyio_current_token(void); /* a new reference */
+ANYIO_API struct anyio_token *anyio_token_ref(struct anyio_token *token);
+ANYIO_API void anyio_token_unref(struct anyio_token *token);
+
+/* Any thread: runs fn(arg) on the loop's thread, outside any task, soon; fn must not wait. Calls
+ * made from one thread run in order. Returns ANYIO_LOOP_ENDED once the loop ended (fn will not
+ * run), -ENOMEM. */
+ANYIO_API int anyio_call_soon(struct anyio_token *token, void (*fn)(void *arg), void *arg);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

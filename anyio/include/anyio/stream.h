@@ -1,0 +1,88 @@
+/*
+ * Byte streams. One table of functions under sockets, pipes, secured and multiplexed channels, so
+ * that a protocol is written once. One task may receive while another sends; a second receiver or
+ * a second sender at a time gets ANYIO_BUSY.
+ */
+#ifndef ANYIO_STREAM_H
+#define ANYIO_STREAM_H
+
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <anyio/task.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct anyio_stream;
+
+/* Called with data waiting: returns a buffer of at least 1 byte and its size in *size, or NULL for
+ * -ENOMEM. */
+typedef void *(*anyio_borrow_fn)(void *arg, size_t *size);
+
+struct anyio_stream_ops {
+	/* At least 1 byte, 0 at the end, or a negative code. */
+	ssize_t (*receive)(struct anyio_stream *stream, void *buffer, size_t size);
+	/* The same, but the buffer is asked for only once there is something to read, so that a
+	 * waiting reader holds none. NULL: not offered, see anyio_stream_receive_lazy. */
+	ssize_t (*receive_lazy)(struct anyio_stream *stream, anyio_borrow_fn borrow, void *arg);
+	/* Sends all of it: 0, or a negative code. When cut off, *sent (may be NULL) says how many
+	 * bytes went out. */
+	int (*sendv)(struct anyio_stream *stream, const struct iovec *iov, int count, size_t *sent);
+	/* No more will be sent; receiving goes on. */
+	int (*send_eof)(struct anyio_stream *stream);
+	/* Closes at once and never waits. Frees nothing that the owner holds; wakes blocked tasks
+	 * with ANYIO_CLOSED. Idempotent. */
+	void (*close)(struct anyio_stream *stream);
+	/* Closes as abort: for muxed streams a reset, for sockets a RST. NULL: as close. */
+	void (*abort)(struct anyio_stream *stream);
+	/* Releases the object after close. NULL: the owner's storage, nothing to do. */
+	void (*destroy)(struct anyio_stream *stream);
+};
+
+struct anyio_stream {
+	const struct anyio_stream_ops *ops;
+};
+
+ANYIO_API ssize_t anyio_stream_receive(struct anyio_stream *stream, void *buffer, size_t size);
+/* Falls back to borrowing first where the stream cannot wait without a buffer. */
+ANYIO_API ssize_t anyio_stream_receive_lazy(
+	struct anyio_stream *stream, anyio_borrow_fn borrow, void *arg);
+/* Exactly size bytes: 0, or ANYIO_INCOMPLETE_READ when the stream ended inside (END_OF_STREAM
+ * when it ended before the first byte). */
+ANYIO_API int anyio_stream_receive_exactly(struct anyio_stream *stream, void *buffer, size_t size);
+ANYIO_API int anyio_stream_send(struct anyio_stream *stream, const void *data, size_t size);
+ANYIO_API int anyio_stream_sendv(
+	struct anyio_stream *stream, const struct iovec *iov, int count, size_t *sent);
+ANYIO_API int anyio_stream_send_eof(struct anyio_stream *stream);
+ANYIO_API void anyio_stream_close(struct anyio_stream *stream);
+ANYIO_API void anyio_stream_abort(struct anyio_stream *stream);
+/* Closes and destroys. NULL is allowed. */
+ANYIO_API void anyio_stream_free(struct anyio_stream *stream);
+
+/* Two connected in-memory streams; capacity bytes each way (0: 64 KiB). Free both. */
+ANYIO_API int anyio_stream_pair(size_t capacity, struct anyio_stream *ends[2]);
+
+/* A buffered reader over a stream: caller's storage, buffer allocated at first use and given back
+ * when drained. */
+struct anyio_reader {
+	struct anyio_stream *stream;
+	uint8_t *buffer;
+	size_t start, end, size;
+};
+ANYIO_API void anyio_reader_init(struct anyio_reader *reader, struct anyio_stream *stream, size_t size);
+ANYIO_API void anyio_reader_destroy(struct anyio_reader *reader);
+ANYIO_API ssize_t anyio_reader_receive(struct anyio_reader *reader, void *buffer, size_t size);
+ANYIO_API int anyio_reader_exactly(struct anyio_reader *reader, void *buffer, size_t size);
+/* Up to and including delimiter, at most max bytes: the count, ANYIO_DELIMITER_NOT_FOUND,
+ * ANYIO_INCOMPLETE_READ, ANYIO_END_OF_STREAM. */
+ANYIO_API ssize_t anyio_reader_until(
+	struct anyio_reader *reader, char delimiter, void *buffer, size_t max);
+/* Looks at what is buffered, filling at least once when empty. 0 at the end. */
+ANYIO_API ssize_t anyio_reader_peek(struct anyio_reader *reader, const uint8_t **data);
+ANYIO_API void anyio_reader_consume(struct anyio_reader *reader, size_t count);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

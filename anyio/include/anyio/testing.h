@@ -1,0 +1,60 @@
+/*
+ * For tests: waiting until all is quiet, faults, and the simulation of network and disk.
+ */
+#ifndef ANYIO_TESTING_H
+#define ANYIO_TESTING_H
+
+#include <anyio/task.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Waits until every other task waits for something that no runnable task can cause any more: no
+ * task is ready, and stays so for one poll. */
+ANYIO_API int anyio_wait_all_tasks_blocked(void);
+
+/* Faults. `at` counts from 1: the at-th call fails with `error`; 0 turns it off. Kept per process.
+ * anyio_fault_count gives the calls seen since the last set, to sweep over all of them. */
+enum anyio_fault_kind {
+	ANYIO_FAULT_MEMORY,    /* allocations by anyio_malloc and friends; error is ignored */
+	ANYIO_FAULT_OPERATION, /* any operation handed to a backend */
+	ANYIO_FAULT_WRITE,     /* file writes, syncs, truncations, renames only */
+	ANYIO_FAULT_READ,      /* file reads only */
+	ANYIO_FAULT_KINDS
+};
+ANYIO_API void anyio_fault_set(enum anyio_fault_kind kind, uint64_t at, int error);
+ANYIO_API void anyio_fault_set_sticky(enum anyio_fault_kind kind, uint64_t from, int error);
+ANYIO_API uint64_t anyio_fault_count(enum anyio_fault_kind kind);
+
+/* The allocator that all floors use, so that its failure can be injected. As malloc and friends. */
+ANYIO_API void *anyio_malloc(size_t size);
+ANYIO_API void *anyio_calloc(size_t count, size_t size);
+ANYIO_API void *anyio_realloc(void *memory, size_t size);
+ANYIO_API char *anyio_strdup(const char *text);
+ANYIO_API void anyio_free(void *memory);
+
+/* The simulation: chances in parts per million, durations in nanoseconds of simulated time. */
+struct anyio_sim_options {
+	anyio_time latency_min, latency_max; /* of the network, one way */
+	uint32_t short_io;          /* an operation does less than asked */
+	uint32_t connection_break;  /* a send or receive finds the connection reset */
+	uint32_t connect_fail;      /* a connect is refused or times out */
+	uint32_t disk_error;        /* a file operation fails with EIO (ENOSPC for writes) */
+	uint32_t late_cancel;       /* a cancelled operation completes anyway */
+	uint64_t bandwidth;         /* bytes a second on a link; 0: unlimited */
+	void *reserved[4];
+};
+
+/* The simulated disk outlives loops, so that a node can crash and start again. crash() drops what
+ * was not synced: each unsynced write, in 512-byte sectors, is kept, lost or torn by the seed. A
+ * rename or creation not followed by an fsync of its directory may be undone. */
+ANYIO_API void anyio_sim_disk_reset(void);
+ANYIO_API void anyio_sim_disk_crash(uint64_t seed);
+/* Cuts and heals the simulated network between two 127.x.y.z addresses (network byte order). */
+ANYIO_API void anyio_sim_partition(uint32_t ip4_a, uint32_t ip4_b, bool cut);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,40 @@
+/*
+ * Worker threads, for calls that block, and the CPU pool, for work that computes.
+ */
+#ifndef ANYIO_THREAD_H
+#define ANYIO_THREAD_H
+
+#include <anyio/sync.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct anyio_thread_options {
+	struct anyio_limiter *limiter; /* NULL: the loop's default of 40 */
+	bool abandon_on_cancel; /* a cancelled wait returns at once; the thread goes on, keeps its
+				 * token until it ends, and then destroy(arg) is called there */
+	void (*destroy)(void *arg); /* only for abandoned work */
+};
+
+/* Runs fn(arg) on a worker thread and waits; returns what it returned. By default the wait is
+ * not cancellable. options may be NULL. */
+ANYIO_API int anyio_to_thread(
+	int (*fn)(void *arg), void *arg, const struct anyio_thread_options *options);
+
+/* From a worker thread started by anyio_to_thread: ANYIO_CANCELLED when the task that waits is
+ * cancelled, else 0. */
+ANYIO_API int anyio_from_thread_check_cancelled(void);
+/* From a worker thread: runs fn(arg) in a task of the loop and waits for its result. */
+ANYIO_API int anyio_from_thread_run(anyio_task_fn fn, void *arg);
+
+/* The process-wide CPU pool: one thread a core (sched_getaffinity), started at first use. Runs
+ * fn(arg, i) for i in [0, count) on it and waits for all; the wait is not cancellable, so
+ * arg may live on the stack. fn must not block or call this library. */
+ANYIO_API int anyio_cpu_map(void (*fn)(void *arg, size_t index), void *arg, size_t count);
+ANYIO_API unsigned anyio_cpu_count(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
