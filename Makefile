@@ -1,0 +1,53 @@
+# The front door. Everything is built by Meson into $(BUILD); this file only remembers the commands.
+BUILD ?= build
+PREFIX ?= /usr/local
+NINJA = ninja -C $(BUILD)
+
+.PHONY: all deps run check test interop bench fuzz lint format install clean help
+
+all: $(BUILD)/build.ninja
+	@$(NINJA)
+	@ln -sf cli/ipfs-kit $(BUILD)/ipfs-kit
+
+$(BUILD)/build.ninja:
+	@$(MAKE) -s deps
+	@meson setup $(BUILD) --buildtype=release -Db_ndebug=false >$(BUILD).log 2>&1 || \
+		{ cat $(BUILD).log; rm -rf $(BUILD); exit 1; }
+	@rm -f $(BUILD).log
+
+deps:       ## install what building and testing need (Debian packages)
+	@./deps.sh
+
+run: all    ## two nodes: add to one, fetch from the other over libp2p, compare
+	@./examples/two-nodes.sh $(BUILD)/ipfs-kit
+
+check: all  ## the quick suites on both backends, no network, under three minutes
+	@meson test -C $(BUILD) --suite quick --print-errorlogs
+
+test: deps  ## everything: suites, sanitizers, crashes, hostile input, fuzzing, interop; FULL=1 for full sizes
+	@BUILD=$(BUILD) FULL=$(FULL) ./tests/run
+
+interop: all ## with Kubo and Helia, both directions, both backends
+	@BUILD=$(BUILD) FULL=$(FULL) ./tests/run interop
+
+bench: all  ## ours and the peers side by side; writes build/bench.json
+	@BUILD=$(BUILD) FULL=$(FULL) ./bench/run
+
+fuzz: deps  ## every decoder's fuzz target; SECONDS_EACH=60 to run longer
+	@BUILD=$(BUILD) ./tests/run fuzz
+
+lint:       ## formatting, folder rules, file sizes
+	@./tests/lint.sh
+
+format:
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+install: all
+	@DESTDIR=$(DESTDIR) meson configure $(BUILD) -Dprefix=$(PREFIX) >/dev/null
+	@DESTDIR=$(DESTDIR) meson install -C $(BUILD)
+
+clean:
+	@rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-fuzz
+
+help:       ## this list
+	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*## / — /'

@@ -1,0 +1,28 @@
+#!/bin/sh
+# Installs the Debian packages that building and testing need, when one is missing.
+set -eu
+
+packages="gcc make pkg-config meson ninja-build python3 liburing-dev libuv1-dev libssl-dev libsodium-dev
+liblmdb-dev libhttp-parser-dev libjansson-dev libcmocka-dev clang llvm libclang-rt-14-dev clang-format
+strace"
+
+missing=
+for package in $packages; do
+	case "$(dpkg-query -W -f='${Status}' "$package" 2>/dev/null)" in
+	"install ok installed") ;;
+	*) missing="$missing $package" ;;
+	esac
+done
+[ -n "$missing" ] || exit 0
+
+sudo=
+if [ "$(id -u)" != 0 ]; then
+	command -v sudo >/dev/null || {
+		echo "deps: not root and no sudo; install these yourself:$missing" >&2
+		exit 1
+	}
+	sudo=sudo
+fi
+echo "deps: installing$missing"
+$sudo apt-get update -qq
+DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends $missing >/dev/null

@@ -1,0 +1,42 @@
+#!/bin/sh
+# Rules a compiler does not check: who may include whom, file sizes, words that must not stay.
+set -u
+cd "$(dirname "$0")/.."
+bad=0
+complain() {
+	echo "lint: $1" >&2
+	bad=1
+}
+
+# A folder may include only the public headers of the folders named after it.
+allowed() {
+	case $1 in
+	multiformats) echo "multiformats" ;;
+	ipld) echo "ipld multiformats" ;;
+	anyio) echo "anyio" ;;
+	libp2p) echo "libp2p anyio multiformats" ;;
+	store) echo "store anyio ipld multiformats" ;;
+	exchange) echo "exchange store libp2p anyio ipld multiformats" ;;
+	kit) echo "kit exchange store libp2p anyio ipld multiformats" ;;
+	serve) echo "serve kit exchange store libp2p anyio ipld multiformats" ;;
+	cli) echo "cli serve kit exchange store libp2p anyio ipld multiformats" ;;
+	esac
+}
+for folder in multiformats ipld anyio libp2p store exchange kit serve cli; do
+	[ -d "$folder" ] || continue
+	[ -f "$folder/README.md" ] || complain "$folder has no README.md"
+	may=$(allowed "$folder")
+	for layer in multiformats ipld anyio libp2p store exchange kit serve cli; do
+		case " $may " in *" $layer "*) continue ;; esac
+		found=$(git grep -nE "#include [<\"]$layer/" -- "$folder/*.c" "$folder/*.h" | head -3)
+		[ -z "$found" ] || complain "$folder reaches up into $layer: $found"
+	done
+done
+
+long=$(git ls-files '*.c' '*.h' | xargs wc -l | awk '$2 != "total" && $1 > 650 {print $2 ": " $1}')
+[ -z "$long" ] || complain "files past 650 lines: $long"
+
+words=$(git grep -nwE 'TODO|FIXME|XXX|HACK' -- '*.c' '*.h' '*.py' '*.mjs' '*.go' ':!tests/lint.sh' | head -5)
+[ -z "$words" ] || complain "unfinished: $words"
+
+exit $bad
