@@ -1,0 +1,70 @@
+/*
+ * Bitswap 1.2.0 (IPFS specs, bitswap-protocol.md): gives blocks of a store to peers, and fetches
+ * blocks from peers into the store.
+ *
+ * One bitswap belongs to one host and one store of the same loop. Fetching goes through sessions:
+ * a session is one user's interest (a file, a DAG) and remembers which peers had what.
+ */
+#ifndef EXCHANGE_BITSWAP_H
+#define EXCHANGE_BITSWAP_H
+
+#include <anyio/anyio.h>
+#include <libp2p/host.h>
+#include <multiformats/cid.h>
+#include <store/store.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct bitswap;
+struct bitswap_session;
+
+struct bitswap_options {
+	size_t wants_per_peer;      /* kept for one peer; 0: 1024 */
+	size_t session_cache;       /* bytes of fetched, untaken blocks a session holds; 0: 64 MiB */
+	anyio_time peer_timeout;    /* a peer that gives nothing for this long is passed over; 0: 10 s */
+	void *reserved[4];
+};
+
+/* Registers the protocols with the host. -ENOMEM. Free after run has returned. */
+int bitswap_create(struct p2p_host *host, struct store *store, const struct bitswap_options *options,
+	struct bitswap **bitswap);
+void bitswap_free(struct bitswap *bitswap);
+
+/* The body of a task: serves peers and fetches until cancelled. Everything it spawns lives in its
+ * own group. */
+int bitswap_run(void *bitswap);
+
+/* Tells peers who wait for it that the store now has a block. */
+void bitswap_have(struct bitswap *bitswap, const struct mf_cid *cid);
+
+/* A session. -ENOMEM. Closing cancels what it still wants. */
+int bitswap_session_open(struct bitswap *bitswap, struct bitswap_session **session);
+void bitswap_session_close(struct bitswap_session *session);
+
+/* Fetches one block: from the store when it is there, else from peers. It is verified, put into
+ * the store (durable only after store_sync) and handed over; release *block with
+ * store_block_release. Waits as long as it takes, also for peers yet to connect: put a deadline
+ * around it. Several tasks may fetch in one session, the same CID too. -EBADMSG and store errors. */
+int bitswap_fetch(
+	struct bitswap_session *session, const struct mf_cid *cid, struct store_block *block);
+
+/* A hint: these will be fetched soon, in this order. Asks for them at once as far as the session's
+ * cache allows; never waits. CIDs already wanted or present are ignored. */
+void bitswap_prefetch(struct bitswap_session *session, const struct mf_cid *cids, size_t count);
+
+struct bitswap_statistics {
+	uint64_t blocks_sent, bytes_sent;
+	uint64_t blocks_received, bytes_received;
+	uint64_t duplicates_received, unwanted_received, invalid_received;
+	size_t wants;      /* ours, open now */
+	size_t peer_wants; /* theirs, kept now */
+	size_t peers;
+};
+void bitswap_stat(const struct bitswap *bitswap, struct bitswap_statistics *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
