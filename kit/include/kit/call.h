@@ -1,0 +1,44 @@
+/*
+ * The node's small commands by name, answering in JSON: what the HTTP RPC, the command line and
+ * language bindings share. Names, arguments, options and answers are those of Kubo's RPC
+ * (https://docs.ipfs.tech/reference/kubo/rpc/), so `id` answers {"ID": ..., "PublicKey": ...}.
+ *
+ * Here: id, version, ls, stat (files-like), pin/add, pin/rm, pin/ls, block/stat, swarm/connect,
+ * swarm/disconnect, swarm/peers, swarm/addrs/local, ping, repo/stat, repo/verify, repo/version,
+ * config (get, set), config/show, resolve, dag/stat. Commands that carry bulk bytes (add, cat,
+ * get, dag/export, dag/import, block/get, block/put) are functions of kit.h.
+ */
+#ifndef KIT_CALL_H
+#define KIT_CALL_H
+
+#include <kit/kit.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct kit_call_option {
+	const char *name, *value;
+};
+
+struct kit_call {
+	const char *command;                   /* "pin/ls" */
+	const char *const *args;               /* NULL-terminated; NULL for none */
+	const struct kit_call_option *options; /* ends with a NULL name; NULL for none */
+	/* Called with each answer: one JSON value on one line, without a newline. A non-zero return
+	 * ends the call with it. */
+	int (*answer)(void *arg, const char *json, size_t len);
+	void *arg;
+};
+
+/* Runs one. 0, or a negative code with kit_error_text; -ENOSYS for an unknown command, -EINVAL for
+ * wrong arguments or options. */
+KIT_API int kit_call_run(struct kit_node *node, const struct kit_call *call);
+
+/* The commands by name, NULL-terminated, sorted. Static storage. */
+KIT_API const char *const *kit_call_names(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

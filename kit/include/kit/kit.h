@@ -1,0 +1,254 @@
+/*
+ * libipfskit: a whole node, embeddable. Open a repo, add files, read them back, go online, fetch.
+ *
+ * Everything runs in a task of an anyio loop (anyio/run.h) and may wait there; a node belongs to
+ * the loop that opened it. Returns 0 or a count, or a negative code; kit_error_text explains the
+ * last failure of a node in one sentence with its cause and the next step.
+ */
+#ifndef KIT_KIT_H
+#define KIT_KIT_H
+
+#include <anyio/anyio.h>
+#include <multiformats/cid.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define KIT_API __attribute__((visibility("default")))
+
+struct kit_node;
+
+/* Where bytes go and come from. write takes all of it: 0 or a negative code. read: at least 1 byte,
+ * 0 at the end, or a negative code. Both may wait. */
+struct kit_sink {
+	int (*write)(void *arg, const void *data, size_t len);
+	void *arg;
+};
+struct kit_source {
+	ssize_t (*read)(void *arg, void *buffer, size_t size);
+	void *arg;
+};
+
+/* ---- Repo and node ---- */
+
+struct kit_init_options {
+	const char *profile; /* NULL: "unixfs-v1-2025" */
+	bool test;           /* listen on loopback with ports of the kernel's choice */
+	void *reserved[4];
+};
+/* Makes a repo: version, config with comments, Ed25519 identity (0600), empty store. -EEXIST when
+ * there is one already (nothing is touched). */
+KIT_API int kit_init(const char *dir, const struct kit_init_options *options);
+
+struct kit_options {
+	bool create;    /* make the repo when it is missing */
+	bool read_only_config; /* reserved for embedders that supply their own */
+	void *reserved[4];
+};
+/* Opens a repo and locks it. -ENOENT no repo there; -EBUSY another process has it (the text tells
+ * which); -EPROTO a repo of another version; -EBADMSG a damaged key or config file. On failure
+ * *node is NULL and error, when not NULL, holds one sentence (cap bytes, 256 is enough). */
+KIT_API int kit_open(const char *dir, const struct kit_options *options, struct kit_node **node,
+	char *error, size_t cap);
+/* Makes all durable, checkpoints and unlocks. The node must be offline again. Frees it. */
+KIT_API int kit_close(struct kit_node *node);
+KIT_API const char *kit_error_text(const struct kit_node *node);
+KIT_API const char *kit_version(void);
+
+struct kit_network_options {
+	const char *const *listen; /* multiaddrs, NULL-terminated; NULL: the config's */
+	bool perf;                 /* answer /perf/1.0.0 */
+	void *reserved[4];
+};
+/* The body of a task: listens, serves blocks and fetches until cancelled. Calls anyio_started(NULL)
+ * once it listens, so start it with anyio_start(&group, kit_network_run, &network, ...). */
+struct kit_network {
+	struct kit_node *node;
+	struct kit_network_options options;
+};
+KIT_API int kit_network_run(void *network);
+KIT_API bool kit_is_online(const struct kit_node *node);
+
+/* Text forms; valid until kit_close. Addresses end with /p2p/ID and are NULL-terminated. */
+KIT_API const char *kit_peer_id(const struct kit_node *node);
+KIT_API const char *kit_public_key_base64(const struct kit_node *node);
+/* malloc'd list and strings: kit_strings_free. */
+KIT_API int kit_addresses(struct kit_node *node, char ***addresses);
+KIT_API int kit_protocols(struct kit_node *node, char ***protocols);
+KIT_API void kit_strings_free(char **strings);
+
+/* Dials a multiaddr that ends with /p2p/ID. */
+KIT_API int kit_connect(struct kit_node *node, const char *multiaddr);
+KIT_API int kit_disconnect(struct kit_node *node, const char *multiaddr_or_id);
+
+struct kit_peer {
+	char id[80];
+	char address[256];
+	char agent[80];
+	anyio_time latency; /* -1: not known */
+	bool inbound;
+	unsigned streams;
+};
+KIT_API int kit_peers(struct kit_node *node, int (*each)(void *arg, const struct kit_peer *), void *arg);
+/* One ping; dials the peer when an address was given or is known. */
+KIT_API int kit_ping(struct kit_node *node, const char *peer, anyio_time *round_trip);
+
+/* ---- Adding ---- */
+
+struct kit_add_options {
+	const char *profile;  /* "unixfs-v1-2025", "unixfs-v0-2015", "kubo-cid-v1"; NULL: the config's */
+	int cid_version;      /* -1: the profile's; --cid-version=1 alone over a v0 profile means kubo-cid-v1 */
+	int raw_leaves;       /* -1: the profile's; else 0 or 1 */
+	const char *chunker;  /* "size-262144"; NULL: the profile's */
+	bool only_hash;       /* compute CIDs, store nothing */
+	bool no_pin;          /* do not pin the root */
+	bool hidden;          /* take names that begin with a dot */
+	bool wrap;            /* put a directory around */
+	bool recursive;       /* directories are allowed */
+	bool dereference;     /* follow symlinks given as arguments */
+	const char *pin_name;
+	/* Called for each finished entry, the root last; path is relative, "" for an unnamed stream. */
+	int (*entry)(void *arg, const char *path, const struct mf_cid *cid, uint64_t size);
+	/* Called now and then with the file bytes taken so far; total is 0 when unknown. */
+	void (*progress)(void *arg, uint64_t done, uint64_t total);
+	void *arg;
+	void *reserved[4];
+};
+#define KIT_ADD_DEFAULTS { .cid_version = -1, .raw_leaves = -1 }
+
+/* Adds a file, symlink or directory from disk; on return it is durable and, unless no_pin, pinned
+ * recursively. An add that was interrupted goes on where it stopped: finished files that have not
+ * changed are not read again. -EISDIR a directory without recursive. */
+KIT_API int kit_add_path(struct kit_node *node, const char *path,
+	const struct kit_add_options *options, struct mf_cid *root);
+/* Adds one unnamed file from a source. */
+KIT_API int kit_add_source(struct kit_node *node, const struct kit_source *source,
+	const struct kit_add_options *options, struct mf_cid *root);
+
+/* Adds a tree piece by piece, for callers that receive it (multipart, archives). Paths are
+ * relative, '/'-separated, without "." and ".."; missing parents are made. */
+struct kit_adder;
+KIT_API int kit_adder_begin(
+	struct kit_node *node, const struct kit_add_options *options, struct kit_adder **adder);
+KIT_API int kit_adder_file(struct kit_adder *adder, const char *path, const struct kit_source *source);
+KIT_API int kit_adder_symlink(struct kit_adder *adder, const char *path, const char *target);
+KIT_API int kit_adder_directory(struct kit_adder *adder, const char *path);
+/* Makes directories, root and pins durable and reports them. Frees the adder, also on failure. */
+KIT_API int kit_adder_finish(struct kit_adder *adder, struct mf_cid *root);
+KIT_API void kit_adder_abandon(struct kit_adder *adder);
+
+/* ---- Reading. Paths are "CID", "CID/a/b", "/ipfs/CID/a/b". Offline, a missing block is -ENOENT;
+ * online it is fetched from peers: put a deadline around it. ---- */
+
+KIT_API int kit_resolve(struct kit_node *node, const char *path, struct mf_cid *cid);
+/* length UINT64_MAX: to the end. -EISDIR for directories. */
+KIT_API int kit_cat(struct kit_node *node, const char *path, uint64_t offset, uint64_t length,
+	const struct kit_sink *sink);
+
+struct kit_get_options {
+	bool overwrite; /* replace what is there; otherwise -EEXIST */
+	void (*progress)(void *arg, uint64_t done, uint64_t total);
+	void *arg;
+	void *reserved[4];
+};
+/* Writes a file, symlink or directory to disk. Nothing is ever written outside output: names with
+ * '/', NUL, "." or ".." are refused (-EBADMSG) and symlinks are never followed. A device such as
+ * /dev/null is written to as it is. An interrupted get goes on where it stopped. */
+KIT_API int kit_get(struct kit_node *node, const char *path, const char *output,
+	const struct kit_get_options *options);
+/* The same as a POSIX (ustar/pax) archive. */
+KIT_API int kit_get_tar(struct kit_node *node, const char *path, const struct kit_sink *sink);
+
+enum kit_kind { KIT_FILE, KIT_DIRECTORY, KIT_SYMLINK, KIT_OTHER };
+struct kit_entry {
+	char *name;        /* valid during the call */
+	struct mf_cid cid;
+	enum kit_kind kind; /* KIT_OTHER: a block that is not UnixFS */
+	uint64_t size;     /* of the file's content; 0 for directories */
+	uint64_t tsize;    /* cumulative size as the link tells it */
+	const char *target; /* symlinks */
+	bool has_mtime, has_mode;
+	int64_t mtime;
+	uint32_t mode;
+};
+/* With resolve, each child is looked at for its kind and size (fetching it if need be). */
+KIT_API int kit_ls(struct kit_node *node, const char *path, bool resolve,
+	int (*each)(void *arg, const struct kit_entry *entry), void *arg);
+struct kit_stat {
+	struct mf_cid cid;
+	enum kit_kind kind;
+	uint64_t size, cumulative_size;
+	uint64_t blocks; /* links of the root */
+	bool has_mtime, has_mode;
+	int64_t mtime;
+	uint32_t mode;
+};
+KIT_API int kit_stat_path(struct kit_node *node, const char *path, struct kit_stat *stat);
+
+/* ---- Blocks, DAGs, pins ---- */
+
+/* *data is malloc'd. */
+KIT_API int kit_block_get(struct kit_node *node, const char *cid, void **data, size_t *len);
+KIT_API int kit_block_put(struct kit_node *node, uint32_t codec, uint32_t hash, int version,
+	const void *data, size_t len, bool pin, struct mf_cid *cid);
+KIT_API int kit_block_stat(struct kit_node *node, const char *cid, struct mf_cid *out, size_t *len);
+
+/* A CARv1 of everything under path, each block once, depth first. */
+KIT_API int kit_dag_export(struct kit_node *node, const char *path, const struct kit_sink *sink,
+	void (*progress)(void *arg, uint64_t done, uint64_t total), void *arg);
+struct kit_import_options {
+	bool no_pin;
+	int (*root)(void *arg, const struct mf_cid *cid, int pin_error); /* 0: pinned */
+	void (*progress)(void *arg, uint64_t done, uint64_t total);
+	void *arg;
+	void *reserved[4];
+};
+/* Reads a CARv1 or CARv2; every block passes the gate. Durable on return. */
+KIT_API int kit_dag_import(struct kit_node *node, const struct kit_source *source,
+	const struct kit_import_options *options, uint64_t *blocks);
+
+/* Pinning recursively fetches what is missing. */
+KIT_API int kit_pin_add(struct kit_node *node, const char *path, bool recursive, const char *name,
+	struct mf_cid *cid);
+KIT_API int kit_pin_rm(struct kit_node *node, const char *path, struct mf_cid *cid);
+struct kit_pin {
+	struct mf_cid cid;
+	bool recursive;
+	const char *name; /* "" when none */
+};
+KIT_API int kit_pin_ls(struct kit_node *node, int (*each)(void *arg, const struct kit_pin *), void *arg);
+
+/* ---- Repo ---- */
+
+struct kit_repo_stat {
+	uint64_t blocks, bytes, disk_bytes, segments, pins, max_bytes;
+	const char *path;
+	unsigned version;
+};
+KIT_API int kit_repo_stat(struct kit_node *node, struct kit_repo_stat *stat);
+struct kit_verify_options {
+	void (*progress)(void *arg, uint64_t done, uint64_t total);
+	int (*problem)(void *arg, const struct mf_cid *cid, int error, const char *text);
+	void *arg;
+};
+/* Reads every byte back and checks every block, the index and the pins. 0 when all is well,
+ * -EBADMSG when there were problems. */
+KIT_API int kit_repo_verify(struct kit_node *node, const struct kit_verify_options *options);
+
+/* Takes the blocks and pins of a stopped Kubo repo (flatfs), verified, resumable. */
+KIT_API int kit_migrate_kubo(struct kit_node *node, const char *kubo_repo,
+	void (*progress)(void *arg, uint64_t done, uint64_t total), void *arg, uint64_t *blocks,
+	uint64_t *pins);
+
+/* Config keys are "section.name" ("add.profile", "swarm.listen", "api.listen"); lists are written
+ * space-separated. get: *value is malloc'd; -ENOENT for an unknown key. set keeps the comments. */
+KIT_API int kit_config_get(const char *dir, const char *key, char **value);
+KIT_API int kit_config_set(const char *dir, const char *key, const char *value, char *error, size_t cap);
+/* The whole file, malloc'd. */
+KIT_API int kit_config_show(const char *dir, char **text);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
