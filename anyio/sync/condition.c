@@ -1,0 +1,57 @@
+#include "lock.h"
+
+struct condition {
+	struct lock *lock;
+	struct anyio_wait_queue waiting;
+};
+_Static_assert(sizeof(struct condition) <= sizeof(struct anyio_condition),
+        "condition outgrew its storage");
+
+void anyio_condition_init(struct anyio_condition *condition, struct anyio_lock *lock)
+{
+	*(struct condition *)condition = (struct condition){ .lock = (struct lock *)lock };
+}
+
+int anyio_condition_wait(struct anyio_condition *condition)
+{
+	struct condition *self = (struct condition *)condition;
+	struct anyio_waiter waiter;
+	int retaken, rc;
+
+	if (self->lock->owner != anyio_current_task())
+		return ANYIO_NOT_OWNER;
+	rc = anyio_checkpoint_if_cancelled();
+	if (rc < 0)
+		return rc;
+	anyio_lock_release((struct anyio_lock *)self->lock);
+	rc = anyio_wait(&self->waiting, &waiter);
+	retaken = anyio_lock_retake(self->lock);
+	if (rc == 0 && anyio_cancel_pending()) {
+		/* Notified but not able to act on it: somebody else shall. */
+		if (self->waiting.first != NULL)
+			anyio_wait_wake(self->waiting.first, 0);
+		rc = ANYIO_CANCELLED;
+	}
+	return retaken < 0 ? retaken : rc;
+}
+
+int anyio_condition_notify(struct anyio_condition *condition, size_t count)
+{
+	struct condition *self = (struct condition *)condition;
+
+	if (self->lock->owner != anyio_current_task())
+		return ANYIO_NOT_OWNER;
+	for (; count > 0 && self->waiting.first != NULL; count--)
+		anyio_wait_wake(self->waiting.first, 0);
+	return 0;
+}
+
+int anyio_condition_notify_all(struct anyio_condition *condition)
+{
+	return anyio_condition_notify(condition, SIZE_MAX);
+}
+
+size_t anyio_condition_waiting(const struct anyio_condition *condition)
+{
+	return ((const struct condition *)condition)->waiting.count;
+}

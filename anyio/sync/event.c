@@ -1,0 +1,44 @@
+#include "wait.h"
+
+struct event {
+	struct anyio_wait_queue waiting;
+	bool set;
+};
+_Static_assert(sizeof(struct event) <= sizeof(struct anyio_event), "event outgrew its storage");
+
+void anyio_event_init(struct anyio_event *event)
+{
+	*(struct event *)event = (struct event){ .set = false };
+}
+
+void anyio_event_set(struct anyio_event *event)
+{
+	struct event *self = (struct event *)event;
+
+	self->set = true;
+	anyio_wait_wake_all(&self->waiting, 0);
+}
+
+bool anyio_event_is_set(const struct anyio_event *event)
+{
+	return ((const struct event *)event)->set;
+}
+
+int anyio_event_wait(struct anyio_event *event)
+{
+	struct event *self = (struct event *)event;
+	struct anyio_waiter waiter;
+	int rc;
+
+	if (!self->set)
+		return anyio_wait(&self->waiting, &waiter);
+	rc = anyio_checkpoint_if_cancelled();
+	if (rc == 0)
+		anyio_pass();
+	return rc;
+}
+
+size_t anyio_event_waiting(const struct anyio_event *event)
+{
+	return ((const struct event *)event)->waiting.count;
+}

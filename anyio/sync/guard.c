@@ -1,0 +1,14 @@
+#include "../core/core.h"
+
+int anyio_guard_enter(struct anyio_guard *guard)
+{
+	if (guard->opaque[0] != 0)
+		return ANYIO_BUSY;
+	guard->opaque[0] = 1;
+	return 0;
+}
+
+void anyio_guard_leave(struct anyio_guard *guard)
+{
+	guard->opaque[0] = 0;
+}

@@ -1,0 +1,41 @@
+/*
+ * The one wait queue under every object tasks wait for.
+ *
+ * A waiter lies on the stack of the task that waits. It is in a queue exactly as long as nobody
+ * has woken it: who wakes takes it out first, and a cancelled wait takes itself out, so that a
+ * cancelled waiter can never be handed anything. An empty queue is all zero and may be moved.
+ */
+#ifndef ANYIO_SYNC_WAIT_H
+#define ANYIO_SYNC_WAIT_H
+
+#include "../core/core.h"
+
+struct anyio_waiter {
+	struct anyio_list node; /* a ring of waiters, without a head */
+	struct anyio_wait_queue *queue;
+	struct anyio_task *task;
+};
+
+struct anyio_wait_queue {
+	struct anyio_waiter *first;
+	size_t count;
+};
+
+/* Parks the running task at the end of queue; returns the wake's result, or ANYIO_CANCELLED. */
+int anyio_wait(struct anyio_wait_queue *queue, struct anyio_waiter *waiter);
+/* The same, but a cancellation is never seen. */
+int anyio_wait_shielded(struct anyio_wait_queue *queue, struct anyio_waiter *waiter);
+
+/* Takes waiter out of its queue and makes its task ready with result. */
+void anyio_wait_wake(struct anyio_waiter *waiter, int result);
+void anyio_wait_wake_all(struct anyio_wait_queue *queue, int result);
+
+/* The one behind waiter, or NULL when it is the last. */
+static inline struct anyio_waiter *anyio_wait_next(const struct anyio_waiter *waiter)
+{
+	struct anyio_waiter *next = anyio_container(waiter->node.next, struct anyio_waiter, node);
+
+	return next == waiter->queue->first ? NULL : next;
+}
+
+#endif
