@@ -1,0 +1,119 @@
+/*
+ * Blocks: put, sync, get.
+ *
+ * Putting and acknowledging are two steps. A put appends to the log and gives a ticket; store_sync
+ * waits until everything up to that ticket is durable. Many tasks share one fdatasync. Only what
+ * was synced is promised to survive a crash.
+ *
+ *	store_ticket last = 0;
+ *
+ *	while (next_chunk(&blocks, &n))
+ *		rc = store_put_many(store, blocks, n, STORE_VERIFIED, &last);
+ *	rc = store_pin_add(store, &root, STORE_PIN_RECURSIVE, &last);
+ *	rc = store_sync(store, last);
+ *
+ * A block is found by its multihash: version and codec of the CID asked with don't matter.
+ * Identity CIDs carry their block: always present, never stored.
+ */
+#ifndef STORE_BLOCK_H
+#define STORE_BLOCK_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+#include <multiformats/cid.h>
+#include <store/repo.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A place in the log. Later places are greater; 0 is always durable. */
+typedef uint64_t store_ticket;
+
+struct store_block {
+	struct mf_cid cid;
+	const void *data; /* NULL when absent */
+	size_t len;       /* bytes */
+	void *memory;     /* of blocks the store gave: store_block_release; else unused */
+};
+
+enum store_put_flags {
+	STORE_VERIFIED =
+	        1, /* the caller has just passed it through the gate, or hashed it himself */
+};
+
+/*
+ * Appends blocks. data is written from where it lies and is the caller's again on return. Blocks
+ * already present are not written again; the ticket then waits for the earlier one. *ticket is
+ * raised to cover these blocks, never lowered, so that one variable serves a whole import.
+ *
+ * Without STORE_VERIFIED every block goes through the gate first, many at once on the CPU pool;
+ * when one fails, none is stored. -EBADMSG: bytes and CID do not match. -ENOTSUP: a hash we don't
+ * know; -EPERM: one not allowed. -EMSGSIZE: over IPLD_BLOCK_MAX. -ENOSPC, -EIO, -ENOMEM: none of
+ * these blocks is acknowledged; some may have been stored; the store goes on. ANYIO_BROKEN: an
+ * earlier sync failed; nothing is written any more until the repo is opened anew. ANYIO_CANCELLED.
+ */
+int store_put(struct store *store, const struct mf_cid *cid, const void *data, size_t len,
+        unsigned flags, store_ticket *ticket);
+int store_put_many(struct store *store, const struct store_block *blocks, size_t count,
+        unsigned flags, store_ticket *ticket);
+
+/*
+ * Waits until everything up to ticket is durable. One of the waiting tasks writes the commit and
+ * syncs for all. Errors of the disk: nothing pending is acknowledged; after a failed fdatasync
+ * (-EIO, -ENOSPC, then ANYIO_BROKEN) the store only reads until it is opened anew. A cancelled wait
+ * (ANYIO_CANCELLED) takes nothing back.
+ */
+int store_sync(struct store *store, store_ticket ticket);
+
+/* One block, put and synced. */
+int store_put_durable(struct store *store, const struct mf_cid *cid, const void *data, size_t len,
+        unsigned flags);
+
+/*
+ * Reads a block into memory of its own and passes it through the gate; release it. -ENOENT: not
+ * here. -EBADMSG: damaged on disk; from now on it counts as absent, so that a put mends it. -EIO,
+ * -ENOMEM, ANYIO_CANCELLED. On error *out is empty and needs no release.
+ */
+int store_get(struct store *store, const struct mf_cid *cid, struct store_block *out);
+
+/*
+ * The same for many: neighbours on disk are read together, all are verified at once on the CPU
+ * pool. out[i] answers cids[i]; results[i] is 0 or a code as of store_get. Returns 0, or the error
+ * that stopped it (nothing to release then). Memory: the sum of the sizes; see store_size.
+ */
+int store_get_many(struct store *store, const struct mf_cid *cids, size_t count,
+        struct store_block *out, int *results);
+
+/* Gives the memory back and empties the block. An empty block is allowed. */
+void store_block_release(struct store_block *block);
+
+/* 1 when present, 0 when not, or a negative code. Does not read the block, does not wait. */
+int store_has(struct store *store, const struct mf_cid *cid);
+/* Its size in bytes, -ENOENT. Does not read the block, does not wait. */
+ssize_t store_size(struct store *store, const struct mf_cid *cid);
+
+/*
+ * All blocks, in the order of their multihashes. What was there at the start and still is comes
+ * exactly once; what is put meanwhile may or may not come. Holds nothing: just stop.
+ *
+ *	struct store_cursor cursor = { 0 };
+ *	while ((rc = store_next(store, &cursor, &entry)) > 0)
+ *		...
+ */
+struct store_cursor {
+	bool started;
+	uint16_t key_len;
+	uint8_t key[MF_CID_BYTES_MAX];
+};
+struct store_entry {
+	struct mf_cid cid; /* as it was first put */
+	uint64_t size;     /* bytes */
+};
+/* 1 and an entry; 0 at the end; or a negative code. The first call writes a checkpoint. */
+int store_next(struct store *store, struct store_cursor *cursor, struct store_entry *entry);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,42 @@
+/*
+ * Pins: the CIDs a repo keeps. They are records of the log, durable by the same sync as the blocks
+ * they name. One CID has one pin: a recursive one takes the place of a direct one.
+ * Whether the blocks are there is the caller's business (and store_verify's).
+ */
+#ifndef STORE_PIN_H
+#define STORE_PIN_H
+
+#include <store/block.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum store_pin_mode {
+	STORE_PIN_NONE = 0,
+	STORE_PIN_DIRECT = 1,    /* this block */
+	STORE_PIN_RECURSIVE = 2, /* and all it links to */
+};
+
+/* Pins cid; *ticket is raised: sync it. Pinned so already: 0, and the ticket waits for that.
+ * -EEXIST: a direct pin where a recursive one is. Else the errors of store_put. */
+int store_pin_add(struct store *store, const struct mf_cid *cid, enum store_pin_mode mode,
+        store_ticket *ticket);
+
+/* Takes the pin away; *ticket is raised. -ENOENT: not pinned. Else the errors of store_put. */
+int store_pin_remove(struct store *store, const struct mf_cid *cid, store_ticket *ticket);
+
+/* The pin of exactly this CID: a store_pin_mode or a negative code. Does not wait. */
+int store_pin_get(struct store *store, const struct mf_cid *cid);
+
+struct store_pin {
+	struct mf_cid cid;
+	enum store_pin_mode mode;
+};
+/* All pins, as store_next gives all blocks: 1 and a pin, 0 at the end, or a negative code. */
+int store_pin_next(struct store *store, struct store_cursor *cursor, struct store_pin *pin);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,79 @@
+/*
+ * A repo on disk, opened by one process at a time.
+ *
+ *	DIR/version      the format's number, written last when a repo is made
+ *	DIR/lock         held (flock) while a process has the repo open
+ *	DIR/secret       32 random bytes, mode 0600: the key of the log's own records
+ *	DIR/segments/    NNNNNNNN.car: the log, valid CARv1 files
+ *	DIR/index/       LMDB, can be thrown away at any time: it is rebuilt from the segments
+ *
+ * Other layers keep their files (configuration, identity) beside these, under the same lock.
+ *
+ * All functions are called from tasks of the loop that opened the store. A store belongs to it.
+ */
+#ifndef STORE_REPO_H
+#define STORE_REPO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct store;
+
+enum { STORE_VERSION = 1 }; /* of the format on disk */
+
+/* All zero is the default everywhere. */
+struct store_options {
+	bool create;              /* make the repo when there is none */
+	const char *index_dir;    /* elsewhere than DIR/index; always on the real disk */
+	uint64_t segment_bytes;   /* a segment is closed when it has grown past this; 0: 512 MiB */
+	uint64_t group_bytes;     /* a commit section is written at least this often; 0: 32 MiB */
+	size_t checkpoint_blocks; /* the index is written after this many new blocks; 0: 65536 */
+	void *reserved[8];
+};
+
+/* What opening found and did. */
+struct store_recovery {
+	char text[256];   /* one line for people about the error, or what was repaired; may be "" */
+	uint64_t scanned; /* bytes of log read after the last checkpoint */
+	uint64_t blocks;  /* blocks found there */
+	uint64_t cut;     /* bytes of unfinished writing cut from the end of the log */
+	uint64_t unfinished; /* blocks and ranges before that, never acknowledged, that had not
+	                      * reached the disk whole: now disregarded */
+	uint64_t damaged;    /* damaged ranges of durable log: kept, skipped; see store_verify */
+	uint64_t ignored;    /* files in segments/ that are not segments of this repo */
+	bool rebuilt;        /* the index was missing or unusable and was made anew */
+};
+
+/*
+ * Opens the repo in dir, and recovers it: after the last checkpoint the log is read, accepted up to
+ * the last valid commit, and cut after it. recovery may be NULL; it is filled in either case.
+ *
+ * -ENOENT: no repo there (and create is not set). -EBUSY: another process, or another store of this
+ * one, has it open. -EPROTO: a repo of another version. -EKEYREJECTED: the secret is missing or
+ * damaged. -ENOTDIR, -EACCES, -EROFS, -ENOSPC, -EIO, -EMFILE, -ENOMEM from below. recovery->text
+ * always says which file and what to do. options may be NULL.
+ */
+int store_open(const char *dir, const struct store_options *options, struct store **store,
+        struct store_recovery *recovery);
+
+/* Makes everything durable, writes a checkpoint, gives back the lock and the memory. The store is
+ * gone whatever is returned: 0, or the first error, after which unacknowledged blocks may be lost.
+ * No other task may be inside the store. Cannot be cancelled. NULL is allowed. */
+int store_close(struct store *store);
+
+/* The directory it was opened with; valid until close. */
+const char *store_dir(const struct store *store);
+
+/* Writes the index out, so that the next opening has nothing to read: worth calling when idle. The
+ * store does so by itself every checkpoint_blocks. Durable first, then the index. */
+int store_checkpoint(struct store *store);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

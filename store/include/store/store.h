@@ -1,0 +1,10 @@
+/* The block store: everything. Start with store/repo.h, then store/block.h. */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include <store/block.h>
+#include <store/pin.h>
+#include <store/repo.h>
+#include <store/verify.h>
+
+#endif

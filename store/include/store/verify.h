@@ -1,0 +1,72 @@
+/*
+ * Looking over a repo: what it holds, and whether it still holds it whole.
+ */
+#ifndef STORE_VERIFY_H
+#define STORE_VERIFY_H
+
+#include <store/block.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct store_stat {
+	uint64_t blocks; /* different blocks */
+	uint64_t bytes;  /* of them */
+	uint64_t segments;
+	uint64_t segment_bytes; /* of the segment files */
+	uint64_t index_bytes;   /* of the index file */
+	uint64_t pins;
+};
+/* Does not wait for the disk beyond a stat. */
+int store_stat(struct store *store, struct store_stat *out);
+
+enum store_fault_kind {
+	STORE_FAULT_DAMAGE,   /* bytes segment:from..to are not what was written */
+	STORE_FAULT_BLOCK,    /* the block cid at segment:from does not match it */
+	STORE_FAULT_INDEX,    /* the index does not know the block cid, or points elsewhere */
+	STORE_FAULT_POINTERS, /* count entries of the index point at no block (count in `to`) */
+	STORE_FAULT_SEGMENT,  /* segment is missing, or shorter than it was sealed */
+	STORE_FAULT_PIN, /* cid, needed by the recursive or direct pin `pin`, is missing or bad */
+};
+struct store_fault {
+	enum store_fault_kind kind;
+	uint32_t segment;
+	uint64_t from, to;        /* bytes in the segment's file */
+	const struct mf_cid *cid; /* NULL when unknown */
+	const struct mf_cid *pin;
+	int error;
+};
+
+struct store_verify_options {
+	/* Called now and then: bytes of segments read so far, of all. Non-zero stops the walk with
+	 * that value. May be NULL. Must not wait. */
+	int (*progress)(void *arg, uint64_t done, uint64_t total);
+	/* Called for every fault. May be NULL. Must not wait. */
+	void (*fault)(void *arg, const struct store_fault *fault);
+	void *arg;
+	bool skip_pins; /* only segments and index */
+	void *reserved[4];
+};
+struct store_verify_result {
+	uint64_t bytes, blocks; /* read and found good; a block stored twice counts twice */
+	uint64_t pins;          /* looked at */
+	uint64_t faults;
+};
+
+/*
+ * Reads every byte of every segment, passes every block through the gate, compares with the index,
+ * and walks what the pins need. Others may put and get meanwhile; what they put after the start is
+ * not looked at. Returns 0 also when there are faults (result->faults); a negative code when the
+ * looking itself failed. options may be NULL. Memory: a few MiB, and 16 bytes a block under pins.
+ */
+int store_verify(struct store *store, const struct store_verify_options *options,
+        struct store_verify_result *result);
+
+/* Throws the index away and makes it from the segments. No other task may be inside the store. */
+int store_rebuild_index(struct store *store, struct store_recovery *recovery);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
