@@ -35,7 +35,7 @@ static const uint8_t *read_varint(const uint8_t *at, const uint8_t *end, uint64_
 }
 
 static const uint8_t *read_fixed(
-	const uint8_t *at, const uint8_t *end, size_t size, struct mf_pb_field *field)
+        const uint8_t *at, const uint8_t *end, size_t size, struct mf_pb_field *field)
 {
 	if ((size_t)(end - at) < size)
 		return NULL;
@@ -44,8 +44,7 @@ static const uint8_t *read_fixed(
 	return at + size;
 }
 
-static const uint8_t *read_bytes(
-	const uint8_t *at, const uint8_t *end, struct mf_pb_field *field)
+static const uint8_t *read_bytes(const uint8_t *at, const uint8_t *end, struct mf_pb_field *field)
 {
 	uint64_t len;
 

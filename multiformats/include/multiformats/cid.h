@@ -28,15 +28,15 @@ enum mf_codec {
 };
 
 enum {
-	MF_DIGEST_MAX = 128,        /* longest digest accepted, bytes (IPIP-512) */
+	MF_DIGEST_MAX = 128,                       /* longest digest accepted, bytes (IPIP-512) */
 	MF_CID_BYTES_MAX = 4 * 10 + MF_DIGEST_MAX, /* longest binary form */
-	MF_CID_TEXT_MAX = 400,      /* longest text form with its NUL, for bases of 16 and up */
+	MF_CID_TEXT_MAX = 400, /* longest text form with its NUL, for bases of 16 and up */
 };
 
 struct mf_cid {
-	uint32_t codec;    /* multicodec of the block; MF_CODEC_DAG_PB for version 0 */
-	uint32_t hash;     /* multihash function code, 0x12 for sha2-256 */
-	uint8_t version;   /* 0 or 1 */
+	uint32_t codec;     /* multicodec of the block; MF_CODEC_DAG_PB for version 0 */
+	uint32_t hash;      /* multihash function code, 0x12 for sha2-256 */
+	uint8_t version;    /* 0 or 1 */
 	uint8_t digest_len; /* bytes used of digest, at most MF_DIGEST_MAX */
 	uint8_t digest[MF_DIGEST_MAX];
 };

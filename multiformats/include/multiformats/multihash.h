@@ -41,7 +41,7 @@ enum mf_hash {
 	MF_HASH_SHA2_224 = 0x1013,
 	MF_HASH_SHA2_512_224 = 0x1014,
 	MF_HASH_SHA2_512_256 = 0x1015,
-	MF_HASH_BLAKE2B_8 = 0xb201,   /* blake2b-8, -16, ... -512: one code a byte of digest */
+	MF_HASH_BLAKE2B_8 = 0xb201, /* blake2b-8, -16, ... -512: one code a byte of digest */
 	MF_HASH_BLAKE2B_256 = 0xb220,
 	MF_HASH_BLAKE2B_512 = 0xb240,
 	MF_HASH_BLAKE2S_8 = 0xb241,
@@ -50,7 +50,7 @@ enum mf_hash {
 
 enum {
 	MF_HASH_NAME_MAX = 16, /* longest name with its NUL */
-	MF_DIGEST_MIN = 20,    /* shortest digest that may name a block, identity aside (IPIP-512) */
+	MF_DIGEST_MIN = 20, /* shortest digest that may name a block, identity aside (IPIP-512) */
 	MF_MULTIHASH_BYTES_MAX = 2 * 10 + MF_DIGEST_MAX, /* longest binary multihash */
 };
 
@@ -66,13 +66,13 @@ int mf_hash_find(const char *name, uint32_t *code);
  * -ENOTSUP for a function we cannot compute; -EMSGSIZE when want is more than the function gives
  * or identity data is over MF_DIGEST_MAX (identity is never cut); -ENOMEM. */
 ssize_t mf_hash_digest(
-	uint32_t code, const void *data, size_t len, size_t want, uint8_t out[MF_DIGEST_MAX]);
+        uint32_t code, const void *data, size_t len, size_t want, uint8_t out[MF_DIGEST_MAX]);
 
 /* Checks data against a digest (which may be a shortened one). Returns 0; -EBADMSG when they do
  * not match, -ENOTSUP for a function we cannot compute, -ENOMEM. Says nothing about whether the
  * function is trustworthy: see mf_hash_allowed. */
 int mf_hash_verify(
-	uint32_t code, const uint8_t *digest, size_t digest_len, const void *data, size_t len);
+        uint32_t code, const uint8_t *digest, size_t digest_len, const void *data, size_t len);
 
 /* May a digest of this function and length (bytes) name a block? IPIP-512 and Kubo's list:
  * sound functions (sha1 for git's sake), 20 to 128 bytes, identity up to 128. */
@@ -92,7 +92,7 @@ ssize_t mf_multihash_decode(struct mf_multihash *hash, const uint8_t *data, size
 /* Writes code, length and digest. Returns the length, -ENOSPC when cap is too small, or -EINVAL
  * when digest_len is over MF_DIGEST_MAX. */
 ssize_t mf_multihash_encode(
-	uint32_t code, const uint8_t *digest, size_t digest_len, uint8_t *out, size_t cap);
+        uint32_t code, const uint8_t *digest, size_t digest_len, uint8_t *out, size_t cap);
 
 #ifdef __cplusplus
 }

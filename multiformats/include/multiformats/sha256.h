@@ -25,8 +25,8 @@ struct mf_sha256_job {
 /* An unfinished hash: copy it with = to hash two texts with a common beginning. */
 struct mf_sha256 {
 	uint32_t state[8];
-	uint64_t bytes;     /* taken so far */
-	uint8_t block[64];  /* bytes % 64 of them are waiting for the rest of their block */
+	uint64_t bytes;    /* taken so far */
+	uint8_t block[64]; /* bytes % 64 of them are waiting for the rest of their block */
 };
 
 /* Hashes one buffer. */
