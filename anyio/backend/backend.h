@@ -48,7 +48,8 @@ enum anyio_opcode {
 	ANYIO_OP_READLINKAT, /* fd, path, base, len */
 	ANYIO_OP_LISTDIR,  /* fd, path, names (struct anyio_names *) */
 	ANYIO_OP_FLOCK,    /* fd, flags */
-	ANYIO_OP_GETADDRINFO, /* by thread/: path: host; the simulation answers for itself */
+	ANYIO_OP_GETADDRINFO, /* path: host, flags: family, flags2: port, base: room for len
+			       * struct anyio_address; result: how many, -ENOENT when unknown */
 	ANYIO_OP_WORK,     /* fn(arg) on a worker thread; result: what it returned */
 	/* Immediate kinds: start() always completes them at once. */
 	ANYIO_OP_SOCKET,   /* fd: family, flags: type */
@@ -129,5 +130,10 @@ int anyio_pool_submit(struct anyio_loop *loop, struct anyio_op *op);
 /* Takes a queued op back: true when it had not begun and never will. */
 bool anyio_pool_withdraw(struct anyio_loop *loop, struct anyio_op *op);
 void anyio_pool_collect(struct anyio_loop *loop);
+/* Ends and joins the threads. Nothing is in flight any more. By core, before backend->close. */
+void anyio_pool_close(struct anyio_loop *loop);
+
+/* For LISTDIR: appends a copy of name; 0 or -ENOMEM. */
+int anyio_names_add(struct anyio_names *names, const char *name);
 
 #endif

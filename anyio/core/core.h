@@ -76,6 +76,18 @@ void anyio_locks_break(struct anyio_list *locks);
 
 /* Whether the injected fault hits this call; counts it. Implemented in testing/. */
 bool anyio_fault_hit(enum anyio_fault_kind kind, int *error);
+/* The same for an operation about to be started, of whatever kinds it belongs to. */
+bool anyio_fault_hit_op(const struct anyio_op *op, int *error);
+
+/* For the worker pool (backend/pool.c), which core closes after the last task and before the
+ * backend. wake: any thread, as backend->wake. slot: NULL until the pool's first use. */
+struct anyio_pool;
+void anyio_loop_wake(struct anyio_loop *loop);
+struct anyio_pool **anyio_loop_pool(struct anyio_loop *loop);
+const struct anyio_options *anyio_loop_options(struct anyio_loop *loop);
+
+/* Parks the running task until no other is ready and a poll made none ready; or ANYIO_CANCELLED. */
+int anyio_park_until_idle(void);
 
 _Noreturn void anyio_die(const char *file, int line, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
