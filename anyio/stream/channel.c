@@ -1,0 +1,248 @@
+/*
+ * An item moves once: from the sender's storage straight to a waiting receiver's, or into the ring
+ * when nobody waits. A sender that waits keeps its item until a receiver takes it, so that a
+ * cancelled send sent nothing; a receiver that waits is in the queue only while it can still
+ * take an item, so that a cancelled receive ate none. Hence never both: receivers waiting
+ * and items in the ring; and senders wait only while the ring is full.
+ */
+#include <errno.h>
+#include <string.h>
+#include "../sync/wait.h"
+
+struct channel {
+	size_t item_size, capacity;
+	void (*drop)(void *item);
+	uint8_t *ring;
+	size_t first, used;
+	size_t senders, receivers; /* open ends; the channel goes with the last */
+	struct anyio_wait_queue sending, receiving;
+};
+
+struct anyio_sender {
+	struct channel *channel;
+};
+
+struct anyio_receiver {
+	struct channel *channel;
+};
+
+/* A task at either end. */
+struct party {
+	struct anyio_waiter waiter;
+	const void *end; /* the handle it waits on */
+	void *item;      /* read by a receiver, or written by a sender */
+};
+
+static void *ring_slot(const struct channel *channel, size_t index)
+{
+	return channel->ring + (channel->first + index) % channel->capacity * channel->item_size;
+}
+
+static struct party *party_first(const struct anyio_wait_queue *queue)
+{
+	return queue->first == NULL ? NULL : anyio_container(queue->first, struct party, waiter);
+}
+
+static int party_wait(
+        struct anyio_wait_queue *queue, struct party *party, const void *end, const void *item)
+{
+	party->end = end;
+	party->item = (void *)item;
+	return anyio_wait(queue, &party->waiter);
+}
+
+/* Wakes those who wait on one end with ANYIO_CLOSED. */
+static void end_wake(struct anyio_wait_queue *queue, const void *end)
+{
+	struct anyio_waiter *next;
+
+	for (struct anyio_waiter *waiter = queue->first; waiter != NULL; waiter = next) {
+		next = anyio_wait_next(waiter);
+		if (anyio_container(waiter, struct party, waiter)->end == end)
+			anyio_wait_wake(waiter, ANYIO_CLOSED);
+	}
+}
+
+int anyio_channel_create(size_t item_size, size_t capacity, void (*drop)(void *item),
+        struct anyio_sender **sender, struct anyio_receiver **receiver)
+{
+	struct channel *channel = anyio_calloc(1, sizeof(*channel));
+
+	*sender = anyio_calloc(1, sizeof(**sender));
+	*receiver = anyio_calloc(1, sizeof(**receiver));
+	if (channel != NULL && capacity > 0)
+		channel->ring = anyio_calloc(capacity, item_size);
+	if (channel == NULL || *sender == NULL || *receiver == NULL ||
+	        (capacity > 0 && channel->ring == NULL)) {
+		if (channel != NULL)
+			anyio_free(channel->ring);
+		anyio_free(channel);
+		anyio_free(*sender);
+		anyio_free(*receiver);
+		*sender = NULL;
+		*receiver = NULL;
+		return -ENOMEM;
+	}
+	channel->item_size = item_size;
+	channel->capacity = capacity;
+	channel->drop = drop;
+	channel->senders = channel->receivers = 1;
+	(*sender)->channel = (*receiver)->channel = channel;
+	return 0;
+}
+
+int anyio_send_nowait(struct anyio_sender *sender, const void *item)
+{
+	struct channel *channel = sender->channel;
+	struct party *receiver = party_first(&channel->receiving);
+
+	if (channel->receivers == 0)
+		return ANYIO_BROKEN;
+	if (receiver != NULL) {
+		memcpy(receiver->item, item, channel->item_size);
+		anyio_wait_wake(&receiver->waiter, 0);
+		return 0;
+	}
+	if (channel->used == channel->capacity)
+		return ANYIO_WOULD_BLOCK;
+	memcpy(ring_slot(channel, channel->used), item, channel->item_size);
+	channel->used++;
+	return 0;
+}
+
+int anyio_send(struct anyio_sender *sender, const void *item)
+{
+	struct party self;
+	int rc = anyio_checkpoint_if_cancelled();
+
+	if (rc < 0)
+		return rc;
+	rc = anyio_send_nowait(sender, item);
+	if (rc == ANYIO_WOULD_BLOCK)
+		return party_wait(&sender->channel->sending, &self, sender, item);
+	anyio_pass();
+	return rc;
+}
+
+/* Takes the oldest item: from the ring, whose free place the first waiting sender then fills, or
+ * from that sender itself when there is no ring. */
+int anyio_receive_nowait(struct anyio_receiver *receiver, void *item)
+{
+	struct channel *channel = receiver->channel;
+	struct party *sender = party_first(&channel->sending);
+
+	if (channel->used == 0 && sender == NULL)
+		return channel->senders == 0 ? ANYIO_END_OF_STREAM : ANYIO_WOULD_BLOCK;
+	if (channel->used == 0) {
+		memcpy(item, sender->item, channel->item_size);
+		anyio_wait_wake(&sender->waiter, 0);
+		return 0;
+	}
+	memcpy(item, ring_slot(channel, 0), channel->item_size);
+	channel->first = (channel->first + 1) % channel->capacity;
+	channel->used--;
+	if (sender != NULL) {
+		memcpy(ring_slot(channel, channel->used++), sender->item, channel->item_size);
+		anyio_wait_wake(&sender->waiter, 0);
+	}
+	return 0;
+}
+
+int anyio_receive(struct anyio_receiver *receiver, void *item)
+{
+	struct party self;
+	int rc = anyio_checkpoint_if_cancelled();
+
+	if (rc < 0)
+		return rc;
+	rc = anyio_receive_nowait(receiver, item);
+	if (rc == ANYIO_WOULD_BLOCK)
+		return party_wait(&receiver->channel->receiving, &self, receiver, item);
+	anyio_pass();
+	return rc;
+}
+
+int anyio_sender_clone(struct anyio_sender *sender, struct anyio_sender **clone)
+{
+	*clone = anyio_calloc(1, sizeof(**clone));
+	if (*clone == NULL)
+		return -ENOMEM;
+	(*clone)->channel = sender->channel;
+	sender->channel->senders++;
+	return 0;
+}
+
+int anyio_receiver_clone(struct anyio_receiver *receiver, struct anyio_receiver **clone)
+{
+	*clone = anyio_calloc(1, sizeof(**clone));
+	if (*clone == NULL)
+		return -ENOMEM;
+	(*clone)->channel = receiver->channel;
+	receiver->channel->receivers++;
+	return 0;
+}
+
+static void channel_release(struct channel *channel)
+{
+	if (channel->senders > 0 || channel->receivers > 0)
+		return;
+	anyio_free(channel->ring);
+	anyio_free(channel);
+}
+
+void anyio_sender_close(struct anyio_sender *sender)
+{
+	struct channel *channel;
+
+	if (sender == NULL)
+		return;
+	channel = sender->channel;
+	end_wake(&channel->sending, sender);
+	if (--channel->senders == 0)
+		anyio_wait_wake_all(&channel->receiving, ANYIO_END_OF_STREAM);
+	anyio_free(sender);
+	channel_release(channel);
+}
+
+void anyio_receiver_close(struct anyio_receiver *receiver)
+{
+	struct channel *channel;
+
+	if (receiver == NULL)
+		return;
+	channel = receiver->channel;
+	end_wake(&channel->receiving, receiver);
+	if (--channel->receivers == 0) {
+		anyio_wait_wake_all(&channel->sending, ANYIO_BROKEN);
+		for (; channel->used > 0; channel->used--) {
+			if (channel->drop != NULL)
+				channel->drop(ring_slot(channel, 0));
+			channel->first = (channel->first + 1) % channel->capacity;
+		}
+	}
+	anyio_free(receiver);
+	channel_release(channel);
+}
+
+static void channel_stat(const struct channel *channel, struct anyio_channel_statistics *out)
+{
+	*out = (struct anyio_channel_statistics){
+		.used = channel->used,
+		.capacity = channel->capacity,
+		.senders = channel->senders,
+		.receivers = channel->receivers,
+		.tasks_sending = channel->sending.count,
+		.tasks_receiving = channel->receiving.count,
+	};
+}
+
+void anyio_sender_stat(const struct anyio_sender *sender, struct anyio_channel_statistics *out)
+{
+	channel_stat(sender->channel, out);
+}
+
+void anyio_receiver_stat(
+        const struct anyio_receiver *receiver, struct anyio_channel_statistics *out)
+{
+	channel_stat(receiver->channel, out);
+}

@@ -1,0 +1,79 @@
+#include <errno.h>
+#include "../core/core.h"
+
+ssize_t anyio_stream_receive(struct anyio_stream *stream, void *buffer, size_t size)
+{
+	return size == 0 ? -EINVAL : stream->ops->receive(stream, buffer, size);
+}
+
+ssize_t anyio_stream_receive_lazy(struct anyio_stream *stream, anyio_borrow_fn borrow, void *arg)
+{
+	void *buffer;
+	size_t size;
+
+	if (stream->ops->receive_lazy != NULL)
+		return stream->ops->receive_lazy(stream, borrow, arg);
+	buffer = borrow(arg, &size);
+	return buffer == NULL ? -ENOMEM : stream->ops->receive(stream, buffer, size);
+}
+
+int anyio_stream_receive_exactly(struct anyio_stream *stream, void *buffer, size_t size)
+{
+	uint8_t *at = buffer;
+
+	for (size_t left = size; left > 0;) {
+		ssize_t n = stream->ops->receive(stream, at, left);
+
+		if (n < 0)
+			return (int)n;
+		if (n == 0)
+			return left == size ? ANYIO_END_OF_STREAM : ANYIO_INCOMPLETE_READ;
+		at += n;
+		left -= (size_t)n;
+	}
+	return 0;
+}
+
+int anyio_stream_sendv(
+        struct anyio_stream *stream, const struct iovec *iov, int count, size_t *sent)
+{
+	size_t ignored;
+
+	if (count < 0)
+		return -EINVAL;
+	return stream->ops->sendv(stream, iov, count, sent == NULL ? &ignored : sent);
+}
+
+int anyio_stream_send(struct anyio_stream *stream, const void *data, size_t size)
+{
+	struct iovec iov = { (void *)data, size };
+
+	return anyio_stream_sendv(stream, &iov, 1, NULL);
+}
+
+int anyio_stream_send_eof(struct anyio_stream *stream)
+{
+	return stream->ops->send_eof(stream);
+}
+
+void anyio_stream_close(struct anyio_stream *stream)
+{
+	stream->ops->close(stream);
+}
+
+void anyio_stream_abort(struct anyio_stream *stream)
+{
+	if (stream->ops->abort != NULL)
+		stream->ops->abort(stream);
+	else
+		stream->ops->close(stream);
+}
+
+void anyio_stream_free(struct anyio_stream *stream)
+{
+	if (stream == NULL)
+		return;
+	stream->ops->close(stream);
+	if (stream->ops->destroy != NULL)
+		stream->ops->destroy(stream);
+}
