@@ -1,0 +1,284 @@
+/*
+ * The CAR stream reader. Whatever it reads next is a "unit": a varint length and that many bytes
+ * (the header, then sections), or one of version 2's fixed pieces. A unit that lies whole in the
+ * caller's bytes is used in place; else it is gathered in a buffer that doubles as bytes arrive, so
+ * a length that lies costs no more than the bytes that were really sent.
+ */
+#include <ipld/car.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <multiformats/varint.h>
+
+enum { V2_PRAGMA_SIZE = 11, V2_HEADER_SIZE = 40, V2_OFFSET_AT = 16, V2_SIZE_AT = 24 };
+
+static const uint8_t v2_pragma[V2_PRAGMA_SIZE] = { 0x0a, 0xa1, 0x67, 'v', 'e', 'r', 's', 'i', 'o',
+	'n', 0x02 };
+
+enum stage { STAGE_FIRST, STAGE_V2_HEADER, STAGE_PADDING, STAGE_HEADER, STAGE_SECTIONS, STAGE_TAIL };
+
+struct car_reader {
+	enum stage stage;
+	bool zeros_end;
+	int version;
+	uint64_t at;      /* bytes of the stream used up */
+	uint64_t start;   /* version 2: where the payload starts */
+	uint64_t end;     /* where it ends; UINT64_MAX in version 1 */
+	uint8_t *buffer;  /* the unit being gathered, or the one just given out */
+	size_t held, cap; /* bytes in buffer and its room */
+	bool given;       /* the buffer's unit was given out; forget it at the next call */
+};
+
+int car_reader_new(struct car_reader **out, bool zeros_end)
+{
+	struct car_reader *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return -ENOMEM;
+	r->zeros_end = zeros_end;
+	r->version = 1;
+	r->end = UINT64_MAX;
+	*out = r;
+	return 0;
+}
+
+void car_reader_free(struct car_reader *r)
+{
+	if (r)
+		free(r->buffer);
+	free(r);
+}
+
+static int grow(struct car_reader *r, size_t need)
+{
+	size_t cap = r->cap ? r->cap : 256;
+
+	while (cap < need)
+		cap *= 2;
+	if (cap == r->cap)
+		return 0;
+	uint8_t *grown = realloc(r->buffer, cap);
+	if (!grown)
+		return -ENOMEM;
+	r->buffer = grown;
+	r->cap = cap;
+	return 0;
+}
+
+/* Moves bytes from the input to the buffer until it holds want. Returns 1 when it does, 0 when the
+ * input ran out. */
+static int gather(struct car_reader *r, const uint8_t **data, size_t *len, size_t want)
+{
+	size_t n = want - r->held < *len ? want - r->held : *len;
+
+	if (n) {
+		int rc = grow(r, r->held + n);
+		if (rc < 0)
+			return rc;
+		memcpy(r->buffer + r->held, *data, n);
+		r->held += n;
+		*data += n;
+		*len -= n;
+	}
+	return r->held == want;
+}
+
+/* Takes a unit of size bytes, in place when it is whole. */
+static int take(struct car_reader *r, const uint8_t **data, size_t *len, size_t size,
+	const uint8_t **unit)
+{
+	if (!r->held && *len >= size) {
+		*unit = *data;
+		*data += size;
+		*len -= size;
+	} else {
+		int rc = gather(r, data, len, size);
+		if (rc <= 0)
+			return rc;
+		*unit = r->buffer;
+		r->given = true;
+	}
+	r->at += size;
+	return 1;
+}
+
+/* Reads the length of the next unit, gathering it byte by byte when it is split. Returns the bytes
+ * of the length itself, 0 when more input is needed. The length stays part of the unit. */
+static int peek_length(struct car_reader *r, const uint8_t **data, size_t *len, uint64_t *length)
+{
+	int n;
+
+	if (!r->held) {
+		n = mf_varint_decode(*data, *len, length);
+	} else {
+		n = mf_varint_decode(r->buffer, r->held, length);
+		while (n == -EAGAIN && *len) {
+			int rc = gather(r, data, len, r->held + 1);
+			if (rc < 0)
+				return rc;
+			n = mf_varint_decode(r->buffer, r->held, length);
+		}
+	}
+	if (n == -EAGAIN) {
+		int rc = gather(r, data, len, r->held + *len);
+		return rc < 0 ? rc : 0;
+	}
+	return n < 0 ? -EBADMSG : n;
+}
+
+/* Takes the next unit that starts with its length, at most limit bytes after it. */
+static int take_unit(struct car_reader *r, const uint8_t **data, size_t *len, uint64_t limit,
+	const uint8_t **unit, size_t *head, size_t *size)
+{
+	uint64_t length;
+	int n = peek_length(r, data, len, &length);
+
+	if (n <= 0)
+		return n;
+	if (length > limit)
+		return -EMSGSIZE;
+	if (length + (unsigned)n > r->end - r->at)
+		return -EBADMSG;
+	*head = (size_t)n;
+	*size = (size_t)length;
+	return take(r, data, len, *head + *size, unit);
+}
+
+static uint64_t little_endian(const uint8_t *p)
+{
+	uint64_t value = 0;
+
+	for (int i = 0; i < 8; i++)
+		value |= (uint64_t)p[i] << (8 * i);
+	return value;
+}
+
+static int read_v2_header(struct car_reader *r, const uint8_t *unit)
+{
+	uint64_t size = little_endian(unit + V2_SIZE_AT);
+
+	r->version = 2;
+	r->start = little_endian(unit + V2_OFFSET_AT);
+	if (r->start < V2_PRAGMA_SIZE + V2_HEADER_SIZE || size > INT64_MAX || r->start > INT64_MAX)
+		return -EBADMSG;
+	r->end = r->start + size;
+	r->stage = STAGE_PADDING;
+	return 0;
+}
+
+static void skip(struct car_reader *r, const uint8_t **data, size_t *len, uint64_t until)
+{
+	size_t n = until - r->at < *len ? (size_t)(until - r->at) : *len;
+
+	r->at += n;
+	*data += n;
+	*len -= n;
+}
+
+static int next_header(struct car_reader *r, const uint8_t **data, size_t *len,
+	struct car_event *event)
+{
+	const uint8_t *unit;
+	size_t head, size;
+	int rc = take_unit(r, data, len, CAR_HEADER_MAX, &unit, &head, &size);
+
+	if (rc <= 0)
+		return rc;
+	if (r->stage == STAGE_FIRST && head + size == V2_PRAGMA_SIZE &&
+		!memcmp(unit, v2_pragma, V2_PRAGMA_SIZE)) {
+		r->stage = STAGE_V2_HEADER;
+		return 0;
+	}
+	event->kind = CAR_HEADER;
+	if (car_header_decode(&event->header, unit + head, size) < 0)
+		return -EBADMSG;
+	r->stage = STAGE_SECTIONS;
+	return 1;
+}
+
+static int next_section(struct car_reader *r, const uint8_t **data, size_t *len,
+	struct car_event *event)
+{
+	struct car_section section;
+	const uint8_t *unit;
+	size_t head, size;
+	int rc;
+
+	event->section_at = r->at;
+	rc = take_unit(r, data, len, CAR_SECTION_MAX, &unit, &head, &size);
+	if (rc <= 0)
+		return rc;
+	if (!size && r->zeros_end) {
+		r->stage = STAGE_TAIL;
+		return 0;
+	}
+	rc = car_section_decode(&section, unit, head + size);
+	if (rc < 0)
+		return rc == -EAGAIN ? -EBADMSG : rc;
+	event->kind = CAR_BLOCK;
+	event->cid = section.cid;
+	event->data = unit + section.data_at;
+	event->len = section.data_len;
+	event->data_at = event->section_at + section.data_at;
+	return 1;
+}
+
+static int step(struct car_reader *r, const uint8_t **data, size_t *len, struct car_event *event)
+{
+	const uint8_t *unit;
+	int rc;
+
+	switch (r->stage) {
+	case STAGE_FIRST:
+	case STAGE_HEADER: return next_header(r, data, len, event);
+	case STAGE_V2_HEADER:
+		rc = take(r, data, len, V2_HEADER_SIZE, &unit);
+		return rc > 0 ? read_v2_header(r, unit) : rc;
+	case STAGE_PADDING:
+		skip(r, data, len, r->start);
+		if (r->at == r->start)
+			r->stage = STAGE_HEADER;
+		return 0;
+	case STAGE_SECTIONS:
+		if (r->at != r->end)
+			return next_section(r, data, len, event);
+		r->stage = STAGE_TAIL;
+		return 0;
+	case STAGE_TAIL:
+	default: skip(r, data, len, UINT64_MAX); return 0;
+	}
+}
+
+int car_reader_next(struct car_reader *r, const uint8_t **data, size_t *len,
+	struct car_event *event)
+{
+	enum stage before;
+	int rc;
+
+	do {
+		if (r->given) {
+			r->held = 0;
+			r->given = false;
+		}
+		before = r->stage;
+		rc = step(r, data, len, event);
+	} while (rc == 0 && (*len || r->stage != before));
+	return rc;
+}
+
+int car_reader_finish(const struct car_reader *r)
+{
+	bool whole = r->given || !r->held;
+	bool ended = r->end == UINT64_MAX || r->at == r->end;
+
+	if (r->stage == STAGE_TAIL)
+		return 0;
+	return r->stage == STAGE_SECTIONS && whole && ended ? 0 : -EBADMSG;
+}
+
+int car_reader_version(const struct car_reader *r)
+{
+	return r->version;
+}

@@ -1,0 +1,101 @@
+/*
+ * CAR files (https://ipld.io/specs/transport/car/): versions 1 and 2 read, version 1 written.
+ *
+ * Pure: bytes in, sections out. Nothing is allocated on the word of a length; a reader's memory
+ * grows only as bytes arrive, up to CAR_SECTION_MAX. Blocks are not verified here: pass each to
+ * ipld_block_verify.
+ */
+#ifndef IPLD_CAR_H
+#define IPLD_CAR_H
+
+#include <stdbool.h>
+
+#include <ipld/block.h>
+#include <multiformats/pb.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {
+	CAR_HEADER_MAX = 1 << 20, /* bytes of a header's dag-cbor */
+	CAR_SECTION_MAX = IPLD_BLOCK_MAX + MF_CID_BYTES_MAX, /* bytes of a CID and its block */
+	CAR_PREFIX_MAX = 10 + MF_CID_BYTES_MAX, /* bytes before a section's block */
+};
+
+/* A CAR version 1 header. */
+struct car_header {
+	size_t root_count;
+	struct mf_pb_view cbor; /* the whole header, for car_header_root */
+};
+
+/* Reads a header's dag-cbor (without its length). Returns 0, or -EBADMSG: not strict dag-cbor, a
+ * version other than 1, roots missing or not a list of links, other keys. */
+int car_header_decode(struct car_header *header, const void *cbor, size_t len);
+
+/* Root i, below root_count, of a decoded header; the time grows with i. */
+void car_header_root(const struct car_header *header, size_t i, struct mf_cid *root);
+
+/* Appends a whole version 1 header, its length first. No roots is allowed; the custom for an unknown
+ * root is the empty identity CID bafkqaaa. */
+void car_put_header(struct mf_pb_writer *out, const struct mf_cid *roots, size_t count);
+
+/* Writes what goes before a block: the section's length and the CID. Returns its length, at most
+ * CAR_PREFIX_MAX, or -ENOSPC. */
+ssize_t car_section_prefix(const struct mf_cid *cid, size_t block_len, uint8_t *out, size_t cap);
+
+/* A section's outline. */
+struct car_section {
+	struct mf_cid cid;
+	size_t data_at;  /* where its block starts, from the section's first byte */
+	size_t data_len; /* bytes of its block */
+};
+
+/* Reads the section that starts at data; the block itself need not be there. Returns 0; -EAGAIN
+ * when len is too short to know (CAR_PREFIX_MAX bytes always suffice); -EBADMSG for a malformed
+ * length or CID, or a section of length 0; -EMSGSIZE over CAR_SECTION_MAX. */
+int car_section_decode(struct car_section *section, const uint8_t *data, size_t len);
+
+/*
+ * Reading a stream of any size in pieces.
+ */
+enum car_event_kind {
+	CAR_HEADER, /* once, first */
+	CAR_BLOCK,
+};
+
+struct car_event {
+	enum car_event_kind kind;
+	struct car_header header;   /* CAR_HEADER */
+	struct mf_cid cid;          /* CAR_BLOCK */
+	const uint8_t *data;        /* CAR_BLOCK: its bytes; with header's, valid until the next call */
+	size_t len;
+	uint64_t section_at;        /* CAR_BLOCK: offsets from the first byte of the stream */
+	uint64_t data_at;
+};
+
+struct car_reader;
+
+/* Makes a reader; zeros_end says that a section of length 0 ends the file (some writers pad with
+ * zeros) instead of being an error. Returns 0 or -ENOMEM. */
+int car_reader_new(struct car_reader **out, bool zeros_end);
+void car_reader_free(struct car_reader *reader); /* NULL is fine */
+
+/* Takes bytes from *data, advancing *data and *len, up to the next event. Returns 1 with an event;
+ * 0 when it needs more bytes (*len is then 0); -EBADMSG for anything malformed, in version 2 also a
+ * payload that overlaps its header or an inner header that is not version 1; -EMSGSIZE for a header
+ * over CAR_HEADER_MAX or a section over CAR_SECTION_MAX; -ENOMEM. After an error it can only be
+ * freed. Bytes after the payload (the index of version 2) are skipped unread. */
+int car_reader_next(struct car_reader *reader, const uint8_t **data, size_t *len,
+	struct car_event *event);
+
+/* Call at the end of the stream. Returns 0, or -EBADMSG when it ended inside something. */
+int car_reader_finish(const struct car_reader *reader);
+
+/* 1 or 2, once the header event was given. */
+int car_reader_version(const struct car_reader *reader);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
