@@ -160,6 +160,10 @@ KIT_API int kit_get(struct kit_node *node, const char *path, const char *output,
 /* The same as a POSIX (ustar/pax) archive. */
 KIT_API int kit_get_tar(struct kit_node *node, const char *path, const struct kit_sink *sink);
 
+/* Unpacks such an archive under the same rules as kit_get; no node needed. */
+KIT_API int kit_untar(const struct kit_source *source, const char *output,
+	const struct kit_get_options *options);
+
 enum kit_kind { KIT_FILE, KIT_DIRECTORY, KIT_SYMLINK, KIT_OTHER };
 struct kit_entry {
 	char *name;        /* valid during the call */

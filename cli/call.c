@@ -1,0 +1,134 @@
+/* Where a command runs: in a repo opened here, or in the daemon that has it. */
+#include "cli.h"
+#include "remote.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int go_remote(struct cli *cli, const char *address)
+{
+	int rc = remote_create(address, cli->api_auth, &cli->remote);
+
+	if (rc == -EINVAL) {
+		fprintf(stderr,
+			"ipfs-kit %s: '%s' is not an API address; it looks like /ip4/127.0.0.1/tcp/5001 or /unix/PATH\n",
+			cli->command->name, address);
+		return CLI_USAGE;
+	}
+	return rc ? cli_fail(cli, rc, "%s", anyio_error_text(rc)) : 0;
+}
+
+/* The daemon writes where its API listens into the repo, as Kubo does. */
+static int read_api_file(const char *repo, char *out, size_t cap)
+{
+	char path[4200];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/api", repo);
+	file = fopen(path, "re");
+	if (!file)
+		return -errno;
+	bool got = fgets(out, (int)cap, file) != NULL;
+	fclose(file);
+	out[strcspn(out, "\r\n")] = 0;
+	return got && *out ? 0 : -ENOENT;
+}
+
+int cli_open(struct cli *cli)
+{
+	char error[512] = "", address[256];
+	int rc;
+
+	if (cli->api)
+		return go_remote(cli, cli->api);
+	rc = kit_open(cli->repo, NULL, &cli->node, error, sizeof(error));
+	if (!rc)
+		return 0;
+	if (rc == -EBUSY && read_api_file(cli->repo, address, sizeof(address)) == 0)
+		return go_remote(cli, address);
+	if (rc == ANYIO_CANCELLED)
+		return CLI_INTERRUPTED;
+	fprintf(stderr, "ipfs-kit %s: %s\n", cli->command->name, *error ? error : anyio_error_text(rc));
+	return CLI_REPO;
+}
+
+void cli_close(struct cli *cli)
+{
+	if (cli->node) {
+		int rc = kit_close(cli->node);
+		if (rc)
+			fprintf(stderr, "ipfs-kit: closing the repo failed: %s\n", anyio_error_text(rc));
+	}
+	cli->node = NULL;
+	remote_free(cli->remote);
+	cli->remote = NULL;
+}
+
+struct each {
+	int (*each)(void *arg, json_t *answer);
+	void *arg;
+};
+
+static int parse_answer(void *arg, const char *text, size_t len)
+{
+	struct each *each = arg;
+	json_t *answer = json_loadb(text, len, JSON_DECODE_ANY, NULL);
+
+	if (!answer)
+		return -EPROTO;
+	int rc = each->each(each->arg, answer);
+	json_decref(answer);
+	return rc;
+}
+
+int cli_call(struct cli *cli, const char *command, const char *const *args,
+	const struct kit_call_option *options, int (*each)(void *arg, json_t *answer), void *arg)
+{
+	struct each parse = { each, arg };
+
+	if (cli->node) {
+		struct kit_call call = { .command = command, .args = args, .options = options,
+			.answer = parse_answer, .arg = &parse };
+		return kit_call_run(cli->node, &call);
+	}
+
+	struct remote_query query[17] = { { 0 } };
+	struct remote_lines lines = { .each = parse_answer, .arg = &parse };
+	for (size_t i = 0; options && options[i].name && i < 16; i++)
+		query[i] = (struct remote_query){ options[i].name, options[i].value };
+	struct remote_request request = { .command = command, .args = args, .query = query,
+		.answer = remote_lines_sink(&lines) };
+	int rc = remote_call(cli->remote, &request);
+	return remote_lines_end(&lines, rc);
+}
+
+struct print {
+	struct cli *cli;
+	int (*print)(struct cli *cli, json_t *answer);
+};
+
+static int print_answer(void *arg, json_t *answer)
+{
+	struct print *print = arg;
+
+	if (!print->cli->json)
+		return print->print(print->cli, answer);
+	char *text = json_dumps(answer, JSON_COMPACT | JSON_ENCODE_ANY);
+	if (!text)
+		return -ENOMEM;
+	puts(text);
+	free(text);
+	return 0;
+}
+
+int cli_call_print(struct cli *cli, const char *command, const char *const *args,
+	const struct kit_call_option *options, int (*print)(struct cli *cli, json_t *answer))
+{
+	struct print state = { cli, print };
+	int rc = cli_call(cli, command, args, options, print_answer, &state);
+
+	return rc ? cli_fail_node(cli, rc) : CLI_OK;
+}

@@ -1,0 +1,147 @@
+/*
+ * The command line: what its files share. A command is a row of a table: name, options, help and
+ * a function that runs in a task and returns an exit code.
+ */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include <anyio/anyio.h>
+#include <jansson.h>
+#include <kit/call.h>
+#include <kit/kit.h>
+
+/* Exit codes; README and the man page list them too. */
+enum {
+	CLI_OK = 0,
+	CLI_FAILED = 1,     /* the work was not done; stderr says why */
+	CLI_USAGE = 2,      /* wrong options or arguments */
+	CLI_NOT_FOUND = 3,  /* no such content, pin, key or peer */
+	CLI_REPO = 4,       /* the repo is missing, locked, damaged or of another version */
+	CLI_TIMEOUT = 5,    /* --timeout passed */
+	CLI_INTERRUPTED = 130,
+};
+
+struct cli_option {
+	const char *name;  /* long name; NULL ends a table */
+	char letter;       /* 0: none */
+	const char *value; /* what to call its value in help; NULL: a flag, on or off */
+	const char *help;
+};
+
+enum { CLI_OPTIONS_MAX = 24, CLI_REPEAT_MAX = 16 /* the last is NULL */ };
+
+struct cli_command;
+
+struct cli {
+	const struct cli_command *command;
+	const char *repo;      /* folder, already resolved */
+	const char *api;       /* --api, or NULL */
+	const char *api_auth;  /* the API's secret, or NULL */
+	anyio_time timeout;    /* 0: none */
+	bool json, progress, offline;
+	const char *const *args; /* positional, NULL-terminated */
+	size_t count;
+	const char *values[CLI_OPTIONS_MAX]; /* by row of the command's options; "true"/"false" for flags */
+	const char *repeats[CLI_REPEAT_MAX]; /* all values of the first option marked repeatable */
+	size_t repeat_count;
+
+	struct kit_node *node;      /* the repo, opened here; or */
+	struct remote *remote;      /* the daemon that has it */
+	struct anyio_task_group *group; /* lives as long as the command */
+};
+
+struct cli_command {
+	const char *name;      /* "pin add" */
+	const char *arguments; /* "PATH..." */
+	const char *summary;   /* one line */
+	const char *help;      /* paragraphs and examples */
+	const struct cli_option *options;
+	int min_args, max_args; /* max -1: any number */
+	bool repeats;          /* the first option may be given several times */
+	bool no_repo;          /* does not want a node */
+	int (*run)(struct cli *cli);
+};
+
+/* The table, sorted by name; ends with a NULL name. */
+extern const struct cli_command cli_commands[];
+extern const struct cli_option cli_global_options[];
+
+/* An option's value by name: NULL when not given. The flag form: dflt when not given. */
+const char *cli_value(const struct cli *cli, const char *name);
+bool cli_flag(const struct cli *cli, const char *name, bool dflt);
+
+/* Parses argv. 0, or an exit code after having said what is wrong; -1: help was printed. */
+int cli_parse(struct cli *cli, int argc, char **argv);
+void cli_print_help(const struct cli_command *command); /* NULL: the overview */
+void cli_print_completion(const char *shell);
+
+/* Prints "ipfs-kit COMMAND: text" on stderr and returns the exit code for a negative result code. */
+int cli_fail(struct cli *cli, int code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/* The same, with the sentence that the node or the daemon gave. */
+int cli_fail_node(struct cli *cli, int code);
+int cli_exit_code(int code);
+
+/* Opens the repo, or finds the daemon that has it. 0 or an exit code. */
+int cli_open(struct cli *cli);
+void cli_close(struct cli *cli);
+
+/* Runs one of the small commands here or in the daemon and gives each answer, parsed. */
+int cli_call(struct cli *cli, const char *command, const char *const *args,
+	const struct kit_call_option *options, int (*each)(void *arg, json_t *answer), void *arg);
+/* The same for commands that print: with --json each answer is printed as it is, else print is
+ * called. Returns an exit code. */
+int cli_call_print(struct cli *cli, const char *command, const char *const *args,
+	const struct kit_call_option *options, int (*print)(struct cli *cli, json_t *answer));
+
+/* Progress on stderr, when it is a terminal: bytes, rate, time left. */
+struct cli_progress {
+	const char *what;
+	uint64_t done, total;
+	anyio_time started, shown;
+	bool on;
+};
+void cli_progress_start(struct cli_progress *progress, const struct cli *cli, const char *what);
+void cli_progress_update(void *progress, uint64_t done, uint64_t total);
+void cli_progress_end(struct cli_progress *progress);
+
+/* "1.5 MiB"; a static buffer of the calling thread. */
+const char *cli_size(uint64_t bytes);
+
+/* Standard output as a sink, standard input as a source. */
+extern const struct kit_sink cli_stdout;
+extern const struct kit_source cli_stdin;
+
+/* One function a command; files cmd_*.c. */
+int cmd_add(struct cli *cli);
+int cmd_block_get(struct cli *cli);
+int cmd_block_put(struct cli *cli);
+int cmd_block_stat(struct cli *cli);
+int cmd_cat(struct cli *cli);
+int cmd_completion(struct cli *cli);
+int cmd_config(struct cli *cli);
+int cmd_config_show(struct cli *cli);
+int cmd_daemon(struct cli *cli);
+int cmd_dag_export(struct cli *cli);
+int cmd_dag_import(struct cli *cli);
+int cmd_get(struct cli *cli);
+int cmd_help(struct cli *cli);
+int cmd_id(struct cli *cli);
+int cmd_init(struct cli *cli);
+int cmd_ls(struct cli *cli);
+int cmd_migrate(struct cli *cli);
+int cmd_pin_add(struct cli *cli);
+int cmd_pin_ls(struct cli *cli);
+int cmd_pin_rm(struct cli *cli);
+int cmd_ping(struct cli *cli);
+int cmd_repo_stat(struct cli *cli);
+int cmd_repo_verify(struct cli *cli);
+int cmd_resolve(struct cli *cli);
+int cmd_shutdown(struct cli *cli);
+int cmd_stat(struct cli *cli);
+int cmd_swarm_connect(struct cli *cli);
+int cmd_swarm_disconnect(struct cli *cli);
+int cmd_swarm_peers(struct cli *cli);
+int cmd_version(struct cli *cli);
+
+#endif

@@ -1,0 +1,199 @@
+/* The daemon: the node online, its RPC, until a signal or `shutdown`. */
+#include "cli.h"
+
+#include <errno.h>
+#include <serve/serve.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct daemon {
+	struct cli *cli;
+	struct kit_network network;
+	struct serve_rpc rpc;
+	struct anyio_event stop;
+	char **listen, **api, **origins;
+	char *secret;
+	char api_path[4200];
+	bool interrupted;
+};
+
+static char **split(char *text)
+{
+	size_t count = 0;
+	char **list;
+
+	for (const char *c = text; *c; c++)
+		count += *c == ' ';
+	list = calloc(count + 2, sizeof(*list));
+	if (!list)
+		return NULL;
+	count = 0;
+	for (char *word = strtok(text, " "); word; word = strtok(NULL, " "))
+		if ((list[count] = strdup(word)))
+			count++;
+	return list;
+}
+
+/* A list from the config; NULL when it has none. */
+static char **setting_list(const char *repo, const char *key)
+{
+	char *text = NULL, **list;
+
+	if (kit_config_get(repo, key, &text) || !*text) {
+		free(text);
+		return NULL;
+	}
+	list = split(text);
+	free(text);
+	return list;
+}
+
+static void free_list(char **list)
+{
+	for (char **item = list; item && *item; item++)
+		free(*item);
+	free(list);
+}
+
+static int watch_signals(void *arg)
+{
+	static const int signals[] = { SIGINT, SIGTERM, 0 };
+	struct daemon *daemon = arg;
+	struct anyio_signal_receiver *receiver;
+	int rc = anyio_signal_open(signals, &receiver);
+
+	if (rc)
+		return rc;
+	anyio_started(NULL);
+	rc = anyio_signal_receive(receiver);
+	if (rc > 0)
+		anyio_event_set(&daemon->stop);
+	anyio_signal_close(receiver);
+	return rc > 0 ? 0 : rc;
+}
+
+static void on_shutdown(void *arg)
+{
+	anyio_event_set(&((struct daemon *)arg)->stop);
+}
+
+static int write_api_file(struct daemon *daemon)
+{
+	char temporary[4300];
+	FILE *file;
+
+	snprintf(daemon->api_path, sizeof(daemon->api_path), "%s/api", daemon->cli->repo);
+	snprintf(temporary, sizeof(temporary), "%s.new", daemon->api_path);
+	file = fopen(temporary, "we");
+	if (!file)
+		return -errno;
+	fprintf(file, "%s\n", daemon->rpc.addresses[0]);
+	if (fclose(file) || rename(temporary, daemon->api_path))
+		return -errno;
+	return 0;
+}
+
+static void announce(struct daemon *daemon)
+{
+	char **addresses = NULL;
+
+	if (kit_addresses(daemon->cli->node, &addresses) == 0)
+		for (char **address = addresses; *address; address++)
+			printf("listening on %s\n", *address);
+	kit_strings_free(addresses);
+	for (size_t i = 0; i < 8 && daemon->rpc.addresses[i][0]; i++)
+		printf("API server listening on %s\n", daemon->rpc.addresses[i]);
+	puts("daemon is ready");
+	fflush(stdout);
+}
+
+static int start(struct daemon *daemon, struct anyio_task_group *group)
+{
+	struct cli *cli = daemon->cli;
+	int rc = anyio_start(group, watch_signals, daemon, "signals", NULL);
+
+	if (rc)
+		return rc;
+	rc = anyio_start(group, kit_network_run, &daemon->network, "network", NULL);
+	if (rc) {
+		if (rc != ANYIO_CANCELLED)
+			cli_fail_node(cli, rc);
+		return rc;
+	}
+	rc = anyio_start(group, serve_rpc_run, &daemon->rpc, "rpc", NULL);
+	if (rc) {
+		if (rc != ANYIO_CANCELLED)
+			cli_fail(cli, rc, "%s", *daemon->rpc.error ? daemon->rpc.error : anyio_error_text(rc));
+		return rc;
+	}
+	rc = write_api_file(daemon);
+	if (rc)
+		cli_fail(cli, rc, "%s could not be written: %s", daemon->api_path, anyio_error_text(rc));
+	return rc;
+}
+
+static int serve(struct daemon *daemon)
+{
+	bool ready = false;
+
+	ANYIO_TASK_GROUP(group);
+	int rc = start(daemon, &group);
+	if (!rc) {
+		ready = true;
+		announce(daemon);
+		rc = anyio_event_wait(&daemon->stop);
+	}
+	/* The order matters to nobody: each part unwinds its own tasks. */
+	anyio_task_group_cancel(&group, "shutting down");
+	int ended = anyio_task_group_exit(&group, rc);
+	unlink(daemon->api_path);
+	if (!ready)
+		return rc ? rc : ended;
+	daemon->interrupted = ended == ANYIO_CANCELLED;
+	return ended == ANYIO_CANCELLED ? 0 : ended;
+}
+
+int cmd_daemon(struct cli *cli)
+{
+	struct daemon daemon = { .cli = cli };
+	int code = CLI_OK, rc;
+	const char *api = cli_value(cli, "api");
+
+	if (!cli->node) {
+		fprintf(stderr, "ipfs-kit daemon: a daemon already has the repo %s; stop it with 'ipfs-kit shutdown'\n",
+			cli->repo);
+		return CLI_REPO;
+	}
+	daemon.listen = cli->repeat_count ? NULL : setting_list(cli->repo, "swarm.listen");
+	daemon.api = api ? NULL : setting_list(cli->repo, "api.listen");
+	daemon.origins = setting_list(cli->repo, "api.origins");
+	if (cli->api_auth)
+		daemon.secret = strdup(cli->api_auth);
+	else
+		kit_config_get(cli->repo, "api.secret", &daemon.secret);
+
+	static const char *api_listen[2];
+	api_listen[0] = api ? api : "/ip4/127.0.0.1/tcp/5001";
+	daemon.network = (struct kit_network){ .node = cli->node,
+		.options = { .listen = cli->repeat_count ? cli->repeats : (const char *const *)daemon.listen,
+			.perf = cli_flag(cli, "perf", false) } };
+	daemon.rpc = (struct serve_rpc){ .node = cli->node,
+		.listen = daemon.api ? (const char *const *)daemon.api : api_listen,
+		.origins = (const char *const *)daemon.origins,
+		.secret = daemon.secret && *daemon.secret ? daemon.secret : NULL,
+		.shutdown = on_shutdown, .arg = &daemon };
+	anyio_event_init(&daemon.stop);
+	rc = serve(&daemon);
+	if (rc == ANYIO_CANCELLED || daemon.interrupted)
+		code = CLI_INTERRUPTED;
+	else if (rc)
+		code = cli_exit_code(rc);
+	free_list(daemon.listen);
+	free_list(daemon.api);
+	free_list(daemon.origins);
+	free(daemon.secret);
+	return code;
+}

@@ -1,0 +1,160 @@
+/* The node and its peers: id, swarm, ping, version, shutdown. */
+#include "cli.h"
+#include "remote.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *text_of(json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : "";
+}
+
+static void print_list(json_t *object, const char *key, const char *title)
+{
+	json_t *list = json_object_get(object, key), *item;
+	size_t i;
+
+	printf("%s:%s\n", title, json_array_size(list) ? "" : " none");
+	json_array_foreach(list, i, item)
+		printf("  %s\n", json_string_value(item));
+}
+
+static int print_id(struct cli *cli, json_t *answer)
+{
+	printf("ID: %s\nPublicKey: %s\nAgentVersion: %s\n", text_of(answer, "ID"),
+		text_of(answer, "PublicKey"), text_of(answer, "AgentVersion"));
+	print_list(answer, "Addresses", "Addresses");
+	print_list(answer, "Protocols", "Protocols");
+	return 0;
+}
+
+int cmd_id(struct cli *cli)
+{
+	return cli_call_print(cli, "id", cli->args, NULL, print_id);
+}
+
+static int print_strings(struct cli *cli, json_t *answer)
+{
+	json_t *strings = json_object_get(answer, "Strings"), *item;
+	size_t i;
+
+	json_array_foreach(strings, i, item)
+		puts(json_string_value(item));
+	return 0;
+}
+
+/* Peers live in the daemon; a repo opened just for this command has none. */
+static int want_daemon(struct cli *cli)
+{
+	if (cli->remote)
+		return 0;
+	fprintf(stderr, "ipfs-kit %s: no daemon is running on %s; start one with 'ipfs-kit daemon'\n",
+		cli->command->name, cli->repo);
+	return CLI_FAILED;
+}
+
+int cmd_swarm_connect(struct cli *cli)
+{
+	int code = want_daemon(cli);
+
+	return code ? code : cli_call_print(cli, "swarm/connect", cli->args, NULL, print_strings);
+}
+
+int cmd_swarm_disconnect(struct cli *cli)
+{
+	int code = want_daemon(cli);
+
+	return code ? code : cli_call_print(cli, "swarm/disconnect", cli->args, NULL, print_strings);
+}
+
+static int print_peers(struct cli *cli, json_t *answer)
+{
+	json_t *peers = json_object_get(answer, "Peers"), *peer;
+	bool verbose = cli_flag(cli, "verbose", false);
+	size_t i;
+
+	json_array_foreach(peers, i, peer) {
+		printf("%s/p2p/%s", text_of(peer, "Addr"), text_of(peer, "Peer"));
+		if (verbose)
+			printf(" %s %s", *text_of(peer, "Latency") ? text_of(peer, "Latency") : "n/a",
+				json_integer_value(json_object_get(peer, "Direction")) == 1 ? "inbound" : "outbound");
+		putchar('\n');
+	}
+	return 0;
+}
+
+int cmd_swarm_peers(struct cli *cli)
+{
+	struct kit_call_option options[] = { { "verbose", cli_value(cli, "verbose") }, { 0 } };
+	int code = want_daemon(cli);
+
+	if (!options[0].value)
+		options[0].value = "true";
+	return code ? code : cli_call_print(cli, "swarm/peers", cli->args, options, print_peers);
+}
+
+static int print_ping(struct cli *cli, json_t *answer)
+{
+	json_int_t time = json_integer_value(json_object_get(answer, "Time"));
+
+	if (*text_of(answer, "Text"))
+		puts(text_of(answer, "Text"));
+	else if (json_is_true(json_object_get(answer, "Success")))
+		printf("Pong received: time=%.2f ms\n", (double)time / 1e6);
+	fflush(stdout);
+	return 0;
+}
+
+int cmd_ping(struct cli *cli)
+{
+	struct kit_call_option options[] = { { "count", cli_value(cli, "count") }, { 0 } };
+	int code = want_daemon(cli);
+
+	if (!options[0].value)
+		options[0].value = "10";
+	return code ? code : cli_call_print(cli, "ping", cli->args, options, print_ping);
+}
+
+static int print_version(struct cli *cli, json_t *answer)
+{
+	printf("ipfs-kit version: %s\nRepo version: %s\nSystem: %s\n", text_of(answer, "Version"),
+		text_of(answer, "Repo"), text_of(answer, "System"));
+	return 0;
+}
+
+int cmd_version(struct cli *cli)
+{
+	if (cli_flag(cli, "number", false)) {
+		puts(kit_version());
+		return CLI_OK;
+	}
+	if (cli->api) {
+		int code = cli_open(cli);
+		return code ? code : cli_call_print(cli, "version", cli->args, NULL, print_version);
+	}
+	if (cli->json)
+		printf("{\"Version\":\"%s\",\"Commit\":\"\"}\n", kit_version());
+	else
+		printf("ipfs-kit version: %s\n", kit_version());
+	return CLI_OK;
+}
+
+int cmd_shutdown(struct cli *cli)
+{
+	struct remote_request request = { .command = "shutdown" };
+	struct remote_lines lines = { 0 };
+	int code = want_daemon(cli);
+
+	if (code)
+		return code;
+	request.answer = remote_lines_sink(&lines);
+	int rc = remote_call(cli->remote, &request);
+	anyio_free(lines.buffer);
+	return rc ? cli_fail_node(cli, rc) : CLI_OK;
+}

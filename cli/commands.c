@@ -1,0 +1,175 @@
+/* The table of commands. Help is taken from here, and completions, and the man page. */
+#include "cli.h"
+
+#define END { NULL, 0, NULL, NULL }
+
+static const struct cli_option add_table[] = {
+	{ "recursive", 'r', NULL, "add directories with all they hold" },
+	{ "quiet", 'q', NULL, "print CIDs only" },
+	{ "quieter", 'Q', NULL, "print the root CID alone" },
+	{ "only-hash", 'n', NULL, "compute CIDs and store nothing" },
+	{ "hidden", 'H', NULL, "take names that begin with a dot" },
+	{ "wrap-with-directory", 'w', NULL, "put a directory around, so that the name is kept" },
+	{ "profile", 0, "NAME", "unixfs-v1-2025 (default), unixfs-v0-2015 or kubo-cid-v1" },
+	{ "cid-version", 0, "N", "0 or 1; 1 alone means what Kubo makes of it (kubo-cid-v1)" },
+	{ "raw-leaves", 0, NULL, "chunks are raw blocks; --raw-leaves=false wraps them in dag-pb" },
+	{ "chunker", 's', "ALGORITHM", "size-BYTES" },
+	{ "pin", 0, NULL, "pin the root (default); --pin=false leaves it unpinned" },
+	{ "pin-name", 0, "NAME", "a name for the pin" },
+	{ "dereference-args", 0, NULL, "follow symlinks given as arguments" },
+	END
+};
+static const struct cli_option init_table[] = {
+	{ "profile", 0, "NAME", "how files become blocks: unixfs-v1-2025 (default), unixfs-v0-2015, kubo-cid-v1" },
+	{ "test", 0, NULL, "listen on loopback only, on ports of the system's choice" },
+	END
+};
+static const struct cli_option daemon_table[] = {
+	{ "listen", 0, "MULTIADDR", "listen for peers here instead of the config's; may be given several times" },
+	{ "api", 0, "ADDR", "serve the RPC here: /ip4/127.0.0.1/tcp/PORT or /unix/PATH" },
+	{ "perf", 0, NULL, "answer /perf/1.0.0 measurements" },
+	END
+};
+static const struct cli_option range_table[] = {
+	{ "offset", 'o', "BYTES", "begin here" },
+	{ "length", 'l', "BYTES", "at most so many" },
+	END
+};
+static const struct cli_option get_table[] = {
+	{ "output", 'o', "PATH", "where to write it (default: the last name of the path)" },
+	{ "force", 'f', NULL, "replace what is there" },
+	END
+};
+static const struct cli_option output_table[] = {
+	{ "output", 'o', "FILE", "write to a file, synced at the end (default: standard output)" },
+	END
+};
+static const struct cli_option import_table[] = {
+	{ "pin-roots", 0, NULL, "pin the roots (default); --pin-roots=false does not" },
+	END
+};
+static const struct cli_option block_put_table[] = {
+	{ "cid-codec", 0, "NAME", "raw (default), dag-pb, dag-cbor, dag-json, cbor, json" },
+	{ "mhtype", 0, "NAME", "the hash function (default sha2-256)" },
+	{ "pin", 0, NULL, "pin the block" },
+	END
+};
+static const struct cli_option pin_add_table[] = {
+	{ "recursive", 'r', NULL, "with all it links to (default); --recursive=false pins the block alone" },
+	{ "name", 'n', "NAME", "a name to find it by" },
+	END
+};
+static const struct cli_option pin_ls_table[] = {
+	{ "type", 't', "KIND", "all (default), direct or recursive" },
+	{ "quiet", 'q', NULL, "print CIDs only" },
+	END
+};
+static const struct cli_option verbose_table[] = {
+	{ "verbose", 'v', NULL, "print latency and direction too" },
+	END
+};
+static const struct cli_option ping_table[] = {
+	{ "count", 'n', "N", "how many (default 10)" },
+	END
+};
+static const struct cli_option human_table[] = {
+	{ "human", 'H', NULL, "print sizes for people" },
+	END
+};
+static const struct cli_option version_table[] = {
+	{ "number", 'n', NULL, "print the number alone" },
+	END
+};
+
+const struct cli_command cli_commands[] = {
+	{ "add", "[PATH...]", "Add files and folders; prints their CIDs",
+		"Splits files into blocks, stores them, and pins the root. When add returns, all of it is on disk.\n"
+		"Without a path, or for -, standard input is added. An add that was interrupted goes on where it\n"
+		"stopped when it is run again.\n\n"
+		"  ipfs-kit add -r photos\n"
+		"  tar c project | ipfs-kit add -Q",
+		add_table, 0, -1, .run = cmd_add },
+	{ "block get", "CID", "Print a block's bytes", "The bytes as they are, on standard output.", NULL, 1, 1,
+		.run = cmd_block_get },
+	{ "block put", "[FILE]", "Store one block; prints its CID",
+		"The block is the file's bytes, or standard input's, at most 2 MiB.", block_put_table, 0, 1,
+		.run = cmd_block_put },
+	{ "block stat", "CID", "Print a block's CID and size", "Fetches the block when it is not here.", NULL, 1, 1,
+		.run = cmd_block_stat },
+	{ "cat", "PATH...", "Print a file's content",
+		"Paths look like CID, CID/name or /ipfs/CID/name.\n\n"
+		"  ipfs-kit cat bafy.../README.md\n"
+		"  ipfs-kit cat --offset=1048576 --length=4096 bafy...",
+		range_table, 1, -1, .run = cmd_cat },
+	{ "completion", "SHELL", "Print a completion script for bash, zsh or fish",
+		"  source <(ipfs-kit completion bash)", NULL, 1, 1, .no_repo = true, .run = cmd_completion },
+	{ "config", "KEY [VALUE]", "Print or change a setting",
+		"Settings live in the file config of the repo, with their explanations; comments are kept.\n"
+		"A running daemon reads them when it starts.\n\n"
+		"  ipfs-kit config swarm.listen\n"
+		"  ipfs-kit config api.listen /ip4/127.0.0.1/tcp/5002",
+		NULL, 1, 2, .no_repo = true, .run = cmd_config },
+	{ "config show", "", "Print the whole config file", "With its comments.", NULL, 0, 0, .no_repo = true,
+		.run = cmd_config_show },
+	{ "daemon", "", "Go online: serve peers and the RPC until stopped",
+		"Prints where it listens, then 'daemon is ready'. SIGTERM, SIGINT and 'ipfs-kit shutdown' stop it\n"
+		"cleanly. While it runs, other commands talk to it.\n\n"
+		"  ipfs-kit daemon --listen /ip4/0.0.0.0/tcp/4001 --listen /ip6/::/tcp/4001",
+		daemon_table, 0, 0, .repeats = true, .run = cmd_daemon },
+	{ "dag export", "PATH", "Write everything under a CID as a CAR archive",
+		"CARv1, each block once, depth first.\n\n  ipfs-kit dag export -o photos.car bafy...",
+		output_table, 1, 1, .run = cmd_dag_export },
+	{ "dag import", "[FILE]", "Take the blocks of a CAR archive",
+		"CARv1 or CARv2, from a file or standard input. Every block is checked against its CID; the roots\n"
+		"are pinned. When import returns, all of it is on disk.",
+		import_table, 0, 1, .run = cmd_dag_import },
+	{ "get", "PATH", "Fetch a file or folder to disk",
+		"Missing blocks are fetched from peers, checked and kept in the repo. Nothing is written outside\n"
+		"the output. A get that was interrupted goes on where it stopped when it is run again.\n\n"
+		"  ipfs-kit get -o photos bafy...",
+		get_table, 1, 1, .run = cmd_get },
+	{ "help", "[COMMAND]", "Explain a command", "The same as COMMAND --help.", NULL, 0, 2, .no_repo = true,
+		.run = cmd_help },
+	{ "id", "", "Print this node's identity and addresses", "Addresses are printed while a daemon runs.", NULL,
+		0, 0, .run = cmd_id },
+	{ "init", "", "Make a repo",
+		"Makes the folder with a config file, an Ed25519 identity and an empty store. An existing repo is\n"
+		"never touched.",
+		init_table, 0, 0, .no_repo = true, .run = cmd_init },
+	{ "ls", "PATH...", "List a folder", "Prints CID, size and name of each entry; folders end with /.", NULL, 1,
+		-1, .run = cmd_ls },
+	{ "migrate-from-kubo", "DIR", "Take the blocks and pins of a stopped Kubo repo",
+		"Reads DIR (a repo with a flatfs block store), checks every block, and pins what was pinned there.\n"
+		"DIR is not changed. When interrupted, run it again: what was taken is not read twice.",
+		NULL, 1, 1, .run = cmd_migrate },
+	{ "pin add", "PATH...", "Keep content for good",
+		"Fetches what is missing, then pins it: with all it links to, unless told otherwise.", pin_add_table,
+		1, -1, .run = cmd_pin_add },
+	{ "pin ls", "[CID...]", "List what is pinned", "With a CID, tells whether that one is pinned.", pin_ls_table,
+		0, -1, .run = cmd_pin_ls },
+	{ "pin rm", "PATH...", "Take a pin away", "The blocks stay until they are collected.", NULL, 1, -1,
+		.run = cmd_pin_rm },
+	{ "ping", "PEER", "Measure the way to a peer", "PEER is a peer id, or a multiaddr that ends with one.",
+		ping_table, 1, 1, .run = cmd_ping },
+	{ "repo stat", "", "Print what the repo holds", "Blocks, bytes on disk, where it is.", human_table, 0, 0,
+		.run = cmd_repo_stat },
+	{ "repo verify", "", "Read every byte back and check every block",
+		"Checks each block against its CID, the index against the log, and that all that pins need is here.\n"
+		"Exit code 0 means that nothing is damaged.",
+		NULL, 0, 0, .run = cmd_repo_verify },
+	{ "resolve", "PATH", "Print the CID a path leads to", "Follows names through folders.", NULL, 1, 1,
+		.run = cmd_resolve },
+	{ "shutdown", "", "Stop the daemon", "It finishes what is being answered, then ends.", NULL, 0, 0,
+		.run = cmd_shutdown },
+	{ "stat", "PATH", "Print size and kind of a file or folder", "Of the node that the path leads to.", NULL, 1,
+		1, .run = cmd_stat },
+	{ "swarm connect", "ADDR...", "Connect to a peer", "ADDR is a multiaddr that ends with /p2p/ID.", NULL, 1,
+		-1, .run = cmd_swarm_connect },
+	{ "swarm disconnect", "ADDR...", "Close the connections to a peer", "ADDR as for swarm connect.", NULL, 1,
+		-1, .run = cmd_swarm_disconnect },
+	{ "swarm peers", "", "List the peers we are connected to", "One multiaddr a line.", verbose_table, 0, 0,
+		.run = cmd_swarm_peers },
+	{ "version", "", "Print the version", "Of this program; with --api, of that daemon.", version_table, 0, 0,
+		.no_repo = true, .run = cmd_version },
+	{ NULL },
+};

@@ -1,0 +1,73 @@
+/* Parses, makes a loop, runs the command in its root task, and turns results into exit codes. */
+#include "cli.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+static int with_node(void *arg)
+{
+	struct cli *cli = arg;
+	int code = cli->command->no_repo ? 0 : cli_open(cli);
+
+	if (code == 0)
+		code = cli->command->run(cli);
+	cli_close(cli);
+	return code;
+}
+
+struct timed {
+	struct cli *cli;
+	int code;
+};
+
+static int timed_body(void *arg)
+{
+	struct timed *timed = arg;
+
+	timed->code = with_node(timed->cli);
+	/* A command that was cut off reports cancellation by its exit code; pass it to the scope. */
+	return timed->code == CLI_INTERRUPTED ? ANYIO_CANCELLED : 0;
+}
+
+static int root(void *arg)
+{
+	struct timed *timed = arg;
+	int rc;
+
+	if (!timed->cli->timeout) {
+		rc = timed_body(timed);
+	} else {
+		rc = anyio_fail_after(timed->cli->timeout, timed_body, timed);
+		if (rc == -ETIMEDOUT) {
+			fprintf(stderr, "ipfs-kit %s: timed out\n", timed->cli->command->name);
+			timed->code = CLI_TIMEOUT;
+		}
+	}
+	return rc == ANYIO_CANCELLED ? rc : 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct cli cli = { 0 };
+	struct timed timed = { &cli, CLI_FAILED };
+	int rc = cli_parse(&cli, argc, argv);
+
+	if (rc)
+		return rc < 0 ? (fflush(stdout) ? CLI_FAILED : CLI_OK) : rc;
+	signal(SIGPIPE, SIG_IGN);
+	rc = anyio_run(root, &timed, NULL);
+	if (rc && rc != ANYIO_CANCELLED) {
+		fprintf(stderr, "ipfs-kit: the event loop could not run: %s\n", anyio_error_text(rc));
+		return CLI_FAILED;
+	}
+	if (rc == ANYIO_CANCELLED)
+		timed.code = CLI_INTERRUPTED;
+	/* What was printed and could not be written is work not done. */
+	if (fflush(stdout) != 0 && timed.code == CLI_OK) {
+		fprintf(stderr, "ipfs-kit: standard output: %s\n", strerror(errno));
+		return CLI_FAILED;
+	}
+	return timed.code;
+}

@@ -1,0 +1,55 @@
+/* Errors, exit codes, and the standard streams. */
+#include "cli.h"
+#include "remote.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+int cli_exit_code(int code)
+{
+	switch (code) {
+	case 0: return CLI_OK;
+	case ANYIO_CANCELLED: return CLI_INTERRUPTED;
+	case -ETIMEDOUT: return CLI_TIMEOUT;
+	case -ENOENT: return CLI_NOT_FOUND;
+	case -EINVAL: return CLI_USAGE;
+	}
+	return CLI_FAILED;
+}
+
+int cli_fail(struct cli *cli, int code, const char *format, ...)
+{
+	va_list ap;
+
+	/* What was printed before an interruption is the caller's; the interruption says itself. */
+	if (code == ANYIO_CANCELLED)
+		return CLI_INTERRUPTED;
+	fprintf(stderr, "ipfs-kit %s: ", cli->command->name);
+	va_start(ap, format);
+	vfprintf(stderr, format, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	return cli_exit_code(code);
+}
+
+int cli_fail_node(struct cli *cli, int code)
+{
+	const char *text = cli->remote ? remote_error_text(cli->remote)
+			: cli->node ? kit_error_text(cli->node) : NULL;
+
+	return cli_fail(cli, code, "%s", text && *text ? text : anyio_error_text(code));
+}
+
+static int write_stdout(void *arg, const void *data, size_t len)
+{
+	return anyio_write_all(1, data, len);
+}
+
+static ssize_t read_stdin(void *arg, void *buffer, size_t size)
+{
+	return anyio_read(0, buffer, size);
+}
+
+const struct kit_sink cli_stdout = { write_stdout, NULL };
+const struct kit_source cli_stdin = { read_stdin, NULL };

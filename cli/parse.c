@@ -1,0 +1,255 @@
+/* Options: --name, --name=value, --name value, -x, -x value, -xy for flags, and -- to end them. */
+#include "cli.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+const struct cli_option cli_global_options[] = {
+	{ "repo", 0, "DIR", "the repo (else $IPFS_KIT_PATH, else ~/.ipfs-kit)" },
+	{ "api", 0, "ADDR", "talk to the daemon at this multiaddr" },
+	{ "api-auth", 0, "SECRET", "the secret its API demands (else $IPFS_KIT_API_AUTH)" },
+	{ "json", 0, NULL, "print JSON, one value a line" },
+	{ "timeout", 0, "TIME", "give up after this long: 30s, 5m, 1h" },
+	{ "offline", 0, NULL, "use what is in the repo, ask no peer" },
+	{ "progress", 0, NULL, "a progress bar (on when standard error is a terminal)" },
+	{ "help", 'h', NULL, "explain and exit" },
+	{ NULL, 0, NULL, NULL },
+};
+
+/* The values of the global options, by row. */
+static const char *global_values[8];
+
+static int find(const struct cli_option *table, const char *name, size_t len)
+{
+	for (int i = 0; table && table[i].name; i++)
+		if (strlen(table[i].name) == len && !memcmp(table[i].name, name, len))
+			return i;
+	return -1;
+}
+
+static int find_letter(const struct cli_option *table, char letter)
+{
+	for (int i = 0; table && table[i].name; i++)
+		if (table[i].letter == letter)
+			return i;
+	return -1;
+}
+
+const char *cli_value(const struct cli *cli, const char *name)
+{
+	int i = find(cli->command->options, name, strlen(name));
+	return i < 0 ? NULL : cli->values[i];
+}
+
+static bool truth(const char *text)
+{
+	return strcmp(text, "false") && strcmp(text, "0") && strcmp(text, "no");
+}
+
+bool cli_flag(const struct cli *cli, const char *name, bool dflt)
+{
+	const char *value = cli_value(cli, name);
+	return value ? truth(value) : dflt;
+}
+
+static int usage(const struct cli *cli, const char *what, const char *which, size_t len)
+{
+	fprintf(stderr, "ipfs-kit%s%s: %s '%.*s'\nTry 'ipfs-kit %s%s--help'.\n", cli->command ? " " : "",
+		cli->command ? cli->command->name : "", what, (int)len, which,
+		cli->command ? cli->command->name : "", cli->command ? " " : "");
+	return CLI_USAGE;
+}
+
+/* Stores a value into the row of whichever table knows the option. */
+static int store(struct cli *cli, int row, bool global, const char *value)
+{
+	if (global) {
+		global_values[row] = value;
+		return 0;
+	}
+	cli->values[row] = value;
+	if (row == 0 && cli->command->repeats) {
+		if (cli->repeat_count + 1 == CLI_REPEAT_MAX)
+			return usage(cli, "too many of", cli->command->options[0].name,
+				strlen(cli->command->options[0].name));
+		cli->repeats[cli->repeat_count++] = value;
+	}
+	return 0;
+}
+
+static int parse_long(struct cli *cli, char ***argv)
+{
+	const char *name = (**argv) + 2, *equals = strchr(name, '=');
+	size_t len = equals ? (size_t)(equals - name) : strlen(name);
+	const struct cli_option *table = cli->command ? cli->command->options : NULL;
+	bool global = false;
+	int row = find(table, name, len);
+
+	if (row < 0) {
+		table = cli_global_options;
+		global = true;
+		row = find(table, name, len);
+	}
+	if (row < 0)
+		return usage(cli, "unknown option", **argv, len + 2);
+	if (equals)
+		return store(cli, row, global, equals + 1);
+	if (!table[row].value)
+		return store(cli, row, global, "true");
+	if (!(*argv)[1])
+		return usage(cli, "a value is missing after", **argv, len + 2);
+	++*argv;
+	return store(cli, row, global, **argv);
+}
+
+static int parse_letters(struct cli *cli, char ***argv)
+{
+	for (const char *letter = (**argv) + 1; *letter; letter++) {
+		const struct cli_option *table = cli->command ? cli->command->options : NULL;
+		bool global = false;
+		int row = find_letter(table, *letter);
+		if (row < 0) {
+			table = cli_global_options;
+			global = true;
+			row = find_letter(table, *letter);
+		}
+		if (row < 0)
+			return usage(cli, "unknown option", (char[3]){ '-', *letter, 0 }, 2);
+		if (!table[row].value) {
+			int rc = store(cli, row, global, "true");
+			if (rc)
+				return rc;
+			continue;
+		}
+		if (letter[1] == '=')
+			return store(cli, row, global, letter + 2);
+		if (letter[1])
+			return store(cli, row, global, letter + 1);
+		if (!(*argv)[1])
+			return usage(cli, "a value is missing after", (char[3]){ '-', *letter, 0 }, 2);
+		++*argv;
+		return store(cli, row, global, **argv);
+	}
+	return 0;
+}
+
+/* Names have one word or two; the longer match wins. Returns the words taken. */
+static int find_command(struct cli *cli, const char *first, const char *second)
+{
+	char two[64];
+
+	snprintf(two, sizeof(two), "%s %s", first, second ? second : "");
+	for (int pass = second ? 2 : 1; pass >= 1; pass--)
+		for (const struct cli_command *c = cli_commands; c->name; c++)
+			if (!strcmp(c->name, pass == 2 ? two : first)) {
+				cli->command = c;
+				return pass;
+			}
+	return 0;
+}
+
+static int unknown_command(const char *first, const char *second)
+{
+	size_t len = strlen(first);
+	bool family = false;
+
+	for (const struct cli_command *c = cli_commands; c->name; c++)
+		family = family || (!strncmp(c->name, first, len) && c->name[len] == ' ');
+	if (family && second)
+		fprintf(stderr, "ipfs-kit: '%s' has no command '%s'\n", first, second);
+	else if (family)
+		fprintf(stderr, "ipfs-kit: '%s' wants one of:\n", first);
+	else
+		fprintf(stderr, "ipfs-kit: unknown command '%s'\n", first);
+	for (const struct cli_command *c = cli_commands; family && c->name; c++)
+		if (!strncmp(c->name, first, len) && c->name[len] == ' ')
+			fprintf(stderr, "  %-20s %s\n", c->name, c->summary);
+	fprintf(stderr, "Try 'ipfs-kit --help'.\n");
+	return CLI_USAGE;
+}
+
+/* "90", "30s", "5m", "1h", "250ms" to nanoseconds; 0 when it is none of these. */
+static anyio_time parse_time(const char *text)
+{
+	static const struct {
+		const char *unit;
+		double scale;
+	} units[] = { { "ms", 1e6 }, { "s", 1e9 }, { "m", 60e9 }, { "h", 3600e9 }, { "", 1e9 } };
+	char *end;
+	double value = strtod(text, &end);
+
+	for (size_t i = 0; end != text && value > 0 && value < 1e6 && i < 5; i++)
+		if (!strcmp(end, units[i].unit))
+			return (anyio_time)(value * units[i].scale);
+	return 0;
+}
+
+static int apply_globals(struct cli *cli)
+{
+	static char home_repo[4096];
+
+	cli->repo = global_values[0];
+	if (!cli->repo)
+		cli->repo = getenv("IPFS_KIT_PATH");
+	if (!cli->repo || !*cli->repo) {
+		const char *home = getenv("HOME");
+		snprintf(home_repo, sizeof(home_repo), "%s/.ipfs-kit", home && *home ? home : ".");
+		cli->repo = home_repo;
+	}
+	cli->api = global_values[1];
+	cli->api_auth = global_values[2] ? global_values[2] : getenv("IPFS_KIT_API_AUTH");
+	cli->json = global_values[3] && truth(global_values[3]);
+	if (global_values[4] && !(cli->timeout = parse_time(global_values[4])))
+		return usage(cli, "not a time:", global_values[4], strlen(global_values[4]));
+	cli->offline = global_values[5] && truth(global_values[5]);
+	cli->progress = global_values[6] ? truth(global_values[6]) : isatty(2);
+	return 0;
+}
+
+int cli_parse(struct cli *cli, int argc, char **argv)
+{
+	static const char *args[4096];
+	bool options_end = false;
+	int rc;
+
+	cli->args = args;
+	for (argv++; *argv; argv++) {
+		const char *word = *argv;
+		if (!options_end && !strcmp(word, "--")) {
+			options_end = true;
+		} else if (!options_end && word[0] == '-' && word[1] == '-') {
+			if ((rc = parse_long(cli, &argv)))
+				return rc;
+		} else if (!options_end && word[0] == '-' && word[1]) {
+			if ((rc = parse_letters(cli, &argv)))
+				return rc;
+		} else if (!cli->command) {
+			int words = find_command(cli, word, argv[1]);
+			if (!words && global_values[7]) {
+				cli_print_help(NULL);
+				return -1;
+			}
+			if (!words)
+				return unknown_command(word, argv[1] && argv[1][0] != '-' ? argv[1] : NULL);
+			argv += words - 1;
+		} else if (cli->count + 1 < sizeof(args) / sizeof(*args)) {
+			args[cli->count++] = word;
+		} else {
+			return usage(cli, "too many arguments from", word, strlen(word));
+		}
+	}
+	if (global_values[7] || !cli->command) {
+		cli_print_help(cli->command);
+		return cli->command || global_values[7] ? -1 : CLI_USAGE;
+	}
+	if ((rc = apply_globals(cli)))
+		return rc;
+	if (cli->count < (size_t)cli->command->min_args)
+		return usage(cli, "missing argument:", cli->command->arguments, strlen(cli->command->arguments));
+	if (cli->command->max_args >= 0 && cli->count > (size_t)cli->command->max_args)
+		return usage(cli, "unexpected argument", args[cli->command->max_args],
+			strlen(args[cli->command->max_args]));
+	return 0;
+}

@@ -1,0 +1,408 @@
+/*
+ * HTTP/1.1 over one connection a call. The body is sent by a task of its own while the answer is
+ * read, because `add` answers before all has been sent.
+ */
+#include "remote.h"
+
+#include <errno.h>
+#include <http_parser.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { READ_SIZE = 64 << 10, ERROR_MAX = 4096 };
+
+struct remote {
+	char host[256];     /* empty: a UNIX socket at path */
+	char path[200];
+	uint16_t port;
+	char *secret;
+	char error[ERROR_MAX];
+};
+
+static int parse_multiaddr(struct remote *remote, const char *text)
+{
+	char kind[8], host[200];
+	unsigned port;
+	int end = 0;
+
+	if (!strncmp(text, "/unix/", 6)) {
+		if (strlen(text + 5) >= sizeof(remote->path))
+			return -EINVAL;
+		strcpy(remote->path, text + 5);
+		return 0;
+	}
+	if (sscanf(text, "/%7[a-z0-9]/%199[^/]/tcp/%u%n", kind, host, &port, &end) == 3 && end &&
+		(!text[end] || !strcmp(text + end, "/http")) && port <= 65535 &&
+		(!strncmp(kind, "ip", 2) || !strncmp(kind, "dns", 3))) {
+		strcpy(remote->host, host);
+		remote->port = (uint16_t)port;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+static int parse_host_port(struct remote *remote, const char *text)
+{
+	const char *colon;
+
+	if (!strncmp(text, "http://", 7))
+		text += 7;
+	colon = strrchr(text, ':');
+	if (!colon || colon == text || (size_t)(colon - text) >= sizeof(remote->host) || strchr(text, '/'))
+		return -EINVAL;
+	memcpy(remote->host, text, (size_t)(colon - text));
+	char *end;
+	unsigned long port = strtoul(colon + 1, &end, 10);
+	if (*end || !port || port > 65535)
+		return -EINVAL;
+	remote->port = (uint16_t)port;
+	return 0;
+}
+
+int remote_create(const char *address, const char *secret, struct remote **out)
+{
+	struct remote *remote = anyio_calloc(1, sizeof(*remote));
+	int rc = remote ? 0 : -ENOMEM;
+
+	*out = NULL;
+	if (!rc)
+		rc = *address == '/' ? parse_multiaddr(remote, address) : parse_host_port(remote, address);
+	if (!rc && secret && *secret && !(remote->secret = anyio_strdup(secret)))
+		rc = -ENOMEM;
+	if (rc)
+		anyio_free(remote);
+	else
+		*out = remote;
+	return rc;
+}
+
+void remote_free(struct remote *remote)
+{
+	if (!remote)
+		return;
+	anyio_free(remote->secret);
+	anyio_free(remote);
+}
+
+const char *remote_error_text(const struct remote *remote)
+{
+	return remote->error;
+}
+
+/* ---- Building a request ---- */
+
+struct text {
+	char *data;
+	size_t used, size;
+	bool failed;
+};
+
+static void put(struct text *text, const char *data, size_t len)
+{
+	if (text->used + len + 1 > text->size) {
+		size_t size = (text->used + len + 1) * 2;
+		char *bigger = anyio_realloc(text->data, size);
+		if (!bigger) {
+			text->failed = true;
+			return;
+		}
+		text->data = bigger;
+		text->size = size;
+	}
+	memcpy(text->data + text->used, data, len);
+	text->used += len;
+	text->data[text->used] = 0;
+}
+
+static void put_text(struct text *text, const char *data)
+{
+	put(text, data, strlen(data));
+}
+
+static void put_escaped(struct text *text, const char *data)
+{
+	for (; *data; data++) {
+		char hex[4];
+		unsigned char c = (unsigned char)*data;
+		if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+			strchr("-_.~", c))
+			put(text, data, 1);
+		else
+			put(text, hex, (size_t)snprintf(hex, sizeof(hex), "%%%02X", c));
+	}
+}
+
+static void put_head(struct text *text, const struct remote *remote, const struct remote_request *request)
+{
+	char separator = '?';
+
+	put_text(text, "POST /api/v0/");
+	put_text(text, request->command);
+	for (const char *const *arg = request->args; arg && *arg; arg++) {
+		put(text, &separator, 1);
+		put_text(text, "arg=");
+		put_escaped(text, *arg);
+		separator = '&';
+	}
+	for (const struct remote_query *q = request->query; q && q->name; q++) {
+		if (!q->value)
+			continue;
+		put(text, &separator, 1);
+		put_escaped(text, q->name);
+		put_text(text, "=");
+		put_escaped(text, q->value);
+		separator = '&';
+	}
+	put_text(text, " HTTP/1.1\r\nHost: ");
+	put_text(text, remote->host[0] ? remote->host : "localhost");
+	put_text(text, "\r\nUser-Agent: ipfs-kit\r\nConnection: close\r\n");
+	if (remote->secret) {
+		put_text(text, "Authorization: Bearer ");
+		put_text(text, remote->secret);
+		put_text(text, "\r\n");
+	}
+	if (request->body) {
+		put_text(text, "Transfer-Encoding: chunked\r\nContent-Type: ");
+		put_text(text, request->content_type);
+		put_text(text, "\r\n\r\n");
+	} else {
+		put_text(text, "Content-Length: 0\r\n\r\n");
+	}
+}
+
+/* ---- One call ---- */
+
+struct call {
+	struct remote *remote;
+	const struct remote_request *request;
+	struct anyio_stream *stream;
+	http_parser parser;
+	int failure;          /* of the answer's sink */
+	bool done;
+	char trailer_name[32]; /* Kubo reports late errors in X-Stream-Error */
+	bool stream_error;
+	size_t error_used;
+};
+
+static int send_chunk(void *arg, const void *data, size_t len)
+{
+	struct call *call = arg;
+	char head[24];
+	struct iovec iov[3] = { { head, 0 }, { (void *)data, len }, { "\r\n", 2 } };
+
+	if (len == 0)
+		return 0;
+	iov[0].iov_len = (size_t)snprintf(head, sizeof(head), "%zx\r\n", len);
+	return anyio_stream_sendv(call->stream, iov, 3, NULL);
+}
+
+static int send_body(void *arg)
+{
+	struct call *call = arg;
+	struct kit_sink sink = { send_chunk, call };
+	int rc = call->request->body(call->request->body_arg, &sink);
+
+	if (rc == 0)
+		rc = anyio_stream_send(call->stream, "0\r\n\r\n", 5);
+	/* A daemon that refused early has said why in its answer, which is being read. */
+	return rc == -EPIPE || rc == -ECONNRESET || rc == ANYIO_BROKEN || rc == ANYIO_CLOSED ? 0 : rc;
+}
+
+static void keep_error(struct call *call, const char *data, size_t len)
+{
+	size_t room = ERROR_MAX - 1 - call->error_used;
+
+	memcpy(call->remote->error + call->error_used, data, len < room ? len : room);
+	call->error_used += len < room ? len : room;
+	call->remote->error[call->error_used] = 0;
+}
+
+static int on_body(http_parser *parser, const char *data, size_t len)
+{
+	struct call *call = parser->data;
+
+	if (parser->status_code != 200)
+		keep_error(call, data, len);
+	else
+		call->failure = call->request->answer.write(call->request->answer.arg, data, len);
+	return call->failure != 0;
+}
+
+static int on_header_field(http_parser *parser, const char *data, size_t len)
+{
+	struct call *call = parser->data;
+
+	snprintf(call->trailer_name, sizeof(call->trailer_name), "%.*s", (int)len, data);
+	return 0;
+}
+
+static int on_header_value(http_parser *parser, const char *data, size_t len)
+{
+	struct call *call = parser->data;
+
+	if (strcasecmp(call->trailer_name, "X-Stream-Error") == 0) {
+		call->stream_error = true;
+		keep_error(call, data, len);
+	}
+	return 0;
+}
+
+static int on_complete(http_parser *parser)
+{
+	((struct call *)parser->data)->done = true;
+	return 0;
+}
+
+static const http_parser_settings callbacks = {
+	.on_header_field = on_header_field,
+	.on_header_value = on_header_value,
+	.on_body = on_body,
+	.on_message_complete = on_complete,
+};
+
+static int read_answer(struct call *call)
+{
+	char *buffer = anyio_malloc(READ_SIZE);
+	int rc = buffer ? 0 : -ENOMEM;
+
+	while (!rc && !call->done) {
+		ssize_t n = anyio_stream_receive(call->stream, buffer, READ_SIZE);
+		if (n < 0) {
+			rc = (int)n;
+			break;
+		}
+		size_t used = http_parser_execute(&call->parser, &callbacks, buffer, (size_t)n);
+		if (call->failure)
+			rc = call->failure;
+		else if (used != (size_t)n && !call->done)
+			rc = -EPROTO;
+		else if (n == 0 && !call->done)
+			rc = ANYIO_INCOMPLETE_READ;
+	}
+	anyio_free(buffer);
+	return rc;
+}
+
+static int converse(void *arg)
+{
+	struct call *call = arg;
+	struct text head = { 0 };
+	int rc;
+
+	put_head(&head, call->remote, call->request);
+	rc = head.failed ? -ENOMEM : anyio_stream_send(call->stream, head.data, head.used);
+	anyio_free(head.data);
+	if (rc)
+		return rc;
+
+	ANYIO_TASK_GROUP(group);
+	if (call->request->body)
+		anyio_start_soon(&group, send_body, call, "request body");
+	rc = read_answer(call);
+	/* The answer is whole: what is still being sent interests nobody any more. */
+	anyio_task_group_cancel(&group, "answered");
+	return anyio_task_group_exit(&group, rc);
+}
+
+/* Turns {Message, Code, Type} into our sentence and a code. */
+static int daemon_error(struct remote *remote)
+{
+	json_t *root = json_loads(remote->error, 0, NULL);
+	const char *message = json_string_value(json_object_get(root, "Message"));
+	int code = -EREMOTEIO;
+
+	if (message) {
+		const json_t *number = json_object_get(root, "Errno");
+		if (json_is_integer(number) && json_integer_value(number) < 0)
+			code = (int)json_integer_value(number);
+		char *copy = anyio_strdup(message);
+		snprintf(remote->error, sizeof(remote->error), "%s", copy ? copy : "out of memory");
+		anyio_free(copy);
+	} else {
+		size_t len = strcspn(remote->error, "\r\n");
+		remote->error[len] = 0;
+	}
+	json_decref(root);
+	return code;
+}
+
+static int dial(struct remote *remote, struct anyio_stream **stream)
+{
+	int rc = remote->host[0] ? anyio_connect_tcp(remote->host, remote->port, stream)
+				 : anyio_connect_unix(remote->path, stream);
+	if (rc && rc != ANYIO_CANCELLED)
+		snprintf(remote->error, sizeof(remote->error),
+			"no daemon answers at %s%s: %s; start one with 'ipfs-kit daemon'",
+			remote->host[0] ? remote->host : remote->path, "", anyio_error_text(rc));
+	return rc;
+}
+
+int remote_call(struct remote *remote, const struct remote_request *request)
+{
+	struct call call = { .remote = remote, .request = request };
+	int rc;
+
+	remote->error[0] = 0;
+	rc = dial(remote, &call.stream);
+	if (rc)
+		return rc;
+	http_parser_init(&call.parser, HTTP_RESPONSE);
+	call.parser.data = &call;
+	rc = converse(&call);
+	anyio_stream_free(call.stream);
+	if (!rc && (call.parser.status_code != 200 || call.stream_error))
+		return daemon_error(remote);
+	if (rc == ANYIO_INCOMPLETE_READ || rc == -ECONNRESET)
+		snprintf(remote->error, sizeof(remote->error), "the daemon went away in the middle of its answer");
+	return rc;
+}
+
+/* ---- NDJSON ---- */
+
+static int flush_lines(struct remote_lines *lines)
+{
+	size_t start = 0;
+	int rc = 0;
+
+	for (size_t i = 0; i < lines->used && !rc; i++)
+		if (lines->buffer[i] == '\n') {
+			if (i > start)
+				rc = lines->each(lines->arg, lines->buffer + start, i - start);
+			start = i + 1;
+		}
+	memmove(lines->buffer, lines->buffer + start, lines->used - start);
+	lines->used -= start;
+	return rc;
+}
+
+static int take_lines(void *arg, const void *data, size_t len)
+{
+	struct remote_lines *lines = arg;
+
+	if (lines->used + len > lines->size) {
+		size_t size = (lines->used + len) * 2;
+		char *bigger = size <= 64u << 20 ? anyio_realloc(lines->buffer, size) : NULL;
+		if (!bigger)
+			return -ENOMEM;
+		lines->buffer = bigger;
+		lines->size = size;
+	}
+	memcpy(lines->buffer + lines->used, data, len);
+	lines->used += len;
+	return flush_lines(lines);
+}
+
+struct kit_sink remote_lines_sink(struct remote_lines *lines)
+{
+	return (struct kit_sink){ take_lines, lines };
+}
+
+int remote_lines_end(struct remote_lines *lines, int rc)
+{
+	if (!rc && lines->used)
+		rc = lines->each(lines->arg, lines->buffer, lines->used);
+	anyio_free(lines->buffer);
+	return rc;
+}

@@ -1,0 +1,61 @@
+/*
+ * The daemon that has the repo, over its HTTP RPC: each call is a connection of its own, so that
+ * several tasks may call at once. Bulk bytes stream both ways at the same time.
+ */
+#ifndef CLI_REMOTE_H
+#define CLI_REMOTE_H
+
+#include <anyio/anyio.h>
+#include <kit/kit.h>
+
+struct remote;
+
+/* address: a multiaddr (/ip4/../tcp/.., /dns../tcp/.., /unix/path), a file that holds one, or
+ * host:port. secret may be NULL. -EINVAL for an address of another kind; nothing is dialled. */
+int remote_create(const char *address, const char *secret, struct remote **remote);
+void remote_free(struct remote *remote);
+/* The daemon's sentence about the last failure, or why it could not be reached. */
+const char *remote_error_text(const struct remote *remote);
+
+/* A name=value of the query; ends with a NULL name. */
+struct remote_query {
+	const char *name, *value;
+};
+
+struct remote_request {
+	const char *command;               /* "pin/ls" */
+	const char *const *args;           /* NULL-terminated; NULL for none */
+	const struct remote_query *query;  /* may be NULL */
+	/* Writes the body to sink, chunk by chunk; NULL: an empty body. */
+	int (*body)(void *arg, const struct kit_sink *sink);
+	void *body_arg;
+	const char *content_type;          /* of the body */
+	struct kit_sink answer;            /* takes the answer's body */
+};
+
+/* POSTs it and streams the answer. 0; the daemon's own failure as a negative code (-EREMOTEIO when
+ * it has none); -ECONNREFUSED and the like when nobody answers. */
+int remote_call(struct remote *remote, const struct remote_request *request);
+
+/* Splits NDJSON or concatenated JSON values out of an answer. */
+struct remote_lines {
+	int (*each)(void *arg, const char *json, size_t len);
+	void *arg;
+	char *buffer;
+	size_t used, size;
+};
+struct kit_sink remote_lines_sink(struct remote_lines *lines);
+/* The rest, and frees the buffer; rc is passed through unless the rest fails. */
+int remote_lines_end(struct remote_lines *lines, int rc);
+
+/* multipart/form-data, written as the tree is walked. */
+#define REMOTE_BOUNDARY "ipfs-kit-7f3a1c5e9b2d4860"
+int remote_add_path(struct remote *remote, const char *path, const struct kit_add_options *options,
+	struct mf_cid *root);
+int remote_add_source(struct remote *remote, const struct kit_source *source,
+	const struct kit_add_options *options, struct mf_cid *root);
+/* One unnamed part. */
+int remote_put_part(const struct kit_sink *sink, const struct kit_source *source);
+int remote_put_end(const struct kit_sink *sink);
+
+#endif

@@ -1,0 +1,263 @@
+/*
+ * add through the daemon: the tree is walked here and sent as multipart/form-data the way Kubo's
+ * clients do (directories as application/x-directory, symlinks as application/symlink, names
+ * percent-encoded), and the answers are read while it is sent.
+ */
+#include "remote.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CHUNK = 1 << 20, DEPTH_MAX = 512 };
+
+struct adding {
+	const struct kit_add_options *options;
+	const char *path;                  /* NULL: the source */
+	const struct kit_source *source;
+	const struct kit_sink *sink;
+	char *buffer;
+	uint64_t done;
+	struct mf_cid *root;
+	bool answered;
+};
+
+static int put_head(const struct kit_sink *sink, const char *type, const char *name)
+{
+	char head[8192];
+	size_t n = (size_t)snprintf(head, sizeof(head),
+		"--" REMOTE_BOUNDARY "\r\nContent-Type: %s\r\nContent-Disposition: form-data; name=\"file\"", type);
+
+	if (name) {
+		n += (size_t)snprintf(head + n, sizeof(head) - n, "; filename=\"");
+		for (; *name && n + 16 < sizeof(head); name++) {
+			unsigned char c = (unsigned char)*name;
+			if (c > 0x20 && c < 0x7f && !strchr("\"%\\+", c))
+				head[n++] = (char)c;
+			else
+				n += (size_t)snprintf(head + n, sizeof(head) - n, "%%%02X", c);
+		}
+		if (*name)
+			return -ENAMETOOLONG;
+		head[n++] = '"';
+	}
+	memcpy(head + n, "\r\n\r\n", 4);
+	return sink->write(sink->arg, head, n + 4);
+}
+
+static int copy(struct adding *adding, ssize_t (*read)(void *arg, void *buffer, size_t size), void *arg)
+{
+	ssize_t n;
+
+	while ((n = read(arg, adding->buffer, CHUNK)) > 0) {
+		int rc = adding->sink->write(adding->sink->arg, adding->buffer, (size_t)n);
+		if (rc)
+			return rc;
+		adding->done += (uint64_t)n;
+		if (adding->options->progress)
+			adding->options->progress(adding->options->arg, adding->done, 0);
+	}
+	return n < 0 ? (int)n : adding->sink->write(adding->sink->arg, "\r\n", 2);
+}
+
+static ssize_t read_fd(void *arg, void *buffer, size_t size)
+{
+	return anyio_read(*(int *)arg, buffer, size);
+}
+
+static int put_file(struct adding *adding, int dir, const char *entry, const char *name)
+{
+	int fd = anyio_openat(dir, entry, O_RDONLY | O_NOFOLLOW, 0);
+	struct stat st;
+	int rc = fd < 0 ? fd : anyio_fstat(fd, &st);
+
+	/* What was a file when it was listed may be something else by now. */
+	if (!rc && !S_ISREG(st.st_mode))
+		rc = -EINVAL;
+	if (!rc)
+		rc = put_head(adding->sink, "application/octet-stream", name);
+	if (!rc)
+		rc = copy(adding, read_fd, &fd);
+	if (fd >= 0)
+		anyio_close(fd);
+	return rc;
+}
+
+static int put_symlink(struct adding *adding, int dir, const char *entry, const char *name)
+{
+	char target[4096];
+	ssize_t len = anyio_readlinkat(dir, entry, target, sizeof(target));
+	int rc = len < 0 ? (int)len : put_head(adding->sink, "application/symlink", name);
+
+	if (!rc)
+		rc = adding->sink->write(adding->sink->arg, target, (size_t)len);
+	return rc ? rc : adding->sink->write(adding->sink->arg, "\r\n", 2);
+}
+
+static int put_entry(struct adding *adding, int dir, const char *entry, const char *name, int depth);
+
+static int put_directory(struct adding *adding, int dir, const char *entry, const char *name, int depth)
+{
+	struct anyio_names names = { 0 };
+	int fd = anyio_openat(dir, entry, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	int rc = fd < 0 ? fd : put_head(adding->sink, "application/x-directory", name);
+
+	if (!rc)
+		rc = adding->sink->write(adding->sink->arg, "\r\n", 2);
+	if (!rc)
+		rc = anyio_listdir(fd, ".", &names);
+	for (size_t i = 0; !rc && i < names.count; i++) {
+		if (names.names[i][0] == '.' && !adding->options->hidden)
+			continue;
+		size_t len = strlen(name) + strlen(names.names[i]) + 2;
+		char *child = anyio_malloc(len);
+		rc = child ? 0 : -ENOMEM;
+		if (!rc) {
+			snprintf(child, len, "%s/%s", name, names.names[i]);
+			rc = put_entry(adding, fd, names.names[i], child, depth + 1);
+		}
+		anyio_free(child);
+	}
+	anyio_names_free(&names);
+	if (fd >= 0)
+		anyio_close(fd);
+	return rc;
+}
+
+static int put_entry(struct adding *adding, int dir, const char *entry, const char *name, int depth)
+{
+	struct stat st;
+	int flags = depth == 0 && adding->options->dereference ? 0 : AT_SYMLINK_NOFOLLOW;
+	int rc = anyio_fstatat(dir, entry, &st, flags);
+
+	if (rc)
+		return rc;
+	if (depth > DEPTH_MAX)
+		return -ELOOP;
+	if (S_ISLNK(st.st_mode))
+		return put_symlink(adding, dir, entry, name);
+	if (S_ISDIR(st.st_mode))
+		return adding->options->recursive || depth ? put_directory(adding, dir, entry, name, depth) : -EISDIR;
+	return S_ISREG(st.st_mode) ? put_file(adding, dir, entry, name) : -EINVAL;
+}
+
+static const char *last_name(const char *path)
+{
+	size_t len = strlen(path);
+
+	while (len && path[len - 1] != '/')
+		len--;
+	return path + len;
+}
+
+static int body(void *arg, const struct kit_sink *sink)
+{
+	struct adding *adding = arg;
+	int rc;
+
+	adding->sink = sink;
+	if (adding->path) {
+		rc = put_entry(adding, AT_FDCWD, adding->path, last_name(adding->path), 0);
+	} else {
+		rc = put_head(sink, "application/octet-stream", NULL);
+		if (!rc)
+			rc = copy(adding, adding->source->read, adding->source->arg);
+	}
+	return rc ? rc : remote_put_end(sink);
+}
+
+static int on_added(void *arg, const char *text, size_t len)
+{
+	struct adding *adding = arg;
+	json_t *answer = json_loadb(text, len, 0, NULL);
+	const char *hash = json_string_value(json_object_get(answer, "Hash"));
+	const char *name = json_string_value(json_object_get(answer, "Name"));
+	const char *size = json_string_value(json_object_get(answer, "Size"));
+	int rc = answer ? 0 : -EPROTO;
+
+	if (hash && !rc) {
+		rc = mf_cid_parse(adding->root, hash, strlen(hash));
+		adding->answered = true;
+		if (!rc && adding->options->entry)
+			rc = adding->options->entry(adding->options->arg, name ? name : "", adding->root,
+				size ? strtoull(size, NULL, 10) : 0);
+	}
+	json_decref(answer);
+	return rc;
+}
+
+static const char *truth(bool value)
+{
+	return value ? "true" : "false";
+}
+
+static int add(struct remote *remote, struct adding *adding)
+{
+	const struct kit_add_options *o = adding->options;
+	char version[4] = "";
+	struct remote_query query[] = {
+		{ "cid-version", NULL }, { "raw-leaves", o->raw_leaves < 0 ? NULL : truth(o->raw_leaves) },
+		{ "chunker", o->chunker }, { "profile", o->profile }, { "only-hash", truth(o->only_hash) },
+		{ "pin", truth(!o->no_pin) }, { "wrap-with-directory", truth(o->wrap) },
+		{ "pin-name", o->pin_name }, { "progress", "false" }, { 0 } };
+	struct remote_lines lines = { .each = on_added, .arg = adding };
+	struct remote_request request = { .command = "add", .query = query, .body = body, .body_arg = adding,
+		.content_type = "multipart/form-data; boundary=" REMOTE_BOUNDARY,
+		.answer = remote_lines_sink(&lines) };
+
+	if (o->cid_version >= 0) {
+		snprintf(version, sizeof(version), "%d", o->cid_version);
+		query[0].value = version;
+	}
+	adding->buffer = anyio_malloc(CHUNK);
+	if (!adding->buffer)
+		return -ENOMEM;
+	int rc = remote_lines_end(&lines, remote_call(remote, &request));
+	anyio_free(adding->buffer);
+	return rc ? rc : adding->answered ? 0 : -EPROTO;
+}
+
+int remote_add_path(struct remote *remote, const char *path, const struct kit_add_options *options,
+	struct mf_cid *root)
+{
+	char *trimmed = anyio_strdup(path);
+	size_t len = trimmed ? strlen(trimmed) : 0;
+	struct adding adding = { .options = options, .path = trimmed, .root = root };
+
+	if (!trimmed)
+		return -ENOMEM;
+	while (len > 1 && trimmed[len - 1] == '/')
+		trimmed[--len] = 0;
+	int rc = add(remote, &adding);
+	anyio_free(trimmed);
+	return rc;
+}
+
+int remote_add_source(struct remote *remote, const struct kit_source *source,
+	const struct kit_add_options *options, struct mf_cid *root)
+{
+	struct adding adding = { .options = options, .source = source, .root = root };
+
+	return add(remote, &adding);
+}
+
+int remote_put_part(const struct kit_sink *sink, const struct kit_source *source)
+{
+	static const struct kit_add_options none = KIT_ADD_DEFAULTS;
+	struct adding adding = { .options = &none, .sink = sink, .buffer = anyio_malloc(CHUNK) };
+	int rc = adding.buffer ? put_head(sink, "application/octet-stream", NULL) : -ENOMEM;
+
+	if (!rc)
+		rc = copy(&adding, source->read, source->arg);
+	anyio_free(adding.buffer);
+	return rc;
+}
+
+int remote_put_end(const struct kit_sink *sink)
+{
+	static const char end[] = "--" REMOTE_BOUNDARY "--\r\n";
+
+	return sink->write(sink->arg, end, sizeof(end) - 1);
+}

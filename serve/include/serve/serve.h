@@ -1,0 +1,39 @@
+/*
+ * The daemon's HTTP faces: Kubo's RPC under /api/v0.
+ *
+ * POST only. A request that carries an Origin or a Referer from a browser is refused (403) unless
+ * that origin is allowed. The RPC rules the node: it listens on loopback or a UNIX socket, and
+ * elsewhere only with a secret.
+ */
+#ifndef SERVE_SERVE_H
+#define SERVE_SERVE_H
+
+#include <anyio/anyio.h>
+#include <kit/kit.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct serve_rpc {
+	struct kit_node *node;
+	const char *const *listen;  /* multiaddrs /ip4/../tcp/.. /ip6/../tcp/.. /unix/PATH; NULL-terminated */
+	const char *const *origins; /* allowed ones ("http://localhost:3000"), or "*"; NULL: none */
+	const char *secret;         /* wanted as "Authorization: Bearer SECRET" or Basic; NULL: none */
+	void (*shutdown)(void *arg); /* called for /api/v0/shutdown */
+	void *arg;
+	/* Filled when it listens, before anyio_started: what it listens on, as multiaddrs with real
+	 * ports; valid while it runs. */
+	char addresses[8][160];
+	char error[256]; /* one sentence when it could not listen */
+};
+
+/* The body of a task: listens, calls anyio_started(NULL), and serves until cancelled; connections
+ * get a grace of two seconds to end. -EADDRINUSE; -EPERM for an address that is not loopback
+ * without a secret; -EINVAL for another kind of multiaddr. */
+int serve_rpc_run(void *rpc);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
