@@ -1,0 +1,85 @@
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include "net.h"
+
+int anyio_fd_socket(int family)
+{
+	struct anyio_op op = { .code = ANYIO_OP_SOCKET, .fd = family, .flags = SOCK_STREAM };
+
+	return (int)anyio_op_now(&op);
+}
+
+int anyio_fd_bind(int fd, const struct anyio_address *address)
+{
+	struct anyio_op op = {
+		.code = ANYIO_OP_BIND,
+		.fd = fd,
+		.addr = (void *)&address->any,
+		.addrlen = address->len,
+	};
+
+	return (int)anyio_op_now(&op);
+}
+
+int anyio_fd_listen(int fd, int backlog)
+{
+	struct anyio_op op = { .code = ANYIO_OP_LISTEN, .fd = fd, .flags = backlog };
+
+	return (int)anyio_op_now(&op);
+}
+
+int anyio_fd_option(int fd, int level, int name, const void *value, size_t size)
+{
+	struct anyio_op op = {
+		.code = ANYIO_OP_SETSOCKOPT,
+		.fd = fd,
+		.flags = level,
+		.flags2 = name,
+		.base = (void *)value,
+		.len = size,
+	};
+
+	return (int)anyio_op_now(&op);
+}
+
+int anyio_fd_flag(int fd, int level, int name, int value)
+{
+	return anyio_fd_option(fd, level, name, &value, sizeof(value));
+}
+
+int anyio_fd_address(int fd, bool remote, struct anyio_address *address)
+{
+	struct anyio_op op = {
+		.code = remote ? ANYIO_OP_GETPEERNAME : ANYIO_OP_GETSOCKNAME,
+		.fd = fd,
+		.addr = &address->any,
+		.addrlen = sizeof(address->storage),
+	};
+	int64_t rc = anyio_op_now(&op);
+
+	address->len = rc < 0 ? 0 : op.addrlen;
+	return (int)rc;
+}
+
+int anyio_fd_shutdown(int fd)
+{
+	struct anyio_op op = { .code = ANYIO_OP_SHUTDOWN, .fd = fd, .flags = SHUT_WR };
+
+	return (int)anyio_op_now(&op);
+}
+
+void anyio_fd_close(int fd)
+{
+	struct anyio_op op = { .code = ANYIO_OP_CLOSE, .fd = fd };
+
+	anyio_op_now(&op);
+}
+
+/* The simulation's files are not on this machine and have no permissions. */
+int anyio_fd_mode(const char *path, mode_t mode)
+{
+	if (strcmp(anyio_backend_name(), "sim") == 0)
+		return 0;
+	return chmod(path, mode) < 0 ? -errno : 0;
+}

@@ -1,0 +1,275 @@
+/*
+ * The stream over a connected socket.
+ *
+ * Closing marks the socket and interrupts its two uses; the descriptor is closed by whoever leaves
+ * last, because closing it under an operation in flight would leave that operation pending. The
+ * object goes when it was destroyed and nobody is inside.
+ *
+ * The other side's going away (EPIPE, ECONNRESET) is ANYIO_BROKEN, as on every other stream.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include "../sync/use.h"
+#include "net.h"
+
+enum { BATCH = 64 }; /* parts of one sendmsg; on the stack */
+
+struct socket {
+	struct anyio_stream stream;
+	int fd; /* -1 once closed */
+	bool closed, destroyed, sent_eof;
+	struct anyio_use receiving, sending;
+};
+
+static const struct anyio_stream_ops socket_ops;
+
+static struct socket *socket_of(struct anyio_stream *stream)
+{
+	return anyio_container(stream, struct socket, stream);
+}
+
+/* Gives back what nobody needs any more. */
+static void socket_settle(struct socket *socket)
+{
+	if (!socket->closed || socket->receiving.scope != NULL || socket->sending.scope != NULL)
+		return;
+	if (socket->fd >= 0)
+		anyio_fd_close(socket->fd);
+	socket->fd = -1;
+	if (socket->destroyed)
+		anyio_free(socket);
+}
+
+static int socket_enter(
+        struct socket *socket, struct anyio_use *use, struct anyio_cancel_scope *scope)
+{
+	return socket->closed ? ANYIO_CLOSED : anyio_use_begin(use, scope);
+}
+
+static int64_t socket_leave(struct socket *socket, struct anyio_use *use, int64_t result)
+{
+	anyio_use_end(use);
+	if (result == ANYIO_CANCELLED && socket->closed)
+		result = ANYIO_CLOSED;
+	if (result == -EPIPE || result == -ECONNRESET)
+		result = ANYIO_BROKEN;
+	socket_settle(socket);
+	return result;
+}
+
+static ssize_t socket_receive(struct anyio_stream *stream, void *buffer, size_t size)
+{
+	struct socket *socket = socket_of(stream);
+	struct anyio_cancel_scope scope;
+	struct anyio_op op = {
+		.code = ANYIO_OP_RECV, .fd = socket->fd, .base = buffer, .len = size
+	};
+	int rc = socket_enter(socket, &socket->receiving, &scope);
+
+	if (rc < 0)
+		return rc;
+	return (ssize_t)socket_leave(socket, &socket->receiving, anyio_op_run(&op));
+}
+
+/* Waits without a buffer, borrows one, and looks; another look when it was a false alarm. */
+static int64_t receive_borrowed(int fd, anyio_borrow_fn borrow, void *arg)
+{
+	void *buffer = NULL;
+	size_t size = 0;
+
+	for (;;) {
+		struct anyio_op poll = { .code = ANYIO_OP_POLL, .fd = fd, .flags = POLLIN };
+		struct anyio_op recv = { .code = ANYIO_OP_RECV, .fd = fd, .flags = MSG_DONTWAIT };
+		int64_t rc = anyio_op_run(&poll);
+
+		if (rc < 0)
+			return rc;
+		if (buffer == NULL)
+			buffer = borrow(arg, &size);
+		if (buffer == NULL)
+			return -ENOMEM;
+		recv.base = buffer;
+		recv.len = size;
+		rc = anyio_op_run(&recv);
+		if (rc != -EAGAIN)
+			return rc;
+	}
+}
+
+static ssize_t socket_receive_lazy(struct anyio_stream *stream, anyio_borrow_fn borrow, void *arg)
+{
+	struct socket *socket = socket_of(stream);
+	struct anyio_cancel_scope scope;
+	int rc = socket_enter(socket, &socket->receiving, &scope);
+
+	if (rc < 0)
+		return rc;
+	return (ssize_t)socket_leave(
+	        socket, &socket->receiving, receive_borrowed(socket->fd, borrow, arg));
+}
+
+/* Where a vectored send stands. */
+struct cursor {
+	const struct iovec *iov;
+	int left;    /* parts, the current one included */
+	size_t done; /* bytes of the current one */
+};
+
+/* Copies what is still to be sent, at most BATCH parts; how many. */
+static int cursor_fill(const struct cursor *cursor, struct iovec *batch)
+{
+	size_t skip = cursor->done;
+	int n = 0;
+
+	for (int i = 0; i < cursor->left && n < BATCH; i++, skip = 0) {
+		if (cursor->iov[i].iov_len == skip)
+			continue;
+		batch[n].iov_base = (char *)cursor->iov[i].iov_base + skip;
+		batch[n].iov_len = cursor->iov[i].iov_len - skip;
+		n++;
+	}
+	return n;
+}
+
+static void cursor_advance(struct cursor *cursor, size_t count)
+{
+	while (cursor->left > 0 && count >= cursor->iov->iov_len - cursor->done) {
+		count -= cursor->iov->iov_len - cursor->done;
+		cursor->done = 0;
+		cursor->iov++;
+		cursor->left--;
+	}
+	cursor->done += count;
+}
+
+static int64_t send_all(int fd, const struct iovec *iov, int count, size_t *sent)
+{
+	struct cursor cursor = { .iov = iov, .left = count };
+	struct iovec batch[BATCH];
+	int parts;
+
+	while ((parts = cursor_fill(&cursor, batch)) > 0) {
+		struct msghdr msg = { .msg_iov = batch, .msg_iovlen = (size_t)parts };
+		struct anyio_op op = { .code = ANYIO_OP_SENDMSG, .fd = fd, .msg = &msg };
+		int64_t n = anyio_op_run(&op);
+
+		if (n < 0)
+			return n;
+		cursor_advance(&cursor, (size_t)n);
+		*sent += (size_t)n;
+	}
+	return 0;
+}
+
+static int socket_sendv(
+        struct anyio_stream *stream, const struct iovec *iov, int count, size_t *sent)
+{
+	struct socket *socket = socket_of(stream);
+	struct anyio_cancel_scope scope;
+	int rc;
+
+	*sent = 0;
+	if (socket->sent_eof)
+		return ANYIO_CLOSED;
+	rc = socket_enter(socket, &socket->sending, &scope);
+	if (rc < 0)
+		return rc;
+	return (int)socket_leave(socket, &socket->sending, send_all(socket->fd, iov, count, sent));
+}
+
+static int socket_send_eof(struct anyio_stream *stream)
+{
+	struct socket *socket = socket_of(stream);
+	int rc;
+
+	if (socket->closed)
+		return ANYIO_CLOSED;
+	if (socket->sending.scope != NULL)
+		return ANYIO_BUSY;
+	if (socket->sent_eof)
+		return 0;
+	rc = anyio_fd_shutdown(socket->fd);
+	if (rc < 0)
+		return rc == -ENOTCONN ? ANYIO_BROKEN : rc;
+	socket->sent_eof = true;
+	return 0;
+}
+
+static void socket_close(struct anyio_stream *stream)
+{
+	struct socket *socket = socket_of(stream);
+
+	if (socket->closed)
+		return;
+	socket->closed = true;
+	anyio_use_interrupt(&socket->receiving);
+	anyio_use_interrupt(&socket->sending);
+	socket_settle(socket);
+}
+
+static void socket_abort(struct anyio_stream *stream)
+{
+	struct socket *socket = socket_of(stream);
+	struct linger now = { .l_onoff = 1, .l_linger = 0 };
+
+	if (!socket->closed)
+		anyio_fd_option(socket->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	socket_close(stream);
+}
+
+static void socket_destroy(struct anyio_stream *stream)
+{
+	struct socket *socket = socket_of(stream);
+
+	socket->destroyed = true;
+	socket_settle(socket);
+}
+
+static const struct anyio_stream_ops socket_ops = {
+	.receive = socket_receive,
+	.receive_lazy = socket_receive_lazy,
+	.sendv = socket_sendv,
+	.send_eof = socket_send_eof,
+	.close = socket_close,
+	.abort = socket_abort,
+	.destroy = socket_destroy,
+};
+
+int anyio_stream_from_socket(int fd, int family, struct anyio_stream **stream)
+{
+	struct socket *socket = anyio_calloc(1, sizeof(*socket));
+
+	if (socket == NULL) {
+		anyio_fd_close(fd);
+		return -ENOMEM;
+	}
+	/* Who writes small messages writes them whole: nothing is gained by holding them back. */
+	if (family != AF_UNIX)
+		anyio_fd_flag(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	socket->stream.ops = &socket_ops;
+	socket->fd = fd;
+	*stream = &socket->stream;
+	return 0;
+}
+
+static int socket_address(
+        const struct anyio_stream *stream, bool remote, struct anyio_address *address)
+{
+	struct socket *socket = socket_of((struct anyio_stream *)stream);
+
+	if (stream->ops != &socket_ops)
+		return -ENOTSOCK;
+	return socket->closed ? ANYIO_CLOSED : anyio_fd_address(socket->fd, remote, address);
+}
+
+int anyio_stream_local_address(const struct anyio_stream *stream, struct anyio_address *address)
+{
+	return socket_address(stream, false, address);
+}
+
+int anyio_stream_remote_address(const struct anyio_stream *stream, struct anyio_address *address)
+{
+	return socket_address(stream, true, address);
+}
