@@ -130,8 +130,6 @@ int anyio_pool_submit(struct anyio_loop *loop, struct anyio_op *op);
 /* Takes a queued op back: true when it had not begun and never will. */
 bool anyio_pool_withdraw(struct anyio_loop *loop, struct anyio_op *op);
 void anyio_pool_collect(struct anyio_loop *loop);
-/* Ends and joins the threads. Nothing is in flight any more. By core, before backend->close. */
-void anyio_pool_close(struct anyio_loop *loop);
 
 /* For LISTDIR: appends a copy of name; 0 or -ENOMEM. */
 int anyio_names_add(struct anyio_names *names, const char *name);

@@ -1,0 +1,29 @@
+/* The list of names that LISTDIR fills, on the loop's thread or on a worker's. */
+#include "../core/core.h"
+
+#include <errno.h>
+
+int anyio_names_add(struct anyio_names *names, const char *name)
+{
+	/* Room for a power of two: the count alone says when it is full. */
+	if ((names->count & (names->count - 1)) == 0) {
+		size_t room = names->count ? names->count * 2 : 1;
+		char **grown = anyio_realloc(names->names, room * sizeof(*grown));
+		if (!grown)
+			return -ENOMEM;
+		names->names = grown;
+	}
+	char *copy = anyio_strdup(name);
+	if (!copy)
+		return -ENOMEM;
+	names->names[names->count++] = copy;
+	return 0;
+}
+
+void anyio_names_free(struct anyio_names *names)
+{
+	for (size_t i = 0; i < names->count; i++)
+		anyio_free(names->names[i]);
+	anyio_free(names->names);
+	*names = (struct anyio_names){ 0 };
+}

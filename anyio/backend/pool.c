@@ -1,0 +1,259 @@
+/*
+ * The worker threads of one loop, for calls that block.
+ *
+ * An operation is in exactly one place: the queue, a worker's hands, or the done list. Queue and
+ * done list are guarded by the mutex; an operation in a worker's hands is the worker's alone. The
+ * wake is sent with the mutex held, so that the loop cannot collect the last operation and go away
+ * between the push and the wake. Threads start when there is more queued than idle, end when idle
+ * for long, and are joined by the loop's thread: at a later collect, or at the close.
+ */
+#include "../core/core.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <time.h>
+
+#define WORKER_STACK  ((size_t)256 << 10)
+#define IDLE_SECONDS  5
+#define DEFAULT_LIMIT 40
+
+struct op_fifo {
+	struct anyio_op *head, **tail;
+};
+
+struct worker {
+	pthread_t thread;
+	struct anyio_pool *pool;
+	struct worker *next;
+};
+
+struct anyio_pool {
+	struct anyio_loop *loop;
+	pthread_mutex_t mutex;
+	pthread_cond_t work; /* something was queued, or closing was set */
+	struct op_fifo queue, done;
+	size_t queued;
+	unsigned idle, alive, most;
+	bool closing;
+	struct worker *working; /* alive: joined at the close */
+	struct worker *ended;   /* left by idling: joined at a collect */
+	atomic_bool news;       /* done or ended is not empty: collect without it takes no mutex */
+};
+
+static void fifo_init(struct op_fifo *fifo)
+{
+	fifo->head = NULL;
+	fifo->tail = &fifo->head;
+}
+
+static void fifo_push(struct op_fifo *fifo, struct anyio_op *op)
+{
+	op->next = NULL;
+	*fifo->tail = op;
+	fifo->tail = &op->next;
+}
+
+static struct anyio_op *fifo_pop(struct op_fifo *fifo)
+{
+	struct anyio_op *op = fifo->head;
+	fifo->head = op->next;
+	if (!fifo->head)
+		fifo->tail = &fifo->head;
+	return op;
+}
+
+static bool fifo_remove(struct op_fifo *fifo, struct anyio_op *op)
+{
+	for (struct anyio_op **at = &fifo->head; *at; at = &(*at)->next) {
+		if (*at != op)
+			continue;
+		*at = op->next;
+		if (!*at)
+			fifo->tail = at;
+		return true;
+	}
+	return false;
+}
+
+/* Waits for work; false when the worker is to end. */
+static bool worker_wait(struct anyio_pool *pool)
+{
+	struct timespec until;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += IDLE_SECONDS;
+	int rc = 0;
+	pool->idle++;
+	while (!pool->queue.head && !pool->closing && rc != ETIMEDOUT)
+		rc = pthread_cond_timedwait(&pool->work, &pool->mutex, &until);
+	pool->idle--;
+	return pool->queue.head != NULL;
+}
+
+static void worker_retire(struct worker *self)
+{
+	struct anyio_pool *pool = self->pool;
+	pool->alive--;
+	if (pool->closing)
+		return;
+	for (struct worker **at = &pool->working; *at; at = &(*at)->next)
+		if (*at == self) {
+			*at = self->next;
+			break;
+		}
+	self->next = pool->ended;
+	pool->ended = self;
+	atomic_store_explicit(&pool->news, true, memory_order_relaxed);
+}
+
+static void *worker_main(void *arg)
+{
+	struct worker *self = arg;
+	struct anyio_pool *pool = self->pool;
+	pthread_mutex_lock(&pool->mutex);
+	while (pool->queue.head || worker_wait(pool)) {
+		struct anyio_op *op = fifo_pop(&pool->queue);
+		pool->queued--;
+		pthread_mutex_unlock(&pool->mutex);
+		op->result = anyio_op_perform(op);
+		pthread_mutex_lock(&pool->mutex);
+		bool first = !pool->done.head;
+		fifo_push(&pool->done, op);
+		atomic_store_explicit(&pool->news, true, memory_order_relaxed);
+		if (first)
+			anyio_loop_wake(pool->loop);
+	}
+	worker_retire(self);
+	pthread_mutex_unlock(&pool->mutex);
+	return NULL;
+}
+
+/* With the mutex held. Signals are for the threads that run loops. */
+static int worker_start(struct anyio_pool *pool)
+{
+	struct worker *worker = anyio_malloc(sizeof(*worker));
+	if (!worker)
+		return -ENOMEM;
+	worker->pool = pool;
+	pthread_attr_t attr;
+	sigset_t all, before;
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, WORKER_STACK);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int rc = pthread_create(&worker->thread, &attr, worker_main, worker);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attr);
+	if (rc != 0) {
+		anyio_free(worker);
+		return -rc;
+	}
+	worker->next = pool->working;
+	pool->working = worker;
+	pool->alive++;
+	return 0;
+}
+
+static void workers_join(struct worker *list)
+{
+	while (list) {
+		struct worker *next = list->next;
+		pthread_join(list->thread, NULL);
+		anyio_free(list);
+		list = next;
+	}
+}
+
+/* Nothing is in flight any more: ends and joins the threads. */
+static void pool_close(void *value)
+{
+	struct anyio_pool *pool = value;
+	pthread_mutex_lock(&pool->mutex);
+	pool->closing = true;
+	struct worker *working = pool->working;
+	struct worker *ended = pool->ended;
+	pthread_cond_broadcast(&pool->work);
+	pthread_mutex_unlock(&pool->mutex);
+	workers_join(working);
+	workers_join(ended);
+	pthread_cond_destroy(&pool->work);
+	pthread_mutex_destroy(&pool->mutex);
+	anyio_free(pool);
+}
+
+static struct anyio_pool *pool_open(struct anyio_loop *loop)
+{
+	struct anyio_pool *pool = anyio_calloc(1, sizeof(*pool));
+	if (!pool)
+		return NULL;
+	const struct anyio_options *options = anyio_loop_options(loop);
+	pool->loop = loop;
+	pool->most =
+		options && options->worker_threads ? options->worker_threads : DEFAULT_LIMIT;
+	fifo_init(&pool->queue);
+	fifo_init(&pool->done);
+	pthread_mutex_init(&pool->mutex, NULL);
+	pthread_condattr_t attr;
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&pool->work, &attr);
+	pthread_condattr_destroy(&attr);
+	return pool;
+}
+
+int anyio_pool_submit(struct anyio_loop *loop, struct anyio_op *op)
+{
+	struct anyio_slot *slot = anyio_loop_slot(loop, ANYIO_SLOT_POOL);
+	struct anyio_pool *pool = slot->value ? slot->value : pool_open(loop);
+	if (!pool)
+		return -ENOMEM;
+	*slot = (struct anyio_slot){ pool, pool_close };
+	pthread_mutex_lock(&pool->mutex);
+	int rc = 0;
+	if (pool->idle <= pool->queued && pool->alive < pool->most)
+		rc = worker_start(pool);
+	/* Fewer threads than wished for will do; none at all will not. */
+	if (pool->alive > 0)
+		rc = 0;
+	if (rc == 0) {
+		fifo_push(&pool->queue, op);
+		pool->queued++;
+		pthread_cond_signal(&pool->work);
+	}
+	pthread_mutex_unlock(&pool->mutex);
+	return rc;
+}
+
+bool anyio_pool_withdraw(struct anyio_loop *loop, struct anyio_op *op)
+{
+	struct anyio_pool *pool = anyio_loop_slot(loop, ANYIO_SLOT_POOL)->value;
+	if (!pool)
+		return false;
+	pthread_mutex_lock(&pool->mutex);
+	bool found = fifo_remove(&pool->queue, op);
+	if (found)
+		pool->queued--;
+	pthread_mutex_unlock(&pool->mutex);
+	return found;
+}
+
+void anyio_pool_collect(struct anyio_loop *loop)
+{
+	struct anyio_pool *pool = anyio_loop_slot(loop, ANYIO_SLOT_POOL)->value;
+	if (!pool || !atomic_load_explicit(&pool->news, memory_order_relaxed))
+		return;
+	pthread_mutex_lock(&pool->mutex);
+	struct anyio_op *done = pool->done.head;
+	struct worker *ended = pool->ended;
+	fifo_init(&pool->done);
+	pool->ended = NULL;
+	atomic_store_explicit(&pool->news, false, memory_order_relaxed);
+	pthread_mutex_unlock(&pool->mutex);
+	while (done) {
+		struct anyio_op *next = done->next; /* done may be gone once complete */
+		anyio_op_complete(done, done->result);
+		done = next;
+	}
+	workers_join(ended);
+}

@@ -1,0 +1,87 @@
+/*
+ * Injected faults. While all are off a call costs one relaxed load; counting goes on only while a
+ * kind is on.
+ */
+#include "../core/core.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+
+static _Atomic unsigned armed; /* bit k: kind k is on */
+
+static struct fault {
+	_Atomic uint64_t seen;
+	_Atomic uint64_t at;
+	_Atomic int error;
+	_Atomic bool sticky;
+} faults[ANYIO_FAULT_KINDS];
+
+static void fault_set(enum anyio_fault_kind kind, uint64_t at, int error, bool sticky)
+{
+	struct fault *fault = &faults[kind];
+	atomic_fetch_and(&armed, ~(1U << kind));
+	atomic_store(&fault->at, at);
+	/* Either sign is taken: callers think of EIO and of -EIO alike. */
+	atomic_store(&fault->error, error > 0 ? -error : error);
+	atomic_store(&fault->sticky, sticky);
+	if (at == 0)
+		return;
+	atomic_store(&fault->seen, 0);
+	atomic_fetch_or(&armed, 1U << kind);
+}
+
+void anyio_fault_set(enum anyio_fault_kind kind, uint64_t at, int error)
+{
+	fault_set(kind, at, error, false);
+}
+
+void anyio_fault_set_sticky(enum anyio_fault_kind kind, uint64_t from, int error)
+{
+	fault_set(kind, from, error, true);
+}
+
+uint64_t anyio_fault_count(enum anyio_fault_kind kind)
+{
+	return atomic_load(&faults[kind].seen);
+}
+
+bool anyio_fault_hit(enum anyio_fault_kind kind, int *error)
+{
+	if (!(atomic_load_explicit(&armed, memory_order_relaxed) & (1U << kind)))
+		return false;
+	struct fault *fault = &faults[kind];
+	uint64_t now = atomic_fetch_add(&fault->seen, 1) + 1;
+	uint64_t at = atomic_load(&fault->at);
+	if (now != at && !(now > at && atomic_load(&fault->sticky)))
+		return false;
+	*error = atomic_load(&fault->error);
+	return true;
+}
+
+static bool op_writes(const struct anyio_op *op)
+{
+	switch (op->code) {
+	case ANYIO_OP_WRITE:
+	case ANYIO_OP_PWRITEV:
+	case ANYIO_OP_FSYNC:
+	case ANYIO_OP_FDATASYNC:
+	case ANYIO_OP_FTRUNCATE:
+	case ANYIO_OP_FALLOCATE:
+	case ANYIO_OP_RENAMEAT: return true;
+	default: return false;
+	}
+}
+
+/* CLOSE never fails: the descriptor it leaves behind would be the test's own leak. */
+bool anyio_fault_hit_op(const struct anyio_op *op, int *error)
+{
+	if (!atomic_load_explicit(&armed, memory_order_relaxed) || op->code == ANYIO_OP_CLOSE)
+		return false;
+	if (anyio_fault_hit(ANYIO_FAULT_OPERATION, error))
+		return true;
+	if (op_writes(op))
+		return anyio_fault_hit(ANYIO_FAULT_WRITE, error);
+	if (op->code == ANYIO_OP_READ || op->code == ANYIO_OP_PREADV)
+		return anyio_fault_hit(ANYIO_FAULT_READ, error);
+	return false;
+}
