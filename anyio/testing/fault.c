@@ -57,31 +57,3 @@ bool anyio_fault_hit(enum anyio_fault_kind kind, int *error)
 	*error = atomic_load(&fault->error);
 	return true;
 }
-
-static bool op_writes(const struct anyio_op *op)
-{
-	switch (op->code) {
-	case ANYIO_OP_WRITE:
-	case ANYIO_OP_PWRITEV:
-	case ANYIO_OP_FSYNC:
-	case ANYIO_OP_FDATASYNC:
-	case ANYIO_OP_FTRUNCATE:
-	case ANYIO_OP_FALLOCATE:
-	case ANYIO_OP_RENAMEAT: return true;
-	default: return false;
-	}
-}
-
-/* CLOSE never fails: the descriptor it leaves behind would be the test's own leak. */
-bool anyio_fault_hit_op(const struct anyio_op *op, int *error)
-{
-	if (!atomic_load_explicit(&armed, memory_order_relaxed) || op->code == ANYIO_OP_CLOSE)
-		return false;
-	if (anyio_fault_hit(ANYIO_FAULT_OPERATION, error))
-		return true;
-	if (op_writes(op))
-		return anyio_fault_hit(ANYIO_FAULT_WRITE, error);
-	if (op->code == ANYIO_OP_READ || op->code == ANYIO_OP_PREADV)
-		return anyio_fault_hit(ANYIO_FAULT_READ, error);
-	return false;
-}

@@ -1,0 +1,214 @@
+/* Files by operations: each function is one, or repeats one until all bytes went through. */
+#include "../core/core.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+int anyio_openat(int dirfd, const char *path, int flags, mode_t mode)
+{
+	struct anyio_op op = {
+		.code = ANYIO_OP_OPENAT,
+		.fd = dirfd,
+		.path = path,
+		.flags = flags | O_CLOEXEC,
+		.mode = mode,
+	};
+	return (int)anyio_op_run(&op);
+}
+
+int anyio_open(const char *path, int flags, mode_t mode)
+{
+	return anyio_openat(AT_FDCWD, path, flags, mode);
+}
+
+int anyio_close(int fd)
+{
+	struct anyio_op op = { .code = ANYIO_OP_CLOSE, .fd = fd };
+	return (int)anyio_op_now(&op);
+}
+
+ssize_t anyio_preadv(int fd, const struct iovec *iov, int count, off_t offset)
+{
+	struct anyio_op op = {
+		.code = ANYIO_OP_PREADV,
+		.fd = fd,
+		.offset = offset,
+		.iov = iov,
+		.iovcnt = count,
+	};
+	return (ssize_t)anyio_op_run(&op);
+}
+
+ssize_t anyio_pread(int fd, void *buffer, size_t size, off_t offset)
+{
+	struct iovec iov = { buffer, size };
+	return anyio_preadv(fd, &iov, 1, offset);
+}
+
+ssize_t anyio_pwritev(int fd, const struct iovec *iov, int count, off_t offset)
+{
+	struct anyio_op op = {
+		.code = ANYIO_OP_PWRITEV,
+		.fd = fd,
+		.offset = offset,
+		.iov = iov,
+		.iovcnt = count,
+	};
+	return (ssize_t)anyio_op_run(&op);
+}
+
+ssize_t anyio_pwrite(int fd, const void *data, size_t size, off_t offset)
+{
+	struct iovec iov = { (void *)data, size };
+	return anyio_pwritev(fd, &iov, 1, offset);
+}
+
+ssize_t anyio_read(int fd, void *buffer, size_t size)
+{
+	struct anyio_op op = { .code = ANYIO_OP_READ, .fd = fd, .base = buffer, .len = size };
+	return (ssize_t)anyio_op_run(&op);
+}
+
+ssize_t anyio_write(int fd, const void *data, size_t size)
+{
+	struct anyio_op op = { .code = ANYIO_OP_WRITE, .fd = fd, .base = (void *)data, .len = size };
+	return (ssize_t)anyio_op_run(&op);
+}
+
+/* Once begun, a whole write is ended: the rest goes on unseen by cancellation. */
+static int64_t run_begun(struct anyio_op *op, bool begun)
+{
+	int64_t rc = begun ? anyio_op_run_shielded(op) : anyio_op_run(op);
+	return rc == 0 ? -ENOSPC : rc;
+}
+
+int anyio_pwrite_all(int fd, const void *data, size_t size, off_t offset)
+{
+	struct iovec iov = { (void *)data, size };
+	return anyio_pwritev_all(fd, &iov, 1, offset);
+}
+
+enum { IOV_AT_ONCE = 64 };
+
+/* Copies what is left of the vectors, from the byte at which stands skip bytes into the first. */
+static int iov_window(struct iovec *out, const struct iovec *iov, int count, size_t skip)
+{
+	int used = 0;
+	for (int i = 0; i < count && used < IOV_AT_ONCE; i++) {
+		if (iov[i].iov_len > skip)
+			out[used++] = (struct iovec){ (char *)iov[i].iov_base + skip,
+				iov[i].iov_len - skip };
+		skip = 0;
+	}
+	return used;
+}
+
+int anyio_pwritev_all(int fd, const struct iovec *iov, int count, off_t offset)
+{
+	struct iovec window[IOV_AT_ONCE];
+	size_t skip = 0; /* bytes of iov[0] that are written */
+	for (bool begun = false;; begun = true) {
+		for (; count > 0 && skip >= iov->iov_len; iov++, count--)
+			skip -= iov->iov_len;
+		if (count == 0)
+			return begun ? 0 : anyio_checkpoint();
+		struct anyio_op op = {
+			.code = ANYIO_OP_PWRITEV,
+			.fd = fd,
+			.offset = offset,
+			.iov = window,
+			.iovcnt = iov_window(window, iov, count, skip),
+		};
+		int64_t rc = run_begun(&op, begun);
+		if (rc < 0)
+			return (int)rc;
+		offset += rc;
+		skip += (size_t)rc;
+	}
+}
+
+int anyio_write_all(int fd, const void *data, size_t size)
+{
+	for (size_t done = 0; done < size;) {
+		struct anyio_op op = {
+			.code = ANYIO_OP_WRITE,
+			.fd = fd,
+			.base = (char *)data + done,
+			.len = size - done,
+		};
+		int64_t rc = run_begun(&op, done > 0);
+		if (rc < 0)
+			return (int)rc;
+		done += (size_t)rc;
+	}
+	return size ? 0 : anyio_checkpoint();
+}
+
+int anyio_pread_all(int fd, void *buffer, size_t size, off_t offset)
+{
+	for (size_t done = 0; done < size;) {
+		ssize_t rc = anyio_pread(
+			fd, (char *)buffer + done, size - done, offset + (off_t)done);
+		if (rc < 0)
+			return (int)rc;
+		if (rc == 0)
+			return ANYIO_INCOMPLETE_READ;
+		done += (size_t)rc;
+	}
+	return size ? 0 : anyio_checkpoint();
+}
+
+int anyio_fsync(int fd)
+{
+	struct anyio_op op = { .code = ANYIO_OP_FSYNC, .fd = fd };
+	return (int)anyio_op_run(&op);
+}
+
+int anyio_fdatasync(int fd)
+{
+	struct anyio_op op = { .code = ANYIO_OP_FDATASYNC, .fd = fd };
+	return (int)anyio_op_run(&op);
+}
+
+int anyio_ftruncate(int fd, off_t size)
+{
+	struct anyio_op op = { .code = ANYIO_OP_FTRUNCATE, .fd = fd, .offset = size };
+	return (int)anyio_op_run(&op);
+}
+
+int anyio_fallocate(int fd, int mode, off_t offset, off_t size)
+{
+	if (size <= 0)
+		return -EINVAL;
+	struct anyio_op op = {
+		.code = ANYIO_OP_FALLOCATE,
+		.fd = fd,
+		.flags = mode,
+		.offset = offset,
+		.len = (size_t)size,
+	};
+	return (int)anyio_op_run(&op);
+}
+
+int anyio_sync_range(int fd, off_t offset, off_t size)
+{
+	if (size < 0)
+		return -EINVAL;
+	struct anyio_op op = {
+		.code = ANYIO_OP_SYNC_RANGE,
+		.fd = fd,
+		.offset = offset,
+		.len = (size_t)size,
+	};
+	int rc = (int)anyio_op_run(&op);
+	/* A file system without it loses nothing: it was a hint. */
+	return rc == -ENOSYS || rc == -EOPNOTSUPP ? 0 : rc;
+}
+
+int anyio_flock(int fd, int operation)
+{
+	struct anyio_op op = { .code = ANYIO_OP_FLOCK, .fd = fd, .flags = operation };
+	int rc = (int)anyio_op_run(&op);
+	return rc == -EWOULDBLOCK ? ANYIO_WOULD_BLOCK : rc;
+}
