@@ -76,7 +76,7 @@ static int lookup_run(struct lookup *lookup, struct anyio_address **addresses, s
 	rc = anyio_detached_wait(&lookup->detached);
 	if (rc < 0)
 		return rc; /* abandoned: it goes when the thread is through with it */
-	found = lookup->detached.op.result;
+	found = lookup->detached.result;
 	rc = found < 0 ? (int)found
 	               : addresses_copy(lookup->addresses, (size_t)found, addresses, count);
 	lookup_free(&lookup->detached);
