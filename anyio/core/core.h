@@ -47,6 +47,26 @@ typedef enum anyio_abort (*anyio_abort_fn)(struct anyio_task *task, void *arg);
 
 struct anyio_loop *anyio_loop_current(void); /* NULL outside a loop */
 
+/* A word a loop carries for each other part; close(value), when not NULL, is called on the loop's
+ * thread once all tasks have ended, in the order of the list, before the backend closes. */
+enum anyio_slot_name {
+	ANYIO_SLOT_THREAD, /* thread/ */
+	ANYIO_SLOT_POOL,   /* backend/pool.c */
+	ANYIO_SLOT_TESTING,
+	ANYIO_SLOTS
+};
+struct anyio_slot {
+	void *value;
+	void (*close)(void *value);
+};
+struct anyio_slot *anyio_loop_slot(struct anyio_loop *loop, enum anyio_slot_name name);
+const struct anyio_options *anyio_loop_options(const struct anyio_loop *loop);
+/* Any thread, while the loop lives: makes the backend's wait() return. */
+void anyio_loop_wake(struct anyio_loop *loop);
+/* Any thread: +1 and -1 around work elsewhere that will wake this loop, so that the mock clock does
+ * not jump meanwhile. Operations are counted by themselves. */
+void anyio_loop_hold(struct anyio_loop *loop, int change);
+
 /* Parks the running task until a wake; returns the wake's result, or ANYIO_CANCELLED. When a
  * cancellation is already effective it yields once and returns ANYIO_CANCELLED after one abort.
  * abort NULL: never cancelled. */
@@ -60,6 +80,15 @@ void anyio_pass(void);
 
 /* Whether the running task's scope is effective now. */
 bool anyio_cancel_pending(void);
+/* The same for a parked task, as seen from its loop's thread. */
+bool anyio_task_cancel_pending(const struct anyio_task *task);
+
+/* Waits until no task is ready and none became so during one poll; before the mock clock jumps. */
+int anyio_wait_idle(void);
+
+/* A task outside every group, under the loop's root scope: its end is nobody's error. The loop
+ * waits for it. */
+int anyio_task_spawn_loose(anyio_task_fn fn, void *arg, const char *name);
 
 /* Runs one operation to its end: cancellation check, fault injection, start, park, cancel. The
  * result is the operation's, or ANYIO_CANCELLED. */
@@ -69,25 +98,13 @@ int64_t anyio_op_run_shielded(struct anyio_op *op);
 /* For the immediate kinds: no task needed, no checkpoint. */
 int64_t anyio_op_now(struct anyio_op *op);
 
-/* A word of storage a task carries for others: 0 is the lock list (locks held, broken at its end). */
+/* The locks a task holds, broken at its end. */
 struct anyio_list *anyio_task_locks(struct anyio_task *task);
 /* Called by core when a task ends with locks held; implemented by sync/. */
 void anyio_locks_break(struct anyio_list *locks);
 
 /* Whether the injected fault hits this call; counts it. Implemented in testing/. */
 bool anyio_fault_hit(enum anyio_fault_kind kind, int *error);
-/* The same for an operation about to be started, of whatever kinds it belongs to. */
-bool anyio_fault_hit_op(const struct anyio_op *op, int *error);
-
-/* For the worker pool (backend/pool.c), which core closes after the last task and before the
- * backend. wake: any thread, as backend->wake. slot: NULL until the pool's first use. */
-struct anyio_pool;
-void anyio_loop_wake(struct anyio_loop *loop);
-struct anyio_pool **anyio_loop_pool(struct anyio_loop *loop);
-const struct anyio_options *anyio_loop_options(struct anyio_loop *loop);
-
-/* Parks the running task until no other is ready and a poll made none ready; or ANYIO_CANCELLED. */
-int anyio_park_until_idle(void);
 
 _Noreturn void anyio_die(const char *file, int line, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -17,7 +17,7 @@ extern "C" {
 struct anyio_task; /* a running task; the pointer is valid until it ends */
 
 struct anyio_task_group {
-	uint64_t opaque[56];
+	uint64_t opaque[104];
 };
 
 /* One collected error. Strings are copies that live as long as the group. */

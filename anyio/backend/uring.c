@@ -1,0 +1,496 @@
+/*
+ * io_uring.
+ *
+ * One ring a loop, one io_uring_enter a poll: start() only fills in a submission, wait() submits
+ * all of them and waits. An operation in flight belongs to the kernel until its own completion has
+ * come; a cancel is a request of its own, whose completion is ignored.
+ *
+ * user_data is the operation's address with a generation above it, so a cancel that arrives late
+ * never hits another operation in the same storage. When the submission queue is full it
+ * is submitted; what still finds no room waits in a list and goes first at the next poll: neither an
+ * operation nor a cancel is ever dropped.
+ *
+ * A read of an eventfd is always armed: writing to it is how other threads wake the ring.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <liburing.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+#include "../core/core.h"
+
+enum { ENTRIES = 256, MOST_BYTES = 0x7ffff000 };
+/* user_data of what is not an operation; operations are at least 8-aligned. */
+enum { DATA_IGNORED = 0, DATA_WAKE = 1 };
+#define DATA_TIMEOUT ((uint64_t)-1) /* liburing's own */
+#define ADDRESS_BITS 48
+
+struct uring {
+	struct io_uring ring;
+	struct anyio_loop *loop;
+	unsigned generation;
+	int wake_fd;
+	uint64_t wake_count;
+	bool wake_armed;
+	bool closing;
+	struct anyio_op *unsent, **unsent_last; /* found no room, first in, first out */
+	bool native[ANYIO_OP_COUNT];
+};
+
+/* What uring.c keeps in op->backend while it is in flight. */
+struct uring_op {
+	uint64_t data;      /* its user_data */
+	struct statx *statx;
+	bool unsent;        /* in uring->unsent */
+	bool cancel_unsent;
+	bool polling;       /* waits for readiness, to be tried again */
+};
+_Static_assert(sizeof(struct uring_op) <= sizeof((struct anyio_op *)0)->backend, "it fits");
+
+static struct uring_op *mine(struct anyio_op *op)
+{
+	return (struct uring_op *)op->backend;
+}
+
+/* The kernel's name of each operation; those left out go to worker threads. */
+static const struct {
+	uint8_t code, kernel;
+} opcodes[] = {
+	{ ANYIO_OP_RECV, IORING_OP_RECV },
+	{ ANYIO_OP_SENDMSG, IORING_OP_SENDMSG },
+	{ ANYIO_OP_RECVMSG, IORING_OP_RECVMSG },
+	{ ANYIO_OP_ACCEPT, IORING_OP_ACCEPT },
+	{ ANYIO_OP_CONNECT, IORING_OP_CONNECT },
+	{ ANYIO_OP_POLL, IORING_OP_POLL_ADD },
+	{ ANYIO_OP_READ, IORING_OP_READ },
+	{ ANYIO_OP_WRITE, IORING_OP_WRITE },
+	{ ANYIO_OP_PREADV, IORING_OP_READV },
+	{ ANYIO_OP_PWRITEV, IORING_OP_WRITEV },
+	{ ANYIO_OP_FSYNC, IORING_OP_FSYNC },
+	{ ANYIO_OP_FDATASYNC, IORING_OP_FSYNC },
+	{ ANYIO_OP_FALLOCATE, IORING_OP_FALLOCATE },
+	{ ANYIO_OP_SYNC_RANGE, IORING_OP_SYNC_FILE_RANGE },
+	{ ANYIO_OP_OPENAT, IORING_OP_OPENAT },
+	{ ANYIO_OP_STAT, IORING_OP_STATX },
+	{ ANYIO_OP_RENAMEAT, IORING_OP_RENAMEAT },
+	{ ANYIO_OP_UNLINKAT, IORING_OP_UNLINKAT },
+	{ ANYIO_OP_MKDIRAT, IORING_OP_MKDIRAT },
+	{ ANYIO_OP_SYMLINKAT, IORING_OP_SYMLINKAT },
+};
+/* Without these there is no point in the ring at all. */
+enum { LAST_NEEDED = ANYIO_OP_WRITE };
+
+static int ring_open(struct io_uring *ring)
+{
+	static const unsigned ladder[] = {
+		IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+		IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+		0,
+	};
+	int rc = -EINVAL;
+	for (size_t i = 0; i < sizeof ladder / sizeof *ladder && rc == -EINVAL; i++)
+		rc = io_uring_queue_init(ENTRIES, ring, ladder[i]);
+	if (rc == 0 && !(ring->features & IORING_FEAT_NODROP)) {
+		io_uring_queue_exit(ring);
+		rc = -ENOSYS;
+	}
+	return rc;
+}
+
+static int probe_native(struct io_uring *ring, bool *native)
+{
+	struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
+	if (!probe)
+		return -ENOSYS;
+	int rc = io_uring_opcode_supported(probe, IORING_OP_ASYNC_CANCEL) ? 0 : -ENOSYS;
+	for (size_t i = 0; i < sizeof opcodes / sizeof *opcodes; i++) {
+		native[opcodes[i].code] = io_uring_opcode_supported(probe, opcodes[i].kernel);
+		if (opcodes[i].code <= LAST_NEEDED && !native[opcodes[i].code])
+			rc = -ENOSYS;
+	}
+	io_uring_free_probe(probe);
+	return rc;
+}
+
+static bool uring_available(void)
+{
+	struct io_uring ring;
+	bool native[ANYIO_OP_COUNT] = { false };
+	if (ring_open(&ring) < 0)
+		return false;
+	bool works = probe_native(&ring, native) == 0;
+	io_uring_queue_exit(&ring);
+	return works;
+}
+
+/* Room for one submission, or NULL when even submitting made none. */
+static struct io_uring_sqe *room(struct uring *uring)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&uring->ring);
+	if (sqe)
+		return sqe;
+	io_uring_submit(&uring->ring);
+	return io_uring_get_sqe(&uring->ring);
+}
+
+static unsigned capped(size_t size)
+{
+	return size < MOST_BYTES ? (unsigned)size : MOST_BYTES;
+}
+
+static void prepare_socket(struct io_uring_sqe *sqe, struct anyio_op *op)
+{
+	switch (op->code) {
+	case ANYIO_OP_RECV:
+		io_uring_prep_recv(sqe, op->fd, op->base, capped(op->len), op->flags);
+		break;
+	case ANYIO_OP_SENDMSG:
+		io_uring_prep_sendmsg(sqe, op->fd, op->msg, (unsigned)op->flags | MSG_NOSIGNAL);
+		break;
+	case ANYIO_OP_RECVMSG:
+		io_uring_prep_recvmsg(sqe, op->fd, op->msg, (unsigned)op->flags);
+		break;
+	case ANYIO_OP_ACCEPT:
+		io_uring_prep_accept(sqe, op->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		break;
+	case ANYIO_OP_CONNECT:
+		io_uring_prep_connect(sqe, op->fd, op->addr, op->addrlen);
+		break;
+	case ANYIO_OP_POLL: io_uring_prep_poll_add(sqe, op->fd, (unsigned)op->flags); break;
+	case ANYIO_OP_READ:
+		io_uring_prep_read(sqe, op->fd, op->base, capped(op->len), (uint64_t)-1);
+		break;
+	case ANYIO_OP_WRITE:
+		io_uring_prep_write(sqe, op->fd, op->base, capped(op->len), (uint64_t)-1);
+		break;
+	}
+}
+
+static void prepare_file(struct io_uring_sqe *sqe, struct anyio_op *op)
+{
+	uint64_t offset = (uint64_t)op->offset;
+	switch (op->code) {
+	case ANYIO_OP_PREADV:
+		io_uring_prep_readv(sqe, op->fd, op->iov, (unsigned)op->iovcnt, offset);
+		break;
+	case ANYIO_OP_PWRITEV:
+		io_uring_prep_writev(sqe, op->fd, op->iov, (unsigned)op->iovcnt, offset);
+		break;
+	case ANYIO_OP_FSYNC: io_uring_prep_fsync(sqe, op->fd, 0); break;
+	case ANYIO_OP_FDATASYNC: io_uring_prep_fsync(sqe, op->fd, IORING_FSYNC_DATASYNC); break;
+	case ANYIO_OP_FALLOCATE:
+		io_uring_prep_fallocate(sqe, op->fd, op->flags, op->offset, (off_t)op->len);
+		break;
+	case ANYIO_OP_SYNC_RANGE:
+		io_uring_prep_sync_file_range(
+			sqe, op->fd, capped(op->len), offset, SYNC_FILE_RANGE_WRITE);
+		break;
+	case ANYIO_OP_OPENAT:
+		io_uring_prep_openat(sqe, op->fd, op->path, op->flags | O_CLOEXEC, op->mode);
+		break;
+	case ANYIO_OP_STAT:
+		io_uring_prep_statx(sqe, op->fd, op->path ? op->path : "",
+			op->path ? op->flags : op->flags | AT_EMPTY_PATH, STATX_BASIC_STATS,
+			mine(op)->statx);
+		break;
+	case ANYIO_OP_RENAMEAT:
+		io_uring_prep_renameat(sqe, op->fd, op->path, op->fd2, op->path2, 0);
+		break;
+	case ANYIO_OP_UNLINKAT: io_uring_prep_unlinkat(sqe, op->fd, op->path, op->flags); break;
+	case ANYIO_OP_MKDIRAT: io_uring_prep_mkdirat(sqe, op->fd, op->path, op->mode); break;
+	case ANYIO_OP_SYMLINKAT:
+		io_uring_prep_symlinkat(sqe, op->path, op->fd2, op->path2);
+		break;
+	}
+}
+
+static void unsent_append(struct uring *uring, struct anyio_op *op)
+{
+	mine(op)->unsent = true;
+	op->next = NULL;
+	*uring->unsent_last = op;
+	uring->unsent_last = &op->next;
+}
+
+static void unsent_remove(struct uring *uring, struct anyio_op *op)
+{
+	struct anyio_op **at = &uring->unsent;
+	while (*at != op)
+		at = &(*at)->next;
+	*at = op->next;
+	if (uring->unsent_last == &op->next)
+		uring->unsent_last = at;
+	mine(op)->unsent = mine(op)->cancel_unsent = false;
+}
+
+/* True when it is in the submission queue now. */
+static bool submit_op(struct uring *uring, struct anyio_op *op)
+{
+	struct io_uring_sqe *sqe = room(uring);
+	if (!sqe)
+		return false;
+	if (mine(op)->polling)
+		io_uring_prep_poll_add(sqe, op->fd, op->code == ANYIO_OP_WRITE ||
+				op->code == ANYIO_OP_SENDMSG ? POLLOUT : POLLIN);
+	else if (op->code <= ANYIO_OP_WRITE)
+		prepare_socket(sqe, op);
+	else
+		prepare_file(sqe, op);
+	uint64_t generation = ++uring->generation & 0x7fff;
+	mine(op)->data = (uintptr_t)op | generation << ADDRESS_BITS;
+	io_uring_sqe_set_data64(sqe, mine(op)->data);
+	return true;
+}
+
+static bool submit_cancel(struct uring *uring, struct anyio_op *op)
+{
+	struct io_uring_sqe *sqe = room(uring);
+	if (!sqe)
+		return false;
+	io_uring_prep_cancel64(sqe, mine(op)->data, 0);
+	io_uring_sqe_set_data64(sqe, DATA_IGNORED);
+	return true;
+}
+
+static void send_or_queue(struct uring *uring, struct anyio_op *op)
+{
+	if (uring->unsent || !submit_op(uring, op))
+		unsent_append(uring, op);
+}
+
+static void arm_wake(struct uring *uring)
+{
+	struct io_uring_sqe *sqe = uring->wake_armed || uring->closing ? NULL : room(uring);
+	if (!sqe)
+		return;
+	io_uring_prep_read(sqe, uring->wake_fd, &uring->wake_count, sizeof uring->wake_count, 0);
+	io_uring_sqe_set_data64(sqe, DATA_WAKE);
+	uring->wake_armed = true;
+}
+
+static int uring_open(struct anyio_loop *loop, const struct anyio_options *options, void **state)
+{
+	struct uring *uring = calloc(1, sizeof *uring);
+	if (!uring)
+		return -ENOMEM;
+	uring->loop = loop;
+	uring->unsent_last = &uring->unsent;
+	int rc = ring_open(&uring->ring);
+	if (rc < 0) {
+		free(uring);
+		return rc;
+	}
+	rc = probe_native(&uring->ring, uring->native);
+	uring->wake_fd = rc < 0 ? -1 : eventfd(0, EFD_CLOEXEC);
+	if (rc == 0 && uring->wake_fd < 0)
+		rc = -errno;
+	if (rc < 0) {
+		io_uring_queue_exit(&uring->ring);
+		free(uring);
+		return rc;
+	}
+	io_uring_register_ring_fd(&uring->ring);
+	arm_wake(uring);
+	*state = uring;
+	return 0;
+}
+
+static void from_statx(struct stat *st, const struct statx *from)
+{
+	*st = (struct stat){
+		.st_dev = makedev(from->stx_dev_major, from->stx_dev_minor),
+		.st_ino = from->stx_ino,
+		.st_mode = from->stx_mode,
+		.st_nlink = from->stx_nlink,
+		.st_uid = from->stx_uid,
+		.st_gid = from->stx_gid,
+		.st_rdev = makedev(from->stx_rdev_major, from->stx_rdev_minor),
+		.st_size = (off_t)from->stx_size,
+		.st_blksize = from->stx_blksize,
+		.st_blocks = (blkcnt_t)from->stx_blocks,
+		.st_atim = { from->stx_atime.tv_sec, from->stx_atime.tv_nsec },
+		.st_mtim = { from->stx_mtime.tv_sec, from->stx_mtime.tv_nsec },
+		.st_ctim = { from->stx_ctime.tv_sec, from->stx_ctime.tv_nsec },
+	};
+}
+
+static bool done_at_once(struct anyio_op *op, int64_t result)
+{
+	op->result = result;
+	return true;
+}
+
+static bool uring_start(void *state, struct anyio_op *op)
+{
+	struct uring *uring = state;
+	/* Asking an open descriptor about itself never waits. */
+	bool own_stat = op->code == ANYIO_OP_STAT && !op->path;
+	if (op->code >= ANYIO_OP_SOCKET || own_stat)
+		return done_at_once(op, anyio_op_perform(op));
+	if (!uring->native[op->code]) {
+		int rc = anyio_pool_submit(uring->loop, op);
+		return rc < 0 ? done_at_once(op, rc) : false;
+	}
+	struct uring_op *own = mine(op);
+	*own = (struct uring_op){ 0 };
+	if (op->code == ANYIO_OP_STAT) {
+		own->statx = malloc(sizeof *own->statx);
+		if (!own->statx)
+			return done_at_once(op, -ENOMEM);
+	}
+	send_or_queue(uring, op);
+	return false;
+}
+
+static enum anyio_abort uring_cancel(void *state, struct anyio_op *op)
+{
+	struct uring *uring = state;
+	if (!uring->native[op->code])
+		return anyio_pool_withdraw(uring->loop, op) ? ANYIO_ABORTED : ANYIO_ABORT_PENDING;
+	if (mine(op)->unsent) {
+		unsent_remove(uring, op);
+		free(mine(op)->statx);
+		return ANYIO_ABORTED;
+	}
+	if (!submit_cancel(uring, op)) {
+		mine(op)->cancel_unsent = true;
+		unsent_append(uring, op);
+	}
+	return ANYIO_ABORT_PENDING;
+}
+
+static void send_unsent(struct uring *uring)
+{
+	while (uring->unsent) {
+		struct anyio_op *op = uring->unsent;
+		bool cancel = mine(op)->cancel_unsent;
+		if (cancel ? !submit_cancel(uring, op) : !submit_op(uring, op))
+			return;
+		unsent_remove(uring, op);
+	}
+}
+
+/* Kinds that a non-blocking descriptor may refuse although the ring could have waited. */
+static bool try_again(struct uring *uring, struct anyio_op *op, int result)
+{
+	struct uring_op *own = mine(op);
+	if (op->cancel_asked)
+		return false;
+	if (own->polling && result > 0) {
+		own->polling = false;
+	} else if (!own->polling && result == -EAGAIN && op->code <= ANYIO_OP_WRITE) {
+		own->polling = true;
+	} else if (result != -EINTR) {
+		return false;
+	}
+	send_or_queue(uring, op);
+	return true;
+}
+
+static void complete(struct uring *uring, uint64_t data, int result)
+{
+	struct anyio_op *op = (void *)(uintptr_t)(data & ((UINT64_C(1) << ADDRESS_BITS) - 1));
+	if (try_again(uring, op, result))
+		return;
+	struct uring_op *own = mine(op);
+	if (own->unsent)
+		unsent_remove(uring, op);
+	if (own->polling && result >= 0)
+		result = -ECANCELED; /* ready, but the cancel came first: nothing was done */
+	if (op->code == ANYIO_OP_STAT) {
+		if (result == 0)
+			from_statx(op->st, own->statx);
+		free(own->statx);
+	}
+	anyio_op_complete(op, result);
+}
+
+static void reap(struct uring *uring)
+{
+	struct io_uring_cqe *cqe;
+	unsigned head, count = 0;
+	io_uring_for_each_cqe(&uring->ring, head, cqe) {
+		uint64_t data = cqe->user_data;
+		count++;
+		if (data == DATA_WAKE)
+			uring->wake_armed = false;
+		else if (data != DATA_IGNORED && data != DATA_TIMEOUT)
+			complete(uring, data, cqe->res);
+	}
+	io_uring_cq_advance(&uring->ring, count);
+}
+
+/* Whether the kernel has something for us that only a system call fetches. */
+static bool kernel_waits(const struct io_uring *ring)
+{
+	return IO_URING_READ_ONCE(*ring->sq.kflags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
+}
+
+static void enter(struct uring *uring, anyio_time timeout)
+{
+	struct io_uring *ring = &uring->ring;
+	if (io_uring_cq_ready(ring) > 0)
+		timeout = 0;
+	if (timeout == 0) {
+		if (kernel_waits(ring))
+			io_uring_submit_and_get_events(ring);
+		else if (io_uring_sq_ready(ring) > 0)
+			io_uring_submit(ring);
+	} else if (timeout == ANYIO_FOREVER) {
+		io_uring_submit_and_wait(ring, 1);
+	} else {
+		struct io_uring_cqe *cqe;
+		struct __kernel_timespec ts = { timeout / ANYIO_SECOND, timeout % ANYIO_SECOND };
+		io_uring_submit_and_wait_timeout(ring, &cqe, 1, &ts, NULL);
+	}
+}
+
+static void uring_wait(void *state, anyio_time timeout)
+{
+	struct uring *uring = state;
+	arm_wake(uring);
+	send_unsent(uring);
+	enter(uring, uring->unsent ? 0 : timeout);
+	reap(uring);
+	anyio_pool_collect(uring->loop);
+}
+
+/* Safe in a signal handler. */
+static void uring_wake(void *state)
+{
+	struct uring *uring = state;
+	int saved = errno;
+	uint64_t one = 1;
+	ssize_t ignored = write(uring->wake_fd, &one, sizeof one);
+	(void)ignored;
+	errno = saved;
+}
+
+static void uring_close(void *state)
+{
+	struct uring *uring = state;
+	uring->closing = true;
+	uring_wake(uring);
+	while (uring->wake_armed) {
+		io_uring_submit_and_wait(&uring->ring, 1);
+		reap(uring);
+	}
+	io_uring_queue_exit(&uring->ring);
+	close(uring->wake_fd);
+	free(uring);
+}
+
+const struct anyio_backend anyio_backend_uring = {
+	.name = "uring",
+	.available = uring_available,
+	.open = uring_open,
+	.close = uring_close,
+	.start = uring_start,
+	.cancel = uring_cancel,
+	.wait = uring_wait,
+	.wake = uring_wake,
+};

@@ -1,0 +1,261 @@
+/*
+ * Task groups, the start handshake and handles.
+ *
+ * A group is a scope whose exit waits until no child is left. A child counts from its spawn, so a
+ * pending start holds the group open. A child's end is one of: success; a cancellation (the code,
+ * with an effective scope), never listed; the starter's own error (before started()); an
+ * error, listed and cancelling the group.
+ */
+#include <string.h>
+#include "loop.h"
+
+static struct group *of(struct anyio_task_group *group)
+{
+	return (struct group *)group;
+}
+
+static void group_fail(struct group *group, const char *task, int code)
+{
+	if (group->error_count < ERRORS_KEPT) {
+		struct anyio_task_error *error = &group->errors[group->error_count];
+		error->code = code;
+		size_t length = strnlen(task, sizeof error->task - 1);
+		memcpy(error->task, task, length);
+		error->task[length] = 0;
+		error->file = group->scope.file;
+		error->line = group->scope.line;
+	}
+	group->error_count++;
+	scope_cancel(&group->scope, "a task failed");
+}
+
+void anyio_task_group_enter_at(struct anyio_task_group *opaque, const char *file, int line)
+{
+	struct group *group = of(opaque);
+	struct anyio_loop *loop = anyio_loop_here;
+	if (!loop || !loop->current)
+		anyio_die(file, line, "a task group was entered outside a running task");
+	scope_init(&group->scope);
+	scope_enter(&group->scope, loop->current->scope, loop->current, file, line);
+	group->host = loop->current;
+	anyio_list_init(&group->children);
+	group->child_count = 0;
+	group->error_count = 0;
+	group->state = GROUP_OPEN;
+	group->host_waits = false;
+	group->child_cancelled = false;
+}
+
+int anyio_task_group_exit(struct anyio_task_group *opaque, int rc)
+{
+	struct group *group = of(opaque);
+	struct anyio_loop *loop = anyio_loop_here;
+	struct scope *scope = &group->scope;
+	if (!loop || group->state != GROUP_OPEN || group->host != loop->current ||
+		loop->current->scope != scope)
+		return ANYIO_WRONG_ORDER;
+	if (rc < 0 && (rc != ANYIO_CANCELLED || !scope->effective))
+		group_fail(group, group->host->name, rc);
+	if (group->child_count == 0)
+		task_yield(group->host);
+	while (group->child_count > 0) {
+		group->host_waits = true;
+		anyio_park(NULL, NULL);
+		group->host_waits = false;
+	}
+	group->state = GROUP_CLOSED;
+	bool outer = scope_parent_effective(scope);
+	if (group->error_count > 0)
+		rc = group->errors[0].code;
+	else if (outer)
+		rc = ANYIO_CANCELLED;
+	else if (scope->effective) {
+		scope->caught = rc == ANYIO_CANCELLED || group->child_cancelled;
+		if (rc == ANYIO_CANCELLED)
+			rc = 0;
+	}
+	scope_leave(scope);
+	return rc;
+}
+
+void anyio_task_group_check_left(struct anyio_task_group *opaque)
+{
+	struct group *group = of(opaque);
+	if (group->state == GROUP_OPEN)
+		anyio_die(group->scope.file, group->scope.line,
+			"the block was left without leaving the task group entered here");
+}
+
+static void handle_settle(struct handle *handle, int rc)
+{
+	handle->task = NULL;
+	handle->rc = rc;
+	while (!anyio_list_empty(&handle->waiters)) {
+		struct anyio_list *first = handle->waiters.next;
+		anyio_list_remove(first);
+		anyio_wake(anyio_container(first, struct anyio_task, queue), 0);
+	}
+}
+
+void group_child_ended(struct anyio_task *task)
+{
+	struct group *group = task->group;
+	bool cancelled = task->rc == ANYIO_CANCELLED && task->scope->effective;
+	struct starter *starter = task->starter;
+	if (task->handle)
+		handle_settle(task->handle, cancelled ? ANYIO_TASK_CANCELLED : task->rc);
+	if (starter) {
+		starter->rc = cancelled ? ANYIO_TASK_CANCELLED : task->rc;
+		starter->child = NULL;
+		anyio_wake(starter->waiter, 0);
+	} else if (cancelled) {
+		group->child_cancelled |= task->own.state != SCOPE_ENTERED || group->scope.effective;
+	} else if (task->rc < 0) {
+		group_fail(group, task->name, task->rc);
+	}
+	anyio_list_remove(&task->in_group);
+	if (--group->child_count == 0 && group->host_waits)
+		anyio_wake(group->host, 0);
+}
+
+/* Spawns into the group; a failure sticks unless quiet. */
+static int group_spawn(struct group *group, anyio_task_fn fn, void *arg,
+	const struct anyio_task_options *options, struct starter *starter)
+{
+	struct anyio_loop *loop = anyio_loop_here;
+	struct anyio_task *task;
+	if (!loop)
+		return ANYIO_NO_LOOP;
+	if (group->state != GROUP_OPEN)
+		return ANYIO_GROUP_CLOSED;
+	int rc = task_spawn(loop, fn, arg, options, &task);
+	if (rc < 0) {
+		if (!starter)
+			group_fail(group, options->name ? options->name : "task", rc);
+		return rc;
+	}
+	task->group = group;
+	task->starter = starter;
+	if (starter)
+		starter->child = task;
+	if (options->handle) {
+		task->handle = (struct handle *)options->handle;
+		*task->handle = (struct handle){ .task = task };
+		anyio_list_init(&task->handle->waiters);
+	}
+	anyio_list_append(&group->children, &task->in_group);
+	group->child_count++;
+	task_launch(task, &group->scope, starter || options->handle);
+	return 0;
+}
+
+int anyio_start_soon(
+	struct anyio_task_group *group, anyio_task_fn fn, void *arg, const char *name)
+{
+	struct anyio_task_options options = { .name = name };
+	return group_spawn(of(group), fn, arg, &options, NULL);
+}
+
+int anyio_start_soon_with(struct anyio_task_group *group, anyio_task_fn fn, void *arg,
+	const struct anyio_task_options *options)
+{
+	static const struct anyio_task_options defaults;
+	return group_spawn(of(group), fn, arg, options ? options : &defaults, NULL);
+}
+
+static enum anyio_abort start_abort(struct anyio_task *task, void *arg)
+{
+	struct starter *starter = arg;
+	starter->cancelled = true;
+	scope_cancel(&starter->child->own, "start was cancelled");
+	return ANYIO_ABORT_PENDING;
+}
+
+int anyio_start(
+	struct anyio_task_group *group, anyio_task_fn fn, void *arg, const char *name, void **value)
+{
+	struct starter starter = { .waiter = anyio_current_task() };
+	struct anyio_task_options options = { .name = name };
+	int rc = group_spawn(of(group), fn, arg, &options, &starter);
+	if (rc < 0)
+		return rc;
+	anyio_park(start_abort, &starter);
+	if (starter.started) {
+		if (value)
+			*value = starter.value;
+		return 0;
+	}
+	if (starter.rc < 0 && starter.rc != ANYIO_TASK_CANCELLED)
+		return starter.rc;
+	if (starter.cancelled || anyio_cancel_pending())
+		return ANYIO_CANCELLED;
+	return starter.rc < 0 ? starter.rc : ANYIO_NOT_STARTED;
+}
+
+int anyio_started(void *value)
+{
+	struct anyio_task *task = anyio_current_task();
+	if (!task)
+		return ANYIO_NO_LOOP;
+	if (!task->starter)
+		return ANYIO_ALREADY_STARTED;
+	struct starter *starter = task->starter;
+	if (starter->cancelled)
+		return 0; /* the starter waits for the end now */
+	task->starter = NULL;
+	starter->started = true;
+	starter->value = value;
+	anyio_wake(starter->waiter, 0);
+	return 0;
+}
+
+struct anyio_cancel_scope *anyio_task_group_scope(struct anyio_task_group *group)
+{
+	return (struct anyio_cancel_scope *)&of(group)->scope;
+}
+
+void anyio_task_group_cancel(struct anyio_task_group *group, const char *reason)
+{
+	scope_cancel(&of(group)->scope, reason);
+}
+
+size_t anyio_task_group_errors(
+	const struct anyio_task_group *opaque, const struct anyio_task_error **errors)
+{
+	const struct group *group = (const struct group *)opaque;
+	if (errors)
+		*errors = group->errors;
+	return group->error_count;
+}
+
+static enum anyio_abort wait_abort(struct anyio_task *task, void *arg)
+{
+	anyio_list_remove(&task->queue);
+	return ANYIO_ABORTED;
+}
+
+int anyio_task_handle_wait(struct anyio_task_handle *opaque)
+{
+	struct handle *handle = (struct handle *)opaque;
+	struct anyio_task *task = anyio_current_task();
+	if (!task)
+		return ANYIO_NO_LOOP;
+	if (anyio_checkpoint_if_cancelled() < 0)
+		return ANYIO_CANCELLED;
+	if (handle->task) {
+		anyio_list_append(&handle->waiters, &task->queue);
+		int rc = (int)anyio_park(wait_abort, handle);
+		if (rc < 0)
+			return rc;
+	} else {
+		anyio_pass();
+	}
+	return handle->rc;
+}
+
+void anyio_task_handle_cancel(struct anyio_task_handle *opaque, const char *reason)
+{
+	struct handle *handle = (struct handle *)opaque;
+	if (handle->task)
+		scope_cancel(&handle->task->own, reason);
+}

@@ -1,0 +1,253 @@
+/*
+ * The scheduler: whose turn it is, and when to poll.
+ *
+ * Tasks made ready wait in `ready`; a turn takes all of them into `batch` (in seeded mode, in
+ * an order drawn from the seed) and runs it off. The loop polls when nothing is ready, and after
+ * POLL_EVERY switches at the latest. A poll collects completions, reads the clock, fires
+ * timers and runs the calls of other threads.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include "loop.h"
+
+_Thread_local struct anyio_loop *anyio_loop_here __attribute__((tls_model("initial-exec")));
+
+struct anyio_loop *anyio_loop_current(void)
+{
+	return anyio_loop_here;
+}
+
+struct anyio_slot *anyio_loop_slot(struct anyio_loop *loop, enum anyio_slot_name name)
+{
+	return &loop->slots[name];
+}
+
+const struct anyio_options *anyio_loop_options(const struct anyio_loop *loop)
+{
+	return &loop->options;
+}
+
+void anyio_loop_wake(struct anyio_loop *loop)
+{
+	loop->backend->wake(loop->state);
+}
+
+void anyio_loop_hold(struct anyio_loop *loop, int change)
+{
+	atomic_fetch_add(&loop->holds, change);
+}
+
+/* splitmix64 */
+static uint64_t loop_random(struct anyio_loop *loop)
+{
+	uint64_t z = loop->random += 0x9e3779b97f4a7c15u;
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+	return z ^ (z >> 31);
+}
+
+int loop_reserve(struct anyio_loop *loop)
+{
+	if (loop->shuffle_size > loop->task_count)
+		return 0;
+	size_t size = loop->shuffle_size * 2;
+	struct anyio_task **more = realloc(loop->shuffle, size * sizeof *more);
+	if (!more)
+		return -ENOMEM;
+	loop->shuffle = more;
+	loop->shuffle_size = size;
+	return 0;
+}
+
+static void shuffle_batch(struct anyio_loop *loop)
+{
+	size_t count = 0;
+	while (!anyio_list_empty(&loop->batch)) {
+		struct anyio_list *first = loop->batch.next;
+		anyio_list_remove(first);
+		loop->shuffle[count++] = anyio_container(first, struct anyio_task, queue);
+	}
+	for (size_t i = count; i > 1; i--) {
+		size_t j = loop_random(loop) % i;
+		struct anyio_task *swap = loop->shuffle[i - 1];
+		loop->shuffle[i - 1] = loop->shuffle[j];
+		loop->shuffle[j] = swap;
+	}
+	for (size_t i = 0; i < count; i++)
+		anyio_list_append(&loop->batch, &loop->shuffle[i]->queue);
+}
+
+static void begin_turn(struct anyio_loop *loop)
+{
+	struct anyio_list *ready = &loop->ready, *batch = &loop->batch;
+	if (anyio_list_empty(ready))
+		return;
+	*batch = *ready;
+	batch->next->prev = batch->prev->next = batch;
+	anyio_list_init(ready);
+	if (loop->shuffle_size)
+		shuffle_batch(loop);
+}
+
+/* The task to run next, out of the queue; NULL when it is time to poll. */
+struct anyio_task *loop_next(struct anyio_loop *loop)
+{
+	if (++loop->switches >= POLL_EVERY)
+		return NULL;
+	if (anyio_list_empty(&loop->batch))
+		begin_turn(loop);
+	struct anyio_list *first = loop->batch.next;
+	if (first == &loop->batch)
+		return NULL;
+	anyio_list_remove(first);
+	return anyio_container(first, struct anyio_task, queue);
+}
+
+static bool anything_ready(const struct anyio_loop *loop)
+{
+	return !anyio_list_empty(&loop->batch) || !anyio_list_empty(&loop->ready);
+}
+
+static anyio_time read_clock(struct anyio_loop *loop)
+{
+	if (loop->backend->now)
+		return loop->backend->now(loop->state);
+	return loop->options.mock_clock ? loop->clock.now : clock_real();
+}
+
+void loop_refresh(struct anyio_loop *loop)
+{
+	loop->clock.now = read_clock(loop);
+	clock_fire(&loop->clock);
+}
+
+/* Something outside the tasks may still make one of them ready. */
+static bool outside_busy(struct anyio_loop *loop)
+{
+	if (atomic_load(&loop->holds) > 0 || token_shared(loop->token))
+		return true;
+	return loop->backend->busy ? loop->backend->busy(loop->state) : loop->in_flight > 0;
+}
+
+static bool simulated(const struct anyio_loop *loop)
+{
+	return loop->options.mock_clock || loop->backend->now;
+}
+
+/* Every task waits and nothing can wake one: end by cancelling all; if they resist, stop. */
+static void deadlock(struct anyio_loop *loop)
+{
+	if (!loop->deadlocked) {
+		loop->deadlocked = true;
+		scope_cancel(&loop->root_scope, "deadlock");
+		return;
+	}
+	struct anyio_task *task = anyio_container(loop->tasks.next, struct anyio_task, all);
+	anyio_die(__FILE__, __LINE__,
+		"deadlock: %zu tasks wait for ever and cannot be cancelled; one is \"%s\"",
+		loop->task_count, task->name);
+}
+
+/* How long the backend may wait when nothing is ready; moves the mock clock. */
+static anyio_time idle_timeout(struct anyio_loop *loop)
+{
+	struct clock *clock = &loop->clock;
+	if (simulated(loop) && !outside_busy(loop)) {
+		if (!clock->root) {
+			deadlock(loop);
+			return 0;
+		}
+		if (!loop->backend->now) {
+			clock->now = clock->root->when > clock->now ? clock->root->when : clock->now;
+			return 0;
+		}
+	}
+	if (!clock->root || (loop->options.mock_clock && !loop->backend->now))
+		return ANYIO_FOREVER;
+	return clock->root->when > clock->now ? clock->root->when - clock->now : 0;
+}
+
+static void poll_backend(struct anyio_loop *loop, anyio_time timeout)
+{
+	loop->backend->wait(loop->state, timeout);
+	token_drain(loop->token);
+	if (atomic_load_explicit(&loop->interrupted, memory_order_relaxed))
+		scope_cancel(&loop->root_scope, "interrupted");
+	loop_refresh(loop);
+}
+
+static void wake_idle(struct anyio_loop *loop)
+{
+	while (!anyio_list_empty(&loop->idle)) {
+		struct anyio_list *first = loop->idle.next;
+		anyio_list_remove(first);
+		anyio_wake(anyio_container(first, struct anyio_task, queue), 0);
+	}
+}
+
+/* Stacks that lay unused for a second give their pages back; the wait is cut to see to it. */
+static anyio_time trim_stacks(struct anyio_loop *loop, anyio_time timeout)
+{
+	if (loop->stacks.dirty == 0 || simulated(loop))
+		return timeout;
+	if (loop->clock.now >= loop->trim_at) {
+		stack_trim(&loop->stacks);
+		loop->trim_at = loop->clock.now + ANYIO_SECOND;
+	}
+	anyio_time left = loop->trim_at - loop->clock.now;
+	return loop->stacks.dirty > 0 && left < timeout ? left : timeout;
+}
+
+static void poll_idle(struct anyio_loop *loop)
+{
+	poll_backend(loop, 0);
+	if (anything_ready(loop))
+		return;
+	if (!anyio_list_empty(&loop->idle)) {
+		wake_idle(loop);
+		return;
+	}
+	poll_backend(loop, trim_stacks(loop, idle_timeout(loop)));
+}
+
+static void poll_once(struct anyio_loop *loop)
+{
+	loop->switches = 0;
+	if (anything_ready(loop))
+		poll_backend(loop, 0);
+	else if (simulated(loop) || !anyio_list_empty(&loop->idle))
+		poll_idle(loop);
+	else
+		poll_backend(loop, trim_stacks(loop, idle_timeout(loop)));
+}
+
+void loop_run(struct anyio_loop *loop)
+{
+	while (loop->task_count > 0) {
+		struct anyio_task *next = loop_next(loop);
+		if (!next) {
+			poll_once(loop);
+			continue;
+		}
+		loop->current = next;
+		context_switch(&loop->context, &next->context);
+		loop->current = NULL;
+		if (loop->ended)
+			task_reap(loop);
+	}
+}
+
+static enum anyio_abort idle_abort(struct anyio_task *task, void *arg)
+{
+	anyio_list_remove(&task->queue);
+	return ANYIO_ABORTED;
+}
+
+int anyio_wait_idle(void)
+{
+	struct anyio_loop *loop = anyio_loop_here;
+	if (!loop)
+		return ANYIO_NO_LOOP;
+	anyio_list_append(&loop->idle, &loop->current->queue);
+	return (int)anyio_park(idle_abort, NULL);
+}

@@ -1,0 +1,238 @@
+/*
+ * The loop's own structures; for core/ alone. The rest of the runtime sees core.h.
+ *
+ * Who runs. The loop has a context of its own, the thread's stack, where it polls. Tasks switch
+ * straight to one another while the run queue has work and the poll is not due; else they switch
+ * to the loop. Callbacks (completions, timers, calls from other threads) run on the loop's
+ * context and only mark tasks ready.
+ */
+#ifndef ANYIO_LOOP_H
+#define ANYIO_LOOP_H
+
+#include <signal.h>
+#include <stdatomic.h>
+#include "core.h"
+#include "context.h"
+
+enum {
+	BUDGET = 64,      /* operations that need not wait before one yields */
+	POLL_EVERY = 64,  /* switches between two polls, at most */
+	NAME_SIZE = 48,
+	ERRORS_KEPT = 8,
+};
+
+/* A node of the timer heap (clock.c). Not in the heap while fire is NULL. */
+struct timer {
+	anyio_time when;
+	uint64_t order; /* equal times fire in the order they were set */
+	struct timer *child, *next, *prev;
+	void (*fire)(struct timer *timer);
+};
+
+struct clock {
+	struct timer *root;
+	uint64_t order;
+	anyio_time now;
+};
+
+enum scope_state { SCOPE_FRESH, SCOPE_ENTERED, SCOPE_LEFT };
+
+struct scope {
+	struct timer timer;
+	struct scope *parent;
+	struct anyio_list children; /* scopes whose parent this is */
+	struct anyio_list sibling;
+	struct anyio_list tasks;    /* tasks whose innermost scope this is */
+	struct anyio_task *task;    /* who entered it */
+	struct anyio_loop *loop;    /* while entered */
+	anyio_time deadline;        /* a timeout until it is entered, when relative is set */
+	const char *reason;
+	const char *file;
+	int line;
+	uint8_t state;
+	bool relative;
+	bool shield;
+	bool cancel_called;
+	bool timed_out;
+	bool caught;
+	bool effective; /* kept in step with the tree by scope_refresh() */
+};
+_Static_assert(sizeof(struct scope) <= sizeof(struct anyio_cancel_scope), "scope fits");
+
+enum group_state { GROUP_OPEN = 0x47, GROUP_CLOSED };
+
+struct group {
+	struct scope scope;
+	struct anyio_task *host;
+	struct anyio_list children;
+	size_t child_count;
+	size_t error_count;
+	uint8_t state;
+	bool host_waits;
+	bool child_cancelled; /* a child ended by cancellation */
+	struct anyio_task_error errors[ERRORS_KEPT];
+};
+_Static_assert(sizeof(struct group) <= sizeof(struct anyio_task_group), "group fits");
+
+struct handle {
+	struct anyio_task *task; /* NULL once it ended */
+	struct anyio_list waiters;
+	int rc;
+};
+_Static_assert(sizeof(struct handle) <= sizeof(struct anyio_task_handle), "handle fits");
+
+/* What anyio_start waits for; on the starter's stack. */
+struct starter {
+	struct anyio_task *waiter;
+	struct anyio_task *child;
+	void *value;
+	int rc;
+	bool started;
+	bool cancelled;
+};
+
+enum task_state { TASK_READY, TASK_RUNNING, TASK_PARKED, TASK_ENDED };
+
+/* Lies at the top of its own stack. */
+struct anyio_task {
+	struct context context;
+	struct anyio_list queue;     /* the run queue */
+	struct anyio_list in_scope;  /* scope->tasks */
+	struct scope *scope;         /* the innermost */
+	struct scope *base;          /* the innermost when it began */
+	anyio_abort_fn abort;
+	void *abort_arg;
+	int64_t result;
+	struct anyio_loop *loop;
+	struct stack *stack;
+	uint8_t state;
+	bool abort_tried;
+	uint16_t budget;
+	int rc;
+	anyio_task_fn fn;
+	void *arg;
+	struct group *group; /* NULL: the root task */
+	struct anyio_list in_group;
+	struct handle *handle;
+	struct starter *starter;
+	struct anyio_list locks;
+	struct anyio_list all; /* the loop's list of tasks */
+	struct scope own;      /* entered only when the task can be cancelled alone */
+	char name[NAME_SIZE];
+};
+
+/* A stack of one size; pooled last in, first out (stack.c). */
+struct stack {
+	struct stack *next;
+	char *low;   /* the guard page; usable from low + guard */
+	size_t size; /* guard included */
+	unsigned colour;
+	uint8_t class;
+	bool dirty; /* used since its pages were given back */
+};
+
+enum { STACK_CLASSES = 16, STACK_SHIFT = 14 }; /* 16 KiB up to 512 MiB */
+
+struct stack_pool {
+	struct {
+		struct stack *free;
+		size_t count;    /* in free */
+		size_t coldest;  /* lowest count since the last trim */
+		struct slab *slab; /* the one being carved */
+	} classes[STACK_CLASSES];
+	struct slab *slabs;
+	size_t dirty;
+};
+
+struct anyio_loop {
+	struct context context;
+	struct anyio_task *current;
+	struct anyio_task *ended;   /* its stack is given back after the switch away from it */
+	struct anyio_list batch;    /* the tasks of this turn */
+	struct anyio_list ready;    /* those of the next */
+	unsigned switches;          /* since the last poll */
+	struct clock clock;
+	const struct anyio_backend *backend;
+	void *state;
+	size_t in_flight;           /* operations */
+	struct anyio_list idle;     /* tasks in anyio_wait_idle */
+	struct anyio_list tasks;
+	size_t task_count;
+	struct anyio_task *root;
+	struct scope root_scope;
+	struct anyio_token *token;
+	struct anyio_options options;
+	struct stack_pool stacks;
+	struct anyio_task **shuffle; /* room for every live task, when seeded */
+	size_t shuffle_size;
+	uint64_t random;
+	anyio_time trim_at;
+	atomic_int holds;           /* threads that will call back */
+	atomic_bool interrupted;    /* SIGINT */
+	bool deadlocked;
+	struct anyio_slot slots[ANYIO_SLOTS];
+};
+
+extern _Thread_local struct anyio_loop *anyio_loop_here __attribute__((tls_model("initial-exec")));
+
+/* stack.c */
+int stack_take(struct stack_pool *pool, size_t size, struct stack **stack);
+void stack_give(struct stack_pool *pool, struct stack *stack);
+/* Gives back the pages of stacks that were not used since the last call. */
+void stack_trim(struct stack_pool *pool);
+void stack_pool_close(struct stack_pool *pool);
+char *stack_top(const struct stack *stack, size_t record);
+size_t stack_guard_size(void);
+
+/* overflow.c */
+void overflow_watch(void);
+
+/* task.c */
+int task_spawn(struct anyio_loop *loop, anyio_task_fn fn, void *arg,
+	const struct anyio_task_options *options, struct anyio_task **task);
+/* Puts a spawned task under a scope and into the run queue. */
+void task_launch(struct anyio_task *task, struct scope *scope, bool own_scope);
+void task_yield(struct anyio_task *task);
+/* Tries the one abort of this wait, if it is still to be tried. */
+void task_deliver(struct anyio_task *task);
+void task_reap(struct anyio_loop *loop);
+
+/* loop.c */
+struct anyio_task *loop_next(struct anyio_loop *loop);
+void loop_run(struct anyio_loop *loop);
+void loop_refresh(struct anyio_loop *loop); /* reads the clock, fires what expired */
+int loop_reserve(struct anyio_loop *loop);  /* room to shuffle one more task */
+
+/* scope.c */
+void scope_init(struct scope *scope);
+void scope_enter(struct scope *scope, struct scope *parent, struct anyio_task *task,
+	const char *file, int line);
+void scope_leave(struct scope *scope);
+void scope_cancel(struct scope *scope, const char *reason);
+bool scope_parent_effective(const struct scope *scope);
+
+/* group.c */
+void group_child_ended(struct anyio_task *task);
+
+/* clock.c */
+void timer_set(struct clock *clock, struct timer *timer, anyio_time when,
+	void (*fire)(struct timer *timer));
+void timer_unset(struct clock *clock, struct timer *timer);
+void clock_fire(struct clock *clock);
+anyio_time clock_real(void);
+anyio_time clock_after(anyio_time now, anyio_time duration);
+
+/* token.c */
+struct anyio_token *token_create(struct anyio_loop *loop);
+void token_drain(struct anyio_token *token);
+void token_end(struct anyio_token *token);
+bool token_shared(struct anyio_token *token);
+
+/* backends.c */
+int backends_choose(const char *name, const struct anyio_backend **backend);
+
+/* interrupt.c */
+bool interrupt_watch(struct anyio_loop *loop);
+void interrupt_unwatch(struct anyio_loop *loop);
+
+#endif

@@ -1,0 +1,114 @@
+#include <errno.h>
+#include <stdlib.h>
+#include "loop.h"
+
+enum { DEFAULT_STACK = 64 * 1024, DEFAULT_TASKS = 1000000, FIRST_SHUFFLE = 64 };
+
+const char *anyio_backend_name(void)
+{
+	return anyio_loop_here ? anyio_loop_here->backend->name : NULL;
+}
+
+static int loop_open(struct anyio_loop *loop, const struct anyio_options *options)
+{
+	if (options)
+		loop->options = *options;
+	if (!loop->options.stack_size)
+		loop->options.stack_size = DEFAULT_STACK;
+	if (!loop->options.max_tasks)
+		loop->options.max_tasks = DEFAULT_TASKS;
+	anyio_list_init(&loop->batch);
+	anyio_list_init(&loop->ready);
+	anyio_list_init(&loop->idle);
+	anyio_list_init(&loop->tasks);
+	loop->random = loop->options.seed;
+	if (loop->options.seeded) {
+		loop->shuffle = malloc(FIRST_SHUFFLE * sizeof *loop->shuffle);
+		if (!loop->shuffle)
+			return -ENOMEM;
+		loop->shuffle_size = FIRST_SHUFFLE;
+	}
+	int rc = backends_choose(loop->options.backend, &loop->backend);
+	if (rc == 0)
+		rc = loop->backend->open(loop, &loop->options, &loop->state);
+	if (rc < 0)
+		return rc;
+	loop->token = token_create(loop);
+	if (!loop->token) {
+		loop->backend->close(loop->state);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+static void loop_close(struct anyio_loop *loop)
+{
+	for (int i = 0; i < ANYIO_SLOTS; i++)
+		if (loop->slots[i].close)
+			loop->slots[i].close(loop->slots[i].value);
+	token_end(loop->token);
+	loop->backend->close(loop->state);
+}
+
+struct root {
+	anyio_task_fn body;
+	void *arg;
+	int rc;
+};
+
+static int run_root(void *arg)
+{
+	struct root *root = arg;
+	root->rc = root->body(root->arg);
+	return root->rc;
+}
+
+/* Ignored for good, in the whole process, unless somebody handles it: a broken pipe is an error
+ * value here, and the kernel offers no flag for pipes as it does for sockets. */
+static void ignore_broken_pipes(void)
+{
+	struct sigaction now;
+	if (sigaction(SIGPIPE, NULL, &now) == 0 && now.sa_handler == SIG_DFL)
+		signal(SIGPIPE, SIG_IGN);
+}
+
+static int loop_main(struct anyio_loop *loop, struct root *root)
+{
+	struct anyio_task_options options = { .name = "root" };
+	context_adopt(&loop->context);
+	loop->clock.now = loop->backend->now ? loop->backend->now(loop->state) : clock_real();
+	scope_init(&loop->root_scope);
+	scope_enter(&loop->root_scope, NULL, NULL, __FILE__, __LINE__);
+	int rc = task_spawn(loop, run_root, root, &options, &loop->root);
+	if (rc < 0)
+		return rc;
+	task_launch(loop->root, &loop->root_scope, false);
+	bool watching = !loop->options.no_signals && interrupt_watch(loop);
+	loop_run(loop);
+	if (watching)
+		interrupt_unwatch(loop);
+	return loop->deadlocked ? ANYIO_DEADLOCK : root->rc;
+}
+
+int anyio_run(anyio_task_fn body, void *arg, const struct anyio_options *options)
+{
+	if (anyio_loop_here)
+		return -EBUSY;
+	struct anyio_loop *loop = calloc(1, sizeof *loop);
+	if (!loop)
+		return -ENOMEM;
+	struct root root = { .body = body, .arg = arg };
+	ignore_broken_pipes();
+	overflow_watch();
+	int rc = loop_open(loop, options);
+	if (rc == 0) {
+		anyio_loop_here = loop;
+		rc = loop_main(loop, &root);
+		loop_close(loop);
+		anyio_loop_here = NULL;
+		stack_pool_close(&loop->stacks);
+	}
+	free(loop->shuffle);
+	free(loop);
+	return rc;
+}

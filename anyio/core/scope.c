@@ -1,0 +1,282 @@
+/*
+ * Cancel scopes.
+ *
+ * The tree. A scope's parent is the innermost scope of its task when it was entered; a task's first
+ * scope is its group's. Each scope knows its children and the tasks for which it is innermost.
+ *
+ * The invariant. effective == cancel_called || (!shield && parent is effective), always: whatever
+ * changes an input calls scope_refresh(), which walks down only where the answer changes, without
+ * recursion, and tries to wake the tasks of each scope that became effective.
+ */
+#include <errno.h>
+#include "loop.h"
+
+static struct scope *of(struct anyio_cancel_scope *scope)
+{
+	return (struct scope *)scope;
+}
+static const struct scope *of_const(const struct anyio_cancel_scope *scope)
+{
+	return (const struct scope *)scope;
+}
+
+bool scope_parent_effective(const struct scope *scope)
+{
+	return !scope->shield && scope->parent && scope->parent->effective;
+}
+
+static void deliver_all(struct scope *scope)
+{
+	for (struct anyio_list *at = scope->tasks.next; at != &scope->tasks; at = at->next)
+		task_deliver(anyio_container(at, struct anyio_task, in_scope));
+}
+
+/* True when the answer changed, so that the children must be asked too. */
+static bool scope_recompute(struct scope *scope)
+{
+	bool effective = scope->cancel_called || scope_parent_effective(scope);
+	if (effective == scope->effective)
+		return false;
+	scope->effective = effective;
+	if (effective)
+		deliver_all(scope);
+	return true;
+}
+
+static void scope_refresh(struct scope *top)
+{
+	struct scope *at = top;
+	bool down = scope_recompute(at);
+	for (;;) {
+		if (down && !anyio_list_empty(&at->children)) {
+			at = anyio_container(at->children.next, struct scope, sibling);
+		} else {
+			while (at != top && at->sibling.next == &at->parent->children)
+				at = at->parent;
+			if (at == top)
+				return;
+			at = anyio_container(at->sibling.next, struct scope, sibling);
+		}
+		down = scope_recompute(at);
+	}
+}
+
+void scope_init(struct scope *scope)
+{
+	*scope = (struct scope){ .deadline = ANYIO_FOREVER };
+}
+
+static void scope_expired(struct timer *timer)
+{
+	struct scope *scope = anyio_container(timer, struct scope, timer);
+	if (!scope->cancel_called)
+		scope->timed_out = true;
+	scope_cancel(scope, "deadline");
+}
+
+static void scope_arm(struct scope *scope)
+{
+	if (scope->state != SCOPE_ENTERED || scope->cancel_called)
+		return;
+	if (scope->deadline == ANYIO_FOREVER)
+		timer_unset(&scope->loop->clock, &scope->timer);
+	else
+		timer_set(&scope->loop->clock, &scope->timer, scope->deadline, scope_expired);
+}
+
+void scope_enter(struct scope *scope, struct scope *parent, struct anyio_task *task,
+	const char *file, int line)
+{
+	scope->state = SCOPE_ENTERED;
+	scope->loop = anyio_loop_here;
+	scope->parent = parent;
+	scope->task = task;
+	scope->file = file;
+	scope->line = line;
+	anyio_list_init(&scope->children);
+	anyio_list_init(&scope->tasks);
+	if (parent)
+		anyio_list_append(&parent->children, &scope->sibling);
+	else
+		anyio_list_init(&scope->sibling);
+	if (scope->relative) {
+		scope->relative = false;
+		scope->deadline = clock_after(scope->loop->clock.now, scope->deadline);
+	}
+	scope->effective = scope->cancel_called || scope_parent_effective(scope);
+	scope_arm(scope);
+	if (task) {
+		anyio_list_remove(&task->in_scope);
+		anyio_list_append(&scope->tasks, &task->in_scope);
+		task->scope = scope;
+	}
+}
+
+void scope_leave(struct scope *scope)
+{
+	struct anyio_task *task = scope->task;
+	timer_unset(&scope->loop->clock, &scope->timer);
+	scope->state = SCOPE_LEFT;
+	anyio_list_remove(&scope->sibling);
+	if (task) {
+		task->scope = scope->parent;
+		anyio_list_remove(&task->in_scope);
+		anyio_list_append(&scope->parent->tasks, &task->in_scope);
+	}
+	scope->loop = NULL;
+}
+
+void scope_cancel(struct scope *scope, const char *reason)
+{
+	if (scope->cancel_called)
+		return;
+	scope->cancel_called = true;
+	scope->reason = reason;
+	if (scope->state != SCOPE_ENTERED)
+		return;
+	timer_unset(&scope->loop->clock, &scope->timer);
+	scope_refresh(scope);
+}
+
+void anyio_cancel_scope_init(struct anyio_cancel_scope *scope)
+{
+	scope_init(of(scope));
+}
+
+void anyio_cancel_scope_set_timeout(struct anyio_cancel_scope *opaque, anyio_time timeout)
+{
+	struct scope *scope = of(opaque);
+	scope->relative = scope->state == SCOPE_FRESH && timeout != ANYIO_FOREVER;
+	scope->deadline = scope->relative ? timeout : clock_after(anyio_now(), timeout);
+	scope_arm(scope);
+}
+
+void anyio_cancel_scope_set_deadline(struct anyio_cancel_scope *opaque, anyio_time when)
+{
+	struct scope *scope = of(opaque);
+	scope->relative = false;
+	scope->deadline = when;
+	scope_arm(scope);
+}
+
+anyio_time anyio_cancel_scope_deadline(const struct anyio_cancel_scope *opaque)
+{
+	const struct scope *scope = of_const(opaque);
+	return scope->relative ? clock_after(anyio_now(), scope->deadline) : scope->deadline;
+}
+
+void anyio_cancel_scope_set_shield(struct anyio_cancel_scope *opaque, bool shield)
+{
+	struct scope *scope = of(opaque);
+	scope->shield = shield;
+	if (scope->state == SCOPE_ENTERED)
+		scope_refresh(scope);
+}
+
+void anyio_cancel_scope_cancel(struct anyio_cancel_scope *scope, const char *reason)
+{
+	scope_cancel(of(scope), reason);
+}
+
+bool anyio_cancel_scope_cancel_called(const struct anyio_cancel_scope *scope)
+{
+	return of_const(scope)->cancel_called;
+}
+
+bool anyio_cancel_scope_cancelled_caught(const struct anyio_cancel_scope *scope)
+{
+	return of_const(scope)->caught;
+}
+
+bool anyio_cancel_scope_timed_out(const struct anyio_cancel_scope *scope)
+{
+	return of_const(scope)->timed_out;
+}
+
+const char *anyio_cancel_scope_reason(const struct anyio_cancel_scope *scope)
+{
+	return of_const(scope)->reason;
+}
+
+void anyio_cancel_scope_enter_at(struct anyio_cancel_scope *opaque, const char *file, int line)
+{
+	struct scope *scope = of(opaque);
+	struct anyio_loop *loop = anyio_loop_here;
+	if (!loop)
+		anyio_die(file, line, "a cancel scope was entered outside a running loop");
+	if (scope->state != SCOPE_FRESH)
+		anyio_die(file, line, "a cancel scope was entered twice: it is for one use");
+	scope_enter(scope, loop->current->scope, loop->current, file, line);
+}
+
+int anyio_cancel_scope_exit(struct anyio_cancel_scope *opaque, int rc)
+{
+	struct scope *scope = of(opaque);
+	struct anyio_loop *loop = anyio_loop_here;
+	if (!loop || scope->state != SCOPE_ENTERED || scope->task != loop->current ||
+		loop->current->scope != scope)
+		return ANYIO_WRONG_ORDER;
+	if (rc == ANYIO_CANCELLED && scope->effective && !scope_parent_effective(scope)) {
+		scope->caught = true;
+		rc = 0;
+	}
+	scope_leave(scope);
+	return rc;
+}
+
+int anyio_cancel_scope_run(struct anyio_cancel_scope *scope, anyio_task_fn fn, void *arg)
+{
+	anyio_cancel_scope_enter(scope);
+	int rc = fn(arg);
+	int left = anyio_cancel_scope_exit(scope, rc);
+	if (left == ANYIO_WRONG_ORDER && of(scope)->state == SCOPE_ENTERED)
+		anyio_die(anyio_loop_here->current->scope->file,
+			anyio_loop_here->current->scope->line,
+			"the function left a cancel scope open that was entered here");
+	return left;
+}
+
+int anyio_move_on_after(anyio_time timeout, anyio_task_fn fn, void *arg)
+{
+	struct anyio_cancel_scope scope;
+	anyio_cancel_scope_init(&scope);
+	anyio_cancel_scope_set_timeout(&scope, timeout);
+	return anyio_cancel_scope_run(&scope, fn, arg);
+}
+
+int anyio_fail_after(anyio_time timeout, anyio_task_fn fn, void *arg)
+{
+	struct anyio_cancel_scope scope;
+	anyio_cancel_scope_init(&scope);
+	anyio_cancel_scope_set_timeout(&scope, timeout);
+	int rc = anyio_cancel_scope_run(&scope, fn, arg);
+	return of(&scope)->caught && of(&scope)->timed_out ? -ETIMEDOUT : rc;
+}
+
+anyio_time anyio_current_effective_deadline(void)
+{
+	struct anyio_loop *loop = anyio_loop_here;
+	anyio_time earliest = ANYIO_FOREVER;
+	if (!loop || !loop->current)
+		return earliest;
+	if (loop->current->scope->effective)
+		return INT64_MIN;
+	for (const struct scope *at = loop->current->scope; at; at = at->shield ? NULL : at->parent)
+		if (at->deadline < earliest)
+			earliest = at->deadline;
+	return earliest;
+}
+
+bool anyio_task_cancel_pending(const struct anyio_task *task)
+{
+	return task->scope->effective;
+}
+
+bool anyio_cancel_pending(void)
+{
+	struct anyio_loop *loop = anyio_loop_here;
+	struct clock *clock = &loop->clock;
+	if (clock->root && clock->root->when <= clock->now)
+		clock_fire(clock);
+	return loop->current->scope->effective;
+}

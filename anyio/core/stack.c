@@ -1,0 +1,185 @@
+/*
+ * Stacks.
+ *
+ * Sizes are rounded up to a power of two. Each size carves its stacks out of slabs, one mapping
+ * each, so that a million stacks are a few thousand mappings. The lowest page of a stack is its
+ * guard. MADV_GUARD_INSTALL makes one without splitting the mapping; it is believed only when
+ * a system call that reads the guard fails with EFAULT (an emulator may ignore unknown advice),
+ * else mprotect does it, which ends near vm.max_map_count: then spawning fails, a stack is never
+ * left unguarded.
+ *
+ * Free stacks are kept last in, first out, so the warmest is used first. Those that nobody took
+ * for a while give their pages back. Tops are coloured: they start at different cache sets.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include "loop.h"
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#endif
+
+enum { PAGE = 4096, COLOURS = 16, COLOUR_STEP = 128, SLAB_SIZE = 4 << 20, SLAB_MIN = 4 };
+
+struct slab {
+	struct slab *next;
+	char *memory;
+	size_t size;
+	unsigned count, used;
+	bool light_guards; /* MADV_GUARD_INSTALL works here */
+	struct stack stacks[];
+};
+
+static size_t page_size(void)
+{
+	static atomic_size_t size;
+	size_t known = atomic_load_explicit(&size, memory_order_relaxed);
+	if (!known) {
+		known = (size_t)sysconf(_SC_PAGESIZE);
+		atomic_store_explicit(&size, known, memory_order_relaxed);
+	}
+	return known;
+}
+
+size_t stack_guard_size(void)
+{
+	return page_size();
+}
+
+char *stack_top(const struct stack *stack, size_t record)
+{
+	uintptr_t top = (uintptr_t)stack->low + stack->size - stack->colour * COLOUR_STEP - record;
+	return (char *)(top & ~(uintptr_t)63);
+}
+
+/* Reading the guard through the kernel tells without a signal whether it is one. */
+static bool guard_works(const char *guard)
+{
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (fd < 0)
+		return false;
+	bool works = write(fd, guard, 8) < 0 && errno == EFAULT;
+	close(fd);
+	return works;
+}
+
+static int guard(struct slab *slab, struct stack *stack)
+{
+	size_t page = page_size();
+	if (slab->used == 0)
+		slab->light_guards = madvise(stack->low, page, MADV_GUARD_INSTALL) == 0 &&
+			guard_works(stack->low);
+	else if (slab->light_guards)
+		slab->light_guards = madvise(stack->low, page, MADV_GUARD_INSTALL) == 0;
+	if (slab->light_guards)
+		return 0;
+	return mprotect(stack->low, page, PROT_NONE) == 0 ? 0 : -ENOMEM;
+}
+
+static struct slab *slab_map(struct stack_pool *pool, size_t size)
+{
+	size_t count = SLAB_SIZE / size > SLAB_MIN ? SLAB_SIZE / size : SLAB_MIN;
+	struct slab *slab = calloc(1, sizeof *slab + count * sizeof *slab->stacks);
+	if (!slab)
+		return NULL;
+	slab->size = count * size;
+	slab->count = (unsigned)count;
+	slab->memory = mmap(NULL, slab->size, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+	if (slab->memory == MAP_FAILED) {
+		free(slab);
+		return NULL;
+	}
+	madvise(slab->memory, slab->size, MADV_NOHUGEPAGE);
+	slab->next = pool->slabs;
+	pool->slabs = slab;
+	return slab;
+}
+
+static int carve(struct stack_pool *pool, unsigned class, struct stack **out)
+{
+	size_t size = (size_t)1 << (class + STACK_SHIFT);
+	struct slab *slab = pool->classes[class].slab;
+	if (!slab || slab->used == slab->count) {
+		slab = slab_map(pool, size);
+		if (!slab)
+			return -ENOMEM;
+		pool->classes[class].slab = slab;
+	}
+	struct stack *stack = &slab->stacks[slab->used];
+	*stack = (struct stack){ .low = slab->memory + slab->used * size,
+		.size = size,
+		.colour = slab->used % COLOURS,
+		.class = (uint8_t)class };
+	int rc = guard(slab, stack);
+	if (rc == 0) {
+		slab->used++;
+		*out = stack;
+	}
+	return rc;
+}
+
+int stack_take(struct stack_pool *pool, size_t size, struct stack **out)
+{
+	unsigned class = 0;
+	while (class < STACK_CLASSES && (size_t)1 << (class + STACK_SHIFT) < size)
+		class ++;
+	if (class == STACK_CLASSES)
+		return -ENOMEM;
+	struct stack *stack = pool->classes[class].free;
+	if (!stack)
+		return carve(pool, class, out);
+	pool->classes[class].free = stack->next;
+	if (--pool->classes[class].count < pool->classes[class].coldest)
+		pool->classes[class].coldest = pool->classes[class].count;
+	if (stack->dirty) {
+		stack->dirty = false;
+		pool->dirty--;
+	}
+	*out = stack;
+	return 0;
+}
+
+void stack_give(struct stack_pool *pool, struct stack *stack)
+{
+	stack->next = pool->classes[stack->class].free;
+	pool->classes[stack->class].free = stack;
+	pool->classes[stack->class].count++;
+	stack->dirty = true;
+	pool->dirty++;
+}
+
+static void trim_class(struct stack_pool *pool, unsigned class)
+{
+	size_t page = page_size();
+	size_t warm = pool->classes[class].count - pool->classes[class].coldest;
+	for (struct stack *at = pool->classes[class].free; at; at = at->next) {
+		if (warm > 0) {
+			warm--;
+		} else if (at->dirty) {
+			madvise(at->low + page, at->size - page, MADV_DONTNEED);
+			at->dirty = false;
+			pool->dirty--;
+		}
+	}
+	pool->classes[class].coldest = pool->classes[class].count;
+}
+
+void stack_trim(struct stack_pool *pool)
+{
+	for (unsigned class = 0; class < STACK_CLASSES; class ++)
+		trim_class(pool, class);
+}
+
+void stack_pool_close(struct stack_pool *pool)
+{
+	while (pool->slabs) {
+		struct slab *slab = pool->slabs;
+		pool->slabs = slab->next;
+		munmap(slab->memory, slab->size);
+		free(slab);
+	}
+}

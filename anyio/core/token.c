@@ -1,0 +1,126 @@
+/*
+ * Tokens: how other threads reach a loop.
+ *
+ * The token outlives the loop. Its lock orders callers against the loop's end: a call is either
+ * queued before the end and runs, or is refused. The backend is woken under the lock, so it
+ * cannot be closed meanwhile. The loop takes the whole queue at each poll, so calls are first in,
+ * first out and a call that calls again runs a poll later.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include "loop.h"
+
+struct call {
+	struct call *next;
+	void (*fn)(void *arg);
+	void *arg;
+};
+
+struct anyio_token {
+	atomic_uint references;
+	pthread_mutex_t lock;
+	struct anyio_loop *loop; /* NULL once it ended */
+	struct call *first, **last;
+	atomic_bool waiting; /* first is not NULL: a look without the lock */
+};
+
+struct anyio_token *token_create(struct anyio_loop *loop)
+{
+	struct anyio_token *token = calloc(1, sizeof *token);
+	if (!token)
+		return NULL;
+	atomic_init(&token->references, 1);
+	pthread_mutex_init(&token->lock, NULL);
+	token->loop = loop;
+	token->last = &token->first;
+	return token;
+}
+
+bool token_shared(struct anyio_token *token)
+{
+	return atomic_load(&token->references) > 1;
+}
+
+struct anyio_token *anyio_token_ref(struct anyio_token *token)
+{
+	atomic_fetch_add(&token->references, 1);
+	return token;
+}
+
+void anyio_token_unref(struct anyio_token *token)
+{
+	if (!token || atomic_fetch_sub(&token->references, 1) != 1)
+		return;
+	pthread_mutex_destroy(&token->lock);
+	free(token);
+}
+
+struct anyio_token *anyio_current_token(void)
+{
+	return anyio_loop_here ? anyio_token_ref(anyio_loop_here->token) : NULL;
+}
+
+int anyio_call_soon(struct anyio_token *token, void (*fn)(void *arg), void *arg)
+{
+	struct call *call = malloc(sizeof *call);
+	if (!call)
+		return -ENOMEM;
+	*call = (struct call){ .fn = fn, .arg = arg };
+	pthread_mutex_lock(&token->lock);
+	bool ended = !token->loop;
+	if (!ended) {
+		bool first = !token->first;
+		*token->last = call;
+		token->last = &call->next;
+		atomic_store(&token->waiting, true);
+		if (first)
+			anyio_loop_wake(token->loop);
+	}
+	pthread_mutex_unlock(&token->lock);
+	if (ended)
+		free(call);
+	return ended ? ANYIO_LOOP_ENDED : 0;
+}
+
+static void run_calls(struct call *call)
+{
+	while (call) {
+		struct call *next = call->next;
+		void (*fn)(void *) = call->fn;
+		void *arg = call->arg;
+		free(call);
+		fn(arg);
+		call = next;
+	}
+}
+
+/* Under the lock. */
+static struct call *take_all(struct anyio_token *token)
+{
+	struct call *first = token->first;
+	token->first = NULL;
+	token->last = &token->first;
+	atomic_store(&token->waiting, false);
+	return first;
+}
+
+void token_drain(struct anyio_token *token)
+{
+	if (!atomic_load(&token->waiting))
+		return;
+	pthread_mutex_lock(&token->lock);
+	struct call *calls = take_all(token);
+	pthread_mutex_unlock(&token->lock);
+	run_calls(calls);
+}
+
+void token_end(struct anyio_token *token)
+{
+	pthread_mutex_lock(&token->lock);
+	token->loop = NULL;
+	struct call *calls = take_all(token);
+	pthread_mutex_unlock(&token->lock);
+	run_calls(calls);
+	anyio_token_unref(token);
+}
