@@ -111,12 +111,9 @@ static int digest_libcrypto(
 static ssize_t digest_blake2b(
         size_t size, const void *data, size_t len, size_t want, uint8_t out[MF_DIGEST_MAX])
 {
-	/* The plain function of libsodium refuses under 16 bytes, the salted one does not. */
 	if (want > size)
 		return -EMSGSIZE;
-	if (size < crypto_generichash_BYTES_MIN)
-		return -ENOTSUP;
-	if (crypto_generichash(out, size, data, len, NULL, 0) != 0)
+	if (crypto_generichash_blake2b(out, size, data, len, NULL, 0) != 0)
 		return -ENOTSUP;
 	return (ssize_t)(want ? want : size);
 }
