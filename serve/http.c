@@ -1,0 +1,391 @@
+#include "http.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static char empty[] = "";
+
+/* ---- Parsing ---- */
+
+/* Appends to the head's storage; strings there are ended when the next one begins. */
+static int keep(struct http_connection *c, const char *data, size_t len)
+{
+	/* Room for two ends of strings beside the bytes. */
+	if (c->head_used + len + 4 > HTTP_HEAD_MAX) {
+		c->failure = 431;
+		return 1;
+	}
+	memcpy(c->head + c->head_used, data, len);
+	c->head_used += len;
+	c->head[c->head_used] = 0;
+	return 0;
+}
+
+static int on_url(http_parser *parser, const char *data, size_t len)
+{
+	struct http_connection *c = parser->data;
+
+	if (c->url == empty)
+		c->url = c->head + c->head_used;
+	return keep(c, data, len);
+}
+
+static void end_string(struct http_connection *c)
+{
+	c->head[c->head_used++] = 0;
+	c->head[c->head_used] = 0;
+}
+
+static char **wanted_header(struct http_connection *c, const char *name)
+{
+	static const struct {
+		const char *name;
+		size_t offset;
+	} wanted[] = {
+		{ "Origin", offsetof(struct http_connection, origin) },
+		{ "Referer", offsetof(struct http_connection, referer) },
+		{ "Authorization", offsetof(struct http_connection, authorization) },
+		{ "Content-Type", offsetof(struct http_connection, content_type) },
+		{ "User-Agent", offsetof(struct http_connection, user_agent) },
+		{ "Host", offsetof(struct http_connection, host) },
+		{ "Sec-Fetch-Site", offsetof(struct http_connection, fetch_site) },
+		{ "Expect", offsetof(struct http_connection, expect) },
+	};
+
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(*wanted); i++)
+		if (!strcasecmp(name, wanted[i].name))
+			return (char **)((char *)c + wanted[i].offset);
+	return NULL;
+}
+
+static int on_field(http_parser *parser, const char *data, size_t len)
+{
+	struct http_connection *c = parser->data;
+
+	if (c->head_done)
+		return 0; /* trailers interest nobody */
+	if (c->header_start == 0 || c->value_start != 0) {
+		end_string(c);
+		c->header_start = c->head_used;
+		c->value_start = 0;
+	}
+	return keep(c, data, len);
+}
+
+static int on_value(http_parser *parser, const char *data, size_t len)
+{
+	struct http_connection *c = parser->data;
+
+	if (c->head_done)
+		return 0;
+	if (c->value_start == 0) {
+		char **slot = wanted_header(c, c->head + c->header_start);
+		end_string(c);
+		c->value_start = c->head_used;
+		if (slot)
+			*slot = c->head + c->head_used;
+	}
+	return keep(c, data, len);
+}
+
+static int on_headers(http_parser *parser)
+{
+	struct http_connection *c = parser->data;
+
+	c->head_done = true;
+	return 0;
+}
+
+/* Body bytes are moved to the front of the buffer they came in: they only ever move down. */
+static int on_body(http_parser *parser, const char *data, size_t len)
+{
+	struct http_connection *c = parser->data;
+
+	memmove(c->buffer + c->body_len, data, len);
+	c->body_len += len;
+	return 0;
+}
+
+static int on_complete(http_parser *parser)
+{
+	struct http_connection *c = parser->data;
+
+	c->message_done = true;
+	http_parser_pause(parser, 1);
+	return 0;
+}
+
+static const http_parser_settings callbacks = {
+	.on_url = on_url,
+	.on_header_field = on_field,
+	.on_header_value = on_value,
+	.on_headers_complete = on_headers,
+	.on_body = on_body,
+	.on_message_complete = on_complete,
+};
+
+static void *borrow(void *arg, size_t *size)
+{
+	struct http_connection *c = arg;
+
+	if (!c->buffer)
+		c->buffer = anyio_malloc(HTTP_BUFFER);
+	*size = HTTP_BUFFER;
+	return c->buffer;
+}
+
+/* Reads once and parses what came: 0, or a negative code. */
+static int feed(struct http_connection *c)
+{
+	c->body_at = c->body_len = 0;
+	ssize_t n = anyio_stream_receive_lazy(c->stream, borrow, c);
+	if (n < 0)
+		return (int)n;
+	if (n == 0)
+		return c->head_used || c->head_done ? ANYIO_INCOMPLETE_READ : ANYIO_END_OF_STREAM;
+	size_t used = http_parser_execute(&c->parser, &callbacks, c->buffer, (size_t)n);
+	if (c->message_done) {
+		c->leftover = used + 1 < (size_t)n;
+		return 0;
+	}
+	return HTTP_PARSER_ERRNO(&c->parser) == HPE_OK ? 0 : -EPROTO;
+}
+
+/* ---- The request ---- */
+
+void http_open(struct http_connection *c, struct anyio_stream *stream)
+{
+	*c = (struct http_connection){ .stream = stream };
+}
+
+void http_close(struct http_connection *c)
+{
+	anyio_free(c->buffer);
+	anyio_free(c->head);
+	c->buffer = c->head = NULL;
+}
+
+static int hex(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool http_unescape(char *text, bool query)
+{
+	char *out = text;
+
+	for (; *text; text++) {
+		if (*text == '%') {
+			int high = hex(text[1]), low = high < 0 ? -1 : hex(text[2]);
+			if (low < 0 || high * 16 + low == 0)
+				return false;
+			*out++ = (char)(high * 16 + low);
+			text += 2;
+		} else {
+			*out++ = query && *text == '+' ? ' ' : *text;
+		}
+	}
+	*out = 0;
+	return true;
+}
+
+static bool split_url(struct http_connection *c)
+{
+	char *query = strchr(c->url, '?');
+
+	c->path = c->url;
+	if (query)
+		*query++ = 0;
+	while (query && *query) {
+		char *end = strchr(query, '&'), *equals;
+		if (end)
+			*end++ = 0;
+		if (*query) {
+			if (c->param_count == HTTP_PARAMS_MAX)
+				return false;
+			equals = strchr(query, '=');
+			if (equals)
+				*equals++ = 0;
+			struct http_param *param = &c->params[c->param_count++];
+			*param = (struct http_param){ query, equals ? equals : empty };
+			if (!http_unescape(param->name, true) || !http_unescape(param->value, true))
+				return false;
+		}
+		query = end;
+	}
+	return http_unescape(c->path, false);
+}
+
+static void reset(struct http_connection *c)
+{
+	struct anyio_stream *stream = c->stream;
+	char *head = c->head, *buffer = c->buffer;
+
+	*c = (struct http_connection){ .stream = stream, .head = head, .buffer = buffer, .url = empty,
+		.path = empty, .origin = empty, .referer = empty, .authorization = empty,
+		.content_type = empty, .user_agent = empty, .host = empty, .fetch_site = empty, .expect = empty };
+	http_parser_init(&c->parser, HTTP_REQUEST);
+	c->parser.data = c;
+	/* Idle connections give their buffers back. */
+	anyio_free(c->buffer);
+	c->buffer = NULL;
+}
+
+int http_next(struct http_connection *c)
+{
+	int rc = 0;
+
+	if (!c->head && !(c->head = anyio_malloc(HTTP_HEAD_MAX)))
+		return -ENOMEM;
+	reset(c);
+	while (!c->head_done && rc == 0)
+		rc = feed(c);
+	if (c->failure == 431) {
+		http_reply(c, 431, "text/plain", "the request's head is too long\n");
+		return -EMSGSIZE;
+	}
+	if (rc == -EPROTO) {
+		http_reply(c, 400, "text/plain", "this is not an HTTP/1.1 request\n");
+		return rc;
+	}
+	if (rc)
+		return rc;
+	c->keep_alive = http_should_keep_alive(&c->parser);
+	if (!split_url(c)) {
+		c->keep_alive = false;
+		http_reply(c, 400, "text/plain", "malformed address\n");
+		return -EPROTO;
+	}
+	return 0;
+}
+
+ssize_t http_body(struct http_connection *c, void *buffer, size_t size)
+{
+	static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+
+	if (*c->expect && !c->answered && !strcasecmp(c->expect, "100-continue") && c->body_len == 0) {
+		int rc = anyio_stream_send(c->stream, go_on, sizeof(go_on) - 1);
+		if (rc)
+			return rc;
+	}
+	c->expect = empty;
+	while (c->body_at == c->body_len) {
+		if (c->message_done)
+			return 0;
+		int rc = feed(c);
+		if (rc)
+			return rc == ANYIO_END_OF_STREAM ? ANYIO_INCOMPLETE_READ : rc;
+	}
+	size_t n = c->body_len - c->body_at < size ? c->body_len - c->body_at : size;
+	memcpy(buffer, c->buffer + c->body_at, n);
+	c->body_at += n;
+	return (ssize_t)n;
+}
+
+const char *http_param(const struct http_connection *c, const char *name, size_t at)
+{
+	for (size_t i = 0; i < c->param_count; i++)
+		if (!strcmp(c->params[i].name, name) && at-- == 0)
+			return c->params[i].value;
+	return NULL;
+}
+
+bool http_flag(const struct http_connection *c, const char *name, bool dflt)
+{
+	const char *value = http_param(c, name, 0);
+
+	return value ? strcmp(value, "false") && strcmp(value, "0") : dflt;
+}
+
+/* ---- The answer ---- */
+
+static const char *reason(int status)
+{
+	switch (status) {
+	case 200: return "OK";
+	case 204: return "No Content";
+	case 400: return "Bad Request";
+	case 401: return "Unauthorized";
+	case 403: return "Forbidden";
+	case 404: return "Not Found";
+	case 405: return "Method Not Allowed";
+	case 431: return "Request Header Fields Too Large";
+	}
+	return "Internal Server Error";
+}
+
+/* What lets a browser's page of an allowed origin read the answer (the Fetch standard, CORS). */
+static const char *cors(const struct http_connection *c, char *out, size_t cap)
+{
+	out[0] = 0;
+	if (c->allow_origin)
+		snprintf(out, cap,
+			"Access-Control-Allow-Origin: %.300s\r\nVary: Origin\r\n"
+			"Access-Control-Allow-Methods: POST\r\n"
+			"Access-Control-Allow-Headers: Authorization, Content-Type, X-Requested-With\r\n"
+			"Access-Control-Expose-Headers: X-Stream-Output, X-Chunked-Output, X-Content-Length\r\n",
+			c->allow_origin);
+	return out;
+}
+
+int http_answer(struct http_connection *c, int status, const char *type, const char *headers)
+{
+	char head[1536], shared[800];
+	int len;
+
+	c->answered = true;
+	len = snprintf(head, sizeof(head),
+		"HTTP/1.1 %d %s\r\nContent-Type: %s\r\nTransfer-Encoding: chunked\r\nTrailer: X-Stream-Error\r\n"
+		"%s%s%s\r\n",
+		status, reason(status), type, headers, cors(c, shared, sizeof(shared)),
+		c->keep_alive ? "" : "Connection: close\r\n");
+	return len < (int)sizeof(head) ? anyio_stream_send(c->stream, head, (size_t)len) : -EMSGSIZE;
+}
+
+int http_write(struct http_connection *c, const void *data, size_t len)
+{
+	char head[24];
+	struct iovec iov[3] = { { head, 0 }, { (void *)data, len }, { "\r\n", 2 } };
+
+	if (len == 0)
+		return 0;
+	iov[0].iov_len = (size_t)snprintf(head, sizeof(head), "%zx\r\n", len);
+	c->sent += len;
+	return anyio_stream_sendv(c->stream, iov, 3, NULL);
+}
+
+int http_end(struct http_connection *c, const char *error)
+{
+	char tail[512];
+	size_t n;
+
+	if (!error)
+		return anyio_stream_send(c->stream, "0\r\n\r\n", 5);
+	c->keep_alive = false;
+	n = (size_t)snprintf(tail, sizeof(tail) - 8, "0\r\nX-Stream-Error: ");
+	for (; *error && n + 8 < sizeof(tail); error++)
+		tail[n++] = *error == '\r' || *error == '\n' ? ' ' : *error;
+	memcpy(tail + n, "\r\n\r\n", 4);
+	return anyio_stream_send(c->stream, tail, n + 4);
+}
+
+int http_reply(struct http_connection *c, int status, const char *type, const char *text)
+{
+	char head[1536], shared[800];
+	size_t body = strlen(text);
+	struct iovec iov[2] = { { head, 0 }, { (void *)text, body } };
+
+	c->answered = true;
+	/* A body that was not read would be taken for the next request. */
+	if (!c->message_done)
+		c->keep_alive = false;
+	iov[0].iov_len = (size_t)snprintf(head, sizeof(head),
+		"HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s%s\r\n", status, reason(status),
+		type, body, cors(c, shared, sizeof(shared)), c->keep_alive ? "" : "Connection: close\r\n");
+	return anyio_stream_sendv(c->stream, iov, 2, NULL);
+}

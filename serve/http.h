@@ -1,0 +1,70 @@
+/*
+ * One HTTP/1.1 connection, as straight-line code: read a request's head, read its body as it is
+ * wanted, write an answer whose body is sent in chunks. http_parser does the parsing.
+ *
+ * Bounds: head 32 KiB, 64 query parameters. A body is never kept, so it has no bound.
+ */
+#ifndef SERVE_HTTP_H
+#define SERVE_HTTP_H
+
+#include <anyio/anyio.h>
+#include <http_parser.h>
+#include <kit/kit.h>
+
+enum { HTTP_HEAD_MAX = 32 << 10, HTTP_BUFFER = 64 << 10, HTTP_PARAMS_MAX = 64 };
+
+struct http_param {
+	char *name, *value; /* decoded, inside the head's storage */
+};
+
+struct http_connection {
+	struct anyio_stream *stream;
+	http_parser parser;
+	char *buffer;             /* HTTP_BUFFER bytes while a request is read; NULL between them */
+	size_t body_at, body_len; /* decoded body bytes waiting in buffer */
+	bool head_done, message_done, leftover;
+
+	/* The request. Strings lie in head; absent ones are "". */
+	char *head;
+	size_t head_used;
+	char *url, *path;
+	char *origin, *referer, *authorization, *content_type, *user_agent, *host, *fetch_site, *expect;
+	struct http_param params[HTTP_PARAMS_MAX];
+	size_t param_count;
+	size_t header_start, value_start;
+	int failure;              /* HTTP status when the head was refused */
+
+	/* The answer. */
+	bool answered, keep_alive;
+	const char *allow_origin; /* a browser's origin that may read the answer; NULL: none */
+	uint64_t sent;
+};
+
+void http_open(struct http_connection *connection, struct anyio_stream *stream);
+void http_close(struct http_connection *connection);
+
+/* Waits for a request and reads its head. 0; ANYIO_END_OF_STREAM when the client is done; -EPROTO
+ * for what is not HTTP (an answer was sent); -EMSGSIZE for a head over the bound (likewise). An
+ * idle connection holds no buffer. */
+int http_next(struct http_connection *connection);
+
+/* The request's body, a read at a time: at least 1 byte, 0 at the end. */
+ssize_t http_body(struct http_connection *connection, void *buffer, size_t size);
+
+/* A query parameter, decoded; NULL when absent. at counts those of one name. */
+const char *http_param(const struct http_connection *connection, const char *name, size_t at);
+bool http_flag(const struct http_connection *connection, const char *name, bool dflt);
+
+/* Starts an answer with a chunked body. headers: whole lines with their CRLF, or "". */
+int http_answer(struct http_connection *connection, int status, const char *type, const char *headers);
+/* A piece of its body. */
+int http_write(struct http_connection *connection, const void *data, size_t len);
+/* Ends it. error, when not NULL, goes out as the trailer X-Stream-Error: the body is not whole. */
+int http_end(struct http_connection *connection, const char *error);
+/* A whole short answer. */
+int http_reply(struct http_connection *connection, int status, const char *type, const char *text);
+
+/* Decodes %XX (and + as space in queries) in place. False when it is malformed or holds a NUL. */
+bool http_unescape(char *text, bool query);
+
+#endif

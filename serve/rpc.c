@@ -1,0 +1,356 @@
+/*
+ * Kubo's RPC: who may call, which command, and the small ones by name. Rules first: POST only, no
+ * browser of a foreign origin, the secret when there is one; only then is anything looked at.
+ */
+#include "rpc.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <kit/call.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PREFIX_LEN = 8 }; /* "/api/v0/" */
+
+static const struct {
+	const char *name;
+	int (*run)(struct rpc_request *request);
+} bulk[] = {
+	{ "add", rpc_add },
+	{ "block/get", rpc_block_get },
+	{ "block/put", rpc_block_put },
+	{ "cat", rpc_cat },
+	{ "dag/export", rpc_dag_export },
+	{ "dag/import", rpc_dag_import },
+	{ "get", rpc_get },
+};
+
+/* ---- Errors and streams ---- */
+
+int rpc_fail_text(struct rpc_request *request, int code, const char *text)
+{
+	if (code == ANYIO_CANCELLED)
+		return code;
+	if (request->http->answered)
+		return http_end(request->http, text);
+	json_t *error = json_pack("{s:s, s:i, s:s, s:i}", "Message", text, "Code", 0, "Type", "error", "Errno", code);
+	char *body = error ? json_dumps(error, JSON_COMPACT) : NULL;
+	int rc = http_reply(request->http, 500, "application/json", body ? body : "{\"Message\":\"error\",\"Code\":0,\"Type\":\"error\"}");
+	free(body);
+	json_decref(error);
+	return rc;
+}
+
+int rpc_fail(struct rpc_request *request, int code)
+{
+	const char *text = kit_error_text(request->node);
+
+	return rpc_fail_text(request, code, text && *text ? text : anyio_error_text(code));
+}
+
+const char *rpc_arg(struct rpc_request *request)
+{
+	const char *arg = http_param(request->http, "arg", 0);
+
+	if (!arg || !*arg) {
+		http_reply(request->http, 400, "text/plain", "argument \"ipfs-path\" is required\n");
+		return NULL;
+	}
+	return arg;
+}
+
+int rpc_stream_write(void *arg, const void *data, size_t len)
+{
+	struct rpc_stream *stream = arg;
+	int rc = 0;
+
+	if (!stream->begun)
+		rc = http_answer(stream->request->http, 200, stream->type, stream->headers ? stream->headers : "");
+	stream->begun = true;
+	return rc ? rc : http_write(stream->request->http, data, len);
+}
+
+int rpc_stream_end(struct rpc_stream *stream, int rc)
+{
+	if (rc)
+		return rpc_fail(stream->request, rc);
+	if (!stream->begun)
+		rc = http_answer(stream->request->http, 200, stream->type, stream->headers ? stream->headers : "");
+	return rc ? rc : http_end(stream->request->http, NULL);
+}
+
+/* ---- Small commands ---- */
+
+static int on_answer(void *arg, const char *json, size_t len)
+{
+	int rc = rpc_stream_write(arg, json, len);
+
+	return rc ? rc : rpc_stream_write(arg, "\n", 1);
+}
+
+static int call(struct rpc_request *request)
+{
+	struct http_connection *http = request->http;
+	struct rpc_stream stream = { .request = request, .type = "application/json" };
+	struct kit_call_option options[HTTP_PARAMS_MAX + 1] = { { 0 } };
+	const char *args[HTTP_PARAMS_MAX + 1] = { 0 };
+	size_t arg_count = 0, option_count = 0;
+
+	for (size_t i = 0; i < http->param_count; i++) {
+		const struct http_param *param = &http->params[i];
+		if (!strcmp(param->name, "arg"))
+			args[arg_count++] = param->value;
+		else
+			options[option_count++] = (struct kit_call_option){ param->name, param->value };
+	}
+	struct kit_call it = { .command = request->command, .args = args, .options = options,
+		.answer = on_answer, .arg = &stream };
+	int rc = kit_call_run(request->node, &it);
+	if (rc == -ENOSYS && !http->answered)
+		return http_reply(http, 404, "text/plain", "404 page not found\n");
+	return rpc_stream_end(&stream, rc);
+}
+
+/* ---- Who may call ---- */
+
+static bool origin_allowed(const struct serve_rpc *rpc, const char *origin)
+{
+	for (const char *const *allowed = rpc->origins; allowed && *allowed; allowed++) {
+		size_t len = strlen(*allowed);
+		if (!strcmp(*allowed, "*") || !strcmp(*allowed, origin))
+			return true;
+		/* A referer is an origin with a path behind it. */
+		if (!strncmp(*allowed, origin, len) && origin[len] == '/')
+			return true;
+	}
+	return false;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	size_t len = strlen(b);
+
+	return strlen(a) == len && sodium_memcmp(a, b, len) == 0;
+}
+
+static bool secret_given(const struct serve_rpc *rpc, const char *authorization)
+{
+	char decoded[512];
+	size_t len = 0;
+
+	if (!strncasecmp(authorization, "Bearer ", 7))
+		return same_text(authorization + 7, rpc->secret);
+	if (strncasecmp(authorization, "Basic ", 6))
+		return false;
+	if (sodium_base642bin((unsigned char *)decoded, sizeof(decoded) - 1, authorization + 6,
+		    strlen(authorization + 6), NULL, &len, NULL, sodium_base64_VARIANT_ORIGINAL))
+		return false;
+	decoded[len] = 0;
+	return same_text(decoded, rpc->secret);
+}
+
+/* A page that was rebound to our address by DNS still names its own host. */
+static bool host_allowed(const struct serve_rpc *rpc, const char *host)
+{
+	static const char *const local[] = { "localhost", "127.0.0.1", "[::1]", "ipfs" };
+	size_t len = strlen(host);
+	const char *colon = strrchr(host, ':');
+
+	if (rpc->secret || !*host)
+		return true;
+	if (colon && !strchr(colon, ']'))
+		len = (size_t)(colon - host);
+	for (size_t i = 0; i < sizeof(local) / sizeof(*local); i++)
+		if (strlen(local[i]) == len && !strncasecmp(local[i], host, len))
+			return true;
+	struct anyio_address address;
+	char name[64];
+	if (len >= sizeof(name))
+		return false;
+	snprintf(name, sizeof(name), "%.*s", (int)len, host);
+	return anyio_address_parse(&address, name, 0) == 0;
+}
+
+/* 0, or an answer has been sent and *rc is its result. */
+static bool refused(struct rpc_request *request, int *rc)
+{
+	struct http_connection *http = request->http;
+	const struct serve_rpc *rpc = request->rpc;
+
+	*rc = 0;
+	if (*http->origin && origin_allowed(rpc, http->origin))
+		http->allow_origin = http->origin;
+	if ((*http->origin && !origin_allowed(rpc, http->origin)) ||
+		(*http->referer && !*http->origin && !origin_allowed(rpc, http->referer)) ||
+		(!strcasecmp(http->fetch_site, "cross-site") && !*http->origin && !*http->referer) ||
+		!host_allowed(rpc, http->host)) {
+		*rc = http_reply(http, 403, "text/plain",
+			"403 - Forbidden: this origin is not in api.origins of the node's config\n");
+	} else if (rpc->secret && http->parser.method != HTTP_OPTIONS &&
+		   !secret_given(rpc, http->authorization)) {
+		*rc = http_reply(http, 401, "text/plain", "401 - Unauthorized: this API wants its secret\n");
+	} else if (http->parser.method == HTTP_OPTIONS && *http->origin) {
+		*rc = http_reply(http, 204, "text/plain", "");
+	} else if (http->parser.method != HTTP_POST) {
+		*rc = http_reply(http, 405, "text/plain", "405 - Method Not Allowed: use POST\n");
+	} else if (strncmp(http->path, "/api/v0/", PREFIX_LEN)) {
+		*rc = http_reply(http, 404, "text/plain", "404 page not found\n");
+	} else {
+		return false;
+	}
+	return true;
+}
+
+static int answer(struct rpc_request *request)
+{
+	int rc;
+
+	if (refused(request, &rc))
+		return rc;
+	request->command = request->http->path + PREFIX_LEN;
+	if (!strcmp(request->command, "shutdown") && request->rpc->shutdown) {
+		rc = http_reply(request->http, 200, "text/plain", "");
+		request->rpc->shutdown(request->rpc->arg);
+		return rc;
+	}
+	for (size_t i = 0; i < sizeof(bulk) / sizeof(*bulk); i++)
+		if (!strcmp(bulk[i].name, request->command))
+			return bulk[i].run(request);
+	return call(request);
+}
+
+/* ---- Connections ---- */
+
+struct client {
+	struct serve_rpc *rpc;
+	struct anyio_stream *stream;
+};
+
+/* What is left of a body is read, up to a bound, so that the connection can be used again. */
+static int drain(struct http_connection *http)
+{
+	char skipped[4096];
+	size_t total = 0;
+	ssize_t n = 0;
+
+	if (!http->keep_alive)
+		return -1;
+	while (total < 1 << 20 && (n = http_body(http, skipped, sizeof(skipped))) > 0)
+		total += (size_t)n;
+	return n == 0 && !http->leftover ? 0 : -1;
+}
+
+static int serve_client(void *arg)
+{
+	struct client client = *(struct client *)arg;
+	struct http_connection http;
+	int rc;
+
+	anyio_free(arg);
+	http_open(&http, client.stream);
+	while ((rc = http_next(&http)) == 0) {
+		struct rpc_request request = { client.rpc, client.rpc->node, &http, NULL };
+		if (answer(&request) || drain(&http))
+			break;
+	}
+	http_close(&http);
+	anyio_stream_free(client.stream);
+	/* A client's trouble is its own: it must not end the daemon. */
+	return rc == ANYIO_CANCELLED ? rc : 0;
+}
+
+struct listening {
+	struct serve_rpc *rpc;
+	struct anyio_listener *listener;
+	struct anyio_task_group *group;
+};
+
+static int accept_clients(void *arg)
+{
+	struct listening *listening = arg;
+	struct anyio_stream *stream;
+	int rc;
+
+	while ((rc = anyio_accept(listening->listener, &stream)) == 0) {
+		struct client *client = anyio_malloc(sizeof(*client));
+		if (!client) {
+			anyio_stream_free(stream);
+			continue;
+		}
+		*client = (struct client){ listening->rpc, stream };
+		/* When not even a task can be had, this client is turned away and the rest go on. */
+		if (anyio_start_soon(listening->group, serve_client, client, "rpc client")) {
+			anyio_free(client);
+			anyio_stream_free(stream);
+		}
+	}
+	return rc;
+}
+
+static int listen_at(struct serve_rpc *rpc, const char *text, struct anyio_listener **listener, char *real)
+{
+	struct anyio_address address;
+	char kind[4], host[64];
+	unsigned port;
+	int end = 0, rc;
+
+	if (!strncmp(text, "/unix/", 6)) {
+		snprintf(real, sizeof(rpc->addresses[0]), "%s", text);
+		return anyio_listen_unix(text + 5, NULL, listener);
+	}
+	if (sscanf(text, "/%3[ip46]/%63[^/]/tcp/%u%n", kind, host, &port, &end) != 3 || text[end] || port > 65535 ||
+		anyio_address_parse(&address, host, (uint16_t)port))
+		return -EINVAL;
+	bool loopback = address.any.sa_family == AF_INET
+		? (ntohl(address.ip4.sin_addr.s_addr) >> 24) == 127
+		: IN6_IS_ADDR_LOOPBACK(&address.ip6.sin6_addr);
+	if (!loopback && !rpc->secret)
+		return -EPERM;
+	rc = anyio_listen_address(&address, NULL, listener);
+	if (!rc)
+		rc = anyio_listener_address(*listener, &address);
+	if (!rc)
+		snprintf(real, sizeof(rpc->addresses[0]), "/%s/%s/tcp/%u", kind, host,
+			ntohs(address.any.sa_family == AF_INET ? address.ip4.sin_port : address.ip6.sin6_port));
+	return rc;
+}
+
+static int explain(struct serve_rpc *rpc, const char *text, int rc)
+{
+	const char *why = rc == -EPERM ? "it is not loopback, and the API rules the node: set api.secret first"
+		: rc == -EINVAL ? "it is not an API address; use /ip4/127.0.0.1/tcp/PORT or /unix/PATH"
+		: rc == -EADDRINUSE ? "the port is in use; another daemon? choose one with --api"
+		: anyio_error_text(rc);
+
+	snprintf(rpc->error, sizeof(rpc->error), "the API cannot listen on %s: %s", text, why);
+	return rc;
+}
+
+int serve_rpc_run(void *arg)
+{
+	enum { LISTENERS = 8 };
+	struct serve_rpc *rpc = arg;
+	struct listening listening[LISTENERS];
+	size_t count = 0;
+	int rc = 0;
+
+	ANYIO_TASK_GROUP(group);
+	for (; !rc && count < LISTENERS && rpc->listen[count]; count++) {
+		listening[count] = (struct listening){ rpc, NULL, &group };
+		rc = listen_at(rpc, rpc->listen[count], &listening[count].listener, rpc->addresses[count]);
+		if (rc) {
+			explain(rpc, rpc->listen[count], rc);
+			break;
+		}
+	}
+	for (size_t i = 0; !rc && i < count; i++)
+		rc = anyio_start_soon(&group, accept_clients, &listening[i], "rpc accept");
+	if (!rc)
+		anyio_started(NULL);
+	rc = anyio_task_group_exit(&group, rc);
+	for (size_t i = 0; i < count; i++)
+		anyio_listener_free(listening[i].listener);
+	return rc;
+}

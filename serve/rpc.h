@@ -1,0 +1,43 @@
+/* What the RPC's files share: a request being answered, and how errors are told. */
+#ifndef SERVE_RPC_H
+#define SERVE_RPC_H
+
+#include "http.h"
+#include <serve/serve.h>
+
+struct rpc_request {
+	struct serve_rpc *rpc;
+	struct kit_node *node;
+	struct http_connection *http;
+	const char *command; /* "pin/ls" */
+};
+
+/* Answers 500 with Kubo's {Message, Code, Type}; once an answer has begun, its trailer. */
+int rpc_fail(struct rpc_request *request, int code);
+int rpc_fail_text(struct rpc_request *request, int code, const char *text);
+
+/* The only "arg", or NULL after having answered that it is missing. */
+const char *rpc_arg(struct rpc_request *request);
+
+/* A body streamed as the answer: begins it with its first byte. */
+struct rpc_stream {
+	struct rpc_request *request;
+	const char *type, *headers;
+	bool begun;
+};
+int rpc_stream_write(void *stream, const void *data, size_t len);
+int rpc_stream_end(struct rpc_stream *stream, int rc);
+
+/* The request's body, as multipart_open wants it; arg is the http_connection. */
+ssize_t rpc_read_body(void *arg, void *buffer, size_t size);
+
+/* The bulk commands; each answers and returns 0, or a negative code when the connection is lost. */
+int rpc_add(struct rpc_request *request);
+int rpc_block_get(struct rpc_request *request);
+int rpc_block_put(struct rpc_request *request);
+int rpc_cat(struct rpc_request *request);
+int rpc_dag_export(struct rpc_request *request);
+int rpc_dag_import(struct rpc_request *request);
+int rpc_get(struct rpc_request *request);
+
+#endif

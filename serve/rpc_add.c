@@ -1,0 +1,182 @@
+/*
+ * add: the parts of a multipart body become a tree, and each finished entry is a line of the
+ * answer. Clients send everything before they read anything, so lines go into a queue that a task
+ * of its own sends: waiting for the client to read would leave both waiting for ever.
+ */
+#include "multipart.h"
+#include "rpc.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { QUEUE_MAX = 64 << 20 };
+
+struct adding {
+	struct rpc_stream stream;
+	struct multipart parts;
+	struct kit_adder *adder;
+	bool finished;
+	char *queue;
+	size_t used, size;
+	struct anyio_event *more; /* set when the queue has lines or nothing more will come */
+	int failure;
+};
+
+static int enqueue(struct adding *adding, const char *line, size_t len)
+{
+	if (adding->used + len > adding->size) {
+		size_t size = (adding->used + len) * 2;
+		char *bigger = size <= QUEUE_MAX ? anyio_realloc(adding->queue, size) : NULL;
+		if (!bigger)
+			return -ENOMEM;
+		adding->queue = bigger;
+		adding->size = size;
+	}
+	memcpy(adding->queue + adding->used, line, len);
+	adding->used += len;
+	anyio_event_set(adding->more);
+	return 0;
+}
+
+static int on_entry(void *arg, const char *path, const struct mf_cid *cid, uint64_t size)
+{
+	char text[MF_CID_TEXT_MAX], number[24];
+	struct adding *adding = arg;
+
+	mf_cid_format(cid, text, sizeof(text));
+	snprintf(number, sizeof(number), "%llu", (unsigned long long)size);
+	json_t *object = json_pack("{s:s, s:s, s:s}", "Name", *path ? path : text, "Hash", text, "Size", number);
+	char *line = object ? json_dumps(object, JSON_COMPACT) : NULL;
+	int rc = line ? enqueue(adding, line, strlen(line)) : -ENOMEM;
+	if (!rc)
+		rc = enqueue(adding, "\n", 1);
+	free(line);
+	json_decref(object);
+	return rc;
+}
+
+/* Sends what is queued until nothing more will come. */
+static int send_lines(void *arg)
+{
+	struct adding *adding = arg;
+	int rc = 0;
+
+	while (!rc) {
+		rc = anyio_event_wait(adding->more);
+		if (rc || !adding->used)
+			break;
+		char *lines = adding->queue;
+		size_t len = adding->used;
+		adding->queue = NULL;
+		adding->used = adding->size = 0;
+		if (!adding->finished)
+			anyio_event_init(adding->more);
+		rc = rpc_stream_write(&adding->stream, lines, len);
+		anyio_free(lines);
+	}
+	return rc;
+}
+
+/* One part into the tree. Names come from the network: the adder refuses what leaves the tree. */
+static int take_part(struct adding *adding)
+{
+	struct multipart *parts = &adding->parts;
+	const char *path = parts->filename;
+	char target[4096];
+	ssize_t n, len = 0;
+
+	while (*path == '/')
+		path++;
+	if (!strcmp(parts->type, "application/x-directory"))
+		return kit_adder_directory(adding->adder, path);
+	if (!strcmp(parts->type, "application/symlink")) {
+		while ((n = multipart_read(parts, target + len, sizeof(target) - 1 - (size_t)len)) > 0)
+			len += n;
+		if (n < 0)
+			return (int)n;
+		target[len] = 0;
+		return memchr(target, 0, (size_t)len) ? -EINVAL : kit_adder_symlink(adding->adder, path, target);
+	}
+	struct kit_source source = { multipart_read, parts };
+	return kit_adder_file(adding->adder, path, &source);
+}
+
+static int add_parts(struct adding *adding)
+{
+	struct mf_cid root;
+	int rc;
+
+	while ((rc = multipart_next(&adding->parts)) == 1)
+		if ((rc = take_part(adding)))
+			break;
+	if (rc) {
+		kit_adder_abandon(adding->adder);
+		return rc;
+	}
+	return kit_adder_finish(adding->adder, &root);
+}
+
+static int tristate(const struct http_connection *http, const char *name)
+{
+	const char *value = http_param(http, name, 0);
+
+	return value ? http_flag(http, name, true) : -1;
+}
+
+static int converse(struct adding *adding)
+{
+	int rc;
+
+	ANYIO_TASK_GROUP(group);
+	anyio_start_soon(&group, send_lines, adding, "add answers");
+	rc = add_parts(adding);
+	adding->failure = rc;
+	adding->finished = true;
+	anyio_event_set(adding->more);
+	/* A failure to add is told to the client; only a lost client ends the conversation. */
+	return anyio_task_group_exit(&group, rc == ANYIO_CANCELLED ? rc : 0);
+}
+
+int rpc_add(struct rpc_request *request)
+{
+	const struct http_connection *http = request->http;
+	struct anyio_event more;
+	struct adding adding = { .more = &more,
+		.stream = { .request = request, .type = "application/json", .headers = "X-Chunked-Output: 1\r\n" } };
+	struct kit_add_options options = KIT_ADD_DEFAULTS;
+	const char *version = http_param(http, "cid-version", 0), *profile = http_param(http, "profile", 0);
+	int rc;
+
+	options.profile = profile && *profile ? profile : NULL;
+	options.cid_version = version && *version ? atoi(version) : -1;
+	options.raw_leaves = tristate(http, "raw-leaves");
+	options.chunker = http_param(http, "chunker", 0);
+	options.only_hash = http_flag(http, "only-hash", false);
+	options.no_pin = !http_flag(http, "pin", true);
+	options.wrap = http_flag(http, "wrap-with-directory", false);
+	options.pin_name = http_param(http, "pin-name", 0);
+	options.recursive = options.hidden = true;
+	options.entry = on_entry;
+	options.arg = &adding;
+	if (options.cid_version > 1 || options.cid_version < -1)
+		return rpc_fail_text(request, -EINVAL, "cid-version is 0 or 1");
+	anyio_event_init(&more);
+	rc = multipart_open(&adding.parts, http->content_type,
+		rpc_read_body, request->http);
+	if (rc)
+		return http_reply(request->http, 400, "text/plain", "a multipart/form-data body is required\n");
+	rc = kit_adder_begin(request->node, &options, &adding.adder);
+	if (rc) {
+		multipart_close(&adding.parts);
+		return rpc_fail(request, rc);
+	}
+	rc = converse(&adding);
+	multipart_close(&adding.parts);
+	anyio_free(adding.queue);
+	if (rc)
+		return rc;
+	return rpc_stream_end(&adding.stream, adding.failure);
+}

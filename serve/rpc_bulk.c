@@ -1,0 +1,197 @@
+/* Commands that stream bytes out, or take one body in: cat, get, dag, block. */
+#include "multipart.h"
+#include "rpc.h"
+
+#include <errno.h>
+#include <multiformats/multihash.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static uint64_t number(const struct http_connection *http, const char *name, uint64_t dflt)
+{
+	const char *text = http_param(http, name, 0);
+	char *end;
+	unsigned long long value = text && *text && *text != '-' ? strtoull(text, &end, 10) : 0;
+
+	return text && *text && *text != '-' && !*end ? value : dflt;
+}
+
+int rpc_cat(struct rpc_request *request)
+{
+	struct rpc_stream stream = { .request = request, .type = "text/plain", .headers = "X-Stream-Output: 1\r\n" };
+	struct kit_sink sink = { rpc_stream_write, &stream };
+	const char *path = rpc_arg(request);
+
+	if (!path)
+		return 0;
+	int rc = kit_cat(request->node, path, number(request->http, "offset", 0),
+		number(request->http, "length", UINT64_MAX), &sink);
+	return rpc_stream_end(&stream, rc);
+}
+
+int rpc_get(struct rpc_request *request)
+{
+	struct rpc_stream stream = {
+		.request = request, .type = "application/x-tar", .headers = "X-Stream-Output: 1\r\n" };
+	struct kit_sink sink = { rpc_stream_write, &stream };
+	const char *path = rpc_arg(request);
+
+	if (!path)
+		return 0;
+	if (http_flag(request->http, "compress", false))
+		return rpc_fail_text(request, -ENOTSUP, "compressed archives are not offered; ask without compress");
+	return rpc_stream_end(&stream, kit_get_tar(request->node, path, &sink));
+}
+
+int rpc_dag_export(struct rpc_request *request)
+{
+	struct rpc_stream stream = { .request = request, .type = "application/vnd.ipld.car",
+		.headers = "X-Stream-Output: 1\r\n" };
+	struct kit_sink sink = { rpc_stream_write, &stream };
+	const char *path = rpc_arg(request);
+
+	if (!path)
+		return 0;
+	return rpc_stream_end(&stream, kit_dag_export(request->node, path, &sink, NULL, NULL));
+}
+
+int rpc_block_get(struct rpc_request *request)
+{
+	struct rpc_stream stream = { .request = request, .type = "application/octet-stream",
+		.headers = "X-Stream-Output: 1\r\n" };
+	const char *cid = rpc_arg(request);
+	void *data = NULL;
+	size_t len = 0;
+
+	if (!cid)
+		return 0;
+	int rc = kit_block_get(request->node, cid, &data, &len);
+	if (!rc)
+		rc = rpc_stream_write(&stream, data, len);
+	free(data);
+	return rpc_stream_end(&stream, rc);
+}
+
+/* ---- Bodies coming in ---- */
+
+ssize_t rpc_read_body(void *arg, void *buffer, size_t size)
+{
+	return http_body(arg, buffer, size);
+}
+
+/* Opens the request's multipart body at its first part; answers when there is none. */
+static int open_part(struct rpc_request *request, struct multipart *parts)
+{
+	int rc = multipart_open(parts, request->http->content_type, rpc_read_body, request->http);
+
+	if (!rc) {
+		rc = multipart_next(parts);
+		if (rc == 1)
+			return 0;
+		multipart_close(parts);
+		rc = rc ? rc : -EINVAL;
+	}
+	int sent = http_reply(request->http, 400, "text/plain", "a multipart/form-data body with a file is required\n");
+	return sent ? sent : rc;
+}
+
+static uint32_t codec_of(const char *name)
+{
+	static const struct {
+		const char *name;
+		uint32_t codec;
+	} codecs[] = { { "raw", MF_CODEC_RAW }, { "dag-pb", MF_CODEC_DAG_PB }, { "dag-cbor", MF_CODEC_DAG_CBOR },
+		{ "dag-json", MF_CODEC_DAG_JSON }, { "cbor", MF_CODEC_CBOR }, { "json", MF_CODEC_JSON },
+		{ "v0", MF_CODEC_DAG_PB }, { "protobuf", MF_CODEC_DAG_PB } };
+
+	for (size_t i = 0; i < sizeof(codecs) / sizeof(*codecs); i++)
+		if (!strcmp(codecs[i].name, name))
+			return codecs[i].codec;
+	return 0;
+}
+
+/* The whole part, at most 2 MiB, in memory from anyio_malloc. */
+static ssize_t read_part(struct multipart *parts, char **out)
+{
+	enum { MAX = 2 << 20 };
+	size_t used = 0;
+	ssize_t n;
+
+	*out = anyio_malloc(MAX + 1);
+	if (!*out)
+		return -ENOMEM;
+	while ((n = multipart_read(parts, *out + used, MAX + 1 - used)) > 0)
+		if ((used += (size_t)n) > MAX)
+			return -EMSGSIZE;
+	return n < 0 ? n : (ssize_t)used;
+}
+
+int rpc_block_put(struct rpc_request *request)
+{
+	const char *codec_name = http_param(request->http, "cid-codec", 0);
+	const char *format = http_param(request->http, "format", 0);
+	const char *hash_name = http_param(request->http, "mhtype", 0);
+	uint32_t codec = codec_of(format && *format ? format : codec_name ? codec_name : "raw"), hash;
+	int version = format && !strcmp(format, "v0") ? 0 : 1;
+	struct multipart parts;
+	struct mf_cid cid;
+	char *data = NULL, text[MF_CID_TEXT_MAX], line[MF_CID_TEXT_MAX + 64];
+
+	if (!codec || mf_hash_find(hash_name ? hash_name : "sha2-256", &hash))
+		return rpc_fail_text(request, -EINVAL, "unknown codec or hash function");
+	int rc = open_part(request, &parts);
+	if (rc)
+		return rc < 0 && rc != -EINVAL ? rc : 0;
+	ssize_t len = read_part(&parts, &data);
+	rc = len < 0 ? (int)len : kit_block_put(request->node, codec, hash, version, data, (size_t)len,
+		http_flag(request->http, "pin", false), &cid);
+	anyio_free(data);
+	multipart_close(&parts);
+	if (rc == -EMSGSIZE)
+		return rpc_fail_text(request, rc, "a block is at most 2 MiB");
+	if (rc)
+		return rpc_fail(request, rc);
+	mf_cid_format(&cid, text, sizeof(text));
+	snprintf(line, sizeof(line), "{\"Key\":\"%s\",\"Size\":%zd}\n", text, len);
+	return http_reply(request->http, 200, "application/json", line);
+}
+
+/* ---- dag/import ---- */
+
+static int on_root(void *arg, const struct mf_cid *cid, int pin_error)
+{
+	char text[MF_CID_TEXT_MAX], line[MF_CID_TEXT_MAX + 256];
+
+	mf_cid_format(cid, text, sizeof(text));
+	int len = snprintf(line, sizeof(line), "{\"Root\":{\"Cid\":{\"/\":\"%s\"},\"PinErrorMsg\":\"%s\"}}\n", text,
+		pin_error ? anyio_error_text(pin_error) : "");
+	return rpc_stream_write(arg, line, (size_t)len);
+}
+
+int rpc_dag_import(struct rpc_request *request)
+{
+	struct rpc_stream stream = {
+		.request = request, .type = "application/json", .headers = "X-Chunked-Output: 1\r\n" };
+	struct kit_import_options options = {
+		.no_pin = !http_flag(request->http, "pin-roots", true), .root = on_root, .arg = &stream };
+	struct multipart parts;
+	uint64_t blocks = 0, total = 0;
+	int rc = open_part(request, &parts);
+
+	if (rc)
+		return rc < 0 && rc != -EINVAL ? rc : 0;
+	do {
+		struct kit_source source = { multipart_read, &parts };
+		rc = kit_dag_import(request->node, &source, &options, &blocks);
+		total += blocks;
+	} while (!rc && (rc = multipart_next(&parts)) == 1);
+	multipart_close(&parts);
+	if (!rc && http_flag(request->http, "stats", false)) {
+		char line[96];
+		int len = snprintf(line, sizeof(line), "{\"Stats\":{\"BlockCount\":%llu,\"BlockBytesCount\":0}}\n",
+			(unsigned long long)total);
+		rc = rpc_stream_write(&stream, line, (size_t)len);
+	}
+	return rpc_stream_end(&stream, rc);
+}
