@@ -1,0 +1,172 @@
+/* Injected faults, the worker threads, and waiting until all is quiet. */
+#include <anyio/anyio.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <string.h>
+#include <cmocka.h>
+
+static void memory_fails_at_the_nth(void **state)
+{
+	anyio_fault_set(ANYIO_FAULT_MEMORY, 2, 0);
+	void *first = anyio_malloc(8);
+	void *second = anyio_calloc(1, 8);
+	char *third = anyio_strdup("x");
+	assert_non_null(first);
+	assert_null(second);
+	assert_non_null(third);
+	assert_int_equal(anyio_fault_count(ANYIO_FAULT_MEMORY), 3);
+	anyio_fault_set_sticky(ANYIO_FAULT_MEMORY, 1, 0);
+	assert_null(anyio_realloc(first, 16));
+	assert_null(anyio_malloc(1));
+	anyio_fault_set(ANYIO_FAULT_MEMORY, 0, 0);
+	anyio_free(first);
+	anyio_free(third);
+	anyio_free(NULL);
+}
+
+/* Off, nothing is counted: that is what makes it cheap. */
+static void off_counts_nothing(void **state)
+{
+	anyio_fault_set(ANYIO_FAULT_MEMORY, UINT64_MAX, 0);
+	anyio_free(anyio_malloc(1));
+	anyio_fault_set(ANYIO_FAULT_MEMORY, 0, 0);
+	anyio_free(anyio_malloc(1));
+	assert_int_equal(anyio_fault_count(ANYIO_FAULT_MEMORY), 1);
+}
+
+static void *allocate_often(void *arg)
+{
+	size_t *failed = arg;
+	for (int i = 0; i < 1000; i++) {
+		void *memory = anyio_malloc(1);
+		*failed += memory == NULL;
+		anyio_free(memory);
+	}
+	return NULL;
+}
+
+static void one_fault_hits_one_thread(void **state)
+{
+	pthread_t threads[4];
+	size_t failed[4] = { 0 };
+	anyio_fault_set(ANYIO_FAULT_MEMORY, 2500, 0);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, allocate_often, &failed[i]), 0);
+	for (int i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	assert_int_equal(anyio_fault_count(ANYIO_FAULT_MEMORY), 4000);
+	anyio_fault_set(ANYIO_FAULT_MEMORY, 0, 0);
+	assert_int_equal(failed[0] + failed[1] + failed[2] + failed[3], 1);
+}
+
+static atomic_int at_work, most_at_work, done;
+
+static int work(void *arg)
+{
+	int now = atomic_fetch_add(&at_work, 1) + 1;
+	int most = atomic_load(&most_at_work);
+	while (most < now && !atomic_compare_exchange_weak(&most_at_work, &most, now))
+		;
+	atomic_fetch_add(&done, 1);
+	atomic_fetch_sub(&at_work, 1);
+	return (int)(intptr_t)arg;
+}
+
+static int work_task(void *arg)
+{
+	int rc = anyio_to_thread(work, arg, NULL);
+	return rc == (int)(intptr_t)arg ? 0 : -EPROTO;
+}
+
+static int work_body(void *arg)
+{
+	ANYIO_TASK_GROUP(group);
+	for (intptr_t i = 0; i < 200; i++)
+		anyio_start_soon(&group, work_task, (void *)i, "work");
+	return anyio_task_group_exit(&group, 0);
+}
+
+static int quiet_steps;
+
+static int step_task(void *arg)
+{
+	for (int i = 0; i < 10; i++) {
+		anyio_cancel_shielded_checkpoint();
+		quiet_steps++;
+	}
+	return anyio_sleep_forever();
+}
+
+static int quiet_body(void *arg)
+{
+	ANYIO_TASK_GROUP(group);
+	quiet_steps = 0;
+	for (int i = 0; i < 5; i++)
+		anyio_start_soon(&group, step_task, NULL, "step");
+	int rc = anyio_wait_all_tasks_blocked();
+	if (rc == 0 && quiet_steps != 50)
+		rc = -EPROTO;
+	anyio_task_group_cancel(&group, "done");
+	return anyio_task_group_exit(&group, rc);
+}
+
+/* Fails every operation and every allocation of a run in turn: each run ends, by an error of the
+ * injected kind or none at all. */
+static int swept_body(void *arg)
+{
+	int rc = anyio_to_thread(work, (void *)0, NULL);
+	if (rc < 0)
+		return rc;
+	int fd = anyio_open("/dev/null", O_WRONLY, 0);
+	if (fd < 0)
+		return fd;
+	rc = anyio_write_all(fd, "x", 1);
+	anyio_close(fd);
+	return rc;
+}
+
+static void sweep(const struct anyio_options *options, enum anyio_fault_kind kind)
+{
+	anyio_fault_set(kind, UINT64_MAX, -EIO);
+	assert_int_equal(anyio_run(swept_body, NULL, options), 0);
+	uint64_t calls = anyio_fault_count(kind);
+	assert_true(calls > 0);
+	for (uint64_t at = 1; at <= calls; at++) {
+		anyio_fault_set(kind, at, -EIO);
+		int rc = anyio_run(swept_body, NULL, options);
+		assert_true(rc == 0 || rc == (kind == ANYIO_FAULT_MEMORY ? -ENOMEM : -EIO));
+		if (kind == ANYIO_FAULT_OPERATION)
+			assert_int_equal(rc, -EIO);
+	}
+	anyio_fault_set(kind, 0, 0);
+}
+
+static void every_backend(void **state)
+{
+	for (const char *const *name = anyio_backends_available(); *name; name++) {
+		struct anyio_options options = { .backend = *name, .worker_threads = 3 };
+		atomic_store(&done, 0);
+		assert_int_equal(anyio_run(work_body, NULL, &options), 0);
+		assert_int_equal(atomic_load(&done), 200);
+		assert_true(atomic_load(&most_at_work) <= 3);
+		assert_int_equal(anyio_run(quiet_body, NULL, &options), 0);
+		sweep(&options, ANYIO_FAULT_OPERATION);
+		sweep(&options, ANYIO_FAULT_MEMORY);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(memory_fails_at_the_nth),
+		cmocka_unit_test(off_counts_nothing),
+		cmocka_unit_test(one_fault_hits_one_thread),
+		cmocka_unit_test(every_backend),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,377 @@
+/* Files, on every backend that works here and on the simulated disk. */
+#include <anyio/anyio.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <sys/file.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+static char folder[64]; /* where the running test may make files */
+
+/* Bodies run on task stacks: they return what went wrong, and the runner asserts. */
+#define CHECK(condition)                                                                           \
+	do {                                                                                       \
+		if (!(condition)) {                                                                \
+			print_error("%s:%d: [%s] %s\n", __FILE__, __LINE__, anyio_backend_name(),  \
+				#condition);                                                       \
+			return -EPROTO;                                                            \
+		}                                                                                  \
+	} while (0)
+
+static const char *in_folder(const char *name)
+{
+	static char path[4][128];
+	static int turn;
+	char *out = path[turn++ & 3];
+	snprintf(out, sizeof(path[0]), "%s/%s", folder, name);
+	return out;
+}
+
+static int clear_folder(void)
+{
+	struct anyio_names names;
+	if (anyio_listdir(AT_FDCWD, folder, &names) < 0)
+		return 0;
+	for (size_t i = 0; i < names.count; i++)
+		if (anyio_unlinkat(AT_FDCWD, in_folder(names.names[i]), 0) < 0)
+			anyio_unlinkat(AT_FDCWD, in_folder(names.names[i]), AT_REMOVEDIR);
+	anyio_names_free(&names);
+	return anyio_unlinkat(AT_FDCWD, folder, AT_REMOVEDIR);
+}
+
+static int in_fresh_folder(void *arg)
+{
+	anyio_task_fn body = *(anyio_task_fn *)arg;
+	CHECK(anyio_mkdirat(AT_FDCWD, folder, 0700) == 0);
+	int rc = body(NULL);
+	CHECK(clear_folder() == 0);
+	return rc;
+}
+
+static int open_descriptors(void)
+{
+	int count = 0;
+	for (int fd = 0; fd < 512; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
+static int nothing(void *arg)
+{
+	return 0;
+}
+
+static void run_on(const char *backend, bool strict, anyio_task_fn body)
+{
+	struct anyio_options options = { .backend = backend, .strict = strict };
+	bool sim = strcmp(backend, "sim") == 0;
+	snprintf(folder, sizeof(folder), "%s/anyio-file-%d",
+		sim ? "/sim" : getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp", (int)getpid());
+	/* What a process opens once, at its first loop, is no leak. */
+	assert_int_equal(anyio_run(nothing, NULL, &options), 0);
+	int before = open_descriptors();
+	assert_int_equal(anyio_run(in_fresh_folder, &body, &options), 0);
+	assert_int_equal(open_descriptors(), before);
+}
+
+static void run_everywhere(anyio_task_fn body)
+{
+	for (const char *const *name = anyio_backends_all(); *name; name++) {
+		bool works = strcmp(*name, "sim") == 0;
+		for (const char *const *it = anyio_backends_available(); *it; it++)
+			works |= strcmp(*it, *name) == 0;
+		if (!works)
+			continue;
+		run_on(*name, false, body);
+		run_on(*name, true, body);
+	}
+}
+
+static int bytes_body(void *arg)
+{
+	char back[64] = "";
+	struct stat st;
+	int fd = anyio_open(in_folder("a"), O_RDWR | O_CREAT | O_EXCL, 0600);
+	CHECK(fd >= 0);
+	CHECK(anyio_open(in_folder("a"), O_RDWR | O_CREAT | O_EXCL, 0600) == -EEXIST);
+	CHECK(anyio_open(in_folder("absent"), O_RDONLY, 0) == -ENOENT);
+	CHECK(anyio_pwrite(fd, "hello world", 11, 0) == 11);
+	CHECK(anyio_pread(fd, back, sizeof(back), 6) == 5 && memcmp(back, "world", 5) == 0);
+	CHECK(anyio_pread(fd, back, sizeof(back), 11) == 0);
+	CHECK(anyio_pread_all(fd, back, 12, 0) == ANYIO_INCOMPLETE_READ);
+	CHECK(anyio_pread_all(fd, back, 11, 0) == 0);
+	CHECK(anyio_fdatasync(fd) == 0 && anyio_fsync(fd) == 0);
+	CHECK(anyio_sync_range(fd, 0, 4096) == 0);
+	CHECK(anyio_fstat(fd, &st) == 0 && st.st_size == 11 && S_ISREG(st.st_mode));
+	CHECK(anyio_ftruncate(fd, 5) == 0);
+	CHECK(anyio_fstatat(AT_FDCWD, in_folder("a"), &st, 0) == 0 && st.st_size == 5);
+	CHECK(anyio_ftruncate(fd, 8) == 0);
+	CHECK(anyio_pread_all(fd, back, 8, 0) == 0 && memcmp(back, "hello\0\0\0", 8) == 0);
+	CHECK(anyio_pread(-1, back, 1, 0) == -EBADF);
+	CHECK(anyio_close(fd) == 0);
+	CHECK(anyio_close(fd) == -EBADF);
+	return 0;
+}
+
+static int position_body(void *arg)
+{
+	char back[8];
+	int fd = anyio_open(in_folder("p"), O_RDWR | O_CREAT, 0600);
+	CHECK(fd >= 0);
+	CHECK(anyio_write_all(fd, "abc", 3) == 0 && anyio_write_all(fd, "def", 3) == 0);
+	CHECK(anyio_close(fd) == 0);
+	fd = anyio_open(in_folder("p"), O_RDONLY, 0);
+	CHECK(anyio_read(fd, back, 4) == 4 && memcmp(back, "abcd", 4) == 0);
+	CHECK(anyio_read(fd, back, 4) == 2 && memcmp(back, "ef", 2) == 0);
+	CHECK(anyio_read(fd, back, 4) == 0);
+	CHECK(anyio_close(fd) == 0);
+	fd = anyio_open(in_folder("p"), O_WRONLY | O_APPEND, 0);
+	CHECK(anyio_write_all(fd, "g", 1) == 0 && anyio_close(fd) == 0);
+	struct stat st;
+	CHECK(anyio_fstatat(AT_FDCWD, in_folder("p"), &st, 0) == 0 && st.st_size == 7);
+	return 0;
+}
+
+/* More vectors than one call takes, among them empty ones. */
+static int vectors_body(void *arg)
+{
+	enum { COUNT = 300 };
+	static char bytes[COUNT], back[COUNT];
+	struct iovec iov[COUNT];
+	for (int i = 0; i < COUNT; i++) {
+		bytes[i] = (char)i;
+		iov[i] = (struct iovec){ bytes + i / 3 * 3, i % 3 == 0 ? 3 : 0 };
+	}
+	int fd = anyio_open(in_folder("v"), O_RDWR | O_CREAT, 0600);
+	CHECK(fd >= 0);
+	CHECK(anyio_pwritev_all(fd, iov, COUNT, 100) == 0);
+	CHECK(anyio_pread_all(fd, back, COUNT, 100) == 0);
+	CHECK(memcmp(bytes, back, COUNT) == 0);
+	CHECK(anyio_pwritev_all(fd, iov, 0, 0) == 0);
+	return anyio_close(fd);
+}
+
+static int names_body(void *arg)
+{
+	char target[8];
+	struct anyio_names names;
+	int dir = anyio_open(folder, O_RDONLY | O_DIRECTORY, 0);
+	CHECK(dir >= 0);
+	static const char *const made[] = { "b", "a", "\xff", "Z" };
+	for (int i = 0; i < 4; i++) {
+		int fd = anyio_openat(dir, made[i], O_WRONLY | O_CREAT, 0600);
+		CHECK(fd >= 0 && anyio_close(fd) == 0);
+	}
+	CHECK(anyio_mkdirat(dir, "sub", 0700) == 0);
+	CHECK(anyio_mkdirat(dir, "sub", 0700) == -EEXIST);
+	CHECK(anyio_renameat(dir, "a", dir, "sub/a") == 0);
+	CHECK(anyio_unlinkat(dir, "sub", AT_REMOVEDIR) == -ENOTEMPTY);
+	CHECK(anyio_listdir(dir, ".", &names) == 0);
+	CHECK(names.count == 4);
+	CHECK(!strcmp(names.names[0], "Z") && !strcmp(names.names[1], "b"));
+	CHECK(!strcmp(names.names[2], "sub") && !strcmp(names.names[3], "\xff"));
+	anyio_names_free(&names);
+	CHECK(anyio_listdir(dir, "b", &names) == -ENOTDIR && names.count == 0);
+	CHECK(anyio_listdir(dir, "absent", &names) == -ENOENT);
+	CHECK(anyio_symlinkat("b", dir, "link") == 0);
+	CHECK(anyio_readlinkat(dir, "link", target, sizeof(target)) == 1 && target[0] == 'b');
+	CHECK(anyio_unlinkat(dir, "link", 0) == 0);
+	CHECK(anyio_unlinkat(dir, "sub/a", 0) == 0 && anyio_unlinkat(dir, "sub/a", 0) == -ENOENT);
+	CHECK(anyio_unlinkat(dir, "sub", AT_REMOVEDIR) == 0);
+	return anyio_close(dir);
+}
+
+static int lock_body(void *arg)
+{
+	int a = anyio_open(in_folder("lock"), O_RDWR | O_CREAT, 0600);
+	int b = anyio_open(in_folder("lock"), O_RDWR, 0);
+	CHECK(a >= 0 && b >= 0);
+	CHECK(anyio_flock(a, LOCK_EX | LOCK_NB) == 0);
+	CHECK(anyio_flock(b, LOCK_EX | LOCK_NB) == ANYIO_WOULD_BLOCK);
+	CHECK(anyio_flock(a, LOCK_UN) == 0);
+	CHECK(anyio_flock(b, LOCK_EX | LOCK_NB) == 0);
+	CHECK(anyio_close(b) == 0);
+	CHECK(anyio_flock(a, LOCK_EX | LOCK_NB) == 0);
+	return anyio_close(a);
+}
+
+static int temporary_body(void *arg)
+{
+	char one[96], two[96];
+	CHECK(anyio_temporary_file(folder, one, strlen(folder) + 15) == -ENAMETOOLONG);
+	int fd = anyio_temporary_file(folder, one, strlen(folder) + 16);
+	CHECK(fd >= 0 && anyio_close(fd) == 0);
+	CHECK(anyio_temporary_directory(folder, two, sizeof(two)) == 0);
+	CHECK(strcmp(one, two) != 0);
+	CHECK(anyio_temporary_file(in_folder("absent"), one, sizeof(one)) == -ENOENT);
+	return 0;
+}
+
+/* The n-th write fails; a whole write stops there with that error, and says nothing else. */
+static int no_space_body(void *arg)
+{
+	int fd = anyio_open(in_folder("full"), O_RDWR | O_CREAT, 0600);
+	CHECK(fd >= 0);
+	anyio_fault_set(ANYIO_FAULT_WRITE, 2, -ENOSPC);
+	CHECK(anyio_pwrite_all(fd, "one", 3, 0) == 0);
+	CHECK(anyio_pwrite_all(fd, "two", 3, 3) == -ENOSPC);
+	CHECK(anyio_pwrite_all(fd, "three", 5, 3) == 0);
+	CHECK(anyio_fault_count(ANYIO_FAULT_WRITE) == 3);
+	anyio_fault_set_sticky(ANYIO_FAULT_WRITE, 1, -EIO);
+	CHECK(anyio_fsync(fd) == -EIO && anyio_fsync(fd) == -EIO);
+	CHECK(anyio_renameat(AT_FDCWD, in_folder("full"), AT_FDCWD, in_folder("x")) == -EIO);
+	anyio_fault_set(ANYIO_FAULT_WRITE, 0, 0);
+	CHECK(anyio_fsync(fd) == 0);
+	anyio_fault_set(ANYIO_FAULT_READ, 1, -EIO);
+	char back[8];
+	CHECK(anyio_pread_all(fd, back, 8, 0) == -EIO && anyio_pread_all(fd, back, 8, 0) == 0);
+	anyio_fault_set(ANYIO_FAULT_READ, 0, 0);
+	return anyio_close(fd);
+}
+
+/* Inside a cancelled scope every call says so, and none of them has an effect. */
+static int cancelled_body(void *arg)
+{
+	struct anyio_cancel_scope scope;
+	int fd = anyio_open(in_folder("c"), O_RDWR | O_CREAT, 0600);
+	CHECK(fd >= 0);
+	anyio_cancel_scope_init(&scope);
+	anyio_cancel_scope_enter(&scope);
+	anyio_cancel_scope_cancel(&scope, "test");
+	int first = (int)anyio_pwrite(fd, "x", 1, 0);
+	int second = anyio_fsync(fd);
+	int third = anyio_open(in_folder("never"), O_WRONLY | O_CREAT, 0600);
+	int rc = anyio_cancel_scope_exit(&scope, second);
+	CHECK(first == ANYIO_CANCELLED && second == ANYIO_CANCELLED && third == ANYIO_CANCELLED);
+	CHECK(rc == 0 && anyio_cancel_scope_cancelled_caught(&scope));
+	struct stat st;
+	CHECK(anyio_fstat(fd, &st) == 0 && st.st_size == 0);
+	CHECK(anyio_fstatat(AT_FDCWD, in_folder("never"), &st, 0) == -ENOENT);
+	return anyio_close(fd);
+}
+
+/* Many at once: more than there are worker threads. */
+static int reader_body(void *arg)
+{
+	char name[128] = "", back[128];
+	snprintf(name, sizeof(name), "%s/m%d", folder, (int)(intptr_t)arg);
+	int fd = anyio_open(name, O_RDWR | O_CREAT, 0600);
+	CHECK(fd >= 0);
+	CHECK(anyio_pwrite_all(fd, name, sizeof(name), 0) == 0);
+	CHECK(anyio_fdatasync(fd) == 0);
+	CHECK(anyio_pread_all(fd, back, sizeof(name), 0) == 0);
+	CHECK(memcmp(name, back, sizeof(name)) == 0);
+	return anyio_close(fd);
+}
+
+static int many_body(void *arg)
+{
+	ANYIO_TASK_GROUP(group);
+	for (intptr_t i = 0; i < 100; i++)
+		anyio_start_soon(&group, reader_body, (void *)i, "reader");
+	return anyio_task_group_exit(&group, 0);
+}
+
+struct opening {
+	char path[128];
+	int rc;
+};
+
+static int open_fifo(void *arg)
+{
+	struct opening *opening = arg;
+	opening->rc = anyio_open(opening->path, O_RDONLY, 0);
+	return 0;
+}
+
+/* Opening a FIFO waits for its writer: on a worker thread it cannot be called back, so that the
+ * cancelled task stays until the open ends, and then gets the descriptor rather than lose it. */
+static int late_body(void *arg)
+{
+	if (strcmp(anyio_backend_name(), "uv") != 0)
+		return 0;
+	struct opening opening = { .rc = -1 };
+	snprintf(opening.path, sizeof(opening.path), "%s", in_folder("fifo"));
+	CHECK(mkfifo(opening.path, 0600) == 0);
+	ANYIO_TASK_GROUP(group);
+	anyio_start_soon(&group, open_fifo, &opening, "opener");
+	anyio_cancel_shielded_checkpoint();
+	int writer;
+	/* Succeeds once a thread waits in open. */
+	while ((writer = open(opening.path, O_WRONLY | O_NONBLOCK)) < 0)
+		anyio_cancel_shielded_checkpoint();
+	anyio_task_group_cancel(&group, "test");
+	int rc = anyio_task_group_exit(&group, 0);
+	close(writer);
+	CHECK(rc == 0);
+	CHECK(opening.rc >= 0);
+	return anyio_close(opening.rc);
+}
+
+static int read_pipe(void *arg)
+{
+	char byte;
+	ssize_t rc = anyio_read(*(int *)arg, &byte, 1);
+	return rc == 1 ? 0 : (int)rc;
+}
+
+/* A pipe that was made blocking: reading it waits without a thread, and can be cancelled. */
+static int pipe_body(void *arg)
+{
+	int ends[2];
+	if (strcmp(anyio_backend_name(), "sim") == 0)
+		return 0;
+	CHECK(pipe(ends) == 0);
+	CHECK(anyio_move_on_after(ANYIO_MILLISECOND, read_pipe, &ends[0]) == 0);
+	ANYIO_TASK_GROUP(group);
+	anyio_start_soon(&group, read_pipe, &ends[0], "reader");
+	anyio_cancel_shielded_checkpoint();
+	int rc = anyio_write_all(ends[1], "x", 1);
+	rc = anyio_task_group_exit(&group, rc);
+	CHECK(rc == 0);
+	CHECK(anyio_close(ends[1]) == 0);
+	char byte;
+	CHECK(anyio_read(ends[0], &byte, 1) == 0);
+	return anyio_close(ends[0]);
+}
+
+#define EVERYWHERE(name)                                                                           \
+	static void name##_test(void **state)                                                      \
+	{                                                                                          \
+		run_everywhere(name##_body);                                                       \
+	}
+EVERYWHERE(bytes)
+EVERYWHERE(position)
+EVERYWHERE(vectors)
+EVERYWHERE(names)
+EVERYWHERE(lock)
+EVERYWHERE(temporary)
+EVERYWHERE(no_space)
+EVERYWHERE(cancelled)
+EVERYWHERE(many)
+EVERYWHERE(late)
+EVERYWHERE(pipe)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(bytes_test),
+		cmocka_unit_test(position_test),
+		cmocka_unit_test(vectors_test),
+		cmocka_unit_test(names_test),
+		cmocka_unit_test(lock_test),
+		cmocka_unit_test(temporary_test),
+		cmocka_unit_test(no_space_test),
+		cmocka_unit_test(cancelled_test),
+		cmocka_unit_test(many_test),
+		cmocka_unit_test(late_test),
+		cmocka_unit_test(pipe_test),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
