@@ -1,0 +1,337 @@
+/* Memory object streams. */
+#include "conformance.h"
+#include <errno.h>
+
+static void spawn(struct anyio_task_group *group, anyio_task_fn fn, void *arg,
+        struct anyio_task_handle *handle)
+{
+	struct anyio_task_options options = { .name = "child", .handle = handle };
+
+	CHECK_RC(anyio_start_soon_with(group, fn, arg, &options), 0);
+}
+
+struct channel {
+	struct anyio_sender *sender;
+	struct anyio_receiver *receiver;
+};
+
+static struct channel channel_make(size_t capacity, void (*drop)(void *item))
+{
+	struct channel channel;
+
+	CHECK_RC(anyio_channel_create(
+	                 sizeof(int), capacity, drop, &channel.sender, &channel.receiver),
+	        0);
+	return channel;
+}
+
+static void channel_close(struct channel *channel)
+{
+	anyio_sender_close(channel->sender);
+	anyio_receiver_close(channel->receiver);
+}
+
+struct receiving {
+	struct anyio_receiver *receiver;
+	struct anyio_task_handle handle;
+	int rc, item;
+};
+
+static int receive_one(void *arg)
+{
+	struct receiving *self = arg;
+
+	self->rc = anyio_receive(self->receiver, &self->item);
+	return self->rc == ANYIO_CANCELLED ? ANYIO_CANCELLED : 0;
+}
+
+struct sending {
+	struct anyio_sender *sender;
+	struct anyio_task_handle handle;
+	int rc, item;
+};
+
+static int send_one(void *arg)
+{
+	struct sending *self = arg;
+
+	self->rc = anyio_send(self->sender, &self->item);
+	return self->rc == ANYIO_CANCELLED ? ANYIO_CANCELLED : 0;
+}
+
+/* The cancellation comes before the send, or between the handoff and the receiver's turn: either
+ * way the item is somewhere. */
+static int c43_cancelled_receive_never_eats_an_item(void *arg)
+{
+	for (int late = 0; late < 2; late++) {
+		struct channel channel = channel_make(1, NULL);
+		struct receiving self = { .receiver = channel.receiver };
+		struct anyio_task_group group;
+		int item = 7, got = 0;
+
+		anyio_task_group_enter(&group);
+		spawn(&group, receive_one, &self, &self.handle);
+		anyio_wait_all_tasks_blocked();
+		if (!late)
+			anyio_task_handle_cancel(&self.handle, "test");
+		CHECK_RC(anyio_send_nowait(channel.sender, &item), 0);
+		if (late)
+			anyio_task_handle_cancel(&self.handle, "test");
+		CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+		if (anyio_receive_nowait(channel.receiver, &got) < 0)
+			got = self.rc == 0 ? self.item : 0;
+		else
+			CHECK_RC(self.rc, ANYIO_CANCELLED);
+		CHECK_RC(got, 7);
+		channel_close(&channel);
+	}
+	return 0;
+}
+
+static int cancelled_send_sends_nothing(void *arg)
+{
+	struct channel channel = channel_make(0, NULL);
+	struct sending self = { .sender = channel.sender, .item = 7 };
+	struct anyio_task_group group;
+	int got;
+
+	anyio_task_group_enter(&group);
+	spawn(&group, send_one, &self, &self.handle);
+	anyio_wait_all_tasks_blocked();
+	anyio_task_handle_cancel(&self.handle, "test");
+	CHECK_RC(anyio_receive_nowait(channel.receiver, &got), ANYIO_WOULD_BLOCK);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	CHECK_RC(self.rc, ANYIO_CANCELLED);
+	channel_close(&channel);
+	return 0;
+}
+
+static int c44_last_sender_closing_ends_the_stream(void *arg)
+{
+	struct channel channel = channel_make(4, NULL);
+	struct receiving waiting[2];
+	struct anyio_task_group group;
+	int got;
+
+	anyio_task_group_enter(&group);
+	for (int i = 0; i < 2; i++) {
+		waiting[i] = (struct receiving){ .receiver = channel.receiver };
+		spawn(&group, receive_one, &waiting[i], NULL);
+	}
+	anyio_wait_all_tasks_blocked();
+	anyio_sender_close(channel.sender);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	CHECK_RC(waiting[0].rc, ANYIO_END_OF_STREAM);
+	CHECK_RC(waiting[1].rc, ANYIO_END_OF_STREAM);
+	CHECK_RC(anyio_receive(channel.receiver, &got), ANYIO_END_OF_STREAM);
+	anyio_receiver_close(channel.receiver);
+	return 0;
+}
+
+static int closed_then_drained_then_end(void *arg)
+{
+	struct channel channel = channel_make(2, NULL);
+	int items[] = { 1, 2 }, got;
+
+	CHECK_RC(anyio_send(channel.sender, &items[0]), 0);
+	CHECK_RC(anyio_send(channel.sender, &items[1]), 0);
+	CHECK_RC(anyio_send_nowait(channel.sender, &items[0]), ANYIO_WOULD_BLOCK);
+	anyio_sender_close(channel.sender);
+	for (int i = 1; i <= 2; i++) {
+		CHECK_RC(anyio_receive(channel.receiver, &got), 0);
+		CHECK_RC(got, i);
+	}
+	CHECK_RC(anyio_receive(channel.receiver, &got), ANYIO_END_OF_STREAM);
+	anyio_receiver_close(channel.receiver);
+	return 0;
+}
+
+static int c45_last_receiver_closing_breaks_senders(void *arg)
+{
+	struct channel channel = channel_make(0, NULL);
+	struct sending waiting[2];
+	struct anyio_task_group group;
+	int item = 1;
+
+	anyio_task_group_enter(&group);
+	for (int i = 0; i < 2; i++) {
+		waiting[i] = (struct sending){ .sender = channel.sender };
+		spawn(&group, send_one, &waiting[i], NULL);
+	}
+	anyio_wait_all_tasks_blocked();
+	anyio_receiver_close(channel.receiver);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	CHECK_RC(waiting[0].rc, ANYIO_BROKEN);
+	CHECK_RC(waiting[1].rc, ANYIO_BROKEN);
+	CHECK_RC(anyio_send(channel.sender, &item), ANYIO_BROKEN);
+	anyio_sender_close(channel.sender);
+	return 0;
+}
+
+static int c46_clones_count_separately(void *arg)
+{
+	struct channel channel = channel_make(1, NULL);
+	struct anyio_sender *sender;
+	struct anyio_receiver *receiver;
+	struct anyio_channel_statistics stat;
+	int item = 5, got;
+
+	CHECK_RC(anyio_sender_clone(channel.sender, &sender), 0);
+	CHECK_RC(anyio_receiver_clone(channel.receiver, &receiver), 0);
+	anyio_sender_stat(sender, &stat);
+	CHECK_RC(stat.senders, 2);
+	CHECK_RC(stat.receivers, 2);
+	anyio_sender_close(channel.sender);
+	anyio_receiver_close(channel.receiver);
+	CHECK_RC(anyio_send(sender, &item), 0);
+	CHECK_RC(anyio_receive(receiver, &got), 0);
+	CHECK_RC(got, 5);
+	CHECK_RC(anyio_receive_nowait(receiver, &got), ANYIO_WOULD_BLOCK);
+	anyio_sender_close(sender);
+	CHECK_RC(anyio_receive_nowait(receiver, &got), ANYIO_END_OF_STREAM);
+	anyio_receiver_close(receiver);
+	return 0;
+}
+
+static int c47_waiting_receiver_owns_the_next_item(void *arg)
+{
+	struct channel channel = channel_make(4, NULL);
+	struct receiving first = { .receiver = channel.receiver }, second = first;
+	struct anyio_task_group group;
+	int one = 1, two = 2, got;
+
+	anyio_task_group_enter(&group);
+	spawn(&group, receive_one, &first, NULL);
+	anyio_wait_all_tasks_blocked();
+	spawn(&group, receive_one, &second, NULL);
+	anyio_wait_all_tasks_blocked();
+	CHECK_RC(anyio_send_nowait(channel.sender, &one), 0);
+	/* Both receivers wait still, as nobody ran since; the item has its owner already. */
+	CHECK_RC(anyio_receive_nowait(channel.receiver, &got), ANYIO_WOULD_BLOCK);
+	CHECK_RC(anyio_send_nowait(channel.sender, &two), 0);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	CHECK_RC(first.item, 1);
+	CHECK_RC(second.item, 2);
+	channel_close(&channel);
+	return 0;
+}
+
+static int closing_an_end_wakes_who_waits_on_it(void *arg)
+{
+	struct channel channel = channel_make(0, NULL);
+	struct receiving mine, other;
+	struct anyio_task_group group;
+	int item = 3;
+
+	other = (struct receiving){ .receiver = channel.receiver };
+	mine = (struct receiving){ .rc = 0 };
+	CHECK_RC(anyio_receiver_clone(channel.receiver, &mine.receiver), 0);
+	anyio_task_group_enter(&group);
+	spawn(&group, receive_one, &mine, NULL);
+	spawn(&group, receive_one, &other, NULL);
+	anyio_wait_all_tasks_blocked();
+	anyio_receiver_close(mine.receiver);
+	anyio_wait_all_tasks_blocked();
+	CHECK_RC(mine.rc, ANYIO_CLOSED);
+	CHECK_RC(anyio_send(channel.sender, &item), 0);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	CHECK_RC(other.item, 3);
+	channel_close(&channel);
+	return 0;
+}
+
+static int closing_a_sender_wakes_who_sends_on_it(void *arg)
+{
+	struct channel channel = channel_make(0, NULL);
+	struct sending self = { .sender = channel.sender };
+	struct anyio_task_group group;
+	int got;
+
+	anyio_task_group_enter(&group);
+	spawn(&group, send_one, &self, NULL);
+	anyio_wait_all_tasks_blocked();
+	anyio_sender_close(channel.sender);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	CHECK_RC(self.rc, ANYIO_CLOSED);
+	CHECK_RC(anyio_receive(channel.receiver, &got), ANYIO_END_OF_STREAM);
+	anyio_receiver_close(channel.receiver);
+	return 0;
+}
+
+static int dropped;
+
+static void count_drop(void *item)
+{
+	dropped = dropped * 10 + *(int *)item;
+}
+
+static int undelivered_items_are_dropped_once(void *arg)
+{
+	struct channel channel = channel_make(3, count_drop);
+	int got;
+
+	dropped = 0;
+	for (int i = 1; i <= 3; i++)
+		CHECK_RC(anyio_send(channel.sender, &i), 0);
+	CHECK_RC(anyio_receive(channel.receiver, &got), 0);
+	channel_close(&channel);
+	CHECK_RC(dropped, 23);
+	return 0;
+}
+
+enum { ITEMS = 2000 };
+
+static int send_many(void *arg)
+{
+	struct anyio_sender *sender = arg;
+	int rc = 0;
+
+	for (int i = 0; i < ITEMS && rc == 0; i++)
+		rc = anyio_send(sender, &i);
+	anyio_sender_close(sender);
+	return rc;
+}
+
+static int receive_many(void *arg)
+{
+	struct anyio_receiver *receiver = arg;
+	int item, next = 0, rc;
+
+	while ((rc = anyio_receive(receiver, &item)) == 0)
+		CHECK_RC(item, next++);
+	CHECK_RC(next, ITEMS);
+	anyio_receiver_close(receiver);
+	return rc == ANYIO_END_OF_STREAM ? 0 : rc;
+}
+
+static int order_holds_at_every_capacity(void *arg)
+{
+	for (size_t capacity = 0; capacity < 5; capacity++) {
+		struct channel channel = channel_make(capacity, NULL);
+		struct anyio_task_group group;
+
+		anyio_task_group_enter(&group);
+		spawn(&group, receive_many, channel.receiver, NULL);
+		spawn(&group, send_many, channel.sender, NULL);
+		CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	}
+	return 0;
+}
+
+int main(void)
+{
+	static const struct conformance_case cases[] = {
+		CONFORM(c43_cancelled_receive_never_eats_an_item, CONFORM_MOCK),
+		CONFORM(cancelled_send_sends_nothing, CONFORM_MOCK),
+		CONFORM(c44_last_sender_closing_ends_the_stream, CONFORM_MOCK),
+		CONFORM(closed_then_drained_then_end, CONFORM_MOCK),
+		CONFORM(c45_last_receiver_closing_breaks_senders, CONFORM_MOCK),
+		CONFORM(c46_clones_count_separately, CONFORM_MOCK),
+		CONFORM(c47_waiting_receiver_owns_the_next_item, CONFORM_MOCK),
+		CONFORM(closing_an_end_wakes_who_waits_on_it, CONFORM_MOCK),
+		CONFORM(closing_a_sender_wakes_who_sends_on_it, CONFORM_MOCK),
+		CONFORM(undelivered_items_are_dropped_once, CONFORM_MOCK),
+		CONFORM(order_holds_at_every_capacity, CONFORM_MOCK),
+	};
+	return run_conformance(cases, sizeof(cases) / sizeof(*cases));
+}

@@ -1,0 +1,278 @@
+/* Byte streams: helpers, the pair in memory, the buffered reader. */
+#include "conformance.h"
+#include <errno.h>
+#include <string.h>
+
+static void spawn(struct anyio_task_group *group, anyio_task_fn fn, void *arg,
+        struct anyio_task_handle *handle)
+{
+	struct anyio_task_options options = { .name = "child", .handle = handle };
+
+	CHECK_RC(anyio_start_soon_with(group, fn, arg, &options), 0);
+}
+
+static void pair_free(struct anyio_stream *ends[2])
+{
+	anyio_stream_free(ends[0]);
+	anyio_stream_free(ends[1]);
+}
+
+struct receiving {
+	struct anyio_stream *stream;
+	struct anyio_task_handle handle;
+	ssize_t rc;
+	char buffer[16];
+};
+
+static int receive_some(void *arg)
+{
+	struct receiving *self = arg;
+
+	self->rc = anyio_stream_receive(self->stream, self->buffer, sizeof(self->buffer));
+	return self->rc == ANYIO_CANCELLED ? ANYIO_CANCELLED : 0;
+}
+
+static int pair_data_then_end(void *arg)
+{
+	struct anyio_stream *ends[2];
+	char buffer[8];
+
+	CHECK_RC(anyio_stream_pair(0, ends), 0);
+	CHECK_RC(anyio_stream_send(ends[0], "hello", 5), 0);
+	CHECK_RC(anyio_stream_send_eof(ends[0]), 0);
+	CHECK_RC(anyio_stream_send(ends[0], "x", 1), ANYIO_CLOSED);
+	CHECK_RC(anyio_stream_receive(ends[1], buffer, sizeof(buffer)), 5);
+	CHECK(memcmp(buffer, "hello", 5) == 0);
+	CHECK_RC(anyio_stream_receive(ends[1], buffer, sizeof(buffer)), 0);
+	CHECK_RC(anyio_stream_receive(ends[1], buffer, 0), -EINVAL);
+	/* The other way still works. */
+	CHECK_RC(anyio_stream_send(ends[1], "back", 4), 0);
+	CHECK_RC(anyio_stream_receive_exactly(ends[0], buffer, 4), 0);
+	CHECK(memcmp(buffer, "back", 4) == 0);
+	pair_free(ends);
+	return 0;
+}
+
+static int pair_busy_closed_broken_cancelled(void *arg)
+{
+	struct anyio_stream *ends[2];
+	struct receiving self;
+	struct anyio_task_group group;
+	char byte;
+
+	CHECK_RC(anyio_stream_pair(4, ends), 0);
+	self = (struct receiving){ .stream = ends[0] };
+	anyio_task_group_enter(&group);
+	spawn(&group, receive_some, &self, &self.handle);
+	anyio_wait_all_tasks_blocked();
+	CHECK_RC(anyio_stream_receive(ends[0], &byte, 1), ANYIO_BUSY);
+	anyio_task_handle_cancel(&self.handle, "test");
+	anyio_wait_all_tasks_blocked();
+	CHECK_RC(self.rc, ANYIO_CANCELLED);
+	spawn(&group, receive_some, &self, NULL);
+	anyio_wait_all_tasks_blocked();
+	anyio_stream_close(ends[0]);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	CHECK_RC(self.rc, ANYIO_CLOSED);
+	CHECK_RC(anyio_stream_send(ends[1], "x", 1), ANYIO_BROKEN);
+	CHECK_RC(anyio_stream_receive(ends[1], &byte, 1), 0);
+	pair_free(ends);
+	return 0;
+}
+
+/* The reader is inside when its stream is freed. */
+static int pair_freed_under_a_reader(void *arg)
+{
+	struct anyio_stream *ends[2];
+	struct receiving self;
+	struct anyio_task_group group;
+
+	CHECK_RC(anyio_stream_pair(4, ends), 0);
+	self = (struct receiving){ .stream = ends[0] };
+	anyio_task_group_enter(&group);
+	spawn(&group, receive_some, &self, NULL);
+	anyio_wait_all_tasks_blocked();
+	pair_free(ends);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	CHECK_RC(self.rc, ANYIO_CLOSED);
+	return 0;
+}
+
+static int pair_abort_breaks_the_other_side(void *arg)
+{
+	struct anyio_stream *ends[2];
+	char byte;
+
+	CHECK_RC(anyio_stream_pair(4, ends), 0);
+	CHECK_RC(anyio_stream_send(ends[0], "x", 1), 0);
+	anyio_stream_abort(ends[0]);
+	CHECK_RC(anyio_stream_receive(ends[1], &byte, 1), ANYIO_BROKEN);
+	pair_free(ends);
+	return 0;
+}
+
+struct cut {
+	struct anyio_stream *stream;
+	struct anyio_task_handle handle;
+	size_t sent;
+	int rc;
+};
+
+static int send_too_much(void *arg)
+{
+	struct cut *cut = arg;
+	struct iovec iov[] = { { "abc", 3 }, { "", 0 }, { "defgh", 5 } };
+
+	cut->rc = anyio_stream_sendv(cut->stream, iov, 3, &cut->sent);
+	return cut->rc;
+}
+
+static int pair_cut_off_send_says_how_much_went_out(void *arg)
+{
+	struct anyio_stream *ends[2];
+	struct cut cut;
+	struct anyio_task_group group;
+	char buffer[8];
+
+	CHECK_RC(anyio_stream_pair(4, ends), 0);
+	cut = (struct cut){ .stream = ends[0] };
+	anyio_task_group_enter(&group);
+	spawn(&group, send_too_much, &cut, &cut.handle);
+	anyio_wait_all_tasks_blocked();
+	anyio_task_handle_cancel(&cut.handle, "test");
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	CHECK_RC(cut.rc, ANYIO_CANCELLED);
+	CHECK_RC(cut.sent, 4);
+	CHECK_RC(anyio_stream_receive(ends[1], buffer, 8), 4);
+	CHECK(memcmp(buffer, "abcd", 4) == 0);
+	pair_free(ends);
+	return 0;
+}
+
+enum { BULK = 100000 };
+
+static int send_bulk(void *arg)
+{
+	static uint8_t data[BULK];
+	struct iovec iov[100];
+	int rc;
+
+	for (size_t i = 0; i < BULK; i++)
+		data[i] = (uint8_t)(i * 31 >> 3);
+	for (int i = 0; i < 100; i++)
+		iov[i] = (struct iovec){ data + i * (BULK / 100), BULK / 100 };
+	rc = anyio_stream_sendv(arg, iov, 100, NULL);
+	return rc < 0 ? rc : anyio_stream_send_eof(arg);
+}
+
+static int pair_carries_bulk_through_a_small_ring(void *arg)
+{
+	struct anyio_stream *ends[2];
+	struct anyio_task_group group;
+	uint8_t buffer[777];
+	size_t total = 0;
+	ssize_t n;
+
+	CHECK_RC(anyio_stream_pair(1000, ends), 0);
+	anyio_task_group_enter(&group);
+	spawn(&group, send_bulk, ends[0], NULL);
+	while ((n = anyio_stream_receive(ends[1], buffer, sizeof(buffer))) > 0)
+		for (ssize_t i = 0; i < n; i++, total++)
+			CHECK_RC(buffer[i], (uint8_t)(total * 31 >> 3));
+	CHECK_RC(n, 0);
+	CHECK_RC(total, BULK);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	pair_free(ends);
+	return 0;
+}
+
+static int exactly_tells_the_two_ends_apart(void *arg)
+{
+	struct anyio_stream *ends[2];
+	char buffer[8];
+
+	CHECK_RC(anyio_stream_pair(0, ends), 0);
+	CHECK_RC(anyio_stream_send(ends[0], "abcdef", 6), 0);
+	anyio_stream_close(ends[0]);
+	CHECK_RC(anyio_stream_receive_exactly(ends[1], buffer, 4), 0);
+	CHECK_RC(anyio_stream_receive_exactly(ends[1], buffer, 4), ANYIO_INCOMPLETE_READ);
+	CHECK_RC(anyio_stream_receive_exactly(ends[1], buffer, 4), ANYIO_END_OF_STREAM);
+	CHECK_RC(anyio_stream_receive_exactly(ends[1], buffer, 0), 0);
+	pair_free(ends);
+	return 0;
+}
+
+static int fill_reader(void *arg)
+{
+	const uint8_t *data;
+
+	CHECK_RC(anyio_reader_peek(arg, &data), 3);
+	CHECK(memcmp(data, "abc", 3) == 0);
+	return 0;
+}
+
+static int waiting_reader_holds_no_buffer(void *arg)
+{
+	struct anyio_stream *ends[2];
+	struct anyio_reader reader;
+	struct anyio_task_group group;
+
+	CHECK_RC(anyio_stream_pair(0, ends), 0);
+	anyio_reader_init(&reader, ends[1], 64);
+	anyio_task_group_enter(&group);
+	spawn(&group, fill_reader, &reader, NULL);
+	anyio_wait_all_tasks_blocked();
+	CHECK(reader.buffer == NULL);
+	CHECK_RC(anyio_stream_send(ends[0], "abc", 3), 0);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	CHECK(reader.buffer != NULL);
+	anyio_reader_consume(&reader, 3);
+	CHECK(reader.buffer == NULL);
+	anyio_reader_destroy(&reader);
+	pair_free(ends);
+	return 0;
+}
+
+static int reader_until_and_exactly(void *arg)
+{
+	struct anyio_stream *ends[2];
+	struct anyio_reader reader;
+	char buffer[32];
+
+	CHECK_RC(anyio_stream_pair(0, ends), 0);
+	anyio_reader_init(&reader, ends[1], 5);
+	CHECK_RC(anyio_stream_send(ends[0], "one\ntwo\n0123456789abcrest", 25), 0);
+	anyio_stream_close(ends[0]);
+	CHECK_RC(anyio_reader_until(&reader, '\n', buffer, sizeof(buffer)), 4);
+	CHECK(memcmp(buffer, "one\n", 4) == 0);
+	CHECK_RC(anyio_reader_until(&reader, '\n', buffer, sizeof(buffer)), 4);
+	CHECK(memcmp(buffer, "two\n", 4) == 0);
+	CHECK_RC(anyio_reader_exactly(&reader, buffer, 10), 0);
+	CHECK(memcmp(buffer, "0123456789", 10) == 0);
+	CHECK_RC(anyio_reader_until(&reader, '\n', buffer, 3), ANYIO_DELIMITER_NOT_FOUND);
+	CHECK_RC(anyio_reader_receive(&reader, buffer, 2), 2);
+	CHECK(memcmp(buffer, "re", 2) == 0);
+	CHECK_RC(anyio_reader_until(&reader, '\n', buffer, sizeof(buffer)), ANYIO_INCOMPLETE_READ);
+	CHECK_RC(anyio_reader_until(&reader, '\n', buffer, sizeof(buffer)), ANYIO_END_OF_STREAM);
+	CHECK_RC(anyio_reader_exactly(&reader, buffer, 1), ANYIO_END_OF_STREAM);
+	CHECK(reader.buffer == NULL);
+	anyio_reader_destroy(&reader);
+	pair_free(ends);
+	return 0;
+}
+
+int main(void)
+{
+	static const struct conformance_case cases[] = {
+		CONFORM(pair_data_then_end, CONFORM_MOCK),
+		CONFORM(pair_busy_closed_broken_cancelled, CONFORM_MOCK),
+		CONFORM(pair_freed_under_a_reader, CONFORM_MOCK),
+		CONFORM(pair_abort_breaks_the_other_side, CONFORM_MOCK),
+		CONFORM(pair_cut_off_send_says_how_much_went_out, CONFORM_MOCK),
+		CONFORM(pair_carries_bulk_through_a_small_ring, CONFORM_MOCK),
+		CONFORM(exactly_tells_the_two_ends_apart, CONFORM_MOCK),
+		CONFORM(waiting_reader_holds_no_buffer, CONFORM_MOCK),
+		CONFORM(reader_until_and_exactly, CONFORM_MOCK),
+	};
+	return run_conformance(cases, sizeof(cases) / sizeof(*cases));
+}
