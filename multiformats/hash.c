@@ -36,6 +36,7 @@ static const struct hash {
 	{ MF_HASH_KECCAK_256, 32, "keccak-256", NULL },
 	{ MF_HASH_KECCAK_384, 48, "keccak-384", NULL },
 	{ MF_HASH_KECCAK_512, 64, "keccak-512", NULL },
+	{ MF_HASH_BLAKE3, 32, "blake3", NULL },
 	{ MF_HASH_SHA2_384, 48, "sha2-384", "SHA384" },
 	{ MF_HASH_DBL_SHA2_256, 32, "dbl-sha2-256", NULL },
 	{ MF_HASH_MD5, 16, "md5", "MD5" },
@@ -48,6 +49,12 @@ static const struct hash {
 static bool is_blake2b(uint32_t code)
 {
 	return code >= MF_HASH_BLAKE2B_8 && code <= MF_HASH_BLAKE2B_512;
+}
+
+/* Of a length the caller picks. */
+static bool is_shake(uint32_t code)
+{
+	return code == MF_HASH_SHAKE_128 || code == MF_HASH_SHAKE_256;
 }
 
 static const struct hash *find_code(uint32_t code)
@@ -93,7 +100,7 @@ int mf_hash_find(const char *name, uint32_t *code)
 static int digest_libcrypto(
         const struct hash *hash, const void *data, size_t len, size_t want, uint8_t *out)
 {
-	bool xof = hash->code == MF_HASH_SHAKE_128 || hash->code == MF_HASH_SHAKE_256;
+	bool xof = is_shake(hash->code);
 	EVP_MD *md = EVP_MD_fetch(NULL, hash->libcrypto, NULL);
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 
@@ -139,7 +146,7 @@ ssize_t mf_hash_digest(
 		return -ENOTSUP;
 	if (code == MF_HASH_IDENTITY)
 		return digest_identity(data, len, want, out);
-	bool xof = code == MF_HASH_SHAKE_128 || code == MF_HASH_SHAKE_256;
+	bool xof = is_shake(code) || code == MF_HASH_BLAKE3;
 	if (want > (xof ? (size_t)MF_DIGEST_MAX : hash->size))
 		return -EMSGSIZE;
 	if (want == 0)
@@ -154,6 +161,7 @@ ssize_t mf_hash_digest(
 	case MF_HASH_KECCAK_256:
 	case MF_HASH_KECCAK_384:
 	case MF_HASH_KECCAK_512: hash_keccak(data, len, hash->size, out); break;
+	case MF_HASH_BLAKE3: hash_blake3(data, len, want, out); break;
 	default: rc = digest_libcrypto(hash, data, len, want, out);
 	}
 	return rc ? rc : (ssize_t)want;

@@ -74,6 +74,36 @@ static void long_texts_through_keccak(void **state)
 	assert_hex(digest, 4, "a9059cbb");
 }
 
+/* The published vectors: bytes 0 to 250 over and over, at lengths that make one block, one chunk,
+ * full and lopsided trees. */
+static void blake3_trees(void **state)
+{
+	static const struct {
+		size_t len;
+		const char *digest;
+	} vectors[] = {
+		{ 0, "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262" },
+		{ 1024, "42214739f095a406f3fc83deb889744ac00df831c10daa55189b5d121c855af7" },
+		{ 1025, "d00278ae47eb27b34faecf67b4fe263f82d5412916c1ffd97c8cb7fb814b8444" },
+		{ 2048, "e776b6028c7cd22a4d0ba182a8bf62205d2ef576467e838ed6f2529b85fba24a" },
+		{ 102400, "bc3e3d41a1146b069abffad3c0d44860cf664390afce4d9661f7902e7943e085" },
+	};
+	static uint8_t text[102400];
+	uint8_t digest[MF_DIGEST_MAX];
+
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = (uint8_t)(i % 251);
+	for (size_t i = 0; i < sizeof(vectors) / sizeof(*vectors); i++) {
+		assert_int_equal(
+		        mf_hash_digest(MF_HASH_BLAKE3, text, vectors[i].len, 0, digest), 32);
+		assert_hex(digest, 32, vectors[i].digest);
+		/* Longer output begins as the shorter one does. */
+		assert_int_equal(
+		        mf_hash_digest(MF_HASH_BLAKE3, text, vectors[i].len, 100, digest), 100);
+		assert_hex(digest, 32, vectors[i].digest);
+	}
+}
+
 static void public_vectors(void **state)
 {
 	FILE *file = fixture_open("multihash/test_cases.csv");
@@ -193,6 +223,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(published_digests),
 		cmocka_unit_test(long_texts_through_keccak),
+		cmocka_unit_test(blake3_trees),
 		cmocka_unit_test(public_vectors),
 		cmocka_unit_test(names_and_codes_are_the_tables),
 		cmocka_unit_test(the_wire_form_is_bounded),
