@@ -1,0 +1,460 @@
+/* Cancel scopes: conformance 14 to 22, 25, 30, 32. */
+#include "conformance.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static int sleep_forever(void *arg)
+{
+	return anyio_sleep_forever();
+}
+
+static int sleep_short(void *arg)
+{
+	return anyio_sleep(ANYIO_MILLISECOND);
+}
+
+static int cancelled_again_and_again(void *arg)
+{
+	struct anyio_cancel_scope *scope = arg;
+	anyio_cancel_scope_cancel(scope, "now");
+	for (int i = 0; i < 3; i++) {
+		CHECK_RC(anyio_checkpoint(), ANYIO_CANCELLED);
+		CHECK_RC(anyio_checkpoint_if_cancelled(), ANYIO_CANCELLED);
+		CHECK_RC(anyio_sleep(0), ANYIO_CANCELLED);
+		CHECK_RC(anyio_sleep_forever(), ANYIO_CANCELLED);
+	}
+	return ANYIO_CANCELLED;
+}
+
+static int s14_every_later_call_is_cancelled_again(void *arg)
+{
+	struct anyio_cancel_scope scope;
+	anyio_cancel_scope_init(&scope);
+	CHECK_RC(anyio_cancel_scope_run(&scope, cancelled_again_and_again, &scope), 0);
+	CHECK(anyio_cancel_scope_cancelled_caught(&scope));
+	CHECK(!anyio_cancel_scope_timed_out(&scope));
+	CHECK_RC(anyio_checkpoint(), 0);
+	return 0;
+}
+
+struct counter {
+	int turns;
+	bool stop;
+};
+
+static int count_until_told(void *arg)
+{
+	struct counter *counter = arg;
+	while (!counter->stop && anyio_checkpoint() == 0)
+		counter->turns++;
+	return 0;
+}
+
+/* A task that ignores the code in a loop must not freeze the others. */
+static int s14b_a_cancelled_call_still_yields(void *arg)
+{
+	struct counter counter = { 0 };
+	ANYIO_TASK_GROUP(group);
+	anyio_start_soon(&group, count_until_told, &counter, "other");
+	struct anyio_cancel_scope scope;
+	anyio_cancel_scope_init(&scope);
+	anyio_cancel_scope_cancel(&scope, NULL);
+	anyio_cancel_scope_enter(&scope);
+	int (*const calls[])(void) = { anyio_checkpoint, anyio_sleep_forever,
+		anyio_checkpoint_if_cancelled, anyio_wait_all_tasks_blocked };
+	for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+		int before = counter.turns;
+		CHECK_RC(calls[i](), ANYIO_CANCELLED);
+		CHECK_RC(calls[i](), ANYIO_CANCELLED);
+		CHECK(counter.turns > before);
+	}
+	counter.stop = true;
+	CHECK_RC(anyio_cancel_scope_exit(&scope, ANYIO_CANCELLED), 0);
+	return anyio_task_group_exit(&group, 0);
+}
+
+static int s15_nothing_is_caught_when_nothing_blocked(void *arg)
+{
+	struct anyio_cancel_scope scope;
+	anyio_cancel_scope_init(&scope);
+	anyio_cancel_scope_enter(&scope);
+	anyio_cancel_scope_cancel(&scope, "unused");
+	CHECK_RC(anyio_cancel_scope_exit(&scope, 5), 5);
+	CHECK(anyio_cancel_scope_cancel_called(&scope));
+	CHECK(!anyio_cancel_scope_cancelled_caught(&scope));
+	return 0;
+}
+
+static int s16_inner_does_not_catch_for_the_outer(void *arg)
+{
+	struct anyio_cancel_scope outer, inner;
+	anyio_cancel_scope_init(&outer);
+	anyio_cancel_scope_init(&inner);
+	anyio_cancel_scope_enter(&outer);
+	anyio_cancel_scope_enter(&inner);
+	anyio_cancel_scope_cancel(&inner, "inner");
+	anyio_cancel_scope_cancel(&outer, "outer");
+	int rc = anyio_checkpoint();
+	CHECK_RC(rc, ANYIO_CANCELLED);
+	rc = anyio_cancel_scope_exit(&inner, rc);
+	CHECK_RC(rc, ANYIO_CANCELLED);
+	CHECK(!anyio_cancel_scope_cancelled_caught(&inner));
+	rc = anyio_cancel_scope_exit(&outer, rc);
+	CHECK_RC(rc, 0);
+	CHECK(anyio_cancel_scope_cancelled_caught(&outer));
+	return 0;
+}
+
+static int s17_a_shielded_inner_catches_its_own(void *arg)
+{
+	struct anyio_cancel_scope outer, inner;
+	anyio_cancel_scope_init(&outer);
+	anyio_cancel_scope_init(&inner);
+	anyio_cancel_scope_enter(&outer);
+	anyio_cancel_scope_cancel(&outer, "outer");
+	anyio_cancel_scope_set_shield(&inner, true);
+	anyio_cancel_scope_enter(&inner);
+	CHECK_RC(anyio_checkpoint(), 0);
+	anyio_cancel_scope_cancel(&inner, "inner");
+	int rc = anyio_checkpoint();
+	CHECK_RC(rc, ANYIO_CANCELLED);
+	CHECK_RC(anyio_cancel_scope_exit(&inner, rc), 0);
+	CHECK(anyio_cancel_scope_cancelled_caught(&inner));
+	CHECK_RC(anyio_checkpoint(), ANYIO_CANCELLED);
+	CHECK_RC(anyio_cancel_scope_exit(&outer, ANYIO_CANCELLED), 0);
+	return 0;
+}
+
+struct shielded {
+	struct anyio_cancel_scope scope;
+	bool woken;
+	int rc;
+};
+
+static int sleep_in_scope(void *arg)
+{
+	struct shielded *shielded = arg;
+	anyio_cancel_scope_enter(&shielded->scope);
+	shielded->rc = anyio_sleep_forever();
+	shielded->woken = true;
+	return anyio_cancel_scope_exit(&shielded->scope, shielded->rc);
+}
+
+static int s18_a_shield_delays_the_delivery(void *arg)
+{
+	struct shielded child = { .rc = 0 };
+	anyio_cancel_scope_init(&child.scope);
+	ANYIO_TASK_GROUP(group);
+	anyio_start_soon(&group, sleep_in_scope, &child, "child");
+	CHECK_RC(anyio_wait_all_tasks_blocked(), 0);
+	anyio_cancel_scope_set_shield(&child.scope, true);
+	anyio_task_group_cancel(&group, "now");
+	for (int i = 0; i < 5; i++)
+		anyio_cancel_shielded_checkpoint();
+	CHECK(!child.woken);
+	anyio_cancel_scope_set_shield(&child.scope, false);
+	for (int i = 0; i < 100 && !child.woken; i++)
+		anyio_cancel_shielded_checkpoint();
+	CHECK(child.woken);
+	CHECK_RC(child.rc, ANYIO_CANCELLED);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	return 0;
+}
+
+static int s18b_raising_a_shield_takes_the_cancellation_away(void *arg)
+{
+	struct anyio_cancel_scope outer, middle, inner;
+	anyio_cancel_scope_init(&outer);
+	anyio_cancel_scope_init(&middle);
+	anyio_cancel_scope_init(&inner);
+	anyio_cancel_scope_enter(&outer);
+	anyio_cancel_scope_enter(&middle);
+	anyio_cancel_scope_enter(&inner);
+	anyio_cancel_scope_cancel(&outer, NULL);
+	CHECK_RC(anyio_checkpoint(), ANYIO_CANCELLED);
+	anyio_cancel_scope_set_shield(&middle, true);
+	CHECK_RC(anyio_checkpoint(), 0);
+	anyio_cancel_scope_set_shield(&middle, false);
+	CHECK_RC(anyio_checkpoint(), ANYIO_CANCELLED);
+	CHECK_RC(anyio_cancel_scope_exit(&inner, ANYIO_CANCELLED), ANYIO_CANCELLED);
+	CHECK_RC(anyio_cancel_scope_exit(&middle, ANYIO_CANCELLED), ANYIO_CANCELLED);
+	CHECK_RC(anyio_cancel_scope_exit(&outer, ANYIO_CANCELLED), 0);
+	return 0;
+}
+
+static int s19_a_zero_deadline_fires_at_the_first_checkpoint(void *arg)
+{
+	struct anyio_cancel_scope scope;
+	anyio_cancel_scope_init(&scope);
+	anyio_cancel_scope_set_timeout(&scope, 0);
+	anyio_cancel_scope_enter(&scope);
+	int rc = anyio_checkpoint();
+	CHECK_RC(rc, ANYIO_CANCELLED);
+	CHECK_RC(anyio_cancel_scope_exit(&scope, rc), 0);
+	CHECK(anyio_cancel_scope_timed_out(&scope));
+	CHECK_RC(anyio_move_on_after(0, sleep_forever, NULL), 0);
+	CHECK_RC(anyio_fail_after(0, sleep_forever, NULL), -ETIMEDOUT);
+	CHECK_RC(anyio_fail_after(-ANYIO_SECOND, sleep_forever, NULL), -ETIMEDOUT);
+	return 0;
+}
+
+static int s20_a_deadline_moves_live(void *arg)
+{
+	struct shielded child = { .rc = 0 };
+	anyio_cancel_scope_init(&child.scope);
+	anyio_cancel_scope_set_timeout(&child.scope, 10 * ANYIO_SECOND);
+	ANYIO_TASK_GROUP(group);
+	anyio_start_soon(&group, sleep_in_scope, &child, "child");
+	anyio_time began = anyio_now();
+	CHECK_RC(anyio_sleep(ANYIO_SECOND), 0);
+	anyio_cancel_scope_set_deadline(&child.scope, began + 20 * ANYIO_SECOND);
+	CHECK_RC(anyio_sleep(15 * ANYIO_SECOND), 0);
+	CHECK(!child.woken);
+	anyio_cancel_scope_set_timeout(&child.scope, ANYIO_SECOND);
+	CHECK_RC(anyio_cancel_scope_deadline(&child.scope), anyio_now() + ANYIO_SECOND);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	CHECK(child.woken && anyio_cancel_scope_timed_out(&child.scope));
+	CHECK(anyio_now() < began + 19 * ANYIO_SECOND);
+	return 0;
+}
+
+static int s20b_a_deadline_is_taken_away(void *arg)
+{
+	struct anyio_cancel_scope scope;
+	anyio_cancel_scope_init(&scope);
+	anyio_cancel_scope_set_timeout(&scope, ANYIO_SECOND);
+	anyio_cancel_scope_enter(&scope);
+	anyio_cancel_scope_set_timeout(&scope, ANYIO_FOREVER);
+	CHECK_RC(anyio_sleep(2 * ANYIO_SECOND), 0);
+	anyio_cancel_scope_set_deadline(&scope, anyio_now() - 1);
+	CHECK_RC(anyio_sleep_forever(), ANYIO_CANCELLED);
+	CHECK_RC(anyio_cancel_scope_exit(&scope, ANYIO_CANCELLED), 0);
+	return 0;
+}
+
+static int s21_the_effective_deadline_respects_shields(void *arg)
+{
+	struct anyio_cancel_scope outer, inner;
+	anyio_time now = anyio_now();
+	CHECK_RC(anyio_current_effective_deadline(), ANYIO_FOREVER);
+	anyio_cancel_scope_init(&outer);
+	anyio_cancel_scope_init(&inner);
+	anyio_cancel_scope_set_deadline(&outer, now + 10 * ANYIO_SECOND);
+	anyio_cancel_scope_set_deadline(&inner, now + 20 * ANYIO_SECOND);
+	anyio_cancel_scope_enter(&outer);
+	anyio_cancel_scope_enter(&inner);
+	CHECK_RC(anyio_current_effective_deadline(), now + 10 * ANYIO_SECOND);
+	anyio_cancel_scope_set_shield(&inner, true);
+	CHECK_RC(anyio_current_effective_deadline(), now + 20 * ANYIO_SECOND);
+	anyio_cancel_scope_cancel(&outer, NULL);
+	CHECK_RC(anyio_current_effective_deadline(), now + 20 * ANYIO_SECOND);
+	anyio_cancel_scope_set_shield(&inner, false);
+	CHECK(anyio_current_effective_deadline() < now);
+	anyio_cancel_scope_exit(&inner, 0);
+	anyio_cancel_scope_exit(&outer, 0);
+	return 0;
+}
+
+static int leave_anothers_scope(void *arg)
+{
+	CHECK_RC(anyio_cancel_scope_exit(arg, 0), ANYIO_WRONG_ORDER);
+	return 0;
+}
+
+static int s22_leaving_in_wrong_order_is_an_error(void *arg)
+{
+	struct anyio_cancel_scope outer, inner;
+	anyio_cancel_scope_init(&outer);
+	anyio_cancel_scope_init(&inner);
+	CHECK_RC(anyio_cancel_scope_exit(&inner, 0), ANYIO_WRONG_ORDER);
+	anyio_cancel_scope_enter(&outer);
+	anyio_cancel_scope_enter(&inner);
+	CHECK_RC(anyio_cancel_scope_exit(&outer, 0), ANYIO_WRONG_ORDER);
+	ANYIO_TASK_GROUP(group);
+	anyio_start_soon(&group, leave_anothers_scope, &inner, "thief");
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	CHECK_RC(anyio_cancel_scope_exit(&inner, 0), 0);
+	CHECK_RC(anyio_cancel_scope_exit(&inner, 0), ANYIO_WRONG_ORDER);
+	CHECK_RC(anyio_cancel_scope_exit(&outer, 0), 0);
+	return 0;
+}
+
+/* Real time passes while nobody polls. */
+static int s25_a_checkpoint_notices_an_expired_deadline(void *arg)
+{
+	struct anyio_cancel_scope scope;
+	struct timespec now;
+	anyio_cancel_scope_init(&scope);
+	anyio_cancel_scope_set_timeout(&scope, 2 * ANYIO_MILLISECOND);
+	anyio_cancel_scope_enter(&scope);
+	anyio_time deadline = anyio_cancel_scope_deadline(&scope);
+	do {
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	} while (now.tv_sec * ANYIO_SECOND + now.tv_nsec < deadline);
+	int rc = anyio_checkpoint();
+	CHECK_RC(rc, ANYIO_CANCELLED);
+	CHECK_RC(anyio_cancel_scope_exit(&scope, rc), 0);
+	CHECK(anyio_cancel_scope_timed_out(&scope));
+	return 0;
+}
+
+enum { DEEP = 100000 };
+
+static int s30_deep_nesting_does_not_overflow(void *arg)
+{
+	struct anyio_cancel_scope *scopes = malloc(DEEP * sizeof *scopes);
+	if (!scopes)
+		return -ENOMEM;
+	for (size_t i = 0; i < DEEP; i++) {
+		anyio_cancel_scope_init(&scopes[i]);
+		anyio_cancel_scope_enter(&scopes[i]);
+	}
+	anyio_cancel_scope_cancel(&scopes[0], "all of it");
+	int rc = anyio_checkpoint();
+	CHECK_RC(rc, ANYIO_CANCELLED);
+	anyio_cancel_scope_set_shield(&scopes[DEEP / 2], true);
+	CHECK_RC(anyio_checkpoint(), 0);
+	anyio_cancel_scope_set_shield(&scopes[DEEP / 2], false);
+	CHECK_RC(anyio_checkpoint(), ANYIO_CANCELLED);
+	for (size_t i = DEEP; i-- > 1;)
+		rc = anyio_cancel_scope_exit(&scopes[i], rc);
+	CHECK_RC(rc, ANYIO_CANCELLED);
+	CHECK_RC(anyio_cancel_scope_exit(&scopes[0], rc), 0);
+	free(scopes);
+	return 0;
+}
+
+static int s32_an_inner_timeout_moves_on_though_shielded(void *arg)
+{
+	struct anyio_cancel_scope outer, inner;
+	anyio_cancel_scope_init(&outer);
+	anyio_cancel_scope_enter(&outer);
+	anyio_cancel_scope_cancel(&outer, NULL);
+	anyio_cancel_scope_init(&inner);
+	anyio_cancel_scope_set_shield(&inner, true);
+	anyio_cancel_scope_set_timeout(&inner, ANYIO_SECOND);
+	CHECK_RC(anyio_cancel_scope_run(&inner, sleep_forever, NULL), 0);
+	CHECK(anyio_cancel_scope_timed_out(&inner));
+	CHECK_RC(anyio_checkpoint(), ANYIO_CANCELLED);
+	CHECK_RC(anyio_cancel_scope_exit(&outer, ANYIO_CANCELLED), 0);
+	return 0;
+}
+
+static int s_timeouts_count_from_enter(void *arg)
+{
+	struct anyio_cancel_scope scope;
+	anyio_cancel_scope_init(&scope);
+	anyio_cancel_scope_set_timeout(&scope, ANYIO_SECOND);
+	CHECK_RC(anyio_sleep(5 * ANYIO_SECOND), 0);
+	anyio_time began = anyio_now();
+	CHECK_RC(anyio_cancel_scope_run(&scope, sleep_forever, NULL), 0);
+	CHECK(anyio_now() >= began + ANYIO_SECOND);
+	return 0;
+}
+
+static int s_a_cancel_before_enter_works(void *arg)
+{
+	struct anyio_cancel_scope scope;
+	anyio_cancel_scope_init(&scope);
+	anyio_cancel_scope_cancel(&scope, "first");
+	anyio_cancel_scope_cancel(&scope, "second");
+	CHECK_RC(anyio_cancel_scope_run(&scope, sleep_forever, NULL), 0);
+	CHECK(strcmp(anyio_cancel_scope_reason(&scope), "first") == 0);
+	return 0;
+}
+
+/* The call came first: that the deadline passed later does not change why. */
+static int s_the_cause_is_stored_when_it_fires(void *arg)
+{
+	struct anyio_cancel_scope scope;
+	anyio_cancel_scope_init(&scope);
+	anyio_cancel_scope_set_timeout(&scope, ANYIO_SECOND);
+	anyio_cancel_scope_enter(&scope);
+	anyio_cancel_scope_cancel(&scope, "called");
+	struct anyio_cancel_scope shield;
+	anyio_cancel_scope_init(&shield);
+	anyio_cancel_scope_set_shield(&shield, true);
+	anyio_cancel_scope_enter(&shield);
+	CHECK_RC(anyio_sleep(5 * ANYIO_SECOND), 0);
+	anyio_cancel_scope_exit(&shield, 0);
+	int rc = anyio_checkpoint();
+	CHECK_RC(anyio_cancel_scope_exit(&scope, rc), 0);
+	CHECK(anyio_cancel_scope_cancelled_caught(&scope));
+	CHECK(!anyio_cancel_scope_timed_out(&scope));
+	return 0;
+}
+
+static int fail_at_once(void *arg)
+{
+	return -ENOENT;
+}
+
+static int s_fail_after_keeps_other_results(void *arg)
+{
+	CHECK_RC(anyio_fail_after(ANYIO_SECOND, sleep_short, NULL), 0);
+	CHECK_RC(anyio_fail_after(ANYIO_SECOND, fail_at_once, NULL), -ENOENT);
+	CHECK_RC(anyio_move_on_after(ANYIO_SECOND, fail_at_once, NULL), -ENOENT);
+	return 0;
+}
+
+struct order {
+	int seen[8];
+	int count;
+};
+struct sleeper {
+	struct order *order;
+	int milliseconds;
+};
+
+static int sleep_and_note(void *arg)
+{
+	struct sleeper *sleeper = arg;
+	int rc = anyio_sleep(sleeper->milliseconds * ANYIO_MILLISECOND);
+	sleeper->order->seen[sleeper->order->count++] = sleeper->milliseconds;
+	return rc;
+}
+
+static int s_sleepers_wake_in_order(void *arg)
+{
+	static const int times[] = { 50, 10, 40, 20, 70, 30, 60, 80 };
+	struct order order = { .count = 0 };
+	struct sleeper sleepers[8];
+	ANYIO_TASK_GROUP(group);
+	for (int i = 0; i < 8; i++) {
+		sleepers[i] = (struct sleeper){ &order, times[i] };
+		anyio_start_soon(&group, sleep_and_note, &sleepers[i], "sleeper");
+	}
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	for (int i = 0; i < 8; i++)
+		CHECK_RC(order.seen[i], (i + 1) * 10);
+	return 0;
+}
+
+int main(void)
+{
+	static const struct conformance_case cases[] = {
+		CONFORM(s14_every_later_call_is_cancelled_again, CONFORM_MOCK),
+		CONFORM(s14b_a_cancelled_call_still_yields, CONFORM_MOCK),
+		CONFORM(s15_nothing_is_caught_when_nothing_blocked, CONFORM_MOCK),
+		CONFORM(s16_inner_does_not_catch_for_the_outer, CONFORM_MOCK),
+		CONFORM(s17_a_shielded_inner_catches_its_own, CONFORM_MOCK),
+		CONFORM(s18_a_shield_delays_the_delivery, CONFORM_MOCK),
+		CONFORM(s18b_raising_a_shield_takes_the_cancellation_away, CONFORM_MOCK),
+		CONFORM(s19_a_zero_deadline_fires_at_the_first_checkpoint, CONFORM_MOCK),
+		CONFORM(s20_a_deadline_moves_live, CONFORM_MOCK),
+		CONFORM(s20b_a_deadline_is_taken_away, CONFORM_MOCK),
+		CONFORM(s21_the_effective_deadline_respects_shields, CONFORM_MOCK),
+		CONFORM(s22_leaving_in_wrong_order_is_an_error, CONFORM_MOCK),
+		CONFORM(s25_a_checkpoint_notices_an_expired_deadline, CONFORM_NO_SIM),
+		CONFORM(s30_deep_nesting_does_not_overflow, CONFORM_MOCK),
+		CONFORM(s32_an_inner_timeout_moves_on_though_shielded, CONFORM_MOCK),
+		CONFORM(s_timeouts_count_from_enter, CONFORM_MOCK),
+		CONFORM(s_a_cancel_before_enter_works, CONFORM_MOCK),
+		CONFORM(s_the_cause_is_stored_when_it_fires, CONFORM_MOCK),
+		CONFORM(s_fail_after_keeps_other_results, CONFORM_MOCK),
+		CONFORM(s_sleepers_wake_in_order, CONFORM_MOCK),
+	};
+	return run_conformance(cases, sizeof cases / sizeof *cases);
+}
