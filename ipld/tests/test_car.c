@@ -1,0 +1,277 @@
+/* CAR files: the public fixtures in every way of cutting them, what we write, and malformed ones. */
+#include "support.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include <ipld/car.h>
+#include <ipld/dag_cbor.h>
+#include <multiformats/varint.h>
+
+/* Reads a CAR in pieces of at most piece bytes, each in a heap buffer of its own so that a pointer
+ * kept too long is found out. Returns the reader's error or what finish says. */
+static int read_car(const uint8_t *data, size_t len, size_t piece, bool zeros_end,
+	void (*see)(void *arg, const struct car_event *event), void *arg)
+{
+	struct car_reader *reader;
+	struct car_event event;
+	int rc = 0;
+
+	assert_int_equal(car_reader_new(&reader, zeros_end), 0);
+	for (size_t at = 0; at < len && rc >= 0; at += piece) {
+		size_t n = len - at < piece ? len - at : piece;
+		uint8_t *copy = malloc(n);
+		const uint8_t *p = copy;
+
+		memcpy(copy, data + at, n);
+		while ((rc = car_reader_next(reader, &p, &n, &event)) == 1)
+			see(arg, &event);
+		assert_true(rc < 0 || n == 0);
+		free(copy);
+	}
+	if (rc >= 0)
+		rc = car_reader_finish(reader);
+	car_reader_free(reader);
+	return rc;
+}
+
+/* A fixture's JSON description, and how far we are in it. */
+struct expect {
+	json_t *json;
+	size_t blocks, roots;
+	bool header;
+};
+
+static const char *json_cid(json_t *link)
+{
+	return json_string_value(json_object_get(link, "/"));
+}
+
+static void see_fixture(void *arg, const struct car_event *event)
+{
+	struct expect *expect = arg;
+	json_t *header = json_object_get(expect->json, "header");
+	json_t *roots = json_object_get(header, "roots");
+	struct mf_cid root;
+
+	if (event->kind == CAR_HEADER) {
+		assert_false(expect->header);
+		expect->header = true;
+		assert_int_equal(event->header.root_count, json_array_size(roots));
+		for (size_t i = 0; i < event->header.root_count; i++) {
+			car_header_root(&event->header, i, &root);
+			assert_cid(&root, json_cid(json_array_get(roots, i)));
+		}
+		return;
+	}
+	json_t *block = json_array_get(json_object_get(expect->json, "blocks"), expect->blocks++);
+	assert_non_null(block);
+	assert_cid(&event->cid, json_cid(json_object_get(block, "cid")));
+	assert_int_equal(event->len, json_integer_value(json_object_get(block, "blockLength")));
+	assert_int_equal(
+		event->section_at, json_integer_value(json_object_get(block, "offset")));
+	assert_int_equal(
+		event->data_at, json_integer_value(json_object_get(block, "blockOffset")));
+	assert_int_equal(ipld_block_verify(&event->cid, event->data, event->len), 0);
+}
+
+static void fixtures_are_read_however_cut(void **state)
+{
+	static const char *const names[] = { "carv1-basic", "carv2-basic" };
+	static const size_t pieces[] = { 1, 2, 3, 7, 50, 51, 52, 99, 100, 101, 200, 715, 100000 };
+
+	for (int i = 0; i < 2; i++) {
+		char path[1024];
+		size_t len;
+
+		snprintf(path, sizeof(path), "%s/car/%s.json", fixtures(), names[i]);
+		json_t *json = json_load_file(path, 0, NULL);
+		assert_non_null(json);
+		uint8_t *car = read_fixture(&len, "%s/car/%s.car", fixtures(), names[i]);
+		size_t count = json_array_size(json_object_get(json, "blocks"));
+		for (size_t k = 0; k < sizeof(pieces) / sizeof(pieces[0]); k++) {
+			struct expect expect = { .json = json };
+
+			assert_int_equal(
+				read_car(car, len, pieces[k], false, see_fixture, &expect), 0);
+			assert_true(expect.header);
+			assert_int_equal(expect.blocks, count);
+		}
+		json_decref(json);
+		free(car);
+	}
+}
+
+static void see_nothing(void *arg, const struct car_event *event)
+{
+	(*(size_t *)arg)++;
+}
+
+/* A CAR of ours: two roots, three blocks. */
+static struct mf_pb_writer make_car(void)
+{
+	struct mf_pb_writer out = mf_pb_write_growing(0);
+	struct mf_cid roots[2];
+	uint8_t prefix[CAR_PREFIX_MAX], bytes[300];
+
+	fill(bytes, sizeof(bytes), 3);
+	mf_cid_of(&roots[0], 0, MF_CODEC_DAG_PB, "", 0);
+	mf_cid_of(&roots[1], 1, MF_CODEC_RAW, bytes, 300);
+	car_put_header(&out, roots, 2);
+	for (int i = 0; i < 3; i++) {
+		size_t len = i == 0 ? 300 : i == 1 ? 0 : 10;
+		struct mf_cid cid;
+
+		mf_cid_of(&cid, 1, MF_CODEC_RAW, bytes, len);
+		ssize_t n = car_section_prefix(&cid, len, prefix, sizeof(prefix));
+		assert_true(n > 0);
+		assert_int_equal(car_section_prefix(&cid, len, prefix, (size_t)n - 1), -ENOSPC);
+		mf_pb_put_raw(&out, prefix, (size_t)n);
+		mf_pb_put_raw(&out, bytes, len);
+	}
+	assert_int_equal(out.error, 0);
+	return out;
+}
+
+static void ours_are_read_back_and_cuts_are_found(void **state)
+{
+	struct mf_pb_writer car = make_car();
+	struct blocks blocks = { 0 };
+	size_t events;
+
+	struct mf_cid root = blocks_load_car(&blocks, car.data, car.len);
+	assert_cid(&root, "QmdfTbBqBPQ7VNxZEYEj14VmRuZBkqFbiwReogJgS1zR1n");
+	assert_int_equal(blocks.count, 3);
+	for (size_t len = 0; len < car.len; len++) {
+		events = 0;
+		int rc = read_car(car.data, len, 64, false, see_nothing, &events);
+		bool between = len && events && rc == 0;
+
+		/* Only a cut between sections can go unnoticed. */
+		assert_true(rc == -EBADMSG || between);
+	}
+	blocks_free(&blocks);
+	free(car.data);
+}
+
+static void headers_match_the_known_bytes(void **state)
+{
+	struct mf_pb_writer out = mf_pb_write_growing(0);
+	struct car_header header;
+	struct mf_cid empty = cid_of("bafkqaaa"), root;
+	uint8_t known[64];
+	size_t len = unhex("19" "a2" "65726f6f7473" "81" "d82a45" "0001550000" "6776657273696f6e" "01",
+		known, sizeof(known));
+
+	car_put_header(&out, &empty, 1);
+	assert_int_equal(out.len, len);
+	assert_memory_equal(out.data, known, len);
+	assert_int_equal(car_header_decode(&header, out.data + 1, out.len - 1), 0);
+	assert_int_equal(header.root_count, 1);
+	car_header_root(&header, 0, &root);
+	assert_true(mf_cid_equal(&root, &empty));
+	out.len = 0;
+	car_put_header(&out, NULL, 0);
+	assert_int_equal(car_header_decode(&header, out.data + 1, out.len - 1), 0);
+	assert_int_equal(header.root_count, 0);
+	free(out.data);
+}
+
+static int read_hex(const char *hex, bool zeros_end, size_t *events)
+{
+	uint8_t bytes[512];
+	size_t len = unhex(hex, bytes, sizeof(bytes));
+
+	*events = 0;
+	return read_car(bytes, len, 5, zeros_end, see_nothing, events);
+}
+
+#define HEADER "11a265726f6f7473806776657273696f6e01"
+#define PRAGMA "0aa16776657273696f6e02"
+#define ZEROS16 "00000000000000000000000000000000"
+
+static void malformed_cars_are_refused(void **state)
+{
+	static const struct {
+		const char *hex;
+		int error;
+	} bad[] = {
+		{ "", -EBADMSG },
+		{ "00", -EBADMSG },                                    /* empty header */
+		{ "ffffffff07", -EMSGSIZE },                           /* huge header */
+		{ "818040", -EMSGSIZE },                               /* header just over 1 MiB */
+		{ "ffffffffffffffffff01", -EBADMSG },                  /* varint of ten bytes */
+		{ "8000", -EBADMSG },                                  /* varint padded */
+		{ "0aa16776657273696f6e01", -EBADMSG },                /* no roots */
+		{ "11a265726f6f7473806776657273696f6e03", -EBADMSG },  /* version 3 */
+		{ "11a265726f6f7473016776657273696f6e01", -EBADMSG },  /* roots no list */
+		{ "12a265726f6f747381016776657273696f6e01", -EBADMSG }, /* a root no link */
+		{ "1aa265726f6f74739bffffffffffffffff6776657273696f6e01", -EBADMSG }, /* 2^64-1 roots */
+		{ "14a361610065726f6f7473806776657273696f6e01", -EBADMSG }, /* another key */
+		{ HEADER "00", -EBADMSG },                             /* empty section */
+		{ HEADER "818080808001", -EMSGSIZE },                  /* huge section */
+		{ HEADER "ffffffffffffffff7f", -EMSGSIZE },
+		{ HEADER "0155", -EBADMSG },                           /* section too short for a CID */
+		{ HEADER "0401550000", 0 },                            /* identity CID, empty block */
+		{ HEADER "040155ff00", -EBADMSG },                     /* digest past the section */
+		{ PRAGMA, -EBADMSG },
+		{ PRAGMA ZEROS16 ZEROS16 ZEROS16, -EBADMSG },          /* data at 0 */
+		{ PRAGMA ZEROS16 "3300000000000000" "0000000000000000" "0000000000000000", -EBADMSG },
+		{ PRAGMA ZEROS16 "3300000000000000" "ffffffffffffffff" "0000000000000000", -EBADMSG },
+		{ PRAGMA ZEROS16 "ffffffffffffffff" "1200000000000000" "0000000000000000", -EBADMSG },
+		{ PRAGMA ZEROS16 "3300000000000000" "1200000000000000" "0000000000000000" HEADER, 0 },
+		{ PRAGMA ZEROS16 "3400000000000000" "1200000000000000" "0000000000000000" "ff" HEADER
+				"aabbcc", 0 },                         /* padding, index */
+		{ PRAGMA ZEROS16 "3300000000000000" "1100000000000000" "0000000000000000" HEADER,
+			-EBADMSG },                                    /* header past the payload */
+		{ PRAGMA ZEROS16 "3300000000000000" "1300000000000000" "0000000000000000" HEADER
+				"0401550000", -EBADMSG },              /* section past the payload */
+		{ PRAGMA ZEROS16 "3300000000000000" "0b00000000000000" "0000000000000000" PRAGMA,
+			-EBADMSG },                                    /* version 2 inside version 2 */
+	};
+	size_t events;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		int rc = read_hex(bad[i].hex, false, &events);
+
+		if (rc != bad[i].error)
+			fail_msg("%s: %d, not %d", bad[i].hex, rc, bad[i].error);
+	}
+	assert_int_equal(read_hex(HEADER "0401550000" "0000000000", true, &events), 0);
+	assert_int_equal(events, 2);
+}
+
+static void sections_are_outlined(void **state)
+{
+	struct car_section section;
+	struct mf_cid cid;
+	uint8_t bytes[CAR_PREFIX_MAX];
+
+	mf_cid_of(&cid, 1, MF_CODEC_RAW, "x", 1);
+	ssize_t n = car_section_prefix(&cid, IPLD_BLOCK_MAX, bytes, sizeof(bytes));
+	for (size_t len = 0; len < (size_t)n; len++)
+		assert_int_equal(car_section_decode(&section, bytes, len), -EAGAIN);
+	assert_int_equal(car_section_decode(&section, bytes, (size_t)n), 0);
+	assert_true(mf_cid_equal(&section.cid, &cid));
+	assert_int_equal(section.data_at, n);
+	assert_int_equal(section.data_len, IPLD_BLOCK_MAX);
+	n = car_section_prefix(&cid, IPLD_BLOCK_MAX + 1, bytes, sizeof(bytes));
+	assert_int_equal(car_section_decode(&section, bytes, (size_t)n), -EMSGSIZE);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(fixtures_are_read_however_cut),
+		cmocka_unit_test(ours_are_read_back_and_cuts_are_found),
+		cmocka_unit_test(headers_match_the_known_bytes),
+		cmocka_unit_test(malformed_cars_are_refused),
+		cmocka_unit_test(sections_are_outlined),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
