@@ -37,20 +37,32 @@ static void on_fault(int number, siginfo_t *info, void *context)
 	sigaction(number, &before[number == SIGBUS], NULL);
 }
 
-static void watch_process(void)
+/* Again at every run: a test runner or the like may have put its own handler over ours. */
+static void watch_signal(int number)
 {
+	struct sigaction now;
 	struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK };
 	sigemptyset(&action.sa_mask);
-	pthread_key_create(&alternate_key, free);
-	sigaction(SIGSEGV, &action, &before[0]);
-	sigaction(SIGBUS, &action, &before[1]);
+	if (sigaction(number, NULL, &now) != 0 || now.sa_sigaction == on_fault)
+		return;
+	before[number == SIGBUS] = now;
+	sigaction(number, &action, NULL);
 }
 
-/* Each thread that runs a loop has an alternate stack, kept until the thread ends. */
-void overflow_watch(void)
+static void free_alternate(void *memory)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	pthread_once(&once, watch_process);
+	stack_t none = { .ss_flags = SS_DISABLE };
+	sigaltstack(&none, NULL);
+	free(memory);
+}
+
+static void make_key(void)
+{
+	pthread_key_create(&alternate_key, free_alternate);
+}
+
+static void watch_thread(void)
+{
 	stack_t now;
 	if (sigaltstack(NULL, &now) != 0 || !(now.ss_flags & SS_DISABLE))
 		return;
@@ -59,4 +71,17 @@ void overflow_watch(void)
 		pthread_setspecific(alternate_key, alternate.ss_sp);
 	else
 		free(alternate.ss_sp);
+}
+
+/* Each thread that runs a loop has an alternate stack, kept until the thread ends. */
+void overflow_watch(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	pthread_once(&once, make_key);
+	pthread_mutex_lock(&lock);
+	watch_signal(SIGSEGV);
+	watch_signal(SIGBUS);
+	pthread_mutex_unlock(&lock);
+	watch_thread();
 }

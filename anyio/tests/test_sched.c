@@ -1,0 +1,584 @@
+/* The scheduler: conformance 26 to 29, 33, 34; tokens, signals, deadlock, and how mistakes end. */
+#include "conformance.h"
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "../core/core.h"
+
+static int sleep_forever(void *arg)
+{
+	return anyio_sleep_forever();
+}
+
+/* A wait whose abort says that the wake still comes. */
+struct stubborn {
+	struct anyio_task *task;
+	int aborts;
+	int64_t result;
+};
+
+static enum anyio_abort stubborn_abort(struct anyio_task *task, void *arg)
+{
+	((struct stubborn *)arg)->aborts++;
+	return ANYIO_ABORT_PENDING;
+}
+
+static int park_stubbornly(void *arg)
+{
+	struct stubborn *stubborn = arg;
+	stubborn->task = anyio_current_task();
+	stubborn->result = anyio_park(stubborn_abort, stubborn);
+	return stubborn->result < 0 ? (int)stubborn->result : 0;
+}
+
+static int slow_abort(int64_t wake_with, struct stubborn *stubborn)
+{
+	*stubborn = (struct stubborn){ 0 };
+	ANYIO_TASK_GROUP(group);
+	anyio_start_soon(&group, park_stubbornly, stubborn, "stubborn");
+	CHECK_RC(anyio_wait_all_tasks_blocked(), 0);
+	anyio_task_group_cancel(&group, "now");
+	for (int i = 0; i < 5; i++)
+		anyio_cancel_shielded_checkpoint();
+	CHECK_RC(stubborn->aborts, 1);
+	CHECK_RC(anyio_task_count(), 2);
+	anyio_wake(stubborn->task, wake_with);
+	return anyio_task_group_exit(&group, 0);
+}
+
+static int s26_after_a_failed_abort_the_task_completes(void *arg)
+{
+	struct stubborn stubborn;
+	CHECK_RC(slow_abort(7, &stubborn), 0);
+	CHECK_RC(stubborn.result, 7);
+	return 0;
+}
+
+static int s27_after_a_slow_abort_the_cancellation_comes(void *arg)
+{
+	struct stubborn stubborn;
+	CHECK_RC(slow_abort(ANYIO_CANCELLED, &stubborn), 0);
+	CHECK_RC(stubborn.result, ANYIO_CANCELLED);
+	return 0;
+}
+
+/* Woken and cancelled in the same turn: what was given first stays. */
+static int s_a_result_once_given_is_kept(void *arg)
+{
+	struct stubborn stubborn = { 0 };
+	ANYIO_TASK_GROUP(group);
+	anyio_start_soon(&group, park_stubbornly, &stubborn, "woken");
+	CHECK_RC(anyio_wait_all_tasks_blocked(), 0);
+	anyio_wake(stubborn.task, 9);
+	anyio_task_group_cancel(&group, "too late");
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	CHECK_RC(stubborn.result, 9);
+	CHECK_RC(stubborn.aborts, 0);
+	return 0;
+}
+
+enum { CALLERS = 4, CALLS = 500 };
+
+struct caller {
+	struct anyio_token *token;
+	pthread_t thread;
+	int seen;
+	struct call {
+		struct caller *caller;
+		int number;
+	} calls[CALLS];
+};
+
+static void note_call(void *arg)
+{
+	struct call *call = arg;
+	CHECK_RC(call->caller->seen, call->number);
+	CHECK(!anyio_current_task());
+	call->caller->seen++;
+}
+
+static void *call_many(void *arg)
+{
+	struct caller *caller = arg;
+	for (int i = 0; i < CALLS; i++) {
+		caller->calls[i] = (struct call){ caller, i };
+		CHECK_RC(anyio_call_soon(caller->token, note_call, &caller->calls[i]), 0);
+	}
+	anyio_token_unref(caller->token);
+	return NULL;
+}
+
+static int spin(void *arg)
+{
+	while (!*(bool *)arg)
+		anyio_cancel_shielded_checkpoint();
+	return 0;
+}
+
+static int s28_calls_from_threads_are_in_order_and_not_starved(void *arg)
+{
+	static struct caller callers[CALLERS];
+	bool stop = false;
+	ANYIO_TASK_GROUP(group);
+	anyio_start_soon(&group, spin, &stop, "spinner");
+	for (int i = 0; i < CALLERS; i++) {
+		callers[i].seen = 0;
+		callers[i].token = anyio_current_token();
+		CHECK_RC(pthread_create(&callers[i].thread, NULL, call_many, &callers[i]), 0);
+	}
+	for (int i = 0; i < CALLERS; i++)
+		while (callers[i].seen < CALLS)
+			anyio_checkpoint();
+	stop = true;
+	for (int i = 0; i < CALLERS; i++)
+		pthread_join(callers[i].thread, NULL);
+	return anyio_task_group_exit(&group, 0);
+}
+
+struct waking {
+	struct anyio_token *token;
+	struct anyio_task *task;
+};
+
+static void wake_task(void *arg)
+{
+	struct waking *waking = arg;
+	anyio_wake(waking->task, 3);
+}
+
+static void *wake_from_thread(void *arg)
+{
+	struct waking *waking = arg;
+	CHECK_RC(anyio_call_soon(waking->token, wake_task, waking), 0);
+	anyio_token_unref(waking->token);
+	return NULL;
+}
+
+static int s28b_a_call_wakes_an_idle_loop(void *arg)
+{
+	for (int i = 0; i < 50; i++) {
+		struct waking waking = { anyio_current_token(), anyio_current_task() };
+		pthread_t thread;
+		CHECK_RC(pthread_create(&thread, NULL, wake_from_thread, &waking), 0);
+		CHECK_RC(anyio_park(NULL, NULL), 3);
+		pthread_join(thread, NULL);
+	}
+	return 0;
+}
+
+static void set_flag(void *arg)
+{
+	*(bool *)arg = true;
+}
+
+static int leak_token(void *arg)
+{
+	*(struct anyio_token **)arg = anyio_current_token();
+	return 0;
+}
+
+static int call_at_the_end(void *arg)
+{
+	struct anyio_token *token = anyio_current_token();
+	CHECK_RC(anyio_call_soon(token, set_flag, arg), 0);
+	anyio_token_unref(token);
+	return 0;
+}
+
+static int s29_calls_after_the_end_fail_cleanly(void *arg)
+{
+	struct anyio_token *token = NULL;
+	bool ran = false, accepted = false;
+	CHECK_RC(anyio_run(leak_token, &token, arg), 0);
+	CHECK_RC(anyio_call_soon(token, set_flag, &ran), ANYIO_LOOP_ENDED);
+	anyio_token_unref(token);
+	CHECK(!ran);
+	CHECK_RC(anyio_run(call_at_the_end, &accepted, arg), 0);
+	CHECK(accepted);
+	return 0;
+}
+
+static int sleep_an_hour(void *arg)
+{
+	int rc = anyio_sleep(3600 * ANYIO_SECOND);
+	*(bool *)arg = true;
+	return rc;
+}
+
+static int s33_the_mock_clock_never_skips_runnable_tasks(void *arg)
+{
+	bool slept = false;
+	anyio_time began = anyio_now();
+	ANYIO_TASK_GROUP(group);
+	anyio_start_soon(&group, sleep_an_hour, &slept, "sleeper");
+	for (int i = 0; i < 1000; i++)
+		CHECK_RC(anyio_checkpoint(), 0);
+	CHECK(!slept);
+	CHECK(anyio_now() < began + 3600 * ANYIO_SECOND);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	CHECK(slept);
+	CHECK(anyio_now() >= began + 3600 * ANYIO_SECOND);
+	return 0;
+}
+
+static int write_byte(void *arg)
+{
+	usleep(2000);
+	CHECK_RC(write(*(int *)arg, "x", 1), 1);
+	return 0;
+}
+
+static void *write_in_thread(void *arg)
+{
+	write_byte(arg);
+	return NULL;
+}
+
+static int s33b_the_mock_clock_waits_for_the_kernel(void *arg)
+{
+	int ends[2];
+	char byte;
+	bool slept = false;
+	pthread_t thread;
+	CHECK_RC(pipe(ends), 0);
+	ANYIO_TASK_GROUP(group);
+	anyio_start_soon(&group, sleep_an_hour, &slept, "sleeper");
+	CHECK_RC(pthread_create(&thread, NULL, write_in_thread, &ends[1]), 0);
+	CHECK_RC(anyio_read(ends[0], &byte, 1), 1);
+	CHECK(!slept);
+	pthread_join(thread, NULL);
+	close(ends[0]);
+	close(ends[1]);
+	return anyio_task_group_exit(&group, 0);
+}
+
+enum { RUNNERS = 10, ROUNDS = 10 };
+
+struct trace {
+	uint8_t order[RUNNERS * ROUNDS];
+	size_t count;
+};
+struct runner {
+	struct trace *trace;
+	uint8_t number;
+};
+
+static int run_and_note(void *arg)
+{
+	struct runner *runner = arg;
+	for (int i = 0; i < ROUNDS; i++) {
+		runner->trace->order[runner->trace->count++] = runner->number;
+		anyio_checkpoint();
+	}
+	return 0;
+}
+
+static int trace_order(void *arg)
+{
+	struct runner runners[RUNNERS];
+	ANYIO_TASK_GROUP(group);
+	for (uint8_t i = 0; i < RUNNERS; i++) {
+		runners[i] = (struct runner){ arg, i };
+		anyio_start_soon(&group, run_and_note, &runners[i], "runner");
+	}
+	return anyio_task_group_exit(&group, 0);
+}
+
+static int s34_the_same_seed_gives_the_same_order(void *arg)
+{
+	struct anyio_options options = *(struct anyio_options *)arg;
+	struct trace first = { .count = 0 }, again = { .count = 0 }, other = { .count = 0 };
+	options.seeded = true;
+	options.seed = 42;
+	CHECK_RC(anyio_run(trace_order, &first, &options), 0);
+	CHECK_RC(anyio_run(trace_order, &again, &options), 0);
+	options.seed = 43;
+	CHECK_RC(anyio_run(trace_order, &other, &options), 0);
+	CHECK(memcmp(first.order, again.order, sizeof first.order) == 0);
+	CHECK(memcmp(first.order, other.order, sizeof first.order) != 0);
+	return 0;
+}
+
+/* A million operations that need not wait do not keep the others from running. */
+static int count_turns(void *arg)
+{
+	int *turns = arg;
+	while (*turns >= 0) {
+		++*turns;
+		anyio_cancel_shielded_checkpoint();
+	}
+	return 0;
+}
+
+static int s_operations_that_need_not_wait_yield(void *arg)
+{
+	int turns = 0;
+	ANYIO_TASK_GROUP(group);
+	anyio_start_soon(&group, count_turns, &turns, "other");
+	for (int i = 0; i < 640; i++)
+		anyio_pass();
+	CHECK(turns >= 9);
+	turns = -1;
+	return anyio_task_group_exit(&group, 0);
+}
+
+static int s_a_deadlock_is_reported(void *arg)
+{
+	CHECK_RC(anyio_run(sleep_forever, NULL, arg), ANYIO_DEADLOCK);
+	return 0;
+}
+
+static int run_inside(void *arg)
+{
+	return anyio_run(sleep_forever, NULL, NULL);
+}
+
+static int s_one_loop_a_thread(void *arg)
+{
+	CHECK_RC(anyio_run(run_inside, NULL, arg), -EBUSY);
+	CHECK_RC(anyio_checkpoint(), ANYIO_NO_LOOP);
+	CHECK_RC(anyio_sleep(1), ANYIO_NO_LOOP);
+	return 0;
+}
+
+static void *run_in_thread(void *arg)
+{
+	struct trace trace = { .count = 0 };
+	CHECK_RC(anyio_run(trace_order, &trace, arg), 0);
+	return NULL;
+}
+
+static int s_loops_run_side_by_side(void *arg)
+{
+	pthread_t threads[4];
+	for (int i = 0; i < 4; i++)
+		CHECK_RC(pthread_create(&threads[i], NULL, run_in_thread, arg), 0);
+	for (int i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	return 0;
+}
+
+struct reader {
+	int fd;
+	size_t bytes;
+};
+
+static int read_one(void *arg)
+{
+	struct reader *reader = arg;
+	char byte;
+	ssize_t got = anyio_read(reader->fd, &byte, 1);
+	if (got > 0)
+		reader->bytes++;
+	return got < 0 ? (int)got : 0;
+}
+
+/* The byte that arrives while a cancel is under way is delivered or left, never lost. */
+static int s_a_cancelled_read_loses_nothing(void *arg)
+{
+	int ends[2];
+	struct reader reader = { .bytes = 0 };
+	size_t written = 0;
+	CHECK_RC(pipe(ends), 0);
+	reader.fd = ends[0];
+	for (int i = 0; i < 200; i++) {
+		ANYIO_TASK_GROUP(group);
+		anyio_start_soon(&group, read_one, &reader, "reader");
+		anyio_checkpoint();
+		if (i % 2)
+			anyio_checkpoint();
+		if (i % 3)
+			written += write(ends[1], "x", 1) == 1;
+		anyio_task_group_cancel(&group, NULL);
+		CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	}
+	close(ends[1]);
+	size_t before;
+	do {
+		before = reader.bytes;
+		CHECK_RC(read_one(&reader), 0);
+	} while (reader.bytes > before);
+	CHECK_RC((int64_t)reader.bytes, (int64_t)written);
+	close(ends[0]);
+	return 0;
+}
+
+enum { CROWD = 20000 };
+
+static int s_a_crowd_of_tasks(void *arg)
+{
+	ANYIO_TASK_GROUP(group);
+	for (int i = 0; i < CROWD; i++)
+		CHECK_RC(anyio_start_soon(&group, sleep_forever, NULL, "one of the crowd"), 0);
+	CHECK_RC(anyio_wait_all_tasks_blocked(), 0);
+	CHECK_RC(anyio_task_count(), CROWD + 1);
+	anyio_task_group_cancel(&group, NULL);
+	return anyio_task_group_exit(&group, 0);
+}
+
+/* Runs fn in a child process with standard error caught in text; returns the wait status. */
+static int in_child(void (*fn)(void *arg), void *arg, char *text, size_t size)
+{
+	int ends[2];
+	CHECK_RC(pipe(ends), 0);
+	fflush(NULL);
+	pid_t child = fork();
+	if (child == 0) {
+		struct rlimit none = { 0, 0 };
+		setrlimit(RLIMIT_CORE, &none);
+		signal(SIGABRT, SIG_DFL);
+		dup2(ends[1], STDERR_FILENO);
+		dup2(ends[1], STDOUT_FILENO);
+		fn(arg);
+		_exit(0);
+	}
+	close(ends[1]);
+	size_t at = 0;
+	ssize_t got;
+	while (at < size - 1 && (got = read(ends[0], text + at, size - 1 - at)) > 0)
+		at += (size_t)got;
+	text[at] = 0;
+	close(ends[0]);
+	int status = 0;
+	CHECK_RC(waitpid(child, &status, 0), child);
+	return status;
+}
+
+static int __attribute__((noinline)) overflow(void *arg)
+{
+	volatile char page[4096];
+	page[0] = 1;
+	return arg ? overflow((char *)arg + 1) + page[0] : 0;
+}
+
+static int spawn_overflow(void *arg)
+{
+	ANYIO_TASK_GROUP(group);
+	anyio_start_soon(&group, overflow, "x", "deep thinker");
+	return anyio_task_group_exit(&group, 0);
+}
+
+static void run_overflow(void *arg)
+{
+	anyio_run(spawn_overflow, NULL, arg);
+}
+
+static int s_an_overflow_names_the_task(void *arg)
+{
+	char text[8192];
+	int status = in_child(run_overflow, arg, text, sizeof text);
+	CHECK(!WIFEXITED(status) || WEXITSTATUS(status) != 0);
+	CHECK(strstr(text, "deep thinker"));
+	return 0;
+}
+
+static int leave_group_open(void *arg)
+{
+	ANYIO_TASK_GROUP(group);
+	return 0;
+}
+
+static int leave_scope_open(void *arg)
+{
+	struct anyio_cancel_scope scope;
+	anyio_cancel_scope_init(&scope);
+	anyio_cancel_scope_enter(&scope);
+	return 0;
+}
+
+static void run_leave_group_open(void *arg)
+{
+	anyio_run(leave_group_open, NULL, arg);
+}
+
+static void run_leave_scope_open(void *arg)
+{
+	anyio_run(leave_scope_open, NULL, arg);
+}
+
+static int s_blocks_left_open_stop_the_program(void *arg)
+{
+	char text[8192];
+	int status = in_child(run_leave_group_open, arg, text, sizeof text);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	CHECK(strstr(text, "test_sched.c"));
+	status = in_child(run_leave_scope_open, arg, text, sizeof text);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	CHECK(strstr(text, "test_sched.c"));
+	return 0;
+}
+
+static int interrupt_self(void *arg)
+{
+	kill(getpid(), SIGINT);
+	int rc = anyio_sleep_forever();
+	printf("unwound\n");
+	fflush(stdout);
+	return rc;
+}
+
+static int ignore_interrupts(void *arg)
+{
+	kill(getpid(), SIGINT);
+	while (anyio_sleep_forever() != ANYIO_CANCELLED)
+		;
+	kill(getpid(), SIGINT);
+	printf("still here\n");
+	fflush(stdout);
+	return 0;
+}
+
+static void run_interrupt(void *arg)
+{
+	if (anyio_run(interrupt_self, NULL, arg) == ANYIO_CANCELLED)
+		_exit(3);
+}
+
+static void run_ignore(void *arg)
+{
+	anyio_run(ignore_interrupts, NULL, arg);
+}
+
+static int s_an_interrupt_cancels_and_a_second_ends(void *arg)
+{
+	char text[8192];
+	int status = in_child(run_interrupt, arg, text, sizeof text);
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 3);
+	CHECK(strstr(text, "unwound"));
+	status = in_child(run_ignore, arg, text, sizeof text);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT);
+	CHECK(!strstr(text, "still here"));
+	return 0;
+}
+
+int main(void)
+{
+	static const struct conformance_case cases[] = {
+		CONFORM(s26_after_a_failed_abort_the_task_completes, CONFORM_MOCK),
+		CONFORM(s27_after_a_slow_abort_the_cancellation_comes, CONFORM_MOCK),
+		CONFORM(s_a_result_once_given_is_kept, CONFORM_MOCK),
+		CONFORM(s28_calls_from_threads_are_in_order_and_not_starved, 0),
+		CONFORM(s28b_a_call_wakes_an_idle_loop, 0),
+		CONFORM(s29_calls_after_the_end_fail_cleanly, CONFORM_BARE),
+		CONFORM(s33_the_mock_clock_never_skips_runnable_tasks, CONFORM_MOCK),
+		CONFORM(s33b_the_mock_clock_waits_for_the_kernel, CONFORM_MOCK | CONFORM_NO_SIM),
+		CONFORM(s34_the_same_seed_gives_the_same_order, CONFORM_BARE),
+		CONFORM(s_operations_that_need_not_wait_yield, CONFORM_ORDERED),
+		CONFORM(s_a_deadlock_is_reported, CONFORM_BARE | CONFORM_MOCK),
+		CONFORM(s_one_loop_a_thread, CONFORM_BARE),
+		CONFORM(s_loops_run_side_by_side, CONFORM_BARE),
+		CONFORM(s_a_cancelled_read_loses_nothing, CONFORM_NO_SIM),
+		CONFORM(s_a_crowd_of_tasks, CONFORM_NO_SIM),
+		CONFORM(s_an_overflow_names_the_task, CONFORM_BARE | CONFORM_NO_SIM),
+		CONFORM(s_blocks_left_open_stop_the_program, CONFORM_BARE | CONFORM_NO_SIM),
+		CONFORM(s_an_interrupt_cancels_and_a_second_ends, CONFORM_BARE | CONFORM_NO_SIM),
+	};
+	return run_conformance(cases, sizeof cases / sizeof *cases);
+}
