@@ -8,7 +8,7 @@
 static const struct anyio_backend *const all[] = {
 	&anyio_backend_uring,
 	&anyio_backend_uv,
-#if __has_include("../backend/sim.c")
+#ifdef ANYIO_HAVE_SIM
 	&anyio_backend_sim,
 #endif
 };
