@@ -171,6 +171,9 @@ int anyio_from_thread_run(anyio_task_fn fn, void *arg)
 
 	if (call_here == NULL)
 		return ANYIO_NO_LOOP;
+	/* The simulation runs the call on the loop's own thread, where nobody may wait. */
+	if (anyio_loop_current() != NULL)
+		return -ENOTSUP;
 	pthread_mutex_init(&request.mutex, NULL);
 	pthread_cond_init(&request.changed, NULL);
 	rc = anyio_call_soon(call_here->token, request_deliver, &request);

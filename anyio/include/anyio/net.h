@@ -1,5 +1,10 @@
 /*
  * TCP and UNIX sockets. Every socket is non-blocking, close-on-exec, and never raises SIGPIPE.
+ *
+ * A stream made here gives ANYIO_BROKEN when the other side is gone (EPIPE, ECONNRESET),
+ * ANYIO_CLOSED once closed on this side or after anyio_stream_send_eof for sending, ANYIO_BUSY
+ * to a second receiver or sender at a time, and else the kernel's errors. Aborting resets the
+ * connection. Streams and listeners may be freed while a task is inside: it gets ANYIO_CLOSED.
  */
 #ifndef ANYIO_NET_H
 #define ANYIO_NET_H
@@ -50,13 +55,14 @@ struct anyio_listen_options {
 	unsigned unix_mode; /* permissions of a UNIX socket; 0: 0600 */
 };
 /* Binds and listens; port 0 lets the kernel choose. A stale UNIX socket that nobody answers on is
- * replaced. -EADDRINUSE and the like. options may be NULL. */
+ * replaced; freeing a listener leaves its file. -EADDRINUSE and the like. options may be NULL. */
 ANYIO_API int anyio_listen_address(const struct anyio_address *address,
 	const struct anyio_listen_options *options, struct anyio_listener **listener);
 ANYIO_API int anyio_listen_unix(const char *path, const struct anyio_listen_options *options,
 	struct anyio_listener **listener);
 /* Out of descriptors (EMFILE, ENFILE, ENOBUFS, ENOMEM) backs off and goes on; connections that
- * died in the queue are skipped. ANYIO_CLOSED once closed. */
+ * died in the queue are skipped. ANYIO_CLOSED once freed while waiting here, ANYIO_BUSY when another
+ * task is accepting. */
 ANYIO_API int anyio_accept(struct anyio_listener *listener, struct anyio_stream **stream);
 ANYIO_API int anyio_listener_address(
 	const struct anyio_listener *listener, struct anyio_address *address);
@@ -68,7 +74,8 @@ ANYIO_API int anyio_stream_local_address(
 ANYIO_API int anyio_stream_remote_address(
 	const struct anyio_stream *stream, struct anyio_address *address);
 
-/* Waits on a descriptor of the caller's. Closing it elsewhere: anyio_notify_closing first. */
+/* Waits on a descriptor of the caller's. ANYIO_BUSY when another task of this loop waits for the same
+ * of it. Closing it elsewhere: anyio_notify_closing first, which wakes them with ANYIO_CLOSED. */
 ANYIO_API int anyio_wait_readable(int fd);
 ANYIO_API int anyio_wait_writable(int fd);
 ANYIO_API void anyio_notify_closing(int fd);

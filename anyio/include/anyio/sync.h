@@ -66,7 +66,7 @@ ANYIO_API void anyio_limiter_stat(
 	const struct anyio_limiter *limiter, struct anyio_limiter_statistics *out);
 
 /* Guards a resource that only one task may use at a time: the second gets ANYIO_BUSY. */
-struct anyio_guard { uint64_t opaque[1]; };
+struct anyio_guard { uint64_t opaque[1]; }; /* begins as all zero */
 ANYIO_API int anyio_guard_enter(struct anyio_guard *guard);
 ANYIO_API void anyio_guard_leave(struct anyio_guard *guard);
 

@@ -11,26 +11,31 @@ extern "C" {
 #endif
 
 struct anyio_thread_options {
-	struct anyio_limiter *limiter; /* NULL: the loop's default of 40 */
+	struct anyio_limiter *limiter; /* NULL: the loop's default of 40; outlives abandoned work */
 	bool abandon_on_cancel; /* a cancelled wait returns at once; the thread goes on, keeps its
 				 * token until it ends, and then destroy(arg) is called there */
 	void (*destroy)(void *arg); /* only for abandoned work */
 };
 
-/* Runs fn(arg) on a worker thread and waits; returns what it returned. By default the wait is
- * not cancellable. options may be NULL. */
+/* Runs fn(arg) on a worker thread and waits; returns what it returned, or ANYIO_CANCELLED when
+ * cancelled before it was started. By default the wait for its end is not cancellable. -ENOMEM,
+ * -EAGAIN when no thread can be made. options may be NULL. */
 ANYIO_API int anyio_to_thread(
 	int (*fn)(void *arg), void *arg, const struct anyio_thread_options *options);
 
 /* From a worker thread started by anyio_to_thread: ANYIO_CANCELLED when the task that waits is
- * cancelled, else 0. */
+ * cancelled, else 0; ANYIO_NO_LOOP from other threads. */
 ANYIO_API int anyio_from_thread_check_cancelled(void);
-/* From a worker thread: runs fn(arg) in a task of the loop and waits for its result. */
+/* From a worker thread: runs fn(arg) on the loop, in the task that waits in anyio_to_thread and so
+ * under its cancel scopes, and waits for its result. ANYIO_CANCELLED when the call was abandoned,
+ * ANYIO_NO_LOOP from other threads, -ENOTSUP in the simulation, which has no threads. */
 ANYIO_API int anyio_from_thread_run(anyio_task_fn fn, void *arg);
 
 /* The process-wide CPU pool: one thread a core (sched_getaffinity), started at first use. Runs
  * fn(arg, i) for i in [0, count) on it and waits for all; the wait is not cancellable, so
- * arg may live on the stack. fn must not block or call this library. */
+ * arg may live on the stack. fn must not block or call this library. ANYIO_CANCELLED when
+ * cancelled before, -EAGAIN when not one thread can be made: nothing ran. In the simulation it
+ * runs on the loop's thread. */
 ANYIO_API int anyio_cpu_map(void (*fn)(void *arg, size_t index), void *arg, size_t count);
 ANYIO_API unsigned anyio_cpu_count(void);
 

@@ -1,0 +1,133 @@
+/* Signals as a stream. */
+#include "conformance.h"
+#include <errno.h>
+#include <signal.h>
+
+static volatile sig_atomic_t seen_usr1, seen_usr2;
+
+static void note(int number)
+{
+	if (number == SIGUSR1)
+		seen_usr1++;
+	else
+		seen_usr2++;
+}
+
+static void notes_begin(void)
+{
+	seen_usr1 = seen_usr2 = 0;
+	signal(SIGUSR1, note);
+	signal(SIGUSR2, note);
+}
+
+static const int both[] = { SIGUSR1, SIGUSR2, 0 };
+
+static int signals_come_in_order(void *arg)
+{
+	struct anyio_signal_receiver *receiver;
+
+	notes_begin();
+	CHECK_RC(anyio_signal_open(both, &receiver), 0);
+	raise(SIGUSR2);
+	raise(SIGUSR1);
+	CHECK_RC(anyio_signal_receive(receiver), SIGUSR2);
+	CHECK_RC(anyio_signal_receive(receiver), SIGUSR1);
+	CHECK_RC(seen_usr1 + seen_usr2, 0);
+	anyio_signal_close(receiver);
+	CHECK_RC(seen_usr1 + seen_usr2, 0);
+	raise(SIGUSR1);
+	CHECK_RC(seen_usr1, 1);
+	return 0;
+}
+
+static int c65_unread_signals_are_raised_again_at_close(void *arg)
+{
+	struct anyio_signal_receiver *receiver;
+
+	notes_begin();
+	CHECK_RC(anyio_signal_open(both, &receiver), 0);
+	raise(SIGUSR1);
+	raise(SIGUSR2);
+	CHECK_RC(anyio_signal_receive(receiver), SIGUSR1);
+	CHECK_RC(seen_usr2, 0);
+	anyio_signal_close(receiver);
+	CHECK_RC(seen_usr1, 0);
+	CHECK_RC(seen_usr2, 1);
+	return 0;
+}
+
+struct receiving {
+	struct anyio_signal_receiver *receiver;
+	struct anyio_task_handle handle;
+	int rc;
+};
+
+static int receive_one(void *arg)
+{
+	struct receiving *self = arg;
+
+	self->rc = anyio_signal_receive(self->receiver);
+	return self->rc == ANYIO_CANCELLED ? ANYIO_CANCELLED : 0;
+}
+
+static void spawn(struct anyio_task_group *group, struct receiving *self)
+{
+	struct anyio_task_options options = { .name = "child", .handle = &self->handle };
+
+	CHECK_RC(anyio_start_soon_with(group, receive_one, self, &options), 0);
+	anyio_wait_all_tasks_blocked();
+}
+
+static int a_waiting_receiver_is_woken_closed_or_cancelled(void *arg)
+{
+	struct receiving self = { .rc = 0 };
+	struct anyio_task_group group;
+
+	notes_begin();
+	CHECK_RC(anyio_signal_open(both, &self.receiver), 0);
+	anyio_task_group_enter(&group);
+	spawn(&group, &self);
+	CHECK_RC(anyio_signal_receive(self.receiver), ANYIO_BUSY);
+	raise(SIGUSR1);
+	CHECK_RC(anyio_task_handle_wait(&self.handle), 0);
+	CHECK_RC(self.rc, SIGUSR1);
+	spawn(&group, &self);
+	anyio_task_handle_cancel(&self.handle, "test");
+	CHECK_RC(anyio_task_handle_wait(&self.handle), ANYIO_TASK_CANCELLED);
+	spawn(&group, &self);
+	anyio_signal_close(self.receiver);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	CHECK_RC(self.rc, ANYIO_CLOSED);
+	return 0;
+}
+
+static int one_receiver_a_signal(void *arg)
+{
+	static const int second[] = { SIGHUP, SIGUSR2, 0 }, wrong[] = { SIGHUP, SIGKILL, 0 },
+	                 nonsense[] = { 1000, 0 };
+	struct anyio_signal_receiver *receiver, *other;
+
+	notes_begin();
+	CHECK_RC(anyio_signal_open(both, &receiver), 0);
+	CHECK_RC(anyio_signal_open(second, &other), -EBUSY);
+	CHECK(other == NULL);
+	CHECK_RC(anyio_signal_open(wrong, &other), -EINVAL);
+	CHECK_RC(anyio_signal_open(nonsense, &other), -EINVAL);
+	anyio_signal_close(receiver);
+	CHECK_RC(anyio_signal_open(second, &other), 0);
+	anyio_signal_close(other);
+	anyio_signal_close(NULL);
+	return 0;
+}
+
+int main(void)
+{
+	static const struct conformance_case cases[] = {
+		CONFORM(signals_come_in_order, CONFORM_NO_SIM),
+		CONFORM(c65_unread_signals_are_raised_again_at_close, CONFORM_NO_SIM),
+		CONFORM(a_waiting_receiver_is_woken_closed_or_cancelled, CONFORM_NO_SIM),
+		CONFORM(one_receiver_a_signal, CONFORM_NO_SIM),
+	};
+
+	return run_conformance(cases, sizeof(cases) / sizeof(*cases));
+}

@@ -1,0 +1,326 @@
+/* Worker threads, calls back from them, the CPU pool. */
+#include "conformance.h"
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+static void spawn(struct anyio_task_group *group, anyio_task_fn fn, void *arg,
+        struct anyio_task_handle *handle)
+{
+	struct anyio_task_options options = { .name = "child", .handle = handle };
+
+	CHECK_RC(anyio_start_soon_with(group, fn, arg, &options), 0);
+}
+
+/* A call that lasts until the test opens its gate. */
+struct gated {
+	struct anyio_limiter *limiter;
+	bool abandon;
+	struct anyio_task_handle handle;
+	int rc;
+	atomic_bool began, open, ended, destroyed;
+	_Atomic int seen; /* what the thread was told about cancellation */
+};
+
+static int pass_gate(void *arg)
+{
+	struct gated *self = arg;
+
+	atomic_store(&self->began, true);
+	while (!atomic_load(&self->open)) {
+		atomic_store(&self->seen, anyio_from_thread_check_cancelled());
+		sched_yield();
+	}
+	atomic_store(&self->ended, true);
+	return 42;
+}
+
+static void destroy_gated(void *arg)
+{
+	struct gated *self = arg;
+
+	CHECK(atomic_load(&self->ended));
+	atomic_store(&self->destroyed, true);
+}
+
+static int call_gated(void *arg)
+{
+	struct gated *self = arg;
+	struct anyio_thread_options options = {
+		.limiter = self->limiter,
+		.abandon_on_cancel = self->abandon,
+		.destroy = destroy_gated,
+	};
+
+	self->rc = anyio_to_thread(pass_gate, self, &options);
+	return self->rc == ANYIO_CANCELLED ? ANYIO_CANCELLED : 0;
+}
+
+static void until(atomic_bool *flag)
+{
+	while (!atomic_load(flag))
+		CHECK_RC(anyio_sleep(ANYIO_MILLISECOND), 0);
+}
+
+static pthread_t thread_of_loop;
+
+static int other_thread(void *arg)
+{
+	CHECK(!pthread_equal(pthread_self(), thread_of_loop));
+	return *(int *)arg;
+}
+
+static int returns_what_the_function_returned(void *arg)
+{
+	int value = 7;
+
+	thread_of_loop = pthread_self();
+	CHECK_RC(anyio_to_thread(other_thread, &value, NULL), 7);
+	value = -EIO;
+	CHECK_RC(anyio_to_thread(other_thread, &value, NULL), -EIO);
+	return 0;
+}
+
+static int c58_cancel_waits_for_the_thread_by_default(void *arg)
+{
+	struct gated self = { .abandon = false };
+	struct anyio_task_group group;
+
+	anyio_task_group_enter(&group);
+	spawn(&group, call_gated, &self, &self.handle);
+	until(&self.began);
+	CHECK_RC(self.seen, 0);
+	anyio_task_handle_cancel(&self.handle, "test");
+	/* The thread is told, and nobody leaves before it ends. */
+	while (atomic_load(&self.seen) != ANYIO_CANCELLED)
+		CHECK_RC(anyio_sleep(ANYIO_MILLISECOND), 0);
+	CHECK_RC(self.rc, 0);
+	atomic_store(&self.open, true);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	CHECK_RC(self.rc, 42);
+	CHECK(!atomic_load(&self.destroyed));
+	return 0;
+}
+
+static int c59_abandoned_frees_its_token_only_at_thread_end(void *arg)
+{
+	struct anyio_limiter limiter;
+	struct anyio_limiter_statistics stat;
+	struct gated self = { .limiter = &limiter, .abandon = true };
+	struct anyio_task_group group;
+
+	anyio_limiter_init(&limiter, 1);
+	anyio_task_group_enter(&group);
+	spawn(&group, call_gated, &self, &self.handle);
+	until(&self.began);
+	anyio_task_handle_cancel(&self.handle, "test");
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	CHECK_RC(self.rc, ANYIO_CANCELLED);
+	CHECK(!atomic_load(&self.ended));
+	anyio_limiter_stat(&limiter, &stat);
+	CHECK_RC((int64_t)stat.borrowed, 1);
+	CHECK_RC(anyio_limiter_acquire_nowait_for(&limiter, &self), ANYIO_WOULD_BLOCK);
+	atomic_store(&self.open, true);
+	CHECK_RC(anyio_limiter_acquire_for(&limiter, &self), 0);
+	CHECK(atomic_load(&self.destroyed));
+	CHECK_RC(anyio_limiter_release_for(&limiter, &self), 0);
+	anyio_limiter_destroy(&limiter);
+	/* The loose task that saw to it ends in its own time. */
+	while (anyio_task_count() > 1)
+		CHECK_RC(anyio_checkpoint(), 0);
+	return 0;
+}
+
+static int limiter_bounds_the_threads(void *arg)
+{
+	struct anyio_limiter limiter;
+	struct gated calls[3];
+	struct anyio_task_group group;
+
+	anyio_limiter_init(&limiter, 2);
+	anyio_task_group_enter(&group);
+	for (int i = 0; i < 3; i++) {
+		calls[i] = (struct gated){ .limiter = &limiter };
+		spawn(&group, call_gated, &calls[i], &calls[i].handle);
+		if (i < 2)
+			until(&calls[i].began);
+	}
+	CHECK_RC(anyio_sleep(5 * ANYIO_MILLISECOND), 0);
+	CHECK(!atomic_load(&calls[2].began));
+	atomic_store(&calls[0].open, true);
+	until(&calls[2].began);
+	/* Not even an unabandonable call waits for its token uncancelled. */
+	atomic_store(&calls[1].open, true);
+	atomic_store(&calls[2].open, true);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	anyio_limiter_destroy(&limiter);
+	return 0;
+}
+
+static int cancelled_before_the_start_runs_nothing(void *arg)
+{
+	struct anyio_limiter limiter;
+	struct gated self = { .limiter = &limiter };
+	struct anyio_task_group group;
+
+	anyio_limiter_init(&limiter, 0);
+	anyio_task_group_enter(&group);
+	spawn(&group, call_gated, &self, &self.handle);
+	anyio_wait_all_tasks_blocked();
+	anyio_task_handle_cancel(&self.handle, "test");
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	CHECK_RC(self.rc, ANYIO_CANCELLED);
+	CHECK(!atomic_load(&self.began));
+	anyio_limiter_destroy(&limiter);
+	return 0;
+}
+
+struct asking {
+	struct anyio_event event;
+	struct anyio_task_handle handle;
+	int steps, rc;
+};
+
+static int step_on_the_loop(void *arg)
+{
+	struct asking *self = arg;
+	int rc = anyio_checkpoint();
+
+	CHECK(pthread_equal(pthread_self(), thread_of_loop));
+	return rc < 0 ? rc : ++self->steps;
+}
+
+static int ask_three_times(void *arg)
+{
+	for (int i = 1; i <= 3; i++)
+		CHECK_RC(anyio_from_thread_run(step_on_the_loop, arg), i);
+	return 0;
+}
+
+static int thread_runs_functions_on_the_loop(void *arg)
+{
+	struct asking self = { .steps = 0 };
+
+	thread_of_loop = pthread_self();
+	CHECK_RC(anyio_to_thread(ask_three_times, &self, NULL), 0);
+	CHECK_RC(self.steps, 3);
+	CHECK_RC(anyio_from_thread_run(step_on_the_loop, &self), ANYIO_NO_LOOP);
+	CHECK_RC(anyio_from_thread_check_cancelled(), ANYIO_NO_LOOP);
+	return 0;
+}
+
+static int wait_on_the_loop(void *arg)
+{
+	return anyio_event_wait(arg);
+}
+
+static int ask_and_wait(void *arg)
+{
+	struct asking *self = arg;
+
+	self->rc = anyio_from_thread_run(wait_on_the_loop, &self->event);
+	return 0;
+}
+
+static int call_asking(void *arg)
+{
+	return anyio_to_thread(ask_and_wait, arg, NULL);
+}
+
+static int what_a_thread_asks_is_cancelled_with_its_caller(void *arg)
+{
+	struct asking self = { .steps = 0 };
+	struct anyio_task_group group;
+
+	anyio_event_init(&self.event);
+	anyio_task_group_enter(&group);
+	spawn(&group, call_asking, &self, &self.handle);
+	while (anyio_event_waiting(&self.event) == 0)
+		CHECK_RC(anyio_sleep(ANYIO_MILLISECOND), 0);
+	anyio_task_handle_cancel(&self.handle, "test");
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	CHECK_RC(self.rc, ANYIO_CANCELLED);
+	return 0;
+}
+
+struct squares {
+	atomic_uint runs[1000];
+	uint64_t out[1000];
+};
+
+static void square(void *arg, size_t index)
+{
+	struct squares *self = arg;
+
+	atomic_fetch_add(&self->runs[index], 1);
+	self->out[index] = index * index;
+}
+
+static int map_squares(void *arg)
+{
+	struct squares *self = arg;
+
+	for (size_t count = 0; count <= 1000; count = count * 3 + 1) {
+		*self = (struct squares){ .out = { 0 } };
+		CHECK_RC(anyio_cpu_map(square, self, count), 0);
+		for (size_t i = 0; i < count; i++)
+			CHECK(self->runs[i] == 1 && self->out[i] == i * i);
+	}
+	return 0;
+}
+
+static int cpu_map_runs_every_index_once(void *arg)
+{
+	static struct squares maps[4];
+	struct anyio_task_group group;
+
+	CHECK(anyio_cpu_count() >= 1);
+	anyio_task_group_enter(&group);
+	for (int i = 0; i < 4; i++)
+		spawn(&group, map_squares, &maps[i], NULL);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	return 0;
+}
+
+static atomic_bool gate;
+
+static void wait_for_gate(void *arg, size_t index)
+{
+	while (!atomic_load(&gate))
+		sched_yield();
+}
+
+static int map_gated(void *arg)
+{
+	return anyio_cpu_map(wait_for_gate, NULL, 2);
+}
+
+static int cpu_map_leaves_the_loop_running(void *arg)
+{
+	struct anyio_task_group group;
+
+	atomic_store(&gate, false);
+	anyio_task_group_enter(&group);
+	spawn(&group, map_gated, NULL, NULL);
+	CHECK_RC(anyio_sleep(5 * ANYIO_MILLISECOND), 0);
+	atomic_store(&gate, true);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	return 0;
+}
+
+int main(void)
+{
+	static const struct conformance_case cases[] = {
+		CONFORM(returns_what_the_function_returned, CONFORM_NO_SIM),
+		CONFORM(c58_cancel_waits_for_the_thread_by_default, CONFORM_NO_SIM),
+		CONFORM(c59_abandoned_frees_its_token_only_at_thread_end, CONFORM_NO_SIM),
+		CONFORM(limiter_bounds_the_threads, CONFORM_NO_SIM),
+		CONFORM(cancelled_before_the_start_runs_nothing, 0),
+		CONFORM(thread_runs_functions_on_the_loop, CONFORM_NO_SIM),
+		CONFORM(what_a_thread_asks_is_cancelled_with_its_caller, CONFORM_NO_SIM),
+		CONFORM(cpu_map_runs_every_index_once, 0),
+		CONFORM(cpu_map_leaves_the_loop_running, CONFORM_NO_SIM),
+	};
+
+	return run_conformance(cases, sizeof(cases) / sizeof(*cases));
+}
