@@ -104,11 +104,13 @@ static int take_part(struct adding *adding)
 	return kit_adder_file(adding->adder, path, &source);
 }
 
-static int add_parts(struct adding *adding)
+static int add_parts(struct adding *adding, const struct kit_add_options *options)
 {
 	struct mf_cid root;
-	int rc;
+	int rc = kit_adder_begin(adding->stream.request->node, options, &adding->adder);
 
+	if (rc)
+		return rc;
 	while ((rc = multipart_next(&adding->parts)) == 1)
 		if ((rc = take_part(adding)))
 			break;
@@ -126,13 +128,13 @@ static int tristate(const struct http_connection *http, const char *name)
 	return value ? http_flag(http, name, true) : -1;
 }
 
-static int converse(struct adding *adding)
+static int converse(struct adding *adding, const struct kit_add_options *options)
 {
 	int rc;
 
 	ANYIO_TASK_GROUP(group);
 	anyio_start_soon(&group, send_lines, adding, "add answers");
-	rc = add_parts(adding);
+	rc = add_parts(adding, options);
 	adding->failure = rc;
 	adding->finished = true;
 	anyio_event_set(adding->more);
@@ -168,12 +170,7 @@ int rpc_add(struct rpc_request *request)
 		rpc_read_body, request->http);
 	if (rc)
 		return http_reply(request->http, 400, "text/plain", "a multipart/form-data body is required\n");
-	rc = kit_adder_begin(request->node, &options, &adding.adder);
-	if (rc) {
-		multipart_close(&adding.parts);
-		return rpc_fail(request, rc);
-	}
-	rc = converse(&adding);
+	rc = converse(&adding, &options);
 	multipart_close(&adding.parts);
 	anyio_free(adding.queue);
 	if (rc)

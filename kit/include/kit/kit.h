@@ -129,6 +129,7 @@ KIT_API int kit_add_source(struct kit_node *node, const struct kit_source *sourc
 /* Adds a tree piece by piece, for callers that receive it (multipart, archives). Paths are
  * relative, '/'-separated, without "." and ".."; missing parents are made. */
 struct kit_adder;
+/* Enters a task group: finish or abandon it in the same task, after leaving what was entered since. */
 KIT_API int kit_adder_begin(
 	struct kit_node *node, const struct kit_add_options *options, struct kit_adder **adder);
 KIT_API int kit_adder_file(struct kit_adder *adder, const char *path, const struct kit_source *source);

@@ -1,0 +1,500 @@
+/*
+ * Adding: a tree of names grows as files come in; directories are made from it at the end, from the
+ * leaves of the tree up. Nothing is reported as added before finish has made it durable, except the
+ * CIDs of single files, which the caller may print as they are known.
+ */
+#include "batch.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DEPTH_MAX = 512, NAME_BYTES_MAX = 255 };
+
+struct entry {
+	char *name;
+	struct entry **children; /* directories only */
+	size_t count, size;
+	bool directory, built;
+	struct unixfs_built node;
+};
+
+struct kit_adder {
+	struct kit_node *node;
+	struct kit_add_options options;
+	struct unixfs_profile profile;
+	struct line line;
+	struct entry root; /* holds the top-level entries; itself an entry only with wrap */
+	uint64_t done, total;
+};
+
+/* ---- Profiles ---- */
+
+static int choose_profile(struct kit_node *node, const struct kit_add_options *options,
+	struct unixfs_profile *profile)
+{
+	struct kit_config *config = NULL;
+	const char *name = options->profile;
+	char error[200];
+	int rc;
+
+	if (!name) {
+		rc = kit_config_load(node->dir, &config, error, sizeof(error));
+		if (rc)
+			return kit_fail(node, rc, "%s", error);
+		name = kit_config_value(config, "add.profile");
+	}
+	const struct unixfs_profile *found = unixfs_profile_find(name);
+	if (!found)
+		rc = kit_fail(node, -EINVAL,
+			"no profile '%s'; there are unixfs-v1-2025, unixfs-v0-2015 and kubo-cid-v1", name);
+	else
+		rc = 0;
+	kit_config_free(config);
+	if (rc)
+		return rc;
+
+	/* As in Kubo: --cid-version=1 without a profile of version 1 brings raw leaves with it. */
+	*profile = *found;
+	if (options->cid_version == 1 && !options->profile)
+		*profile = unixfs_kubo_cid_v1;
+	else if (options->cid_version == 0 && !options->profile)
+		*profile = unixfs_v0_2015;
+	else if (options->cid_version >= 0)
+		profile->cid_version = (uint8_t)options->cid_version;
+	if (options->raw_leaves >= 0)
+		profile->raw_leaves = options->raw_leaves;
+	if (!options->chunker || !*options->chunker)
+		return 0;
+	rc = unixfs_chunker_parse(options->chunker, &profile->chunk_size);
+	return rc ? kit_fail(node, rc, "chunker '%s' is not offered; use size-BYTES, at most %d", options->chunker,
+			    UNIXFS_CHUNK_MAX)
+		  : 0;
+}
+
+/* ---- The tree ---- */
+
+static void entry_free(struct entry *entry)
+{
+	for (size_t i = 0; i < entry->count; i++) {
+		entry_free(entry->children[i]);
+		anyio_free(entry->children[i]);
+	}
+	anyio_free(entry->children);
+	anyio_free(entry->name);
+}
+
+static struct entry *entry_add(struct entry *parent, const char *name, size_t len)
+{
+	if (parent->count == parent->size) {
+		size_t size = parent->size ? parent->size * 2 : 8;
+		struct entry **bigger = anyio_realloc(parent->children, size * sizeof(*bigger));
+		if (!bigger)
+			return NULL;
+		parent->children = bigger;
+		parent->size = size;
+	}
+	struct entry *entry = anyio_calloc(1, sizeof(*entry));
+	if (entry && !(entry->name = anyio_malloc(len + 1))) {
+		anyio_free(entry);
+		entry = NULL;
+	}
+	if (!entry)
+		return NULL;
+	memcpy(entry->name, name, len);
+	entry->name[len] = 0;
+	parent->children[parent->count++] = entry;
+	return entry;
+}
+
+/* The newest children are looked at first: trees come depth first. */
+static struct entry *find_directory(const struct entry *parent, const char *name, size_t len)
+{
+	for (size_t i = parent->count; i-- > 0;) {
+		struct entry *child = parent->children[i];
+		if (child->directory && !strncmp(child->name, name, len) && !child->name[len])
+			return child;
+	}
+	return NULL;
+}
+
+/* The entry for path, its parents made as needed. Directories that exist are given again. */
+static int place(struct kit_adder *adder, const char *path, bool directory, struct entry **out)
+{
+	struct entry *parent = &adder->root;
+	int depth = 0;
+
+	for (const char *name = path;;) {
+		size_t len = strcspn(name, "/");
+		bool last = !name[len];
+		if (len > NAME_BYTES_MAX || ++depth > DEPTH_MAX)
+			return kit_fail(adder->node, -ENAMETOOLONG, "'%.100s...' is too long or too deep", path);
+		if ((len == 0 && *path) || (len == 1 && name[0] == '.') || (len == 2 && !memcmp(name, "..", 2)))
+			return kit_fail(adder->node, -EINVAL, "'%s' is not a path inside a tree", path);
+		struct entry *child = last && !directory ? NULL : find_directory(parent, name, len);
+		if (!child) {
+			child = entry_add(parent, name, len);
+			if (!child)
+				return kit_fail_code(adder->node, -ENOMEM, "adding");
+			child->directory = !last || directory;
+		}
+		if (last) {
+			*out = child;
+			return 0;
+		}
+		parent = child;
+		name += len + 1;
+	}
+}
+
+static int report(struct kit_adder *adder, const char *path, const struct unixfs_built *built)
+{
+	return adder->options.entry ? adder->options.entry(adder->options.arg, path, &built->cid, built->tsize) : 0;
+}
+
+/* ---- Entries ---- */
+
+int kit_adder_begin(struct kit_node *node, const struct kit_add_options *options, struct kit_adder **out)
+{
+	struct kit_adder *adder = anyio_calloc(1, sizeof(*adder));
+	int rc;
+
+	*out = NULL;
+	if (!adder)
+		return kit_fail_code(node, -ENOMEM, "adding");
+	adder->node = node;
+	adder->options = *options;
+	adder->root.directory = true;
+	rc = choose_profile(node, options, &adder->profile);
+	if (!rc) {
+		rc = line_begin(&adder->line, node, &adder->profile, options->only_hash);
+		if (rc)
+			kit_fail_code(node, rc, "adding");
+	}
+	if (rc)
+		anyio_free(adder);
+	else
+		*out = adder;
+	return rc;
+}
+
+static void on_bytes(void *arg, size_t bytes)
+{
+	struct kit_adder *adder = arg;
+
+	adder->done += bytes;
+	if (adder->options.progress)
+		adder->options.progress(adder->options.arg, adder->done, adder->total);
+}
+
+static int add_file(struct kit_adder *adder, const char *path, const struct kit_source *source,
+	const struct unixfs_meta *meta)
+{
+	struct entry *entry;
+	int rc = place(adder, path, false, &entry);
+
+	if (rc)
+		return rc;
+	rc = line_file(&adder->line, source, meta, on_bytes, adder, &entry->node);
+	if (rc)
+		return kit_fail_code(adder->node, rc, *path ? path : "adding");
+	entry->built = true;
+	return report(adder, path, &entry->node);
+}
+
+int kit_adder_file(struct kit_adder *adder, const char *path, const struct kit_source *source)
+{
+	return add_file(adder, path, source, NULL);
+}
+
+int kit_adder_symlink(struct kit_adder *adder, const char *path, const char *target)
+{
+	struct unixfs_message message = {
+		.type = UNIXFS_SYMLINK, .data = target, .data_len = strlen(target), .with_size = true,
+		.file_size = strlen(target) };
+	struct mf_pb_writer out = mf_pb_write_growing(64 + message.data_len);
+	struct entry *entry;
+	int rc = place(adder, path, false, &entry);
+
+	if (!rc) {
+		unixfs_put_block(&out, &message);
+		ssize_t len = mf_pb_finish(&out);
+		rc = len < 0 ? (int)len : 0;
+		if (!rc) {
+			mf_cid_of(&entry->node.cid, adder->profile.cid_version, MF_CODEC_DAG_PB, out.data, (size_t)len);
+			entry->node.tsize = (uint64_t)len;
+			entry->built = true;
+			rc = line_put(&adder->line, &entry->node.cid, out.data, (size_t)len);
+		}
+		if (rc)
+			kit_fail_code(adder->node, rc, path);
+	}
+	free(out.data);
+	return rc ? rc : report(adder, path, &entry->node);
+}
+
+int kit_adder_directory(struct kit_adder *adder, const char *path)
+{
+	struct entry *entry;
+
+	return place(adder, path, true, &entry);
+}
+
+/* ---- Directories ---- */
+
+static int build_directory(struct kit_adder *adder, struct entry *entry)
+{
+	struct unixfs_entry *list = anyio_malloc((entry->count ? entry->count : 1) * sizeof(*list));
+	int rc = list ? 0 : -ENOMEM;
+
+	for (size_t i = 0; !rc && i < entry->count; i++) {
+		const struct entry *child = entry->children[i];
+		list[i] = (struct unixfs_entry){ .name = (const uint8_t *)child->name,
+			.name_len = strlen(child->name), .cid = child->node.cid, .tsize = child->node.tsize };
+	}
+	if (!rc)
+		rc = unixfs_dir_build(&adder->profile, NULL, list, entry->count, line_put, &adder->line, &entry->node);
+	anyio_free(list);
+	entry->built = !rc;
+	if (rc == -EEXIST)
+		return kit_fail(adder->node, rc, "a folder '%s' holds one name twice", entry->name ? entry->name : "");
+	return rc ? kit_fail_code(adder->node, rc, "making a folder") : 0;
+}
+
+/* Children first. path has room for every name below. */
+static int build_tree(struct kit_adder *adder, struct entry *entry, char *path, size_t len)
+{
+	int rc = 0;
+
+	for (size_t i = 0; !rc && i < entry->count; i++) {
+		struct entry *child = entry->children[i];
+		if (!child->directory)
+			continue;
+		size_t more = strlen(child->name) + (len ? 1 : 0);
+		if (len + more >= (DEPTH_MAX + 1) * 8)
+			return kit_fail(adder->node, -ENAMETOOLONG, "'%.100s...' is too long", path);
+		snprintf(path + len, more + 1, "%s%s", len ? "/" : "", child->name);
+		rc = build_tree(adder, child, path, len + more);
+		path[len] = 0;
+	}
+	if (!rc)
+		rc = build_directory(adder, entry);
+	return rc ? rc : report(adder, path, &entry->node);
+}
+
+static int pin(struct kit_adder *adder, const struct mf_cid *cid)
+{
+	if (adder->options.only_hash || adder->options.no_pin)
+		return 0;
+	int rc = store_pin_add(adder->node->store, cid, STORE_PIN_RECURSIVE, &adder->line.ticket);
+	return rc ? kit_fail_code(adder->node, rc, "pinning") : 0;
+}
+
+static int finish(struct kit_adder *adder, struct mf_cid *root)
+{
+	static const size_t path_size = (DEPTH_MAX + 1) * 8;
+	char *path = anyio_calloc(1, path_size);
+	struct entry *top = &adder->root;
+	int rc = path ? 0 : kit_fail_code(adder->node, -ENOMEM, "adding");
+
+	if (!rc && !adder->options.wrap && top->count == 0)
+		rc = kit_fail(adder->node, -EINVAL, "nothing was given to add");
+	if (!rc && adder->options.wrap)
+		rc = build_tree(adder, top, path, 0);
+	for (size_t i = 0; !rc && !adder->options.wrap && i < top->count; i++)
+		if (top->children[i]->directory) {
+			size_t len = (size_t)snprintf(path, path_size, "%s", top->children[i]->name);
+			rc = build_tree(adder, top->children[i], path, len);
+		}
+	if (!rc && (rc = line_flush(&adder->line)))
+		kit_fail_code(adder->node, rc, "adding");
+
+	/* The root is pinned after its blocks are in the log, and all is synced together. */
+	const struct entry *last = adder->options.wrap || !top->count ? top : top->children[top->count - 1];
+	for (size_t i = 0; !rc && !adder->options.wrap && i < top->count; i++)
+		rc = pin(adder, &top->children[i]->node.cid);
+	if (!rc && adder->options.wrap)
+		rc = pin(adder, &top->node.cid);
+	if (!rc && (rc = store_sync(adder->node->store, adder->line.ticket)))
+		kit_fail_code(adder->node, rc, "making it durable");
+	if (!rc)
+		*root = last->node.cid;
+	anyio_free(path);
+	return rc;
+}
+
+static void adder_free(struct kit_adder *adder)
+{
+	entry_free(&adder->root);
+	anyio_free(adder);
+}
+
+int kit_adder_finish(struct kit_adder *adder, struct mf_cid *root)
+{
+	int rc = line_end(&adder->line, finish(adder, root));
+
+	adder_free(adder);
+	return rc;
+}
+
+void kit_adder_abandon(struct kit_adder *adder)
+{
+	line_end(&adder->line, ANYIO_CANCELLED);
+	adder_free(adder);
+}
+
+int kit_add_source(struct kit_node *node, const struct kit_source *source,
+	const struct kit_add_options *options, struct mf_cid *root)
+{
+	struct kit_adder *adder;
+	int rc = kit_adder_begin(node, options, &adder);
+
+	if (rc)
+		return rc;
+	rc = kit_adder_file(adder, "", source);
+	if (!rc)
+		return kit_adder_finish(adder, root);
+	kit_adder_abandon(adder);
+	return rc;
+}
+
+/* ---- From disk ---- */
+
+static ssize_t read_fd(void *arg, void *buffer, size_t size)
+{
+	return anyio_read(*(const int *)arg, buffer, size);
+}
+
+static int add_fd(struct kit_adder *adder, int dir, const char *entry, const char *path, bool follow)
+{
+	int fd = anyio_openat(dir, entry, O_RDONLY | O_NONBLOCK | (follow ? 0 : O_NOFOLLOW), 0);
+	struct stat st;
+	int rc = fd < 0 ? fd : anyio_fstat(fd, &st);
+
+	/* What was a file when it was listed may be something else by now. */
+	if (rc == -ELOOP || (!rc && !S_ISREG(st.st_mode)))
+		rc = kit_fail(adder->node, -EINVAL, "%s: changed while it was being added", path);
+	else if (rc)
+		kit_fail(adder->node, rc, "%s: %s", path, anyio_error_text(rc));
+	if (!rc) {
+		struct kit_source source = { read_fd, &fd };
+		rc = add_file(adder, path, &source, NULL);
+	}
+	if (fd >= 0)
+		anyio_close(fd);
+	return rc;
+}
+
+static int add_link(struct kit_adder *adder, int dir, const char *entry, const char *path)
+{
+	char target[4097];
+	ssize_t len = anyio_readlinkat(dir, entry, target, sizeof(target) - 1);
+
+	if (len < 0)
+		return kit_fail(adder->node, (int)len, "%s: %s", path, anyio_error_text((int)len));
+	target[len] = 0;
+	return kit_adder_symlink(adder, path, target);
+}
+
+static int add_any(struct kit_adder *adder, int dir, const char *entry, const char *path, int depth);
+
+static int add_folder(struct kit_adder *adder, int dir, const char *entry, const char *path, int depth)
+{
+	struct anyio_names names = { 0 };
+	int flags = O_RDONLY | O_DIRECTORY | (depth == 0 && adder->options.dereference ? 0 : O_NOFOLLOW);
+	int fd = anyio_openat(dir, entry, flags, 0);
+	int rc = fd < 0 ? fd : anyio_listdir(fd, ".", &names);
+
+	if (rc)
+		kit_fail(adder->node, rc, "%s: %s", path, anyio_error_text(rc));
+	else
+		rc = kit_adder_directory(adder, path);
+	for (size_t i = 0; !rc && i < names.count; i++) {
+		if (names.names[i][0] == '.' && !adder->options.hidden)
+			continue;
+		size_t len = strlen(path) + strlen(names.names[i]) + 2;
+		char *child = anyio_malloc(len);
+		if (!child) {
+			rc = kit_fail_code(adder->node, -ENOMEM, path);
+			break;
+		}
+		snprintf(child, len, "%s/%s", path, names.names[i]);
+		rc = add_any(adder, fd, names.names[i], child, depth + 1);
+		anyio_free(child);
+	}
+	anyio_names_free(&names);
+	if (fd >= 0)
+		anyio_close(fd);
+	return rc;
+}
+
+static int add_any(struct kit_adder *adder, int dir, const char *entry, const char *path, int depth)
+{
+	int flags = depth == 0 && adder->options.dereference ? 0 : AT_SYMLINK_NOFOLLOW;
+	struct stat st;
+	int rc = anyio_fstatat(dir, entry, &st, flags);
+
+	if (rc)
+		return kit_fail(adder->node, rc, "%s: %s", path, anyio_error_text(rc));
+	if (S_ISREG(st.st_mode)) {
+		if (depth == 0)
+			adder->total = (uint64_t)st.st_size;
+		return add_fd(adder, dir, entry, path, flags == 0);
+	}
+	if (S_ISLNK(st.st_mode))
+		return add_link(adder, dir, entry, path);
+	if (!S_ISDIR(st.st_mode))
+		return kit_fail(adder->node, -EINVAL, "%s: neither a file, a folder nor a symlink", path);
+	if (!adder->options.recursive)
+		return kit_fail(adder->node, -EISDIR, "%s: is a directory", path);
+	return add_folder(adder, dir, entry, path, depth);
+}
+
+/* The name an added path gets: its last part; "." and ".." get the name of the folder they are. */
+static int name_of(const char *path, char *out, size_t cap)
+{
+	char *real = NULL;
+	size_t len = strlen(path);
+
+	while (len > 1 && path[len - 1] == '/')
+		len--;
+	size_t start = len;
+	while (start && path[start - 1] != '/')
+		start--;
+	bool dots = (len - start == 1 && path[start] == '.') || (len - start == 2 && !memcmp(path + start, "..", 2));
+	if (dots || start == len) {
+		real = realpath(path, NULL);
+		if (!real)
+			return -errno;
+		path = real;
+		len = strlen(path);
+		start = len;
+		while (start && path[start - 1] != '/')
+			start--;
+	}
+	int n = snprintf(out, cap, "%.*s", (int)(len - start), path + start);
+	if (n == 0)
+		n = snprintf(out, cap, "root");
+	free(real);
+	return n < (int)cap ? 0 : -ENAMETOOLONG;
+}
+
+int kit_add_path(struct kit_node *node, const char *path, const struct kit_add_options *options,
+	struct mf_cid *root)
+{
+	struct kit_adder *adder;
+	char name[NAME_BYTES_MAX + 1];
+	int rc = name_of(path, name, sizeof(name));
+
+	if (rc)
+		return kit_fail(node, rc, "%s: %s", path, anyio_error_text(rc));
+	rc = kit_adder_begin(node, options, &adder);
+	if (rc)
+		return rc;
+	rc = add_any(adder, AT_FDCWD, path, name, 0);
+	if (!rc)
+		return kit_adder_finish(adder, root);
+	kit_adder_abandon(adder);
+	return rc;
+}

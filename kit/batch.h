@@ -1,0 +1,63 @@
+/*
+ * Blocks on their way into the store, many at a time.
+ *
+ * A batch is a large buffer that chunks are read into, with room around each for the few bytes that
+ * make it a dag-pb leaf. Full batches go down a line: one task hashes them on all cores, another
+ * appends them to the log, while the caller reads the next. So reading, hashing and writing go on
+ * at the same time, and nothing is copied.
+ */
+#ifndef KIT_BATCH_H
+#define KIT_BATCH_H
+
+#include "node.h"
+
+enum {
+	BATCH_BYTES = 8 << 20,  /* of one batch's buffer, at least two slots */
+	BATCH_BLOCKS = 1024,
+	BATCHES = 4,
+	BATCH_HEAD = 32,        /* room before a chunk for a leaf's head, and after it for its tail */
+	BATCH_TAIL = 16,
+};
+
+struct batch {
+	uint8_t *data;
+	size_t used, size;
+	struct store_block blocks[BATCH_BLOCKS];
+	uint32_t file_bytes[BATCH_BLOCKS]; /* of leaves: the chunk's length */
+	size_t count, hashed;   /* blocks[hashed..count) are leaves of the open file, CIDs unknown */
+};
+
+struct line {
+	struct kit_node *node;
+	bool only_hash;
+	struct unixfs_profile profile;
+	store_ticket ticket;
+	struct batch *batches[BATCHES];
+	struct batch *filling;      /* the caller's; NULL when none is at hand */
+	bool reading;               /* bytes are being read into filling, behind what is used */
+	struct anyio_task_group group; /* of the two tasks */
+	struct anyio_sender *to_hash, *to_put, *to_free;
+	struct anyio_receiver *from_read, *from_hash, *free;
+	struct unixfs_file_builder *builder; /* of the open file */
+	size_t in_flight;           /* batches between the caller and the end of hashing */
+	struct anyio_event hashed;  /* set when in_flight falls to 0 */
+	int failure;                /* of hashing or putting: sticks */
+};
+
+/* Enters a task group and starts the two tasks in it: line_end must come from the same task, and
+ * scopes entered in between must be left by then. On failure there is nothing to end. */
+int line_begin(struct line *line, struct kit_node *node, const struct unixfs_profile *profile,
+	bool only_hash);
+/* Sends what is left and waits until all of it is in the log (not yet synced: see ticket). */
+int line_flush(struct line *line);
+/* Ends the tasks, leaves the group and frees everything but the line itself. Returns rc, or what
+ * went wrong; without line_flush before it, what was still under way is given up. */
+int line_end(struct line *line, int rc);
+
+/* Reads one file from a source: chunks, leaves, tree. */
+int line_file(struct line *line, const struct kit_source *source, const struct unixfs_meta *meta,
+	void (*progress)(void *arg, size_t bytes), void *arg, struct unixfs_built *root);
+/* Appends a finished block (copied). The unixfs_emit_fn of builders. */
+int line_put(void *line, const struct mf_cid *cid, const void *block, size_t len);
+
+#endif

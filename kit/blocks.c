@@ -1,0 +1,101 @@
+/* Blocks from the store, and from peers what the store does not have. */
+#include "node.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* At once from the disk: enough to keep every core verifying. */
+enum { SOME_BYTES = 8 << 20, SOME_MAX = 32 };
+
+void kit_blocks_open(struct kit_blocks *blocks, struct kit_node *node)
+{
+	*blocks = (struct kit_blocks){ .node = node };
+}
+
+void kit_blocks_close(struct kit_blocks *blocks)
+{
+	if (blocks->session)
+		bitswap_session_close(blocks->session);
+	blocks->session = NULL;
+}
+
+static int missing(struct kit_blocks *blocks, const struct mf_cid *cid)
+{
+	char text[MF_CID_TEXT_MAX];
+
+	mf_cid_format(cid, text, sizeof(text));
+	return kit_fail(blocks->node, -ENOENT,
+		"block %s is not in the repo, and this node is offline; start 'ipfs-kit daemon' and connect to a peer that has it",
+		text);
+}
+
+static int fetch(struct kit_blocks *blocks, const struct mf_cid *cids, size_t count, struct store_block *block)
+{
+	struct kit_node *node = blocks->node;
+	int rc = 0;
+
+	if (!node->bitswap)
+		return missing(blocks, cids);
+	if (!blocks->session)
+		rc = bitswap_session_open(node->bitswap, &blocks->session);
+	if (rc)
+		return kit_fail_code(node, rc, "fetching");
+	if (count > 1)
+		bitswap_prefetch(blocks->session, cids, count);
+	rc = bitswap_fetch(blocks->session, cids, block);
+	return rc && rc != ANYIO_CANCELLED ? kit_fail_code(node, rc, "fetching") : rc;
+}
+
+static int damaged(struct kit_blocks *blocks, const struct mf_cid *cid, int rc)
+{
+	char text[MF_CID_TEXT_MAX];
+
+	if (rc == ANYIO_CANCELLED)
+		return rc;
+	mf_cid_format(cid, text, sizeof(text));
+	return kit_fail(blocks->node, rc, "block %s: %s", text,
+		rc == -EBADMSG ? "damaged on disk; 'ipfs-kit repo verify' tells the extent" : anyio_error_text(rc));
+}
+
+int kit_blocks_get(struct kit_blocks *blocks, const struct mf_cid *cid, struct store_block *block)
+{
+	int rc = store_get(blocks->node->store, cid, block);
+
+	/* A damaged block counts as absent: peers may mend it. */
+	if (rc == -ENOENT || (rc == -EBADMSG && blocks->node->bitswap))
+		return fetch(blocks, cid, 1, block);
+	return rc ? damaged(blocks, cid, rc) : 0;
+}
+
+int kit_blocks_get_some(struct kit_blocks *blocks, const struct mf_cid *cids, size_t count,
+	struct store_block *out, size_t *got)
+{
+	struct store *store = blocks->node->store;
+	int results[SOME_MAX], rc;
+	size_t n = 0, bytes = 0;
+
+	*got = 0;
+	while (n < count && n < SOME_MAX && bytes < SOME_BYTES && store_has(store, &cids[n]) == 1) {
+		ssize_t size = store_size(store, &cids[n]);
+		bytes += size > 0 ? (size_t)size : 0;
+		n++;
+	}
+	if (n < 2) {
+		rc = n ? kit_blocks_get(blocks, cids, out) : fetch(blocks, cids, count, out);
+		*got = rc ? 0 : 1;
+		return rc;
+	}
+	rc = store_get_many(store, cids, n, out, results);
+	if (rc)
+		return damaged(blocks, cids, rc);
+	while (*got < n && results[*got] == 0)
+		++*got;
+	for (size_t i = *got; i < n; i++)
+		if (results[i] == 0)
+			store_block_release(&out[i]);
+	if (*got)
+		return 0;
+	rc = kit_blocks_get(blocks, cids, out);
+	*got = rc ? 0 : 1;
+	return rc;
+}

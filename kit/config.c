@@ -1,0 +1,290 @@
+/*
+ * The config file: lines of "section.name = value", comments after '#'. Lists are separated by
+ * spaces. Setting a value rewrites its line and keeps every other byte of the file.
+ */
+#include "node.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { CONFIG_MAX = 256 << 10 };
+
+static int check_profile(const char *value)
+{
+	return unixfs_profile_find(value) ? 0 : -EINVAL;
+}
+
+static int check_size(const char *value)
+{
+	char *end;
+
+	strtoull(value, &end, 10);
+	return *value && *value != '-' && !*end ? 0 : -EINVAL;
+}
+
+static const struct {
+	const char *key, *dflt, *about;
+	int (*check)(const char *value);
+} settings[] = {
+	{ "add.profile", "unixfs-v1-2025",
+		"How files become blocks: unixfs-v1-2025, unixfs-v0-2015 (Kubo's default), or kubo-cid-v1.", check_profile },
+	{ "swarm.listen", "/ip4/0.0.0.0/tcp/4001 /ip6/::/tcp/4001",
+		"Where the daemon listens for peers: multiaddrs, separated by spaces.", NULL },
+	{ "api.listen", "/ip4/127.0.0.1/tcp/5001",
+		"Where the daemon serves its RPC: loopback addresses or /unix/PATH, separated by spaces.", NULL },
+	{ "api.origins", "",
+		"Web pages that may call the RPC: origins such as http://localhost:3000, separated by spaces.", NULL },
+	{ "api.secret", "",
+		"A secret that every call to the RPC must carry (Authorization: Bearer SECRET). Empty: none.", NULL },
+	{ "store.max", "0", "Bytes the repo should not grow beyond; 0: no bound. Reported by repo stat.", check_size },
+};
+enum { SETTINGS = sizeof(settings) / sizeof(*settings) };
+
+struct kit_config {
+	char *text;             /* the file */
+	char *values[SETTINGS]; /* NULL: not in the file */
+};
+
+static int setting_of(const char *key, size_t len)
+{
+	for (int i = 0; i < SETTINGS; i++)
+		if (strlen(settings[i].key) == len && !memcmp(settings[i].key, key, len))
+			return i;
+	return -1;
+}
+
+/* A line's key and value; false for blanks and comments, *bad for what is neither. */
+static bool split_line(const char *line, size_t len, const char **key, size_t *key_len, const char **value,
+	size_t *value_len, bool *bad)
+{
+	const char *end = line + len, *equals;
+
+	*bad = false;
+	while (line < end && (*line == ' ' || *line == '\t'))
+		line++;
+	while (end > line && (end[-1] == ' ' || end[-1] == '\t' || end[-1] == '\r'))
+		end--;
+	if (line == end || *line == '#')
+		return false;
+	equals = memchr(line, '=', (size_t)(end - line));
+	if (!equals) {
+		*bad = true;
+		return false;
+	}
+	*key = line;
+	for (*key_len = (size_t)(equals - line); *key_len && (line[*key_len - 1] == ' ' || line[*key_len - 1] == '\t');)
+		--*key_len;
+	for (*value = equals + 1; *value < end && (**value == ' ' || **value == '\t');)
+		++*value;
+	*value_len = (size_t)(end - *value);
+	return true;
+}
+
+static int read_file(const char *dir, char **out)
+{
+	char path[4200];
+	int n = snprintf(path, sizeof(path), "%s/config", dir);
+	FILE *file = n < (int)sizeof(path) ? fopen(path, "re") : NULL;
+
+	*out = NULL;
+	if (!file)
+		return n < (int)sizeof(path) ? -errno : -ENAMETOOLONG;
+	char *text = malloc(CONFIG_MAX + 1);
+	size_t len = text ? fread(text, 1, CONFIG_MAX + 1, file) : 0;
+	int rc = !text ? -ENOMEM : ferror(file) ? -EIO : len > CONFIG_MAX ? -EFBIG : memchr(text, 0, len) ? -EBADMSG : 0;
+	fclose(file);
+	if (rc) {
+		free(text);
+		return rc;
+	}
+	text[len] = 0;
+	*out = text;
+	return 0;
+}
+
+void kit_config_free(struct kit_config *config)
+{
+	if (!config)
+		return;
+	for (int i = 0; i < SETTINGS; i++)
+		free(config->values[i]);
+	free(config->text);
+	free(config);
+}
+
+static int parse(struct kit_config *config, const char *dir, char *error, size_t cap)
+{
+	const char *key, *value, *next;
+	size_t key_len, value_len;
+	int number = 1;
+	bool bad;
+
+	for (const char *line = config->text; *line; line = next, number++) {
+		size_t len = strcspn(line, "\n");
+		next = line + len + (line[len] == '\n');
+		if (!split_line(line, len, &key, &key_len, &value, &value_len, &bad)) {
+			if (!bad)
+				continue;
+			snprintf(error, cap, "%s/config, line %d: '%.*s' is not 'section.name = value'", dir, number,
+				(int)(len < 60 ? len : 60), line);
+			return -EBADMSG;
+		}
+		int i = setting_of(key, key_len);
+		if (i < 0) {
+			snprintf(error, cap, "%s/config, line %d: no setting is called '%.*s'", dir, number,
+				(int)(key_len < 60 ? key_len : 60), key);
+			return -EBADMSG;
+		}
+		free(config->values[i]);
+		config->values[i] = strndup(value, value_len);
+		if (!config->values[i])
+			return -ENOMEM;
+		if (settings[i].check && settings[i].check(config->values[i])) {
+			snprintf(error, cap, "%s/config, line %d: '%.60s' is no value for %s", dir, number,
+				config->values[i], settings[i].key);
+			return -EBADMSG;
+		}
+	}
+	return 0;
+}
+
+int kit_config_load(const char *dir, struct kit_config **out, char *error, size_t cap)
+{
+	struct kit_config *config = calloc(1, sizeof(*config));
+	int rc = config ? read_file(dir, &config->text) : -ENOMEM;
+
+	*out = NULL;
+	if (rc)
+		snprintf(error, cap, "%s/config: %s", dir, anyio_error_text(rc));
+	else if ((rc = parse(config, dir, error, cap)) == -ENOMEM)
+		snprintf(error, cap, "out of memory");
+	if (rc)
+		kit_config_free(config);
+	else
+		*out = config;
+	return rc;
+}
+
+const char *kit_config_value(const struct kit_config *config, const char *key)
+{
+	int i = setting_of(key, strlen(key));
+
+	return i < 0 ? NULL : config->values[i] ? config->values[i] : settings[i].dflt;
+}
+
+/* ---- Writing ---- */
+
+static int write_file(const char *dir, const char *text)
+{
+	char path[4200], temporary[4300];
+	int n = snprintf(path, sizeof(path), "%s/config", dir);
+
+	if (n >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	snprintf(temporary, sizeof(temporary), "%s.new", path);
+	FILE *file = fopen(temporary, "we");
+	if (!file)
+		return -errno;
+	int rc = fputs(text, file) < 0 || fflush(file) || fsync(fileno(file)) ? -errno : 0;
+	if (fclose(file) && !rc)
+		rc = -errno;
+	if (!rc && rename(temporary, path))
+		rc = -errno;
+	if (rc)
+		unlink(temporary);
+	return rc;
+}
+
+int kit_config_create(const char *dir, const char *profile, bool test)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	if (!out)
+		return -ENOMEM;
+	fprintf(out, "# The configuration of an ipfs-kit repo. Lines are 'section.name = value'; what is\n"
+		     "# not set has the value shown here at first. A daemon reads this when it starts.\n");
+	for (int i = 0; i < SETTINGS; i++) {
+		const char *value = settings[i].dflt;
+		if (!strcmp(settings[i].key, "add.profile") && profile)
+			value = profile;
+		if (test && !strcmp(settings[i].key, "swarm.listen"))
+			value = "/ip4/127.0.0.1/tcp/0";
+		if (test && !strcmp(settings[i].key, "api.listen"))
+			value = "/ip4/127.0.0.1/tcp/0";
+		fprintf(out, "\n# %s\n%s = %s\n", settings[i].about, settings[i].key, value);
+	}
+	int rc = fclose(out) ? -ENOMEM : write_file(dir, text);
+	free(text);
+	return rc;
+}
+
+int kit_config_get(const char *dir, const char *key, char **value)
+{
+	struct kit_config *config;
+	char error[256];
+	int rc = kit_config_load(dir, &config, error, sizeof(error));
+
+	*value = NULL;
+	if (rc)
+		return rc;
+	const char *found = kit_config_value(config, key);
+	rc = !found ? -ENOENT : (*value = strdup(found)) ? 0 : -ENOMEM;
+	kit_config_free(config);
+	return rc;
+}
+
+int kit_config_show(const char *dir, char **text)
+{
+	return read_file(dir, text);
+}
+
+int kit_config_set(const char *dir, const char *key, const char *value, char *error, size_t cap)
+{
+	const char *k, *v, *next;
+	size_t key_len, value_len, len = 0;
+	char *text = NULL, *changed = NULL;
+	bool bad, found = false;
+	int i = setting_of(key, strlen(key)), rc;
+
+	if (i < 0) {
+		snprintf(error, cap, "no setting is called '%.60s'; 'ipfs-kit config show' prints all", key);
+		return -ENOENT;
+	}
+	if (strpbrk(value, "\n\r") || (settings[i].check && settings[i].check(value))) {
+		snprintf(error, cap, "'%.60s' is no value for %s. %s", value, key, settings[i].about);
+		return -EINVAL;
+	}
+	rc = read_file(dir, &text);
+	if (rc) {
+		snprintf(error, cap, "%s/config: %s", dir, anyio_error_text(rc));
+		return rc;
+	}
+	FILE *out = open_memstream(&changed, &len);
+	if (!out) {
+		free(text);
+		return -ENOMEM;
+	}
+	for (const char *line = text; *line; line = next) {
+		size_t line_len = strcspn(line, "\n");
+		next = line + line_len + (line[line_len] == '\n');
+		if (split_line(line, line_len, &k, &key_len, &v, &value_len, &bad) && setting_of(k, key_len) == i) {
+			fprintf(out, "%s = %s\n", key, value);
+			found = true;
+		} else {
+			fwrite(line, 1, (size_t)(next - line), out);
+		}
+	}
+	if (!found)
+		fprintf(out, "%s = %s\n", key, value);
+	rc = fclose(out) ? -ENOMEM : write_file(dir, changed);
+	if (rc)
+		snprintf(error, cap, "%s/config: %s", dir, anyio_error_text(rc));
+	free(changed);
+	free(text);
+	return rc;
+}

@@ -1,0 +1,206 @@
+/* The node online: listening, peers, ping. */
+#include "node.h"
+
+#include <errno.h>
+#include <libp2p/ping.h>
+#include <multiformats/multiaddr.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int listen_all(struct kit_node *node, const char *const *addresses)
+{
+	for (; *addresses; addresses++) {
+		int rc = p2p_host_listen(node->host, *addresses);
+		if (rc == -EADDRINUSE)
+			return kit_fail(node, rc, "cannot listen on %s: the port is in use; choose another in swarm.listen or by --listen",
+				*addresses);
+		/* A machine without IPv6 is no reason not to start: the other addresses serve. */
+		if (rc == -EAFNOSUPPORT || (rc == -EADDRNOTAVAIL && strstr(*addresses, "/ip6/")))
+			continue;
+		if (rc == -EINVAL)
+			return kit_fail(node, rc, "'%s' cannot be listened on; it looks like /ip4/0.0.0.0/tcp/4001", *addresses);
+		if (rc)
+			return kit_fail(node, rc, "cannot listen on %s: %s", *addresses, anyio_error_text(rc));
+	}
+	return 0;
+}
+
+static int listen_configured(struct kit_node *node)
+{
+	struct kit_config *config;
+	const char *list[17] = { NULL };
+	char error[256], *text, *rest = NULL;
+	size_t count = 0;
+	int rc = kit_config_load(node->dir, &config, error, sizeof(error));
+
+	if (rc)
+		return kit_fail(node, rc, "%s", error);
+	text = anyio_strdup(kit_config_value(config, "swarm.listen"));
+	kit_config_free(config);
+	if (!text)
+		return kit_fail_code(node, -ENOMEM, "listening");
+	for (char *word = strtok_r(text, " ", &rest); word && count < 16; word = strtok_r(NULL, " ", &rest))
+		list[count++] = word;
+	rc = listen_all(node, list);
+	anyio_free(text);
+	return rc;
+}
+
+static int serve(struct kit_network *network, struct anyio_task_group *group)
+{
+	struct kit_node *node = network->node;
+	int rc = anyio_start(group, p2p_host_run, node->host, "host", NULL);
+
+	if (!rc)
+		rc = anyio_start_soon(group, bitswap_run, node->bitswap, "bitswap");
+	if (rc)
+		return rc == ANYIO_CANCELLED ? rc : kit_fail_code(node, rc, "going online");
+	rc = network->options.listen ? listen_all(node, network->options.listen) : listen_configured(node);
+	if (!rc)
+		anyio_started(NULL);
+	return rc;
+}
+
+int kit_network_run(void *arg)
+{
+	struct kit_network *network = arg;
+	struct kit_node *node = network->node;
+	struct p2p_host_options options = {
+		.key = &node->key, .agent_version = "ipfs-kit/0.1.0", .perf = network->options.perf };
+	int rc = p2p_host_create(&options, &node->host);
+
+	if (!rc)
+		rc = bitswap_create(node->host, node->store, NULL, &node->bitswap);
+	if (rc) {
+		p2p_host_free(node->host);
+		node->host = NULL;
+		return kit_fail_code(node, rc, "going online");
+	}
+	ANYIO_TASK_GROUP(group);
+	rc = serve(network, &group);
+	rc = anyio_task_group_exit(&group, rc);
+	bitswap_free(node->bitswap);
+	node->bitswap = NULL;
+	p2p_host_free(node->host);
+	node->host = NULL;
+	return rc;
+}
+
+/* ---- Lists of strings ---- */
+
+void kit_strings_free(char **strings)
+{
+	for (char **text = strings; text && *text; text++)
+		free(*text);
+	free(strings);
+}
+
+int kit_addresses(struct kit_node *node, char ***out)
+{
+	struct p2p_addresses addresses = { 0 };
+	int rc = node->host ? p2p_host_addresses(node->host, &addresses) : 0;
+
+	*out = rc ? NULL : calloc(addresses.count + 1, sizeof(**out));
+	if (!*out)
+		rc = rc ? rc : -ENOMEM;
+	for (size_t i = 0; !rc && i < addresses.count; i++)
+		if (asprintf(&(*out)[i], "%s/p2p/%s", addresses.text[i], node->peer_id) < 0) {
+			(*out)[i] = NULL;
+			rc = -ENOMEM;
+		}
+	if (rc) {
+		kit_strings_free(*out);
+		*out = NULL;
+	}
+	p2p_addresses_free(&addresses);
+	return rc ? kit_fail_code(node, rc, "listing addresses") : 0;
+}
+
+/* ---- Peers ---- */
+
+static int peer_of(struct kit_node *node, const char *text, struct mf_peer_id *id, bool *is_address)
+{
+	const char *last = strrchr(text, '/');
+	const char *name = last ? last + 1 : text;
+
+	*is_address = text[0] == '/' && strncmp(text, "/p2p/", 5) && strncmp(text, "/ipfs/", 6);
+	if (mf_peer_id_parse(id, name, strlen(name)) == 0 &&
+		(text[0] != '/' || strstr(text, "/p2p/") || strstr(text, "/ipfs/")))
+		return 0;
+	return kit_fail(node, -EINVAL, "'%s' does not end with a peer: /ip4/1.2.3.4/tcp/4001/p2p/12D3...", text);
+}
+
+static int want_online(struct kit_node *node)
+{
+	return node->host ? 0 : kit_fail(node, -ENOTCONN, "this node is offline; start it with 'ipfs-kit daemon'");
+}
+
+int kit_connect(struct kit_node *node, const char *multiaddr)
+{
+	struct mf_peer_id id;
+	bool is_address;
+	int rc = want_online(node);
+
+	if (!rc)
+		rc = peer_of(node, multiaddr, &id, &is_address);
+	if (rc)
+		return rc;
+	rc = p2p_host_connect(node->host, &id, &multiaddr, is_address ? 1 : 0, NULL);
+	if (rc == ANYIO_CANCELLED || !rc)
+		return rc;
+	const char *why = rc == -EPERM ? "another peer answered there"
+		: rc == -EINVAL ? "this kind of address cannot be dialled; use /ip4, /ip6 or /dns with /tcp"
+		: rc == -ENOENT ? "no address of this peer is known"
+		: anyio_error_text(rc);
+	return kit_fail(node, rc, "connecting to %s: %s", multiaddr, why);
+}
+
+int kit_disconnect(struct kit_node *node, const char *text)
+{
+	struct mf_peer_id id;
+	bool is_address;
+	int rc = want_online(node);
+
+	if (!rc)
+		rc = peer_of(node, text, &id, &is_address);
+	if (!rc && p2p_host_disconnect(node->host, &id))
+		rc = kit_fail(node, -ENOTCONN, "not connected to %s", text);
+	return rc;
+}
+
+int kit_peers(struct kit_node *node, int (*each)(void *arg, const struct kit_peer *), void *arg)
+{
+	struct p2p_peer *peers = NULL;
+	size_t count = 0;
+	int rc = want_online(node);
+
+	if (!rc && (rc = p2p_host_peers(node->host, &peers, &count)))
+		kit_fail_code(node, rc, "listing peers");
+	for (size_t i = 0; !rc && i < count; i++) {
+		struct kit_peer peer = { .latency = peers[i].latency ? peers[i].latency : -1,
+			.inbound = peers[i].inbound, .streams = (unsigned)peers[i].streams };
+		mf_peer_id_format(&peers[i].id, peer.id, sizeof(peer.id));
+		snprintf(peer.address, sizeof(peer.address), "%.255s", peers[i].address);
+		snprintf(peer.agent, sizeof(peer.agent), "%.79s", peers[i].agent);
+		rc = each(arg, &peer);
+	}
+	anyio_free(peers);
+	return rc;
+}
+
+int kit_ping(struct kit_node *node, const char *peer, anyio_time *round_trip)
+{
+	struct mf_peer_id id;
+	bool is_address;
+	int rc = want_online(node);
+
+	if (!rc)
+		rc = peer_of(node, peer, &id, &is_address);
+	if (!rc && !p2p_host_connected(node->host, &id))
+		rc = kit_connect(node, peer);
+	if (rc)
+		return rc;
+	rc = p2p_ping(node->host, &id, round_trip);
+	return rc && rc != ANYIO_CANCELLED ? kit_fail_code(node, rc, "ping") : rc;
+}

@@ -1,0 +1,235 @@
+/* A node's life: making a repo, opening it, going online, closing it. */
+#include "node.h"
+
+#include <errno.h>
+#include <libp2p/ping.h>
+#include <sodium.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#ifndef KIT_VERSION
+#define KIT_VERSION "0.1.0"
+#endif
+
+const char *kit_version(void)
+{
+	return KIT_VERSION;
+}
+
+const char *kit_error_text(const struct kit_node *node)
+{
+	return node->error;
+}
+
+int kit_fail(struct kit_node *node, int code, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(node->error, sizeof(node->error), format, ap);
+	va_end(ap);
+	return code;
+}
+
+int kit_fail_code(struct kit_node *node, int code, const char *what)
+{
+	if (code == -ENOSPC)
+		return kit_fail(node, code, "%s: no space left on the disk of %s; nothing acknowledged is lost", what,
+			node->dir);
+	if (code == -EBADMSG)
+		return kit_fail(node, code, "%s: the data is malformed or does not match its CID", what);
+	if (code == ANYIO_BROKEN)
+		return kit_fail(node, code,
+			"%s: the disk of %s failed while syncing; it is read-only until the repo is opened anew", what,
+			node->dir);
+	return kit_fail(node, code, "%s: %s", what, anyio_error_text(code));
+}
+
+/* ---- Making ---- */
+
+static int join(char *out, size_t cap, const char *dir, const char *name)
+{
+	return snprintf(out, cap, "%s/%s", dir, name) < (int)cap ? 0 : -ENAMETOOLONG;
+}
+
+static int make_folders(const char *dir)
+{
+	char path[4200];
+	size_t len = strlen(dir);
+
+	if (len >= sizeof(path))
+		return -ENAMETOOLONG;
+	for (size_t i = 1; i <= len; i++) {
+		if (dir[i] != '/' && dir[i] != 0)
+			continue;
+		snprintf(path, sizeof(path), "%.*s", (int)i, dir);
+		if (mkdir(path, 0700) && errno != EEXIST)
+			return -errno;
+	}
+	return 0;
+}
+
+int kit_init(const char *dir, const struct kit_init_options *options)
+{
+	const char *profile = options ? options->profile : NULL;
+	struct store_options store_options = { .create = true };
+	struct store_recovery recovery;
+	struct store *store;
+	struct p2p_key key;
+	char path[4200];
+	struct stat st;
+	int rc;
+
+	if (profile && !unixfs_profile_find(profile))
+		return -EINVAL;
+	if (sodium_init() < 0)
+		return -ENOSYS;
+	rc = join(path, sizeof(path), dir, "config");
+	if (rc)
+		return rc;
+	if (stat(path, &st) == 0)
+		return -EEXIST;
+	rc = make_folders(dir);
+	if (!rc)
+		rc = store_open(dir, &store_options, &store, &recovery);
+	if (rc)
+		return rc;
+	/* The config comes last: without it there is no repo yet, and init can be run again. */
+	rc = join(path, sizeof(path), dir, "identity");
+	if (!rc) {
+		p2p_key_generate(&key);
+		rc = p2p_key_save(&key, path);
+		p2p_key_wipe(&key);
+		if (rc == -EEXIST)
+			rc = 0;
+	}
+	if (!rc)
+		rc = kit_config_create(dir, profile, options && options->test);
+	int closed = store_close(store);
+	return rc ? rc : closed;
+}
+
+/* ---- Opening ---- */
+
+static int load_key(struct kit_node *node, char *error, size_t cap)
+{
+	char path[4200];
+	uint8_t public_key[64];
+	struct mf_peer_id id;
+	int rc = join(path, sizeof(path), node->dir, "identity");
+
+	if (!rc)
+		rc = p2p_key_load(&node->key, path);
+	if (rc) {
+		const char *why = rc == -EPERM ? "others may read it; make it private with chmod 600"
+			: rc == -EINVAL ? "it is damaged; restore it from a copy. No new identity is made by itself"
+			: anyio_error_text(rc);
+		snprintf(error, cap, "%s: %s", path, why);
+		return rc == -EINVAL ? -EBADMSG : rc;
+	}
+	p2p_key_peer_id(&node->key, &id);
+	mf_peer_id_format(&id, node->peer_id, sizeof(node->peer_id));
+	ssize_t len = p2p_key_public(&node->key, public_key, sizeof(public_key));
+	if (len > 0)
+		sodium_bin2base64(node->public_key, sizeof(node->public_key), public_key, (size_t)len,
+			sodium_base64_VARIANT_ORIGINAL);
+	return 0;
+}
+
+static void node_free(struct kit_node *node)
+{
+	p2p_key_wipe(&node->key);
+	anyio_free(node->dir);
+	anyio_free(node);
+}
+
+static int open_in(struct kit_node *node, char *error, size_t cap)
+{
+	struct store_options options = { 0 };
+	struct store_recovery recovery = { 0 };
+	struct kit_config *config = NULL;
+	char path[4200];
+	struct stat st;
+	int rc = join(path, sizeof(path), node->dir, "config");
+
+	if (!rc && stat(path, &st))
+		rc = -errno;
+	if (rc) {
+		snprintf(error, cap, rc == -ENOENT ? "no repo in %s; make one with 'ipfs-kit init'" : "%s: %s", node->dir,
+			anyio_error_text(rc));
+		return rc;
+	}
+	rc = kit_config_load(node->dir, &config, error, cap);
+	kit_config_free(config);
+	if (!rc)
+		rc = load_key(node, error, cap);
+	if (rc)
+		return rc;
+	rc = store_open(node->dir, &options, &node->store, &recovery);
+	if (rc == -EBUSY)
+		snprintf(error, cap, "the repo %s is in use by another process, and no daemon answers for it", node->dir);
+	else if (rc)
+		snprintf(error, cap, "%s", recovery.text[0] ? recovery.text : anyio_error_text(rc));
+	return rc;
+}
+
+int kit_open(const char *dir, const struct kit_options *options, struct kit_node **out, char *error, size_t cap)
+{
+	char scratch[256];
+	struct kit_node *node;
+	int rc = 0;
+
+	*out = NULL;
+	if (!error || !cap) {
+		error = scratch;
+		cap = sizeof(scratch);
+	}
+	error[0] = 0;
+	if (sodium_init() < 0)
+		return -ENOSYS;
+	if (options && options->create) {
+		rc = kit_init(dir, NULL);
+		if (rc && rc != -EEXIST) {
+			snprintf(error, cap, "no repo could be made in %s: %s", dir, anyio_error_text(rc));
+			return rc;
+		}
+	}
+	node = anyio_calloc(1, sizeof(*node));
+	rc = node && (node->dir = anyio_strdup(dir)) ? open_in(node, error, cap) : -ENOMEM;
+	if (!rc) {
+		*out = node;
+		return 0;
+	}
+	if (rc == -ENOMEM && !*error)
+		snprintf(error, cap, "out of memory");
+	if (node)
+		node_free(node);
+	return rc;
+}
+
+int kit_close(struct kit_node *node)
+{
+	int rc = store_close(node->store);
+
+	node_free(node);
+	return rc;
+}
+
+const char *kit_peer_id(const struct kit_node *node)
+{
+	return node->peer_id;
+}
+
+const char *kit_public_key_base64(const struct kit_node *node)
+{
+	return node->public_key;
+}
+
+bool kit_is_online(const struct kit_node *node)
+{
+	return node->host != NULL;
+}

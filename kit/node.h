@@ -1,0 +1,87 @@
+/* What the kit's files share: the node, its last error, and getting blocks from wherever they are. */
+#ifndef KIT_NODE_H
+#define KIT_NODE_H
+
+#include <anyio/anyio.h>
+#include <exchange/bitswap.h>
+#include <ipld/ipld.h>
+#include <kit/kit.h>
+#include <libp2p/host.h>
+#include <libp2p/key.h>
+#include <store/store.h>
+
+struct kit_config;
+
+struct kit_node {
+	char *dir;
+	struct store *store;
+	struct p2p_key key;
+	struct p2p_host *host;      /* NULL while offline */
+	struct bitswap *bitswap;    /* NULL while offline */
+	char peer_id[MF_PEER_ID_TEXT_MAX];
+	char public_key[64];        /* base64 */
+	char error[512];
+};
+
+/* Keeps a sentence for kit_error_text and returns code. */
+int kit_fail(struct kit_node *node, int code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/* The same for a failure of the store or of anything below that has no words of its own. */
+int kit_fail_code(struct kit_node *node, int code, const char *what);
+
+/* ---- config.c ---- */
+
+/* The whole config, or a sentence in error. */
+int kit_config_load(const char *dir, struct kit_config **config, char *error, size_t cap);
+void kit_config_free(struct kit_config *config);
+/* A known setting's value, its default when the file does not name it. */
+const char *kit_config_value(const struct kit_config *config, const char *key);
+/* Writes the first config file. */
+int kit_config_create(const char *dir, const char *profile, bool test);
+
+/* ---- blocks.c: one user's way to blocks: the store, then the peers. ---- */
+
+struct kit_blocks {
+	struct kit_node *node;
+	struct bitswap_session *session; /* opened at the first block that is missing */
+};
+void kit_blocks_open(struct kit_blocks *blocks, struct kit_node *node);
+void kit_blocks_close(struct kit_blocks *blocks);
+/* A verified block; -ENOENT offline when it is not here. Release with store_block_release. */
+int kit_blocks_get(struct kit_blocks *blocks, const struct mf_cid *cid, struct store_block *block);
+/* Gets the first of cids and as many after it as are at hand, up to count; at least one. */
+int kit_blocks_get_some(struct kit_blocks *blocks, const struct mf_cid *cids, size_t count,
+	struct store_block *out, size_t *got);
+
+/* ---- path.c ---- */
+
+/* Parses "CID/a/b" or "/ipfs/CID/a/b": the root and what follows, without leading '/'. */
+int kit_path_parse(struct kit_node *node, const char *path, struct mf_cid *root, const char **rest);
+/* Walks to the end of a path with blocks. */
+int kit_path_walk(struct kit_blocks *blocks, const char *path, struct mf_cid *cid);
+
+/* ---- walk.c: everything below a root, each block once, depth first. ---- */
+
+/* Called with each block; data is lent for the call. */
+typedef int kit_walk_fn(void *arg, const struct mf_cid *cid, const void *data, size_t len);
+int kit_walk(struct kit_blocks *blocks, const struct mf_cid *root, kit_walk_fn *fn, void *arg);
+
+/* ---- file.c ---- */
+
+/* Streams a file's bytes to sink; progress may be NULL. */
+int kit_file_copy(struct kit_blocks *blocks, const struct mf_cid *root, uint64_t offset, uint64_t length,
+	const struct kit_sink *sink, void (*progress)(void *arg, uint64_t done), void *arg);
+/* Looks at a node: its kind, sizes, target (malloc'd by anyio_malloc when symlink, else NULL). */
+struct kit_look {
+	enum kit_kind kind;
+	uint64_t size, block_size, cumulative, links;
+	struct unixfs_meta meta;
+	char *target;
+};
+int kit_look(struct kit_blocks *blocks, const struct mf_cid *cid, struct kit_look *look);
+
+/* Calls each for every entry of a directory. */
+int kit_directory_each(struct kit_blocks *blocks, const struct mf_cid *cid,
+	int (*each)(void *arg, const struct unixfs_entry *entry), void *arg);
+
+#endif

@@ -1,0 +1,79 @@
+/* Paths: a CID, and names below it. */
+#include "node.h"
+
+#include <errno.h>
+#include <string.h>
+
+int kit_path_parse(struct kit_node *node, const char *path, struct mf_cid *root, const char **rest)
+{
+	const char *text = path;
+
+	if (!strncmp(text, "/ipfs/", 6))
+		text += 6;
+	else if (!strncmp(text, "ipfs://", 7))
+		text += 7;
+	size_t len = strcspn(text, "/");
+	if (mf_cid_parse(root, text, len))
+		return kit_fail(node, -EINVAL, "'%.100s' is not a CID or a path like /ipfs/CID/name", path);
+	*rest = text + len;
+	while (**rest == '/')
+		++*rest;
+	return 0;
+}
+
+/* Finds one name below cid, walking shards. */
+static int step(struct kit_blocks *blocks, struct mf_cid *cid, const char *name, size_t len)
+{
+	struct unixfs_lookup lookup;
+	struct unixfs_entry entry;
+	struct mf_cid at = *cid;
+	int rc;
+
+	unixfs_lookup_init(&lookup, name, len);
+	do {
+		struct store_block block;
+		rc = kit_blocks_get(blocks, &at, &block);
+		if (rc)
+			return rc;
+		rc = unixfs_lookup_feed(&lookup, at.codec, block.data, block.len, &entry);
+		if (rc >= 0)
+			at = entry.cid;
+		store_block_release(&block);
+	} while (rc == 0);
+	if (rc == 1)
+		*cid = at;
+	return rc == 1 ? 0 : rc;
+}
+
+int kit_path_walk(struct kit_blocks *blocks, const char *path, struct mf_cid *cid)
+{
+	const char *rest;
+	int rc = kit_path_parse(blocks->node, path, cid, &rest);
+
+	while (!rc && *rest) {
+		size_t len = strcspn(rest, "/");
+		rc = step(blocks, cid, rest, len);
+		if (rc == -ENOENT && !strstr(blocks->node->error, "offline"))
+			kit_fail(blocks->node, rc, "no link named '%.*s' in %s", (int)len, rest, path);
+		else if (rc == -ENOTDIR || rc == -EPROTONOSUPPORT)
+			kit_fail(blocks->node, rc, "'%.*s' is looked for in something that is not a folder: %s", (int)len,
+				rest, path);
+		else if (rc == -EBADMSG)
+			kit_fail_code(blocks->node, rc, path);
+		rest += len;
+		while (*rest == '/')
+			rest++;
+	}
+	return rc;
+}
+
+int kit_resolve(struct kit_node *node, const char *path, struct mf_cid *cid)
+{
+	struct kit_blocks blocks;
+
+	node->error[0] = 0;
+	kit_blocks_open(&blocks, node);
+	int rc = kit_path_walk(&blocks, path, cid);
+	kit_blocks_close(&blocks);
+	return rc;
+}

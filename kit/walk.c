@@ -1,0 +1,136 @@
+/*
+ * Everything below a root, each block once, depth first. The set of what was seen is a hash table of
+ * digests; the stack holds the links still to follow. Both are bounded by the size of the DAG.
+ */
+#include "node.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum { AHEAD = 64 };
+
+struct walk {
+	struct kit_blocks *blocks;
+	struct mf_cid *stack;
+	size_t used, size;
+	uint64_t *seen; /* 64 bits of each digest, never 0; open addressing */
+	size_t seen_used, seen_size;
+	size_t first;   /* where the links of the current block start on the stack */
+};
+
+static uint64_t fingerprint(const struct mf_cid *cid)
+{
+	uint64_t value = 0;
+
+	if (cid->digest_len >= 8)
+		memcpy(&value, cid->digest + cid->digest_len - 8, 8);
+	else
+		memcpy(&value, cid->digest, cid->digest_len);
+	value ^= (uint64_t)cid->codec * 0x9e3779b97f4a7c15u;
+	return value ? value : 1;
+}
+
+static bool insert(uint64_t *table, size_t size, uint64_t value)
+{
+	size_t at = (size_t)(value * 0x9e3779b97f4a7c15u >> 20) & (size - 1);
+
+	while (table[at] && table[at] != value)
+		at = (at + 1) & (size - 1);
+	if (table[at] == value)
+		return false;
+	table[at] = value;
+	return true;
+}
+
+/* 1 when new, 0 when seen, -ENOMEM. */
+static int see(struct walk *walk, const struct mf_cid *cid)
+{
+	if ((walk->seen_used + 1) * 2 > walk->seen_size) {
+		size_t size = walk->seen_size ? walk->seen_size * 2 : 1024;
+		uint64_t *bigger = anyio_calloc(size, sizeof(*bigger));
+		if (!bigger)
+			return -ENOMEM;
+		for (size_t i = 0; i < walk->seen_size; i++)
+			if (walk->seen[i])
+				insert(bigger, size, walk->seen[i]);
+		anyio_free(walk->seen);
+		walk->seen = bigger;
+		walk->seen_size = size;
+	}
+	bool added = insert(walk->seen, walk->seen_size, fingerprint(cid));
+	walk->seen_used += added;
+	return added;
+}
+
+static int push(void *arg, const struct mf_cid *cid)
+{
+	struct walk *walk = arg;
+
+	if (walk->used == walk->size) {
+		size_t size = walk->size ? walk->size * 2 : 256;
+		struct mf_cid *bigger = anyio_realloc(walk->stack, size * sizeof(*bigger));
+		if (!bigger)
+			return -ENOMEM;
+		walk->stack = bigger;
+		walk->size = size;
+	}
+	walk->stack[walk->used++] = *cid;
+	return 0;
+}
+
+/* Links were pushed in order; the first must come off first. */
+static void reverse(struct walk *walk)
+{
+	for (size_t i = walk->first, j = walk->used; i + 1 < j; i++) {
+		struct mf_cid swap = walk->stack[i];
+		walk->stack[i] = walk->stack[--j];
+		walk->stack[j] = swap;
+	}
+}
+
+/* Gets the block for the top of the stack, asking for what comes after it at the same time. */
+static int get(struct walk *walk, const struct mf_cid *cid, struct store_block *block)
+{
+	struct mf_cid ahead[AHEAD];
+	size_t count = 1, got;
+
+	if (store_has(walk->blocks->node->store, cid) == 1)
+		return kit_blocks_get(walk->blocks, cid, block);
+	ahead[0] = *cid;
+	for (size_t i = walk->used; i-- > 0 && count < AHEAD;)
+		ahead[count++] = walk->stack[i];
+	return kit_blocks_get_some(walk->blocks, ahead, count, block, &got);
+}
+
+int kit_walk(struct kit_blocks *blocks, const struct mf_cid *root, kit_walk_fn *fn, void *arg)
+{
+	struct walk walk = { .blocks = blocks };
+	int rc = push(&walk, root);
+
+	while (!rc && walk.used) {
+		struct mf_cid cid = walk.stack[--walk.used];
+		struct store_block block;
+		int new = see(&walk, &cid);
+		if (new <= 0) {
+			rc = new;
+			continue;
+		}
+		rc = get(&walk, &cid, &block);
+		if (rc)
+			break;
+		rc = fn(arg, &cid, block.data, block.len);
+		walk.first = walk.used;
+		if (!rc) {
+			rc = ipld_links(cid.codec, block.data, block.len, push, &walk);
+			if (rc)
+				kit_fail_code(blocks->node, rc, "following links");
+		}
+		store_block_release(&block);
+		reverse(&walk);
+	}
+	if (rc == -ENOMEM)
+		kit_fail_code(blocks->node, rc, "walking");
+	anyio_free(walk.stack);
+	anyio_free(walk.seen);
+	return rc;
+}
