@@ -19,6 +19,14 @@ void kit_blocks_close(struct kit_blocks *blocks)
 	blocks->session = NULL;
 }
 
+int kit_blocks_sync(struct kit_blocks *blocks)
+{
+	if (!blocks->session)
+		return 0;
+	int rc = store_sync(blocks->node->store, bitswap_session_ticket(blocks->session));
+	return rc && rc != ANYIO_CANCELLED ? kit_fail_code(blocks->node, rc, "making it durable") : rc;
+}
+
 static int missing(struct kit_blocks *blocks, const struct mf_cid *cid)
 {
 	char text[MF_CID_TEXT_MAX];

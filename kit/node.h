@@ -53,6 +53,9 @@ int kit_blocks_get(struct kit_blocks *blocks, const struct mf_cid *cid, struct s
 int kit_blocks_get_some(struct kit_blocks *blocks, const struct mf_cid *cids, size_t count,
 	struct store_block *out, size_t *got);
 
+/* Makes durable what was fetched through blocks. */
+int kit_blocks_sync(struct kit_blocks *blocks);
+
 /* ---- path.c ---- */
 
 /* Parses "CID/a/b" or "/ipfs/CID/a/b": the root and what follows, without leading '/'. */

@@ -54,6 +54,9 @@ int bitswap_fetch(
  * cache allows; never waits. CIDs already wanted or present are ignored. */
 void bitswap_prefetch(struct bitswap_session *session, const struct mf_cid *cids, size_t count);
 
+/* What to give store_sync so that everything this session fetched so far is durable. */
+store_ticket bitswap_session_ticket(const struct bitswap_session *session);
+
 struct bitswap_statistics {
 	uint64_t blocks_sent, bytes_sent;
 	uint64_t blocks_received, bytes_received;
