@@ -32,6 +32,7 @@ def all_cases():
         ("file-100", ["file", "1", "100"], [], False),
         ("file-1000000", ["file", "1", "1000000"], [], False),
         ("file-5000000", ["file", "1", "5000000"], [], False),
+        ("file-64m", ["file", "2", str(64 * MIB)], [], False),
     ]
     # Chunk boundaries of the three profiles.
     for chunks in (1, 2, 3):

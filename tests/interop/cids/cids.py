@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes the inputs of cases.py and keeps expected.tsv, the CIDs that Kubo gives for them.
 
-    cids.py record                 run Kubo over every case and rewrite expected.tsv
+    cids.py record [CASE...]       ask Kubo for the CIDs of the cases, or of all; write expected.tsv
     cids.py inputs DIR [CASE...]   make the inputs of the cases under DIR, each named by its case
 """
 
@@ -80,24 +80,30 @@ def kubo_cid(ipfs, env, profile, case, path):
                           text=True).stdout.strip()
 
 
-def record():
+def record(wanted):
+    """Asks Kubo for the CIDs of the wanted cases, or of all, and writes the table in cases' order."""
     ipfs = subprocess.run([HERE.parent / "kubo" / "build.sh"], check=True, stdout=subprocess.PIPE,
                           text=True).stdout.splitlines()[-1]
     version = subprocess.run([ipfs, "version"], check=True, stdout=subprocess.PIPE,
                              text=True).stdout.strip()
+    known = read_table() if wanted else {}
     rows = [f"# {version}; made by cids.py record from cases.py; columns:",
             "# case, profile, cid, arguments of gen, options of add"]
     with tempfile.TemporaryDirectory(prefix="kit-cids-") as folder:
         gen = build_generator(folder)
         repos = kubo_repos(ipfs, folder)
         for case in all_cases():
-            path = make_input(gen, case, folder)
+            path = None
+            if not wanted or case[0] in wanted:
+                path = make_input(gen, case, folder)
             for profile in profiles_of(case):
-                cid = kubo_cid(ipfs, repos[profile], profile, case, path)
+                cid = kubo_cid(ipfs, repos[profile], profile, case, path) if path else \
+                    known[case[0], profile]
                 rows.append("\t".join([case[0], profile, cid, " ".join(case[1]),
                                        " ".join(case[2])]).rstrip())
-            remove_input(path)
-            print(rows[-1], flush=True)
+            if path:
+                remove_input(path)
+                print(rows[-1], flush=True)
     TABLE.write_text("\n".join(rows) + "\n")
 
 
@@ -114,13 +120,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("record")
+    commands.add_parser("record").add_argument("case", nargs="*")
     make = commands.add_parser("inputs")
     make.add_argument("dir")
     make.add_argument("case", nargs="*")
     arguments = parser.parse_args()
     if arguments.command == "record":
-        record()
+        record(arguments.case)
     else:
         inputs(arguments.dir, arguments.case)
 

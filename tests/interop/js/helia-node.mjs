@@ -2,14 +2,15 @@
 //
 //   helia-node.mjs [STORE_FOLDER]        blocks in memory without a folder
 //
-// The first line out is {id, addrs}. Each line in is one request and gets one line out, either the
-// result or {error}:
+// The first line out is {id, addrs}. Each line in is one request, with the "seconds" it may take, and
+// gets one line out, either the result or {error}:
 //   {"do":"add","path":P,"profile":NAME}   -> {cid, seconds}
 //   {"do":"connect","addr":MULTIADDR}      -> {}
 //   {"do":"fetch","cid":C,"dest":P}        -> {bytes, seconds}   P must not exist; "" discards
 //   {"do":"stat","cid":C}                  -> {type, size}
 //   {"do":"memory"}                        -> {rss}
 //   {"do":"quit"}                          -> the process ends
+import { setMaxListeners } from 'node:events'
 import fs from 'node:fs'
 import fsp from 'node:fs/promises'
 import path from 'node:path'
@@ -73,10 +74,10 @@ function sink (dest) {
 }
 
 // Writes what cid names to dest and returns the bytes of file content written.
-async function write (cid, blockstore, dest) {
-	const entry = await exporter(cid, blockstore)
+async function write (cid, blockstore, dest, signal) {
+	const entry = await exporter(cid, blockstore, { signal })
 	if (entry.type === 'directory') {
-		return writeFolder(entry, blockstore, dest)
+		return writeFolder(entry, blockstore, dest, signal)
 	}
 	if (entry.unixfs?.type === 'symlink') {
 		await fsp.symlink(Buffer.from(entry.unixfs.data), dest)
@@ -84,7 +85,7 @@ async function write (cid, blockstore, dest) {
 	}
 	let bytes = 0
 	await pipeline(async function * () {
-		for await (const chunk of entry.content()) {
+		for await (const chunk of entry.content({ signal })) {
 			bytes += chunk.length
 			yield chunk
 		}
@@ -92,12 +93,12 @@ async function write (cid, blockstore, dest) {
 	return bytes
 }
 
-async function writeFolder (entry, blockstore, dest) {
+async function writeFolder (entry, blockstore, dest, signal) {
 	await fsp.mkdir(dest)
 	let bytes = 0
 	const running = new Set()
-	for await (const child of entry.entries()) {
-		const one = write(child.cid, blockstore, path.join(dest, child.name))
+	for await (const child of entry.entries({ signal })) {
+		const one = write(child.cid, blockstore, path.join(dest, child.name), signal)
 			.then(n => { bytes += n })
 		running.add(one)
 		one.finally(() => running.delete(one)).catch(() => {})
@@ -109,9 +110,11 @@ async function writeFolder (entry, blockstore, dest) {
 	return bytes
 }
 
-async function fetch (helia, { cid, dest }) {
+async function fetch (helia, { cid, dest, seconds }) {
 	const began = performance.now()
-	const bytes = await write(CID.parse(cid), helia.blockstore, dest)
+	const signal = AbortSignal.timeout(seconds * 1e3)
+	setMaxListeners(Infinity, signal)
+	const bytes = await write(CID.parse(cid), helia.blockstore, dest, signal)
 	return { bytes, seconds: (performance.now() - began) / 1e3 }
 }
 
