@@ -48,8 +48,8 @@ enum store_put_flags {
  * raised to cover these blocks, never lowered, so that one variable serves a whole import.
  *
  * Without STORE_VERIFIED every block goes through the gate first, many at once on the CPU pool;
- * when one fails, none is stored. -EBADMSG: bytes and CID do not match. -ENOTSUP: a hash we don't
- * know; -EPERM: one not allowed. -EMSGSIZE: over IPLD_BLOCK_MAX. -ENOSPC, -EIO, -ENOMEM: none of
+ * when one fails, none is stored. -EBADMSG: bytes and CID do not match. -EPROTONOSUPPORT: a hash
+ * we don't know or don't trust. -EMSGSIZE: over IPLD_BLOCK_MAX. -ENOSPC, -EIO, -ENOMEM: none of
  * these blocks is acknowledged; some may have been stored; the store goes on. ANYIO_BROKEN: an
  * earlier sync failed; nothing is written any more until the repo is opened anew. ANYIO_CANCELLED.
  */

@@ -1,0 +1,69 @@
+#include "inner.h"
+
+enum {
+	LATE = 4
+}; /* times what is due, after which putting waits for the index, or fails with it */
+
+/* Writes what is frozen, which is durable in the log. */
+static int write_frozen(struct store *store)
+{
+	const struct index_generation *frozen = &store->index.frozen;
+	struct index_position position = frozen->used ? frozen->position : store->checkpoint;
+	int rc = index_write(&store->index);
+
+	if (rc == 0)
+		store->checkpoint = position;
+	return rc;
+}
+
+/* With the lock `checkpointing` held. */
+static int checkpoint_now(struct store *store)
+{
+	struct index *index = &store->index;
+	int rc = store->broken ? ANYIO_BROKEN : write_frozen(store);
+
+	if (rc < 0)
+		return rc;
+	if (index_fresh(index) == 0 && store->log.committed.end == store->checkpoint.end &&
+	        store->log.committed.segment == store->checkpoint.segment)
+		return 0;
+	rc = log_sync_frozen(store);
+	return rc < 0 ? rc : write_frozen(store);
+}
+
+static int checkpoint_body(void *arg)
+{
+	return checkpoint_now(arg);
+}
+
+static int checkpoint_locked(struct store *store)
+{
+	struct anyio_cancel_scope scope;
+
+	anyio_cancel_scope_init(&scope);
+	anyio_cancel_scope_set_shield(&scope, true);
+	int rc = anyio_cancel_scope_run(&scope, checkpoint_body, store);
+	anyio_lock_release(&store->checkpointing);
+	return rc;
+}
+
+int store_checkpoint(struct store *store)
+{
+	int rc = anyio_lock_acquire(&store->checkpointing);
+
+	return rc < 0 ? rc : checkpoint_locked(store);
+}
+
+int store_checkpoint_if_due(struct store *store)
+{
+	size_t fresh = index_fresh(&store->index), due = store->options.checkpoint_blocks;
+
+	if (fresh < due || store->broken)
+		return 0;
+	if (anyio_lock_acquire_nowait(&store->checkpointing) == 0) {
+		int rc = checkpoint_locked(store);
+
+		return fresh < LATE * due ? 0 : rc;
+	}
+	return fresh < LATE * due ? 0 : store_checkpoint(store);
+}

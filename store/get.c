@@ -1,0 +1,353 @@
+/*
+ * Getting: find, read, pass through the gate. Bytes that are appended but not yet written come from
+ * the log's vector.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <multiformats/multihash.h>
+#include "inner.h"
+
+enum {
+	GATE_INLINE = 64 << 10, /* bytes up to which another thread does not pay */
+	GATE_SLICES = 16,       /* most pieces of one batch */
+	GAP_MAX = 16 << 10,     /* bytes between neighbours worth reading over */
+	RUN_BLOCKS = 64,        /* blocks read by one call */
+};
+
+int store_find(struct store *store, const struct mf_cid *cid, struct index_place *place)
+{
+	int rc = index_find(&store->index, cid, place);
+
+	if (rc > 0 && store->broken && place->sequence > store->log.durable)
+		return 0;
+	return rc;
+}
+
+int store_has(struct store *store, const struct mf_cid *cid)
+{
+	struct index_place place;
+
+	return cid->hash == MF_HASH_IDENTITY ? 1 : store_find(store, cid, &place);
+}
+
+ssize_t store_size(struct store *store, const struct mf_cid *cid)
+{
+	struct index_place place;
+
+	if (cid->hash == MF_HASH_IDENTITY)
+		return cid->digest_len;
+	int rc = store_find(store, cid, &place);
+	return rc > 0 ? (ssize_t)place.len : rc == 0 ? -ENOENT : rc;
+}
+
+void store_block_release(struct store_block *block)
+{
+	anyio_free(block->memory);
+	*block = (struct store_block){ 0 };
+}
+
+struct gate_call {
+	const struct mf_cid **cids;
+	const void **data;
+	size_t *lens;
+	int *results;
+	size_t count, slices;
+};
+
+static void gate_slice(void *arg, size_t slice)
+{
+	struct gate_call *call = arg;
+	size_t first = call->count * slice / call->slices;
+	size_t end = call->count * (slice + 1) / call->slices;
+
+	ipld_blocks_verify(call->cids + first, call->data + first, call->lens + first, end - first,
+	        call->results + first);
+}
+
+int store_gate_many(const struct store_block *blocks, size_t count, int *results)
+{
+	struct gate_call call = { .results = results, .count = count };
+	size_t bytes = 0;
+	int rc = 0;
+
+	call.cids =
+	        anyio_calloc(count, sizeof(*call.cids) + sizeof(*call.data) + sizeof(*call.lens));
+	if (!call.cids)
+		return -ENOMEM;
+	call.data = (const void **)(call.cids + count);
+	call.lens = (size_t *)(call.data + count);
+	for (size_t i = 0; i < count; i++) {
+		call.cids[i] = &blocks[i].cid;
+		call.data[i] = blocks[i].data ? blocks[i].data : "";
+		call.lens[i] = blocks[i].len;
+		bytes += blocks[i].len;
+	}
+	call.slices = bytes <= GATE_INLINE ? 1 : anyio_cpu_count() * 2;
+	if (call.slices > GATE_SLICES)
+		call.slices = GATE_SLICES;
+	if (call.slices > count)
+		call.slices = count;
+	if (bytes <= GATE_INLINE)
+		gate_slice(&call, 0);
+	else
+		rc = anyio_cpu_map(gate_slice, &call, call.slices);
+	anyio_free(call.cids);
+	return rc;
+}
+
+/* A block that carries itself, or memory for one that is at place. */
+static int make_block(const struct mf_cid *cid, size_t len, struct store_block *out)
+{
+	*out = (struct store_block){ .cid = *cid, .len = len, .memory = anyio_malloc(len + 1) };
+	out->data = out->memory;
+	if (out->memory && cid->hash == MF_HASH_IDENTITY)
+		memcpy(out->memory, cid->digest, len);
+	return out->memory ? 0 : -ENOMEM;
+}
+
+/* Whether the block is still on its way to the file; then it is copied from there. */
+static bool peek(struct store *store, const struct index_place *place, void *out)
+{
+	const struct log *log = &store->log;
+
+	return log->active && place->segment == log->active->number && place->offset >= log->base &&
+	       log_peek(log, place->offset, out, place->len);
+}
+
+/* Reads pieces of one segment that lie one behind the other. */
+static int read_run(
+        struct store *store, uint32_t number, const struct iovec *iov, int count, uint64_t offset)
+{
+	struct segment_file *file = segment_set_find(&store->segments, number);
+	struct iovec rest[2 * RUN_BLOCKS];
+	int first = 0, rc;
+
+	if (!file)
+		return -EUCLEAN;
+	if ((rc = segment_file_use(&store->segments, file)) < 0)
+		return rc;
+	memcpy(rest, iov, count * sizeof(*iov));
+	while (first < count) {
+		ssize_t n = count - first == 1
+		                    ? anyio_pread(file->fd, rest[first].iov_base,
+		                              rest[first].iov_len, offset)
+		                    : anyio_preadv(file->fd, rest + first, count - first, offset);
+		if (n <= 0) {
+			rc = n < 0 ? n : -EBADMSG;
+			break;
+		}
+		offset += n;
+		for (; first < count && (size_t)n >= rest[first].iov_len; first++)
+			n -= rest[first].iov_len;
+		if (first < count) {
+			rest[first].iov_base = (uint8_t *)rest[first].iov_base + n;
+			rest[first].iov_len -= n;
+		}
+	}
+	segment_file_release(file);
+	return rc;
+}
+
+static int read_block(struct store *store, const struct index_place *place, void *out)
+{
+	struct iovec iov = { out, place->len };
+
+	if (place->len == 0 || peek(store, place, out))
+		return 0;
+	return read_run(store, place->segment, &iov, 1, place->offset);
+}
+
+int store_get(struct store *store, const struct mf_cid *cid, struct store_block *out)
+{
+	struct index_place place;
+	int rc;
+
+	*out = (struct store_block){ 0 };
+	if (cid->hash == MF_HASH_IDENTITY)
+		return make_block(cid, cid->digest_len, out);
+	rc = store_find(store, cid, &place);
+	if (rc <= 0)
+		return rc == 0 ? -ENOENT : rc;
+	rc = make_block(cid, place.len, out);
+	if (rc == 0)
+		rc = read_block(store, &place, out->memory);
+	if (rc == 0)
+		rc = ipld_block_verify(cid, out->data, out->len);
+	if (rc == -EBADMSG)
+		index_forget(&store->index, cid, &place);
+	if (rc < 0)
+		store_block_release(out);
+	return rc;
+}
+
+/* One block of a batch. */
+struct wanted {
+	struct index_place place;
+	size_t index;
+};
+
+struct batch {
+	struct store *store;
+	const struct mf_cid *cids;
+	size_t count;
+	struct store_block *out;
+	int *results;
+	struct wanted *wanted;
+	size_t wanted_count;
+};
+
+static int by_place(const void *a, const void *b)
+{
+	const struct index_place *x = &((const struct wanted *)a)->place;
+	const struct index_place *y = &((const struct wanted *)b)->place;
+
+	if (x->segment != y->segment)
+		return x->segment < y->segment ? -1 : 1;
+	return (x->offset > y->offset) - (x->offset < y->offset);
+}
+
+/* Finds all, makes their memory, and fills those that need no reading. */
+static int batch_find(struct batch *batch)
+{
+	struct store *store = batch->store;
+
+	for (size_t i = 0; i < batch->count; i++) {
+		const struct mf_cid *cid = &batch->cids[i];
+		struct wanted *wanted = &batch->wanted[batch->wanted_count];
+
+		if (cid->hash == MF_HASH_IDENTITY) {
+			batch->results[i] = make_block(cid, cid->digest_len, &batch->out[i]);
+			if (batch->results[i] < 0)
+				return batch->results[i];
+			continue;
+		}
+		int rc = store_find(store, cid, &wanted->place);
+		if (rc <= 0) {
+			batch->results[i] = rc == 0 ? -ENOENT : rc;
+			continue;
+		}
+		rc = make_block(cid, wanted->place.len, &batch->out[i]);
+		if (rc < 0)
+			return rc;
+		wanted->index = i;
+		if (wanted->place.len > 0 && !peek(store, &wanted->place, batch->out[i].memory))
+			batch->wanted_count++;
+	}
+	qsort(batch->wanted, batch->wanted_count, sizeof(*batch->wanted), by_place);
+	return 0;
+}
+
+/* Reads a run of neighbours starting at wanted[first]; returns the index after it, or a code. */
+static ssize_t batch_read_run(struct batch *batch, size_t first, uint8_t *gap)
+{
+	struct iovec iov[2 * RUN_BLOCKS];
+	const struct index_place *start = &batch->wanted[first].place;
+	uint64_t at = start->offset;
+	int pieces = 0;
+	size_t i;
+
+	for (i = first; i < batch->wanted_count && i - first < RUN_BLOCKS; i++) {
+		const struct wanted *wanted = &batch->wanted[i];
+		const struct index_place *place = &wanted->place;
+
+		if (place->segment != start->segment || place->offset < at ||
+		        place->offset - at > GAP_MAX)
+			break;
+		if (place->offset > at)
+			iov[pieces++] = (struct iovec){ gap, place->offset - at };
+		iov[pieces++] = (struct iovec){ batch->out[wanted->index].memory, place->len };
+		at = place->offset + place->len;
+	}
+	int rc = read_run(batch->store, start->segment, iov, pieces, start->offset);
+	if (rc == -ENOMEM || rc == ANYIO_CANCELLED)
+		return rc;
+	/* One that can't be read must not take the others with it. */
+	for (size_t j = first; rc < 0 && j < i; j++) {
+		const struct wanted *wanted = &batch->wanted[j];
+
+		batch->results[wanted->index] =
+		        read_block(batch->store, &wanted->place, batch->out[wanted->index].memory);
+	}
+	return i;
+}
+
+static int batch_read(struct batch *batch)
+{
+	uint8_t *gap = anyio_malloc(GAP_MAX);
+	ssize_t at = gap ? 0 : -ENOMEM;
+
+	while (at >= 0 && (size_t)at < batch->wanted_count) {
+		/* The same block asked for twice is read twice: runs never go back. */
+		at = batch_read_run(batch, at, gap);
+	}
+	anyio_free(gap);
+	return at < 0 ? at : 0;
+}
+
+static int batch_verify(struct batch *batch)
+{
+	int *results = anyio_calloc(batch->count, sizeof(*results));
+	int rc = results ? store_gate_many(batch->out, batch->count, results) : -ENOMEM;
+
+	for (size_t i = 0; i < batch->count && rc == 0; i++) {
+		struct index_place place;
+
+		if (batch->results[i] == 0 && batch->cids[i].hash != MF_HASH_IDENTITY)
+			batch->results[i] = results[i];
+		if (batch->results[i] == -EBADMSG &&
+		        index_find(&batch->store->index, &batch->cids[i], &place) > 0)
+			index_forget(&batch->store->index, &batch->cids[i], &place);
+		if (batch->results[i] < 0)
+			store_block_release(&batch->out[i]);
+	}
+	anyio_free(results);
+	return rc;
+}
+
+int store_get_many(struct store *store, const struct mf_cid *cids, size_t count,
+        struct store_block *out, int *results)
+{
+	struct batch batch = {
+		.store = store, .cids = cids, .count = count, .out = out, .results = results
+	};
+
+	memset(out, 0, count * sizeof(*out));
+	memset(results, 0, count * sizeof(*results));
+	batch.wanted = anyio_calloc(count + 1, sizeof(*batch.wanted));
+	int rc = batch.wanted ? batch_find(&batch) : -ENOMEM;
+	if (rc == 0)
+		rc = batch_read(&batch);
+	if (rc == 0)
+		rc = batch_verify(&batch);
+	anyio_free(batch.wanted);
+	for (size_t i = 0; i < count && rc < 0; i++)
+		store_block_release(&out[i]);
+	return rc;
+}
+
+int store_next(struct store *store, struct store_cursor *cursor, struct store_entry *entry)
+{
+	struct index_key key = { .len = cursor->key_len };
+	struct index_place place;
+	struct mf_multihash hash;
+	int rc = cursor->started ? 0 : store_checkpoint(store);
+
+	cursor->started = true;
+	memcpy(key.bytes, cursor->key, cursor->key_len);
+	while (rc >= 0 && (rc = index_next_block(&store->index, &key, &place)) > 0) {
+		memcpy(cursor->key, key.bytes, key.len);
+		cursor->key_len = key.len;
+		if (mf_multihash_decode(&hash, key.bytes, key.len) < 0)
+			return -EUCLEAN;
+		entry->cid = (struct mf_cid){ .codec = place.codec,
+			.hash = hash.code,
+			.version = place.version,
+			.digest_len = hash.digest_len };
+		memcpy(entry->cid.digest, hash.digest, hash.digest_len);
+		entry->size = place.len;
+		if (store_find(store, &entry->cid, &place) > 0)
+			return 1;
+	}
+	return rc;
+}

@@ -1,0 +1,178 @@
+#include "index.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <anyio/testing.h>
+#include <store/pin.h>
+#include "index_db.h"
+
+void index_block_key(struct index_key *key, const struct mf_cid *cid)
+{
+	key->len = mf_multihash_encode(
+	        cid->hash, cid->digest, cid->digest_len, key->bytes, sizeof(key->bytes));
+}
+
+void index_pin_key(struct index_key *key, const struct mf_cid *cid)
+{
+	key->len = mf_cid_encode(cid, key->bytes, sizeof(key->bytes));
+}
+
+/* The place of a key in the newest generation that knows it, damaged or not. */
+static int find_key(struct index *index, const struct index_key *key, struct index_place *place)
+{
+	const struct index_place *found = table_find(&index->fresh.blocks, key->bytes, key->len);
+
+	if (!found)
+		found = table_find(&index->frozen.blocks, key->bytes, key->len);
+	if (!found)
+		return index_db_block(index, key, place);
+	*place = *found;
+	return 1;
+}
+
+int index_find(struct index *index, const struct mf_cid *cid, struct index_place *place)
+{
+	struct index_key key;
+
+	index_block_key(&key, cid);
+	int rc = find_key(index, &key, place);
+	return rc > 0 && place->state == INDEX_DAMAGED ? 0 : rc;
+}
+
+int index_reserve(struct index *index, size_t count)
+{
+	return table_reserve(&index->fresh.blocks, count, MF_MULTIHASH_BYTES_MAX);
+}
+
+int index_reserve_pin(struct index *index)
+{
+	return table_reserve(&index->fresh.pins, 1, MF_CID_BYTES_MAX);
+}
+
+void index_put(struct index *index, const struct mf_cid *cid, const struct index_place *place)
+{
+	struct index_key key;
+	struct index_place before;
+
+	index_block_key(&key, cid);
+	if (find_key(index, &key, &before) > 0 && before.state == INDEX_PRESENT) {
+		index->counts.blocks--;
+		index->counts.bytes -= before.len;
+	}
+	index->counts.blocks++;
+	index->counts.bytes += place->len;
+	*(struct index_place *)table_put(&index->fresh.blocks, key.bytes, key.len) = *place;
+}
+
+void index_forget(struct index *index, const struct mf_cid *cid, const struct index_place *place)
+{
+	struct index_key key;
+	struct index_place now;
+
+	index_block_key(&key, cid);
+	if (find_key(index, &key, &now) <= 0 || now.state == INDEX_DAMAGED ||
+	        now.segment != place->segment || now.offset != place->offset ||
+	        index_reserve(index, 1) < 0)
+		return;
+	now.state = INDEX_DAMAGED;
+	index->counts.blocks--;
+	index->counts.bytes -= now.len;
+	*(struct index_place *)table_put(&index->fresh.blocks, key.bytes, key.len) = now;
+}
+
+int index_pin_find(struct index *index, const struct mf_cid *cid, uint64_t *sequence)
+{
+	struct index_key key;
+
+	index_pin_key(&key, cid);
+	const struct index_pin *pin = table_find(&index->fresh.pins, key.bytes, key.len);
+	if (!pin)
+		pin = table_find(&index->frozen.pins, key.bytes, key.len);
+	*sequence = pin ? pin->sequence : 0;
+	return pin ? (int)pin->mode : index_db_pin(index, &key);
+}
+
+void index_pin_put(struct index *index, const struct mf_cid *cid, uint32_t mode, uint64_t sequence)
+{
+	struct index_key key;
+	uint64_t ignored;
+	bool before = index_pin_find(index, cid, &ignored) > 0;
+
+	index_pin_key(&key, cid);
+	index->counts.pins += (mode != STORE_PIN_NONE) - before;
+	*(struct index_pin *)table_put(&index->fresh.pins, key.bytes, key.len) =
+	        (struct index_pin){ .sequence = sequence, .mode = mode };
+}
+
+size_t index_fresh(const struct index *index)
+{
+	return index->fresh.blocks.count + index->fresh.pins.count;
+}
+
+void index_freeze(struct index *index, const struct index_position *position)
+{
+	index->frozen = index->fresh;
+	index->frozen.position = *position;
+	index->frozen.counts = index->counts;
+	index->frozen.used = true;
+	table_init(&index->fresh.blocks, sizeof(struct index_place));
+	table_init(&index->fresh.pins, sizeof(struct index_pin));
+}
+
+static void free_generation(struct index_generation *generation)
+{
+	table_free(&generation->blocks);
+	table_free(&generation->pins);
+	generation->used = false;
+}
+
+int index_write(struct index *index)
+{
+	if (!index->frozen.used)
+		return 0;
+	int rc = index_db_write(index);
+	if (rc == 0)
+		free_generation(&index->frozen);
+	return rc;
+}
+
+int index_open(struct index *index, const char *dir, const uint8_t repo[16],
+        struct index_position *position, bool *remade)
+{
+	*index = (struct index){ .dir = anyio_strdup(dir) };
+	if (!index->dir)
+		return -ENOMEM;
+	memcpy(index->repo, repo, sizeof(index->repo));
+	table_init(&index->fresh.blocks, sizeof(struct index_place));
+	table_init(&index->fresh.pins, sizeof(struct index_pin));
+	table_init(&index->frozen.blocks, sizeof(struct index_place));
+	table_init(&index->frozen.pins, sizeof(struct index_pin));
+	int rc = index_db_open(index, position, remade);
+	if (rc < 0)
+		index_close(index);
+	return rc;
+}
+
+void index_close(struct index *index)
+{
+	index_db_close(index);
+	free_generation(&index->fresh);
+	free_generation(&index->frozen);
+	anyio_free(index->dir);
+	index->dir = NULL;
+}
+
+int index_clear(struct index *index)
+{
+	struct index_position position;
+	bool remade;
+
+	free_generation(&index->fresh);
+	free_generation(&index->frozen);
+	index->counts = (struct index_counts){ 0 };
+	index_db_close(index);
+	int rc = index_db_remove(index);
+	return rc < 0 ? rc : index_db_open(index, &position, &remade);
+}

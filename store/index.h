@@ -1,0 +1,115 @@
+/*
+ * Where each block lies, and what is pinned.
+ *
+ * Three generations: what is new (fresh), what a checkpoint is writing right now (frozen), and
+ * LMDB. A question is put to them in that order. A checkpoint freezes the fresh one at the very
+ * moment a commit is written, waits until that commit is durable, and then writes the frozen one to
+ * LMDB together with the commit's position, in one synced transaction on a worker thread. So LMDB
+ * is always exactly the log up to a durable commit. If that write fails the frozen generation
+ * stays, and the next checkpoint begins with it.
+ *
+ * The loop's thread reads LMDB, in transactions that never outlive a call.
+ */
+#ifndef STORE_INDEX_H
+#define STORE_INDEX_H
+
+#include <lmdb.h>
+#include <multiformats/cid.h>
+#include <multiformats/multihash.h>
+#include "table.h"
+
+enum index_state {
+	INDEX_PRESENT,
+	INDEX_DAMAGED, /* its bytes were found not to match: counts as absent */
+};
+
+struct index_place {
+	uint64_t offset;   /* of the data in the segment */
+	uint64_t sequence; /* of the commit that makes it durable; 0: long since durable */
+	uint32_t segment;
+	uint32_t len;
+	uint32_t codec;
+	uint8_t version;
+	uint8_t state;
+};
+
+struct index_pin {
+	uint64_t sequence;
+	uint64_t mode; /* enum store_pin_mode; NONE: taken away */
+};
+
+struct index_key {
+	uint16_t len;
+	uint8_t bytes[MF_CID_BYTES_MAX];
+};
+
+/* A commit in the log. */
+struct index_position {
+	uint32_t segment; /* 0: none */
+	uint64_t offset;  /* of its section */
+	uint64_t end;     /* of it */
+	uint64_t sequence;
+};
+
+struct index_counts {
+	uint64_t blocks, bytes, pins;
+};
+
+struct index_generation {
+	struct table blocks, pins;
+	struct index_position position; /* of a frozen one */
+	struct index_counts counts;     /* of all generations up to this one, when frozen */
+	bool used;
+};
+
+struct index {
+	char *dir;
+	uint8_t repo[16];
+	MDB_env *env;
+	MDB_dbi blocks, pins, meta;
+	MDB_txn *reader;
+	struct index_generation fresh, frozen;
+	struct index_counts counts; /* of everything */
+};
+
+/* Opens or makes the index in dir (which exists). *position is that of its last checkpoint, or
+ * empty when it is new or had to be made anew (*remade). 0 or a negative code. */
+int index_open(struct index *index, const char *dir, const uint8_t repo[16],
+        struct index_position *position, bool *remade);
+/* What is not written is gone. */
+void index_close(struct index *index);
+/* Empties it, memory and disk. */
+int index_clear(struct index *index);
+
+void index_block_key(struct index_key *key, const struct mf_cid *cid);
+void index_pin_key(struct index_key *key, const struct mf_cid *cid);
+
+/* 1 and the place; 0 when absent (also when damaged); or a negative code. */
+int index_find(struct index *index, const struct mf_cid *cid, struct index_place *place);
+/* Room for count blocks, or pins, in memory: 0 or -ENOMEM. */
+int index_reserve(struct index *index, size_t count);
+int index_reserve_pin(struct index *index);
+/* Room was reserved; what was there before, if anything, is replaced. */
+void index_put(struct index *index, const struct mf_cid *cid, const struct index_place *place);
+/* From now on the block counts as absent, if it is still at this place. */
+void index_forget(struct index *index, const struct mf_cid *cid, const struct index_place *place);
+
+/* The pin's mode (NONE when there is none) or a negative code; *sequence as in a place. */
+int index_pin_find(struct index *index, const struct mf_cid *cid, uint64_t *sequence);
+void index_pin_put(struct index *index, const struct mf_cid *cid, uint32_t mode, uint64_t sequence);
+
+/* New things not yet frozen. */
+size_t index_fresh(const struct index *index);
+/* Freezes what is fresh; nothing is frozen yet. */
+void index_freeze(struct index *index, const struct index_position *position);
+/* Writes what is frozen, if anything: 0 or a negative code. Waits. */
+int index_write(struct index *index);
+
+/* The first entry written whose key is after *key (any, when key->len is 0): 1, 0 at the end, or a
+ * negative code. Only sees LMDB. */
+int index_next_block(struct index *index, struct index_key *key, struct index_place *place);
+int index_next_pin(struct index *index, struct index_key *key, uint32_t *mode);
+
+uint64_t index_file_size(struct index *index);
+
+#endif

@@ -1,0 +1,19 @@
+/* The index's part on disk. Private to index.c. */
+#ifndef STORE_INDEX_DB_H
+#define STORE_INDEX_DB_H
+
+#include "index.h"
+
+int index_db_open(struct index *index, struct index_position *position, bool *remade);
+void index_db_close(struct index *index);
+int index_db_remove(struct index *index);
+
+/* 1, 0 or a negative code. */
+int index_db_block(struct index *index, const struct index_key *key, struct index_place *place);
+/* The mode or a negative code. */
+int index_db_pin(struct index *index, const struct index_key *key);
+
+/* Writes index->frozen, growing the map as needed. Waits on a worker thread. */
+int index_db_write(struct index *index);
+
+#endif

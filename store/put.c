@@ -1,0 +1,192 @@
+/*
+ * Putting: chunk by chunk, each appended, written if anything in it was not copied, and then
+ * entered into the index. A block is in the index only when its bytes are in the stage or in the
+ * file, so a reader never meets one that is on its way.
+ */
+#include <errno.h>
+#include <string.h>
+#include "inner.h"
+
+enum {
+	CHUNK_BLOCKS = 64,
+	CHUNK_BYTES = 8 << 20,
+};
+
+struct chunk {
+	struct store *store;
+	const struct store_block *blocks;
+	size_t count, next; /* of all; the first not yet dealt with */
+	size_t placed_count;
+	const struct store_block *placed[CHUNK_BLOCKS];
+	uint64_t offset[CHUNK_BLOCKS];
+	size_t bytes;
+	bool copied; /* all of them */
+};
+
+static void raise_ticket(store_ticket *ticket, uint64_t sequence)
+{
+	if (*ticket < sequence)
+		*ticket = sequence;
+}
+
+static bool same_hash(const struct mf_cid *a, const struct mf_cid *b)
+{
+	return a->digest_len == b->digest_len && a->hash == b->hash &&
+	       memcmp(a->digest, b->digest, a->digest_len) == 0;
+}
+
+/* Whether the block needs no writing: 1, 0 or a negative code. */
+static int is_known(struct chunk *chunk, const struct mf_cid *cid, store_ticket *ticket)
+{
+	struct index_place place;
+
+	if (cid->hash == 0)
+		return 1;
+	for (size_t i = 0; i < chunk->placed_count; i++)
+		if (same_hash(&chunk->placed[i]->cid, cid))
+			return 1;
+	int rc = store_find(chunk->store, cid, &place);
+	if (rc > 0)
+		raise_ticket(ticket, place.sequence);
+	return rc;
+}
+
+/* Appends as many blocks as one vector takes. */
+static int append_chunk(struct chunk *chunk, store_ticket *ticket)
+{
+	struct store *store = chunk->store;
+
+	chunk->placed_count = chunk->bytes = 0;
+	chunk->copied = true;
+	for (; chunk->next < chunk->count; chunk->next++) {
+		const struct store_block *block = &chunk->blocks[chunk->next];
+		int rc = is_known(chunk, &block->cid, ticket);
+
+		if (rc < 0)
+			return rc;
+		if (rc > 0)
+			continue;
+		if (chunk->placed_count == CHUNK_BLOCKS || chunk->bytes >= CHUNK_BYTES ||
+		        !log_has_room(&store->log, block->len))
+			break;
+		chunk->placed[chunk->placed_count] = block;
+		chunk->offset[chunk->placed_count++] =
+		        log_append_block(store, &block->cid, block->data, block->len);
+		chunk->bytes += block->len;
+		chunk->copied &= block->len <= LOG_SMALL_MAX;
+	}
+	return 0;
+}
+
+static void enter_chunk(struct chunk *chunk)
+{
+	struct store *store = chunk->store;
+
+	for (size_t i = 0; i < chunk->placed_count; i++) {
+		const struct store_block *block = chunk->placed[i];
+		struct index_place place = { .offset = chunk->offset[i],
+			.sequence = store->log.sequence,
+			.segment = store->log.active->number,
+			.len = block->len,
+			.codec = block->cid.codec,
+			.version = block->cid.version };
+
+		index_put(&store->index, &block->cid, &place);
+	}
+}
+
+/* One chunk, with the lock held. */
+static int put_chunk(struct chunk *chunk, store_ticket *ticket)
+{
+	struct store *store = chunk->store;
+	struct log *log = &store->log;
+	struct log_mark mark;
+	int rc = log_prepare(log);
+
+	if (rc == 0)
+		rc = index_reserve(&store->index, CHUNK_BLOCKS);
+	if (rc == 0 && !log_has_room(log, chunk->blocks[chunk->next].len))
+		rc = log_flush(store);
+	if (rc < 0)
+		return rc;
+	log_mark(log, &mark);
+	rc = append_chunk(chunk, ticket);
+	if (rc == 0 && !chunk->copied)
+		rc = log_flush(store);
+	if (rc < 0) {
+		log_take_back(log, &mark);
+		return rc;
+	}
+	enter_chunk(chunk);
+	if (chunk->placed_count)
+		raise_ticket(ticket, log->sequence);
+	if (log->end - log->start >= store->options.group_bytes)
+		log_commit(store, false);
+	return 0;
+}
+
+static int put_verified(
+        struct store *store, const struct store_block *blocks, size_t count, store_ticket *ticket)
+{
+	struct chunk chunk = { .store = store, .blocks = blocks, .count = count };
+	int rc = 0;
+
+	while (chunk.next < count && rc == 0) {
+		if (log_is_full(store) && (rc = log_roll(store)) < 0)
+			return rc;
+		rc = anyio_lock_acquire(&store->writing);
+		if (rc < 0)
+			return rc;
+		rc = store->broken ? ANYIO_BROKEN : put_chunk(&chunk, ticket);
+		anyio_lock_release(&store->writing);
+	}
+	return rc < 0 ? rc : store_checkpoint_if_due(store);
+}
+
+static int gate(const struct store_block *blocks, size_t count)
+{
+	int *results = anyio_calloc(count, sizeof(*results));
+	int rc = results ? store_gate_many(blocks, count, results) : -ENOMEM;
+
+	for (size_t i = 0; i < count && rc == 0; i++)
+		rc = results[i];
+	anyio_free(results);
+	return rc;
+}
+
+int store_put_many(struct store *store, const struct store_block *blocks, size_t count,
+        unsigned flags, store_ticket *ticket)
+{
+	int rc;
+
+	if (count == 0)
+		return 0;
+	for (size_t i = 0; i < count; i++)
+		if (blocks[i].len > IPLD_BLOCK_MAX)
+			return -EMSGSIZE;
+	if (!(flags & STORE_VERIFIED) && (rc = gate(blocks, count)) < 0)
+		return rc;
+	return put_verified(store, blocks, count, ticket);
+}
+
+int store_put(struct store *store, const struct mf_cid *cid, const void *data, size_t len,
+        unsigned flags, store_ticket *ticket)
+{
+	struct store_block block = { .cid = *cid, .data = data, .len = len };
+
+	return store_put_many(store, &block, 1, flags, ticket);
+}
+
+int store_sync(struct store *store, store_ticket ticket)
+{
+	return log_sync(store, ticket);
+}
+
+int store_put_durable(
+        struct store *store, const struct mf_cid *cid, const void *data, size_t len, unsigned flags)
+{
+	store_ticket ticket = 0;
+	int rc = store_put(store, cid, data, len, flags, &ticket);
+
+	return rc < 0 ? rc : store_sync(store, ticket);
+}

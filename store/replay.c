@@ -1,0 +1,460 @@
+#include "replay.h"
+
+#include <errno.h>
+#include <string.h>
+#include "inner.h"
+
+enum {
+	WINDOW_SIZE = 1 << 20,
+	CHECK_SIZE = 4 << 20,
+	CHECK_BLOCKS = 256,
+};
+
+enum item_what { ITEM_BLOCK, ITEM_PIN, ITEM_LOST };
+
+struct replay_item {
+	uint64_t offset, len; /* of the section, or of what is lost */
+	uint32_t segment;
+	uint32_t mode;     /* of a pin */
+	uint32_t bytes_at; /* of its CID */
+	uint16_t head;
+	uint8_t cid_len;
+	uint8_t what;
+	bool bad;
+};
+
+struct replay_group {
+	size_t first, count; /* items */
+	uint64_t sequence;
+	bool intact;
+	struct index_position position; /* of its commit; segment 0: it has none */
+};
+
+struct replay_void {
+	uint32_t segment;
+	uint64_t from, to;
+};
+
+static int grow(void *array, size_t *room, size_t need, size_t size)
+{
+	void **memory = array;
+
+	if (need <= *room)
+		return 0;
+	size_t more = *room ? *room * 2 : 64;
+	while (more < need)
+		more *= 2;
+	void *bigger = anyio_realloc(*memory, more * size);
+	if (!bigger)
+		return -ENOMEM;
+	*memory = bigger;
+	*room = more;
+	return 0;
+}
+
+void replay_free(struct replay *replay)
+{
+	anyio_free(replay->items);
+	anyio_free(replay->bytes);
+	anyio_free(replay->groups);
+	anyio_free(replay->voids);
+	anyio_free(replay->window);
+	anyio_free(replay->check);
+}
+
+/* A new item, with a CID or without. */
+static struct replay_item *add_item(
+        struct replay *replay, enum item_what what, const struct mf_cid *cid, int *rc)
+{
+	*rc = grow(
+	        &replay->items, &replay->item_room, replay->item_count + 1, sizeof(*replay->items));
+	if (*rc == 0)
+		*rc = grow(&replay->bytes, &replay->bytes_room,
+		        replay->bytes_used + MF_CID_BYTES_MAX, 1);
+	if (*rc < 0)
+		return NULL;
+	struct replay_item *item = &replay->items[replay->item_count++];
+	*item = (struct replay_item){ .what = what, .bytes_at = replay->bytes_used };
+	if (cid) {
+		item->cid_len =
+		        mf_cid_encode(cid, replay->bytes + replay->bytes_used, MF_CID_BYTES_MAX);
+		replay->bytes_used += item->cid_len;
+	}
+	return item;
+}
+
+static void item_cid(
+        const struct replay *replay, const struct replay_item *item, struct mf_cid *cid)
+{
+	mf_cid_decode(cid, replay->bytes + item->bytes_at, item->cid_len);
+}
+
+static bool is_void(const struct replay *replay, const struct replay_item *item)
+{
+	for (size_t i = 0; i < replay->void_count; i++) {
+		const struct replay_void *nothing = &replay->voids[i];
+
+		if (nothing->segment == item->segment && nothing->from <= item->offset &&
+		        item->offset + item->len <= nothing->to)
+			return true;
+	}
+	return false;
+}
+
+static uint64_t data_at(const struct replay_item *item)
+{
+	return item->offset + item->head;
+}
+
+/* How many items from here on fit into the check buffer together. */
+static size_t check_run(const struct replay_item *items, size_t count)
+{
+	size_t n = 1;
+
+	while (n < count && n < CHECK_BLOCKS && items[n].segment == items[0].segment &&
+	        items[n].offset + items[n].len - items[0].offset <= CHECK_SIZE)
+		n++;
+	return n;
+}
+
+/* Reads a run of items and marks those that don't pass the gate. */
+static int check_items(struct replay *replay, struct replay_item *items, size_t count)
+{
+	struct store *store = replay->store;
+	struct segment_file *file = segment_set_find(&store->segments, items[0].segment);
+	uint64_t from = items[0].offset;
+	size_t len = items[count - 1].offset + items[count - 1].len - from, n = 0;
+	struct store_block *blocks = anyio_calloc(count, sizeof(*blocks));
+	int *results = anyio_calloc(count, sizeof(*results));
+	int rc = blocks && results ? segment_file_use(&store->segments, file) : -ENOMEM;
+
+	if (rc == 0) {
+		rc = anyio_pread_all(file->fd, replay->check, len, from);
+		segment_file_release(file);
+	}
+	for (size_t i = 0; i < count && rc == 0; i++) {
+		if (items[i].what != ITEM_BLOCK)
+			continue;
+		item_cid(replay, &items[i], &blocks[n].cid);
+		blocks[n].data = replay->check + (data_at(&items[i]) - from);
+		blocks[n++].len = items[i].len - items[i].head;
+	}
+	if (rc == 0 && n > 0)
+		rc = store_gate_many(blocks, n, results);
+	for (size_t i = 0, j = 0; i < count && rc == 0; i++)
+		if (items[i].what == ITEM_BLOCK)
+			items[i].bad = results[j++] != 0;
+	anyio_free(blocks);
+	anyio_free(results);
+	return rc;
+}
+
+/* Items that cannot even be read are bad, each for itself. */
+static int check_run_of_items(struct replay *replay, struct replay_item *items, size_t count)
+{
+	int rc = check_items(replay, items, count);
+
+	if (rc != -EIO && rc != ANYIO_INCOMPLETE_READ)
+		return rc;
+	for (size_t i = 0; i < count; i++) {
+		if (items[i].what != ITEM_BLOCK)
+			continue;
+		rc = check_items(replay, &items[i], 1);
+		if (rc == -EIO || rc == ANYIO_INCOMPLETE_READ)
+			items[i].bad = true;
+		else if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int check_group(struct replay *replay, const struct replay_group *group)
+{
+	struct replay_item *items = replay->items + group->first;
+	size_t count = group->count, at = 0;
+
+	if (!replay->check)
+		replay->check = anyio_malloc(CHECK_SIZE);
+	if (!replay->check)
+		return -ENOMEM;
+	while (at < count) {
+		if (items[at].what != ITEM_BLOCK) {
+			at++;
+			continue;
+		}
+		size_t run = check_run(items + at, count - at);
+		while (items[at + run - 1].what != ITEM_BLOCK)
+			run--;
+		int rc = check_run_of_items(replay, items + at, run);
+		if (rc < 0)
+			return rc;
+		at += run;
+	}
+	return 0;
+}
+
+static int settle_item(struct replay *replay, const struct replay_item *item, bool proven)
+{
+	struct replay_block block = { 0 };
+	struct mf_cid cid;
+
+	if (item->cid_len)
+		item_cid(replay, item, &cid);
+	if (item->what == ITEM_PIN)
+		return replay->calls->pin ? replay->calls->pin(replay->arg, &cid, item->mode) : 0;
+	if (item->bad || item->what == ITEM_LOST) {
+		struct replay_fault fault = { .segment = item->segment,
+			.from = item->offset,
+			.to = item->offset + item->len,
+			.cid = item->cid_len ? &cid : NULL,
+			.unfinished = !proven };
+
+		return is_void(replay, item) ? 0 : replay->calls->fault(replay->arg, &fault);
+	}
+	block.cid = &cid;
+	block.section = item->offset;
+	block.end = item->offset + item->len;
+	block.place = (struct index_place){ .segment = item->segment,
+		.offset = data_at(item),
+		.len = item->len - item->head,
+		.codec = cid.codec,
+		.version = cid.version };
+	return replay->calls->block(replay->arg, &block);
+}
+
+static int settle_group(struct replay *replay, const struct replay_group *group, bool proven)
+{
+	int rc = 0;
+
+	if (!group->intact || !proven || replay->check_all)
+		rc = check_group(replay, group);
+	for (size_t i = 0; i < group->count && rc == 0; i++)
+		rc = settle_item(replay, &replay->items[group->first + i], proven);
+	if (rc == 0 && group->position.segment && proven && replay->calls->settled)
+		rc = replay->calls->settled(replay->arg, &group->position);
+	return rc;
+}
+
+/* Items before the first group that is left are done with. */
+static void drop_settled(struct replay *replay)
+{
+	size_t gone = replay->group_count ? replay->groups[0].first : replay->open_first;
+	size_t left = replay->item_count - gone;
+	uint32_t bytes = left ? replay->items[gone].bytes_at : replay->bytes_used;
+
+	if (gone == 0)
+		return;
+	memmove(replay->items, replay->items + gone, left * sizeof(*replay->items));
+	memmove(replay->bytes, replay->bytes + bytes, replay->bytes_used - bytes);
+	for (size_t i = 0; i < left; i++)
+		replay->items[i].bytes_at -= bytes;
+	for (size_t i = 0; i < replay->group_count; i++)
+		replay->groups[i].first -= gone;
+	replay->item_count = left;
+	replay->open_first -= gone;
+	replay->bytes_used -= bytes;
+}
+
+/* Settles all groups that are proven by now, or all. */
+static int settle(struct replay *replay, bool all)
+{
+	size_t done = 0;
+	int rc = 0;
+
+	while (done < replay->group_count && rc == 0) {
+		const struct replay_group *group = &replay->groups[done];
+		bool proven = group->sequence <= replay->proven;
+
+		if (!proven && !all)
+			break;
+		rc = settle_group(replay, group, proven);
+		done++;
+	}
+	replay->group_count -= done;
+	memmove(replay->groups, replay->groups + done,
+	        replay->group_count * sizeof(*replay->groups));
+	drop_settled(replay);
+	return rc;
+}
+
+static int close_group(struct replay *replay, uint64_t sequence, bool intact,
+        const struct index_position *position)
+{
+	int rc = grow(&replay->groups, &replay->group_room, replay->group_count + 1,
+	        sizeof(*replay->groups));
+
+	if (rc < 0)
+		return rc;
+	replay->groups[replay->group_count++] = (struct replay_group){ .first = replay->open_first,
+		.count = replay->item_count - replay->open_first,
+		.sequence = sequence,
+		.intact = intact,
+		.position = *position };
+	replay->open_first = replay->item_count;
+	return 0;
+}
+
+static int take_void(struct replay *replay, const struct segment_record *record)
+{
+	int rc = grow(
+	        &replay->voids, &replay->void_room, replay->void_count + 1, sizeof(*replay->voids));
+
+	if (rc == 0)
+		replay->voids[replay->void_count++] = (struct replay_void){ record->nothing.segment,
+			record->nothing.from, record->nothing.to };
+	return rc;
+}
+
+static int take_record(struct replay *replay, const struct scan_event *event)
+{
+	const struct segment_record *record = &event->record;
+	struct index_position position = { .segment = record->segment,
+		.offset = event->offset,
+		.end = event->offset + event->len,
+		.sequence = record->sequence };
+	struct replay_item *item;
+	int rc = 0;
+
+	switch (record->kind) {
+	case SEGMENT_RECORD_SEGMENT:
+		/* Its sequence is the next group's. */
+		position.sequence--;
+		replay->last = position;
+		if (replay->proven < record->previous.synced)
+			replay->proven = record->previous.synced;
+		return settle(replay, false);
+	case SEGMENT_RECORD_COMMIT:
+		rc = close_group(replay, record->sequence, event->intact, &position);
+		replay->last = position;
+		if (replay->sequence < record->sequence)
+			replay->sequence = record->sequence;
+		if (replay->proven < record->commit.synced)
+			replay->proven = record->commit.synced;
+		return rc < 0 ? rc : settle(replay, false);
+	case SEGMENT_RECORD_PIN:
+		item = add_item(replay, ITEM_PIN, &record->pin.cid, &rc);
+		if (item) {
+			item->segment = record->segment;
+			item->offset = event->offset;
+			item->len = event->len;
+			item->mode = record->pin.mode;
+		}
+		return rc;
+	case SEGMENT_RECORD_VOID: return take_void(replay, record);
+	}
+	return 0;
+}
+
+/* A record that holds may still not be what its CID says, to a CAR reader. */
+static int check_record(struct replay *replay, uint32_t segment, const struct scan_event *event)
+{
+	const struct segment_section *section = &event->section;
+	struct replay_fault fault = {
+		.segment = segment, .from = event->offset, .to = event->offset + event->len
+	};
+
+	if (ipld_block_verify(&section->cid, event->bytes + section->head, section->len) == 0)
+		return 0;
+	return replay->calls->fault(replay->arg, &fault);
+}
+
+static int take_event(struct replay *replay, uint32_t segment, const struct scan_event *event)
+{
+	struct replay_item *item;
+	int rc;
+
+	if (event->what == SCAN_RECORD) {
+		rc = replay->check_all ? check_record(replay, segment, event) : 0;
+		return rc < 0 ? rc : take_record(replay, event);
+	}
+	item = event->what == SCAN_BLOCK ? add_item(replay, ITEM_BLOCK, &event->section.cid, &rc)
+	                                 : add_item(replay, ITEM_LOST, NULL, &rc);
+	if (!item)
+		return rc;
+	item->segment = segment;
+	item->offset = event->offset;
+	item->len = event->len;
+	item->head = event->what == SCAN_BLOCK ? event->section.head : 0;
+	return 0;
+}
+
+static int scan_file(struct replay *replay, struct segment_file *file, struct scan *scan)
+{
+	struct scan_event event;
+	uint64_t from = 0;
+	size_t len = 0;
+	int rc = 0;
+
+	while (rc == 0) {
+		scan_next(scan, replay->window, from, len, &event);
+		if (event.what == SCAN_END)
+			return 0;
+		if (event.what != SCAN_MORE) {
+			rc = take_event(replay, file->number, &event);
+			continue;
+		}
+		if (replay->calls->progress)
+			rc = replay->calls->progress(
+			        replay->arg, event.offset > from ? event.offset - from : 0);
+		from = event.offset;
+		len = scan->size - from < WINDOW_SIZE ? scan->size - from : WINDOW_SIZE;
+		if (rc == 0)
+			rc = anyio_pread_all(file->fd, replay->window, len, from);
+	}
+	return rc;
+}
+
+/* What follows the last commit of a segment that was closed belongs to a group whose commit is
+ * damaged: believe what proves itself. */
+static int close_segment(struct replay *replay, const struct scan *scan)
+{
+	struct replay_item *item;
+	int rc = 0;
+
+	if (scan->searching) {
+		item = add_item(replay, ITEM_LOST, NULL, &rc);
+		if (!item)
+			return rc;
+		item->segment = scan->number;
+		item->offset = scan->at;
+		item->len = scan->size - scan->at;
+	}
+	if (replay->item_count == replay->open_first)
+		return 0;
+	return close_group(replay, 0, false, &(struct index_position){ 0 });
+}
+
+int replay_segment(struct replay *replay, struct segment_file *file,
+        const struct index_position *position, uint64_t size, bool last)
+{
+	struct store *store = replay->store;
+	struct scan scan;
+	int rc;
+
+	if (!replay->window)
+		replay->window = anyio_malloc(WINDOW_SIZE);
+	if (!replay->window)
+		return -ENOMEM;
+	if (position->segment == file->number)
+		scan_start_at(
+		        &scan, &store->keys, file->number, size, position->end, position->sequence);
+	else
+		scan_start(&scan, &store->keys, file->number, size);
+	rc = segment_file_use(&store->segments, file);
+	if (rc < 0)
+		return rc;
+	rc = scan_file(replay, file, &scan);
+	segment_file_release(file);
+	if (rc < 0)
+		return rc;
+	replay->tail = scan.tail;
+	if (!last)
+		return close_segment(replay, &scan);
+	replay->item_count = replay->open_first;
+	return 0;
+}
+
+int replay_finish(struct replay *replay)
+{
+	return settle(replay, true);
+}

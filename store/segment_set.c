@@ -1,0 +1,303 @@
+#include "segment_set.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <anyio/file.h>
+#include <anyio/testing.h>
+#include "inner.h"
+#include "scan.h"
+
+enum {
+	OPEN_MAX = 128,       /* files kept open though nobody uses them */
+	PROBE_SIZE = 1 << 20, /* bytes read at a time when looking for a record */
+	LEFTOVER_MAX = 512,   /* a segment that was never finished being made is not longer */
+};
+
+static void file_name(uint32_t number, char out[16])
+{
+	snprintf(out, 16, "%08u.car", number);
+}
+
+/* The number in a segment's file name, or 0. */
+static uint32_t number_of(const char *name)
+{
+	char *end, again[16];
+	unsigned long number = strtoul(name, &end, 10);
+
+	if (number == 0 || number > UINT32_MAX)
+		return 0;
+	file_name(number, again);
+	return strcmp(name, again) == 0 ? number : 0;
+}
+
+struct segment_file *segment_set_find(const struct segment_set *set, uint32_t number)
+{
+	size_t low = 0, high = set->count;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (set->files[middle]->number == number)
+			return set->files[middle];
+		if (set->files[middle]->number < number)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return NULL;
+}
+
+static void close_file(struct segment_set *set, struct segment_file *file)
+{
+	if (file->fd >= 0) {
+		anyio_close(file->fd);
+		file->fd = -1;
+		set->open--;
+	}
+}
+
+/* Closes the file that was not used for longest, when too many are open. */
+static void close_spare(struct segment_set *set)
+{
+	struct segment_file *oldest = NULL;
+
+	if (set->open < OPEN_MAX)
+		return;
+	for (size_t i = 0; i < set->count; i++) {
+		struct segment_file *file = set->files[i];
+
+		if (file->fd >= 0 && file->users == 0 && (!oldest || file->used < oldest->used))
+			oldest = file;
+	}
+	if (oldest)
+		close_file(set, oldest);
+}
+
+int segment_file_use(struct segment_set *set, struct segment_file *file)
+{
+	char name[16];
+
+	file->users++;
+	file->used = ++set->clock;
+	if (file->fd >= 0)
+		return 0;
+	close_spare(set);
+	file_name(file->number, name);
+	int fd = anyio_openat(set->dir_fd, name, O_RDWR, 0);
+	if (file->fd >= 0) { /* another task was faster */
+		if (fd >= 0)
+			anyio_close(fd);
+		return 0;
+	}
+	if (fd < 0) {
+		file->users--;
+		return fd;
+	}
+	file->fd = fd;
+	set->open++;
+	return 0;
+}
+
+void segment_file_release(struct segment_file *file)
+{
+	file->users--;
+}
+
+static int insert(struct segment_set *set, struct segment_file *file)
+{
+	if (set->count == set->room) {
+		size_t room = set->room ? set->room * 2 : 8;
+		struct segment_file **files = anyio_realloc(set->files, room * sizeof(*files));
+
+		if (!files)
+			return -ENOMEM;
+		set->files = files;
+		set->room = room;
+	}
+	set->files[set->count++] = file;
+	return 0;
+}
+
+/* Looks for the first record of the file that holds. 1 when there is one, 0, or a negative code. */
+static int probe(struct segment_file *file, const struct segment_keys *keys)
+{
+	struct scan scan;
+	struct scan_event event;
+	uint64_t from = 0;
+	size_t size = file->size < 4096 ? file->size : 4096, room = size;
+	uint8_t *window = anyio_malloc(room + 1);
+	int rc = window ? anyio_pread_all(file->fd, window, size, 0) : -ENOMEM;
+
+	scan_start(&scan, keys, file->number, file->size);
+	while (rc == 0) {
+		scan_next(&scan, window, from, size, &event);
+		if (event.what == SCAN_END || event.what == SCAN_RECORD) {
+			rc = event.what == SCAN_RECORD;
+			break;
+		}
+		if (event.what != SCAN_MORE)
+			continue;
+		if (room < PROBE_SIZE) {
+			anyio_free(window);
+			room = PROBE_SIZE;
+			window = anyio_malloc(room);
+		}
+		from = event.offset;
+		size = file->size - from < room ? file->size - from : room;
+		rc = window ? anyio_pread_all(file->fd, window, size, from) : -ENOMEM;
+	}
+	if (rc == 1 && event.record.kind == SEGMENT_RECORD_SEGMENT) {
+		file->previous = event.record.previous.number;
+		file->previous_len = event.record.previous.len;
+	}
+	anyio_free(window);
+	return rc;
+}
+
+/* Opens a file and finds out whether it is ours. 1, 0 or a negative code. */
+static int examine(
+        struct segment_set *set, struct segment_file *file, const struct segment_keys *keys)
+{
+	struct stat st;
+	int rc = segment_file_use(set, file);
+
+	if (rc < 0)
+		return rc;
+	rc = anyio_fstat(file->fd, &st);
+	if (rc == 0) {
+		file->size = st.st_size;
+		rc = file->size > SEGMENT_HEADER_SIZE ? probe(file, keys) : 0;
+	}
+	segment_file_release(file);
+	return rc;
+}
+
+static int take_name(struct segment_set *set, const char *name, const struct segment_keys *keys,
+        struct store_recovery *recovery)
+{
+	uint32_t number = number_of(name);
+
+	if (!number) {
+		recovery->ignored++;
+		return 0;
+	}
+	struct segment_file *file = anyio_calloc(1, sizeof(*file));
+	if (!file)
+		return -ENOMEM;
+	*file = (struct segment_file){ .number = number, .fd = -1 };
+	set->last_number = number;
+	int rc = examine(set, file, keys);
+	if (rc < 0)
+		store_say(recovery, "segments/%s: %s", name, anyio_error_text(rc));
+	else if (rc == 0)
+		recovery->ignored++;
+	else
+		rc = insert(set, file);
+	if (rc == 0 && segment_set_find(set, number) == file)
+		return 0;
+	close_file(set, file);
+	if (rc == 0 && file->size <= LEFTOVER_MAX && anyio_unlinkat(set->dir_fd, name, 0) == 0)
+		recovery->ignored--;
+	anyio_free(file);
+	return rc;
+}
+
+int segment_set_open(struct segment_set *set, int dir_fd, const char *name,
+        const struct segment_keys *keys, struct store_recovery *recovery)
+{
+	struct anyio_names names;
+	int rc;
+
+	*set = (struct segment_set){ .dir_fd = -1 };
+	set->dir_fd = anyio_openat(dir_fd, name, O_RDONLY | O_DIRECTORY, 0);
+	if (set->dir_fd < 0) {
+		store_say(recovery, "%s/: %s", name, anyio_error_text(set->dir_fd));
+		return set->dir_fd;
+	}
+	rc = anyio_listdir(set->dir_fd, ".", &names);
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < names.count && rc == 0; i++)
+		rc = take_name(set, names.names[i], keys, recovery);
+	anyio_names_free(&names);
+	return rc;
+}
+
+void segment_set_close(struct segment_set *set)
+{
+	for (size_t i = 0; i < set->count; i++) {
+		close_file(set, set->files[i]);
+		anyio_free(set->files[i]);
+	}
+	anyio_free(set->files);
+	if (set->dir_fd >= 0)
+		anyio_close(set->dir_fd);
+	*set = (struct segment_set){ .dir_fd = -1 };
+}
+
+/* The header and the first record. */
+static size_t first_bytes(const struct segment_set *set, const struct segment_keys *keys,
+        const struct segment_file *file, uint64_t sequence, uint64_t synced, uint8_t *out)
+{
+	const struct segment_file *last = set->count ? set->files[set->count - 1] : NULL;
+	struct segment_record record = { .kind = SEGMENT_RECORD_SEGMENT,
+		.segment = file->number,
+		.offset = SEGMENT_HEADER_SIZE,
+		.sequence = sequence };
+
+	record.previous.number = last ? last->number : 0;
+	record.previous.len = last ? last->size : 0;
+	record.previous.synced = synced;
+	memcpy(out, segment_header, SEGMENT_HEADER_SIZE);
+	return SEGMENT_HEADER_SIZE +
+	       segment_record_encode(keys, &record, out + SEGMENT_HEADER_SIZE);
+}
+
+static int write_first(struct segment_set *set, const struct segment_keys *keys,
+        struct segment_file *file, uint64_t sequence, uint64_t synced)
+{
+	uint8_t bytes[SEGMENT_HEADER_SIZE + SEGMENT_RECORD_SECTION_MAX];
+	size_t len = first_bytes(set, keys, file, sequence, synced, bytes);
+	int rc = anyio_pwrite_all(file->fd, bytes, len, 0);
+
+	if (rc == 0)
+		rc = anyio_fdatasync(file->fd);
+	if (rc == 0)
+		rc = anyio_fsync(set->dir_fd);
+	if (rc == 0)
+		file->size = len;
+	return rc;
+}
+
+int segment_set_add(struct segment_set *set, const struct segment_keys *keys, uint64_t sequence,
+        uint64_t synced, struct segment_file **out)
+{
+	struct segment_file *file = anyio_calloc(1, sizeof(*file));
+	char name[16];
+	int rc;
+
+	if (!file)
+		return -ENOMEM;
+	*file = (struct segment_file){ .number = set->last_number + 1, .fd = -1, .users = 1 };
+	file_name(file->number, name);
+	file->fd = anyio_openat(set->dir_fd, name, O_RDWR | O_CREAT | O_EXCL, 0644);
+	rc = file->fd;
+	if (rc >= 0) {
+		set->open++;
+		set->last_number++;
+		rc = write_first(set, keys, file, sequence, synced);
+		if (rc == 0)
+			rc = insert(set, file);
+		if (rc < 0)
+			anyio_unlinkat(set->dir_fd, name, 0);
+	}
+	if (rc < 0) {
+		close_file(set, file);
+		anyio_free(file);
+		return rc;
+	}
+	*out = file;
+	return 0;
+}

@@ -1,0 +1,49 @@
+/*
+ * The segment files of a repo. A file belongs to it when it holds a record sealed with its key;
+ * others are ignored, and never written to. Files are opened when first needed; of those nobody
+ * uses only so many stay open.
+ */
+#ifndef STORE_SEGMENT_SET_H
+#define STORE_SEGMENT_SET_H
+
+#include <stdint.h>
+#include "segment.h"
+
+struct store_recovery;
+
+struct segment_file {
+	uint32_t number;
+	uint64_t size;
+	int fd; /* -1: closed */
+	unsigned users;
+	uint64_t used;     /* when, by the set's count */
+	uint32_t previous; /* the segment before it, 0: none, or unknown */
+	uint64_t previous_len;
+};
+
+struct segment_set {
+	int dir_fd;
+	struct segment_file **files; /* by number */
+	size_t count, room;
+	size_t open;
+	uint64_t clock;
+	uint32_t last_number; /* highest in use by any file, ours or not */
+};
+
+/* Looks through the directory (path of it for messages; it is kept open). */
+int segment_set_open(struct segment_set *set, int dir_fd, const char *name,
+        const struct segment_keys *keys, struct store_recovery *recovery);
+void segment_set_close(struct segment_set *set);
+
+struct segment_file *segment_set_find(const struct segment_set *set, uint32_t number);
+
+/* Opens the file if need be and keeps it open until released. */
+int segment_file_use(struct segment_set *set, struct segment_file *file);
+void segment_file_release(struct segment_file *file);
+
+/* Makes the next segment, with its header and first record, durable in its directory; it comes back
+ * in use. On failure no such segment exists. */
+int segment_set_add(struct segment_set *set, const struct segment_keys *keys, uint64_t sequence,
+        uint64_t synced, struct segment_file **file);
+
+#endif
