@@ -6,6 +6,8 @@
  * being the first four outputs of splitmix64 started at SEED, each 64-bit output written in
  * little-endian order and the last one cut to fit.
  */
+#define _GNU_SOURCE
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -72,17 +74,14 @@ static void write_all(int fd, const uint8_t *bytes, size_t len)
 
 static void fill(int fd, uint64_t seed, uint64_t size)
 {
-	static uint8_t block[BLOCK_WORDS * 8];
+	static uint64_t block[BLOCK_WORDS];
 	struct rng rng;
 	rng_seed(&rng, seed);
 	while (size > 0) {
 		size_t len = size < sizeof(block) ? (size_t)size : sizeof(block);
-		for (size_t i = 0; i < (len + 7) / 8; i++) {
-			uint64_t word = rng_next(&rng);
-			for (int b = 0; b < 8; b++)
-				block[i * 8 + b] = (uint8_t)(word >> (8 * b));
-		}
-		write_all(fd, block, len);
+		for (size_t i = 0; i < (len + 7) / 8; i++)
+			block[i] = htole64(rng_next(&rng));
+		write_all(fd, (const uint8_t *)block, len);
 		size -= len;
 	}
 }
