@@ -17,7 +17,14 @@ enum { V2_PRAGMA_SIZE = 11, V2_HEADER_SIZE = 40, V2_OFFSET_AT = 16, V2_SIZE_AT =
 static const uint8_t v2_pragma[V2_PRAGMA_SIZE] = { 0x0a, 0xa1, 0x67, 'v', 'e', 'r', 's', 'i', 'o',
 	'n', 0x02 };
 
-enum stage { STAGE_FIRST, STAGE_V2_HEADER, STAGE_PADDING, STAGE_HEADER, STAGE_SECTIONS, STAGE_TAIL };
+enum stage {
+	STAGE_FIRST,
+	STAGE_V2_HEADER,
+	STAGE_PADDING,
+	STAGE_HEADER,
+	STAGE_SECTIONS,
+	STAGE_TAIL,
+};
 
 struct car_reader {
 	enum stage stage;

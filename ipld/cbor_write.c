@@ -7,10 +7,15 @@
 void cbor_put_head(struct mf_pb_writer *out, enum cbor_major major, uint64_t arg)
 {
 	uint8_t head[9];
-	unsigned size = arg < 24 ? 0 : arg <= 0xff ? 1 : arg <= 0xffff ? 2 : arg <= 0xffffffff ? 4 : 8;
-	unsigned info = size == 0 ? (unsigned)arg : size == 1 ? 24 : size == 2 ? 25 : size == 4 ? 26 : 27;
+	unsigned size = 0; /* bytes of argument after the first: 0, 1, 2, 4 or 8 */
 
-	head[0] = (uint8_t)(major << 5 | info);
+	head[0] = (uint8_t)(major << 5 | arg);
+	if (arg >= 24) {
+		int log = arg <= 0xff ? 0 : arg <= 0xffff ? 1 : arg <= 0xffffffff ? 2 : 3;
+
+		head[0] = (uint8_t)(major << 5 | (24 + log));
+		size = 1u << log;
+	}
 	for (unsigned i = 0; i < size; i++)
 		head[1 + i] = (uint8_t)(arg >> (8 * (size - 1 - i)));
 	mf_pb_put_raw(out, head, 1 + size);

@@ -236,6 +236,27 @@ ipld_ref ipld_doc_find(const struct ipld_doc *doc, ipld_ref map, const char *key
 	return IPLD_NONE;
 }
 
+ipld_ref ipld_doc_step(const struct ipld_doc *doc, ipld_ref from, const char *name, size_t len)
+{
+	uint64_t index = 0;
+
+	if (from >= doc->count || doc->nodes[from].kind != IPLD_LIST)
+		return ipld_doc_find(doc, from, name, len);
+	if (!len || len > 10 || (name[0] == '0' && len > 1))
+		return IPLD_NONE;
+	for (size_t i = 0; i < len; i++) {
+		if (name[i] < '0' || name[i] > '9')
+			return IPLD_NONE;
+		index = index * 10 + (uint64_t)(name[i] - '0');
+	}
+	if (index >= doc->nodes[from].len)
+		return IPLD_NONE;
+	ipld_ref at = doc->nodes[from].first;
+	while (index--)
+		at = doc->nodes[at].next;
+	return at;
+}
+
 bool doc_is_reserved(const struct ipld_doc *doc, ipld_ref map)
 {
 	ipld_ref slash = ipld_doc_find(doc, map, "/", 1);

@@ -35,7 +35,7 @@ static ipld_ref merge(struct ipld_doc *doc, ipld_ref a, ipld_ref b, enum doc_ord
 	return head;
 }
 
-/* Sorts one chain, stably, from the bottom up: run[i] holds a sorted chain of 2^i nodes, or nothing. */
+/* Sorts one chain from the bottom up: run[i] holds a sorted chain of 2^i nodes, or nothing. */
 static ipld_ref sort_chain(struct ipld_doc *doc, ipld_ref head, enum doc_order order)
 {
 	ipld_ref run[32];

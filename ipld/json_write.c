@@ -122,7 +122,8 @@ static void put_int(struct mf_pb_writer *out, const struct ipld_node *node)
 
 static void put_bytes(struct mf_pb_writer *out, const uint8_t *data, size_t len)
 {
-	static const char set[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	static const char set[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				  "abcdefghijklmnopqrstuvwxyz0123456789+/";
 	char group[4];
 
 	put_chars(out, "{\"/\":{\"bytes\":\"");
@@ -186,7 +187,8 @@ static bool needs_comma(const struct doc_walk *walk)
 
 	if (walk->first || !walk->depth)
 		return false;
-	return nodes[walk->at].kind == IPLD_KEY || nodes[walk->open[walk->depth - 1]].kind == IPLD_LIST;
+	bool in_list = nodes[walk->open[walk->depth - 1]].kind == IPLD_LIST;
+	return in_list || nodes[walk->at].kind == IPLD_KEY;
 }
 
 int doc_encode_json(const struct ipld_doc *doc, struct mf_pb_writer *out)

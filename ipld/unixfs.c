@@ -131,12 +131,15 @@ static int check_shard(struct unixfs_node *node, const struct claims *claims)
 
 	if (fanout < 8 || fanout > UNIXFS_FANOUT_MAX || fanout & (fanout - 1))
 		return -EBADMSG;
-	if (claims->hash != UNIXFS_HAMT_MURMUR3 || node->data_len > fanout / 8 || claims->size_count)
+	if (claims->hash != UNIXFS_HAMT_MURMUR3 || node->data_len > fanout / 8 ||
+		claims->size_count)
 		return -EBADMSG;
 	node->fanout = (uint32_t)fanout;
 	size_t prefix_len = unixfs_prefix_len(node->fanout);
 	for (size_t i = 0; i < fanout; i++) {
-		if (bit(node, i) && (!dag_pb_next(&links, &link) || !has_prefix(&link, i, prefix_len)))
+		if (!bit(node, i))
+			continue;
+		if (!dag_pb_next(&links, &link) || !has_prefix(&link, i, prefix_len))
 			return -EBADMSG;
 	}
 	return dag_pb_next(&links, &link) ? -EBADMSG : 0;

@@ -285,6 +285,32 @@ static void nesting_has_a_floor(void **state)
 	free(deep);
 }
 
+static ipld_ref path(const struct ipld_doc *doc, ipld_ref at, const char *name)
+{
+	return ipld_doc_step(doc, at, name, strlen(name));
+}
+
+static void paths_are_walked(void **state)
+{
+	static const char json[] = "{\"a\":[7,{\"b\":{\"/\":\"bafkqaaa\"}}],\"0\":true}";
+	struct ipld_doc doc;
+
+	assert_int_equal(ipld_doc_decode(&doc, MF_CODEC_DAG_JSON, json, strlen(json)), 0);
+	ipld_ref list = path(&doc, 0, "a");
+	assert_int_equal(doc.nodes[path(&doc, list, "0")].magnitude, 7);
+	assert_int_equal(doc.nodes[path(&doc, path(&doc, list, "1"), "b")].kind, IPLD_LINK);
+	assert_int_equal(doc.nodes[path(&doc, 0, "0")].kind, IPLD_BOOL);
+	assert_int_equal(path(&doc, list, "2"), IPLD_NONE);
+	assert_int_equal(path(&doc, list, "01"), IPLD_NONE);
+	assert_int_equal(path(&doc, list, "-1"), IPLD_NONE);
+	assert_int_equal(path(&doc, list, ""), IPLD_NONE);
+	assert_int_equal(path(&doc, list, "99999999999999999999"), IPLD_NONE);
+	assert_int_equal(path(&doc, 0, "c"), IPLD_NONE);
+	assert_int_equal(path(&doc, path(&doc, 0, "0"), "c"), IPLD_NONE);
+	assert_int_equal(path(&doc, IPLD_NONE, "c"), IPLD_NONE);
+	ipld_doc_free(&doc);
+}
+
 static int count_link(void *arg, const struct mf_cid *cid)
 {
 	int *left = arg;
@@ -406,6 +432,7 @@ int main(void)
 		cmocka_unit_test(loose_json_is_refused),
 		cmocka_unit_test(json_becomes_canonical),
 		cmocka_unit_test(nesting_has_a_floor),
+		cmocka_unit_test(paths_are_walked),
 		cmocka_unit_test(links_are_found_and_can_stop),
 		cmocka_unit_test(malformed_pb_is_refused),
 		cmocka_unit_test(the_gate_refuses),

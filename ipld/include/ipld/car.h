@@ -36,8 +36,8 @@ int car_header_decode(struct car_header *header, const void *cbor, size_t len);
 /* Root i, below root_count, of a decoded header; the time grows with i. */
 void car_header_root(const struct car_header *header, size_t i, struct mf_cid *root);
 
-/* Appends a whole version 1 header, its length first. No roots is allowed; the custom for an unknown
- * root is the empty identity CID bafkqaaa. */
+/* Appends a whole version 1 header, its length first. No roots is allowed; the custom for an
+ * unknown root is the empty identity CID bafkqaaa. */
 void car_put_header(struct mf_pb_writer *out, const struct mf_cid *roots, size_t count);
 
 /* Writes what goes before a block: the section's length and the CID. Returns its length, at most
@@ -68,7 +68,7 @@ struct car_event {
 	enum car_event_kind kind;
 	struct car_header header;   /* CAR_HEADER */
 	struct mf_cid cid;          /* CAR_BLOCK */
-	const uint8_t *data;        /* CAR_BLOCK: its bytes; with header's, valid until the next call */
+	const uint8_t *data;        /* CAR_BLOCK: its bytes; like header's, gone at the next call */
 	size_t len;
 	uint64_t section_at;        /* CAR_BLOCK: offsets from the first byte of the stream */
 	uint64_t data_at;

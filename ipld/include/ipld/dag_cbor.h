@@ -24,7 +24,7 @@ struct ipld_cbor_frame {
 struct ipld_cbor_reader {
 	const uint8_t *data;
 	size_t len, at;
-	bool any_order; /* set after init to accept map keys in any order (links of foreign blocks) */
+	bool any_order; /* set after init to take map keys in any order, repeated or not */
 	bool started;
 	unsigned depth;
 	struct ipld_cbor_frame frames[IPLD_DEPTH_MAX];

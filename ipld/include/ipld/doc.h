@@ -60,6 +60,10 @@ int ipld_doc_encode(struct ipld_doc *doc, uint32_t codec, struct mf_pb_writer *o
 /* The value under a map's key, or IPLD_NONE. map may be any node; only maps have children. */
 ipld_ref ipld_doc_find(const struct ipld_doc *doc, ipld_ref map, const char *key, size_t len);
 
+/* One step of a path: the value under a map's key, or the value at a list's index in decimal.
+ * IPLD_NONE when there is none. */
+ipld_ref ipld_doc_step(const struct ipld_doc *doc, ipld_ref from, const char *name, size_t len);
+
 /* The value that belongs to a map's key. */
 static inline ipld_ref ipld_doc_value(ipld_ref key)
 {

@@ -36,8 +36,9 @@ struct ipld_token {
 	bool negative;       /* IPLD_INT: the value is magnitude, or -1 - magnitude if negative */
 	uint64_t magnitude;  /* IPLD_INT */
 	double real;         /* IPLD_FLOAT, always finite */
-	const uint8_t *data; /* IPLD_STRING and IPLD_KEY (valid UTF-8), IPLD_BYTES, IPLD_LINK (a binary
-	                        CID that decodes); points into the reader's input or scratch */
+	/* IPLD_STRING and IPLD_KEY (valid UTF-8), IPLD_BYTES, IPLD_LINK (a binary CID that decodes):
+	 * points into the reader's input or scratch */
+	const uint8_t *data;
 	size_t len;          /* bytes at data */
 };
 

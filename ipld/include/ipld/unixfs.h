@@ -39,7 +39,7 @@ struct unixfs_meta {
 struct unixfs_node {
 	enum unixfs_type type;
 	bool is_raw;         /* a block of codec raw: all of it is data */
-	const uint8_t *data; /* file bytes, symlink target, or a shard's bitfield; NULL when absent */
+	const uint8_t *data; /* file bytes, symlink target, a shard's bitfield; NULL when absent */
 	size_t data_len;
 	uint64_t file_size;  /* bytes of the file below this node; 0 for directories */
 	uint32_t fanout;     /* shards only */
@@ -86,8 +86,8 @@ struct unixfs_message {
 void unixfs_put_message(struct mf_pb_writer *out, const struct unixfs_message *message);
 size_t unixfs_message_size(const struct unixfs_message *message);
 
-/* Appends a message as a dag-pb block's data field. By itself that is a whole block without links: a
- * leaf, a symlink, an empty directory. */
+/* Appends a message as a dag-pb block's data field. By itself that is a whole block without links:
+ * a leaf, a symlink, an empty directory. */
 void unixfs_put_block(struct mf_pb_writer *out, const struct unixfs_message *message);
 
 #ifdef __cplusplus

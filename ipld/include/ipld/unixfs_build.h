@@ -57,8 +57,8 @@ int unixfs_file_builder_add_leaf(struct unixfs_file_builder *builder,
 	const struct unixfs_built *leaf);
 
 /* Ends the file: emits what is unfinished, the root last. A file without chunks becomes one empty
- * leaf. Returns 0, -EOVERFLOW when sizes pass 64 bits, or errors as above. The builder can then only
- * be freed. */
+ * leaf. Returns 0, -EOVERFLOW when sizes pass 64 bits, or errors as above. The builder can then
+ * only be freed. */
 int unixfs_file_builder_finish(struct unixfs_file_builder *builder, struct unixfs_built *root);
 
 #ifdef __cplusplus

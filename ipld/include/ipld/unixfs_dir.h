@@ -24,7 +24,7 @@ struct unixfs_entry {
 	const uint8_t *name; /* any bytes but '/' and NUL; not empty, "." or ".." */
 	size_t name_len;
 	struct mf_cid cid;
-	uint64_t tsize; /* bytes of the entry's blocks, cumulative; a claim when read from a block */
+	uint64_t tsize; /* bytes of all blocks of the entry; a claim when read from a block */
 };
 
 /* The size of a directory by the profile's rule, bytes, saturating. Names are not checked. */
@@ -54,7 +54,8 @@ void unixfs_lookup_init(struct unixfs_lookup *lookup, const void *name, size_t n
 
 /* Takes a verified block of the given codec. Returns 1 when found: *entry is it (its name points
  * into block); 0 when the shard entry->cid must be fed next; -ENOENT; -ENOTDIR when the block is no
- * directory; -EBADMSG; -ELOOP for shards deeper than the hash; -EPROTONOSUPPORT for other codecs. */
+ * directory; -EBADMSG; -ELOOP for shards deeper than the hash; -EPROTONOSUPPORT for other codecs.
+ */
 int unixfs_lookup_feed(struct unixfs_lookup *lookup, uint32_t codec, const void *block, size_t len,
 	struct unixfs_entry *entry);
 

@@ -14,7 +14,7 @@ extern "C" {
 
 enum {
 	UNIXFS_CHUNK_MAX = (2 << 20) - 256, /* bytes: a block less a dag-pb leaf's framing */
-	UNIXFS_LINKS_MAX = 8192,            /* links of a file's inner node; its block stays small */
+	UNIXFS_LINKS_MAX = 8192,            /* of a file's inner node: its block stays small */
 };
 
 /* How a directory's size is measured against hamt_threshold. */

@@ -8,7 +8,8 @@
  *		use bytes;
  *	}
  *
- * Pure: it fetches nothing and trusts no size it was told. A reader belongs to one thread at a time.
+ * Pure: it fetches nothing and trusts no size it was told. A reader belongs to one thread at a
+ * time.
  */
 #ifndef IPLD_UNIXFS_READ_H
 #define IPLD_UNIXFS_READ_H
