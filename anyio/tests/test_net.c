@@ -674,6 +674,81 @@ static int connect_by_name(void *arg)
 	return 0;
 }
 
+static int echo(void *arg)
+{
+	struct accepting *self = arg;
+	struct receiving lent;
+	ssize_t n;
+
+	self->rc = anyio_accept(self->listener, &self->stream);
+	if (self->rc < 0)
+		return self->rc; /* the other side would wait for ever */
+	while ((n = anyio_stream_receive_lazy(self->stream, lend, &lent)) > 0)
+		if (anyio_stream_send(self->stream, lent.buffer, (size_t)n) < 0)
+			break;
+	anyio_stream_free(self->stream);
+	return 0;
+}
+
+static int talk(const struct anyio_address *address)
+{
+	struct anyio_stream *stream;
+	char answer[4];
+	int rc = anyio_connect_tcp("localhost", ntohs(address->ip4.sin_port), &stream);
+
+	if (rc < 0)
+		return rc;
+	rc = anyio_stream_send(stream, "ping", 4);
+	if (rc == 0)
+		rc = anyio_stream_receive_exactly(stream, answer, 4);
+	anyio_stream_free(stream);
+	return rc;
+}
+
+static int converse(void)
+{
+	struct accepting accepting = { .rc = 0 };
+	struct anyio_address address;
+	struct anyio_task_group group;
+	int rc;
+
+	anyio_address_parse(&address, "127.0.0.1", 0);
+	rc = anyio_listen_address(&address, NULL, &accepting.listener);
+	if (rc < 0)
+		return rc;
+	rc = anyio_listener_address(accepting.listener, &address);
+	anyio_task_group_enter(&group);
+	if (rc == 0)
+		rc = anyio_start_soon(&group, echo, &accepting, "echo");
+	if (rc == 0)
+		rc = talk(&address);
+	rc = anyio_task_group_exit(&group, rc);
+	anyio_listener_free(accepting.listener);
+	return rc;
+}
+
+/* Whatever fails, a conversation ends, and leaves no descriptor, task or memory behind. */
+static void sweep(enum anyio_fault_kind kind, int error)
+{
+	uint64_t at = 0, seen;
+
+	do {
+		anyio_fault_set(kind, ++at, error);
+		converse();
+		seen = anyio_fault_count(kind);
+		anyio_fault_set(kind, 0, 0);
+	} while (at <= seen && at < 1000);
+	CHECK(at > 5 && at < 1000);
+	CHECK_RC(converse(), 0);
+}
+
+static int any_fault_leaves_nothing_behind(void *arg)
+{
+	sweep(ANYIO_FAULT_MEMORY, -ENOMEM);
+	sweep(ANYIO_FAULT_OPERATION, -EIO);
+	return 0;
+}
+
 struct ready {
 	int fd, rc;
 	struct anyio_task_handle handle;
@@ -737,6 +812,7 @@ int main(void)
 		CONFORM(names_and_numbers_resolve, CONFORM_NO_SIM),
 		CONFORM(connect_by_name, CONFORM_NO_SIM),
 		CONFORM(waiting_on_descriptors, CONFORM_NO_SIM),
+		CONFORM(any_fault_leaves_nothing_behind, CONFORM_NO_SIM),
 	};
 
 	return run_conformance(cases, sizeof(cases) / sizeof(*cases));

@@ -308,6 +308,37 @@ static int cpu_map_leaves_the_loop_running(void *arg)
 	return 0;
 }
 
+static int ask_once(void *arg)
+{
+	return anyio_from_thread_run(step_on_the_loop, arg);
+}
+
+/* Short of memory at any point: the call is made whole or not at all. */
+static int any_shortage_is_reported(void *arg)
+{
+	struct anyio_limiter limiter;
+	struct anyio_thread_options options = { .limiter = &limiter };
+	uint64_t at = 0;
+	int rc;
+
+	thread_of_loop = pthread_self();
+	do {
+		struct asking self = { .steps = 0 };
+
+		anyio_limiter_init(&limiter, 1);
+		anyio_fault_set(ANYIO_FAULT_MEMORY, ++at, -ENOMEM);
+		rc = anyio_to_thread(ask_once, &self, &options);
+		anyio_fault_set(ANYIO_FAULT_MEMORY, 0, 0);
+		CHECK_RC(rc, rc < 0 ? -ENOMEM : 1);
+		CHECK_RC(self.steps, rc < 0 ? 0 : 1);
+		CHECK_RC(anyio_limiter_acquire(&limiter), 0);
+		CHECK_RC(anyio_limiter_release(&limiter), 0);
+		anyio_limiter_destroy(&limiter);
+	} while (rc < 0 && at < 100);
+	CHECK(at > 2 && at < 100);
+	return 0;
+}
+
 int main(void)
 {
 	static const struct conformance_case cases[] = {
@@ -318,6 +349,7 @@ int main(void)
 		CONFORM(cancelled_before_the_start_runs_nothing, 0),
 		CONFORM(thread_runs_functions_on_the_loop, CONFORM_NO_SIM),
 		CONFORM(what_a_thread_asks_is_cancelled_with_its_caller, CONFORM_NO_SIM),
+		CONFORM(any_shortage_is_reported, CONFORM_NO_SIM),
 		CONFORM(cpu_map_runs_every_index_once, 0),
 		CONFORM(cpu_map_leaves_the_loop_running, CONFORM_NO_SIM),
 	};
