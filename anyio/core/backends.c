@@ -8,9 +8,7 @@
 static const struct anyio_backend *const all[] = {
 	&anyio_backend_uring,
 	&anyio_backend_uv,
-#ifdef ANYIO_HAVE_SIM
 	&anyio_backend_sim,
-#endif
 };
 enum { ALL = sizeof all / sizeof *all };
 

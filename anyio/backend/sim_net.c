@@ -1,0 +1,482 @@
+/*
+ * Simulated sockets: the calls. A call that would wait says -EAGAIN; the operation is then
+ * parked here and tried again after whatever could have changed that.
+ */
+#include "sim_net.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum direction { READING, WRITING };
+
+static enum direction direction_of(const struct anyio_op *op)
+{
+	switch (op->code) {
+	case ANYIO_OP_SENDMSG:
+	case ANYIO_OP_CONNECT:
+	case ANYIO_OP_WRITE: return WRITING;
+	case ANYIO_OP_POLL: return op->flags & POLLOUT ? WRITING : READING;
+	default: return READING;
+	}
+}
+
+void sim_net_park(struct sim_socket *socket, struct anyio_op *op)
+{
+	struct anyio_op **at = &socket->waiting[direction_of(op)];
+	while (*at)
+		at = &(*at)->next;
+	op->next = NULL;
+	*at = op;
+}
+
+void sim_net_unpark(struct sim_socket *socket, struct anyio_op *op)
+{
+	struct anyio_op **at = &socket->waiting[direction_of(op)];
+	while (*at != op)
+		at = &(*at)->next;
+	*at = op->next;
+}
+
+static void wake_direction(struct sim *sim, struct sim_socket *socket, enum direction direction)
+{
+	struct anyio_op *op = socket->waiting[direction];
+	socket->waiting[direction] = NULL;
+	while (op) {
+		struct anyio_op *next = op->next;
+		sim_op_retry(sim, op);
+		op = next;
+	}
+}
+
+void sim_socket_wake(struct sim *sim, struct sim_socket *socket)
+{
+	wake_direction(sim, socket, READING);
+	wake_direction(sim, socket, WRITING);
+}
+
+struct sim_socket *sim_socket_new(struct sim *sim, sa_family_t family)
+{
+	struct sim_socket *socket = calloc(1, sizeof(*socket));
+	if (!socket)
+		return NULL;
+	socket->bytes = malloc(SIM_WINDOW);
+	if (!socket->bytes) {
+		free(socket);
+		return NULL;
+	}
+	socket->family = family;
+	socket->last = &socket->first;
+	anyio_list_append(&sim->sockets, &socket->all);
+	return socket;
+}
+
+static void socket_free(struct sim *sim, struct sim_socket *socket)
+{
+	sim_link_free(sim, socket);
+	sim_unschedule(sim, &socket->handshake);
+	anyio_list_remove(&socket->all);
+	free(socket->bytes);
+	free(socket);
+}
+
+static bool socket_done(const struct sim_socket *socket)
+{
+	return socket->closed && !socket->arrival.place && !socket->handshake.place;
+}
+
+void sim_socket_settle(struct sim *sim, struct sim_socket *socket)
+{
+	struct sim_socket *peer = socket->peer;
+	if (!socket_done(socket) || (peer && !socket_done(peer)))
+		return;
+	socket_free(sim, socket);
+	if (peer)
+		socket_free(sim, peer);
+}
+
+void sim_net_end(struct sim *sim)
+{
+	while (!anyio_list_empty(&sim->sockets))
+		socket_free(sim, anyio_container(sim->sockets.next, struct sim_socket, all));
+	sim_address_heal();
+}
+
+struct sim_socket *sim_socket_listener(struct sim *sim, const struct sim_address *address)
+{
+	for (struct anyio_list *it = sim->sockets.next; it != &sim->sockets; it = it->next) {
+		struct sim_socket *socket = anyio_container(it, struct sim_socket, all);
+		if (socket->state != SIM_LISTENING || socket->closed)
+			continue;
+		if (sim_address_equal(&socket->local, address))
+			return socket;
+		if (address->family != AF_UNIX && socket->local.family != AF_UNIX &&
+			socket->local.port == address->port && sim_address_any(&socket->local))
+			return socket;
+	}
+	return NULL;
+}
+
+static bool address_taken(struct sim *sim, const struct sim_address *address)
+{
+	for (struct anyio_list *it = sim->sockets.next; it != &sim->sockets; it = it->next) {
+		struct sim_socket *socket = anyio_container(it, struct sim_socket, all);
+		if (!socket->bound || socket->closed)
+			continue;
+		if (sim_address_equal(&socket->local, address))
+			return true;
+		bool any = sim_address_any(&socket->local) || sim_address_any(address);
+		if (any && address->family != AF_UNIX && socket->local.family != AF_UNIX &&
+			socket->local.port == address->port)
+			return true;
+	}
+	return false;
+}
+
+static int bind_to(struct sim *sim, struct sim_socket *socket, struct sim_address address)
+{
+	if (socket->bound)
+		return -EINVAL;
+	bool choose = address.family != AF_UNIX && address.port == 0;
+	for (int tries = 0; choose && tries < 65536; tries++) {
+		address.port = sim->next_port;
+		sim->next_port = sim->next_port == UINT16_MAX ? 32768 : sim->next_port + 1;
+		if (!address_taken(sim, &address))
+			break;
+	}
+	if (address_taken(sim, &address))
+		return -EADDRINUSE;
+	socket->local = address;
+	socket->bound = true;
+	return 0;
+}
+
+static int64_t try_connect(struct sim *sim, struct anyio_op *op, struct sim_socket *socket)
+{
+	if (socket->state == SIM_CONNECTED)
+		return op->fd2 == SIM_FD_FIRST ? 0 : -EISCONN;
+	if (socket->error) {
+		int error = socket->error;
+		socket->error = 0;
+		return -error;
+	}
+	if (socket->state == SIM_CONNECTING)
+		return op->fd2 == SIM_FD_FIRST ? -EAGAIN : -EALREADY;
+	if (socket->state == SIM_LISTENING)
+		return -EISCONN;
+	int rc = sim_address_read(&socket->remote, op->addr, op->addrlen);
+	if (rc < 0)
+		return rc;
+	if (socket->remote.family != socket->family)
+		return -EAFNOSUPPORT;
+	if (sim_address_any(&socket->remote) && socket->family != AF_UNIX)
+		sim_address_loopback(&socket->remote, socket->family);
+	if (!socket->bound && socket->family != AF_UNIX) {
+		struct sim_address local = { 0 };
+		sim_address_loopback(&local, socket->family);
+		rc = bind_to(sim, socket, local);
+	} else if (!socket->bound) {
+		socket->local.family = AF_UNIX;
+	}
+	if (rc == 0)
+		rc = sim_link_connect(sim, socket);
+	op->fd2 = SIM_FD_FIRST; /* this operation is the one that began it */
+	return rc < 0 ? rc : -EAGAIN;
+}
+
+static int64_t try_accept(struct sim *sim, struct sim_socket *listener)
+{
+	struct sim_socket *child = listener->pending;
+	if (listener->state != SIM_LISTENING)
+		return -EINVAL;
+	if (!child)
+		return -EAGAIN;
+	int fd = sim_handle_new(sim, (struct sim_handle){ .socket = child });
+	if (fd < 0)
+		return fd;
+	listener->pending = child->next_pending;
+	listener->pending_count--;
+	return fd;
+}
+
+static int64_t take_error(struct sim_socket *socket)
+{
+	int error = socket->error;
+	socket->error = 0;
+	return -error;
+}
+
+static size_t copy_out(struct sim_socket *socket, struct iovec *iov, size_t count, size_t most)
+{
+	size_t done = 0, at = socket->start;
+	for (size_t i = 0; i < count && done < most; i++) {
+		for (size_t used = 0; used < iov[i].iov_len && done < most;) {
+			size_t run = SIM_WINDOW - at;
+			if (run > iov[i].iov_len - used)
+				run = iov[i].iov_len - used;
+			if (run > most - done)
+				run = most - done;
+			memcpy((char *)iov[i].iov_base + used, socket->bytes + at, run);
+			at = (at + run) % SIM_WINDOW;
+			used += run;
+			done += run;
+		}
+	}
+	return done;
+}
+
+static size_t total_of(const struct iovec *iov, size_t count)
+{
+	size_t total = 0;
+	for (size_t i = 0; i < count; i++)
+		total += iov[i].iov_len;
+	return total;
+}
+
+static int64_t receive(
+	struct sim *sim, struct sim_socket *socket, struct iovec *iov, size_t count, int flags)
+{
+	if (socket->state != SIM_CONNECTED)
+		return socket->error ? take_error(socket) : -ENOTCONN;
+	if (socket->count > 0 && sim_chance(sim, sim->options.connection_break))
+		sim_link_break(sim, socket, ECONNRESET);
+	size_t want = total_of(iov, count);
+	if (want == 0)
+		return 0;
+	if (socket->count > 0 && !socket->error) {
+		size_t most = want < socket->count ? want : socket->count;
+		size_t done = copy_out(socket, iov, count, sim_short(sim, most));
+		if (flags & MSG_PEEK)
+			return (int64_t)done;
+		socket->start = (socket->start + done) % SIM_WINDOW;
+		socket->count -= done;
+		if (socket->peer)
+			wake_direction(sim, socket->peer, WRITING);
+		return (int64_t)done;
+	}
+	if (socket->error)
+		return take_error(socket);
+	return socket->end || socket->read_shut || socket->broken ? 0 : -EAGAIN;
+}
+
+static size_t room_at(const struct sim_socket *to)
+{
+	return SIM_WINDOW - to->count - to->flying;
+}
+
+static int64_t transmit(
+	struct sim *sim, struct sim_socket *socket, const struct iovec *iov, size_t count)
+{
+	if (socket->error)
+		return take_error(socket);
+	if (socket->broken || socket->write_shut)
+		return -EPIPE;
+	if (socket->state != SIM_CONNECTED)
+		return -ENOTCONN;
+	if (sim_chance(sim, sim->options.connection_break)) {
+		sim_link_break(sim, socket, ECONNRESET);
+		return take_error(socket);
+	}
+	size_t total = total_of(iov, count);
+	size_t room = room_at(socket->peer);
+	if (total == 0)
+		return 0;
+	if (room == 0)
+		return -EAGAIN;
+	size_t size = sim_short(sim, total < room ? total : room);
+	struct sim_packet *packet = sim_packet_new(SIM_DATA, size);
+	if (!packet)
+		return -ENOBUFS;
+	size_t done = 0;
+	for (size_t i = 0; done < size; i++) {
+		size_t run = iov[i].iov_len < size - done ? iov[i].iov_len : size - done;
+		if (run > 0)
+			memcpy(packet->data + done, iov[i].iov_base, run);
+		done += run;
+	}
+	if (sim_link_send(sim, socket->peer, packet) < 0) {
+		free(packet);
+		return -ENOBUFS;
+	}
+	return (int64_t)size;
+}
+
+static int64_t try_poll(const struct anyio_op *op, const struct sim_socket *socket)
+{
+	int events = 0;
+	bool over = socket->error || socket->broken;
+	if (socket->count > 0 || socket->end || socket->read_shut || socket->pending || over)
+		events |= POLLIN;
+	if (over || (socket->state == SIM_CONNECTED && room_at(socket->peer) > 0))
+		events |= POLLOUT;
+	events &= op->flags;
+	if (over)
+		events |= POLLERR | POLLHUP;
+	return events ? events : -EAGAIN;
+}
+
+int64_t sim_net_try(struct sim *sim, struct anyio_op *op, struct sim_socket *socket)
+{
+	struct iovec one = { op->base, op->len };
+	switch (op->code) {
+	case ANYIO_OP_READ:
+	case ANYIO_OP_RECV:
+		return receive(sim, socket, &one, 1, op->code == ANYIO_OP_RECV ? op->flags : 0);
+	case ANYIO_OP_RECVMSG:
+		op->msg->msg_controllen = 0;
+		op->msg->msg_namelen = 0;
+		op->msg->msg_flags = 0;
+		return receive(sim, socket, op->msg->msg_iov, op->msg->msg_iovlen, op->flags);
+	case ANYIO_OP_WRITE: return transmit(sim, socket, &one, 1);
+	case ANYIO_OP_SENDMSG:
+		if (op->msg->msg_controllen > 0)
+			return -EOPNOTSUPP;
+		return transmit(sim, socket, op->msg->msg_iov, op->msg->msg_iovlen);
+	case ANYIO_OP_ACCEPT: return try_accept(sim, socket);
+	case ANYIO_OP_CONNECT: return try_connect(sim, op, socket);
+	default: return try_poll(op, socket);
+	}
+}
+
+static void send_mark(struct sim *sim, struct sim_socket *socket, enum sim_packet_kind kind)
+{
+	struct sim_packet *packet = sim_packet_new(kind, 0);
+	if (!packet || sim_link_send(sim, socket->peer, packet) < 0)
+		anyio_die(__FILE__, __LINE__, "no memory to simulate the end of a connection");
+}
+
+void sim_net_close(struct sim *sim, struct sim_socket *socket)
+{
+	socket->closed = true;
+	for (struct sim_socket *child = socket->pending; child;) {
+		struct sim_socket *next = child->next_pending;
+		child->linger_none = true;
+		sim_net_close(sim, child);
+		child = next;
+	}
+	if (socket->peer && !socket->broken) {
+		if (socket->linger_none || socket->count > 0)
+			send_mark(sim, socket, SIM_RESET);
+		else if (!socket->write_shut)
+			send_mark(sim, socket, SIM_FIN);
+	}
+	sim_socket_settle(sim, socket);
+}
+
+static int64_t shut_down(struct sim *sim, struct sim_socket *socket, int how)
+{
+	if (socket->state != SIM_CONNECTED || socket->broken)
+		return -ENOTCONN;
+	if (how != SHUT_RD && !socket->write_shut) {
+		send_mark(sim, socket, SIM_FIN);
+		socket->write_shut = true;
+	}
+	if (how != SHUT_WR)
+		socket->read_shut = true;
+	sim_socket_wake(sim, socket);
+	return 0;
+}
+
+static int64_t open_socket(struct sim *sim, const struct anyio_op *op)
+{
+	int type = op->flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (op->fd != AF_INET && op->fd != AF_INET6 && op->fd != AF_UNIX)
+		return -EAFNOSUPPORT;
+	if (type != SOCK_STREAM)
+		return -EPROTONOSUPPORT;
+	struct sim_socket *socket = sim_socket_new(sim, (sa_family_t)op->fd);
+	if (!socket)
+		return -ENOMEM;
+	int fd = sim_handle_new(sim, (struct sim_handle){ .socket = socket });
+	if (fd < 0)
+		socket_free(sim, socket);
+	return fd;
+}
+
+static int64_t bind_socket(struct sim *sim, const struct anyio_op *op, struct sim_socket *socket)
+{
+	struct sim_address address;
+	int rc = sim_address_read(&address, op->addr, op->addrlen);
+	if (rc == 0 && address.family != socket->family)
+		rc = -EAFNOSUPPORT;
+	return rc < 0 ? rc : bind_to(sim, socket, address);
+}
+
+static int64_t listen_on(struct sim *sim, const struct anyio_op *op, struct sim_socket *socket)
+{
+	struct sim_address local = { .family = socket->family };
+	int rc = socket->bound ? 0 : bind_to(sim, socket, local);
+	if (rc < 0 || socket->state == SIM_CONNECTED || socket->state == SIM_CONNECTING)
+		return rc < 0 ? rc : -EINVAL;
+	socket->state = SIM_LISTENING;
+	socket->backlog = op->flags > 0 ? op->flags : 1;
+	return 0;
+}
+
+static int64_t set_option(const struct anyio_op *op, struct sim_socket *socket)
+{
+	if (op->flags == SOL_SOCKET && op->flags2 == SO_LINGER && op->len == sizeof(struct linger)) {
+		const struct linger *linger = op->base;
+		socket->linger_none = linger->l_onoff && linger->l_linger == 0;
+	}
+	return 0;
+}
+
+static int64_t get_option(struct anyio_op *op, struct sim_socket *socket)
+{
+	int value = 0;
+	if (op->flags == SOL_SOCKET && op->flags2 == SO_ERROR)
+		value = (int)-take_error(socket);
+	else if (op->flags == SOL_SOCKET && op->flags2 == SO_TYPE)
+		value = SOCK_STREAM;
+	else if (op->flags == SOL_SOCKET && op->flags2 == SO_DOMAIN)
+		value = socket->family;
+	else
+		return -ENOPROTOOPT;
+	if (op->len > sizeof(value))
+		op->len = sizeof(value);
+	memcpy(op->base, &value, op->len);
+	return 0;
+}
+
+static int64_t socket_now(struct sim *sim, struct anyio_op *op, struct sim_socket *socket)
+{
+	sa_family_t family = socket->family;
+	switch (op->code) {
+	case ANYIO_OP_BIND: return bind_socket(sim, op, socket);
+	case ANYIO_OP_LISTEN: return listen_on(sim, op, socket);
+	case ANYIO_OP_SETSOCKOPT: return set_option(op, socket);
+	case ANYIO_OP_GETSOCKOPT: return get_option(op, socket);
+	case ANYIO_OP_SHUTDOWN: return shut_down(sim, socket, op->flags);
+	case ANYIO_OP_GETSOCKNAME:
+		sim_address_write(&socket->local, family, op->addr, &op->addrlen);
+		return 0;
+	case ANYIO_OP_GETPEERNAME:
+		if (socket->state != SIM_CONNECTED || socket->broken)
+			return -ENOTCONN;
+		sim_address_write(&socket->remote, family, op->addr, &op->addrlen);
+		return 0;
+	default:
+		sim_handle_free(sim, op->fd);
+		sim_net_close(sim, socket);
+		return 0;
+	}
+}
+
+int64_t sim_net_now(struct sim *sim, struct anyio_op *op)
+{
+	if (op->code == ANYIO_OP_SOCKET)
+		return open_socket(sim, op);
+	struct sim_handle *handle = sim_handle_find(sim, op->fd);
+	if (!handle)
+		return op->fd >= SIM_FD_FIRST ? -EBADF : anyio_op_perform(op);
+	if (handle->socket)
+		return socket_now(sim, op, handle->socket);
+	if (op->code != ANYIO_OP_CLOSE)
+		return -ENOTSOCK;
+	struct sim_file *file = handle->file;
+	sim_handle_free(sim, op->fd);
+	sim_disk_close(file);
+	return 0;
+}
