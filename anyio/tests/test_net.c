@@ -788,6 +788,34 @@ static int waiting_on_descriptors(void *arg)
 	return 0;
 }
 
+/* The same on a network that does less than asked, is slow, and completes what was cancelled. */
+static int a_hostile_network_changes_nothing(void *arg)
+{
+	static const anyio_task_fn bodies[] = {
+		c48_second_concurrent_reader_gets_busy,
+		c49_close_wakes_a_blocked_reader_with_closed,
+		close_of_a_listener_wakes_accept,
+		c50_data_then_eof_data_first,
+		c51_large_send_survives_partial_writes,
+		cut_off_send_says_how_much_went_out,
+		cancelled_receive_leaves_the_data,
+	};
+	struct anyio_sim_options sim = {
+		.latency_min = ANYIO_MILLISECOND,
+		.latency_max = 20 * ANYIO_MILLISECOND,
+		.short_io = 500000,
+		.late_cancel = 500000,
+	};
+	struct anyio_options options = *(const struct anyio_options *)arg;
+
+	options.sim = &sim;
+	if (strcmp(options.backend, "sim") != 0)
+		return 0;
+	for (size_t i = 0; i < sizeof(bodies) / sizeof(*bodies); i++)
+		CHECK_RC(anyio_run(bodies[i], NULL, &options), 0);
+	return 0;
+}
+
 int main(void)
 {
 	static const struct conformance_case cases[] = {
@@ -813,6 +841,7 @@ int main(void)
 		CONFORM(connect_by_name, CONFORM_NO_SIM),
 		CONFORM(waiting_on_descriptors, CONFORM_NO_SIM),
 		CONFORM(any_fault_leaves_nothing_behind, CONFORM_NO_SIM),
+		CONFORM(a_hostile_network_changes_nothing, CONFORM_BARE),
 	};
 
 	return run_conformance(cases, sizeof(cases) / sizeof(*cases));
