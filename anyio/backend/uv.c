@@ -52,9 +52,10 @@ static void on_nothing_async(uv_async_t *async)
 	(void)async;
 }
 
-static void on_nothing_timer(uv_timer_t *timer)
+/* UV_RUN_ONCE runs due timers before it polls: one that was due already must not let it wait. */
+static void on_timeout(uv_timer_t *timer)
 {
-	(void)timer;
+	uv_stop(timer->loop);
 }
 
 static int uv_backend_open(
@@ -391,7 +392,7 @@ static void uv_backend_wait(void *opaque, anyio_time timeout)
 		uint64_t ms = (uint64_t)(timeout / ANYIO_MILLISECOND);
 		ms += timeout % ANYIO_MILLISECOND != 0;
 		uv_update_time(&state->uv);
-		uv_timer_start(&state->timer, on_nothing_timer, ms, 0);
+		uv_timer_start(&state->timer, on_timeout, ms, 0);
 		uv_run(&state->uv, UV_RUN_ONCE);
 		uv_timer_stop(&state->timer);
 	} else {
