@@ -72,7 +72,6 @@ static int add_options(struct cli *cli, struct adding *adding, struct kit_add_op
 	options->wrap = cli_flag(cli, "wrap-with-directory", false);
 	options->recursive = cli_flag(cli, "recursive", false);
 	options->dereference = cli_flag(cli, "dereference-args", false);
-	options->pin_name = cli_value(cli, "pin-name");
 	options->entry = print_added;
 	options->progress = add_progress;
 	options->arg = adding;

@@ -141,26 +141,6 @@ int cmd_config_show(struct cli *cli)
 	return CLI_OK;
 }
 
-int cmd_migrate(struct cli *cli)
-{
-	struct cli_progress progress;
-	uint64_t blocks = 0, pins = 0;
-
-	if (!cli->node) {
-		fprintf(stderr, "ipfs-kit %s: the daemon has the repo; stop it first ('ipfs-kit shutdown')\n",
-			cli->command->name);
-		return CLI_REPO;
-	}
-	cli_progress_start(&progress, cli, "migrating");
-	int rc = kit_migrate_kubo(cli->node, cli->args[0], cli_progress_update, &progress, &blocks, &pins);
-	cli_progress_end(&progress);
-	if (rc)
-		return cli_fail_node(cli, rc);
-	printf(cli->json ? "{\"Blocks\":%llu,\"Pins\":%llu}\n" : "took %llu blocks and %llu pins\n",
-		(unsigned long long)blocks, (unsigned long long)pins);
-	return CLI_OK;
-}
-
 static int print_pinned(struct cli *cli, json_t *answer)
 {
 	json_t *pins = json_object_get(answer, "Pins"), *pin;
@@ -175,7 +155,7 @@ static int print_pinned(struct cli *cli, json_t *answer)
 int cmd_pin_add(struct cli *cli)
 {
 	struct kit_call_option options[] = { { "recursive", cli_flag(cli, "recursive", true) ? "true" : "false" },
-		{ cli_value(cli, "name") ? "name" : NULL, cli_value(cli, "name") }, { 0 } };
+		{ 0 } };
 
 	return cli_call_print(cli, "pin/add", cli->args, options, print_pinned);
 }

@@ -15,7 +15,6 @@ static const struct cli_option add_table[] = {
 	{ "raw-leaves", 0, NULL, "chunks are raw blocks; --raw-leaves=false wraps them in dag-pb" },
 	{ "chunker", 's', "ALGORITHM", "size-BYTES" },
 	{ "pin", 0, NULL, "pin the root (default); --pin=false leaves it unpinned" },
-	{ "pin-name", 0, "NAME", "a name for the pin" },
 	{ "dereference-args", 0, NULL, "follow symlinks given as arguments" },
 	END
 };
@@ -56,7 +55,6 @@ static const struct cli_option block_put_table[] = {
 };
 static const struct cli_option pin_add_table[] = {
 	{ "recursive", 'r', NULL, "with all it links to (default); --recursive=false pins the block alone" },
-	{ "name", 'n', "NAME", "a name to find it by" },
 	END
 };
 static const struct cli_option pin_ls_table[] = {
@@ -138,10 +136,6 @@ const struct cli_command cli_commands[] = {
 		init_table, 0, 0, .no_repo = true, .run = cmd_init },
 	{ "ls", "PATH...", "List a folder", "Prints CID, size and name of each entry; folders end with /.", NULL, 1,
 		-1, .run = cmd_ls },
-	{ "migrate-from-kubo", "DIR", "Take the blocks and pins of a stopped Kubo repo",
-		"Reads DIR (a repo with a flatfs block store), checks every block, and pins what was pinned there.\n"
-		"DIR is not changed. When interrupted, run it again: what was taken is not read twice.",
-		NULL, 1, 1, .run = cmd_migrate },
 	{ "pin add", "PATH...", "Keep content for good",
 		"Fetches what is missing, then pins it: with all it links to, unless told otherwise.", pin_add_table,
 		1, -1, .run = cmd_pin_add },

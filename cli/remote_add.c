@@ -201,7 +201,7 @@ static int add(struct remote *remote, struct adding *adding)
 		{ "cid-version", NULL }, { "raw-leaves", o->raw_leaves < 0 ? NULL : truth(o->raw_leaves) },
 		{ "chunker", o->chunker }, { "profile", o->profile }, { "only-hash", truth(o->only_hash) },
 		{ "pin", truth(!o->no_pin) }, { "wrap-with-directory", truth(o->wrap) },
-		{ "pin-name", o->pin_name }, { "progress", "false" }, { 0 } };
+		{ "progress", "false" }, { 0 } };
 	struct remote_lines lines = { .each = on_added, .arg = adding };
 	struct remote_request request = { .command = "add", .query = query, .body = body, .body_arg = adding,
 		.content_type = "multipart/form-data; boundary=" REMOTE_BOUNDARY,

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEPTH_MAX = 512, NAME_BYTES_MAX = 255 };
+enum { DEPTH_MAX = KIT_DEPTH_MAX, NAME_BYTES_MAX = 255, PATH_BYTES_MAX = DEPTH_MAX * (NAME_BYTES_MAX + 1) };
 
 struct entry {
 	char *name;
@@ -272,7 +272,7 @@ static int build_tree(struct kit_adder *adder, struct entry *entry, char *path, 
 		if (!child->directory)
 			continue;
 		size_t more = strlen(child->name) + (len ? 1 : 0);
-		if (len + more >= (DEPTH_MAX + 1) * 8)
+		if (len + more >= PATH_BYTES_MAX)
 			return kit_fail(adder->node, -ENAMETOOLONG, "'%.100s...' is too long", path);
 		snprintf(path + len, more + 1, "%s%s", len ? "/" : "", child->name);
 		rc = build_tree(adder, child, path, len + more);
@@ -293,8 +293,7 @@ static int pin(struct kit_adder *adder, const struct mf_cid *cid)
 
 static int finish(struct kit_adder *adder, struct mf_cid *root)
 {
-	static const size_t path_size = (DEPTH_MAX + 1) * 8;
-	char *path = anyio_calloc(1, path_size);
+	char *path = anyio_calloc(1, PATH_BYTES_MAX);
 	struct entry *top = &adder->root;
 	int rc = path ? 0 : kit_fail_code(adder->node, -ENOMEM, "adding");
 
@@ -304,7 +303,7 @@ static int finish(struct kit_adder *adder, struct mf_cid *root)
 		rc = build_tree(adder, top, path, 0);
 	for (size_t i = 0; !rc && !adder->options.wrap && i < top->count; i++)
 		if (top->children[i]->directory) {
-			size_t len = (size_t)snprintf(path, path_size, "%s", top->children[i]->name);
+			size_t len = (size_t)snprintf(path, PATH_BYTES_MAX, "%s", top->children[i]->name);
 			rc = build_tree(adder, top->children[i], path, len);
 		}
 	if (!rc && (rc = line_flush(&adder->line)))
@@ -480,21 +479,34 @@ static int name_of(const char *path, char *out, size_t cap)
 	return n < (int)cap ? 0 : -ENAMETOOLONG;
 }
 
+struct adding_path {
+	struct kit_node *node;
+	const struct kit_add_options *options;
+	const char *path;
+	char name[NAME_BYTES_MAX + 1];
+	struct mf_cid *root;
+};
+
+static int add_path(void *arg)
+{
+	struct adding_path *adding = arg;
+	struct kit_adder *adder;
+	int rc = kit_adder_begin(adding->node, adding->options, &adder);
+
+	if (rc)
+		return rc;
+	rc = add_any(adder, AT_FDCWD, adding->path, adding->name, 0);
+	if (!rc)
+		return kit_adder_finish(adder, adding->root);
+	kit_adder_abandon(adder);
+	return rc;
+}
+
 int kit_add_path(struct kit_node *node, const char *path, const struct kit_add_options *options,
 	struct mf_cid *root)
 {
-	struct kit_adder *adder;
-	char name[NAME_BYTES_MAX + 1];
-	int rc = name_of(path, name, sizeof(name));
+	struct adding_path adding = { .node = node, .options = options, .path = path, .root = root };
+	int rc = name_of(path, adding.name, sizeof(adding.name));
 
-	if (rc)
-		return kit_fail(node, rc, "%s: %s", path, anyio_error_text(rc));
-	rc = kit_adder_begin(node, options, &adder);
-	if (rc)
-		return rc;
-	rc = add_any(adder, AT_FDCWD, path, name, 0);
-	if (!rc)
-		return kit_adder_finish(adder, root);
-	kit_adder_abandon(adder);
-	return rc;
+	return rc ? kit_fail(node, rc, "%s: %s", path, anyio_error_text(rc)) : kit_deep(add_path, &adding);
 }

@@ -117,6 +117,24 @@ int kit_addresses(struct kit_node *node, char ***out)
 	return rc ? kit_fail_code(node, rc, "listing addresses") : 0;
 }
 
+int kit_protocols(struct kit_node *node, char ***out)
+{
+	static const char *const served[] = { "/ipfs/bitswap", "/ipfs/bitswap/1.0.0", "/ipfs/bitswap/1.1.0",
+		"/ipfs/bitswap/1.2.0", "/ipfs/id/1.0.0", "/ipfs/id/push/1.0.0", "/ipfs/ping/1.0.0" };
+	enum { SERVED = sizeof(served) / sizeof(*served) };
+
+	*out = calloc(SERVED + 1, sizeof(**out));
+	if (!*out)
+		return kit_fail_code(node, -ENOMEM, "listing protocols");
+	for (size_t i = 0; node->host && i < SERVED; i++)
+		if (!((*out)[i] = strdup(served[i]))) {
+			kit_strings_free(*out);
+			*out = NULL;
+			return kit_fail_code(node, -ENOMEM, "listing protocols");
+		}
+	return 0;
+}
+
 /* ---- Peers ---- */
 
 static int peer_of(struct kit_node *node, const char *text, struct mf_peer_id *id, bool *is_address)

@@ -6,6 +6,7 @@
 #include <exchange/bitswap.h>
 #include <ipld/ipld.h>
 #include <kit/kit.h>
+#include <multiformats/multihash.h>
 #include <libp2p/host.h>
 #include <libp2p/key.h>
 #include <store/store.h>
@@ -28,6 +29,10 @@ int kit_fail(struct kit_node *node, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 /* The same for a failure of the store or of anything below that has no words of its own. */
 int kit_fail_code(struct kit_node *node, int code, const char *what);
+
+/* Runs fn(arg) in a task with a stack deep enough for KIT_DEPTH_MAX nested folders. */
+enum { KIT_DEPTH_MAX = 200 };
+int kit_deep(anyio_task_fn fn, void *arg);
 
 /* ---- config.c ---- */
 

@@ -159,7 +159,6 @@ int rpc_add(struct rpc_request *request)
 	options.only_hash = http_flag(http, "only-hash", false);
 	options.no_pin = !http_flag(http, "pin", true);
 	options.wrap = http_flag(http, "wrap-with-directory", false);
-	options.pin_name = http_param(http, "pin-name", 0);
 	options.recursive = options.hidden = true;
 	options.entry = on_entry;
 	options.arg = &adding;

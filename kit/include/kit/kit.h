@@ -107,7 +107,6 @@ struct kit_add_options {
 	bool wrap;            /* put a directory around */
 	bool recursive;       /* directories are allowed */
 	bool dereference;     /* follow symlinks given as arguments */
-	const char *pin_name;
 	/* Called for each finished entry, the root last; path is relative, "" for an unnamed stream. */
 	int (*entry)(void *arg, const char *path, const struct mf_cid *cid, uint64_t size);
 	/* Called now and then with the file bytes taken so far; total is 0 when unknown. */
@@ -214,13 +213,11 @@ KIT_API int kit_dag_import(struct kit_node *node, const struct kit_source *sourc
 	const struct kit_import_options *options, uint64_t *blocks);
 
 /* Pinning recursively fetches what is missing. */
-KIT_API int kit_pin_add(struct kit_node *node, const char *path, bool recursive, const char *name,
-	struct mf_cid *cid);
+KIT_API int kit_pin_add(struct kit_node *node, const char *path, bool recursive, struct mf_cid *cid);
 KIT_API int kit_pin_rm(struct kit_node *node, const char *path, struct mf_cid *cid);
 struct kit_pin {
 	struct mf_cid cid;
 	bool recursive;
-	const char *name; /* "" when none */
 };
 KIT_API int kit_pin_ls(struct kit_node *node, int (*each)(void *arg, const struct kit_pin *), void *arg);
 
@@ -240,11 +237,6 @@ struct kit_verify_options {
 /* Reads every byte back and checks every block, the index and the pins. 0 when all is well,
  * -EBADMSG when there were problems. */
 KIT_API int kit_repo_verify(struct kit_node *node, const struct kit_verify_options *options);
-
-/* Takes the blocks and pins of a stopped Kubo repo (flatfs), verified, resumable. */
-KIT_API int kit_migrate_kubo(struct kit_node *node, const char *kubo_repo,
-	void (*progress)(void *arg, uint64_t done, uint64_t total), void *arg, uint64_t *blocks,
-	uint64_t *pins);
 
 /* Config keys are "section.name" ("add.profile", "swarm.listen", "api.listen"); lists are written
  * space-separated. get: *value is malloc'd; -ENOENT for an unknown key. set keeps the comments. */

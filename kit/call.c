@@ -1,0 +1,280 @@
+/* Commands by name: the table, and those about content. The others are in call_node.c. */
+#include "call.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+int call_answer(struct call *call, json_t *value)
+{
+	char *text = value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+	int rc = text ? call->from->answer(call->from->arg, text, strlen(text))
+		      : kit_fail_code(call->node, -ENOMEM, call->from->command);
+
+	free(text);
+	json_decref(value);
+	return rc;
+}
+
+const char *call_option(const struct call *call, const char *name)
+{
+	for (const struct kit_call_option *o = call->from->options; o && o->name; o++)
+		if (!strcmp(o->name, name))
+			return o->value;
+	return NULL;
+}
+
+bool call_flag(const struct call *call, const char *name, bool dflt)
+{
+	const char *value = call_option(call, name);
+
+	return value ? strcmp(value, "false") && strcmp(value, "0") : dflt;
+}
+
+json_t *call_cid(const struct mf_cid *cid)
+{
+	char text[MF_CID_TEXT_MAX];
+
+	return mf_cid_format(cid, text, sizeof(text)) < 0 ? NULL : json_string(text);
+}
+
+/* ---- ls, stat, resolve, block/stat ---- */
+
+static int ls_entry(void *arg, const struct kit_entry *entry)
+{
+	static const int types[] = { [KIT_FILE] = 2, [KIT_DIRECTORY] = 1, [KIT_SYMLINK] = 4, [KIT_OTHER] = 0 };
+	json_t *link = json_pack("{s:s%, s:o, s:I, s:i, s:s}", "Name", entry->name, strlen(entry->name), "Hash",
+		call_cid(&entry->cid), "Size", (json_int_t)entry->size, "Type", types[entry->kind], "Target",
+		entry->target ? entry->target : "");
+
+	/* Names are any bytes; JSON is not. */
+	if (!link) {
+		char *escaped = anyio_calloc(1, strlen(entry->name) * 3 + 1), *out = escaped;
+		for (const char *c = entry->name; out && *c; c++) {
+			if ((unsigned char)*c < 0x80) {
+				*out++ = *c;
+			} else {
+				memcpy(out, "\xef\xbf\xbd", 3);
+				out += 3;
+			}
+		}
+		if (escaped)
+			link = json_pack("{s:s, s:o, s:I, s:i, s:s}", "Name", escaped, "Hash", call_cid(&entry->cid),
+				"Size", (json_int_t)entry->size, "Type", types[entry->kind], "Target", "");
+		anyio_free(escaped);
+	}
+	return json_array_append_new(arg, link) ? -ENOMEM : 0;
+}
+
+static int call_ls(struct call *call)
+{
+	json_t *objects = json_array();
+	int rc = objects ? 0 : -ENOMEM;
+
+	for (size_t i = 0; !rc && i < call->count; i++) {
+		json_t *links = json_array();
+		rc = links ? kit_ls(call->node, call->from->args[i], call_flag(call, "resolve-type", true), ls_entry, links)
+			   : -ENOMEM;
+		json_t *object = json_pack("{s:s, s:o}", "Hash", call->from->args[i], "Links", links);
+		if (!rc && json_array_append_new(objects, object))
+			rc = -ENOMEM;
+		else if (rc)
+			json_decref(object);
+	}
+	if (rc) {
+		json_decref(objects);
+		return rc;
+	}
+	return call_answer(call, json_pack("{s:o}", "Objects", objects));
+}
+
+static int call_stat(struct call *call)
+{
+	static const char *const kinds[] = { "file", "directory", "symlink", "block" };
+	struct kit_stat stat;
+	int rc = kit_stat_path(call->node, call->from->args[0], &stat);
+
+	if (rc)
+		return rc;
+	json_t *answer = json_pack("{s:o, s:I, s:I, s:I, s:s}", "Hash", call_cid(&stat.cid), "Size",
+		(json_int_t)stat.size, "CumulativeSize", (json_int_t)stat.cumulative_size, "Blocks",
+		(json_int_t)stat.blocks, "Type", kinds[stat.kind]);
+	if (answer && stat.has_mode)
+		json_object_set_new(answer, "Mode", json_integer(stat.mode));
+	if (answer && stat.has_mtime)
+		json_object_set_new(answer, "Mtime", json_integer(stat.mtime));
+	return call_answer(call, answer);
+}
+
+static int call_resolve(struct call *call)
+{
+	char path[MF_CID_TEXT_MAX + 8] = "/ipfs/";
+	struct mf_cid cid;
+	int rc = kit_resolve(call->node, call->from->args[0], &cid);
+
+	if (rc)
+		return rc;
+	mf_cid_format(&cid, path + 6, sizeof(path) - 6);
+	return call_answer(call, json_pack("{s:s}", "Path", path));
+}
+
+static int call_block_stat(struct call *call)
+{
+	struct mf_cid cid;
+	size_t len;
+	int rc = kit_block_stat(call->node, call->from->args[0], &cid, &len);
+
+	return rc ? rc : call_answer(call, json_pack("{s:o, s:I}", "Key", call_cid(&cid), "Size", (json_int_t)len));
+}
+
+/* ---- Pins ---- */
+
+static int each_pin(struct call *call, int (*one)(struct call *call, const char *path, struct mf_cid *cid))
+{
+	json_t *pins = json_array();
+	int rc = pins ? 0 : -ENOMEM;
+
+	for (size_t i = 0; !rc && i < call->count; i++) {
+		struct mf_cid cid;
+		rc = one(call, call->from->args[i], &cid);
+		if (!rc && json_array_append_new(pins, call_cid(&cid)))
+			rc = -ENOMEM;
+	}
+	if (rc) {
+		json_decref(pins);
+		return rc;
+	}
+	return call_answer(call, json_pack("{s:o}", "Pins", pins));
+}
+
+static int pin_one(struct call *call, const char *path, struct mf_cid *cid)
+{
+	return kit_pin_add(call->node, path, call_flag(call, "recursive", true), cid);
+}
+
+static int unpin_one(struct call *call, const char *path, struct mf_cid *cid)
+{
+	return kit_pin_rm(call->node, path, cid);
+}
+
+static int call_pin_add(struct call *call)
+{
+	return each_pin(call, pin_one);
+}
+
+static int call_pin_rm(struct call *call)
+{
+	return each_pin(call, unpin_one);
+}
+
+struct pin_listing {
+	struct call *call;
+	json_t *keys; /* NULL: answers are streamed */
+	const char *type;
+	const struct mf_cid *only;
+	size_t found;
+};
+
+static int list_pin(void *arg, const struct kit_pin *pin)
+{
+	struct pin_listing *listing = arg;
+	const char *type = pin->recursive ? "recursive" : "direct";
+	char text[MF_CID_TEXT_MAX];
+
+	if ((strcmp(listing->type, "all") && strcmp(listing->type, type)) ||
+		(listing->only && !mf_cid_equal(listing->only, &pin->cid)))
+		return 0;
+	listing->found++;
+	mf_cid_format(&pin->cid, text, sizeof(text));
+	if (!listing->keys)
+		return call_answer(listing->call, json_pack("{s:s, s:s}", "Cid", text, "Type", type));
+	return json_object_set_new(listing->keys, text, json_pack("{s:s}", "Type", type)) ? -ENOMEM : 0;
+}
+
+static int call_pin_ls(struct call *call)
+{
+	const char *type = call_option(call, "type");
+	bool stream = call_flag(call, "stream", false);
+	struct pin_listing listing = {
+		.call = call, .type = type && *type ? type : "all", .keys = stream ? NULL : json_object() };
+	int rc = 0;
+
+	if (strcmp(listing.type, "all") && strcmp(listing.type, "direct") && strcmp(listing.type, "recursive"))
+		rc = kit_fail(call->node, -EINVAL, "no kind of pin is called '%s'; there are all, direct and recursive",
+			listing.type);
+	for (size_t i = 0; !rc && i < call->count; i++) {
+		struct mf_cid cid;
+		listing.only = &cid;
+		listing.found = 0;
+		rc = kit_resolve(call->node, call->from->args[i], &cid);
+		if (!rc)
+			rc = kit_pin_ls(call->node, list_pin, &listing);
+		if (!rc && !listing.found)
+			rc = kit_fail(call->node, -ENOENT, "path '%s' is not pinned", call->from->args[i]);
+	}
+	if (!rc && !call->count)
+		rc = kit_pin_ls(call->node, list_pin, &listing);
+	if (rc || stream) {
+		json_decref(listing.keys);
+		return rc;
+	}
+	return call_answer(call, json_pack("{s:o}", "Keys", listing.keys));
+}
+
+/* ---- The table ---- */
+
+static const struct {
+	const char *name;
+	size_t min_args, max_args;
+	int (*run)(struct call *call);
+} commands[] = {
+	{ "block/stat", 1, 1, call_block_stat },
+	{ "config", 1, 2, call_config },
+	{ "config/show", 0, 0, call_config_show },
+	{ "files/stat", 1, 1, call_stat },
+	{ "id", 0, 1, call_id },
+	{ "ls", 1, 1000, call_ls },
+	{ "pin/add", 1, 1000, call_pin_add },
+	{ "pin/ls", 0, 1000, call_pin_ls },
+	{ "pin/rm", 1, 1000, call_pin_rm },
+	{ "ping", 1, 1, call_ping },
+	{ "repo/stat", 0, 0, call_repo_stat },
+	{ "repo/verify", 0, 0, call_repo_verify },
+	{ "repo/version", 0, 0, call_repo_version },
+	{ "resolve", 1, 1, call_resolve },
+	{ "stat", 1, 1, call_stat },
+	{ "swarm/addrs/local", 0, 0, call_swarm_addrs_local },
+	{ "swarm/connect", 1, 1000, call_swarm_connect },
+	{ "swarm/disconnect", 1, 1000, call_swarm_disconnect },
+	{ "swarm/peers", 0, 0, call_swarm_peers },
+	{ "version", 0, 0, call_version },
+};
+enum { COMMANDS = sizeof(commands) / sizeof(*commands) };
+
+int kit_call_run(struct kit_node *node, const struct kit_call *from)
+{
+	struct call call = { .node = node, .from = from };
+
+	node->error[0] = 0;
+	while (from->args && from->args[call.count])
+		call.count++;
+	for (size_t i = 0; i < COMMANDS; i++) {
+		if (strcmp(commands[i].name, from->command))
+			continue;
+		if (call.count < commands[i].min_args)
+			return kit_fail(node, -EINVAL, "%s: an argument is missing", from->command);
+		if (call.count > commands[i].max_args)
+			return kit_fail(node, -EINVAL, "%s: too many arguments", from->command);
+		return commands[i].run(&call);
+	}
+	return kit_fail(node, -ENOSYS, "no command is called '%s'", from->command);
+}
+
+const char *const *kit_call_names(void)
+{
+	static const char *names[COMMANDS + 1];
+
+	for (size_t i = 0; i < COMMANDS; i++)
+		names[i] = commands[i].name;
+	return names;
+}

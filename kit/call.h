@@ -1,0 +1,36 @@
+/* What the commands by name share. */
+#ifndef KIT_CALL_PRIVATE_H
+#define KIT_CALL_PRIVATE_H
+
+#include "node.h"
+#include <jansson.h>
+#include <kit/call.h>
+
+struct call {
+	struct kit_node *node;
+	const struct kit_call *from;
+	size_t count; /* arguments */
+};
+
+/* Gives one answer; takes the reference. NULL is -ENOMEM. */
+int call_answer(struct call *call, json_t *value);
+/* An option's value, NULL when absent; a flag, dflt when absent. */
+const char *call_option(const struct call *call, const char *name);
+bool call_flag(const struct call *call, const char *name, bool dflt);
+/* The text form of a CID as JSON. */
+json_t *call_cid(const struct mf_cid *cid);
+
+int call_config(struct call *call);
+int call_config_show(struct call *call);
+int call_id(struct call *call);
+int call_ping(struct call *call);
+int call_repo_stat(struct call *call);
+int call_repo_verify(struct call *call);
+int call_repo_version(struct call *call);
+int call_swarm_addrs_local(struct call *call);
+int call_swarm_connect(struct call *call);
+int call_swarm_disconnect(struct call *call);
+int call_swarm_peers(struct call *call);
+int call_version(struct call *call);
+
+#endif

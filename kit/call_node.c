@@ -1,0 +1,240 @@
+/* Commands by name about the node: identity, peers, repo, config. */
+#include "call.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static json_t *strings(char **list)
+{
+	json_t *array = json_array();
+
+	for (char **text = list; array && text && *text; text++)
+		json_array_append_new(array, json_string(*text));
+	return array;
+}
+
+static char agent[64];
+
+static const char *agent_version(void)
+{
+	snprintf(agent, sizeof(agent), "ipfs-kit/%s", kit_version());
+	return agent;
+}
+
+int call_id(struct call *call)
+{
+	char **addresses = NULL, **protocols = NULL;
+	int rc;
+
+	if (call->count && strcmp(call->from->args[0], kit_peer_id(call->node)))
+		return kit_fail(call->node, -ENOTSUP, "id tells about this node only");
+	rc = kit_addresses(call->node, &addresses);
+	if (!rc)
+		rc = kit_protocols(call->node, &protocols);
+	if (!rc)
+		rc = call_answer(call,
+			json_pack("{s:s, s:s, s:o, s:s, s:o}", "ID", kit_peer_id(call->node), "PublicKey",
+				kit_public_key_base64(call->node), "Addresses", strings(addresses), "AgentVersion",
+				agent_version(), "Protocols", strings(protocols)));
+	kit_strings_free(addresses);
+	kit_strings_free(protocols);
+	return rc;
+}
+
+int call_version(struct call *call)
+{
+	char repo[16];
+
+	snprintf(repo, sizeof(repo), "%d", STORE_VERSION);
+	return call_answer(call, json_pack("{s:s, s:s, s:s, s:s, s:s}", "Version", kit_version(), "Commit", "",
+		"Repo", repo, "System",
+#ifdef __x86_64__
+		"amd64/linux",
+#else
+		"arm64/linux",
+#endif
+		"Golang", ""));
+}
+
+/* ---- Peers ---- */
+
+static int each_string(struct call *call, const char *verb, int (*one)(struct kit_node *node, const char *address))
+{
+	json_t *done = json_array();
+	int rc = done ? 0 : -ENOMEM;
+
+	for (size_t i = 0; !rc && i < call->count; i++) {
+		const char *address = call->from->args[i], *id = strrchr(address, '/');
+		char text[160];
+		rc = one(call->node, address);
+		snprintf(text, sizeof(text), "%s %.100s success", verb, id ? id + 1 : address);
+		if (!rc && json_array_append_new(done, json_string(text)))
+			rc = -ENOMEM;
+	}
+	if (rc) {
+		json_decref(done);
+		return rc;
+	}
+	return call_answer(call, json_pack("{s:o}", "Strings", done));
+}
+
+int call_swarm_connect(struct call *call)
+{
+	return each_string(call, "connect", kit_connect);
+}
+
+int call_swarm_disconnect(struct call *call)
+{
+	return each_string(call, "disconnect", kit_disconnect);
+}
+
+static int list_peer(void *arg, const struct kit_peer *peer)
+{
+	char latency[32] = "n/a";
+
+	if (peer->latency >= 0)
+		snprintf(latency, sizeof(latency), "%.3fms", (double)peer->latency / 1e6);
+	json_t *entry = json_pack("{s:s, s:s, s:s, s:s, s:i, s:n}", "Addr", peer->address, "Peer", peer->id, "Latency",
+		latency, "Muxer", "/yamux/1.0.0", "Direction", peer->inbound ? 1 : 2, "Streams");
+	return json_array_append_new(arg, entry) ? -ENOMEM : 0;
+}
+
+int call_swarm_peers(struct call *call)
+{
+	json_t *peers = json_array();
+	int rc = peers ? kit_peers(call->node, list_peer, peers) : -ENOMEM;
+
+	if (rc) {
+		json_decref(peers);
+		return rc;
+	}
+	return call_answer(call, json_pack("{s:o}", "Peers", peers));
+}
+
+int call_swarm_addrs_local(struct call *call)
+{
+	char **addresses;
+	int rc = kit_addresses(call->node, &addresses);
+
+	if (rc)
+		return rc;
+	rc = call_answer(call, json_pack("{s:o}", "Strings", strings(addresses)));
+	kit_strings_free(addresses);
+	return rc;
+}
+
+static int pong(struct call *call, anyio_time time, const char *text)
+{
+	return call_answer(call, json_pack("{s:b, s:I, s:s}", "Success", 1, "Time", (json_int_t)time, "Text", text));
+}
+
+int call_ping(struct call *call)
+{
+	const char *option = call_option(call, "count");
+	long count = option && *option ? strtol(option, NULL, 10) : 10;
+	anyio_time total = 0, time;
+	char text[160];
+	int rc;
+
+	if (count < 1 || count > 1000000)
+		return kit_fail(call->node, -EINVAL, "ping: count is a number from 1 on");
+	snprintf(text, sizeof(text), "PING %.100s.", call->from->args[0]);
+	rc = pong(call, 0, text);
+	for (long i = 0; !rc && i < count; i++) {
+		if (i > 0)
+			rc = anyio_sleep(ANYIO_SECOND);
+		if (!rc)
+			rc = kit_ping(call->node, call->from->args[0], &time);
+		if (!rc) {
+			total += time;
+			rc = pong(call, time, "");
+		}
+	}
+	snprintf(text, sizeof(text), "Average latency: %.2fms", (double)total / (double)count / 1e6);
+	return rc ? rc : pong(call, 0, text);
+}
+
+/* ---- Repo and config ---- */
+
+int call_repo_stat(struct call *call)
+{
+	struct kit_repo_stat stat;
+	int rc = kit_repo_stat(call->node, &stat);
+	char version[32];
+
+	if (rc)
+		return rc;
+	snprintf(version, sizeof(version), "ipfs-kit-repo@%u", stat.version);
+	return call_answer(call,
+		json_pack("{s:I, s:I, s:I, s:s, s:s}", "RepoSize", (json_int_t)stat.disk_bytes, "StorageMax",
+			(json_int_t)stat.max_bytes, "NumObjects", (json_int_t)stat.blocks, "RepoPath", stat.path, "Version",
+			version));
+}
+
+int call_repo_version(struct call *call)
+{
+	char version[16];
+
+	snprintf(version, sizeof(version), "%d", STORE_VERSION);
+	return call_answer(call, json_pack("{s:s}", "Version", version));
+}
+
+static int tell_problem(void *arg, const struct mf_cid *cid, int error, const char *text)
+{
+	char name[MF_CID_TEXT_MAX] = "", line[MF_CID_TEXT_MAX + 300];
+
+	if (cid)
+		mf_cid_format(cid, name, sizeof(name));
+	snprintf(line, sizeof(line), "%s%s%s", name, *name ? ": " : "", text);
+	return call_answer(arg, json_pack("{s:s, s:i}", "Msg", line, "Progress", 0));
+}
+
+int call_repo_verify(struct call *call)
+{
+	struct kit_verify_options options = { .problem = tell_problem, .arg = call };
+	int rc = kit_repo_verify(call->node, &options);
+
+	return rc ? rc : call_answer(call, json_pack("{s:s, s:i}", "Msg", "verify complete, all blocks validated.",
+				"Progress", 0));
+}
+
+int call_config(struct call *call)
+{
+	const char *key = call->from->args[0];
+	char *value = NULL, error[256] = "";
+	int rc = 0;
+
+	if (call->count == 2)
+		rc = kit_config_set(call->node->dir, key, call->from->args[1], error, sizeof(error));
+	if (rc)
+		return kit_fail(call->node, rc, "%s", *error ? error : anyio_error_text(rc));
+	rc = kit_config_get(call->node->dir, key, &value);
+	if (rc)
+		return kit_fail(call->node, rc, "no setting is called '%.60s'", key);
+	rc = call_answer(call, json_pack("{s:s, s:s}", "Key", key, "Value", value));
+	free(value);
+	return rc;
+}
+
+int call_config_show(struct call *call)
+{
+	static const char *const keys[] = {
+		"add.profile", "swarm.listen", "api.listen", "api.origins", "store.max", NULL };
+	json_t *all = json_object();
+	int rc = all ? 0 : -ENOMEM;
+
+	/* The secret stays in its file. */
+	for (const char *const *key = keys; !rc && *key; key++) {
+		char *value = NULL;
+		rc = kit_config_get(call->node->dir, *key, &value);
+		if (!rc && json_object_set_new(all, *key, json_string(value)))
+			rc = -ENOMEM;
+		free(value);
+	}
+	if (!rc)
+		return call_answer(call, all);
+	json_decref(all);
+	return kit_fail_code(call->node, rc, "config");
+}

@@ -1,0 +1,70 @@
+/* Pins: content that is kept. */
+#include "node.h"
+
+#include <errno.h>
+
+static int keep(void *arg, const struct mf_cid *cid, const void *data, size_t len)
+{
+	return 0; /* that it could be read is what matters: it is in the store now */
+}
+
+int kit_pin_add(struct kit_node *node, const char *path, bool recursive, struct mf_cid *cid)
+{
+	struct kit_blocks blocks;
+	struct store_block block;
+	store_ticket ticket = 0;
+	int rc;
+
+	node->error[0] = 0;
+	kit_blocks_open(&blocks, node);
+	rc = kit_path_walk(&blocks, path, cid);
+	if (!rc && recursive) {
+		rc = kit_walk(&blocks, cid, keep, NULL);
+	} else if (!rc) {
+		rc = kit_blocks_get(&blocks, cid, &block);
+		if (!rc)
+			store_block_release(&block);
+	}
+	if (!rc)
+		rc = kit_blocks_sync(&blocks);
+	kit_blocks_close(&blocks);
+	if (rc)
+		return rc;
+	rc = store_pin_add(node->store, cid, recursive ? STORE_PIN_RECURSIVE : STORE_PIN_DIRECT, &ticket);
+	if (rc == -EEXIST)
+		return kit_fail(node, rc, "it is pinned recursively already");
+	if (!rc)
+		rc = store_sync(node->store, ticket);
+	return rc ? kit_fail_code(node, rc, "pinning") : 0;
+}
+
+int kit_pin_rm(struct kit_node *node, const char *path, struct mf_cid *cid)
+{
+	store_ticket ticket = 0;
+	int rc = kit_resolve(node, path, cid);
+
+	if (rc)
+		return rc;
+	rc = store_pin_remove(node->store, cid, &ticket);
+	if (rc == -ENOENT)
+		return kit_fail(node, rc, "'%.100s' is not pinned", path);
+	if (!rc)
+		rc = store_sync(node->store, ticket);
+	return rc ? kit_fail_code(node, rc, "unpinning") : 0;
+}
+
+int kit_pin_ls(struct kit_node *node, int (*each)(void *arg, const struct kit_pin *), void *arg)
+{
+	struct store_cursor cursor = { 0 };
+	struct store_pin pin;
+	int rc;
+
+	node->error[0] = 0;
+	while ((rc = store_pin_next(node->store, &cursor, &pin)) > 0) {
+		struct kit_pin out = { .cid = pin.cid, .recursive = pin.mode == STORE_PIN_RECURSIVE };
+		int stop = each(arg, &out);
+		if (stop)
+			return stop;
+	}
+	return rc ? kit_fail_code(node, rc, "listing pins") : 0;
+}

@@ -1,0 +1,112 @@
+/* cat, ls, stat. */
+#include "node.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Opens blocks, walks the path, calls use, makes what was fetched durable, closes. */
+struct reading {
+	struct kit_blocks blocks;
+	struct mf_cid cid;
+};
+
+static int begin(struct reading *reading, struct kit_node *node, const char *path)
+{
+	node->error[0] = 0;
+	kit_blocks_open(&reading->blocks, node);
+	return kit_path_walk(&reading->blocks, path, &reading->cid);
+}
+
+static int end(struct reading *reading, int rc)
+{
+	int synced = kit_blocks_sync(&reading->blocks);
+
+	kit_blocks_close(&reading->blocks);
+	return rc ? rc : synced;
+}
+
+int kit_cat(struct kit_node *node, const char *path, uint64_t offset, uint64_t length,
+	const struct kit_sink *sink)
+{
+	struct reading reading;
+	int rc = begin(&reading, node, path);
+
+	if (!rc)
+		rc = kit_file_copy(&reading.blocks, &reading.cid, offset, length, sink, NULL, NULL);
+	return end(&reading, rc);
+}
+
+/* ---- ls ---- */
+
+struct listing {
+	struct reading reading;
+	bool resolve;
+	int (*each)(void *arg, const struct kit_entry *entry);
+	void *arg;
+};
+
+static int list_entry(void *arg, const struct unixfs_entry *from)
+{
+	struct listing *listing = arg;
+	struct kit_entry entry = { .cid = from->cid, .tsize = from->tsize,
+		.kind = from->cid.codec == MF_CODEC_RAW ? KIT_FILE : KIT_OTHER, .size = from->tsize };
+	struct kit_look look = { 0 };
+	int rc = 0;
+
+	entry.name = anyio_malloc(from->name_len + 1);
+	if (!entry.name)
+		return kit_fail_code(listing->reading.blocks.node, -ENOMEM, "listing");
+	memcpy(entry.name, from->name, from->name_len);
+	entry.name[from->name_len] = 0;
+	/* A raw block is a file of its own length: there is nothing to look up. */
+	if (listing->resolve && from->cid.codec != MF_CODEC_RAW)
+		rc = kit_look(&listing->reading.blocks, &from->cid, &look);
+	if (!rc) {
+		if (listing->resolve && from->cid.codec != MF_CODEC_RAW) {
+			entry.kind = look.kind;
+			entry.size = look.kind == KIT_DIRECTORY ? 0 : look.size;
+			entry.target = look.target;
+			entry.has_mode = look.meta.has_mode;
+			entry.has_mtime = look.meta.has_mtime;
+			entry.mode = look.meta.mode;
+			entry.mtime = look.meta.mtime;
+		}
+		rc = listing->each(listing->arg, &entry);
+	}
+	anyio_free(look.target);
+	anyio_free(entry.name);
+	return rc;
+}
+
+int kit_ls(struct kit_node *node, const char *path, bool resolve,
+	int (*each)(void *arg, const struct kit_entry *entry), void *arg)
+{
+	struct listing listing = { .resolve = resolve, .each = each, .arg = arg };
+	struct kit_look look = { 0 };
+	int rc = begin(&listing.reading, node, path);
+
+	if (!rc)
+		rc = kit_look(&listing.reading.blocks, &listing.reading.cid, &look);
+	/* A file lists its chunks in Kubo; here, as in a shell, it lists nothing below it. */
+	if (!rc && look.kind == KIT_DIRECTORY)
+		rc = kit_directory_each(&listing.reading.blocks, &listing.reading.cid, list_entry, &listing);
+	anyio_free(look.target);
+	return end(&listing.reading, rc);
+}
+
+int kit_stat_path(struct kit_node *node, const char *path, struct kit_stat *stat)
+{
+	struct reading reading;
+	struct kit_look look = { 0 };
+	int rc = begin(&reading, node, path);
+
+	if (!rc)
+		rc = kit_look(&reading.blocks, &reading.cid, &look);
+	if (!rc)
+		*stat = (struct kit_stat){ .cid = reading.cid, .kind = look.kind,
+			.size = look.kind == KIT_DIRECTORY ? 0 : look.size, .cumulative_size = look.cumulative,
+			.blocks = look.links, .has_mtime = look.meta.has_mtime, .has_mode = look.meta.has_mode,
+			.mtime = look.meta.mtime, .mode = look.meta.mode };
+	anyio_free(look.target);
+	return end(&reading, rc);
+}
