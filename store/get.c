@@ -241,7 +241,7 @@ static int batch_find(struct batch *batch)
 /* Reads a run of neighbours starting at wanted[first]; returns the index after it, or a code. */
 static ssize_t batch_read_run(struct batch *batch, size_t first, uint8_t *gap)
 {
-	struct iovec iov[2 * RUN_BLOCKS];
+	struct iovec iov[2 * RUN_BLOCKS] = { 0 };
 	const struct index_place *start = &batch->wanted[first].place;
 	uint64_t at = start->offset;
 	int pieces = 0;

@@ -270,9 +270,11 @@ static int settle(struct replay *replay, bool all)
 		rc = settle_group(replay, group, proven);
 		done++;
 	}
+	if (done == 0)
+		return rc;
 	replay->group_count -= done;
 	memmove(replay->groups, replay->groups + done,
-	        replay->group_count * sizeof(*replay->groups));
+		replay->group_count * sizeof(*replay->groups));
 	drop_settled(replay);
 	return rc;
 }

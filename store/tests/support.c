@@ -1,0 +1,157 @@
+#include "support.h"
+
+#include <ftw.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+char test_repo[64];
+char test_index[64];
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+	return remove(path);
+}
+
+static void remove_tree(const char *path)
+{
+	nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static void make_index_folder(void)
+{
+	strcpy(test_index, "/tmp/store-index-XXXXXX");
+	assert_non_null(mkdtemp(test_index));
+}
+
+void run_body(anyio_task_fn body)
+{
+	const char *const *names = anyio_backends_available();
+
+	for (; *names; names++) {
+		struct anyio_options options = { .backend = *names };
+
+		strcpy(test_repo, "/tmp/store-test-XXXXXX");
+		assert_non_null(mkdtemp(test_repo));
+		int rc = anyio_run(body, NULL, &options);
+		remove_tree(test_repo);
+		assert_int_equal(rc, 0);
+	}
+}
+
+void run_simulated(anyio_task_fn body, void *arg, uint64_t seed, const struct anyio_sim_options *sim)
+{
+	struct anyio_options options = { .backend = "sim", .seeded = true, .seed = seed, .sim = sim };
+
+	anyio_sim_disk_reset();
+	strcpy(test_repo, "/sim/repo");
+	make_index_folder();
+	int rc = anyio_run(body, arg, &options);
+	remove_tree(test_index);
+	test_index[0] = 0;
+	assert_int_equal(rc, 0);
+}
+
+static uint64_t mix(uint64_t x)
+{
+	x += 0x9e3779b97f4a7c15;
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
+	x = (x ^ x >> 27) * 0x94d049bb133111eb;
+	return x ^ x >> 31;
+}
+
+void test_block(uint64_t n, size_t len, uint8_t *out, struct mf_cid *cid)
+{
+	for (size_t i = 0; i < len; i++)
+		out[i] = mix(n ^ (uint64_t)len << 40 ^ i / 8) >> i % 8 * 8;
+	mf_cid_of(cid, 1, MF_CODEC_RAW, out, len);
+}
+
+int test_open(struct store **store, struct store_recovery *recovery)
+{
+	struct store_options options = { .create = true, .segment_bytes = 1 << 20,
+		.group_bytes = 200000, .checkpoint_blocks = 50 };
+	struct store_recovery ignored;
+
+	if (test_index[0])
+		options.index_dir = test_index;
+	if (!recovery)
+		recovery = &ignored;
+	int rc = store_open(test_repo, &options, store, recovery);
+	if (rc < 0 && rc != -ENOMEM && rc != -EIO && rc != -ENOSPC)
+		print_error("open: %s: %s\n", anyio_error_name(rc), recovery->text);
+	return rc;
+}
+
+int test_put(struct store *store, uint64_t n, size_t len, store_ticket *ticket)
+{
+	uint8_t *data = malloc(len + 1);
+	struct mf_cid cid;
+
+	test_block(n, len, data, &cid);
+	int rc = store_put(store, &cid, data, len, n & 1 ? STORE_VERIFIED : 0, ticket);
+	memset(data, 0xee, len); /* it is the caller's again */
+	free(data);
+	return rc;
+}
+
+int test_get(struct store *store, uint64_t n, size_t len)
+{
+	uint8_t *data = malloc(len + 1);
+	struct store_block block;
+	struct mf_cid cid;
+
+	test_block(n, len, data, &cid);
+	int rc = store_get(store, &cid, &block);
+	if (rc == 0) {
+		if (block.len != len || memcmp(block.data, data, len) != 0)
+			rc = -EILSEQ;
+		store_block_release(&block);
+	}
+	free(data);
+	return rc;
+}
+
+static void print_fault(void *arg, const struct store_fault *fault)
+{
+	char text[MF_CID_TEXT_MAX] = "";
+
+	if (fault->cid)
+		mf_cid_format(fault->cid, text, sizeof(text));
+	print_message("fault %d at %u:%llu..%llu %s\n", fault->kind, fault->segment,
+		(unsigned long long)fault->from, (unsigned long long)fault->to, text);
+}
+
+long test_verify(struct store *store)
+{
+	struct store_verify_options options = { .fault = print_fault };
+	struct store_verify_result result;
+	int rc = store_verify(store, &options, &result);
+
+	return rc < 0 ? rc : (long)result.faults;
+}
+
+const char *test_segment(unsigned number)
+{
+	static char path[128];
+
+	snprintf(path, sizeof(path), "%s/segments/%08u.car", test_repo, number);
+	return path;
+}
+
+void test_flip(const char *path, long offset)
+{
+	FILE *file = fopen(path, "r+b");
+
+	fseek(file, offset, offset < 0 ? SEEK_END : SEEK_SET);
+	int byte = fgetc(file);
+	fseek(file, -1, SEEK_CUR);
+	fputc(byte ^ 0x55, file);
+	fclose(file);
+}
+
+long test_file_size(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) < 0 ? -errno : st.st_size;
+}

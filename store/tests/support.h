@@ -1,0 +1,62 @@
+/* What the store's tests share: repos in temporary folders, blocks made of numbers, bodies as tasks. */
+#ifndef STORE_TESTS_SUPPORT_H
+#define STORE_TESTS_SUPPORT_H
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include <anyio/anyio.h>
+#include <store/store.h>
+
+/* Bodies run on task stacks: they return what went wrong, and the runner asserts. */
+#define CHECK(condition)                                                                           \
+	do {                                                                                       \
+		if (!(condition)) {                                                                \
+			print_error("%s:%d: [%s] %s\n", __FILE__, __LINE__, anyio_backend_name(),  \
+				#condition);                                                       \
+			return -EPROTO;                                                            \
+		}                                                                                  \
+	} while (0)
+#define CHECK_RC(expected, call)                                                                   \
+	do {                                                                                       \
+		long rc_ = (call), expected_ = (expected);                                         \
+		if (rc_ != expected_) {                                                            \
+			print_error("%s:%d: [%s] %s: %ld (%s), not %ld\n", __FILE__, __LINE__,     \
+				anyio_backend_name(), #call, rc_, anyio_error_name(rc_),           \
+				expected_);                                                        \
+			return -EPROTO;                                                            \
+		}                                                                                  \
+	} while (0)
+
+/* The repo of the running test, on the real disk, and a folder for an index; both made and removed
+ * by run_body. */
+extern char test_repo[64];
+extern char test_index[64];
+
+/* Runs the body on every backend that works here, each with a fresh folder. */
+void run_body(anyio_task_fn body);
+/* Runs it in the simulation: the repo is on the simulated disk, which is emptied first. */
+void run_simulated(anyio_task_fn body, void *arg, uint64_t seed, const struct anyio_sim_options *sim);
+
+/* Block number n of a given length: bytes drawn from n. */
+enum { TEST_BLOCK_MAX = 300000 };
+void test_block(uint64_t n, size_t len, uint8_t *out, struct mf_cid *cid);
+
+int test_open(struct store **store, struct store_recovery *recovery);
+int test_put(struct store *store, uint64_t n, size_t len, store_ticket *ticket);
+/* 0 when the block is there and right. */
+int test_get(struct store *store, uint64_t n, size_t len);
+/* Faults found by a verification, printed; negative when it failed. */
+long test_verify(struct store *store);
+
+/* The path of a segment's file. */
+const char *test_segment(unsigned number);
+/* Inverts one byte of a file. */
+void test_flip(const char *path, long offset);
+long test_file_size(const char *path);
+
+#endif

@@ -1,0 +1,317 @@
+/* A repo opened again after it was not closed, or after its files were hurt. */
+#include "support.h"
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* What a kill -9 would leave: the files as they are now. */
+static int crash(struct store *store)
+{
+	char image[80], command[256];
+
+	snprintf(image, sizeof(image), "%s.image", test_repo);
+	snprintf(command, sizeof(command), "rm -rf %s; cp -a %s %s", image, test_repo, image);
+	CHECK(system(command) == 0);
+	store_close(store);
+	snprintf(command, sizeof(command), "rm -rf %s; mv %s %s", test_repo, image, test_repo);
+	CHECK(system(command) == 0);
+	return 0;
+}
+
+static int crash_and_open(struct store **store, struct store_recovery *recovery)
+{
+	int rc = crash(*store);
+
+	return rc < 0 ? rc : test_open(store, recovery);
+}
+
+static int put_range(struct store *store, int from, int to, bool sync)
+{
+	store_ticket ticket = 0;
+
+	for (int i = from; i < to; i++)
+		CHECK_RC(0, test_put(store, i, i % 5 ? 700 : 30000, &ticket));
+	return sync ? store_sync(store, ticket) : 0;
+}
+
+static int get_range(struct store *store, int from, int to)
+{
+	for (int i = from; i < to; i++)
+		CHECK_RC(0, test_get(store, i, i % 5 ? 700 : 30000));
+	return 0;
+}
+
+static int what_was_synced_survives(void *arg)
+{
+	struct store *store;
+	struct store_recovery recovery;
+
+	CHECK_RC(0, test_open(&store, NULL));
+	CHECK_RC(0, put_range(store, 0, 20, true));
+	CHECK_RC(0, put_range(store, 20, 30, false));
+	CHECK_RC(0, crash_and_open(&store, &recovery));
+	CHECK(recovery.blocks == 20 && recovery.damaged == 0 && !recovery.rebuilt);
+	CHECK(recovery.cut > 0 && recovery.text[0]);
+	CHECK_RC(0, get_range(store, 0, 20));
+	CHECK_RC(-ENOENT, test_get(store, 21, 700));
+	CHECK_RC(0, test_verify(store));
+	CHECK_RC(0, put_range(store, 20, 30, true));
+	CHECK_RC(0, crash_and_open(&store, &recovery));
+	CHECK(recovery.cut == 0 && recovery.blocks == 30);
+	CHECK_RC(0, get_range(store, 0, 30));
+	CHECK_RC(0, test_verify(store));
+	return store_close(store);
+}
+
+static int any_cut_of_the_tail_is_recovered(void *arg)
+{
+	struct store *store;
+	struct store_recovery recovery;
+	long synced;
+
+	CHECK_RC(0, test_open(&store, NULL));
+	CHECK_RC(0, put_range(store, 0, 4, true));
+	synced = test_file_size(test_segment(1));
+	CHECK_RC(0, put_range(store, 4, 6, true));
+	CHECK_RC(0, crash(store));
+	long size = test_file_size(test_segment(1));
+	/* From the end downwards, each time as if the writing had stopped there. */
+	for (long cut = size - 1; cut >= synced; cut -= cut > synced + 40 && cut < size - 200 ? 97 : 1) {
+		CHECK(truncate(test_segment(1), cut) == 0);
+		CHECK_RC(0, test_open(&store, &recovery));
+		CHECK(recovery.damaged == 0 && recovery.blocks == 4);
+		CHECK_RC((int)(cut - synced), (int)recovery.cut);
+		CHECK_RC(0, get_range(store, 0, 4));
+		CHECK_RC(0, crash(store));
+		if (cut > synced)
+			CHECK(truncate(test_segment(1), cut) == 0);
+	}
+	CHECK_RC(0, test_open(&store, &recovery));
+	CHECK_RC(0, test_verify(store));
+	return store_close(store);
+}
+
+static int the_index_can_be_thrown_away(void *arg)
+{
+	struct store *store;
+	struct store_recovery recovery;
+	char path[96];
+
+	CHECK_RC(0, test_open(&store, NULL));
+	CHECK_RC(0, put_range(store, 0, 300, true));
+	CHECK_RC(0, store_close(store));
+	snprintf(path, sizeof(path), "%s/index/data.mdb", test_repo);
+	CHECK(unlink(path) == 0);
+	CHECK_RC(0, test_open(&store, &recovery));
+	CHECK(recovery.rebuilt && recovery.blocks == 300 && recovery.damaged == 0);
+	CHECK_RC(0, get_range(store, 0, 300));
+	CHECK_RC(0, test_verify(store));
+	CHECK_RC(0, store_close(store));
+
+	/* Cut short, or full of something else. */
+	CHECK(truncate(path, 5000) == 0);
+	CHECK_RC(0, test_open(&store, &recovery));
+	CHECK(recovery.rebuilt);
+	CHECK_RC(0, get_range(store, 0, 300));
+	CHECK_RC(0, store_close(store));
+	FILE *file = fopen(path, "wb");
+	for (int i = 0; i < 50000; i++)
+		fputc(i * 7, file);
+	fclose(file);
+	CHECK_RC(0, test_open(&store, &recovery));
+	CHECK(recovery.rebuilt);
+	CHECK_RC(0, get_range(store, 0, 300));
+	CHECK_RC(0, store_rebuild_index(store, &recovery));
+	CHECK(recovery.rebuilt && recovery.blocks == 300);
+	CHECK_RC(0, get_range(store, 0, 300));
+	CHECK_RC(0, put_range(store, 300, 320, true));
+	CHECK_RC(0, test_verify(store));
+	return store_close(store);
+}
+
+static int an_index_of_another_time_is_not_believed(void *arg)
+{
+	struct store *store;
+	struct store_recovery recovery;
+	char command[256];
+
+	CHECK_RC(0, test_open(&store, NULL));
+	CHECK_RC(0, put_range(store, 0, 10, true));
+	CHECK_RC(0, crash(store));
+	snprintf(command, sizeof(command), "cp -a %s/segments %s.old", test_repo, test_repo);
+	CHECK(system(command) == 0);
+	CHECK_RC(0, test_open(&store, NULL));
+	CHECK_RC(0, put_range(store, 10, 100, true));
+	CHECK_RC(0, store_close(store));
+	/* Segments put back from a copy older than the index. */
+	snprintf(command, sizeof(command), "rm -rf %s/segments; mv %s.old %s/segments", test_repo,
+		test_repo, test_repo);
+	CHECK(system(command) == 0);
+	CHECK_RC(0, test_open(&store, &recovery));
+	CHECK(recovery.rebuilt && recovery.blocks == 10);
+	CHECK_RC(0, get_range(store, 0, 10));
+	CHECK_RC(-ENOENT, test_get(store, 11, 700));
+	CHECK_RC(0, test_verify(store));
+	return store_close(store);
+}
+
+/* Where the data of block i begins, found by its bytes. */
+static long find_block(int i, const char *path)
+{
+	static uint8_t file[1 << 21];
+	uint8_t *data = malloc(30000);
+	struct mf_cid cid;
+	size_t len = i % 5 ? 700 : 30000;
+	FILE *in = fopen(path, "rb");
+	size_t size = fread(file, 1, sizeof(file), in);
+
+	fclose(in);
+	test_block(i, len, data, &cid);
+	const uint8_t *at = memmem(file, size, data, len);
+	free(data);
+	return at ? at - file : -1;
+}
+
+static int damage_is_kept_reported_and_skipped(void *arg)
+{
+	struct store *store;
+	struct store_recovery recovery;
+	long head[3];
+
+	for (int where = 0; where < 3; where++) {
+		/* In a block, in its CID, in its length. */
+		CHECK_RC(0, test_open(&store, NULL));
+		int base = where * 100;
+		CHECK_RC(0, put_range(store, base, base + 10, true));
+		CHECK_RC(0, put_range(store, base + 10, base + 20, true));
+		CHECK_RC(0, put_range(store, base + 20, base + 30, true));
+		CHECK_RC(0, crash(store));
+		head[where] = find_block(base + 13, test_segment(1)) - (where == 0   ? -50
+									: where == 1 ? 5
+										     : 38);
+		long size = test_file_size(test_segment(1));
+		test_flip(test_segment(1), head[where]);
+		CHECK_RC(0, test_open(&store, &recovery));
+		CHECK(recovery.cut == 0);
+		CHECK(test_file_size(test_segment(1)) >= size);
+		CHECK_RC(0, get_range(store, base, base + 10));
+		CHECK_RC(0, get_range(store, base + 20, base + 30));
+		CHECK_RC(0, get_range(store, base + 10, base + 13));
+		int rc = test_get(store, base + 13, 700);
+		CHECK(rc == -EBADMSG || rc == -ENOENT);
+		CHECK_RC(-ENOENT, test_get(store, base + 13, 700));
+		CHECK(test_verify(store) > 0);
+		/* A put mends it. */
+		store_ticket ticket = 0;
+		CHECK_RC(0, test_put(store, base + 13, 700, &ticket));
+		CHECK_RC(0, store_sync(store, ticket));
+		CHECK_RC(0, test_get(store, base + 13, 700));
+		if (where < 2)
+			CHECK_RC(0, get_range(store, base + 10, base + 20));
+		CHECK_RC(0, store_close(store));
+		CHECK_RC(0, test_open(&store, &recovery));
+		CHECK(test_verify(store) > 0);
+		CHECK_RC(0, test_get(store, base + 13, 700));
+		CHECK_RC(0, store_close(store));
+		/* What cannot be mended in its place is undone for the next round. */
+		test_flip(test_segment(1), head[where]);
+	}
+	/* All of it again from the segments alone, unhurt. */
+	CHECK_RC(0, test_open(&store, &recovery));
+	CHECK_RC(0, store_rebuild_index(store, &recovery));
+	CHECK(recovery.damaged == 0);
+	for (int where = 0; where < 3; where++)
+		CHECK_RC(0, get_range(store, where * 100, where * 100 + 30));
+	CHECK_RC(0, test_verify(store));
+	return store_close(store);
+}
+
+static int a_damaged_commit_loses_no_block_before_another(void *arg)
+{
+	struct store *store;
+	struct store_recovery recovery;
+
+	CHECK_RC(0, test_open(&store, NULL));
+	CHECK_RC(0, put_range(store, 0, 10, true));
+	long end = test_file_size(test_segment(1));
+	CHECK_RC(0, put_range(store, 10, 20, true));
+	CHECK_RC(0, crash(store));
+	test_flip(test_segment(1), end - 3); /* in the seal of the first commit */
+	CHECK_RC(0, test_open(&store, &recovery));
+	CHECK(recovery.damaged == 1 && recovery.blocks == 20);
+	CHECK_RC(0, get_range(store, 0, 20));
+	CHECK_RC(1, test_verify(store));
+	return store_close(store);
+}
+
+static int foreign_files_are_ignored(void *arg)
+{
+	struct store *store;
+	struct store_recovery recovery;
+	char command[256];
+
+	CHECK_RC(0, test_open(&store, NULL));
+	CHECK_RC(0, put_range(store, 0, 10, true));
+	CHECK_RC(0, store_close(store));
+	snprintf(command, sizeof(command),
+		"cd %s/segments && cp 00000001.car 00000005.car && echo hello > notes.txt && "
+		"head -c 9000 /dev/urandom > 00000003.car && : > 00000004.car",
+		test_repo);
+	CHECK(system(command) == 0);
+	CHECK_RC(0, test_open(&store, &recovery));
+	CHECK(recovery.ignored == 3); /* the empty one was a leftover and is gone */
+	CHECK_RC(0, get_range(store, 0, 10));
+	CHECK_RC(0, put_range(store, 100, 300, true));
+	CHECK_RC(0, test_verify(store));
+	CHECK_RC(0, store_close(store));
+	CHECK(test_file_size(test_segment(3)) == 9000);
+	CHECK(test_file_size(test_segment(4)) == -ENOENT);
+	CHECK(test_file_size(test_segment(6)) > 0);
+	return 0;
+}
+
+static int a_missing_segment_is_noticed(void *arg)
+{
+	struct store *store;
+	struct store_recovery recovery;
+
+	CHECK_RC(0, test_open(&store, NULL));
+	CHECK_RC(0, put_range(store, 0, 500, true));
+	CHECK_RC(0, store_close(store));
+	CHECK(test_file_size(test_segment(3)) > 0);
+	CHECK(unlink(test_segment(2)) == 0);
+	CHECK_RC(0, test_open(&store, &recovery));
+	CHECK(recovery.damaged > 0 && recovery.text[0]);
+	CHECK_RC(0, test_get(store, 0, 30000));
+	CHECK(test_verify(store) > 0);
+	return store_close(store);
+}
+
+#define ON_BACKENDS(name)                                                                          \
+	static void test_##name(void **state)                                                      \
+	{                                                                                          \
+		run_body(name);                                                                    \
+	}
+ON_BACKENDS(what_was_synced_survives)
+ON_BACKENDS(any_cut_of_the_tail_is_recovered)
+ON_BACKENDS(the_index_can_be_thrown_away)
+ON_BACKENDS(an_index_of_another_time_is_not_believed)
+ON_BACKENDS(damage_is_kept_reported_and_skipped)
+ON_BACKENDS(a_damaged_commit_loses_no_block_before_another)
+ON_BACKENDS(foreign_files_are_ignored)
+ON_BACKENDS(a_missing_segment_is_noticed)
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_what_was_synced_survives),
+		cmocka_unit_test(test_any_cut_of_the_tail_is_recovered),
+		cmocka_unit_test(test_the_index_can_be_thrown_away),
+		cmocka_unit_test(test_an_index_of_another_time_is_not_believed),
+		cmocka_unit_test(test_damage_is_kept_reported_and_skipped),
+		cmocka_unit_test(test_a_damaged_commit_loses_no_block_before_another),
+		cmocka_unit_test(test_foreign_files_are_ignored),
+		cmocka_unit_test(test_a_missing_segment_is_noticed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
