@@ -181,8 +181,7 @@ static int import_header(struct importing *importing, const struct car_header *h
 	if (!importing->roots)
 		return kit_fail_code(importing->node, -ENOMEM, "importing");
 	importing->root_count = header->root_count;
-	for (size_t i = 0; i < header->root_count; i++)
-		car_header_root(header, i, &importing->roots[i]);
+	car_header_roots(header, importing->roots, header->root_count);
 	return 0;
 }
 

@@ -181,6 +181,31 @@ static void headers_match_the_known_bytes(void **state)
 	free(out.data);
 }
 
+static void many_roots_are_read_at_once(void **state)
+{
+	enum { MANY = 100000 };
+	struct mf_pb_writer out = mf_pb_write_growing(0);
+	struct mf_cid *roots = calloc(MANY, sizeof(*roots));
+	struct car_header header;
+	uint64_t len;
+
+	for (int i = 0; i < MANY; i++)
+		roots[i] = cid_of("bafkqaaa");
+	mf_cid_of(&roots[MANY - 1], 1, MF_CODEC_RAW, "last", 4);
+	car_put_header(&out, roots, MANY);
+	struct mf_cid last = roots[MANY - 1];
+	memset(roots, 0, MANY * sizeof(*roots));
+	int n = mf_varint_decode(out.data, out.len, &len);
+	assert_int_equal(out.len, (size_t)n + len);
+	assert_int_equal(car_header_decode(&header, out.data + n, len), 0);
+	assert_int_equal(header.root_count, MANY);
+	assert_int_equal(car_header_roots(&header, roots, MANY), MANY);
+	assert_true(mf_cid_equal(&roots[MANY - 1], &last));
+	assert_int_equal(car_header_roots(&header, roots, 3), 3);
+	free(out.data);
+	free(roots);
+}
+
 static int read_hex(const char *hex, bool zeros_end, size_t *events)
 {
 	uint8_t bytes[512];
@@ -269,6 +294,7 @@ int main(void)
 		cmocka_unit_test(fixtures_are_read_however_cut),
 		cmocka_unit_test(ours_are_read_back_and_cuts_are_found),
 		cmocka_unit_test(headers_match_the_known_bytes),
+		cmocka_unit_test(many_roots_are_read_at_once),
 		cmocka_unit_test(malformed_cars_are_refused),
 		cmocka_unit_test(sections_are_outlined),
 	};

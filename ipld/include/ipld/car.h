@@ -26,14 +26,18 @@ enum {
 /* A CAR version 1 header. */
 struct car_header {
 	size_t root_count;
-	struct mf_pb_view cbor; /* the whole header, for car_header_root */
+	struct mf_pb_view cbor; /* the whole header, for car_header_roots */
 };
 
 /* Reads a header's dag-cbor (without its length). Returns 0, or -EBADMSG: not strict dag-cbor, a
  * version other than 1, roots missing or not a list of links, other keys. */
 int car_header_decode(struct car_header *header, const void *cbor, size_t len);
 
-/* Root i, below root_count, of a decoded header; the time grows with i. */
+/* Copies the first roots of a decoded header, at most max; returns how many. Read them in one call:
+ * a header can claim a hundred thousand. */
+size_t car_header_roots(const struct car_header *header, struct mf_cid *roots, size_t max);
+
+/* Root i, below root_count; the time grows with i. */
 void car_header_root(const struct car_header *header, size_t i, struct mf_cid *root);
 
 /* Appends a whole version 1 header, its length first. No roots is allowed; the custom for an
