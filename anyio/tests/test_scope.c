@@ -66,8 +66,8 @@ static int s14b_a_cancelled_call_still_yields(void *arg)
 		anyio_checkpoint_if_cancelled, anyio_wait_all_tasks_blocked };
 	for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
 		int before = counter.turns;
-		CHECK_RC(calls[i](), ANYIO_CANCELLED);
-		CHECK_RC(calls[i](), ANYIO_CANCELLED);
+		for (int turn = 0; turn < 4; turn++)
+			CHECK_RC(calls[i](), ANYIO_CANCELLED);
 		CHECK(counter.turns > before);
 	}
 	counter.stop = true;
