@@ -62,11 +62,8 @@ void p2p_yamux_destroy(struct p2p_yamux *core)
 {
 	struct p2p_yamux_stream *stream;
 
-	while ((stream = p2p_yamux_next(core, NULL)) != NULL) {
-		stream->reset = true;
-		core->hooks->changed(core->owner, stream);
+	while ((stream = p2p_yamux_next(core, NULL)) != NULL)
 		p2p_yamux_detach(core, stream);
-	}
 	anyio_free(core->refusals);
 	core->refusals = NULL;
 }

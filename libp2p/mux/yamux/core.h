@@ -100,7 +100,7 @@ struct p2p_yamux {
 
 void p2p_yamux_init(struct p2p_yamux *core, bool client, uint32_t window_max,
 	const struct p2p_yamux_hooks *hooks, void *owner);
-/* Detaches every stream (reset is set, `changed` then `detached` are called) and frees the table. */
+/* Detaches every stream and frees the table. */
 void p2p_yamux_destroy(struct p2p_yamux *core);
 
 void p2p_yamux_stream_init(struct p2p_yamux_stream *stream);

@@ -1,0 +1,225 @@
+/*
+ * One connection: a task that reads its session, in a group of which its streams' tasks and identify are
+ * children. When it is idle nothing is left of it but that task, parked, and a few small records.
+ */
+#include <errno.h>
+
+#include <anyio/testing.h>
+
+#include "swarm.h"
+
+void p2p_connection_hold(struct p2p_connection *connection)
+{
+	connection->refs++;
+}
+
+void p2p_connection_drop(struct p2p_connection *connection)
+{
+	struct p2p_peer_entry *peer = connection->peer;
+
+	if (--connection->refs > 0)
+		return;
+	peer->refs--;
+	anyio_free(connection->address);
+	anyio_free(connection);
+	p2p_peer_settle(peer);
+}
+
+static void hold(void *connection)
+{
+	p2p_connection_hold(connection);
+}
+
+static void drop(void *connection)
+{
+	p2p_connection_drop(connection);
+}
+
+struct p2p_connection *p2p_connection_of(
+	const struct p2p_host *host, const struct mf_peer_id *id)
+{
+	const struct p2p_peer_entry *peer = p2p_peer_find(host, id);
+
+	return peer ? peer->connections : NULL;
+}
+
+void p2p_connection_cancel(struct p2p_connection *connection, const char *reason)
+{
+	if (connection->group)
+		anyio_task_group_cancel(connection->group, reason);
+}
+
+/* ---- who is told ---- */
+
+static void tell(struct p2p_host *host, const struct mf_peer_id *id, size_t which)
+{
+	struct p2p_watch *next;
+
+	for (struct p2p_watch *watch = host->watches; watch; watch = next) {
+		void (*fn)(void *, const struct mf_peer_id *) =
+			which == 0   ? watch->connected
+			: which == 1 ? watch->disconnected
+				     : watch->identified;
+
+		next = watch->next;
+		if (fn)
+			fn(watch->arg, id);
+	}
+}
+
+void p2p_tell_identified(struct p2p_host *host, const struct mf_peer_id *id)
+{
+	tell(host, id, 2);
+}
+
+static void link_to_peer(struct p2p_connection *c)
+{
+	bool first = !c->peer->connections;
+
+	c->next = c->peer->connections;
+	c->peer->connections = c;
+	c->host->connection_count++;
+	if (first)
+		tell(c->host, &c->peer->id, 0);
+}
+
+static void unlink_from_peer(struct p2p_connection *c)
+{
+	struct p2p_connection **at = &c->peer->connections;
+
+	while (*at != c)
+		at = &(*at)->next;
+	*at = c->next;
+	c->host->connection_count--;
+	if (!c->peer->connections)
+		tell(c->host, &c->peer->id, 1);
+}
+
+/* ---- the task ---- */
+
+static int open_session(struct p2p_connection *c)
+{
+	const struct p2p_yamux_options options = {
+		.client = !c->inbound,
+		.window_max = c->host->options.max_window,
+		.account = &c->account,
+		.stream_limit = &c->host->options.limits.stream,
+		.group = c->group,
+		.accept = p2p_stream_accept,
+		.hold = hold,
+		.drop = drop,
+		.owner = c,
+	};
+	struct p2p_channel *channel = c->channel;
+
+	c->channel = NULL;
+	return p2p_yamux_create(channel, &options, &c->session);
+}
+
+static void run_session(struct p2p_connection *c)
+{
+	struct p2p_yamux_session *session = c->session;
+
+	link_to_peer(c);
+	anyio_started(c);
+	anyio_start_soon(c->group, p2p_identify_task, c, "identify");
+	p2p_yamux_run(session);
+	c->session = NULL;
+	anyio_event_set(&c->identified);
+	unlink_from_peer(c);
+	anyio_task_group_cancel(c->group, "connection over");
+}
+
+static void abandon(struct p2p_connection *c)
+{
+	p2p_channel_destroy(c->channel);
+	p2p_account_release(&c->account, P2P_CONNECTION_COST);
+	p2p_account_drop_connection(&c->account, c->inbound);
+	p2p_connection_drop(c);
+}
+
+/* The end of one connection is no error of the host's. */
+static int connection_task(void *arg)
+{
+	struct p2p_connection *c = arg;
+	struct p2p_yamux_session *session;
+	int rc;
+
+	ANYIO_TASK_GROUP(group);
+	c->group = &group;
+	rc = open_session(c);
+	session = c->session;
+	if (rc == 0)
+		run_session(c);
+	anyio_task_group_exit(&group, 0);
+	c->group = NULL;
+	p2p_yamux_free(session);
+	abandon(c);
+	return rc;
+}
+
+static int charge(struct p2p_connection *c)
+{
+	int rc = p2p_account_add_connection(&c->account, c->inbound);
+
+	if (rc < 0)
+		return rc;
+	rc = p2p_account_charge(&c->account, P2P_CONNECTION_COST);
+	if (rc < 0)
+		p2p_account_drop_connection(&c->account, c->inbound);
+	return rc;
+}
+
+static struct p2p_connection *make(struct p2p_host *host, const struct p2p_noise_result *secured,
+	bool inbound, const struct mf_multiaddr *remote)
+{
+	char text[P2P_ADDRESS_MAX];
+	struct p2p_connection *c;
+	struct p2p_peer_entry *peer = p2p_peer_make(host, &secured->peer);
+
+	if (!peer)
+		return NULL;
+	c = anyio_calloc(1, sizeof *c);
+	if (!c) {
+		p2p_peer_settle(peer);
+		return NULL;
+	}
+	if (mf_multiaddr_format(remote, text, sizeof text) > 0)
+		c->address = anyio_strdup(text);
+	c->host = host;
+	c->peer = peer;
+	peer->refs++;
+	c->refs = 1;
+	c->channel = secured->channel;
+	c->inbound = inbound;
+	c->since = anyio_now();
+	anyio_event_init(&c->identified);
+	p2p_account_init(&c->account, &peer->account, &host->options.limits.connection);
+	return c;
+}
+
+int p2p_connection_start(struct p2p_host *host, const struct p2p_noise_result *secured,
+	bool inbound, const struct mf_multiaddr *remote, struct p2p_connection **connection)
+{
+	struct p2p_connection *c = NULL;
+	int rc;
+
+	if (host->closing || !host->group)
+		rc = ANYIO_CLOSED;
+	else
+		rc = (c = make(host, secured, inbound, remote)) ? charge(c) : -ENOMEM;
+	if (rc < 0) {
+		p2p_channel_destroy(secured->channel);
+		if (c)
+			p2p_connection_drop(c);
+		return rc;
+	}
+	p2p_connection_hold(c);
+	rc = anyio_start(host->group, connection_task, c, "connection", NULL);
+	if (rc == 0 && connection)
+		*connection = c;
+	if (rc < 0 && c->channel) /* the task never ran */
+		abandon(c);
+	p2p_connection_drop(c);
+	return rc;
+}

@@ -1,0 +1,289 @@
+/* Host to host, on every backend. */
+#include "pair.h"
+
+#define OK(call) assert_int_equal((call), 0)
+
+static int ping_body(struct pair *pair)
+{
+	anyio_time rtt = -1;
+
+	OK(p2p_ping(pair->a, pair->b_id, &rtt));
+	assert_true(rtt >= 0);
+	OK(p2p_host_wait_identified(pair->a, pair->b_id));
+	OK(p2p_ping(pair->b, pair->a_id, &rtt));
+	OK(p2p_ping(pair->a, pair->b_id, &rtt));
+	return 0;
+}
+
+static void ping(void **state)
+{
+	run_pair(state, (struct pair){ .body = ping_body, .connect = true });
+}
+
+static void name_agent(struct p2p_host_options *options)
+{
+	options->agent_version = "tester/1";
+}
+
+static int identify_body(struct pair *pair)
+{
+	struct p2p_peer *peers;
+	size_t count;
+
+	OK(p2p_host_wait_identified(pair->a, pair->b_id));
+	assert_int_equal(p2p_host_speaks(pair->a, pair->b_id, P2P_PING_PROTOCOL), 1);
+	assert_int_equal(p2p_host_speaks(pair->a, pair->b_id, "/other"), 0);
+	OK(p2p_host_peers(pair->a, &peers, &count));
+	assert_int_equal(count, 1);
+	assert_string_equal(peers[0].agent, "tester/1");
+	assert_string_equal(peers[0].address, pair->address);
+	assert_false(peers[0].inbound);
+	assert_true(mf_peer_id_equal(&peers[0].id, pair->b_id));
+	anyio_free(peers);
+	return 0;
+}
+
+static void identify(void **state)
+{
+	run_pair(state,
+		(struct pair){ .body = identify_body, .connect = true, .options = name_agent });
+}
+
+static int echo_handler(struct p2p_stream_in *in, void *arg)
+{
+	uint8_t buffer[5000];
+	ssize_t n;
+	int rc = 0;
+
+	assert_string_equal(in->protocol, "/echo");
+	while (rc == 0 && (n = anyio_stream_receive(in->stream, buffer, sizeof buffer)) > 0)
+		rc = anyio_stream_send(in->stream, buffer, (size_t)n);
+	return rc < 0 ? rc : (int)n;
+}
+
+static int echo_body(struct pair *pair)
+{
+	static const char *const protocols[] = { "/unknown", "/echo" };
+	static const char text[] = "and back";
+	struct anyio_stream *stream;
+	const char *chosen;
+	char back[sizeof text];
+
+	OK(p2p_host_handle(pair->b, "/echo", echo_handler, NULL));
+	assert_int_equal(p2p_host_handle(pair->b, "/echo", echo_handler, NULL), -EEXIST);
+	OK(p2p_host_open_stream(pair->a, pair->b_id, protocols, 2, &stream, &chosen));
+	assert_ptr_equal(chosen, protocols[1]);
+	OK(anyio_stream_send(stream, text, sizeof text));
+	OK(anyio_stream_receive_exactly(stream, back, sizeof back));
+	assert_string_equal(back, text);
+	OK(anyio_stream_send_eof(stream));
+	assert_int_equal(anyio_stream_receive(stream, back, sizeof back), 0);
+	anyio_stream_free(stream);
+	assert_int_equal(p2p_host_open_stream(pair->a, pair->b_id, protocols, 1, &stream, NULL),
+		-EPROTONOSUPPORT);
+	return 0;
+}
+
+static void echo(void **state)
+{
+	run_pair(state, (struct pair){ .body = echo_body, .connect = true });
+}
+
+/* A handler added later becomes known by push; a stream of it is then opened without waiting. */
+static void on_identified(void *arg, const struct mf_peer_id *peer)
+{
+	anyio_event_set(arg);
+}
+
+static int push_body(struct pair *pair)
+{
+	static const char *const protocols[] = { "/echo" };
+	struct anyio_event told;
+	struct p2p_watch watch = { .identified = on_identified, .arg = &told };
+	struct anyio_stream *stream;
+	char back[4];
+
+	OK(p2p_host_wait_identified(pair->a, pair->b_id));
+	anyio_event_init(&told);
+	p2p_host_watch(pair->a, &watch);
+	OK(p2p_host_handle(pair->b, "/echo", echo_handler, NULL));
+	OK(anyio_event_wait(&told));
+	assert_int_equal(p2p_host_speaks(pair->a, pair->b_id, "/echo"), 1);
+	OK(p2p_host_open_stream(pair->a, pair->b_id, protocols, 1, &stream, NULL));
+	OK(anyio_stream_send(stream, "abc", 4));
+	OK(anyio_stream_receive_exactly(stream, back, 4));
+	assert_string_equal(back, "abc");
+	anyio_stream_free(stream);
+	OK(p2p_host_unhandle(pair->b, "/echo"));
+	/* The promise is stale now, or already taken back. */
+	if (p2p_host_open_stream(pair->a, pair->b_id, protocols, 1, &stream, NULL) == 0) {
+		assert_int_equal(anyio_stream_receive(stream, back, 4), -EPROTONOSUPPORT);
+		anyio_stream_free(stream);
+	}
+	p2p_host_unwatch(pair->a, &watch);
+	return 0;
+}
+
+static void push(void **state)
+{
+	run_pair(state, (struct pair){ .body = push_body, .connect = true });
+}
+
+static int perf_body(struct pair *pair)
+{
+	OK(p2p_perf(pair->a, pair->b_id, 3000000, 5000000, NULL, NULL));
+	OK(p2p_perf(pair->b, pair->a_id, 1, 0, NULL, NULL));
+	OK(p2p_perf(pair->b, pair->a_id, 0, 1 << 20, NULL, NULL));
+	return 0;
+}
+
+static void perf(void **state)
+{
+	run_pair(state, (struct pair){ .body = perf_body, .connect = true });
+}
+
+struct dialler {
+	struct pair *pair;
+	int rc;
+};
+
+static int dialler_task(void *arg)
+{
+	struct dialler *dialler = arg;
+	const char *list[] = { dialler->pair->address };
+
+	dialler->rc = p2p_host_connect(
+		dialler->pair->a, dialler->pair->b_id, list, 1, NULL);
+	return 0;
+}
+
+static int dedupe_body(struct pair *pair)
+{
+	struct dialler diallers[5];
+	struct p2p_peer *peers;
+	size_t count;
+
+	ANYIO_TASK_GROUP(group);
+	for (int i = 0; i < 5; i++) {
+		diallers[i].pair = pair;
+		anyio_start_soon(&group, dialler_task, &diallers[i], "dialler");
+	}
+	OK(anyio_task_group_exit(&group, 0));
+	for (int i = 0; i < 5; i++)
+		OK(diallers[i].rc);
+	OK(p2p_host_peers(pair->a, &peers, &count));
+	assert_int_equal(count, 1);
+	anyio_free(peers);
+	return 0;
+}
+
+static void simultaneous_dials_share(void **state)
+{
+	run_pair(state, (struct pair){ .body = dedupe_body });
+}
+
+static int wrong_body(struct pair *pair)
+{
+	const char *list[] = { pair->address };
+	struct mf_peer_id wrong = *pair->b_id, found;
+	char text[P2P_ADDRESS_MAX + 100], id[MF_PEER_ID_TEXT_MAX];
+
+	wrong.bytes[20] ^= 1;
+	assert_int_equal(p2p_host_connect(pair->a, &wrong, list, 1, NULL), -EPERM);
+	assert_false(p2p_host_connected(pair->a, &wrong));
+	mf_peer_id_format(&wrong, id, sizeof id);
+	snprintf(text, sizeof text, "%s/p2p/%s", pair->address, id);
+	list[0] = text;
+	assert_int_equal(p2p_host_connect(pair->a, pair->b_id, list, 1, NULL), -EPERM);
+	list[0] = "/ip4/127.0.0.1/udp/1/quic-v1";
+	assert_int_equal(p2p_host_connect(pair->a, pair->b_id, list, 1, NULL), -EINVAL);
+	assert_int_equal(p2p_host_connect(pair->a, pair->b_id, NULL, 0, NULL), -ENOENT);
+	list[0] = "/ip4/127.0.0.1/tcp/1";
+	assert_int_equal(p2p_host_connect(pair->a, pair->b_id, list, 1, NULL), -ECONNREFUSED);
+	assert_int_equal(p2p_ping(pair->a, pair->b_id, NULL), -ENOTCONN);
+	list[0] = pair->address;
+	OK(p2p_host_connect(pair->a, NULL, list, 1, &found));
+	assert_true(mf_peer_id_equal(&found, pair->b_id));
+	return 0;
+}
+
+static void wrong_peers_and_addresses(void **state)
+{
+	run_pair(state, (struct pair){ .body = wrong_body });
+}
+
+static int second_body(struct pair *pair)
+{
+	const char *list[] = { "/ip4/127.0.0.1/tcp/1", pair->address };
+
+	OK(p2p_host_connect(pair->a, pair->b_id, list, 2, NULL));
+	return 0;
+}
+
+static void second_address(void **state)
+{
+	run_pair(state, (struct pair){ .body = second_body });
+}
+
+static void on_disconnected(void *arg, const struct mf_peer_id *peer)
+{
+	anyio_event_set(arg);
+}
+
+static int disconnect_body(struct pair *pair)
+{
+	static const char *const protocols[] = { P2P_PING_PROTOCOL };
+	struct anyio_event gone;
+	struct p2p_watch watch = { .disconnected = on_disconnected, .arg = &gone };
+	struct anyio_stream *stream;
+	uint8_t byte;
+
+	OK(p2p_ping(pair->a, pair->b_id, NULL)); /* b knows of the connection then */
+	OK(p2p_host_open_stream(pair->b, pair->a_id, protocols, 1, &stream, NULL));
+	anyio_event_init(&gone);
+	p2p_host_watch(pair->b, &watch);
+	OK(p2p_host_disconnect(pair->a, pair->b_id));
+	OK(anyio_event_wait(&gone));
+	assert_int_equal(anyio_stream_receive(stream, &byte, 1), ANYIO_BROKEN);
+	assert_int_equal(anyio_stream_send(stream, &byte, 1), ANYIO_BROKEN);
+	anyio_stream_free(stream);
+	assert_false(p2p_host_connected(pair->b, pair->a_id));
+	p2p_host_unwatch(pair->b, &watch);
+	return 0;
+}
+
+static void disconnect(void **state)
+{
+	run_pair(state, (struct pair){ .body = disconnect_body, .connect = true });
+}
+
+static int reconnect_body(struct pair *pair)
+{
+	OK(p2p_host_wait_identified(pair->a, pair->b_id));
+	OK(p2p_host_disconnect(pair->a, pair->b_id));
+	while (p2p_host_connected(pair->a, pair->b_id))
+		OK(anyio_checkpoint());
+	/* Identify left the address behind. */
+	OK(p2p_host_connect(pair->a, pair->b_id, NULL, 0, NULL));
+	OK(p2p_ping(pair->a, pair->b_id, NULL));
+	return 0;
+}
+
+static void remembered_addresses(void **state)
+{
+	run_pair(state, (struct pair){ .body = reconnect_body, .connect = true });
+}
+
+#define ON(name, backend) { #name " (" backend ")", name, NULL, NULL, backend }
+#define TEST(name) ON(name, "uring"), ON(name, "uv"), ON(name, "sim")
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(ping), TEST(identify), TEST(echo), TEST(push), TEST(perf),
+		TEST(simultaneous_dials_share), TEST(wrong_peers_and_addresses),
+		TEST(second_address), TEST(disconnect), TEST(remembered_addresses),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
