@@ -15,13 +15,7 @@
 static int socket_connect(int fd, const struct anyio_address *address)
 {
 	for (anyio_time pause = ANYIO_MILLISECOND;; pause += pause) {
-		struct anyio_op op = {
-			.code = ANYIO_OP_CONNECT,
-			.fd = fd,
-			.addr = (void *)&address->any,
-			.addrlen = address->len,
-		};
-		int rc = (int)anyio_op_run(&op);
+		int rc = anyio_fd_connect(fd, address);
 
 		if (rc != -EAGAIN || address->any.sa_family != AF_UNIX)
 			return rc;

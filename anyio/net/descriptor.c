@@ -22,6 +22,18 @@ int anyio_fd_bind(int fd, const struct anyio_address *address)
 	return (int)anyio_op_now(&op);
 }
 
+int anyio_fd_connect(int fd, const struct anyio_address *address)
+{
+	struct anyio_op op = {
+		.code = ANYIO_OP_CONNECT,
+		.fd = fd,
+		.addr = (void *)&address->any,
+		.addrlen = address->len,
+	};
+
+	return (int)anyio_op_run(&op);
+}
+
 int anyio_fd_listen(int fd, int backlog)
 {
 	struct anyio_op op = { .code = ANYIO_OP_LISTEN, .fd = fd, .flags = backlog };

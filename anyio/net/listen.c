@@ -5,7 +5,8 @@
 #include "net.h"
 
 /* Long enough for others to give descriptors back, short enough for nobody to notice. */
-#define BACKOFF (100 * ANYIO_MILLISECOND)
+#define BACKOFF    (100 * ANYIO_MILLISECOND)
+#define PROBE_TIME (100 * ANYIO_MILLISECOND)
 
 static const struct anyio_listen_options defaults;
 
@@ -65,30 +66,54 @@ int anyio_listen_address(const struct anyio_address *address,
 	return rc;
 }
 
+struct probe {
+	int fd, rc;
+	const struct anyio_address *address;
+};
+
+static int probe_connect(void *arg)
+{
+	struct probe *probe = arg;
+
+	probe->rc = anyio_fd_connect(probe->fd, probe->address);
+	return probe->rc == ANYIO_CANCELLED ? ANYIO_CANCELLED : 0;
+}
+
+/* Whether nobody listens there: 1, 0 or a negative code. A full queue is an answer too, be it
+ * -EAGAIN or, where the kernel lets us wait, no answer in time. */
+static int unix_is_stale(const struct anyio_address *address)
+{
+	struct probe probe = { .fd = anyio_fd_socket(AF_UNIX), .address = address };
+	int rc;
+
+	if (probe.fd < 0)
+		return probe.fd;
+	rc = anyio_move_on_after(PROBE_TIME, probe_connect, &probe);
+	anyio_fd_close(probe.fd);
+	return rc < 0 ? rc : probe.rc == -ECONNREFUSED;
+}
+
 /* Removes path when it is a socket on which nobody answers; -EADDRINUSE when it is not. */
 static int stale_remove(const char *path, const struct anyio_address *address)
 {
 	struct stat st;
-	struct anyio_op stat_op = {
+	struct anyio_op look = {
 		.code = ANYIO_OP_STAT,
 		.fd = AT_FDCWD,
 		.path = path,
 		.flags = AT_SYMLINK_NOFOLLOW,
 		.st = &st,
 	};
-	struct anyio_op unlink_op = { .code = ANYIO_OP_UNLINKAT, .fd = AT_FDCWD, .path = path };
-	struct anyio_stream *stream;
-	int rc = (int)anyio_op_run(&stat_op);
+	struct anyio_op unlink = { .code = ANYIO_OP_UNLINKAT, .fd = AT_FDCWD, .path = path };
+	int rc = (int)anyio_op_run(&look);
 
-	if (rc < 0)
-		return rc == -ENOENT ? 0 : rc;
-	if (!S_ISSOCK(st.st_mode))
-		return -EADDRINUSE;
-	rc = anyio_connect_address(address, &stream);
-	anyio_stream_free(stream);
-	if (rc != -ECONNREFUSED)
-		return rc == 0 ? -EADDRINUSE : rc;
-	rc = (int)anyio_op_run(&unlink_op);
+	if (rc == -ENOENT)
+		return 0;
+	if (rc == 0)
+		rc = S_ISSOCK(st.st_mode) ? unix_is_stale(address) : 0;
+	if (rc <= 0)
+		return rc < 0 ? rc : -EADDRINUSE;
+	rc = (int)anyio_op_run(&unlink);
 	return rc == -ENOENT ? 0 : rc;
 }
 

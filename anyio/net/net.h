@@ -7,9 +7,10 @@
 /* -EINVAL for an empty path, -ENAMETOOLONG. */
 int anyio_address_unix(struct anyio_address *address, const char *path);
 
-/* descriptor.c: the immediate operations, by their system calls' names. */
+/* descriptor.c: operations, by their system calls' names. */
 int anyio_fd_socket(int family);
 int anyio_fd_bind(int fd, const struct anyio_address *address);
+int anyio_fd_connect(int fd, const struct anyio_address *address); /* waits */
 int anyio_fd_listen(int fd, int backlog);
 int anyio_fd_option(int fd, int level, int name, const void *value, size_t size);
 int anyio_fd_flag(int fd, int level, int name, int value);

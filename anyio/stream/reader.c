@@ -63,7 +63,7 @@ ssize_t anyio_reader_receive(struct anyio_reader *reader, void *buffer, size_t s
 {
 	int rc;
 
-	if (reader->start == reader->end)
+	if (reader->start == reader->end || size == 0)
 		return anyio_stream_receive(reader->stream, buffer, size);
 	rc = anyio_checkpoint_if_cancelled();
 	if (rc < 0)

@@ -13,9 +13,11 @@ extern "C" {
 
 struct anyio_signal_receiver;
 
-/* signals ends with 0. One receiver a signal at a time in a process: -EBUSY. */
+/* signals ends with 0. One receiver a signal at a time in a process: -EBUSY. -EINVAL for what cannot
+ * be caught, -ENOMEM, -EMFILE. */
 ANYIO_API int anyio_signal_open(const int *signals, struct anyio_signal_receiver **receiver);
-/* The next signal's number, or a negative code. */
+/* The next signal's number; ANYIO_CLOSED when closed meanwhile, ANYIO_BUSY when another task is
+ * receiving. In the simulation none ever comes. */
 ANYIO_API int anyio_signal_receive(struct anyio_signal_receiver *receiver);
 /* Restores the dispositions; signals that were not read are raised again. */
 ANYIO_API void anyio_signal_close(struct anyio_signal_receiver *receiver);

@@ -17,7 +17,7 @@ extern "C" {
 struct anyio_stream;
 
 /* Called with data waiting: returns a buffer of at least 1 byte and its size in *size, or NULL for
- * -ENOMEM. */
+ * -ENOMEM. What borrowed may still end in an error, and the buffer is the lender's then as ever. */
 typedef void *(*anyio_borrow_fn)(void *arg, size_t *size);
 
 struct anyio_stream_ops {
