@@ -1,0 +1,463 @@
+/* Connecting, listening, names and waiting on descriptors: conformance 54 and 55. */
+#include "sockets.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "../net/net.h"
+
+static int close_of_a_listener_wakes_accept(void *arg)
+{
+	struct anyio_address address;
+	struct accepting accepting = { .listener = listen_local(&address) };
+	struct anyio_stream *stream;
+	struct anyio_task_group group;
+
+	anyio_task_group_enter(&group);
+	spawn(&group, accept_one, &accepting, NULL);
+	anyio_wait_all_tasks_blocked();
+	CHECK_RC(anyio_accept(accepting.listener, &stream), ANYIO_BUSY);
+	anyio_listener_free(accepting.listener);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	CHECK_RC(accepting.rc, ANYIO_CLOSED);
+	CHECK_RC(anyio_connect_address(&address, &stream), -ECONNREFUSED);
+	return 0;
+}
+
+/* A listener whose queue is full and never emptied: connecting to it hangs. */
+struct deaf {
+	int fd, fillers[8];
+	struct anyio_address address;
+};
+
+static void deaf_open(struct deaf *deaf)
+{
+	deaf->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	CHECK_RC(anyio_address_parse(&deaf->address, "127.0.0.1", 0), 0);
+	CHECK_RC(bind(deaf->fd, &deaf->address.any, deaf->address.len), 0);
+	CHECK_RC(listen(deaf->fd, 0), 0);
+	CHECK_RC(getsockname(deaf->fd, &deaf->address.any, &deaf->address.len), 0);
+	for (int i = 0; i < 8; i++) {
+		struct pollfd connected = { .events = POLLOUT };
+
+		deaf->fillers[i] = connected.fd =
+		        socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		if (connect(connected.fd, &deaf->address.any, deaf->address.len) < 0)
+			poll(&connected, 1, 20);
+	}
+}
+
+static void deaf_close(struct deaf *deaf)
+{
+	close(deaf->fd);
+	for (int i = 0; i < 8; i++)
+		close(deaf->fillers[i]);
+}
+
+static int c54_slow_first_address_starts_the_second_after_the_delay(void *arg)
+{
+	struct deaf deaf;
+	struct anyio_address addresses[2];
+	struct accepting accepting;
+	struct anyio_stream *stream;
+	struct anyio_task_group group;
+	anyio_time began;
+
+	deaf_open(&deaf);
+	addresses[0] = deaf.address;
+	accepting = (struct accepting){ .listener = listen_local(&addresses[1]) };
+	anyio_task_group_enter(&group);
+	spawn(&group, accept_one, &accepting, NULL);
+	began = anyio_now();
+	CHECK_RC(anyio_connect_race(addresses, 2, &stream), 0);
+	CHECK(anyio_now() - began >= 250 * ANYIO_MILLISECOND);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	CHECK_RC(accepting.rc, 0);
+	anyio_stream_free(stream);
+	anyio_stream_free(accepting.stream);
+	anyio_listener_free(accepting.listener);
+	deaf_close(&deaf);
+	return 0;
+}
+
+static int c54b_a_failure_starts_the_next_at_once(void *arg)
+{
+	struct anyio_address addresses[3], nobody;
+	struct accepting accepting;
+	struct anyio_stream *stream;
+	struct anyio_task_group group;
+	anyio_time began;
+
+	anyio_listener_free(listen_local(&nobody));
+	addresses[0] = addresses[1] = nobody;
+	CHECK_RC(anyio_connect_race(addresses, 2, &stream), -ECONNREFUSED);
+	CHECK(stream == NULL);
+	accepting = (struct accepting){ .listener = listen_local(&addresses[2]) };
+	anyio_task_group_enter(&group);
+	spawn(&group, accept_one, &accepting, NULL);
+	began = anyio_now();
+	CHECK_RC(anyio_connect_race(addresses, 3, &stream), 0);
+	/* Elsewhere the machine may be slow. */
+	if (strcmp(anyio_backend_name(), "sim") == 0)
+		CHECK(anyio_now() - began < 250 * ANYIO_MILLISECOND);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	anyio_stream_free(stream);
+	anyio_stream_free(accepting.stream);
+	anyio_listener_free(accepting.listener);
+	return 0;
+}
+
+static int connect_race(void *arg)
+{
+	struct anyio_address addresses[2] = { *(struct anyio_address *)arg,
+		*(struct anyio_address *)arg };
+	struct anyio_stream *stream;
+	int rc = anyio_connect_race(addresses, 2, &stream);
+
+	CHECK_RC(rc, ANYIO_CANCELLED);
+	CHECK(stream == NULL);
+	return rc;
+}
+
+static int c54c_a_cancelled_race_leaves_nothing(void *arg)
+{
+	struct deaf deaf;
+
+	deaf_open(&deaf);
+	CHECK_RC(
+	        anyio_fail_after(300 * ANYIO_MILLISECOND, connect_race, &deaf.address), -ETIMEDOUT);
+	deaf_close(&deaf);
+	return 0;
+}
+
+static int addresses_alternate_with_ipv6_first(void *arg)
+{
+	static const char *hosts[] = { "127.0.0.1", "127.0.0.2", "::1", "127.0.0.3", "::2" };
+	static const char *want[] = { "[::1]:1", "127.0.0.1:1", "[::2]:1", "127.0.0.2:1",
+		"127.0.0.3:1" };
+	struct anyio_address addresses[5];
+	char text[64];
+
+	for (int i = 0; i < 5; i++)
+		CHECK_RC(anyio_address_parse(&addresses[i], hosts[i], 1), 0);
+	anyio_addresses_interleave(addresses, 5);
+	for (int i = 0; i < 5; i++) {
+		CHECK_RC(anyio_address_format(&addresses[i], text, sizeof(text)),
+		        (int64_t)strlen(want[i]));
+		CHECK(strcmp(text, want[i]) == 0);
+	}
+	return 0;
+}
+
+static int addresses_are_read_and_written(void *arg)
+{
+	struct anyio_address address;
+	char text[64];
+
+	CHECK_RC(anyio_address_parse(&address, "localhost", 1), -EINVAL);
+	CHECK_RC(anyio_address_parse(&address, "", 1), -EINVAL);
+	CHECK_RC(anyio_address_parse(&address, "1.2.3.4", 65535), 0);
+	CHECK_RC(anyio_address_format(&address, text, sizeof(text)), 13);
+	CHECK(strcmp(text, "1.2.3.4:65535") == 0);
+	CHECK_RC(anyio_address_format(&address, text, 13), -ENOSPC);
+	CHECK_RC(anyio_address_unix(&address, "/run/x"), 0);
+	CHECK_RC(anyio_address_format(&address, text, sizeof(text)), 6);
+	CHECK(strcmp(text, "/run/x") == 0);
+	CHECK_RC(anyio_address_unix(&address, ""), -EINVAL);
+	return 0;
+}
+
+/* Descriptors run out for real; the connection waits until there are some again. */
+struct shortage {
+	struct rlimit before;
+	int kept;
+};
+
+static void shortage_begin(struct shortage *shortage)
+{
+	struct rlimit now;
+
+	getrlimit(RLIMIT_NOFILE, &shortage->before);
+	shortage->kept = dup(2);
+	now = shortage->before;
+	now.rlim_cur = (rlim_t)shortage->kept;
+	close(shortage->kept);
+	CHECK_RC(setrlimit(RLIMIT_NOFILE, &now), 0);
+	CHECK(dup(2) < 0);
+}
+
+static int c55_emfile_in_accept_backs_off(void *arg)
+{
+	struct anyio_address address;
+	struct accepting accepting = { .listener = listen_local(&address) };
+	struct anyio_stream *stream;
+	struct shortage shortage;
+	struct anyio_task_group group;
+
+	CHECK_RC(anyio_connect_address(&address, &stream), 0);
+	shortage_begin(&shortage);
+	anyio_task_group_enter(&group);
+	spawn(&group, accept_one, &accepting, &accepting.handle);
+	CHECK_RC(anyio_sleep(250 * ANYIO_MILLISECOND), 0);
+	CHECK(accepting.stream == NULL);
+	CHECK_RC(accepting.rc, 0);
+	CHECK_RC(setrlimit(RLIMIT_NOFILE, &shortage.before), 0);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	CHECK_RC(accepting.rc, 0);
+	CHECK(accepting.stream != NULL);
+	anyio_stream_free(accepting.stream);
+	anyio_stream_free(stream);
+	anyio_listener_free(accepting.listener);
+	return 0;
+}
+
+static int c55b_close_ends_the_back_off(void *arg)
+{
+	struct anyio_address address;
+	struct accepting accepting = { .listener = listen_local(&address) };
+	struct anyio_stream *stream;
+	struct shortage shortage;
+	struct anyio_task_group group;
+
+	CHECK_RC(anyio_connect_address(&address, &stream), 0);
+	shortage_begin(&shortage);
+	anyio_task_group_enter(&group);
+	spawn(&group, accept_one, &accepting, NULL);
+	CHECK_RC(anyio_sleep(20 * ANYIO_MILLISECOND), 0);
+	anyio_listener_free(accepting.listener);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	CHECK_RC(accepting.rc, ANYIO_CLOSED);
+	CHECK_RC(setrlimit(RLIMIT_NOFILE, &shortage.before), 0);
+	anyio_stream_free(stream);
+	return 0;
+}
+
+struct folder {
+	char folder[64], path[96];
+};
+
+static void folder_make(struct folder *self)
+{
+	const char *base = getenv("TMPDIR");
+
+	snprintf(self->folder, sizeof(self->folder), "%s/anyio-XXXXXX",
+	        base != NULL && strlen(base) < 40 ? base : "/tmp");
+	CHECK(mkdtemp(self->folder) != NULL);
+	snprintf(self->path, sizeof(self->path), "%s/socket", self->folder);
+}
+
+static void folder_remove(struct folder *self)
+{
+	unlink(self->path);
+	CHECK_RC(rmdir(self->folder), 0);
+}
+
+static int unix_listener_replaces_only_what_is_stale(void *arg)
+{
+	struct folder folder;
+	struct anyio_listener *listener, *second;
+	struct accepting accepting;
+	struct anyio_stream *stream;
+	struct anyio_task_group group;
+	struct stat st;
+	int file;
+
+	folder_make(&folder);
+	CHECK_RC(anyio_connect_unix(folder.path, &stream), -ENOENT);
+	CHECK_RC(anyio_listen_unix(folder.path, NULL, &listener), 0);
+	CHECK_RC(stat(folder.path, &st), 0);
+	CHECK((st.st_mode & 07777) == 0600);
+	CHECK_RC(anyio_listen_unix(folder.path, NULL, &second), -EADDRINUSE);
+	accepting = (struct accepting){ .listener = listener };
+	anyio_task_group_enter(&group);
+	spawn(&group, accept_one, &accepting, NULL);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0); /* the one that looked whether we answer */
+	CHECK_RC(accepting.rc, 0);
+	anyio_stream_free(accepting.stream);
+	anyio_listener_free(listener);
+	/* The file is still there, and nobody behind it. */
+	CHECK_RC(anyio_connect_unix(folder.path, &stream), -ECONNREFUSED);
+	CHECK_RC(anyio_listen_unix(folder.path, NULL, &listener), 0);
+	anyio_listener_free(listener);
+	unlink(folder.path);
+	file = open(folder.path, O_CREAT | O_CLOEXEC, 0600);
+	close(file);
+	CHECK_RC(anyio_listen_unix(folder.path, NULL, &listener), -EADDRINUSE);
+	CHECK_RC(stat(folder.path, &st), 0);
+	folder_remove(&folder);
+	return 0;
+}
+
+struct connecting {
+	const char *path;
+	struct anyio_stream *stream;
+	int rc;
+};
+
+static int connect_one(void *arg)
+{
+	struct connecting *self = arg;
+
+	self->rc = anyio_connect_unix(self->path, &self->stream);
+	return 0;
+}
+
+/* Where the kernel says EAGAIN instead of letting us wait, we wait all the same. */
+static int a_full_unix_queue_is_waited_for(void *arg)
+{
+	static const struct anyio_listen_options options = { .backlog = 1, .unix_mode = 0644 };
+	struct folder folder;
+	struct anyio_listener *listener, *second;
+	struct connecting all[4];
+	struct anyio_stream *stream;
+	struct anyio_task_group group;
+
+	folder_make(&folder);
+	CHECK_RC(anyio_listen_unix(folder.path, &options, &listener), 0);
+	anyio_task_group_enter(&group);
+	for (int i = 0; i < 4; i++) {
+		all[i] = (struct connecting){ .path = folder.path };
+		spawn(&group, connect_one, &all[i], NULL);
+	}
+	CHECK_RC(anyio_sleep(5 * ANYIO_MILLISECOND), 0);
+	CHECK_RC(anyio_listen_unix(folder.path, NULL, &second), -EADDRINUSE);
+	for (int i = 0; i < 4; i++) {
+		CHECK_RC(anyio_accept(listener, &stream), 0);
+		anyio_stream_free(stream);
+	}
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	for (int i = 0; i < 4; i++) {
+		CHECK_RC(all[i].rc, 0);
+		anyio_stream_free(all[i].stream);
+	}
+	anyio_listener_free(listener);
+	folder_remove(&folder);
+	return 0;
+}
+
+static int unix_streams_carry_data(void *arg)
+{
+	struct folder folder;
+	struct accepting accepting = { .rc = 0 };
+	struct anyio_stream *stream;
+	struct anyio_task_group group;
+	char buffer[4];
+
+	folder_make(&folder);
+	CHECK_RC(anyio_listen_unix(folder.path, NULL, &accepting.listener), 0);
+	anyio_task_group_enter(&group);
+	spawn(&group, accept_one, &accepting, NULL);
+	CHECK_RC(anyio_connect_unix(folder.path, &stream), 0);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	CHECK_RC(anyio_stream_send(stream, "ping", 4), 0);
+	CHECK_RC(anyio_stream_receive_exactly(accepting.stream, buffer, 4), 0);
+	CHECK(memcmp(buffer, "ping", 4) == 0);
+	anyio_stream_free(stream);
+	CHECK_RC(anyio_stream_receive(accepting.stream, buffer, 4), 0);
+	anyio_stream_free(accepting.stream);
+	anyio_listener_free(accepting.listener);
+	folder_remove(&folder);
+	return 0;
+}
+
+static int names_and_numbers_resolve(void *arg)
+{
+	struct anyio_address *addresses;
+	size_t count;
+	char text[64];
+
+	CHECK_RC(anyio_getaddrinfo("127.0.0.1", 80, AF_UNSPEC, &addresses, &count), 0);
+	CHECK_RC((int64_t)count, 1);
+	CHECK_RC(anyio_address_format(&addresses[0], text, sizeof(text)), 12);
+	free(addresses);
+	CHECK_RC(anyio_getaddrinfo("127.0.0.1", 80, AF_INET6, &addresses, &count), -ENOENT);
+	CHECK_RC(anyio_getaddrinfo("localhost", 80, AF_INET, &addresses, &count), 0);
+	CHECK(count >= 1);
+	CHECK_RC(anyio_address_format(&addresses[0], text, sizeof(text)), 12);
+	CHECK(strcmp(text, "127.0.0.1:80") == 0);
+	free(addresses);
+	return 0;
+}
+
+static int connect_by_name(void *arg)
+{
+	struct anyio_address address;
+	struct accepting accepting = { .listener = listen_local(&address) };
+	struct anyio_stream *stream;
+	struct anyio_task_group group;
+
+	anyio_task_group_enter(&group);
+	spawn(&group, accept_one, &accepting, NULL);
+	CHECK_RC(anyio_connect_tcp("localhost", ntohs(address.ip4.sin_port), &stream), 0);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	anyio_stream_free(stream);
+	anyio_stream_free(accepting.stream);
+	anyio_listener_free(accepting.listener);
+	return 0;
+}
+
+struct ready {
+	int fd, rc;
+	struct anyio_task_handle handle;
+};
+
+static int wait_ready(void *arg)
+{
+	struct ready *self = arg;
+
+	self->rc = anyio_wait_readable(self->fd);
+	return self->rc == ANYIO_CANCELLED ? ANYIO_CANCELLED : 0;
+}
+
+static int waiting_on_descriptors(void *arg)
+{
+	struct ready self;
+	struct anyio_task_group group;
+	int fds[2];
+
+	CHECK_RC(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+	self = (struct ready){ .fd = fds[0] };
+	CHECK_RC(anyio_wait_writable(fds[1]), 0);
+	anyio_task_group_enter(&group);
+	spawn(&group, wait_ready, &self, &self.handle);
+	anyio_wait_all_tasks_blocked();
+	CHECK_RC(anyio_wait_readable(fds[0]), ANYIO_BUSY);
+	anyio_notify_closing(fds[0]);
+	CHECK_RC(anyio_task_handle_wait(&self.handle), 0);
+	CHECK_RC(self.rc, ANYIO_CLOSED);
+	spawn(&group, wait_ready, &self, NULL);
+	anyio_wait_all_tasks_blocked();
+	CHECK_RC(write(fds[1], "x", 1), 1);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	CHECK_RC(self.rc, 0);
+	close(fds[0]);
+	close(fds[1]);
+	return 0;
+}
+
+int main(void)
+{
+	static const struct conformance_case cases[] = {
+		CONFORM(close_of_a_listener_wakes_accept, 0),
+		CONFORM(c54_slow_first_address_starts_the_second_after_the_delay, CONFORM_NO_SIM),
+		CONFORM(c54b_a_failure_starts_the_next_at_once, 0),
+		CONFORM(c54c_a_cancelled_race_leaves_nothing, CONFORM_NO_SIM),
+		CONFORM(addresses_alternate_with_ipv6_first, 0),
+		CONFORM(addresses_are_read_and_written, 0),
+		CONFORM(c55_emfile_in_accept_backs_off, CONFORM_NO_SIM),
+		CONFORM(c55b_close_ends_the_back_off, CONFORM_NO_SIM),
+		CONFORM(unix_listener_replaces_only_what_is_stale, CONFORM_NO_SIM),
+		CONFORM(a_full_unix_queue_is_waited_for, CONFORM_NO_SIM),
+		CONFORM(unix_streams_carry_data, CONFORM_NO_SIM),
+		CONFORM(names_and_numbers_resolve, CONFORM_NO_SIM),
+		CONFORM(connect_by_name, CONFORM_NO_SIM),
+		CONFORM(waiting_on_descriptors, CONFORM_NO_SIM),
+	};
+
+	return run_conformance(cases, sizeof(cases) / sizeof(*cases));
+}
