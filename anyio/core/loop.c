@@ -77,7 +77,7 @@ static void shuffle_batch(struct anyio_loop *loop)
 		anyio_list_append(&loop->batch, &loop->shuffle[i]->queue);
 }
 
-static void begin_turn(struct anyio_loop *loop)
+void loop_begin_turn(struct anyio_loop *loop)
 {
 	struct anyio_list *ready = &loop->ready, *batch = &loop->batch;
 	if (anyio_list_empty(ready))
@@ -87,20 +87,6 @@ static void begin_turn(struct anyio_loop *loop)
 	anyio_list_init(ready);
 	if (loop->shuffle_size)
 		shuffle_batch(loop);
-}
-
-/* The task to run next, out of the queue; NULL when it is time to poll. */
-struct anyio_task *loop_next(struct anyio_loop *loop)
-{
-	if (++loop->switches >= POLL_EVERY)
-		return NULL;
-	if (anyio_list_empty(&loop->batch))
-		begin_turn(loop);
-	struct anyio_list *first = loop->batch.next;
-	if (first == &loop->batch)
-		return NULL;
-	anyio_list_remove(first);
-	return anyio_container(first, struct anyio_task, queue);
 }
 
 static bool anything_ready(const struct anyio_loop *loop)
@@ -153,6 +139,10 @@ static anyio_time idle_timeout(struct anyio_loop *loop)
 {
 	struct clock *clock = &loop->clock;
 	if (simulated(loop) && !outside_busy(loop)) {
+		/* Who gave up its token may have called just before. */
+		token_drain(loop->token);
+		if (anything_ready(loop))
+			return 0;
 		if (!clock->root) {
 			deadlock(loop);
 			return 0;

@@ -341,6 +341,40 @@ static int pipe_body(void *arg)
 	return anyio_close(ends[0]);
 }
 
+static int wait_pipe(void *arg)
+{
+	return anyio_wait_readable(*(int *)arg);
+}
+
+/* Numbers come back at once: what was armed for the old descriptor must not serve the new one,
+ * whether it went by anyio_close after a read or, after a mere wait, by the caller's close. */
+static int reuse_body(void *arg)
+{
+	if (strcmp(anyio_backend_name(), "sim") == 0)
+		return 0;
+	int last = -1;
+	for (int i = 0; i < 20; i++) {
+		int ends[2];
+		char byte;
+		bool ours = i % 2;
+		CHECK(pipe(ends) == 0);
+		CHECK(last == -1 || ends[0] == last);
+		last = ends[0];
+		CHECK(anyio_move_on_after(ANYIO_MICROSECOND, ours ? read_pipe : wait_pipe,
+			      &ends[0]) == 0);
+		ANYIO_TASK_GROUP(group);
+		anyio_start_soon(&group, ours ? read_pipe : wait_pipe, &ends[0], "reader");
+		anyio_cancel_shielded_checkpoint();
+		int wrote = (int)write(ends[1], "x", 1);
+		int rc = anyio_task_group_exit(&group, 0);
+		CHECK(wrote == 1 && rc == 0);
+		CHECK(ours || read(ends[0], &byte, 1) == 1);
+		CHECK((ours ? anyio_close(ends[0]) : close(ends[0])) == 0);
+		close(ends[1]);
+	}
+	return 0;
+}
+
 #define EVERYWHERE(name)                                                                           \
 	static void name##_test(void **state)                                                      \
 	{                                                                                          \
@@ -357,6 +391,7 @@ EVERYWHERE(cancelled)
 EVERYWHERE(many)
 EVERYWHERE(late)
 EVERYWHERE(pipe)
+EVERYWHERE(reuse)
 
 int main(void)
 {
@@ -372,6 +407,7 @@ int main(void)
 		cmocka_unit_test(many_test),
 		cmocka_unit_test(late_test),
 		cmocka_unit_test(pipe_test),
+		cmocka_unit_test(reuse_test),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
