@@ -139,7 +139,7 @@ int index_write(struct index *index)
 }
 
 int index_open(struct index *index, const char *dir, const uint8_t repo[16],
-        struct index_position *position, bool *remade)
+        struct index_position *position)
 {
 	*index = (struct index){ .dir = anyio_strdup(dir) };
 	if (!index->dir)
@@ -149,7 +149,7 @@ int index_open(struct index *index, const char *dir, const uint8_t repo[16],
 	table_init(&index->fresh.pins, sizeof(struct index_pin));
 	table_init(&index->frozen.blocks, sizeof(struct index_place));
 	table_init(&index->frozen.pins, sizeof(struct index_pin));
-	int rc = index_db_open(index, position, remade);
+	int rc = index_db_open(index, position);
 	if (rc < 0)
 		index_close(index);
 	return rc;
@@ -167,12 +167,11 @@ void index_close(struct index *index)
 int index_clear(struct index *index)
 {
 	struct index_position position;
-	bool remade;
 
 	free_generation(&index->fresh);
 	free_generation(&index->frozen);
 	index->counts = (struct index_counts){ 0 };
 	index_db_close(index);
 	int rc = index_db_remove(index);
-	return rc < 0 ? rc : index_db_open(index, &position, &remade);
+	return rc < 0 ? rc : index_db_open(index, &position);
 }

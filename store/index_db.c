@@ -143,7 +143,6 @@ static int open_once(struct index *index, struct index_position *position, bool 
 struct open_call {
 	struct index *index;
 	struct index_position *position;
-	bool *remade;
 };
 
 /* On a worker thread: making an index syncs. */
@@ -154,19 +153,17 @@ static int open_work(void *arg)
 	bool usable;
 	int rc = open_once(index, call->position, &usable);
 
-	*call->remade = false;
 	if ((rc == 0 && usable) || (rc < 0 && rc != -EUCLEAN && rc != -EINVAL))
 		return rc;
 	index_db_close(index);
 	if ((rc = index_db_remove(index)) < 0)
 		return rc;
-	*call->remade = true;
 	return open_once(index, call->position, &usable);
 }
 
-int index_db_open(struct index *index, struct index_position *position, bool *remade)
+int index_db_open(struct index *index, struct index_position *position)
 {
-	struct open_call call = { index, position, remade };
+	struct open_call call = { index, position };
 
 	return anyio_to_thread(open_work, &call, NULL);
 }

@@ -4,7 +4,7 @@
 
 #include "index.h"
 
-int index_db_open(struct index *index, struct index_position *position, bool *remade);
+int index_db_open(struct index *index, struct index_position *position);
 void index_db_close(struct index *index);
 int index_db_remove(struct index *index);
 

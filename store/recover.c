@@ -245,9 +245,11 @@ int store_recover(struct store *store, struct store_recovery *report)
 	struct recovering recovering = { .store = store, .report = report };
 	struct segment_set *segments = &store->segments;
 	struct index_position from;
+	bool first = segments->count == 0;
 	int rc = find_position(store, report);
 
 	from = store->checkpoint;
+	report->rebuilt |= from.segment == 0 && !first;
 	struct replay replay = { .store = store,
 		.calls = &calls,
 		.arg = &recovering,
@@ -267,7 +269,7 @@ int store_recover(struct store *store, struct store_recovery *report)
 	if (rc == 0) {
 		count_missing(store, report);
 		summarise(report);
-		rc = store_checkpoint_if_due(store);
+		rc = first ? store_checkpoint(store) : store_checkpoint_if_due(store);
 	}
 	return rc;
 }

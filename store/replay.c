@@ -274,12 +274,13 @@ static int settle(struct replay *replay, bool all)
 		return rc;
 	replay->group_count -= done;
 	memmove(replay->groups, replay->groups + done,
-		replay->group_count * sizeof(*replay->groups));
+	        replay->group_count * sizeof(*replay->groups));
 	drop_settled(replay);
 	return rc;
 }
 
-static int close_group(struct replay *replay, uint64_t sequence, bool intact,
+/* The open items up to end become a group. */
+static int close_group(struct replay *replay, size_t end, uint64_t sequence, bool intact,
         const struct index_position *position)
 {
 	int rc = grow(&replay->groups, &replay->group_room, replay->group_count + 1,
@@ -288,12 +289,25 @@ static int close_group(struct replay *replay, uint64_t sequence, bool intact,
 	if (rc < 0)
 		return rc;
 	replay->groups[replay->group_count++] = (struct replay_group){ .first = replay->open_first,
-		.count = replay->item_count - replay->open_first,
+		.count = end - replay->open_first,
 		.sequence = sequence,
 		.intact = intact,
 		.position = *position };
-	replay->open_first = replay->item_count;
+	replay->open_first = end;
 	return 0;
+}
+
+/* A commit says where its group starts: what lies before that is of an older one, whose commit is
+ * damaged. */
+static int close_older_group(struct replay *replay, const struct segment_record *commit)
+{
+	size_t end = replay->open_first;
+
+	while (end < replay->item_count && replay->items[end].offset < commit->commit.start)
+		end++;
+	if (end == replay->open_first)
+		return 0;
+	return close_group(replay, end, commit->sequence - 1, false, &(struct index_position){ 0 });
 }
 
 static int take_void(struct replay *replay, const struct segment_record *record)
@@ -326,7 +340,10 @@ static int take_record(struct replay *replay, const struct scan_event *event)
 			replay->proven = record->previous.synced;
 		return settle(replay, false);
 	case SEGMENT_RECORD_COMMIT:
-		rc = close_group(replay, record->sequence, event->intact, &position);
+		rc = close_older_group(replay, record);
+		if (rc == 0)
+			rc = close_group(replay, replay->item_count, record->sequence,
+			        event->intact, &position);
 		replay->last = position;
 		if (replay->sequence < record->sequence)
 			replay->sequence = record->sequence;
@@ -423,7 +440,7 @@ static int close_segment(struct replay *replay, const struct scan *scan)
 	}
 	if (replay->item_count == replay->open_first)
 		return 0;
-	return close_group(replay, 0, false, &(struct index_position){ 0 });
+	return close_group(replay, replay->item_count, 0, false, &(struct index_position){ 0 });
 }
 
 int replay_segment(struct replay *replay, struct segment_file *file,

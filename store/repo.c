@@ -178,7 +178,6 @@ static int open_index(struct store *store, struct store_recovery *report)
 {
 	const char *dir = store->options.index_dir;
 	char *path = NULL;
-	bool remade = false;
 	int rc;
 
 	if (!dir) {
@@ -193,8 +192,7 @@ static int open_index(struct store *store, struct store_recovery *report)
 		if (rc < 0 && rc != -EEXIST)
 			store_say(report, "%s: %s", path, anyio_error_text(rc));
 	}
-	rc = index_open(&store->index, dir, store->keys.repo, &store->checkpoint, &remade);
-	report->rebuilt = remade;
+	rc = index_open(&store->index, dir, store->keys.repo, &store->checkpoint);
 	if (rc < 0)
 		store_say(report, "%s: %s", dir, anyio_error_text(rc));
 	anyio_free(path);

@@ -38,9 +38,12 @@ void run_body(anyio_task_fn body)
 	}
 }
 
-void run_simulated(anyio_task_fn body, void *arg, uint64_t seed, const struct anyio_sim_options *sim)
+void run_simulated(
+        anyio_task_fn body, void *arg, uint64_t seed, const struct anyio_sim_options *sim)
 {
-	struct anyio_options options = { .backend = "sim", .seeded = true, .seed = seed, .sim = sim };
+	struct anyio_options options = {
+		.backend = "sim", .seeded = true, .seed = seed, .sim = sim
+	};
 
 	anyio_sim_disk_reset();
 	strcpy(test_repo, "/sim/repo");
@@ -68,8 +71,10 @@ void test_block(uint64_t n, size_t len, uint8_t *out, struct mf_cid *cid)
 
 int test_open(struct store **store, struct store_recovery *recovery)
 {
-	struct store_options options = { .create = true, .segment_bytes = 1 << 20,
-		.group_bytes = 200000, .checkpoint_blocks = 50 };
+	struct store_options options = { .create = true,
+		.segment_bytes = 1 << 20,
+		.group_bytes = 200000,
+		.checkpoint_blocks = 50 };
 	struct store_recovery ignored;
 
 	if (test_index[0])
@@ -118,7 +123,7 @@ static void print_fault(void *arg, const struct store_fault *fault)
 	if (fault->cid)
 		mf_cid_format(fault->cid, text, sizeof(text));
 	print_message("fault %d at %u:%llu..%llu %s\n", fault->kind, fault->segment,
-		(unsigned long long)fault->from, (unsigned long long)fault->to, text);
+	        (unsigned long long)fault->from, (unsigned long long)fault->to, text);
 }
 
 long test_verify(struct store *store)

@@ -1,4 +1,5 @@
-/* What the store's tests share: repos in temporary folders, blocks made of numbers, bodies as tasks. */
+/* What the store's tests share: repos in temporary folders, blocks made of numbers, bodies as
+ * tasks. */
 #ifndef STORE_TESTS_SUPPORT_H
 #define STORE_TESTS_SUPPORT_H
 
@@ -17,7 +18,7 @@
 	do {                                                                                       \
 		if (!(condition)) {                                                                \
 			print_error("%s:%d: [%s] %s\n", __FILE__, __LINE__, anyio_backend_name(),  \
-				#condition);                                                       \
+			        #condition);                                                       \
 			return -EPROTO;                                                            \
 		}                                                                                  \
 	} while (0)
@@ -26,8 +27,8 @@
 		long rc_ = (call), expected_ = (expected);                                         \
 		if (rc_ != expected_) {                                                            \
 			print_error("%s:%d: [%s] %s: %ld (%s), not %ld\n", __FILE__, __LINE__,     \
-				anyio_backend_name(), #call, rc_, anyio_error_name(rc_),           \
-				expected_);                                                        \
+			        anyio_backend_name(), #call, rc_, anyio_error_name(rc_),           \
+			        expected_);                                                        \
 			return -EPROTO;                                                            \
 		}                                                                                  \
 	} while (0)
@@ -40,7 +41,8 @@ extern char test_index[64];
 /* Runs the body on every backend that works here, each with a fresh folder. */
 void run_body(anyio_task_fn body);
 /* Runs it in the simulation: the repo is on the simulated disk, which is emptied first. */
-void run_simulated(anyio_task_fn body, void *arg, uint64_t seed, const struct anyio_sim_options *sim);
+void run_simulated(
+        anyio_task_fn body, void *arg, uint64_t seed, const struct anyio_sim_options *sim);
 
 /* Block number n of a given length: bytes drawn from n. */
 enum { TEST_BLOCK_MAX = 300000 };

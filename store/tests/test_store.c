@@ -66,8 +66,9 @@ static int identity_cids_carry_their_block(void *arg)
 	struct store *store;
 	store_ticket ticket = 0;
 	struct store_block block;
-	struct mf_cid cid = { .codec = MF_CODEC_RAW, .hash = 0, .version = 1, .digest_len = 5,
-		.digest = "hello" };
+	struct mf_cid cid = {
+		.codec = MF_CODEC_RAW, .hash = 0, .version = 1, .digest_len = 5, .digest = "hello"
+	};
 	int result;
 
 	CHECK_RC(0, test_open(&store, NULL));
@@ -143,8 +144,8 @@ static int many_at_once_in_any_order(void *arg)
 			const struct store_block *in = &blocks[(i * 7 + round) % COUNT];
 			CHECK_RC(i == 5 ? -ENOENT : 0, results[i]);
 			CHECK(i == 5 ? !out[i].data
-				     : out[i].len == in->len &&
-						memcmp(out[i].data, in->data, in->len) == 0);
+			             : out[i].len == in->len &&
+			                        memcmp(out[i].data, in->data, in->len) == 0);
 			store_block_release(&out[i]);
 		}
 		free(out);
