@@ -106,7 +106,8 @@ struct anyio_backend {
 	/* Completes what is ready; waits at most timeout ns for the first (0: only looks;
 	 * ANYIO_FOREVER: until something). Returns early when woken. */
 	void (*wait)(void *state, anyio_time timeout);
-	/* Any thread: makes wait() return. Wakes are not lost and may be merged. */
+	/* Any thread, and safe in a signal handler: makes wait() return. Wakes are not lost and
+	 * may be merged. */
 	void (*wake)(void *state);
 	/* The clock. NULL: CLOCK_MONOTONIC. The simulation has its own. */
 	anyio_time (*now)(void *state);

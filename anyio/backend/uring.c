@@ -11,6 +11,10 @@
  * operation nor a cancel is ever dropped.
  *
  * A read of an eventfd is always armed: writing to it is how other threads wake the ring.
+ *
+ * Measured and left out: trying recv or sendmsg by a system call first is slower at every size
+ * (64 connections of 64 bytes: 1.25 times the processor time), since all that is ready shares
+ * one io_uring_enter.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -399,8 +403,9 @@ static void complete(struct uring *uring, uint64_t data, int result)
 	struct uring_op *own = mine(op);
 	if (own->unsent)
 		unsent_remove(uring, op);
-	if (own->polling && result >= 0)
-		result = -ECANCELED; /* ready, but the cancel came first: nothing was done */
+	/* Between two tries nothing was done: then a cancel that was asked for is what happened. */
+	if (op->cancel_asked && (own->polling ? result >= 0 : result == -EAGAIN))
+		result = -ECANCELED;
 	if (op->code == ANYIO_OP_STAT) {
 		if (result == 0)
 			from_statx(op->st, own->statx);

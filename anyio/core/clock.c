@@ -130,14 +130,15 @@ static enum anyio_abort sleep_abort(struct anyio_task *task, void *arg)
 
 int anyio_sleep_until(anyio_time deadline)
 {
-	struct anyio_loop *loop = anyio_loop_here;
-	if (!loop)
+	struct anyio_task *task = anyio_current_task();
+	if (!task)
 		return ANYIO_NO_LOOP;
-	if (deadline <= loop->clock.now)
+	struct clock *clock = &task->loop->clock;
+	if (deadline <= clock->now)
 		return anyio_checkpoint();
-	struct sleeper sleeper = { .task = loop->current, .clock = &loop->clock };
+	struct sleeper sleeper = { .task = task, .clock = clock };
 	if (deadline != ANYIO_FOREVER)
-		timer_set(&loop->clock, &sleeper.timer, deadline, sleep_over);
+		timer_set(clock, &sleeper.timer, deadline, sleep_over);
 	return (int)anyio_park(sleep_abort, &sleeper);
 }
 

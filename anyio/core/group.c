@@ -123,29 +123,30 @@ static int group_spawn(struct group *group, anyio_task_fn fn, void *arg,
 	const struct anyio_task_options *options, struct starter *starter)
 {
 	struct anyio_loop *loop = anyio_loop_here;
-	struct anyio_task *task;
+	struct handle *handle = (struct handle *)options->handle;
+	struct anyio_task *task = NULL;
 	if (!loop)
 		return ANYIO_NO_LOOP;
-	if (group->state != GROUP_OPEN)
-		return ANYIO_GROUP_CLOSED;
-	int rc = task_spawn(loop, fn, arg, options, &task);
-	if (rc < 0) {
-		if (!starter)
+	int rc = group->state == GROUP_OPEN ? 0 : ANYIO_GROUP_CLOSED;
+	if (rc == 0) {
+		rc = task_spawn(loop, fn, arg, options, &task);
+		if (rc < 0 && !starter)
 			group_fail(group, options->name ? options->name : "task", rc);
-		return rc;
 	}
+	if (handle) {
+		*handle = (struct handle){ .task = task, .rc = rc };
+		anyio_list_init(&handle->waiters);
+	}
+	if (rc < 0)
+		return rc;
 	task->group = group;
 	task->starter = starter;
 	if (starter)
 		starter->child = task;
-	if (options->handle) {
-		task->handle = (struct handle *)options->handle;
-		*task->handle = (struct handle){ .task = task };
-		anyio_list_init(&task->handle->waiters);
-	}
+	task->handle = handle;
 	anyio_list_append(&group->children, &task->in_group);
 	group->child_count++;
-	task_launch(task, &group->scope, starter || options->handle);
+	task_launch(task, &group->scope, starter || handle);
 	return 0;
 }
 
@@ -175,6 +176,8 @@ int anyio_start(
 	struct anyio_task_group *group, anyio_task_fn fn, void *arg, const char *name, void **value)
 {
 	struct starter starter = { .waiter = anyio_current_task() };
+	if (!starter.waiter)
+		return ANYIO_NO_LOOP;
 	struct anyio_task_options options = { .name = name };
 	int rc = group_spawn(of(group), fn, arg, &options, &starter);
 	if (rc < 0)

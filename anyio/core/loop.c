@@ -181,8 +181,8 @@ static anyio_time trim_stacks(struct anyio_loop *loop, anyio_time timeout)
 	if (loop->stacks.dirty == 0 || simulated(loop))
 		return timeout;
 	if (loop->clock.now >= loop->trim_at) {
-		stack_trim(&loop->stacks);
-		loop->trim_at = loop->clock.now + ANYIO_SECOND;
+		bool all = stack_trim(&loop->stacks);
+		loop->trim_at = loop->clock.now + (all ? ANYIO_SECOND : 10 * ANYIO_MILLISECOND);
 	}
 	anyio_time left = loop->trim_at - loop->clock.now;
 	return loop->stacks.dirty > 0 && left < timeout ? left : timeout;
@@ -235,9 +235,9 @@ static enum anyio_abort idle_abort(struct anyio_task *task, void *arg)
 
 int anyio_wait_idle(void)
 {
-	struct anyio_loop *loop = anyio_loop_here;
-	if (!loop)
+	struct anyio_task *task = anyio_current_task();
+	if (!task)
 		return ANYIO_NO_LOOP;
-	anyio_list_append(&loop->idle, &loop->current->queue);
+	anyio_list_append(&task->loop->idle, &task->queue);
 	return (int)anyio_park(idle_abort, NULL);
 }

@@ -142,6 +142,7 @@ struct stack_pool {
 	} classes[STACK_CLASSES];
 	struct slab *slabs;
 	size_t dirty;
+	size_t taken;
 };
 
 struct anyio_loop {
@@ -158,7 +159,6 @@ struct anyio_loop {
 	struct anyio_list idle;     /* tasks in anyio_wait_idle */
 	struct anyio_list tasks;
 	size_t task_count;
-	struct anyio_task *root;
 	struct scope root_scope;
 	struct anyio_token *token;
 	struct anyio_options options;
@@ -178,8 +178,9 @@ extern _Thread_local struct anyio_loop *anyio_loop_here __attribute__((tls_model
 /* stack.c */
 int stack_take(struct stack_pool *pool, size_t size, struct stack **stack);
 void stack_give(struct stack_pool *pool, struct stack *stack);
-/* Gives back the pages of stacks that were not used since the last call. */
-void stack_trim(struct stack_pool *pool);
+/* Gives back the pages of stacks that were not used since the last call; false when it did only
+ * a part, not to stop the loop for long. */
+bool stack_trim(struct stack_pool *pool);
 void stack_pool_close(struct stack_pool *pool);
 char *stack_top(const struct stack *stack, size_t record);
 size_t stack_guard_size(void);
@@ -198,7 +199,7 @@ void task_deliver(struct anyio_task *task);
 void task_reap(struct anyio_loop *loop);
 
 /* loop.c */
-struct anyio_task *loop_next(struct anyio_loop *loop);
+void loop_begin_turn(struct anyio_loop *loop);
 void loop_run(struct anyio_loop *loop);
 void loop_refresh(struct anyio_loop *loop); /* reads the clock, fires what expired */
 int loop_reserve(struct anyio_loop *loop);  /* room to shuffle one more task */
@@ -234,5 +235,20 @@ int backends_choose(const char *name, const struct anyio_backend **backend);
 /* interrupt.c */
 bool interrupt_watch(struct anyio_loop *loop);
 void interrupt_unwatch(struct anyio_loop *loop);
+
+/* The task to run next, out of the queue; NULL when it is time to poll. */
+static inline struct anyio_task *loop_next(struct anyio_loop *loop)
+{
+	if (++loop->switches >= POLL_EVERY)
+		return NULL;
+	if (anyio_list_empty(&loop->batch))
+		loop_begin_turn(loop);
+	struct anyio_list *first = loop->batch.next;
+	if (first == &loop->batch)
+		return NULL;
+	loop->batch.next = first->next;
+	first->next->prev = &loop->batch;
+	return anyio_container(first, struct anyio_task, queue);
+}
 
 #endif

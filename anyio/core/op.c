@@ -84,7 +84,7 @@ int64_t anyio_op_run(struct anyio_op *op)
 
 int64_t anyio_op_run_shielded(struct anyio_op *op)
 {
-	return anyio_loop_here ? op_run(op, NULL) : ANYIO_NO_LOOP;
+	return anyio_current_task() ? op_run(op, NULL) : ANYIO_NO_LOOP;
 }
 
 int64_t anyio_op_now(struct anyio_op *op)

@@ -43,6 +43,9 @@ static int loop_open(struct anyio_loop *loop, const struct anyio_options *option
 
 static void loop_close(struct anyio_loop *loop)
 {
+	if (loop->in_flight > 0)
+		anyio_die(__FILE__, __LINE__, "the loop ends with %zu operations in flight",
+			loop->in_flight);
 	for (int i = 0; i < ANYIO_SLOTS; i++)
 		if (loop->slots[i].close)
 			loop->slots[i].close(loop->slots[i].value);
@@ -79,10 +82,11 @@ static int loop_main(struct anyio_loop *loop, struct root *root)
 	loop->clock.now = loop->backend->now ? loop->backend->now(loop->state) : clock_real();
 	scope_init(&loop->root_scope);
 	scope_enter(&loop->root_scope, NULL, NULL, __FILE__, __LINE__);
-	int rc = task_spawn(loop, run_root, root, &options, &loop->root);
+	struct anyio_task *task;
+	int rc = task_spawn(loop, run_root, root, &options, &task);
 	if (rc < 0)
 		return rc;
-	task_launch(loop->root, &loop->root_scope, false);
+	task_launch(task, &loop->root_scope, false);
 	bool watching = !loop->options.no_signals && interrupt_watch(loop);
 	loop_run(loop);
 	if (watching)

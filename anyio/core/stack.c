@@ -22,7 +22,13 @@
 #define MADV_GUARD_INSTALL 102
 #endif
 
-enum { PAGE = 4096, COLOURS = 16, COLOUR_STEP = 128, SLAB_SIZE = 4 << 20, SLAB_MIN = 4 };
+enum {
+	COLOURS = 16,
+	COLOUR_STEP = 128,
+	SLAB_SIZE = 4 << 20,
+	SLAB_MIN = 4,
+	TRIM_MOST = 256, /* stacks in one go, about a quarter of a millisecond */
+};
 
 struct slab {
 	struct slab *next;
@@ -117,6 +123,7 @@ static int carve(struct stack_pool *pool, unsigned class, struct stack **out)
 	int rc = guard(slab, stack);
 	if (rc == 0) {
 		slab->used++;
+		pool->taken++;
 		*out = stack;
 	}
 	return rc;
@@ -139,6 +146,7 @@ int stack_take(struct stack_pool *pool, size_t size, struct stack **out)
 		stack->dirty = false;
 		pool->dirty--;
 	}
+	pool->taken++;
 	*out = stack;
 	return 0;
 }
@@ -150,32 +158,41 @@ void stack_give(struct stack_pool *pool, struct stack *stack)
 	pool->classes[stack->class].count++;
 	stack->dirty = true;
 	pool->dirty++;
+	pool->taken--;
 }
 
-static void trim_class(struct stack_pool *pool, unsigned class)
+/* Those at the end of the list, beyond the ones taken since the last trim, lay cold. */
+static size_t trim_class(struct stack_pool *pool, unsigned class, size_t most)
 {
-	size_t page = page_size();
+	size_t page = page_size(), trimmed = 0;
 	size_t warm = pool->classes[class].count - pool->classes[class].coldest;
-	for (struct stack *at = pool->classes[class].free; at; at = at->next) {
+	for (struct stack *at = pool->classes[class].free; at && trimmed < most; at = at->next) {
 		if (warm > 0) {
 			warm--;
 		} else if (at->dirty) {
 			madvise(at->low + page, at->size - page, MADV_DONTNEED);
 			at->dirty = false;
 			pool->dirty--;
+			trimmed++;
 		}
 	}
-	pool->classes[class].coldest = pool->classes[class].count;
+	if (trimmed < most)
+		pool->classes[class].coldest = pool->classes[class].count;
+	return trimmed;
 }
 
-void stack_trim(struct stack_pool *pool)
+bool stack_trim(struct stack_pool *pool)
 {
+	size_t left = TRIM_MOST;
 	for (unsigned class = 0; class < STACK_CLASSES; class ++)
-		trim_class(pool, class);
+		left -= trim_class(pool, class, left);
+	return left > 0;
 }
 
 void stack_pool_close(struct stack_pool *pool)
 {
+	if (pool->taken > 0)
+		anyio_die(__FILE__, __LINE__, "the loop ends with %zu stacks in use", pool->taken);
 	while (pool->slabs) {
 		struct slab *slab = pool->slabs;
 		pool->slabs = slab->next;

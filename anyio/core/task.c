@@ -50,7 +50,9 @@ void task_yield(struct anyio_task *task)
 
 int64_t anyio_park(anyio_abort_fn abort, void *arg)
 {
-	struct anyio_task *task = anyio_loop_here->current;
+	struct anyio_task *task = anyio_current_task();
+	if (!task)
+		anyio_die(__FILE__, __LINE__, "only a task can wait");
 	task->state = TASK_PARKED;
 	task->abort = abort;
 	task->abort_arg = arg;
@@ -79,45 +81,44 @@ void task_deliver(struct anyio_task *task)
 
 void anyio_pass(void)
 {
-	struct anyio_loop *loop = anyio_loop_here;
-	if (!loop || !loop->current)
-		return;
-	if (loop->options.strict || ++loop->current->budget >= BUDGET)
-		task_yield(loop->current);
+	struct anyio_task *task = anyio_current_task();
+	if (task && (task->loop->options.strict || ++task->budget >= BUDGET))
+		task_yield(task);
 }
 
 /* With timers set it looks at the clock, so that a task that computes notices its deadline. */
-static bool cancelled_now(struct anyio_loop *loop)
+static bool cancelled_now(struct anyio_task *task)
 {
-	if (loop->clock.root && !loop->current->scope->effective)
-		loop_refresh(loop);
-	return loop->current->scope->effective;
+	if (task->loop->clock.root && !task->scope->effective)
+		loop_refresh(task->loop);
+	return task->scope->effective;
 }
 
 int anyio_checkpoint(void)
 {
-	struct anyio_loop *loop = anyio_loop_here;
-	if (!loop)
+	struct anyio_task *task = anyio_current_task();
+	if (!task)
 		return ANYIO_NO_LOOP;
-	task_yield(loop->current);
-	return cancelled_now(loop) ? ANYIO_CANCELLED : 0;
+	task_yield(task);
+	return cancelled_now(task) ? ANYIO_CANCELLED : 0;
 }
 
 int anyio_checkpoint_if_cancelled(void)
 {
-	struct anyio_loop *loop = anyio_loop_here;
-	if (!loop)
+	struct anyio_task *task = anyio_current_task();
+	if (!task)
 		return ANYIO_NO_LOOP;
-	if (!cancelled_now(loop))
+	if (!cancelled_now(task))
 		return 0;
-	task_yield(loop->current);
+	task_yield(task);
 	return ANYIO_CANCELLED;
 }
 
 void anyio_cancel_shielded_checkpoint(void)
 {
-	if (anyio_loop_here)
-		task_yield(anyio_loop_here->current);
+	struct anyio_task *task = anyio_current_task();
+	if (task)
+		task_yield(task);
 }
 
 static void unhook(struct anyio_task *task)
