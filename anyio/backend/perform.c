@@ -22,8 +22,7 @@ static int64_t perform_socket(struct anyio_op *op)
 	case ANYIO_OP_RECVMSG: return recvmsg(op->fd, op->msg, op->flags | MSG_CMSG_CLOEXEC);
 	case ANYIO_OP_ACCEPT: return accept4(op->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	case ANYIO_OP_CONNECT: return connect(op->fd, op->addr, op->addrlen);
-	case ANYIO_OP_SOCKET:
-		return socket(op->fd, op->flags | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	case ANYIO_OP_SOCKET: return socket(op->fd, op->flags | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	case ANYIO_OP_BIND: return bind(op->fd, op->addr, op->addrlen);
 	case ANYIO_OP_LISTEN: return listen(op->fd, op->flags);
 	case ANYIO_OP_SETSOCKOPT:
@@ -45,8 +44,7 @@ static int64_t perform_file(struct anyio_op *op)
 	case ANYIO_OP_FSYNC: return fsync(op->fd);
 	case ANYIO_OP_FDATASYNC: return fdatasync(op->fd);
 	case ANYIO_OP_FTRUNCATE: return ftruncate(op->fd, op->offset);
-	case ANYIO_OP_FALLOCATE:
-		return fallocate(op->fd, op->flags, op->offset, (off_t)op->len);
+	case ANYIO_OP_FALLOCATE: return fallocate(op->fd, op->flags, op->offset, (off_t)op->len);
 	case ANYIO_OP_SYNC_RANGE:
 		return sync_file_range(op->fd, op->offset, (off_t)op->len, SYNC_FILE_RANGE_WRITE);
 	case ANYIO_OP_FLOCK: return flock(op->fd, op->flags);
@@ -60,7 +58,7 @@ static int64_t perform_path(struct anyio_op *op)
 	case ANYIO_OP_OPENAT: return openat(op->fd, op->path, op->flags | O_CLOEXEC, op->mode);
 	case ANYIO_OP_STAT:
 		return op->path ? fstatat(op->fd, op->path, op->st, op->flags)
-				: fstat(op->fd, op->st);
+		                : fstat(op->fd, op->st);
 	case ANYIO_OP_RENAMEAT: return renameat(op->fd, op->path, op->fd2, op->path2);
 	case ANYIO_OP_UNLINKAT: return unlinkat(op->fd, op->path, op->flags);
 	case ANYIO_OP_MKDIRAT: return mkdirat(op->fd, op->path, op->mode);

@@ -189,8 +189,7 @@ static struct anyio_pool *pool_open(struct anyio_loop *loop)
 		return NULL;
 	const struct anyio_options *options = anyio_loop_options(loop);
 	pool->loop = loop;
-	pool->most =
-		options && options->worker_threads ? options->worker_threads : DEFAULT_LIMIT;
+	pool->most = options && options->worker_threads ? options->worker_threads : DEFAULT_LIMIT;
 	fifo_init(&pool->queue);
 	fifo_init(&pool->done);
 	pthread_mutex_init(&pool->mutex, NULL);

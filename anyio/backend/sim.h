@@ -10,7 +10,7 @@
 enum {
 	SIM_FD_FIRST = 1 << 20, /* smaller descriptors are the kernel's */
 	SIM_SECTOR = 512,
-	SIM_WINDOW = 64 << 10,  /* bytes a connection holds each way, under way and unread */
+	SIM_WINDOW = 64 << 10, /* bytes a connection holds each way, under way and unread */
 };
 
 struct sim;
@@ -92,7 +92,7 @@ struct sim_file {
 struct sim_piece {
 	struct sim_piece *next;
 	int64_t offset;
-	size_t len;     /* 0: the size was set to offset */
+	size_t len; /* 0: the size was set to offset */
 	uint8_t data[];
 };
 
@@ -105,9 +105,9 @@ struct sim_content {
 void sim_content_init(struct sim_content *content);
 void sim_content_free(struct sim_content *content);
 int64_t sim_content_read(const struct sim_content *content, const struct iovec *iov, int count,
-	int64_t offset, size_t most);
+        int64_t offset, size_t most);
 int64_t sim_content_write(struct sim_content *content, const struct iovec *iov, int count,
-	int64_t offset, size_t most);
+        int64_t offset, size_t most);
 int sim_content_resize(struct sim_content *content, int64_t size);
 int sim_content_sync(struct sim_content *content);
 int sim_content_crash(struct sim_content *content, uint64_t *random);

@@ -27,10 +27,10 @@ struct watch {
 	struct uv_state *state;
 	struct anyio_op *waiting[2]; /* oldest first, by direction */
 	int fd;
-	int armed;      /* UV_READABLE and UV_WRITABLE as told to libuv */
-	int flags;      /* of the description, as they were before libuv made it non-blocking */
-	bool drained;   /* the last receive was short: the next one waits first */
-	bool ours;      /* has served more than POLL */
+	int armed;    /* UV_READABLE and UV_WRITABLE as told to libuv */
+	int flags;    /* of the description, as they were before libuv made it non-blocking */
+	bool drained; /* the last receive was short: the next one waits first */
+	bool ours;    /* has served more than POLL */
 };
 
 struct uv_state {
@@ -58,8 +58,7 @@ static void on_timeout(uv_timer_t *timer)
 	uv_stop(timer->loop);
 }
 
-static int uv_backend_open(
-	struct anyio_loop *loop, const struct anyio_options *options, void **out)
+static int uv_backend_open(struct anyio_loop *loop, const struct anyio_options *options, void **out)
 {
 	(void)options;
 	struct uv_state *state = anyio_calloc(1, sizeof(*state));

@@ -72,7 +72,9 @@ ssize_t anyio_read(int fd, void *buffer, size_t size)
 
 ssize_t anyio_write(int fd, const void *data, size_t size)
 {
-	struct anyio_op op = { .code = ANYIO_OP_WRITE, .fd = fd, .base = (void *)data, .len = size };
+	struct anyio_op op = {
+		.code = ANYIO_OP_WRITE, .fd = fd, .base = (void *)data, .len = size
+	};
 	return (ssize_t)anyio_op_run(&op);
 }
 
@@ -148,8 +150,8 @@ int anyio_write_all(int fd, const void *data, size_t size)
 int anyio_pread_all(int fd, void *buffer, size_t size, off_t offset)
 {
 	for (size_t done = 0; done < size;) {
-		ssize_t rc = anyio_pread(
-			fd, (char *)buffer + done, size - done, offset + (off_t)done);
+		ssize_t rc =
+		        anyio_pread(fd, (char *)buffer + done, size - done, offset + (off_t)done);
 		if (rc < 0)
 			return (int)rc;
 		if (rc == 0)

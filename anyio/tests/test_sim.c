@@ -15,15 +15,17 @@ static uint64_t trace;
 static void note(const char *what, int64_t value)
 {
 	char line[64];
-	int len = snprintf(line, sizeof(line), "%s %lld %lld", what, (long long)value,
-		(long long)anyio_now());
+	int len = snprintf(
+	        line, sizeof(line), "%s %lld %lld", what, (long long)value, (long long)anyio_now());
 	for (int i = 0; i < len; i++)
 		trace = (trace ^ (uint8_t)line[i]) * 0x100000001b3;
 }
 
 static void run_with(anyio_task_fn body, uint64_t seed, const struct anyio_sim_options *sim)
 {
-	struct anyio_options options = { .backend = "sim", .seeded = true, .seed = seed, .sim = sim };
+	struct anyio_options options = {
+		.backend = "sim", .seeded = true, .seed = seed, .sim = sim
+	};
 	unsigned before = conformance_failures();
 	assert_int_equal(anyio_run(body, NULL, &options), 0);
 	if (conformance_failures() != before)
@@ -351,8 +353,8 @@ static int write_records(void *arg)
 }
 
 struct outcomes {
-	int whole, none, torn;          /* of the second record */
-	int created, renamed, neither;  /* of the second file */
+	int whole, none, torn;         /* of the second record */
+	int created, renamed, neither; /* of the second file */
 } outcomes;
 
 static bool exists(const char *path)
