@@ -8,6 +8,8 @@
 
 #include "swarm.h"
 
+enum { STACK_SIZE = 32 * 1024 };
+
 void p2p_connection_hold(struct p2p_connection *connection)
 {
 	connection->refs++;
@@ -74,13 +76,9 @@ void p2p_tell_identified(struct p2p_host *host, const struct mf_peer_id *id)
 
 static void link_to_peer(struct p2p_connection *c)
 {
-	bool first = !c->peer->connections;
-
 	c->next = c->peer->connections;
 	c->peer->connections = c;
 	c->host->connection_count++;
-	if (first)
-		tell(c->host, &c->peer->id, 0);
 }
 
 static void unlink_from_peer(struct p2p_connection *c)
@@ -121,7 +119,7 @@ static void run_session(struct p2p_connection *c)
 	struct p2p_yamux_session *session = c->session;
 
 	link_to_peer(c);
-	anyio_started(c);
+	anyio_event_set(&c->ready);
 	anyio_start_soon(c->group, p2p_identify_task, c, "identify");
 	p2p_yamux_run(session);
 	c->session = NULL;
@@ -143,19 +141,19 @@ static int connection_task(void *arg)
 {
 	struct p2p_connection *c = arg;
 	struct p2p_yamux_session *session;
-	int rc;
 
 	ANYIO_TASK_GROUP(group);
 	c->group = &group;
-	rc = open_session(c);
+	c->rc = open_session(c);
 	session = c->session;
-	if (rc == 0)
+	if (c->rc == 0)
 		run_session(c);
 	anyio_task_group_exit(&group, 0);
 	c->group = NULL;
+	anyio_event_set(&c->ready);
 	p2p_yamux_free(session);
 	abandon(c);
-	return rc;
+	return 0;
 }
 
 static int charge(struct p2p_connection *c)
@@ -194,12 +192,32 @@ static struct p2p_connection *make(struct p2p_host *host, const struct p2p_noise
 	c->inbound = inbound;
 	c->since = anyio_now();
 	anyio_event_init(&c->identified);
+	anyio_event_init(&c->ready);
 	p2p_account_init(&c->account, &peer->account, &host->options.limits.connection);
 	return c;
 }
 
+/* A stack of a size that no other task of ours has: stacks are pooled by size, and one that was deep in some
+ * handshake before would keep its pages for as long as this connection lasts. */
+static int spawn(struct p2p_connection *c)
+{
+	const struct anyio_task_options options = { .name = "connection", .stack_size = STACK_SIZE };
+	struct anyio_cancel_scope scope;
+	int rc = anyio_start_soon_with(c->host->group, connection_task, c, &options);
+
+	if (rc < 0) {
+		abandon(c);
+		return rc;
+	}
+	anyio_cancel_scope_init(&scope);
+	anyio_cancel_scope_set_shield(&scope, true); /* it will not be long: the task opens its session */
+	anyio_cancel_scope_enter(&scope);
+	anyio_event_wait(&c->ready);
+	return anyio_cancel_scope_exit(&scope, c->rc);
+}
+
 int p2p_connection_start(struct p2p_host *host, const struct p2p_noise_result *secured,
-	bool inbound, const struct mf_multiaddr *remote, struct p2p_connection **connection)
+	bool inbound, const struct mf_multiaddr *remote)
 {
 	struct p2p_connection *c = NULL;
 	int rc;
@@ -215,11 +233,9 @@ int p2p_connection_start(struct p2p_host *host, const struct p2p_noise_result *s
 		return rc;
 	}
 	p2p_connection_hold(c);
-	rc = anyio_start(host->group, connection_task, c, "connection", NULL);
-	if (rc == 0 && connection)
-		*connection = c;
-	if (rc < 0 && c->channel) /* the task never ran */
-		abandon(c);
+	rc = spawn(c);
+	if (c->session && c->peer->connections == c && !c->next)
+		tell(host, &c->peer->id, 0);
 	p2p_connection_drop(c);
 	return rc;
 }

@@ -29,7 +29,7 @@ static int arrival_task(void *arg)
 	p2p_account_drop_connection(&arrival.host->transient, true);
 	p2p_account_release(&arrival.host->transient, P2P_NOISE_HANDSHAKE_MAX);
 	if (rc == 0)
-		rc = p2p_connection_start(arrival.host, &secured, true, &remote, NULL);
+		rc = p2p_connection_start(arrival.host, &secured, true, &remote);
 	return rc == ANYIO_CANCELLED ? rc : 0;
 }
 

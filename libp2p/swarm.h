@@ -48,11 +48,14 @@ struct p2p_connection {
 	struct p2p_yamux_session *session; /* NULL once over */
 	struct p2p_account account;
 	struct anyio_task_group *group; /* on the task's stack; NULL once over */
+	struct anyio_event ready;       /* the task has opened its session, or failed: rc */
+	int rc;
 	struct anyio_event identified;  /* or over */
 	char *address;
 	anyio_time since;
 	unsigned refs;
-	bool inbound, identify_done;
+	bool inbound;
+	uint64_t said;                  /* the sequence of what identify last said here; 0: nothing */
 	uint8_t serving[3];             /* streams of the protocols that are limited */
 };
 
@@ -111,7 +114,7 @@ int p2p_upgrade(struct p2p_host *host, struct anyio_stream *raw, bool initiator,
 /* ---- connection.c ---- */
 /* Starts the connection's task. Takes the channel over, also when it fails. */
 int p2p_connection_start(struct p2p_host *host, const struct p2p_noise_result *secured,
-	bool inbound, const struct mf_multiaddr *remote, struct p2p_connection **connection);
+	bool inbound, const struct mf_multiaddr *remote);
 /* The connection to use for new streams, or NULL. */
 struct p2p_connection *p2p_connection_of(
 	const struct p2p_host *host, const struct mf_peer_id *id);

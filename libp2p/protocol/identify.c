@@ -86,7 +86,7 @@ static ssize_t make_statement(const struct p2p_connection *c, uint8_t *out, size
 	return n;
 }
 
-static int say(struct anyio_stream *stream, const struct p2p_connection *c)
+static int say(struct anyio_stream *stream, struct p2p_connection *c)
 {
 	uint8_t out[MF_VARINT_WRITE_MAX + P2P_IDENTIFY_SEND_MAX], prefix[MF_VARINT_WRITE_MAX];
 	ssize_t n = make_statement(c, out, P2P_IDENTIFY_SEND_MAX);
@@ -95,6 +95,7 @@ static int say(struct anyio_stream *stream, const struct p2p_connection *c)
 
 	if (n < 0)
 		return (int)n;
+	c->said = c->host->record_sequence;
 	iov[0] = (struct iovec){ prefix, (size_t)mf_varint_encode((uint64_t)n, prefix) };
 	iov[1] = (struct iovec){ out, (size_t)n };
 	rc = anyio_stream_sendv(stream, iov, 2, NULL);
@@ -246,6 +247,60 @@ static int hear(struct anyio_stream *stream, struct p2p_connection *c)
 	return rc;
 }
 
+/* ---- pushing ---- */
+
+static int push(void *arg)
+{
+	static const char *const protocols[] = { PUSH_PROTOCOL };
+	struct p2p_connection *c = arg;
+	struct anyio_stream *stream;
+	int rc = p2p_connection_open_stream(c, protocols, 1, &stream, NULL);
+
+	if (rc < 0)
+		return rc;
+	rc = say(stream, c);
+	anyio_stream_free(stream);
+	return rc;
+}
+
+static int push_task(void *arg)
+{
+	return anyio_fail_after(TIMEOUT, push, arg) == ANYIO_CANCELLED ? ANYIO_CANCELLED : 0;
+}
+
+/* Tells a peer that was told something else before; one that was told nothing has yet to ask. */
+static void push_if_stale(struct p2p_connection *c)
+{
+	if (c->group && c->said && c->said != c->host->record_sequence &&
+		p2p_peer_speaks(c->peer, PUSH_PROTOCOL))
+		anyio_start_soon(c->group, push_task, c, "identify push");
+}
+
+static int push_all_task(void *arg)
+{
+	struct p2p_host *host = arg;
+	struct p2p_peer_entry *peer;
+	int rc = anyio_checkpoint(); /* several changes at once make one push */
+
+	host->push_started = false;
+	if (rc < 0)
+		return rc;
+	for (peer = p2p_peer_next(host, NULL); peer; peer = p2p_peer_next(host, peer))
+		if (peer->connections)
+			push_if_stale(peer->connections);
+	return 0;
+}
+
+void p2p_identify_changed(struct p2p_host *host)
+{
+	host->record_sequence++;
+	if (!host->group || host->closing || host->push_started)
+		return;
+	host->push_started = true;
+	if (anyio_start_soon(host->group, push_all_task, host, "identify push") < 0)
+		host->push_started = false;
+}
+
 /* ---- asking ---- */
 
 static int ask(void *arg)
@@ -268,56 +323,9 @@ int p2p_identify_task(void *arg)
 	struct p2p_connection *c = arg;
 	int rc = anyio_fail_after(TIMEOUT, ask, c);
 
-	c->identify_done = true;
 	anyio_event_set(&c->identified);
+	push_if_stale(c);
 	return rc == ANYIO_CANCELLED ? rc : 0;
-}
-
-/* ---- pushing ---- */
-
-static int push(void *arg)
-{
-	static const char *const protocols[] = { PUSH_PROTOCOL };
-	struct p2p_connection *c = arg;
-	struct anyio_stream *stream;
-	int rc = p2p_connection_open_stream(c, protocols, 1, &stream, NULL);
-
-	if (rc < 0)
-		return rc;
-	rc = say(stream, c);
-	anyio_stream_free(stream);
-	return rc;
-}
-
-static int push_task(void *arg)
-{
-	return anyio_fail_after(TIMEOUT, push, arg) == ANYIO_CANCELLED ? ANYIO_CANCELLED : 0;
-}
-
-static int push_all_task(void *arg)
-{
-	struct p2p_host *host = arg;
-	struct p2p_peer_entry *peer;
-	int rc = anyio_checkpoint(); /* several changes at once make one push */
-
-	host->push_started = false;
-	if (rc < 0)
-		return rc;
-	for (peer = p2p_peer_next(host, NULL); peer; peer = p2p_peer_next(host, peer))
-		if (peer->connections && p2p_peer_speaks(peer, PUSH_PROTOCOL))
-			anyio_start_soon(peer->connections->group, push_task, peer->connections,
-				"identify push");
-	return 0;
-}
-
-void p2p_identify_changed(struct p2p_host *host)
-{
-	host->record_sequence++;
-	if (!host->group || host->closing || host->push_started)
-		return;
-	host->push_started = true;
-	if (anyio_start_soon(host->group, push_all_task, host, "identify push") < 0)
-		host->push_started = false;
 }
 
 /* ---- serving ---- */
