@@ -196,7 +196,7 @@ static const char *truth(bool value)
 static int add(struct remote *remote, struct adding *adding)
 {
 	const struct kit_add_options *o = adding->options;
-	char version[4] = "";
+	char version[16] = "";
 	struct remote_query query[] = {
 		{ "cid-version", NULL }, { "raw-leaves", o->raw_leaves < 0 ? NULL : truth(o->raw_leaves) },
 		{ "chunker", o->chunker }, { "profile", o->profile }, { "only-hash", truth(o->only_hash) },

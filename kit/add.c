@@ -211,8 +211,7 @@ int kit_adder_file(struct kit_adder *adder, const char *path, const struct kit_s
 int kit_adder_symlink(struct kit_adder *adder, const char *path, const char *target)
 {
 	struct unixfs_message message = {
-		.type = UNIXFS_SYMLINK, .data = target, .data_len = strlen(target), .with_size = true,
-		.file_size = strlen(target) };
+		.type = UNIXFS_SYMLINK, .data = target, .data_len = strlen(target) };
 	struct mf_pb_writer out = mf_pb_write_growing(64 + message.data_len);
 	struct entry *entry;
 	int rc = place(adder, path, false, &entry);
