@@ -17,12 +17,6 @@ static void remove_tree(const char *path)
 	nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-static void make_index_folder(void)
-{
-	strcpy(test_index, "/tmp/store-index-XXXXXX");
-	assert_non_null(mkdtemp(test_index));
-}
-
 void run_body(anyio_task_fn body)
 {
 	const char *const *names = anyio_backends_available();
@@ -38,20 +32,27 @@ void run_body(anyio_task_fn body)
 	}
 }
 
-void run_simulated(
-        anyio_task_fn body, void *arg, uint64_t seed, const struct anyio_sim_options *sim)
+void simulated_start(void)
+{
+	anyio_sim_disk_reset();
+	strcpy(test_repo, "/sim/repo");
+	strcpy(test_index, "/tmp/store-index-XXXXXX");
+	assert_non_null(mkdtemp(test_index));
+}
+
+void simulated_end(void)
+{
+	remove_tree(test_index);
+	test_index[0] = 0;
+}
+
+int run_simulated(anyio_task_fn body, void *arg, uint64_t seed, const struct anyio_sim_options *sim)
 {
 	struct anyio_options options = {
 		.backend = "sim", .seeded = true, .seed = seed, .sim = sim
 	};
 
-	anyio_sim_disk_reset();
-	strcpy(test_repo, "/sim/repo");
-	make_index_folder();
-	int rc = anyio_run(body, arg, &options);
-	remove_tree(test_index);
-	test_index[0] = 0;
-	assert_int_equal(rc, 0);
+	return anyio_run(body, arg, &options);
 }
 
 static uint64_t mix(uint64_t x)
@@ -69,12 +70,13 @@ void test_block(uint64_t n, size_t len, uint8_t *out, struct mf_cid *cid)
 	mf_cid_of(cid, 1, MF_CODEC_RAW, out, len);
 }
 
+struct store_options test_options = {
+	.create = true, .segment_bytes = 1 << 20, .group_bytes = 200000, .checkpoint_blocks = 50
+};
+
 int test_open(struct store **store, struct store_recovery *recovery)
 {
-	struct store_options options = { .create = true,
-		.segment_bytes = 1 << 20,
-		.group_bytes = 200000,
-		.checkpoint_blocks = 50 };
+	struct store_options options = test_options;
 	struct store_recovery ignored;
 
 	if (test_index[0])

@@ -40,14 +40,19 @@ extern char test_index[64];
 
 /* Runs the body on every backend that works here, each with a fresh folder. */
 void run_body(anyio_task_fn body);
-/* Runs it in the simulation: the repo is on the simulated disk, which is emptied first. */
-void run_simulated(
+/* In the simulation the repo is on the simulated disk, the index on the real one: an empty disk and
+ * folder, any number of runs on them, and the folder's removal. */
+void simulated_start(void);
+void simulated_end(void);
+int run_simulated(
         anyio_task_fn body, void *arg, uint64_t seed, const struct anyio_sim_options *sim);
 
 /* Block number n of a given length: bytes drawn from n. */
 enum { TEST_BLOCK_MAX = 300000 };
 void test_block(uint64_t n, size_t len, uint8_t *out, struct mf_cid *cid);
 
+/* Small segments and groups, so that little data has many. */
+extern struct store_options test_options;
 int test_open(struct store **store, struct store_recovery *recovery);
 int test_put(struct store *store, uint64_t n, size_t len, store_ticket *ticket);
 /* 0 when the block is there and right. */
