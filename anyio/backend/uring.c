@@ -7,8 +7,8 @@
  *
  * user_data is the operation's address with a generation above it, so a cancel that arrives late
  * never hits another operation in the same storage. When the submission queue is full it
- * is submitted; what still finds no room waits in a list and goes first at the next poll: neither an
- * operation nor a cancel is ever dropped.
+ * is submitted; what still finds no room waits in a list and goes first at the next poll: neither
+ * an operation nor a cancel is ever dropped.
  *
  * A read of an eventfd is always armed: writing to it is how other threads wake the ring.
  *
@@ -47,11 +47,11 @@ struct uring {
 
 /* What uring.c keeps in op->backend while it is in flight. */
 struct uring_op {
-	uint64_t data;      /* its user_data */
+	uint64_t data; /* its user_data */
 	struct statx *statx;
-	bool unsent;        /* in uring->unsent */
+	bool unsent; /* in uring->unsent */
 	bool cancel_unsent;
-	bool polling;       /* waits for readiness, to be tried again */
+	bool polling; /* waits for readiness, to be tried again */
 };
 _Static_assert(sizeof(struct uring_op) <= sizeof((struct anyio_op *)0)->backend, "it fits");
 
@@ -161,9 +161,7 @@ static void prepare_socket(struct io_uring_sqe *sqe, struct anyio_op *op)
 	case ANYIO_OP_ACCEPT:
 		io_uring_prep_accept(sqe, op->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		break;
-	case ANYIO_OP_CONNECT:
-		io_uring_prep_connect(sqe, op->fd, op->addr, op->addrlen);
-		break;
+	case ANYIO_OP_CONNECT: io_uring_prep_connect(sqe, op->fd, op->addr, op->addrlen); break;
 	case ANYIO_OP_POLL: io_uring_prep_poll_add(sqe, op->fd, (unsigned)op->flags); break;
 	case ANYIO_OP_READ:
 		io_uring_prep_read(sqe, op->fd, op->base, capped(op->len), (uint64_t)-1);
@@ -191,24 +189,22 @@ static void prepare_file(struct io_uring_sqe *sqe, struct anyio_op *op)
 		break;
 	case ANYIO_OP_SYNC_RANGE:
 		io_uring_prep_sync_file_range(
-			sqe, op->fd, capped(op->len), offset, SYNC_FILE_RANGE_WRITE);
+		        sqe, op->fd, capped(op->len), offset, SYNC_FILE_RANGE_WRITE);
 		break;
 	case ANYIO_OP_OPENAT:
 		io_uring_prep_openat(sqe, op->fd, op->path, op->flags | O_CLOEXEC, op->mode);
 		break;
 	case ANYIO_OP_STAT:
 		io_uring_prep_statx(sqe, op->fd, op->path ? op->path : "",
-			op->path ? op->flags : op->flags | AT_EMPTY_PATH, STATX_BASIC_STATS,
-			mine(op)->statx);
+		        op->path ? op->flags : op->flags | AT_EMPTY_PATH, STATX_BASIC_STATS,
+		        mine(op)->statx);
 		break;
 	case ANYIO_OP_RENAMEAT:
 		io_uring_prep_renameat(sqe, op->fd, op->path, op->fd2, op->path2, 0);
 		break;
 	case ANYIO_OP_UNLINKAT: io_uring_prep_unlinkat(sqe, op->fd, op->path, op->flags); break;
 	case ANYIO_OP_MKDIRAT: io_uring_prep_mkdirat(sqe, op->fd, op->path, op->mode); break;
-	case ANYIO_OP_SYMLINKAT:
-		io_uring_prep_symlinkat(sqe, op->path, op->fd2, op->path2);
-		break;
+	case ANYIO_OP_SYMLINKAT: io_uring_prep_symlinkat(sqe, op->path, op->fd2, op->path2); break;
 	}
 }
 
@@ -238,8 +234,9 @@ static bool submit_op(struct uring *uring, struct anyio_op *op)
 	if (!sqe)
 		return false;
 	if (mine(op)->polling)
-		io_uring_prep_poll_add(sqe, op->fd, op->code == ANYIO_OP_WRITE ||
-				op->code == ANYIO_OP_SENDMSG ? POLLOUT : POLLIN);
+		io_uring_prep_poll_add(sqe, op->fd,
+		        op->code == ANYIO_OP_WRITE || op->code == ANYIO_OP_SENDMSG ? POLLOUT
+		                                                                   : POLLIN);
 	else if (op->code <= ANYIO_OP_WRITE)
 		prepare_socket(sqe, op);
 	else
@@ -418,7 +415,8 @@ static void reap(struct uring *uring)
 {
 	struct io_uring_cqe *cqe;
 	unsigned head, count = 0;
-	io_uring_for_each_cqe(&uring->ring, head, cqe) {
+	io_uring_for_each_cqe(&uring->ring, head, cqe)
+	{
 		uint64_t data = cqe->user_data;
 		count++;
 		if (data == DATA_WAKE)

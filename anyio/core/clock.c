@@ -74,8 +74,8 @@ void timer_unset(struct clock *clock, struct timer *timer)
 	clock->root = meld(clock->root, below);
 }
 
-void timer_set(
-	struct clock *clock, struct timer *timer, anyio_time when, void (*fire)(struct timer *timer))
+void timer_set(struct clock *clock, struct timer *timer, anyio_time when,
+        void (*fire)(struct timer *timer))
 {
 	timer_unset(clock, timer);
 	timer->when = when;

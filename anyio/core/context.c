@@ -67,7 +67,8 @@ void context_adopt(struct context *context)
 #endif
 }
 
-void context_make(struct context *context, char *bottom, char *top, void (*entry)(void *), void *arg)
+void context_make(
+        struct context *context, char *bottom, char *top, void (*entry)(void *), void *arg)
 {
 	context->exceptions[0] = context->exceptions[1] = NULL;
 #ifdef CONTEXT_ASAN

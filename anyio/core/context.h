@@ -42,7 +42,8 @@ struct context {
 /* The thread's own stack, about to become the loop's context. */
 void context_adopt(struct context *context);
 /* A new context that will call entry(arg) at top, growing down to bottom. */
-void context_make(struct context *context, char *bottom, char *top, void (*entry)(void *), void *arg);
+void context_make(
+        struct context *context, char *bottom, char *top, void (*entry)(void *), void *arg);
 void context_free(struct context *context);
 /* First thing on a new context's stack. */
 void context_began(void);

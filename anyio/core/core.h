@@ -40,8 +40,7 @@ static inline void anyio_list_remove(struct anyio_list *node)
 	node->next->prev = node->prev;
 	node->next = node->prev = node;
 }
-#define anyio_container(pointer, type, member) \
-	((type *)((char *)(pointer) - offsetof(type, member)))
+#define anyio_container(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
 typedef enum anyio_abort (*anyio_abort_fn)(struct anyio_task *task, void *arg);
 
@@ -107,6 +106,6 @@ void anyio_locks_break(struct anyio_list *locks);
 bool anyio_fault_hit(enum anyio_fault_kind kind, int *error);
 
 _Noreturn void anyio_die(const char *file, int line, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+        __attribute__((format(printf, 3, 4)));
 
 #endif

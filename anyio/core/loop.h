@@ -15,8 +15,8 @@
 #include "context.h"
 
 enum {
-	BUDGET = 64,      /* operations that need not wait before one yields */
-	POLL_EVERY = 64,  /* switches between two polls, at most */
+	BUDGET = 64,     /* operations that need not wait before one yields */
+	POLL_EVERY = 64, /* switches between two polls, at most */
 	NAME_SIZE = 48,
 	ERRORS_KEPT = 8,
 };
@@ -42,10 +42,10 @@ struct scope {
 	struct scope *parent;
 	struct anyio_list children; /* scopes whose parent this is */
 	struct anyio_list sibling;
-	struct anyio_list tasks;    /* tasks whose innermost scope this is */
-	struct anyio_task *task;    /* who entered it */
-	struct anyio_loop *loop;    /* while entered */
-	anyio_time deadline;        /* a timeout until it is entered, when relative is set */
+	struct anyio_list tasks; /* tasks whose innermost scope this is */
+	struct anyio_task *task; /* who entered it */
+	struct anyio_loop *loop; /* while entered */
+	anyio_time deadline;     /* a timeout until it is entered, when relative is set */
 	const char *reason;
 	const char *file;
 	int line;
@@ -96,10 +96,10 @@ enum task_state { TASK_READY, TASK_RUNNING, TASK_PARKED, TASK_ENDED };
 /* Lies at the top of its own stack. */
 struct anyio_task {
 	struct context context;
-	struct anyio_list queue;     /* the run queue */
-	struct anyio_list in_scope;  /* scope->tasks */
-	struct scope *scope;         /* the innermost */
-	struct scope *base;          /* the innermost when it began */
+	struct anyio_list queue;    /* the run queue */
+	struct anyio_list in_scope; /* scope->tasks */
+	struct scope *scope;        /* the innermost */
+	struct scope *base;         /* the innermost when it began */
 	anyio_abort_fn abort;
 	void *abort_arg;
 	int64_t result;
@@ -136,8 +136,8 @@ enum { STACK_CLASSES = 16, STACK_SHIFT = 14 }; /* 16 KiB up to 512 MiB */
 struct stack_pool {
 	struct {
 		struct stack *free;
-		size_t count;    /* in free */
-		size_t coldest;  /* lowest count since the last trim */
+		size_t count;      /* in free */
+		size_t coldest;    /* lowest count since the last trim */
 		struct slab *slab; /* the one being carved */
 	} classes[STACK_CLASSES];
 	struct slab *slabs;
@@ -148,15 +148,15 @@ struct stack_pool {
 struct anyio_loop {
 	struct context context;
 	struct anyio_task *current;
-	struct anyio_task *ended;   /* its stack is given back after the switch away from it */
-	struct anyio_list batch;    /* the tasks of this turn */
-	struct anyio_list ready;    /* those of the next */
-	unsigned switches;          /* since the last poll */
+	struct anyio_task *ended; /* its stack is given back after the switch away from it */
+	struct anyio_list batch;  /* the tasks of this turn */
+	struct anyio_list ready;  /* those of the next */
+	unsigned switches;        /* since the last poll */
 	struct clock clock;
 	const struct anyio_backend *backend;
 	void *state;
-	size_t in_flight;           /* operations */
-	struct anyio_list idle;     /* tasks in anyio_wait_idle */
+	size_t in_flight;       /* operations */
+	struct anyio_list idle; /* tasks in anyio_wait_idle */
 	struct anyio_list tasks;
 	size_t task_count;
 	struct scope root_scope;
@@ -167,8 +167,8 @@ struct anyio_loop {
 	size_t shuffle_size;
 	uint64_t random;
 	anyio_time trim_at;
-	atomic_int holds;           /* threads that will call back */
-	atomic_bool interrupted;    /* SIGINT */
+	atomic_int holds;        /* threads that will call back */
+	atomic_bool interrupted; /* SIGINT */
 	bool deadlocked;
 	struct anyio_slot slots[ANYIO_SLOTS];
 };
@@ -190,7 +190,7 @@ void overflow_watch(void);
 
 /* task.c */
 int task_spawn(struct anyio_loop *loop, anyio_task_fn fn, void *arg,
-	const struct anyio_task_options *options, struct anyio_task **task);
+        const struct anyio_task_options *options, struct anyio_task **task);
 /* Puts a spawned task under a scope and into the run queue. */
 void task_launch(struct anyio_task *task, struct scope *scope, bool own_scope);
 void task_yield(struct anyio_task *task);
@@ -207,7 +207,7 @@ int loop_reserve(struct anyio_loop *loop);  /* room to shuffle one more task */
 /* scope.c */
 void scope_init(struct scope *scope);
 void scope_enter(struct scope *scope, struct scope *parent, struct anyio_task *task,
-	const char *file, int line);
+        const char *file, int line);
 void scope_leave(struct scope *scope);
 void scope_cancel(struct scope *scope, const char *reason);
 bool scope_parent_effective(const struct scope *scope);
@@ -217,7 +217,7 @@ void group_child_ended(struct anyio_task *task);
 
 /* clock.c */
 void timer_set(struct clock *clock, struct timer *timer, anyio_time when,
-	void (*fire)(struct timer *timer));
+        void (*fire)(struct timer *timer));
 void timer_unset(struct clock *clock, struct timer *timer);
 void clock_fire(struct clock *clock);
 anyio_time clock_real(void);

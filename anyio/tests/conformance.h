@@ -1,12 +1,12 @@
 /*
  * Runs test bodies over every backend and mode, and checks what is left behind.
  *
- * A body is an ordinary task function run as the root task; it checks with CHECK and CHECK_RC, which
- * record a failure and go on (a task must not jump out of its stack), and returns 0. Each case
- * runs on every backend that works here ($ANYIO_BACKEND narrows it to one), strict and
- * with the budget, and on the simulation in a seeded order with many seeds. After each the
- * open descriptors must be those from before; the loop itself stops the program when a stack or
- * an operation is left.
+ * A body is an ordinary task function run as the root task; it checks with CHECK and CHECK_RC,
+ * which record a failure and go on (a task must not jump out of its stack), and returns 0. Each
+ * case runs on every backend that works here ($ANYIO_BACKEND narrows it to one), strict and with
+ * the budget, and on the simulation in a seeded order with many seeds. After each the open
+ * descriptors must be those from before; the loop itself stops the program when a stack or an
+ * operation is left.
  */
 #ifndef ANYIO_TESTS_CONFORMANCE_H
 #define ANYIO_TESTS_CONFORMANCE_H
@@ -31,7 +31,10 @@ struct conformance_case {
 	anyio_task_fn body;
 	unsigned flags; /* enum conformance_flags */
 };
-#define CONFORM(function, flags) { #function, function, flags }
+#define CONFORM(function, flags)                                                                   \
+	{                                                                                          \
+#function, function, flags                                                         \
+	}
 
 int run_conformance(const struct conformance_case *cases, size_t count);
 
@@ -47,13 +50,13 @@ int run_conformance(const struct conformance_case *cases, size_t count);
 		int64_t check_got = (expression), check_want = (expected);                         \
 		if (check_got != check_want)                                                       \
 			conformance_fail(__FILE__, __LINE__, "%s is %lld (%s), not %lld (%s)",     \
-				#expression, (long long)check_got,                                 \
-				anyio_error_name((int)check_got), (long long)check_want,           \
-				anyio_error_name((int)check_want));                                \
+			        #expression, (long long)check_got,                                 \
+			        anyio_error_name((int)check_got), (long long)check_want,           \
+			        anyio_error_name((int)check_want));                                \
 	} while (0)
 
 void conformance_fail(const char *file, int line, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+        __attribute__((format(printf, 3, 4)));
 unsigned conformance_failures(void);
 
 /* Open descriptors of this process. */

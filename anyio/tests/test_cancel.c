@@ -195,7 +195,8 @@ static int c_random_cancellations_lose_nothing(void *arg)
 		unsigned before = conformance_failures();
 		run_world(seed);
 		if (conformance_failures() != before)
-			conformance_fail(__FILE__, __LINE__, "with seed %llu", (unsigned long long)seed);
+			conformance_fail(
+			        __FILE__, __LINE__, "with seed %llu", (unsigned long long)seed);
 	}
 	return 0;
 }
