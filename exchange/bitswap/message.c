@@ -249,6 +249,11 @@ void bitswap_put_block_head(struct mf_pb_writer *out, const struct mf_cid *cid, 
 	mf_pb_put_length(out, BLOCK_DATA, len);
 }
 
+void bitswap_put_bare_head(struct mf_pb_writer *out, size_t len)
+{
+	mf_pb_put_length(out, MESSAGE_BLOCKS, len);
+}
+
 void bitswap_put_presence(struct mf_pb_writer *out, const struct mf_cid *cid, bool have)
 {
 	uint8_t bytes[MF_CID_BYTES_MAX];

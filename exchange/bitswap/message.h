@@ -63,6 +63,8 @@ void bitswap_put_wantlist(struct mf_pb_writer *out, const struct bitswap_item *w
 void bitswap_put_block_head(struct mf_pb_writer *out, const struct mf_cid *cid, size_t len);
 void bitswap_put_presence(struct mf_pb_writer *out, const struct mf_cid *cid, bool have);
 void bitswap_put_pending(struct mf_pb_writer *out, uint64_t bytes);
+/* The same for peers that speak 1.0.0, whose blocks are CIDv0 all. */
+void bitswap_put_bare_head(struct mf_pb_writer *out, size_t len);
 /* An upper bound for the head of a block, bytes. */
 enum { BITSWAP_BLOCK_HEAD_MAX = 64 };
 

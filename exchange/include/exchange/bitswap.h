@@ -50,6 +50,10 @@ void bitswap_session_close(struct bitswap_session *session);
 int bitswap_fetch(
 	struct bitswap_session *session, const struct mf_cid *cid, struct store_block *block);
 
+/* A block that was prefetched and is at hand: as bitswap_fetch, but never waits. -ENOENT: it is not. */
+int bitswap_take(
+	struct bitswap_session *session, const struct mf_cid *cid, struct store_block *block);
+
 /* A hint: these will be fetched soon, in this order. Asks for them at once as far as the session's
  * cache allows; never waits. CIDs already wanted or present are ignored. */
 void bitswap_prefetch(struct bitswap_session *session, const struct mf_cid *cids, size_t count);

@@ -1,0 +1,302 @@
+/*
+ * Blocks that come from peers: the network's way through the gate.
+ *
+ * A message tells a block's hash function but not its digest, so a block is hashed to learn which it
+ * is; what nobody here asked for ends there. What was asked for is put into the store and then
+ * handed over. Workers, at most two at a time, take blocks from the queue of messages, so many
+ * at once: while the CPU pool hashes for one, the other writes, and the loop goes on reading.
+ *
+ * A message that is mostly one block becomes that block's memory. Otherwise blocks are copied.
+ */
+#include "inner.h"
+
+#include <anyio/testing.h>
+#include <errno.h>
+#include <multiformats/multihash.h>
+#include <multiformats/sha256.h>
+#include <string.h>
+
+enum {
+	WORK_BLOCKS = 64,
+	WORK_BYTES = 4 << 20,
+	WORKERS = 2,
+	INLINE_BYTES = 32 << 10, /* up to here another thread does not pay */
+	SLICES = 16,
+};
+
+STAILQ_HEAD(arrivals, bitswap_arrival);
+
+struct piece {
+	struct bitswap_item item;
+	struct bitswap_arrival *from;
+	int rc;
+};
+
+/* What one worker has in hand. */
+struct work {
+	struct bitswap *bitswap;
+	struct bitswap_arrival *open; /* not all of its blocks were taken yet */
+	struct arrivals ended;        /* all were, and pieces point into it */
+	struct piece pieces[WORK_BLOCKS];
+	struct mf_sha256_job jobs[WORK_BLOCKS];
+	struct store_block puts[WORK_BLOCKS];
+	struct piece *put_from[WORK_BLOCKS];
+	size_t count, bytes, put_count, slices;
+};
+
+void bitswap_arrival_free(struct bitswap_arrival *arrival)
+{
+	struct bitswap_peer *peer = arrival->peer;
+
+	peer->inbox -= arrival->len;
+	anyio_event_set(&peer->room);
+	p2p_account_release(&peer->account, arrival->len);
+	bitswap_peer_unref(peer);
+	anyio_free(arrival->data);
+	anyio_free(arrival);
+}
+
+/* ---- taking from the queue ---- */
+
+/* The message to take the next block from; NULL when there is none. */
+static struct bitswap_arrival *open_arrival(struct work *work)
+{
+	struct bitswap *bitswap = work->bitswap;
+
+	if (work->open)
+		return work->open;
+	work->open = STAILQ_FIRST(&bitswap->arrivals);
+	if (work->open) {
+		STAILQ_REMOVE_HEAD(&bitswap->arrivals, link);
+		bitswap->arriving -= work->open->len;
+	}
+	return work->open;
+}
+
+static void fill(struct work *work)
+{
+	struct bitswap_arrival *arrival;
+	struct bitswap_item item;
+
+	work->count = work->bytes = work->put_count = 0;
+	while (work->count < WORK_BLOCKS && work->bytes < WORK_BYTES && (arrival = open_arrival(work))) {
+		int rc = bitswap_next(&arrival->reader, &item);
+		if (rc <= 0) {
+			STAILQ_INSERT_TAIL(&work->ended, arrival, link);
+			work->open = NULL;
+		} else if (item.kind == BITSWAP_BLOCK) {
+			work->pieces[work->count++] = (struct piece){ .item = item, .from = arrival };
+			work->bytes += item.data.len;
+		}
+	}
+}
+
+static void empty(struct work *work)
+{
+	struct bitswap_arrival *arrival;
+
+	while ((arrival = STAILQ_FIRST(&work->ended))) {
+		STAILQ_REMOVE_HEAD(&work->ended, link);
+		bitswap_arrival_free(arrival);
+	}
+}
+
+/* ---- hashing ---- */
+
+static bool is_sha256(const struct mf_cid *cid)
+{
+	return cid->hash == MF_HASH_SHA2_256 && cid->digest_len == MF_SHA256_SIZE;
+}
+
+static void hash_slice(void *arg, size_t slice)
+{
+	struct work *work = arg;
+	size_t first = work->count * slice / work->slices;
+	size_t end = work->count * (slice + 1) / work->slices;
+
+	for (size_t i = first; i < end; i++) {
+		struct piece *piece = &work->pieces[i];
+		bool fast = is_sha256(&piece->item.cid);
+		work->jobs[i].data = fast ? piece->item.data.data : NULL;
+		work->jobs[i].len = fast ? piece->item.data.len : 0;
+		piece->rc = fast ? 0 : bitswap_block_cid(&piece->item);
+	}
+	mf_sha256_many(work->jobs + first, end - first);
+	for (size_t i = first; i < end; i++)
+		if (is_sha256(&work->pieces[i].item.cid))
+			memcpy(work->pieces[i].item.cid.digest, work->jobs[i].digest, MF_SHA256_SIZE);
+}
+
+/* Blocks hashed in pairs gain more than blocks hashed on many cores. */
+static int hash(struct work *work)
+{
+	int rc = -EAGAIN;
+
+	work->slices = anyio_cpu_count();
+	if (work->slices > work->count / 2)
+		work->slices = work->count / 2;
+	if (work->slices > SLICES)
+		work->slices = SLICES;
+	if (work->slices == 0)
+		work->slices = 1;
+	if (work->bytes > INLINE_BYTES)
+		rc = anyio_cpu_map(hash_slice, work, work->slices);
+	for (size_t i = 0; rc == -EAGAIN && i < work->slices; i++)
+		hash_slice(work, i);
+	return rc == -EAGAIN ? 0 : rc;
+}
+
+/* ---- what was wanted ---- */
+
+static void count_other(struct bitswap *bitswap, const struct piece *piece, bool known)
+{
+	if (piece->rc < 0)
+		bitswap->statistics.invalid_received++;
+	else if (known || store_has(bitswap->store, &piece->item.cid) == 1)
+		bitswap->statistics.duplicates_received++;
+	else
+		bitswap->statistics.unwanted_received++;
+}
+
+static void match(struct work *work)
+{
+	struct bitswap *bitswap = work->bitswap;
+
+	for (size_t i = 0; i < work->count; i++) {
+		struct piece *piece = &work->pieces[i];
+		struct bitswap_peer *peer = piece->from->peer;
+		struct bitswap_want *want =
+			piece->rc == 0 ? bitswap_want_find(bitswap, &piece->item.cid) : NULL;
+		if (!want || want->arrived) {
+			count_other(bitswap, piece, want);
+			continue;
+		}
+		bitswap->statistics.blocks_received++;
+		bitswap->statistics.bytes_received += piece->item.data.len;
+		peer->gave = anyio_now();
+		peer->given += piece->item.data.len;
+		bitswap_want_arrived(want, peer);
+		work->put_from[work->put_count] = piece;
+		work->puts[work->put_count++] = (struct store_block){
+			.cid = want->cid, .data = piece->item.data.data, .len = piece->item.data.len };
+	}
+}
+
+/* ---- handing over ---- */
+
+/* Memory for a need: the message itself where that wastes little, else a copy. */
+static int give(struct bitswap_need *need, struct piece *piece)
+{
+	struct bitswap_arrival *from = piece->from;
+	size_t len = piece->item.data.len;
+	const uint8_t *data = piece->item.data.data;
+	void *memory = NULL;
+
+	if (from->blocks == 1 && from->data && len >= from->len / 2) {
+		memory = from->data;
+		from->data = NULL;
+	} else {
+		uint8_t *copy = memory = anyio_malloc(len + 1);
+		if (!copy)
+			return -ENOMEM;
+		memcpy(copy, data, len);
+		data = copy;
+	}
+	bitswap_need_give(need, data, len, memory);
+	return 0;
+}
+
+/* Ends the want, with the block or an error. */
+static void settle(struct bitswap *bitswap, const struct mf_cid *cid, struct piece *piece, int rc)
+{
+	struct bitswap_want *want = bitswap_want_find(bitswap, cid);
+	struct bitswap_need *need, *next = want && want->arrived ? TAILQ_FIRST(&want->needs) : NULL;
+
+	while ((need = next)) {
+		int given = rc;
+		next = TAILQ_NEXT(need, of_want);
+		if (given == 0)
+			given = give(need, piece);
+		if (given < 0)
+			bitswap_need_fail(need, given);
+	}
+}
+
+static int work_once(struct work *work)
+{
+	struct bitswap *bitswap = work->bitswap;
+	store_ticket ticket = 0;
+	int rc = hash(work);
+
+	if (rc < 0)
+		return rc;
+	match(work);
+	if (work->put_count > 0)
+		rc = store_put_many(bitswap->store, work->puts, work->put_count, STORE_VERIFIED, &ticket);
+	for (size_t i = 0; i < work->put_count; i++) {
+		settle(bitswap, &work->puts[i].cid, work->put_from[i], rc);
+		if (rc == 0)
+			bitswap_have(bitswap, &work->puts[i].cid);
+	}
+	bitswap_session_advance_all(bitswap);
+	return rc == ANYIO_CANCELLED ? rc : 0;
+}
+
+static int work_all(struct work *work)
+{
+	int rc = 0;
+
+	for (fill(work); rc == 0 && work->count > 0; fill(work)) {
+		rc = work_once(work);
+		empty(work);
+	}
+	empty(work);
+	if (work->open)
+		bitswap_arrival_free(work->open);
+	return rc;
+}
+
+static int worker(void *arg)
+{
+	struct bitswap *bitswap = arg;
+	struct work *work = anyio_malloc(sizeof(*work));
+	struct bitswap_arrival *arrival;
+	int rc = 0;
+
+	if (work) {
+		work->bitswap = bitswap;
+		work->open = NULL;
+		STAILQ_INIT(&work->ended);
+		rc = work_all(work);
+	}
+	anyio_free(work);
+	bitswap->workers--;
+	while (!work && (arrival = STAILQ_FIRST(&bitswap->arrivals))) {
+		STAILQ_REMOVE_HEAD(&bitswap->arrivals, link);
+		bitswap->arriving -= arrival->len;
+		bitswap_arrival_free(arrival);
+	}
+	return rc;
+}
+
+void bitswap_arrive(struct bitswap_peer *peer, uint8_t *data, size_t len, size_t blocks)
+{
+	struct bitswap *bitswap = peer->bitswap;
+	struct bitswap_arrival *arrival = anyio_malloc(sizeof(*arrival));
+
+	if (!arrival || !bitswap->group) {
+		anyio_free(arrival);
+		anyio_free(data);
+		p2p_account_release(&peer->account, len);
+		return;
+	}
+	*arrival = (struct bitswap_arrival){ .peer = peer, .reader = bitswap_read(data, len),
+		.data = data, .len = len, .blocks = blocks };
+	bitswap_peer_ref(peer);
+	peer->inbox += len;
+	bitswap->arriving += len;
+	STAILQ_INSERT_TAIL(&bitswap->arrivals, arrival, link);
+	if (bitswap->workers == 0 || (bitswap->workers < WORKERS && bitswap->arriving >= WORK_BYTES / 4))
+		if (anyio_start_soon(bitswap->group, worker, bitswap, "bitswap blocks") == 0)
+			bitswap->workers++;
+}

@@ -1,0 +1,158 @@
+#include "inner.h"
+
+#include <anyio/testing.h>
+#include <errno.h>
+
+enum {
+	SESSION_CACHE = 64 << 20,
+	PEER_SECONDS = 10,
+	SERVING = 32, /* batches of blocks in memory for peers */
+};
+
+/* ---- peers come and go ---- */
+
+static bool speaks(const struct bitswap *bitswap, const struct mf_peer_id *id)
+{
+	for (size_t i = 0; i < BITSWAP_PROTOCOLS; i++)
+		if (p2p_host_speaks(bitswap->host, id, bitswap_protocols[i]) == 1)
+			return true;
+	return false;
+}
+
+static void on_identified(void *arg, const struct mf_peer_id *id)
+{
+	struct bitswap *bitswap = arg;
+
+	if (bitswap->group && speaks(bitswap, id))
+		bitswap_peer_get(bitswap, id);
+}
+
+static void on_disconnected(void *arg, const struct mf_peer_id *id)
+{
+	struct bitswap *bitswap = arg;
+	struct bitswap_peer *peer;
+
+	TAILQ_FOREACH(peer, &bitswap->peers, link)
+		if (mf_peer_id_equal(&peer->id, id)) {
+			bitswap_peer_lost(peer);
+			return;
+		}
+}
+
+void bitswap_peers_join(struct bitswap *bitswap)
+{
+	struct p2p_peer *peers;
+	size_t count;
+
+	if (p2p_host_peers(bitswap->host, &peers, &count) < 0)
+		return;
+	for (size_t i = 0; i < count; i++)
+		on_identified(bitswap, &peers[i].id);
+	anyio_free(peers);
+}
+
+/* ---- running ---- */
+
+static void end_arrivals(struct bitswap *bitswap)
+{
+	struct bitswap_arrival *arrival;
+
+	while ((arrival = STAILQ_FIRST(&bitswap->arrivals))) {
+		STAILQ_REMOVE_HEAD(&bitswap->arrivals, link);
+		bitswap_arrival_free(arrival);
+	}
+	bitswap->arriving = 0;
+}
+
+int bitswap_run(void *arg)
+{
+	struct bitswap *bitswap = arg;
+	int rc;
+
+	ANYIO_TASK_GROUP(group);
+	bitswap->group = &group;
+	bitswap_peers_join(bitswap);
+	bitswap_session_advance_all(bitswap);
+	rc = anyio_sleep_forever();
+	bitswap->group = NULL;
+	rc = anyio_task_group_exit(&group, rc);
+	while (!LIST_EMPTY(&bitswap->sessions))
+		bitswap_session_end(LIST_FIRST(&bitswap->sessions));
+	end_arrivals(bitswap);
+	bitswap_receive_end(bitswap);
+	return rc;
+}
+
+/* ---- life ---- */
+
+static void use_defaults(struct bitswap_options *options)
+{
+	if (options->wants_per_peer == 0)
+		options->wants_per_peer = BITSWAP_WANTS_MAX;
+	if (options->session_cache == 0)
+		options->session_cache = SESSION_CACHE;
+	if (options->peer_timeout == 0)
+		options->peer_timeout = PEER_SECONDS * ANYIO_SECOND;
+}
+
+static int register_all(struct bitswap *bitswap)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < BITSWAP_PROTOCOLS && rc == 0; i++)
+		rc = p2p_host_handle(bitswap->host, bitswap_protocols[i], bitswap_receive, bitswap);
+	return rc;
+}
+
+int bitswap_create(struct p2p_host *host, struct store *store, const struct bitswap_options *options,
+	struct bitswap **out)
+{
+	struct bitswap *bitswap = anyio_calloc(1, sizeof(*bitswap));
+	int rc;
+
+	if (!bitswap)
+		return -ENOMEM;
+	bitswap->host = host;
+	bitswap->store = store;
+	if (options)
+		bitswap->options = *options;
+	use_defaults(&bitswap->options);
+	bitswap->limit.memory = BITSWAP_MEMORY;
+	bitswap->peer_limit.memory = BITSWAP_PEER_MEMORY;
+	p2p_account_init(&bitswap->account, NULL, &bitswap->limit);
+	TAILQ_INIT(&bitswap->peers);
+	TAILQ_INIT(&bitswap->want_list);
+	STAILQ_INIT(&bitswap->arrivals);
+	anyio_event_init(&bitswap->left);
+	anyio_semaphore_init(&bitswap->serving, SERVING, SERVING);
+	bitswap->watch = (struct p2p_watch){
+		.disconnected = on_disconnected, .identified = on_identified, .arg = bitswap };
+	p2p_host_watch(host, &bitswap->watch);
+	rc = register_all(bitswap);
+	if (rc < 0) {
+		bitswap_free(bitswap);
+		return rc;
+	}
+	*out = bitswap;
+	return 0;
+}
+
+void bitswap_free(struct bitswap *bitswap)
+{
+	if (!bitswap)
+		return;
+	p2p_host_unwatch(bitswap->host, &bitswap->watch);
+	for (size_t i = 0; i < BITSWAP_PROTOCOLS; i++)
+		p2p_host_unhandle(bitswap->host, bitswap_protocols[i]);
+	while (!LIST_EMPTY(&bitswap->sessions))
+		bitswap_session_end(LIST_FIRST(&bitswap->sessions));
+	while (!TAILQ_EMPTY(&bitswap->peers))
+		bitswap_peer_lost(TAILQ_FIRST(&bitswap->peers));
+	anyio_free(bitswap);
+}
+
+void bitswap_stat(const struct bitswap *bitswap, struct bitswap_statistics *out)
+{
+	*out = bitswap->statistics;
+	out->wants = bitswap->wants.count;
+}

@@ -1,0 +1,282 @@
+/*
+ * What the parts of bitswap share.
+ *
+ *	want.c      what we want, and whom we ask for it
+ *	session.c   who here wants it: sessions, needs, fetching
+ *	peer.c      peers, and the task that sends to one
+ *	receive.c   messages of peers
+ *	arrive.c    blocks of peers: hashed, stored, handed to who needs them
+ *	serve.c     what peers want of us
+ *
+ * Lives: a peer's record is there from the first sign that it speaks bitswap until it has gone and no
+ * task uses it any more. A want is there while somebody needs the block; its asks say which peers have
+ * been told. A need is there while a session waits for a block or keeps it.
+ *
+ * One loop, so nothing changes between two waits. What is held over one is counted: peers by
+ * references, needs by those who wait for them.
+ */
+#ifndef EXCHANGE_BITSWAP_INNER_H
+#define EXCHANGE_BITSWAP_INNER_H
+
+#include <exchange/bitswap.h>
+#include <sys/queue.h>
+
+#include "message.h"
+#include "table.h"
+
+enum {
+	BITSWAP_INBOX_BYTES = 8 << 20,    /* messages of one peer that wait to be hashed, or are */
+	BITSWAP_IN_FLIGHT = 16 << 20,     /* bytes asked of one peer at a time */
+	BITSWAP_SEARCHES = 32,            /* wants of a session that every peer is asked about */
+	BITSWAP_MEMORY = 256 << 20,       /* messages being read, of all peers */
+	BITSWAP_PEER_MEMORY = 16 << 20,   /* the same of one */
+};
+
+TAILQ_HEAD(bitswap_asks, bitswap_ask);
+TAILQ_HEAD(bitswap_needs, bitswap_need);
+TAILQ_HEAD(bitswap_served_list, bitswap_served);
+
+/* ---- ours ---- */
+
+enum bitswap_ask_state {
+	ASK_UNSENT,
+	ASK_SENT,
+	ASK_HAS,     /* it said so */
+	ASK_HAS_NOT, /* it said so, or gave nothing for too long */
+};
+
+/* What one peer was asked about one want. */
+struct bitswap_ask {
+	struct bitswap_want *want;
+	struct bitswap_peer *peer;
+	TAILQ_ENTRY(bitswap_ask) of_want, of_peer; /* of the peer: unsent or sent */
+	enum bitswap_ask_state state;
+	bool unsent;
+	bool told;        /* sent at least once */
+	bool block;       /* asked for the block, not only whether it has it */
+	anyio_time since; /* when it was asked */
+};
+
+struct bitswap_want {
+	struct bitswap_node node;
+	TAILQ_ENTRY(bitswap_want) link;
+	struct mf_cid cid;
+	int32_t priority;
+	bool arrived;              /* the block is here, and on its way into the store */
+	anyio_time searched;       /* when all peers were last asked; 0: not yet */
+	struct bitswap_needs needs;
+	struct bitswap_asks asks;
+	struct bitswap_ask *block; /* the ask that is to bring it; NULL: none */
+};
+
+enum bitswap_need_state {
+	NEED_PENDING, /* nobody was asked yet */
+	NEED_WANTED,
+	NEED_HERE,    /* and not taken yet */
+	NEED_FAILED,
+};
+
+/* What a session needs. */
+struct bitswap_need {
+	struct bitswap_node node;
+	struct bitswap_session *session;
+	enum bitswap_need_state state;
+	TAILQ_ENTRY(bitswap_need) link;    /* of the session: pending, or here, or neither */
+	TAILQ_ENTRY(bitswap_need) of_want, of_session;
+	struct bitswap_want *want;
+	size_t reserved;                   /* bytes of the session's cache */
+	unsigned waiting;                  /* tasks */
+	int error;                         /* when failed */
+	struct store_block block;          /* its cid from the beginning */
+	struct anyio_event done;
+};
+
+enum { BITSWAP_HOLDERS = 32 };
+
+struct bitswap_session {
+	struct bitswap *bitswap; /* NULL once ended */
+	LIST_ENTRY(bitswap_session) link;
+	struct bitswap_table needs;
+	struct bitswap_needs pending; /* in the order they are to be asked for */
+	struct bitswap_needs here;
+	struct bitswap_needs all;
+	size_t cache;    /* bytes it may hold */
+	size_t wanted;   /* needs in that state */
+	size_t used;     /* bytes fetched and not taken, or expected */
+	size_t expected; /* bytes of a block that was not seen yet */
+	unsigned users;  /* tasks inside bitswap_fetch */
+	bool closed;
+	/* Peers that had something this session wanted. */
+	struct bitswap_peer *holders[BITSWAP_HOLDERS];
+	size_t holder_count;
+};
+
+/* ---- peers ---- */
+
+enum bitswap_served_state { SERVED_READY, SERVED_PRESENCE, SERVED_WAITING, SERVED_STATES };
+
+/* What a peer wants of us. In one list of the peer's by state: blocks to be sent, answers to be given,
+ * blocks we don't have. Each is in the order of priority. */
+struct bitswap_served {
+	struct bitswap_node node;
+	TAILQ_ENTRY(bitswap_served) link;
+	struct mf_cid cid;
+	int32_t priority;
+	enum bitswap_served_state state;
+	bool block, send_dont_have, have;
+};
+
+struct bitswap_peer {
+	struct bitswap *bitswap;
+	TAILQ_ENTRY(bitswap_peer) link;
+	struct mf_peer_id id;
+	unsigned refs;
+	bool gone;
+	struct p2p_account account;
+
+	/* sending */
+	struct anyio_stream *stream;
+	const char *protocol; /* of stream */
+	bool sending;         /* there is a task */
+	bool fresh;           /* nothing was sent on stream yet */
+	bool renew;           /* make a new stream first */
+	bool full;            /* say the whole wantlist next time */
+
+	/* ours */
+	struct bitswap_asks unsent, sent;
+	size_t ask_count, block_count; /* of both; those that are to bring a block */
+	bool asked;                    /* ever */
+	struct mf_cid *cancels;
+	size_t cancel_count, cancel_size;
+	anyio_time gave;               /* when it last gave us a block */
+	uint64_t given;                /* bytes */
+
+	/* theirs */
+	struct bitswap_table served;
+	struct bitswap_served_list by_state[SERVED_STATES];
+
+	/* receiving */
+	size_t inbox; /* bytes */
+	struct anyio_event room;
+};
+
+/* An inbound stream being read. */
+struct bitswap_inbound {
+	LIST_ENTRY(bitswap_inbound) link;
+	struct anyio_stream *stream;
+};
+
+/* A message with blocks. */
+struct bitswap_arrival {
+	STAILQ_ENTRY(bitswap_arrival) link;
+	struct bitswap_peer *peer;
+	struct bitswap_reader reader;
+	uint8_t *data;
+	size_t len, blocks;
+};
+
+struct bitswap {
+	struct p2p_host *host;
+	struct store *store;
+	struct bitswap_options options;
+	struct anyio_task_group *group; /* while running, else NULL */
+	struct p2p_watch watch;
+	struct p2p_limit limit, peer_limit;
+	struct p2p_account account;
+	TAILQ_HEAD(, bitswap_peer) peers;
+	LIST_HEAD(, bitswap_inbound) inbound;
+	struct anyio_event left;
+	struct anyio_semaphore serving; /* batches of blocks in memory for peers */
+
+	struct bitswap_table wants;
+	TAILQ_HEAD(, bitswap_want) want_list;
+	LIST_HEAD(, bitswap_session) sessions;
+	uint32_t asked; /* wants so far: earlier ones go first */
+	bool keeping;   /* there is a task that watches over them */
+
+	STAILQ_HEAD(, bitswap_arrival) arrivals;
+	size_t arriving; /* bytes in it */
+	unsigned workers;
+	struct bitswap_statistics statistics;
+};
+
+extern const char *const bitswap_protocols[];
+/* Newest first. Only the first knows WANT_HAVE; from BARE on blocks have no prefix. */
+enum { BITSWAP_PROTOCOLS = 4, BITSWAP_BARE = 2 };
+
+/* ---- peer.c ---- */
+
+/* The record of a peer, made if need be; NULL without memory. */
+struct bitswap_peer *bitswap_peer_get(struct bitswap *bitswap, const struct mf_peer_id *id);
+void bitswap_peer_ref(struct bitswap_peer *peer);
+void bitswap_peer_unref(struct bitswap_peer *peer);
+/* Makes records of all connected peers that speak bitswap and have none. */
+void bitswap_peers_join(struct bitswap *bitswap);
+/* The peer has gone, or does not speak bitswap after all. */
+void bitswap_peer_lost(struct bitswap_peer *peer);
+/* There is something to send. */
+void bitswap_peer_kick(struct bitswap_peer *peer);
+
+/* ---- receive.c ---- */
+
+int bitswap_receive(struct p2p_stream_in *in, void *bitswap);
+/* Makes all of bitswap_receive return, and waits for that. */
+void bitswap_receive_end(struct bitswap *bitswap);
+
+/* ---- arrive.c ---- */
+
+/* Takes a message that has blocks over, with the charge for it. */
+void bitswap_arrive(struct bitswap_peer *peer, uint8_t *data, size_t len, size_t blocks);
+void bitswap_arrival_free(struct bitswap_arrival *arrival);
+
+/* ---- serve.c ---- */
+
+void bitswap_serve_init(struct bitswap_peer *peer);
+void bitswap_serve_want(struct bitswap_peer *peer, const struct bitswap_item *item);
+/* Forgets what the peer wants. */
+void bitswap_serve_clear(struct bitswap_peer *peer);
+bool bitswap_serve_has_output(const struct bitswap_peer *peer);
+/* Appends the answers due to a message; they count as given. */
+void bitswap_serve_put_presences(struct bitswap_peer *peer, struct mf_pb_writer *out);
+
+enum { BITSWAP_BATCH_BLOCKS = 32, BITSWAP_BATCH_BYTES = 2 << 20 };
+struct bitswap_batch {
+	struct store_block blocks[BITSWAP_BATCH_BLOCKS];
+	size_t count, next;
+	bool token; /* of bitswap->serving */
+};
+/* Reads the next blocks for the peer. 0 (also when there are none), ANYIO_CANCELLED. */
+int bitswap_serve_load(struct bitswap_peer *peer, struct bitswap_batch *batch);
+void bitswap_serve_unload(struct bitswap_peer *peer, struct bitswap_batch *batch);
+
+/* ---- want.c ---- */
+
+struct bitswap_want *bitswap_want_find(const struct bitswap *bitswap, const struct mf_cid *cid);
+/* Joins the need to the want for its block, and asks for it. -ENOMEM. */
+int bitswap_want_join(struct bitswap_need *need);
+/* Takes the need off. The last one ends the want. */
+void bitswap_want_leave(struct bitswap_need *need);
+/* The block has come from peer: nobody else is asked any more. */
+void bitswap_want_arrived(struct bitswap_want *want, struct bitswap_peer *peer);
+/* A peer said whether it has a block. */
+void bitswap_want_presence(struct bitswap_peer *peer, const struct mf_cid *cid, bool have);
+void bitswap_want_peer_joined(struct bitswap_peer *peer);
+void bitswap_want_peer_lost(struct bitswap_peer *peer);
+/* Appends the news for the peer as a wantlist. */
+void bitswap_want_put(struct bitswap_peer *peer, struct mf_pb_writer *out);
+bool bitswap_want_has_output(const struct bitswap_peer *peer);
+
+/* ---- session.c ---- */
+
+/* Whoever waits gets ANYIO_CLOSED, and so do all who come later. */
+void bitswap_session_end(struct bitswap_session *session);
+/* Asks for what is pending as far as there is room. */
+void bitswap_session_advance(struct bitswap_session *session);
+void bitswap_session_advance_all(struct bitswap *bitswap);
+void bitswap_session_add_holder(struct bitswap_session *session, struct bitswap_peer *peer);
+void bitswap_session_drop_holder(struct bitswap_session *session, struct bitswap_peer *peer);
+/* The block is here: memory is the need's from now on. */
+void bitswap_need_give(struct bitswap_need *need, const void *data, size_t len, void *memory);
+void bitswap_need_fail(struct bitswap_need *need, int error);
+
+#endif

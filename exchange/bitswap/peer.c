@@ -1,0 +1,333 @@
+/*
+ * Peers, and sending to them.
+ *
+ * A peer has a sending task only while there is something to send, and one stream that stays open
+ * between its lives. A peer may end the stream whenever it is idle, so a message that meets an old
+ * stream's end is sent again over a new one; and as nobody knows what the old one took along, the
+ * whole wantlist goes with it. While one batch of blocks is being sent the next is read.
+ */
+#include "inner.h"
+
+#include <anyio/testing.h>
+#include <errno.h>
+#include <multiformats/varint.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	MESSAGE_BYTES = 256 << 10, /* a message is full of blocks from here on */
+	ATTEMPTS = 3,
+	SEND_SECONDS = 30,         /* a message has this long, */
+	SEND_RATE = 16 << 10,      /* and a second for so many bytes */
+};
+
+const char *const bitswap_protocols[] = { "/ipfs/bitswap/1.2.0", "/ipfs/bitswap/1.1.0",
+	"/ipfs/bitswap/1.0.0", "/ipfs/bitswap" };
+
+/* ---- life ---- */
+
+static struct bitswap_peer *peer_find(const struct bitswap *bitswap, const struct mf_peer_id *id)
+{
+	struct bitswap_peer *peer;
+
+	TAILQ_FOREACH(peer, &bitswap->peers, link)
+		if (mf_peer_id_equal(&peer->id, id))
+			break;
+	return peer;
+}
+
+struct bitswap_peer *bitswap_peer_get(struct bitswap *bitswap, const struct mf_peer_id *id)
+{
+	struct bitswap_peer *peer = peer_find(bitswap, id);
+
+	if (peer || !(peer = anyio_calloc(1, sizeof(*peer))))
+		return peer;
+	peer->bitswap = bitswap;
+	peer->id = *id;
+	peer->refs = 1;
+	p2p_account_init(&peer->account, &bitswap->account, &bitswap->peer_limit);
+	TAILQ_INIT(&peer->unsent);
+	TAILQ_INIT(&peer->sent);
+	anyio_event_init(&peer->room);
+	bitswap_serve_init(peer);
+	TAILQ_INSERT_TAIL(&bitswap->peers, peer, link);
+	bitswap->statistics.peers++;
+	bitswap_want_peer_joined(peer);
+	return peer;
+}
+
+void bitswap_peer_ref(struct bitswap_peer *peer)
+{
+	peer->refs++;
+}
+
+void bitswap_peer_unref(struct bitswap_peer *peer)
+{
+	if (--peer->refs > 0)
+		return;
+	anyio_stream_free(peer->stream);
+	anyio_free(peer->cancels);
+	anyio_free(peer);
+}
+
+void bitswap_peer_lost(struct bitswap_peer *peer)
+{
+	if (peer->gone)
+		return;
+	peer->gone = true;
+	TAILQ_REMOVE(&peer->bitswap->peers, peer, link);
+	peer->bitswap->statistics.peers--;
+	bitswap_serve_clear(peer);
+	bitswap_want_peer_lost(peer);
+	bitswap_peer_unref(peer);
+}
+
+/* ---- the stream ---- */
+
+static void drop_stream(struct bitswap_peer *peer)
+{
+	if (peer->stream)
+		anyio_stream_abort(peer->stream);
+	anyio_stream_free(peer->stream);
+	peer->stream = NULL;
+}
+
+/* What identify promised, all four without it. */
+static size_t choose_protocols(const struct bitswap_peer *peer, const char *const **protocols)
+{
+	*protocols = bitswap_protocols;
+	for (size_t i = 0; i < BITSWAP_PROTOCOLS; i++)
+		if (p2p_host_speaks(peer->bitswap->host, &peer->id, bitswap_protocols[i]) == 1) {
+			*protocols = &bitswap_protocols[i];
+			return 1;
+		}
+	return BITSWAP_PROTOCOLS;
+}
+
+static int open_stream(struct bitswap_peer *peer)
+{
+	const char *const *protocols;
+	size_t count = choose_protocols(peer, &protocols);
+	int rc = p2p_host_open_stream(peer->bitswap->host, &peer->id, protocols, count, &peer->stream,
+		&peer->protocol);
+
+	if (rc < 0)
+		peer->stream = NULL;
+	peer->fresh = true;
+	return rc;
+}
+
+/* ---- one message ---- */
+
+/* The pieces of a message: bytes made here, and blocks where they lie. */
+struct outgoing {
+	struct mf_pb_writer head; /* all that is not blocks */
+	size_t cut[BITSWAP_BATCH_BLOCKS]; /* block i follows this many bytes of head */
+	const struct store_block *blocks;
+	size_t count, bytes;
+};
+
+static bool speaks_bare(const struct bitswap_peer *peer)
+{
+	for (size_t i = BITSWAP_BARE; i < BITSWAP_PROTOCOLS; i++)
+		if (peer->protocol == bitswap_protocols[i])
+			return true;
+	return false;
+}
+
+static void add_block(struct outgoing *message, const struct bitswap_peer *peer)
+{
+	const struct store_block *block = &message->blocks[message->count];
+
+	if (speaks_bare(peer))
+		bitswap_put_bare_head(&message->head, block->len);
+	else
+		bitswap_put_block_head(&message->head, &block->cid, block->len);
+	message->cut[message->count++] = message->head.len;
+	message->bytes += block->len;
+}
+
+static ssize_t make_message(
+	struct outgoing *message, struct bitswap_peer *peer, const struct bitswap_batch *batch)
+{
+	*message = (struct outgoing){ .head = mf_pb_write_growing(256),
+		.blocks = batch->blocks + batch->next };
+	bitswap_want_put(peer, &message->head);
+	bitswap_serve_put_presences(peer, &message->head);
+	while (batch->next + message->count < batch->count) {
+		size_t len = message->blocks[message->count].len;
+		if (message->count > 0 && message->bytes + len > MESSAGE_BYTES)
+			break;
+		add_block(message, peer);
+	}
+	return mf_pb_finish(&message->head);
+}
+
+static int send_pieces(struct bitswap_peer *peer, const struct outgoing *message)
+{
+	struct iovec iov[2 * BITSWAP_BATCH_BLOCKS + 2];
+	uint8_t prefix[MF_VARINT_WRITE_MAX];
+	size_t done = 0;
+	int n = 0, rc;
+	struct anyio_cancel_scope limit;
+
+	iov[n++] = (struct iovec){ prefix,
+		(size_t)mf_varint_encode(message->head.len + message->bytes, prefix) };
+	for (size_t i = 0; i < message->count; i++) {
+		iov[n++] = (struct iovec){ message->head.data + done, message->cut[i] - done };
+		iov[n++] = (struct iovec){ (void *)message->blocks[i].data, message->blocks[i].len };
+		done = message->cut[i];
+	}
+	if (done < message->head.len)
+		iov[n++] = (struct iovec){ message->head.data + done, message->head.len - done };
+	anyio_cancel_scope_init(&limit);
+	anyio_cancel_scope_set_timeout(&limit,
+		(SEND_SECONDS + (anyio_time)(message->bytes / SEND_RATE)) * ANYIO_SECOND);
+	anyio_cancel_scope_enter(&limit);
+	rc = anyio_stream_sendv(peer->stream, iov, n, NULL);
+	rc = anyio_cancel_scope_exit(&limit, rc);
+	return rc == 0 && anyio_cancel_scope_cancelled_caught(&limit) ? -ETIMEDOUT : rc;
+}
+
+/* A message that an old stream did not take is sent over a new one. */
+static int send_message(struct bitswap_peer *peer, struct bitswap_batch *batch)
+{
+	struct outgoing message;
+	bool retry = !peer->fresh;
+	int rc = (int)make_message(&message, peer, batch);
+
+	if (rc >= 0)
+		rc = send_pieces(peer, &message);
+	if (rc < 0 && rc != ANYIO_CANCELLED && rc != -ETIMEDOUT && rc != -ENOMEM && retry) {
+		drop_stream(peer);
+		peer->full = true;
+		rc = open_stream(peer);
+		if (rc == 0)
+			rc = send_pieces(peer, &message);
+	}
+	free(message.head.data);
+	if (rc < 0)
+		return rc;
+	peer->fresh = false;
+	batch->next += message.count;
+	peer->bitswap->statistics.blocks_sent += message.count;
+	peer->bitswap->statistics.bytes_sent += message.bytes;
+	return 0;
+}
+
+/* ---- the task ---- */
+
+struct sending {
+	struct bitswap_peer *peer;
+	struct bitswap_batch batches[2], *now, *next;
+};
+
+static bool has_output(const struct bitswap_peer *peer)
+{
+	return bitswap_want_has_output(peer) || bitswap_serve_has_output(peer);
+}
+
+static int load_next(void *arg)
+{
+	struct sending *sending = arg;
+
+	return bitswap_serve_load(sending->peer, sending->next);
+}
+
+/* All of one batch, and at least one message. */
+static int send_batch(struct sending *sending)
+{
+	int rc;
+
+	do {
+		rc = send_message(sending->peer, sending->now);
+	} while (rc == 0 && !sending->peer->gone && sending->now->next < sending->now->count);
+	return rc;
+}
+
+static int send_round(struct sending *sending)
+{
+	struct bitswap_peer *peer = sending->peer;
+	struct bitswap_batch *sent = sending->now;
+	int rc = 0;
+
+	if (peer->renew)
+		drop_stream(peer);
+	peer->renew = false;
+	if (!peer->stream)
+		rc = open_stream(peer);
+	if (rc == 0 && sent->count == 0)
+		rc = bitswap_serve_load(peer, sent);
+	if (rc < 0)
+		return rc;
+	ANYIO_TASK_GROUP(group);
+	if (!TAILQ_EMPTY(&peer->by_state[SERVED_READY]))
+		anyio_start_soon(&group, load_next, sending, "bitswap load");
+	rc = send_batch(sending);
+	bitswap_serve_unload(peer, sent);
+	rc = anyio_task_group_exit(&group, rc);
+	sending->now = sending->next;
+	sending->next = sent;
+	return rc;
+}
+
+/* What could not be sent is lost; the wantlist will be said again. */
+static int recover(struct bitswap_peer *peer, int rc, unsigned *failures)
+{
+	drop_stream(peer);
+	peer->full = true;
+	if (rc == ANYIO_CANCELLED)
+		return rc;
+	if (rc == -EPROTONOSUPPORT || rc == -ENOTCONN || ++*failures >= ATTEMPTS) {
+		bitswap_peer_lost(peer);
+		return rc;
+	}
+	return anyio_sleep(*failures * ANYIO_SECOND);
+}
+
+static int send_all(struct bitswap_peer *peer)
+{
+	struct sending *sending = anyio_calloc(1, sizeof(*sending));
+	unsigned failures = 0;
+	int rc = sending ? 0 : -ENOMEM;
+
+	if (sending)
+		*sending = (struct sending){ .peer = peer, .now = &sending->batches[0],
+			.next = &sending->batches[1] };
+	while (rc == 0 && !peer->gone && (sending->now->count > 0 || has_output(peer))) {
+		rc = send_round(sending);
+		if (rc == 0)
+			failures = 0;
+		else
+			rc = recover(peer, rc, &failures);
+	}
+	for (int i = 0; sending && i < 2; i++)
+		bitswap_serve_unload(peer, &sending->batches[i]);
+	anyio_free(sending);
+	return rc;
+}
+
+/* A peer's trouble is no error of ours. */
+static int send_task(void *arg)
+{
+	struct bitswap_peer *peer = arg;
+	int rc = send_all(peer);
+
+	peer->sending = false;
+	bitswap_peer_unref(peer);
+	return rc == ANYIO_CANCELLED ? rc : 0;
+}
+
+void bitswap_peer_kick(struct bitswap_peer *peer)
+{
+	struct bitswap *bitswap = peer->bitswap;
+
+	if (peer->sending || peer->gone || !bitswap->group || !has_output(peer))
+		return;
+	bitswap_peer_ref(peer);
+	peer->sending = true;
+	if (anyio_start_soon(bitswap->group, send_task, peer, "bitswap send") == 0)
+		return;
+	peer->sending = false;
+	bitswap_peer_unref(peer);
+}

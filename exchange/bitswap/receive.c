@@ -1,0 +1,183 @@
+/*
+ * Reading the messages of peers.
+ *
+ * A peer's stream is read until the peer ends it. Between messages the reader holds nothing but its
+ * stack: a message's length comes into a byte on it, and only then is there a buffer, charged to the
+ * peer. A message's wants and answers are dealt with here; its blocks go on to arrive.c, and the
+ * next message is read meanwhile, up to a number of bytes.
+ */
+#include "inner.h"
+
+#include <anyio/testing.h>
+#include <errno.h>
+
+enum {
+	RECEIVE_SECONDS = 30,    /* a message has this long once begun, */
+	RECEIVE_RATE = 16 << 10, /* and a second for so many bytes */
+	YIELD_ITEMS = 256,
+	LENGTH_MAX = 4,          /* bytes of a length prefix that can be valid */
+};
+
+/* The length of the next message: 1, or 0 at the end of the stream, or a negative code. */
+static int read_length(struct anyio_stream *stream, size_t *len)
+{
+	size_t shift = 0;
+	uint8_t byte;
+	ssize_t n;
+
+	*len = 0;
+	do {
+		n = anyio_stream_receive(stream, &byte, 1);
+		if (n < 0)
+			return (int)n;
+		if (n == 0)
+			return shift ? ANYIO_INCOMPLETE_READ : 0;
+		*len |= (size_t)(byte & 0x7f) << shift;
+		shift += 7;
+	} while (byte & 0x80 && shift < 7 * LENGTH_MAX);
+	return byte & 0x80 || *len > BITSWAP_MESSAGE_MAX ? -EMSGSIZE : 1;
+}
+
+static int read_body(struct anyio_stream *stream, uint8_t *data, size_t len)
+{
+	struct anyio_cancel_scope limit;
+	int rc;
+
+	anyio_cancel_scope_init(&limit);
+	anyio_cancel_scope_set_timeout(
+		&limit, (RECEIVE_SECONDS + (anyio_time)(len / RECEIVE_RATE)) * ANYIO_SECOND);
+	anyio_cancel_scope_enter(&limit);
+	rc = anyio_stream_receive_exactly(stream, data, len);
+	rc = anyio_cancel_scope_exit(&limit, rc);
+	if (rc == 0 && anyio_cancel_scope_cancelled_caught(&limit))
+		return -ETIMEDOUT;
+	return rc == ANYIO_END_OF_STREAM ? ANYIO_INCOMPLETE_READ : rc;
+}
+
+/* Waits until so much of the peer's is no longer in memory. */
+static int wait_for_room(struct bitswap_peer *peer, size_t len)
+{
+	int rc = 0;
+
+	while (rc == 0 && peer->inbox > 0 && peer->inbox + len > BITSWAP_INBOX_BYTES) {
+		if (anyio_event_is_set(&peer->room))
+			anyio_event_init(&peer->room);
+		rc = anyio_event_wait(&peer->room);
+	}
+	return rc;
+}
+
+/* Goes through a message; how many blocks it has, or a negative code. What came before an error
+ * counts. */
+static ssize_t take_items(struct bitswap_peer *peer, const uint8_t *data, size_t len)
+{
+	struct bitswap_reader reader = bitswap_read(data, len);
+	struct bitswap_item item;
+	size_t items = 0, blocks = 0;
+	int rc;
+
+	if (bitswap_is_full(data, len))
+		bitswap_serve_clear(peer);
+	while ((rc = bitswap_next(&reader, &item)) > 0 && !peer->gone) {
+		if (item.kind == BITSWAP_WANT)
+			bitswap_serve_want(peer, &item);
+		else if (item.kind == BITSWAP_PRESENCE)
+			bitswap_want_presence(peer, &item.cid, item.have);
+		else if (item.kind == BITSWAP_BLOCK)
+			blocks++;
+		if (++items % YIELD_ITEMS == 0 && (rc = anyio_checkpoint()) < 0)
+			break;
+	}
+	return rc < 0 ? rc : (ssize_t)blocks;
+}
+
+static int take_message(struct bitswap_peer *peer, uint8_t *data, size_t len)
+{
+	struct bitswap *bitswap = peer->bitswap;
+	ssize_t blocks = take_items(peer, data, len);
+
+	if (!peer->gone) {
+		bitswap_peer_kick(peer);
+		bitswap_session_advance_all(bitswap);
+	}
+	if (blocks > 0 && peer->asked && bitswap->wants.count > 0) {
+		bitswap_arrive(peer, data, len, (size_t)blocks);
+		return 0;
+	}
+	if (blocks > 0)
+		bitswap->statistics.unwanted_received += (uint64_t)blocks;
+	anyio_free(data);
+	p2p_account_release(&peer->account, len);
+	return blocks < 0 ? (int)blocks : 0;
+}
+
+static int receive_message(struct bitswap_peer *peer, struct anyio_stream *stream, size_t len)
+{
+	uint8_t *data = NULL;
+	int rc = wait_for_room(peer, len);
+
+	if (rc == 0)
+		rc = p2p_account_charge(&peer->account, len);
+	if (rc < 0)
+		return rc;
+	data = anyio_malloc(len + 1);
+	rc = data ? read_body(stream, data, len) : -ENOMEM;
+	if (rc == 0)
+		return take_message(peer, data, len);
+	anyio_free(data);
+	p2p_account_release(&peer->account, len);
+	return rc;
+}
+
+/* A peer's record is made by its first message, and anew should it have been given up since. */
+static int receive_next(struct bitswap *bitswap, const struct p2p_stream_in *in, size_t len)
+{
+	struct bitswap_peer *peer = NULL;
+	int rc;
+
+	if (!bitswap->group || !p2p_host_connected(in->host, &in->peer))
+		return ANYIO_CLOSED;
+	peer = bitswap_peer_get(bitswap, &in->peer);
+	if (!peer)
+		return -ENOMEM;
+	bitswap_peer_ref(peer);
+	rc = len ? receive_message(peer, in->stream, len) : 0;
+	bitswap_peer_unref(peer);
+	return rc;
+}
+
+int bitswap_receive(struct p2p_stream_in *in, void *arg)
+{
+	struct bitswap *bitswap = arg;
+	struct bitswap_inbound inbound = { .stream = in->stream };
+	size_t len;
+	int rc;
+
+	if (!bitswap->group)
+		return ANYIO_CLOSED;
+	LIST_INSERT_HEAD(&bitswap->inbound, &inbound, link);
+	while ((rc = read_length(in->stream, &len)) > 0)
+		if ((rc = receive_next(bitswap, in, len)) < 0)
+			break;
+	LIST_REMOVE(&inbound, link);
+	if (LIST_EMPTY(&bitswap->inbound))
+		anyio_event_set(&bitswap->left);
+	return rc;
+}
+
+void bitswap_receive_end(struct bitswap *bitswap)
+{
+	struct anyio_cancel_scope shield;
+	struct bitswap_inbound *inbound;
+	int rc = 0;
+
+	anyio_cancel_scope_init(&shield);
+	anyio_cancel_scope_set_shield(&shield, true);
+	anyio_cancel_scope_enter(&shield);
+	LIST_FOREACH(inbound, &bitswap->inbound, link)
+		anyio_stream_abort(inbound->stream);
+	anyio_event_init(&bitswap->left);
+	while (rc == 0 && !LIST_EMPTY(&bitswap->inbound))
+		rc = anyio_event_wait(&bitswap->left);
+	anyio_cancel_scope_exit(&shield, rc);
+}

@@ -1,0 +1,241 @@
+/*
+ * What peers want of us.
+ *
+ * A peer's wants are kept up to a number, those of highest priority; each is in one list: to be sent,
+ * to be answered, or waiting for us to get the block. A peer that asks whether we have a small block is
+ * sent it. Blocks are read in batches, a bounded number of them for all peers together, so that a
+ * peer that is slow to take its blocks costs no more than its share.
+ */
+#include "inner.h"
+
+#include <anyio/testing.h>
+#include <errno.h>
+
+enum { SMALL_BLOCK = 1024 }; /* sent instead of HAVE */
+
+void bitswap_serve_init(struct bitswap_peer *peer)
+{
+	for (int i = 0; i < SERVED_STATES; i++)
+		TAILQ_INIT(&peer->by_state[i]);
+}
+
+static struct bitswap_served *served_find(const struct bitswap_peer *peer, const struct mf_cid *cid)
+{
+	return (struct bitswap_served *)bitswap_table_find(&peer->served, cid);
+}
+
+/* Puts it where its priority belongs, behind others of the same. */
+static void served_insert(
+	struct bitswap_peer *peer, struct bitswap_served *served, enum bitswap_served_state state)
+{
+	struct bitswap_served_list *list = &peer->by_state[state];
+	struct bitswap_served *before = TAILQ_LAST(list, bitswap_served_list);
+
+	served->state = state;
+	while (before && before->priority < served->priority)
+		before = TAILQ_PREV(before, bitswap_served_list, link);
+	if (before)
+		TAILQ_INSERT_AFTER(list, before, served, link);
+	else
+		TAILQ_INSERT_HEAD(list, served, link);
+}
+
+static void served_move(
+	struct bitswap_peer *peer, struct bitswap_served *served, enum bitswap_served_state state)
+{
+	TAILQ_REMOVE(&peer->by_state[served->state], served, link);
+	served_insert(peer, served, state);
+}
+
+static void served_free(struct bitswap_peer *peer, struct bitswap_served *served)
+{
+	TAILQ_REMOVE(&peer->by_state[served->state], served, link);
+	bitswap_table_remove(&peer->served, &served->node);
+	peer->bitswap->statistics.peer_wants--;
+	anyio_free(served);
+}
+
+void bitswap_serve_clear(struct bitswap_peer *peer)
+{
+	for (int i = 0; i < SERVED_STATES; i++)
+		while (!TAILQ_EMPTY(&peer->by_state[i]))
+			served_free(peer, TAILQ_FIRST(&peer->by_state[i]));
+}
+
+/* Whether there is room for one more want, making it if this one matters more than another. */
+static bool make_room(struct bitswap_peer *peer, int32_t priority)
+{
+	struct bitswap_served *least = NULL;
+
+	if (peer->served.count < peer->bitswap->options.wants_per_peer)
+		return true;
+	for (int i = 0; i < SERVED_STATES; i++) {
+		struct bitswap_served *last = TAILQ_LAST(&peer->by_state[i], bitswap_served_list);
+		if (last && (!least || last->priority < least->priority))
+			least = last;
+	}
+	if (!least || least->priority >= priority)
+		return false;
+	served_free(peer, least);
+	return true;
+}
+
+/* Where a want belongs by what the store says now. */
+static enum bitswap_served_state judge(struct bitswap_peer *peer, struct bitswap_served *served)
+{
+	ssize_t size = store_size(peer->bitswap->store, &served->cid);
+
+	served->have = size >= 0;
+	if (served->have && (served->block || size <= SMALL_BLOCK))
+		return SERVED_READY;
+	return served->have || served->send_dont_have ? SERVED_PRESENCE : SERVED_WAITING;
+}
+
+/* A NULL return: not kept. */
+static struct bitswap_served *served_new(struct bitswap_peer *peer, const struct bitswap_item *item)
+{
+	struct bitswap_served *served;
+
+	if (!make_room(peer, item->priority) || !(served = anyio_calloc(1, sizeof(*served))))
+		return NULL;
+	served->cid = item->cid;
+	served->node.cid = &served->cid;
+	served->priority = item->priority;
+	if (bitswap_table_add(&peer->served, &served->node) < 0) {
+		anyio_free(served);
+		return NULL;
+	}
+	served_insert(peer, served, SERVED_WAITING);
+	peer->bitswap->statistics.peer_wants++;
+	return served;
+}
+
+void bitswap_serve_want(struct bitswap_peer *peer, const struct bitswap_item *item)
+{
+	struct bitswap_served *served = served_find(peer, &item->cid);
+
+	if (item->cancel) {
+		if (served)
+			served_free(peer, served);
+		return;
+	}
+	if (!served && !(served = served_new(peer, item)))
+		return;
+	served->priority = item->priority;
+	served->block |= item->want == BITSWAP_WANT_BLOCK;
+	served->send_dont_have = item->send_dont_have;
+	served_move(peer, served, judge(peer, served));
+}
+
+void bitswap_have(struct bitswap *bitswap, const struct mf_cid *cid)
+{
+	struct bitswap_peer *peer;
+
+	TAILQ_FOREACH(peer, &bitswap->peers, link) {
+		struct bitswap_served *served = served_find(peer, cid);
+		if (!served || served->state == SERVED_READY)
+			continue;
+		served_move(peer, served, judge(peer, served));
+		bitswap_peer_kick(peer);
+	}
+}
+
+bool bitswap_serve_has_output(const struct bitswap_peer *peer)
+{
+	return !TAILQ_EMPTY(&peer->by_state[SERVED_READY]) ||
+	       !TAILQ_EMPTY(&peer->by_state[SERVED_PRESENCE]);
+}
+
+/* Who was told that we have it asks again, for the block; who was told that we don't waits on. */
+void bitswap_serve_put_presences(struct bitswap_peer *peer, struct mf_pb_writer *out)
+{
+	struct bitswap_served *served;
+
+	while ((served = TAILQ_FIRST(&peer->by_state[SERVED_PRESENCE]))) {
+		if (peer->protocol == bitswap_protocols[0])
+			bitswap_put_presence(out, &served->cid, served->have);
+		if (served->have)
+			served_free(peer, served);
+		else
+			served_move(peer, served, SERVED_WAITING);
+	}
+}
+
+/* ---- batches ---- */
+
+/* The next wants as far as a batch goes; they are no longer the peer's. */
+static size_t pick(struct bitswap_peer *peer, struct mf_cid *cids, bool *send_dont_have)
+{
+	struct bitswap_served *served;
+	size_t count = 0, bytes = 0;
+
+	while ((served = TAILQ_FIRST(&peer->by_state[SERVED_READY])) && count < BITSWAP_BATCH_BLOCKS) {
+		ssize_t size = store_size(peer->bitswap->store, &served->cid);
+		bytes += size > 0 ? (size_t)size : 0;
+		if (count > 0 && bytes > BITSWAP_BATCH_BYTES)
+			break;
+		cids[count] = served->cid;
+		send_dont_have[count++] = served->send_dont_have;
+		served_free(peer, served);
+	}
+	return count;
+}
+
+/* A block that was there a moment ago cannot be read: to the peer that is the same as not here. */
+static void put_back(struct bitswap_peer *peer, const struct mf_cid *cid, bool send_dont_have)
+{
+	struct bitswap_item item = { .kind = BITSWAP_WANT, .cid = *cid, .priority = 1,
+		.send_dont_have = send_dont_have };
+	struct bitswap_served *served;
+
+	if (peer->gone || served_find(peer, cid) || !(served = served_new(peer, &item)))
+		return;
+	served->block = true;
+	served->send_dont_have = send_dont_have;
+	served_move(peer, served, send_dont_have ? SERVED_PRESENCE : SERVED_WAITING);
+}
+
+static int read_batch(struct bitswap_peer *peer, struct bitswap_batch *batch)
+{
+	struct mf_cid cids[BITSWAP_BATCH_BLOCKS];
+	struct store_block blocks[BITSWAP_BATCH_BLOCKS];
+	bool send_dont_have[BITSWAP_BATCH_BLOCKS];
+	int results[BITSWAP_BATCH_BLOCKS];
+	size_t count = pick(peer, cids, send_dont_have);
+	int rc = count ? store_get_many(peer->bitswap->store, cids, count, blocks, results) : 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (rc == 0 && results[i] == 0)
+			batch->blocks[batch->count++] = blocks[i];
+		else
+			put_back(peer, &cids[i], send_dont_have[i]);
+	}
+	return rc == ANYIO_CANCELLED ? rc : 0;
+}
+
+int bitswap_serve_load(struct bitswap_peer *peer, struct bitswap_batch *batch)
+{
+	int rc;
+
+	batch->count = batch->next = 0;
+	if (TAILQ_EMPTY(&peer->by_state[SERVED_READY]))
+		return 0;
+	rc = anyio_semaphore_acquire(&peer->bitswap->serving);
+	if (rc < 0)
+		return rc;
+	batch->token = true;
+	rc = read_batch(peer, batch);
+	if (batch->count == 0)
+		bitswap_serve_unload(peer, batch);
+	return rc;
+}
+
+void bitswap_serve_unload(struct bitswap_peer *peer, struct bitswap_batch *batch)
+{
+	for (size_t i = 0; i < batch->count; i++)
+		store_block_release(&batch->blocks[i]);
+	batch->count = batch->next = 0;
+	if (batch->token)
+		anyio_semaphore_release(&peer->bitswap->serving);
+	batch->token = false;
+}

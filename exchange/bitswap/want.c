@@ -1,0 +1,456 @@
+/*
+ * Our wants, and whom we ask.
+ *
+ * A want is asked of one peer as a block, so that it comes once: of one that said it has it, else of
+ * one that had others of the session. When there is none, or the one asked does not have it or gives
+ * nothing for too long, all peers are asked whether they have it, and the first who does is asked for
+ * it. Peers remember what they were asked until told otherwise, so an ask stays, whatever the answer
+ * was, until the want ends: then a cancel goes out, except to the peer that sent the block.
+ */
+#include "inner.h"
+
+#include <anyio/testing.h>
+#include <errno.h>
+
+enum { SEARCH_SECONDS = 60 };
+
+struct bitswap_want *bitswap_want_find(const struct bitswap *bitswap, const struct mf_cid *cid)
+{
+	return (struct bitswap_want *)bitswap_table_find(&bitswap->wants, cid);
+}
+
+/* ---- asks ---- */
+
+static void ask_queue(struct bitswap_ask *ask)
+{
+	struct bitswap_peer *peer = ask->peer;
+
+	if (!ask->unsent) {
+		TAILQ_REMOVE(&peer->sent, ask, of_peer);
+		TAILQ_INSERT_TAIL(&peer->unsent, ask, of_peer);
+		ask->unsent = true;
+	}
+	ask->state = ASK_UNSENT;
+	ask->since = anyio_now();
+	bitswap_peer_kick(peer);
+}
+
+static struct bitswap_ask *ask_find(struct bitswap_want *want, const struct bitswap_peer *peer)
+{
+	struct bitswap_ask *ask;
+
+	TAILQ_FOREACH(ask, &want->asks, of_want)
+		if (ask->peer == peer)
+			break;
+	return ask;
+}
+
+/* NULL when the peer has been asked as much as may be, or without memory. */
+static struct bitswap_ask *ask_new(struct bitswap_want *want, struct bitswap_peer *peer)
+{
+	struct bitswap_ask *ask;
+
+	if (peer->ask_count >= BITSWAP_WANTS_MAX || !(ask = anyio_calloc(1, sizeof(*ask))))
+		return NULL;
+	ask->want = want;
+	ask->peer = peer;
+	TAILQ_INSERT_TAIL(&want->asks, ask, of_want);
+	TAILQ_INSERT_TAIL(&peer->sent, ask, of_peer);
+	peer->ask_count++;
+	return ask;
+}
+
+static void ask_no_block(struct bitswap_ask *ask)
+{
+	if (ask->want->block != ask)
+		return;
+	ask->want->block = NULL;
+	ask->peer->block_count--;
+}
+
+static void ask_free(struct bitswap_ask *ask)
+{
+	struct bitswap_peer *peer = ask->peer;
+
+	ask_no_block(ask);
+	TAILQ_REMOVE(&ask->want->asks, ask, of_want);
+	TAILQ_REMOVE(ask->unsent ? &peer->unsent : &peer->sent, ask, of_peer);
+	peer->ask_count--;
+	anyio_free(ask);
+}
+
+/* Too many cancels, or no memory for them: the next message tells all that is still wanted. */
+static void ask_cancel(struct bitswap_ask *ask)
+{
+	struct bitswap_peer *peer = ask->peer;
+
+	if (!ask->told)
+		return;
+	if (peer->cancel_count == peer->cancel_size && !peer->full) {
+		size_t size = peer->cancel_size ? peer->cancel_size * 2 : 16;
+		struct mf_cid *more = size > BITSWAP_WANTS_MAX
+			? NULL : anyio_realloc(peer->cancels, size * sizeof(*more));
+		peer->full = !more;
+		if (more) {
+			peer->cancels = more;
+			peer->cancel_size = size;
+		}
+	}
+	if (!peer->full)
+		peer->cancels[peer->cancel_count++] = ask->want->cid;
+	bitswap_peer_kick(peer);
+}
+
+/* Asks a peer whether it has the block, or for the block itself. */
+static void ask(struct bitswap_want *want, struct bitswap_peer *peer, bool block)
+{
+	struct bitswap_ask *ask = ask_find(want, peer);
+
+	if (!ask && !(ask = ask_new(want, peer)))
+		return;
+	if (block && !want->block) {
+		want->block = ask;
+		peer->block_count++;
+	}
+	ask->block = block;
+	peer->asked = true;
+	ask_queue(ask);
+}
+
+/* ---- choosing ---- */
+
+/* Of two peers: the one with less to do, then the one that gave more. */
+static struct bitswap_peer *better(struct bitswap_peer *a, struct bitswap_peer *b)
+{
+	if (!a)
+		return b;
+	if (a->block_count != b->block_count)
+		return a->block_count < b->block_count ? a : b;
+	return b->given > a->given ? b : a;
+}
+
+/* A peer that said it has it, else one that had others and was not asked for this. */
+static struct bitswap_peer *find_holder(struct bitswap_want *want)
+{
+	struct bitswap_peer *best = NULL;
+	struct bitswap_need *need;
+	struct bitswap_ask *ask;
+
+	TAILQ_FOREACH(ask, &want->asks, of_want)
+		if (ask->state == ASK_HAS)
+			best = better(best, ask->peer);
+	if (best)
+		return best;
+	TAILQ_FOREACH(need, &want->needs, of_want)
+		for (size_t i = 0; i < need->session->holder_count; i++) {
+			struct bitswap_peer *peer = need->session->holders[i];
+			ask = ask_find(want, peer);
+			if ((!ask || (!ask->block && ask->state < ASK_HAS)) &&
+				peer->ask_count < BITSWAP_WANTS_MAX)
+				best = better(best, peer);
+		}
+	return best;
+}
+
+/* Asks all peers that were not asked; one of them for the block at once. */
+static void search(struct bitswap *bitswap, struct bitswap_want *want)
+{
+	struct bitswap_peer *peer, *best = NULL;
+
+	want->searched = anyio_now();
+	TAILQ_FOREACH(peer, &bitswap->peers, link)
+		if (!ask_find(want, peer))
+			best = better(best, peer);
+	if (best)
+		ask(want, best, true);
+	TAILQ_FOREACH(peer, &bitswap->peers, link)
+		if (!ask_find(want, peer))
+			ask(want, peer, false);
+}
+
+/* Sees to it that somebody is asked for the block, if there is anybody. */
+static void pursue(struct bitswap *bitswap, struct bitswap_want *want)
+{
+	struct bitswap_peer *holder;
+
+	if (want->block || want->arrived)
+		return;
+	holder = find_holder(want);
+	if (holder)
+		ask(want, holder, true);
+	else
+		search(bitswap, want);
+}
+
+/* ---- time ---- */
+
+/* A peer that gives nothing is passed over; it is asked anew over another stream all the same, for
+ * the stream may be what is wrong. */
+static void pass_over(struct bitswap *bitswap, struct bitswap_ask *ask)
+{
+	struct bitswap_want *want = ask->want;
+	struct bitswap_peer *peer = ask->peer;
+	struct bitswap_need *need;
+
+	TAILQ_FOREACH(need, &want->needs, of_want)
+		bitswap_session_drop_holder(need->session, peer);
+	ask_no_block(ask);
+	ask->state = ASK_HAS_NOT;
+	pursue(bitswap, want);
+	ask->since = anyio_now();
+	peer->renew = peer->full = true;
+	bitswap_peer_kick(peer);
+	if (!want->block) {
+		want->block = ask;
+		peer->block_count++;
+	}
+}
+
+static void look_after(struct bitswap *bitswap, struct bitswap_want *want)
+{
+	anyio_time now = anyio_now(), since;
+	struct bitswap_ask *each;
+
+	if (want->arrived)
+		return;
+	if (want->block) {
+		since = want->block->since;
+		if (since < want->block->peer->gave)
+			since = want->block->peer->gave;
+		if (now - since >= bitswap->options.peer_timeout)
+			pass_over(bitswap, want->block);
+		return;
+	}
+	if (!TAILQ_EMPTY(&want->asks) && now - want->searched < SEARCH_SECONDS * ANYIO_SECOND)
+		return;
+	want->searched = now;
+	TAILQ_FOREACH(each, &want->asks, of_want)
+		ask_queue(each);
+	pursue(bitswap, want);
+}
+
+/* Lives while there are wants. */
+static int keep(void *arg)
+{
+	struct bitswap *bitswap = arg;
+	struct bitswap_want *want, *next;
+	int rc = 0;
+
+	while (rc == 0 && bitswap->wants.count > 0) {
+		rc = anyio_sleep(bitswap->options.peer_timeout / 4);
+		bitswap_peers_join(bitswap);
+		for (want = TAILQ_FIRST(&bitswap->want_list); want; want = next) {
+			next = TAILQ_NEXT(want, link);
+			look_after(bitswap, want);
+		}
+		bitswap_session_advance_all(bitswap);
+	}
+	bitswap->keeping = false;
+	return rc;
+}
+
+static void start_keeping(struct bitswap *bitswap)
+{
+	if (!bitswap->keeping && bitswap->group && bitswap->wants.count > 0)
+		bitswap->keeping = anyio_start_soon(bitswap->group, keep, bitswap, "bitswap wants") == 0;
+}
+
+/* ---- life ---- */
+
+static struct bitswap_want *want_new(struct bitswap *bitswap, const struct mf_cid *cid)
+{
+	struct bitswap_want *want = anyio_calloc(1, sizeof(*want));
+
+	if (!want)
+		return NULL;
+	want->cid = *cid;
+	want->node.cid = &want->cid;
+	want->priority = INT32_MAX - (int32_t)(bitswap->asked++ & 0x3fffffff);
+	TAILQ_INIT(&want->needs);
+	TAILQ_INIT(&want->asks);
+	if (bitswap_table_add(&bitswap->wants, &want->node) < 0) {
+		anyio_free(want);
+		return NULL;
+	}
+	TAILQ_INSERT_TAIL(&bitswap->want_list, want, link);
+	start_keeping(bitswap);
+	return want;
+}
+
+static void end_asks(struct bitswap_want *want, const struct bitswap_peer *but)
+{
+	struct bitswap_ask *ask;
+
+	while ((ask = TAILQ_FIRST(&want->asks))) {
+		if (ask->peer != but)
+			ask_cancel(ask);
+		ask_free(ask);
+	}
+}
+
+int bitswap_want_join(struct bitswap_need *need)
+{
+	struct bitswap *bitswap = need->session->bitswap;
+	struct bitswap_want *want = bitswap_want_find(bitswap, need->node.cid);
+
+	if (!want && !(want = want_new(bitswap, need->node.cid)))
+		return -ENOMEM;
+	need->want = want;
+	TAILQ_INSERT_TAIL(&want->needs, need, of_want);
+	pursue(bitswap, want);
+	return 0;
+}
+
+void bitswap_want_leave(struct bitswap_need *need)
+{
+	struct bitswap *bitswap = need->session->bitswap;
+	struct bitswap_want *want = need->want;
+
+	need->want = NULL;
+	TAILQ_REMOVE(&want->needs, need, of_want);
+	if (!TAILQ_EMPTY(&want->needs))
+		return;
+	end_asks(want, NULL);
+	TAILQ_REMOVE(&bitswap->want_list, want, link);
+	bitswap_table_remove(&bitswap->wants, &want->node);
+	anyio_free(want);
+}
+
+void bitswap_want_arrived(struct bitswap_want *want, struct bitswap_peer *peer)
+{
+	struct bitswap_need *need;
+
+	want->arrived = true;
+	if (!peer->gone)
+		TAILQ_FOREACH(need, &want->needs, of_want)
+			bitswap_session_add_holder(need->session, peer);
+	end_asks(want, peer);
+}
+
+/* ---- peers ---- */
+
+void bitswap_want_presence(struct bitswap_peer *peer, const struct mf_cid *cid, bool have)
+{
+	struct bitswap_want *want = bitswap_want_find(peer->bitswap, cid);
+	struct bitswap_ask *ask = want ? ask_find(want, peer) : NULL;
+	struct bitswap_need *need;
+
+	if (!ask || want->arrived)
+		return;
+	if (have) {
+		TAILQ_FOREACH(need, &want->needs, of_want)
+			bitswap_session_add_holder(need->session, peer);
+		if (ask != want->block)
+			ask->state = ASK_HAS;
+	} else {
+		ask_no_block(ask);
+		ask->state = ASK_HAS_NOT;
+	}
+	pursue(peer->bitswap, want);
+}
+
+/* Asked about all that nobody is about to bring. */
+void bitswap_want_peer_joined(struct bitswap_peer *peer)
+{
+	struct bitswap *bitswap = peer->bitswap;
+	struct bitswap_want *want;
+
+	start_keeping(bitswap);
+	TAILQ_FOREACH(want, &bitswap->want_list, link)
+		if (!want->block && !want->arrived && !ask_find(want, peer))
+			ask(want, peer, true);
+	bitswap_session_advance_all(bitswap);
+}
+
+static void asks_lost(struct bitswap *bitswap, struct bitswap_asks *asks)
+{
+	struct bitswap_ask *ask;
+
+	while ((ask = TAILQ_FIRST(asks))) {
+		struct bitswap_want *want = ask->want;
+		ask_free(ask);
+		pursue(bitswap, want);
+	}
+}
+
+/* The peer is out of the list of peers already. */
+void bitswap_want_peer_lost(struct bitswap_peer *peer)
+{
+	struct bitswap *bitswap = peer->bitswap;
+	struct bitswap_session *session;
+
+	LIST_FOREACH(session, &bitswap->sessions, link)
+		bitswap_session_drop_holder(session, peer);
+	asks_lost(bitswap, &peer->unsent);
+	asks_lost(bitswap, &peer->sent);
+	anyio_free(peer->cancels);
+	peer->cancels = NULL;
+	peer->cancel_count = peer->cancel_size = 0;
+	bitswap_session_advance_all(bitswap);
+}
+
+/* ---- telling ---- */
+
+bool bitswap_want_has_output(const struct bitswap_peer *peer)
+{
+	return !TAILQ_EMPTY(&peer->unsent) || peer->cancel_count > 0 ||
+	       (peer->full && peer->ask_count > 0);
+}
+
+static void entry_of(const struct bitswap_ask *ask, struct bitswap_item *item)
+{
+	*item = (struct bitswap_item){ .kind = BITSWAP_WANT, .cid = ask->want->cid,
+		.priority = ask->want->priority, .send_dont_have = true,
+		.want = ask->block ? BITSWAP_WANT_BLOCK : BITSWAP_WANT_HAVE };
+}
+
+/* Older peers know nothing but wanting blocks. */
+static void make_bare(struct bitswap_item *items, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		items[i].want = BITSWAP_WANT_BLOCK;
+		items[i].send_dont_have = false;
+	}
+}
+
+static void mark_sent(struct bitswap_ask *ask)
+{
+	TAILQ_REMOVE(&ask->peer->unsent, ask, of_peer);
+	TAILQ_INSERT_TAIL(&ask->peer->sent, ask, of_peer);
+	ask->unsent = false;
+	ask->told = true;
+	ask->state = ASK_SENT;
+	ask->since = anyio_now();
+}
+
+void bitswap_want_put(struct bitswap_peer *peer, struct mf_pb_writer *out)
+{
+	size_t most = peer->ask_count + peer->cancel_count, n = 0;
+	bool bare = peer->protocol != bitswap_protocols[0], full = peer->full;
+	struct bitswap_item *items = most ? anyio_malloc(most * sizeof(*items)) : NULL;
+	struct bitswap_ask *ask, *next;
+
+	if (most && !items) {
+		out->error = -ENOMEM;
+		return;
+	}
+	if (full)
+		TAILQ_FOREACH(ask, &peer->sent, of_peer)
+			entry_of(ask, &items[n++]);
+	for (size_t i = 0; !full && i < peer->cancel_count; i++)
+		items[n++] = (struct bitswap_item){
+			.kind = BITSWAP_WANT, .cid = peer->cancels[i], .cancel = true };
+	for (ask = TAILQ_FIRST(&peer->unsent); ask; ask = next) {
+		next = TAILQ_NEXT(ask, of_peer);
+		entry_of(ask, &items[n++]);
+		mark_sent(ask);
+	}
+	if (bare)
+		make_bare(items, n);
+	bitswap_put_wantlist(out, items, n, full);
+	anyio_free(items);
+	anyio_free(peer->cancels);
+	peer->cancels = NULL;
+	peer->cancel_count = peer->cancel_size = 0;
+	peer->full = false;
+}

@@ -1,0 +1,151 @@
+#include "nodes.h"
+
+#include <ftw.h>
+#include <unistd.h>
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+	return remove(path);
+}
+
+static int node_open(struct nodes *nodes, struct node *node, uint8_t number)
+{
+	struct store_options store_options = { .create = true };
+	struct p2p_host_options options = { 0 };
+	uint8_t seed[32] = { number };
+	struct p2p_key key;
+	int rc;
+
+	p2p_key_from_seed(&key, seed);
+	options.key = &key;
+	strcpy(node->dir, "/tmp/exchange-test-XXXXXX");
+	if (!mkdtemp(node->dir))
+		return -errno;
+	rc = store_open(node->dir, &store_options, &node->store, NULL);
+	if (rc == 0)
+		rc = p2p_host_create(&options, &node->host);
+	if (rc == 0)
+		rc = bitswap_create(node->host, node->store, &nodes->options, &node->bitswap);
+	if (rc == 0)
+		node->id = *p2p_host_id(node->host);
+	return rc;
+}
+
+static int node_start(struct node *node, struct anyio_task_group *group)
+{
+	struct p2p_addresses addresses;
+	int rc = anyio_start(group, p2p_host_run, node->host, "host", NULL);
+
+	if (rc == 0)
+		rc = anyio_start_soon(group, bitswap_run, node->bitswap, "bitswap");
+	if (rc == 0)
+		rc = p2p_host_listen(node->host, "/ip4/127.0.0.1/tcp/0");
+	if (rc == 0)
+		rc = p2p_host_addresses(node->host, &addresses);
+	if (rc == 0) {
+		snprintf(node->address, sizeof(node->address), "%s", addresses.text[0]);
+		p2p_addresses_free(&addresses);
+	}
+	return rc;
+}
+
+static int node_close(struct node *node)
+{
+	int rc;
+
+	bitswap_free(node->bitswap);
+	p2p_host_free(node->host);
+	rc = store_close(node->store);
+	nftw(node->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	return rc;
+}
+
+static int run_nodes(void *arg)
+{
+	struct nodes *nodes = arg;
+	int rc = 0, closed;
+
+	for (uint8_t i = 0; i < NODES && rc == 0; i++)
+		rc = node_open(nodes, &nodes->node[i], (uint8_t)(i + 1));
+	ANYIO_TASK_GROUP(group);
+	for (int i = 0; i < NODES && rc == 0; i++)
+		rc = node_start(&nodes->node[i], &group);
+	if (rc == 0)
+		rc = nodes->body(nodes);
+	anyio_task_group_cancel(&group, "the test is over");
+	rc = anyio_task_group_exit(&group, rc);
+	for (int i = 0; i < NODES; i++)
+		if ((closed = node_close(&nodes->node[i])) < 0 && rc == 0)
+			rc = closed;
+	return rc;
+}
+
+void nodes_run(int (*body)(struct nodes *nodes), const struct bitswap_options *options)
+{
+	const char *const *names = anyio_backends_available();
+
+	for (; *names; names++) {
+		struct anyio_options run = { .backend = *names };
+		struct nodes nodes = { .body = body };
+		if (options)
+			nodes.options = *options;
+		assert_int_equal(anyio_run(run_nodes, &nodes, &run), 0);
+	}
+}
+
+int nodes_connect(struct nodes *nodes, int from, int to)
+{
+	const char *addresses[] = { nodes->node[to].address };
+
+	return p2p_host_connect(
+		nodes->node[from].host, &nodes->node[to].id, addresses, 1, NULL);
+}
+
+static uint64_t mix(uint64_t x)
+{
+	x += 0x9e3779b97f4a7c15;
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
+	x = (x ^ x >> 27) * 0x94d049bb133111eb;
+	return x ^ x >> 31;
+}
+
+void test_block(uint64_t n, size_t len, uint8_t *out, struct mf_cid *cid)
+{
+	for (size_t i = 0; i < len; i++)
+		out[i] = (uint8_t)(mix(n ^ (uint64_t)len << 40 ^ i / 8) >> i % 8 * 8);
+	mf_cid_of(cid, 1, MF_CODEC_RAW, out, len);
+}
+
+int test_put(struct node *node, uint64_t n, size_t len, struct mf_cid *cid)
+{
+	uint8_t *data = anyio_malloc(len + 1);
+	store_ticket ticket = 0;
+	int rc;
+
+	if (!data)
+		return -ENOMEM;
+	test_block(n, len, data, cid);
+	rc = store_put(node->store, cid, data, len, STORE_VERIFIED, &ticket);
+	anyio_free(data);
+	return rc;
+}
+
+int test_fetch(struct bitswap_session *session, uint64_t n, size_t len)
+{
+	uint8_t *data = anyio_malloc(len + 1);
+	struct store_block block;
+	struct mf_cid cid;
+	int rc;
+
+	if (!data)
+		return -ENOMEM;
+	test_block(n, len, data, &cid);
+	rc = bitswap_fetch(session, &cid, &block);
+	if (rc == 0) {
+		if (block.len != len || memcmp(block.data, data, len) || !mf_cid_equal(&block.cid, &cid))
+			rc = -EBADMSG;
+		store_block_release(&block);
+	}
+	anyio_free(data);
+	return rc;
+}

@@ -1,0 +1,69 @@
+/*
+ * A few whole nodes in one loop, for tests: host, store and bitswap each. Bodies run as tasks and
+ * return what went wrong; the runner asserts.
+ */
+#ifndef EXCHANGE_TESTS_NODES_H
+#define EXCHANGE_TESTS_NODES_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <exchange/bitswap.h>
+
+#define CHECK(condition)                                                                           \
+	do {                                                                                       \
+		if (!(condition)) {                                                                \
+			print_error("%s:%d: [%s] %s\n", __FILE__, __LINE__, anyio_backend_name(),  \
+				#condition);                                                       \
+			return -EPROTO;                                                            \
+		}                                                                                  \
+	} while (0)
+#define CHECK_RC(expected, call)                                                                   \
+	do {                                                                                       \
+		long rc_ = (call), expected_ = (expected);                                         \
+		if (rc_ != expected_) {                                                            \
+			print_error("%s:%d: [%s] %s: %ld (%s), not %ld\n", __FILE__, __LINE__,     \
+				anyio_backend_name(), #call, rc_, anyio_error_name((int)rc_),      \
+				expected_);                                                        \
+			return -EPROTO;                                                            \
+		}                                                                                  \
+	} while (0)
+
+enum { NODES = 3 };
+
+struct node {
+	struct p2p_host *host;
+	struct store *store;
+	struct bitswap *bitswap;
+	struct mf_peer_id id;
+	char dir[64], address[P2P_ADDRESS_MAX];
+};
+
+struct nodes {
+	struct node node[NODES];
+	int (*body)(struct nodes *nodes);
+	struct bitswap_options options;
+};
+
+/* On every backend that works here, each with fresh repos. */
+void nodes_run(int (*body)(struct nodes *nodes), const struct bitswap_options *options);
+
+int nodes_connect(struct nodes *nodes, int from, int to);
+
+/* Block number n of a given length: its bytes are drawn from n. */
+enum { TEST_BLOCK_MAX = 2 << 20 };
+void test_block(uint64_t n, size_t len, uint8_t *out, struct mf_cid *cid);
+/* Puts it into a node's store. */
+int test_put(struct node *node, uint64_t n, size_t len, struct mf_cid *cid);
+/* Fetches it in the session, and compares. */
+int test_fetch(struct bitswap_session *session, uint64_t n, size_t len);
+
+/* Runs fn(arg) with a deadline: -ETIMEDOUT when something hangs. */
+#define WITHIN(seconds, fn, arg) anyio_fail_after((seconds) * ANYIO_SECOND, fn, arg)
+
+#endif
