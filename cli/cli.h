@@ -37,8 +37,9 @@ struct cli {
 	const char *repo;      /* folder, already resolved */
 	const char *api;       /* --api, or NULL */
 	const char *api_auth;  /* the API's secret, or NULL */
+	const char *connect;   /* a peer to connect to first, or NULL */
 	anyio_time timeout;    /* 0: none */
-	bool json, progress, offline;
+	bool json, progress;
 	const char *const *args; /* positional, NULL-terminated */
 	size_t count;
 	const char *values[CLI_OPTIONS_MAX]; /* by row of the command's options; "true"/"false" for flags */
@@ -47,7 +48,6 @@ struct cli {
 
 	struct kit_node *node;      /* the repo, opened here; or */
 	struct remote *remote;      /* the daemon that has it */
-	struct anyio_task_group *group; /* lives as long as the command */
 };
 
 struct cli_command {

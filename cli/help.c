@@ -131,10 +131,82 @@ void cli_print_completion(const char *shell)
 		complete_bash();
 }
 
+/* ---- The man page, from the same table ---- */
+
+/* Text with what roff would take for its own escaped. */
+static void roff(const char *text)
+{
+	bool line_start = true;
+
+	for (; *text; text++) {
+		if (line_start && (*text == '.' || *text == '\''))
+			fputs("\\&", stdout);
+		if (*text == '\\')
+			fputs("\\e", stdout);
+		else if (*text == '-')
+			fputs("\\-", stdout);
+		else
+			putchar(*text);
+		line_start = *text == '\n';
+	}
+	putchar('\n');
+}
+
+static void man_options(const struct cli_option *table)
+{
+	for (; table && table->name; table++) {
+		char left[64];
+		snprintf(left, sizeof(left), "%s%c%s--%s%s%s", table->letter ? "-" : "",
+			table->letter ? table->letter : '-', table->letter ? ", " : "", table->name,
+			table->value ? " " : "", table->value ? table->value : "");
+		printf(".TP\n.B ");
+		roff(table->letter ? left : left + 1);
+		roff(table->help);
+	}
+}
+
+static void print_man(void)
+{
+	printf(".TH IPFS\\-KIT 1 \"\" \"ipfs\\-kit %s\" \"User Commands\"\n.SH NAME\n"
+	       "ipfs\\-kit \\- add, keep, find and exchange content\\-addressed data\n.SH SYNOPSIS\n"
+	       ".B ipfs\\-kit\n[\\fIOPTIONS\\fR] \\fICOMMAND\\fR [\\fIARGUMENTS\\fR]\n.SH DESCRIPTION\n"
+	       "A node of IPFS. It keeps blocks in a repo, gives them to peers and fetches them from peers.\n"
+	       "With a daemon running, commands talk to it; without one they open the repo themselves.\n"
+	       ".SH COMMANDS\n", kit_version());
+	for (const struct cli_command *c = cli_commands; c->name; c++) {
+		printf(".SS ");
+		roff(c->name);
+		printf(".B ipfs\\-kit %s\n", c->name);
+		if (c->options)
+			puts("[\\fIOPTIONS\\fR]");
+		if (*c->arguments)
+			roff(c->arguments);
+		puts(".PP\n.nf");
+		roff(c->help);
+		puts(".fi");
+		man_options(c->options);
+	}
+	puts(".SH OPTIONS\nThese may be given to every command, before or after its name.");
+	man_options(cli_global_options);
+	puts(".SH EXIT STATUS\n.TP\n.B 0\nThe work was done.\n.TP\n.B 1\nIt was not; standard error says why.\n"
+	     ".TP\n.B 2\nWrong options or arguments.\n.TP\n.B 3\nThere is no such content, pin, setting or peer.\n"
+	     ".TP\n.B 4\nThe repo is missing, in use, damaged or of another version.\n.TP\n.B 5\n"
+	     "The time given by \\-\\-timeout has passed.\n.TP\n.B 130\nInterrupted.\n.SH ENVIRONMENT\n"
+	     ".TP\n.B IPFS_KIT_PATH\nThe repo, unless \\-\\-repo names one.\n.TP\n.B IPFS_KIT_API_AUTH\n"
+	     "The secret of the daemon's API.\n.TP\n.B ANYIO_BACKEND\nThe event backend: uring or uv.\n.SH FILES\n"
+	     ".TP\n.I ~/.ipfs\\-kit/config\nThe settings, with their explanations.\n.TP\n"
+	     ".I ~/.ipfs\\-kit/identity\nThe private key. Keep it, and keep it to yourself.\n.TP\n"
+	     ".I ~/.ipfs\\-kit/segments\nThe blocks, in CAR files.");
+}
+
 int cmd_completion(struct cli *cli)
 {
 	const char *shell = cli->args[0];
 
+	if (!strcmp(shell, "man")) {
+		print_man();
+		return CLI_OK;
+	}
 	if (strcmp(shell, "bash") && strcmp(shell, "zsh") && strcmp(shell, "fish")) {
 		fprintf(stderr, "ipfs-kit completion: no completions for '%s'; there are bash, zsh and fish\n", shell);
 		return CLI_USAGE;

@@ -6,13 +6,37 @@
 #include <stdio.h>
 #include <string.h>
 
+static int ignore(void *arg, json_t *answer)
+{
+	return 0;
+}
+
+/* With --connect a command without a daemon goes online for as long as it runs. */
+static int run_connected(struct cli *cli)
+{
+	static const char *const nowhere[] = { NULL };
+	const char *args[] = { cli->connect, NULL };
+	struct kit_network network = { .node = cli->node, .options = { .listen = nowhere } };
+	int code = CLI_FAILED, rc = 0;
+
+	ANYIO_TASK_GROUP(group);
+	if (cli->node)
+		rc = anyio_start(&group, kit_network_run, &network, "network", NULL);
+	if (!rc)
+		rc = cli_call(cli, "swarm/connect", args, NULL, ignore, NULL);
+	code = rc ? cli_fail_node(cli, rc) : cli->command->run(cli);
+	anyio_task_group_cancel(&group, "done");
+	rc = anyio_task_group_exit(&group, 0);
+	return rc == ANYIO_CANCELLED ? CLI_INTERRUPTED : code;
+}
+
 static int with_node(void *arg)
 {
 	struct cli *cli = arg;
 	int code = cli->command->no_repo ? 0 : cli_open(cli);
 
 	if (code == 0)
-		code = cli->command->run(cli);
+		code = cli->connect && !cli->command->no_repo ? run_connected(cli) : cli->command->run(cli);
 	cli_close(cli);
 	return code;
 }

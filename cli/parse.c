@@ -12,7 +12,7 @@ const struct cli_option cli_global_options[] = {
 	{ "api-auth", 0, "SECRET", "the secret its API demands (else $IPFS_KIT_API_AUTH)" },
 	{ "json", 0, NULL, "print JSON, one value a line" },
 	{ "timeout", 0, "TIME", "give up after this long: 30s, 5m, 1h" },
-	{ "offline", 0, NULL, "use what is in the repo, ask no peer" },
+	{ "connect", 0, "ADDR", "go online for this command and dial this peer first" },
 	{ "progress", 0, NULL, "a progress bar (on when standard error is a terminal)" },
 	{ "help", 'h', NULL, "explain and exit" },
 	{ NULL, 0, NULL, NULL },
@@ -203,7 +203,7 @@ static int apply_globals(struct cli *cli)
 	cli->json = global_values[3] && truth(global_values[3]);
 	if (global_values[4] && !(cli->timeout = parse_time(global_values[4])))
 		return usage(cli, "not a time:", global_values[4], strlen(global_values[4]));
-	cli->offline = global_values[5] && truth(global_values[5]);
+	cli->connect = global_values[5];
 	cli->progress = global_values[6] ? truth(global_values[6]) : isatty(2);
 	return 0;
 }
