@@ -14,6 +14,7 @@ import contextlib
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
@@ -194,6 +195,7 @@ def main():
     parser.add_argument("--pairs", help="A:B,... instead of all of ours")
     parser.add_argument("--no-cids", action="store_true", help="leave the table of CIDs out")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, peers.end_by_signal)
     try:
         peers.kubo_program()
         peers.js_programs()

@@ -9,6 +9,7 @@ prints one line of JSON for each measurement: {name, bytes, seconds: [...], and 
 import argparse
 import json
 import pathlib
+import signal
 import statistics
 import subprocess
 import sys
@@ -118,6 +119,7 @@ def main():
     parser.add_argument("--mib", type=int, default=1024)
     parser.add_argument("--runs", type=int, default=3)
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, peers.end_by_signal)
     with tempfile.TemporaryDirectory(prefix="kit-measure-") as folder:
         known = measurements(folder, arguments.mib << 20, arguments.runs)
         for name in arguments.names or known:
