@@ -281,6 +281,13 @@ static bool is_special(const struct sim_place *place)
 	return !place->dir || !strcmp(place->name, ".") || !strcmp(place->name, "..");
 }
 
+static bool lies_in(const struct sim_inode *dir, const struct sim_inode *ancestor)
+{
+	while (dir && dir != ancestor)
+		dir = dir->parent;
+	return dir != NULL;
+}
+
 static int64_t do_rename(struct sim *sim, const struct anyio_op *op)
 {
 	struct sim_place from, to;
@@ -291,16 +298,17 @@ static int64_t do_rename(struct sim *sim, const struct anyio_op *op)
 		rc = place_find(sim, op->fd2, op->path2, false, &to);
 	if (rc < 0)
 		return rc;
-	if (!from.found)
-		return -ENOENT;
 	if (is_special(&from) || is_special(&to))
 		return -EBUSY;
+	if (!from.found)
+		return -ENOENT;
+	if (lies_in(to.dir, from.found))
+		return -EINVAL;
+	if (to.found && lies_in(from.dir, to.found))
+		return -ENOTEMPTY;
 	if (from.found == to.found)
 		return 0;
 	bool dir = S_ISDIR(from.found->mode);
-	for (struct sim_inode *up = to.dir; dir && up; up = up->parent)
-		if (up == from.found)
-			return -EINVAL;
 	if (to.found && dir != S_ISDIR(to.found->mode))
 		return dir ? -ENOTDIR : -EISDIR;
 	if (to.found && dir && to.found->entries.count > 0)
@@ -318,8 +326,10 @@ static int64_t do_unlink(struct sim *sim, const struct anyio_op *op)
 	int rc = place_find(sim, op->fd, op->path, false, &place);
 	if (rc < 0 || !place.found)
 		return rc < 0 ? rc : -ENOENT;
+	if (is_special(&place) && !wants_dir)
+		return -EISDIR;
 	if (is_special(&place))
-		return -EBUSY;
+		return !place.dir ? -EBUSY : place.name[1] == '.' ? -ENOTEMPTY : -EINVAL;
 	if (S_ISDIR(place.found->mode) != wants_dir)
 		return wants_dir ? -ENOTDIR : -EISDIR;
 	if (place.found->entries.count > 0)

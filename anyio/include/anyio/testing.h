@@ -15,7 +15,8 @@ extern "C" {
 ANYIO_API int anyio_wait_all_tasks_blocked(void);
 
 /* Faults. `at` counts from 1: the at-th call fails with `error`; 0 turns it off. Kept per process.
- * anyio_fault_count gives the calls seen since the last set, to sweep over all of them. */
+ * anyio_fault_count gives the calls seen since the last set, to sweep over all of them; off,
+ * nothing is counted, and UINT64_MAX counts without failing any. Any thread. */
 enum anyio_fault_kind {
 	ANYIO_FAULT_MEMORY,    /* allocations by anyio_malloc and friends; error is ignored */
 	ANYIO_FAULT_OPERATION, /* any operation handed to a backend */
@@ -34,7 +35,14 @@ ANYIO_API void *anyio_realloc(void *memory, size_t size);
 ANYIO_API char *anyio_strdup(const char *text);
 ANYIO_API void anyio_free(void *memory);
 
-/* The simulation: chances in parts per million, durations in nanoseconds of simulated time. */
+/* The simulation (backend "sim") replays from anyio_options.seed. All sockets are simulated: TCP on
+ * any address of 127.0.0.0/8 and ::1, and UNIX streams; "localhost" and "node-N.sim" (127.0.0.N)
+ * are the names it knows. Paths that begin with /sim/ lie on the simulated disk, all others are the
+ * machine's own. Blocking work runs at its simulated time on the loop's thread. Only one thread of
+ * a process may simulate at a time.
+ *
+ * Options, all zero being a perfect network and disk (NULL: 50 to 500 us of latency): chances in
+ * parts per million, durations in nanoseconds of simulated time. */
 struct anyio_sim_options {
 	anyio_time latency_min, latency_max; /* of the network, one way */
 	uint32_t short_io;          /* an operation does less than asked */
@@ -51,7 +59,8 @@ struct anyio_sim_options {
  * rename or creation not followed by an fsync of its directory may be undone. */
 ANYIO_API void anyio_sim_disk_reset(void);
 ANYIO_API void anyio_sim_disk_crash(uint64_t seed);
-/* Cuts and heals the simulated network between two 127.x.y.z addresses (network byte order). */
+/* Cuts and heals the simulated network between two 127.x.y.z addresses (network byte order), until
+ * the next simulated loop ends. */
 ANYIO_API void anyio_sim_partition(uint32_t ip4_a, uint32_t ip4_b, bool cut);
 
 #ifdef __cplusplus
