@@ -577,7 +577,7 @@ int main(void)
 		CONFORM(s_operations_that_need_not_wait_yield, CONFORM_ORDERED),
 		CONFORM(s_a_deadlock_is_reported, CONFORM_BARE | CONFORM_MOCK),
 		CONFORM(s_one_loop_a_thread, CONFORM_BARE),
-		CONFORM(s_loops_run_side_by_side, CONFORM_BARE),
+		CONFORM(s_loops_run_side_by_side, CONFORM_BARE | CONFORM_NO_SIM),
 		CONFORM(s_a_cancelled_read_loses_nothing, CONFORM_NO_SIM),
 		CONFORM(s_a_crowd_of_tasks, CONFORM_NO_SIM),
 		CONFORM(s_an_overflow_names_the_task, CONFORM_BARE | CONFORM_NO_SIM),
