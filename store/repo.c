@@ -93,6 +93,18 @@ static int take_lock(struct store *store, struct store_recovery *report)
 	return rc < 0 ? rc : 0;
 }
 
+/* The folder's own name must last too. */
+static int sync_parent(const struct store *store)
+{
+	int fd = anyio_openat(store->dir_fd, "..", O_RDONLY | O_DIRECTORY, 0);
+
+	if (fd < 0)
+		return fd;
+	int rc = anyio_fsync(fd);
+	anyio_close(fd);
+	return rc;
+}
+
 static int make_repo(struct store *store, struct store_recovery *report)
 {
 	uint8_t secret[SEGMENT_SECRET_SIZE + 1];
@@ -109,6 +121,8 @@ static int make_repo(struct store *store, struct store_recovery *report)
 	if ((rc >= 0 || rc == -EEXIST) && !store->options.index_dir)
 		rc = anyio_mkdirat(store->dir_fd, "index", 0755);
 	if (rc >= 0 || rc == -EEXIST)
+		rc = sync_parent(store);
+	if (rc == 0)
 		rc = write_file(store->dir_fd, "version", 0644, version,
 		        snprintf(version, sizeof(version), "%d\n", STORE_VERSION));
 	if (rc < 0)

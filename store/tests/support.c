@@ -128,13 +128,23 @@ static void print_fault(void *arg, const struct store_fault *fault)
 	        (unsigned long long)fault->from, (unsigned long long)fault->to, text);
 }
 
-long test_verify(struct store *store)
+static long verify(struct store *store, bool skip_pins)
 {
-	struct store_verify_options options = { .fault = print_fault };
+	struct store_verify_options options = { .fault = print_fault, .skip_pins = skip_pins };
 	struct store_verify_result result;
 	int rc = store_verify(store, &options, &result);
 
 	return rc < 0 ? rc : (long)result.faults;
+}
+
+long test_verify(struct store *store)
+{
+	return verify(store, false);
+}
+
+long test_verify_segments(struct store *store)
+{
+	return verify(store, true);
 }
 
 const char *test_segment(unsigned number)

@@ -59,6 +59,7 @@ int test_put(struct store *store, uint64_t n, size_t len, store_ticket *ticket);
 int test_get(struct store *store, uint64_t n, size_t len);
 /* Faults found by a verification, printed; negative when it failed. */
 long test_verify(struct store *store);
+long test_verify_segments(struct store *store); /* pins left out */
 
 /* The path of a segment's file. */
 const char *test_segment(unsigned number);
