@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Content between our node, Kubo and Helia: peer by direction by case, on both backends.
 
-    matrix.py [--harness] [--pairs A:B,...] [--no-cids]
+    matrix.py [--harness] [--pairs A:B,...] [--parts transfers,rpc,cids]
 
 A column "A > B" means that B fetched from A what A had added, and that every byte is the same. Nodes
 are named kubo, helia, kit-uring and kit-uv. --harness tries the peers on each other, without our own
@@ -193,7 +193,7 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--harness", action="store_true", help="the peers among themselves")
     parser.add_argument("--pairs", help="A:B,... instead of all of ours")
-    parser.add_argument("--no-cids", action="store_true", help="leave the table of CIDs out")
+    parser.add_argument("--parts", default="transfers,rpc,cids", help="which of the three to run")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, peers.end_by_signal)
     try:
@@ -203,22 +203,18 @@ def main():
         print(f"interop: {missing}")
         return 1 if os.environ.get("KIT_REQUIRE_ALL") == "1" else 77
 
-    if arguments.harness:
-        pairs, clients = [OTHERS, OTHERS[::-1]], ["kubo"]
-    elif arguments.pairs:
+    pairs = [OTHERS, OTHERS[::-1]] if arguments.harness else default_pairs()
+    if arguments.pairs:
         pairs = [tuple(pair.split(":")) for pair in arguments.pairs.split(",")]
-        clients = []
-    else:
-        pairs, clients = default_pairs(), KITS
+    parts = arguments.parts.split(",")
     with tempfile.TemporaryDirectory(prefix="kit-interop-") as folder:
         matrix = Matrix(folder)
-        for provider, fetcher in pairs:
+        for provider, fetcher in pairs if "transfers" in parts else ():
             matrix.pair(provider, fetcher)
-        for name in clients:
+        for name in (("kubo",) if arguments.harness else KITS) if "rpc" in parts else ():
             matrix.rpc(name)
-        if not arguments.harness and not arguments.no_cids:
-            for name in KITS:
-                matrix.same_cids(name)
+        for name in KITS if "cids" in parts and not arguments.harness else ():
+            matrix.same_cids(name)
         matrix.report.print_matrix()
     print(f"{matrix.report.counts[True]} passed, {matrix.report.counts[False]} failed")
     return 1 if matrix.report.counts[False] else 0
