@@ -65,9 +65,22 @@ static int damaged(struct kit_blocks *blocks, const struct mf_cid *cid, int rc)
 		rc == -EBADMSG ? "damaged on disk; 'ipfs-kit repo verify' tells the extent" : anyio_error_text(rc));
 }
 
+/* What was fetched ahead need not be read back from the disk. Asks for what comes after it. */
+static size_t take(struct kit_blocks *blocks, const struct mf_cid *cids, size_t count, struct store_block *out)
+{
+	size_t n = 0;
+
+	while (blocks->session && n < count && n < SOME_MAX &&
+		bitswap_take(blocks->session, &cids[n], &out[n]) == 0)
+		n++;
+	if (n)
+		bitswap_prefetch(blocks->session, cids + n, count - n);
+	return n;
+}
+
 int kit_blocks_get(struct kit_blocks *blocks, const struct mf_cid *cid, struct store_block *block)
 {
-	int rc = store_get(blocks->node->store, cid, block);
+	int rc = take(blocks, cid, 1, block) ? 0 : store_get(blocks->node->store, cid, block);
 
 	/* A damaged block counts as absent: peers may mend it. */
 	if (rc == -ENOENT || (rc == -EBADMSG && blocks->node->bitswap))
@@ -82,7 +95,10 @@ int kit_blocks_get_some(struct kit_blocks *blocks, const struct mf_cid *cids, si
 	int results[SOME_MAX], rc;
 	size_t n = 0, bytes = 0;
 
-	*got = 0;
+	/* Only a block that is in the store can be at hand: for others there is room for one. */
+	*got = store_has(store, cids) == 1 ? take(blocks, cids, count, out) : 0;
+	if (*got)
+		return 0;
 	while (n < count && n < SOME_MAX && bytes < SOME_BYTES && store_has(store, &cids[n]) == 1) {
 		ssize_t size = store_size(store, &cids[n]);
 		bytes += size > 0 ? (size_t)size : 0;

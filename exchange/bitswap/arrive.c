@@ -42,6 +42,7 @@ struct work {
 	struct store_block puts[WORK_BLOCKS];
 	struct piece *put_from[WORK_BLOCKS];
 	size_t count, bytes, put_count, slices;
+	store_ticket ticket;
 };
 
 void bitswap_arrival_free(struct bitswap_arrival *arrival)
@@ -206,17 +207,19 @@ static int give(struct bitswap_need *need, struct piece *piece)
 	return 0;
 }
 
-/* Ends the want, with the block or an error. */
-static void settle(struct bitswap *bitswap, const struct mf_cid *cid, struct piece *piece, int rc)
+/* Ends the want, with the block, now in the store, or with an error. */
+static void settle(struct work *work, size_t i, int rc)
 {
-	struct bitswap_want *want = bitswap_want_find(bitswap, cid);
+	struct bitswap_want *want = bitswap_want_find(work->bitswap, &work->puts[i].cid);
 	struct bitswap_need *need, *next = want && want->arrived ? TAILQ_FIRST(&want->needs) : NULL;
 
 	while ((need = next)) {
 		int given = rc;
 		next = TAILQ_NEXT(need, of_want);
+		if (need->session->ticket < work->ticket)
+			need->session->ticket = work->ticket;
 		if (given == 0)
-			given = give(need, piece);
+			given = give(need, work->put_from[i]);
 		if (given < 0)
 			bitswap_need_fail(need, given);
 	}
@@ -225,16 +228,16 @@ static void settle(struct bitswap *bitswap, const struct mf_cid *cid, struct pie
 static int work_once(struct work *work)
 {
 	struct bitswap *bitswap = work->bitswap;
-	store_ticket ticket = 0;
 	int rc = hash(work);
 
 	if (rc < 0)
 		return rc;
 	match(work);
 	if (work->put_count > 0)
-		rc = store_put_many(bitswap->store, work->puts, work->put_count, STORE_VERIFIED, &ticket);
+		rc = store_put_many(bitswap->store, work->puts, work->put_count, STORE_VERIFIED,
+			&work->ticket);
 	for (size_t i = 0; i < work->put_count; i++) {
-		settle(bitswap, &work->puts[i].cid, work->put_from[i], rc);
+		settle(work, i, rc);
 		if (rc == 0)
 			bitswap_have(bitswap, &work->puts[i].cid);
 	}
@@ -266,6 +269,7 @@ static int worker(void *arg)
 	if (work) {
 		work->bitswap = bitswap;
 		work->open = NULL;
+		work->ticket = 0;
 		STAILQ_INIT(&work->ended);
 		rc = work_all(work);
 	}
@@ -296,7 +300,7 @@ void bitswap_arrive(struct bitswap_peer *peer, uint8_t *data, size_t len, size_t
 	peer->inbox += len;
 	bitswap->arriving += len;
 	STAILQ_INSERT_TAIL(&bitswap->arrivals, arrival, link);
-	if (bitswap->workers == 0 || (bitswap->workers < WORKERS && bitswap->arriving >= WORK_BYTES / 4))
+	if (bitswap->workers == 0 || (bitswap->workers < WORKERS && bitswap->arriving >= WORK_BYTES / 2))
 		if (anyio_start_soon(bitswap->group, worker, bitswap, "bitswap blocks") == 0)
 			bitswap->workers++;
 }

@@ -304,6 +304,11 @@ void bitswap_prefetch(struct bitswap_session *session, const struct mf_cid *cids
 	bitswap_session_advance(session);
 }
 
+store_ticket bitswap_session_ticket(const struct bitswap_session *session)
+{
+	return session->ticket;
+}
+
 /* ---- life ---- */
 
 int bitswap_session_open(struct bitswap *bitswap, struct bitswap_session **out)
