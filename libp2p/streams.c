@@ -102,30 +102,27 @@ static const struct anyio_stream_ops eager_ops = {
 static int eager_open(
 	struct anyio_stream *inner, const char *protocol, struct anyio_stream **stream)
 {
-	struct eager_stream *eager =
-		anyio_calloc(1, sizeof *eager + 2 * P2P_MULTISTREAM_MESSAGE_MAX);
-	ssize_t n, m;
+	uint8_t answer[2 * P2P_MULTISTREAM_MESSAGE_MAX];
+	struct eager_stream *eager;
+	ssize_t n = p2p_multistream_encode(P2P_MULTISTREAM_HEADER, answer, sizeof answer);
+	ssize_t m = p2p_multistream_encode(protocol, answer + n, sizeof answer - (size_t)n);
 	int rc;
 
+	if (m < 0)
+		return (int)m;
+	eager = anyio_calloc(1, sizeof *eager + (size_t)(n + m));
 	if (!eager)
 		return -ENOMEM;
 	eager->base.ops = &eager_ops;
 	eager->inner = inner;
-	n = p2p_multistream_encode(
-		P2P_MULTISTREAM_HEADER, eager->answer, P2P_MULTISTREAM_MESSAGE_MAX);
-	m = p2p_multistream_encode(protocol, eager->answer + n, P2P_MULTISTREAM_MESSAGE_MAX);
-	if (m < 0) {
-		anyio_free(eager);
-		return (int)m;
-	}
 	eager->size = (uint16_t)(n + m);
-	rc = anyio_stream_send(inner, eager->answer, eager->size);
-	if (rc < 0) {
+	memcpy(eager->answer, answer, eager->size); /* it repeats what was proposed */
+	rc = anyio_stream_send(inner, answer, eager->size);
+	if (rc < 0)
 		anyio_free(eager);
-		return rc;
-	}
-	*stream = anyio_realloc(eager, sizeof *eager + eager->size);
-	return 0;
+	else
+		*stream = &eager->base;
+	return rc;
 }
 
 size_t p2p_stream_send_window(const struct anyio_stream *stream)
