@@ -1,6 +1,6 @@
 /*
- * Large buffers, borrowed while data moves. A few are kept warm for the next borrower, because fresh
- * memory costs a page fault every 4 KiB; trim gives them back when all is quiet.
+ * Large buffers, borrowed while data moves. A few are kept warm for the next borrower, because
+ * fresh memory costs a page fault every 4 KiB; trim gives them back when all is quiet.
  */
 #ifndef LIBP2P_BUFFERS_H
 #define LIBP2P_BUFFERS_H

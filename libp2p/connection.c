@@ -1,6 +1,7 @@
 /*
- * One connection: a task that reads its session, in a group of which its streams' tasks and identify are
- * children. When it is idle nothing is left of it but that task, parked, and a few small records.
+ * One connection: a task that reads its session, in a group of which its streams' tasks and
+ * identify are children. When it is idle nothing is left of it but that task, parked, and a few
+ * small records.
  */
 #include <errno.h>
 
@@ -37,8 +38,7 @@ static void drop(void *connection)
 	p2p_connection_drop(connection);
 }
 
-struct p2p_connection *p2p_connection_of(
-	const struct p2p_host *host, const struct mf_peer_id *id)
+struct p2p_connection *p2p_connection_of(const struct p2p_host *host, const struct mf_peer_id *id)
 {
 	const struct p2p_peer_entry *peer = p2p_peer_find(host, id);
 
@@ -58,10 +58,9 @@ static void tell(struct p2p_host *host, const struct mf_peer_id *id, size_t whic
 	struct p2p_watch *next;
 
 	for (struct p2p_watch *watch = host->watches; watch; watch = next) {
-		void (*fn)(void *, const struct mf_peer_id *) =
-			which == 0   ? watch->connected
-			: which == 1 ? watch->disconnected
-				     : watch->identified;
+		void (*fn)(void *, const struct mf_peer_id *) = which == 0   ? watch->connected
+		                                                : which == 1 ? watch->disconnected
+		                                                             : watch->identified;
 
 		next = watch->next;
 		if (fn)
@@ -169,7 +168,7 @@ static int charge(struct p2p_connection *c)
 }
 
 static struct p2p_connection *make(struct p2p_host *host, const struct p2p_noise_result *secured,
-	bool inbound, const struct mf_multiaddr *remote)
+        bool inbound, const struct mf_multiaddr *remote)
 {
 	char text[P2P_ADDRESS_MAX];
 	struct p2p_connection *c;
@@ -197,11 +196,12 @@ static struct p2p_connection *make(struct p2p_host *host, const struct p2p_noise
 	return c;
 }
 
-/* A stack of a size that no other task of ours has: stacks are pooled by size, and one that was deep in some
- * handshake before would keep its pages for as long as this connection lasts. */
+/* A stack of a size that no other task of ours has: stacks are pooled by size, and one that was
+ * deep in some handshake before would keep its pages for as long as this connection lasts. */
 static int spawn(struct p2p_connection *c)
 {
-	const struct anyio_task_options options = { .name = "connection", .stack_size = STACK_SIZE };
+	const struct anyio_task_options options = { .name = "connection",
+		.stack_size = STACK_SIZE };
 	struct anyio_cancel_scope scope;
 	int rc = anyio_start_soon_with(c->host->group, connection_task, c, &options);
 
@@ -210,14 +210,15 @@ static int spawn(struct p2p_connection *c)
 		return rc;
 	}
 	anyio_cancel_scope_init(&scope);
-	anyio_cancel_scope_set_shield(&scope, true); /* it will not be long: the task opens its session */
+	anyio_cancel_scope_set_shield(
+	        &scope, true); /* it will not be long: the task opens its session */
 	anyio_cancel_scope_enter(&scope);
 	anyio_event_wait(&c->ready);
 	return anyio_cancel_scope_exit(&scope, c->rc);
 }
 
 int p2p_connection_start(struct p2p_host *host, const struct p2p_noise_result *secured,
-	bool inbound, const struct mf_multiaddr *remote)
+        bool inbound, const struct mf_multiaddr *remote)
 {
 	struct p2p_connection *c = NULL;
 	int rc;

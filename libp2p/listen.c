@@ -15,7 +15,8 @@ struct arrival {
 	struct anyio_stream *raw;
 };
 
-/* The handshake of one arrival. It has a task of its own because it needs a deep stack, for a moment. */
+/* The handshake of one arrival. It has a task of its own because it needs a deep stack, for a
+ * moment. */
 static int arrival_task(void *arg)
 {
 	struct arrival arrival = *(struct arrival *)arg;
@@ -120,7 +121,8 @@ static int add_address(struct p2p_addresses *list, const struct sockaddr *addres
 	return add_text(list, &multiaddr);
 }
 
-/* The addresses of the interfaces that are up, with the listener's port; link-local ones left out. */
+/* The addresses of the interfaces that are up, with the listener's port; link-local ones left out.
+ */
 static int add_interfaces(struct p2p_addresses *list, const struct anyio_address *wildcard)
 {
 	struct ifaddrs *all;
@@ -132,7 +134,7 @@ static int add_interfaces(struct p2p_addresses *list, const struct anyio_address
 		struct anyio_address address = { 0 };
 
 		if (!at->ifa_addr || at->ifa_addr->sa_family != wildcard->any.sa_family ||
-			!(at->ifa_flags & IFF_UP))
+		        !(at->ifa_flags & IFF_UP))
 			continue;
 		if (wildcard->any.sa_family == AF_INET) {
 			memcpy(&address.ip4, at->ifa_addr, sizeof address.ip4);
@@ -166,7 +168,7 @@ int p2p_host_addresses(struct p2p_host *host, struct p2p_addresses *list)
 		if (anyio_listener_address(at->listener, &address) < 0)
 			continue;
 		rc = is_wildcard(&address) ? add_interfaces(list, &address)
-					   : add_address(list, &address.any);
+		                           : add_address(list, &address.any);
 	}
 	if (rc < 0)
 		p2p_addresses_free(list);

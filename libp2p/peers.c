@@ -100,8 +100,7 @@ void p2p_peer_settle(struct p2p_peer_entry *peer)
 		peer_free(peer);
 }
 
-struct p2p_peer_entry *p2p_peer_next(
-	const struct p2p_host *host, const struct p2p_peer_entry *peer)
+struct p2p_peer_entry *p2p_peer_next(const struct p2p_host *host, const struct p2p_peer_entry *peer)
 {
 	size_t i = 0;
 
@@ -147,7 +146,7 @@ void p2p_peers_expire(struct p2p_host *host)
 		oldest = NULL;
 		for (peer = p2p_peer_next(host, NULL); peer; peer = p2p_peer_next(host, peer))
 			if (peer->refs == 0 && !peer->dial &&
-				(!oldest || peer->remembered < oldest->remembered))
+			        (!oldest || peer->remembered < oldest->remembered))
 				oldest = peer;
 		if (!oldest)
 			break;

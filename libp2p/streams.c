@@ -12,9 +12,9 @@
 /* ---- opened without waiting for the answer ---- */
 
 /*
- * The peer has promised by identify that it speaks the protocol, so header and proposal go out and the
- * stream is used at once. The answer, which can only be one text, is compared as it comes in before the
- * first byte that is the protocol's own.
+ * The peer has promised by identify that it speaks the protocol, so header and proposal go out and
+ * the stream is used at once. The answer, which can only be one text, is compared as it comes in
+ * before the first byte that is the protocol's own.
  */
 struct eager_stream {
 	struct anyio_stream base;
@@ -35,7 +35,7 @@ static int eager_confirm(struct eager_stream *stream)
 	while (stream->have < stream->size) {
 		size_t left = (size_t)(stream->size - stream->have);
 		ssize_t n = anyio_stream_receive(
-			stream->inner, bytes, left < sizeof bytes ? left : sizeof bytes);
+		        stream->inner, bytes, left < sizeof bytes ? left : sizeof bytes);
 
 		if (n <= 0)
 			return n < 0 ? (int)n : ANYIO_INCOMPLETE_READ;
@@ -62,8 +62,7 @@ static ssize_t eager_receive_lazy(struct anyio_stream *base, anyio_borrow_fn bor
 	return rc < 0 ? rc : anyio_stream_receive_lazy(eager_of(base)->inner, borrow, arg);
 }
 
-static int eager_sendv(
-	struct anyio_stream *base, const struct iovec *iov, int count, size_t *sent)
+static int eager_sendv(struct anyio_stream *base, const struct iovec *iov, int count, size_t *sent)
 {
 	return anyio_stream_sendv(eager_of(base)->inner, iov, count, sent);
 }
@@ -100,7 +99,7 @@ static const struct anyio_stream_ops eager_ops = {
 };
 
 static int eager_open(
-	struct anyio_stream *inner, const char *protocol, struct anyio_stream **stream)
+        struct anyio_stream *inner, const char *protocol, struct anyio_stream **stream)
 {
 	uint8_t answer[2 * P2P_MULTISTREAM_MESSAGE_MAX];
 	struct eager_stream *eager;
@@ -144,8 +143,7 @@ struct selection {
 static int select_task(void *arg)
 {
 	struct selection *selection = arg;
-	int rc = p2p_multistream_select(
-		selection->stream, selection->protocols, selection->count);
+	int rc = p2p_multistream_select(selection->stream, selection->protocols, selection->count);
 
 	if (rc < 0)
 		return rc;
@@ -154,7 +152,7 @@ static int select_task(void *arg)
 }
 
 int p2p_connection_open_stream(struct p2p_connection *connection, const char *const *protocols,
-	size_t count, struct anyio_stream **stream, const char **chosen)
+        size_t count, struct anyio_stream **stream, const char **chosen)
 {
 	struct selection selection = { .protocols = protocols, .count = count };
 	struct p2p_mux_stream *mux;
@@ -183,8 +181,8 @@ int p2p_connection_open_stream(struct p2p_connection *connection, const char *co
 }
 
 int p2p_host_open_stream(struct p2p_host *host, const struct mf_peer_id *id,
-	const char *const *protocols, size_t count, struct anyio_stream **stream,
-	const char **chosen)
+        const char *const *protocols, size_t count, struct anyio_stream **stream,
+        const char **chosen)
 {
 	struct p2p_connection *connection = p2p_connection_of(host, id);
 

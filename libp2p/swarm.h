@@ -1,9 +1,10 @@
 /*
- * The insides of a host: peers, their connections, and who is told. Private to the files of this folder
- * and to protocol/identify.c, which fills in what a peer says about itself.
+ * The insides of a host: peers, their connections, and who is told. Private to the files of this
+ * folder and to protocol/identify.c, which fills in what a peer says about itself.
  *
- * Lifetimes. A connection lives while its task runs or a stream of it exists (`refs`); its account is the parent of
- * its streams' accounts. A peer lives while it has a connection record, a dial, or remembered addresses.
+ * Lifetimes. A connection lives while its task runs or a stream of it exists (`refs`); its account
+ * is the parent of its streams' accounts. A peer lives while it has a connection record, a dial, or
+ * remembered addresses.
  */
 #ifndef LIBP2P_SWARM_H
 #define LIBP2P_SWARM_H
@@ -16,9 +17,9 @@
 #include "security/noise/noise.h"
 
 enum {
-	P2P_PEERS_REMEMBERED_MAX = 1024, /* without a connection */
-	P2P_REMEMBERED_MAX = 16,         /* addresses kept a peer */
-	P2P_CONNECTION_COST = 16 * 1024, /* charged for a bare one, bytes */
+	P2P_PEERS_REMEMBERED_MAX = 1024,  /* without a connection */
+	P2P_REMEMBERED_MAX = 16,          /* addresses kept a peer */
+	P2P_CONNECTION_COST = 16 * 1024,  /* charged for a bare one, bytes */
 	P2P_STREAMS_PER_PROTOCOL_MAX = 2, /* of ping, identify and push, inbound, a connection */
 };
 
@@ -29,34 +30,34 @@ struct p2p_peer_entry {
 	struct mf_peer_id id;
 	struct p2p_host *host;
 	struct p2p_account account;
-	unsigned refs;                       /* connections, also ended ones with streams left */
-	struct p2p_connection *connections;  /* open ones, newest first */
-	struct p2p_dial *dial;               /* under way */
-	struct p2p_peer_entry *next;         /* in its bucket */
+	unsigned refs;                      /* connections, also ended ones with streams left */
+	struct p2p_connection *connections; /* open ones, newest first */
+	struct p2p_dial *dial;              /* under way */
+	struct p2p_peer_entry *next;        /* in its bucket */
 	bool identified;
 	char *agent;
-	char *protocols;                     /* texts one after the other, an empty one ends */
-	char *addresses;                     /* the same, remembered */
+	char *protocols; /* texts one after the other, an empty one ends */
+	char *addresses; /* the same, remembered */
 	anyio_time remembered;
 };
 
 struct p2p_connection {
 	struct p2p_host *host;
 	struct p2p_peer_entry *peer;
-	struct p2p_connection *next;    /* of the peer */
-	struct p2p_channel *channel;    /* until the session has it */
+	struct p2p_connection *next;       /* of the peer */
+	struct p2p_channel *channel;       /* until the session has it */
 	struct p2p_yamux_session *session; /* NULL once over */
 	struct p2p_account account;
 	struct anyio_task_group *group; /* on the task's stack; NULL once over */
 	struct anyio_event ready;       /* the task has opened its session, or failed: rc */
 	int rc;
-	struct anyio_event identified;  /* or over */
+	struct anyio_event identified; /* or over */
 	char *address;
 	anyio_time since;
 	unsigned refs;
 	bool inbound;
-	uint64_t said;                  /* the sequence of what identify last said here; 0: nothing */
-	uint8_t serving[3];             /* streams of the protocols that are limited */
+	uint64_t said;      /* the sequence of what identify last said here; 0: nothing */
+	uint8_t serving[3]; /* streams of the protocols that are limited */
 };
 
 struct p2p_handler_entry {
@@ -93,13 +94,14 @@ struct p2p_host {
 
 /* ---- peers.c ---- */
 struct p2p_peer_entry *p2p_peer_find(const struct p2p_host *host, const struct mf_peer_id *id);
-struct p2p_peer_entry *p2p_peer_make(struct p2p_host *host, const struct mf_peer_id *id); /* NULL: memory */
+struct p2p_peer_entry *p2p_peer_make(
+        struct p2p_host *host, const struct mf_peer_id *id); /* NULL: memory */
 /* Forgets the peer if nothing needs it any more. */
 void p2p_peer_settle(struct p2p_peer_entry *peer);
 void p2p_peers_destroy(struct p2p_host *host);
 /* Iteration: NULL begins and ends. */
 struct p2p_peer_entry *p2p_peer_next(
-	const struct p2p_host *host, const struct p2p_peer_entry *peer);
+        const struct p2p_host *host, const struct p2p_peer_entry *peer);
 bool p2p_peer_speaks(const struct p2p_peer_entry *peer, const char *protocol);
 /* Copies texts into one block as protocols and addresses have it. NULL: no memory. */
 char *p2p_texts_pack(const struct mf_pb_view *texts, size_t count);
@@ -109,15 +111,14 @@ void p2p_peers_expire(struct p2p_host *host);
 /* ---- upgrade.c ---- */
 /* Raw stream to secured channel and muxer, within 15 s. Takes raw over, also when it fails. */
 int p2p_upgrade(struct p2p_host *host, struct anyio_stream *raw, bool initiator,
-	const struct mf_peer_id *expected, struct p2p_noise_result *result);
+        const struct mf_peer_id *expected, struct p2p_noise_result *result);
 
 /* ---- connection.c ---- */
 /* Starts the connection's task. Takes the channel over, also when it fails. */
 int p2p_connection_start(struct p2p_host *host, const struct p2p_noise_result *secured,
-	bool inbound, const struct mf_multiaddr *remote);
+        bool inbound, const struct mf_multiaddr *remote);
 /* The connection to use for new streams, or NULL. */
-struct p2p_connection *p2p_connection_of(
-	const struct p2p_host *host, const struct mf_peer_id *id);
+struct p2p_connection *p2p_connection_of(const struct p2p_host *host, const struct mf_peer_id *id);
 void p2p_connection_hold(struct p2p_connection *connection);
 void p2p_connection_drop(struct p2p_connection *connection);
 void p2p_connection_cancel(struct p2p_connection *connection, const char *reason);
@@ -128,7 +129,7 @@ void p2p_tell_identified(struct p2p_host *host, const struct mf_peer_id *id);
 int p2p_stream_accept(void *connection, struct p2p_mux_stream *stream);
 /* A stream on this very connection. */
 int p2p_connection_open_stream(struct p2p_connection *connection, const char *const *protocols,
-	size_t count, struct anyio_stream **stream, const char **chosen);
+        size_t count, struct anyio_stream **stream, const char **chosen);
 struct p2p_handler_entry *p2p_handler_find(const struct p2p_host *host, const char *id);
 /* The connection that an inbound stream came on. */
 struct p2p_connection *p2p_stream_connection(const struct p2p_stream_in *in);

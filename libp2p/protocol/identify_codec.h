@@ -24,21 +24,21 @@ struct p2p_identify {
 	size_t protocol_count;
 };
 
-/* Points into data: one message, or several one after the other, which is how protobuf merges. -EINVAL
- * when malformed; -E2BIG for more protocols or addresses than there is room for. */
+/* Points into data: one message, or several one after the other, which is how protobuf merges.
+ * -EINVAL when malformed; -E2BIG for more protocols or addresses than there is room for. */
 int p2p_identify_decode(struct p2p_identify *message, const uint8_t *data, size_t len);
 
-/* Leaves out what is empty; addresses and then protocols that would take it over cap are left out. Returns the
- * length, or -ENOSPC when not even the rest fits. */
+/* Leaves out what is empty; addresses and then protocols that would take it over cap are left out.
+ * Returns the length, or -ENOSPC when not even the rest fits. */
 ssize_t p2p_identify_encode(const struct p2p_identify *message, uint8_t *out, size_t cap);
 
 /* Opens a signed peer record: its signer, and the record's peer, must be `sender`. The addresses
  * replace those of the message when `message` is not NULL. -EBADMSG: another peer's, or a wrong
  * signature; -EINVAL malformed; -E2BIG. */
-int p2p_peer_record_open(struct mf_pb_view envelope, const struct mf_peer_id *sender,
-	struct p2p_identify *message);
+int p2p_peer_record_open(
+        struct mf_pb_view envelope, const struct mf_peer_id *sender, struct p2p_identify *message);
 /* Makes one. Returns the length, or -ENOSPC. */
 ssize_t p2p_peer_record_seal(const struct p2p_key *key, uint64_t sequence,
-	const struct mf_pb_view *addresses, size_t count, uint8_t *out, size_t cap);
+        const struct mf_pb_view *addresses, size_t count, uint8_t *out, size_t cap);
 
 #endif

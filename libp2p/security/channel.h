@@ -1,9 +1,10 @@
 /*
  * A secured connection as its multiplexer sees it.
  *
- * It is not a byte stream, because that would cost a copy each way: peek shows decrypted bytes where they
- * lie, and put seals what it gathers at once, so that a frame is either in the channel's own buffer, whole,
- * or was never begun. A cancelled flush therefore breaks nothing: whoever flushes next goes on.
+ * It is not a byte stream, because that would cost a copy each way: peek shows decrypted bytes
+ * where they lie, and put seals what it gathers at once, so that a frame is either in the channel's
+ * own buffer, whole, or was never begun. A cancelled flush therefore breaks nothing: whoever
+ * flushes next goes on.
  *
  * One task may peek while another flushes. An idle channel holds no buffer.
  */
@@ -65,8 +66,8 @@ static inline void p2p_channel_destroy(struct p2p_channel *channel)
 		channel->ops->destroy(channel);
 }
 
-/* A channel as a byte stream, for a conversation before there is a multiplexer. Caller's storage; closing
- * the stream closes the channel, nothing more. */
+/* A channel as a byte stream, for a conversation before there is a multiplexer. Caller's storage;
+ * closing the stream closes the channel, nothing more. */
 struct p2p_channel_stream {
 	struct anyio_stream stream;
 	struct p2p_channel *channel;

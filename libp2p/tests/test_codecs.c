@@ -34,12 +34,15 @@ static void multistream_limits(void **state)
 	assert_int_equal(p2p_multistream_decode(out, 1026, &got, &len), 1026);
 	text[1023] = 'a';
 	assert_int_equal(p2p_multistream_encode(text, out, sizeof out), -EMSGSIZE);
-	assert_int_equal(p2p_multistream_decode((const uint8_t *)"\x81\x08", 2, &got, &len), -EPROTO);
-	assert_int_equal(p2p_multistream_decode((const uint8_t *)"\x80\x80", 2, &got, &len), -EPROTO);
+	assert_int_equal(
+	        p2p_multistream_decode((const uint8_t *)"\x81\x08", 2, &got, &len), -EPROTO);
+	assert_int_equal(
+	        p2p_multistream_decode((const uint8_t *)"\x80\x80", 2, &got, &len), -EPROTO);
 	assert_int_equal(p2p_multistream_decode((const uint8_t *)"\x00", 1, &got, &len), -EPROTO);
-	assert_int_equal(p2p_multistream_decode((const uint8_t *)"\x03/a ", 4, &got, &len), -EPROTO);
-	assert_int_equal(p2p_multistream_decode((const uint8_t *)"\x83\x00/a\n", 5, &got, &len),
-		-EPROTO);
+	assert_int_equal(
+	        p2p_multistream_decode((const uint8_t *)"\x03/a ", 4, &got, &len), -EPROTO);
+	assert_int_equal(
+	        p2p_multistream_decode((const uint8_t *)"\x83\x00/a\n", 5, &got, &len), -EPROTO);
 }
 
 /* ---- identify ---- */
@@ -55,10 +58,14 @@ static void identify_round_trip(void **state)
 	static uint8_t data[P2P_IDENTIFY_SEND_MAX];
 	ssize_t n;
 
-	out = (struct p2p_identify){ .public_key = view("key"), .agent_version = view("agent"),
-		.protocol_version = view("version"), .observed_address = view("observed"),
-		.addresses = { view("a1"), view("a2") }, .address_count = 2,
-		.protocols = { view("/p1"), view("/p2"), view("/p3") }, .protocol_count = 3 };
+	out = (struct p2p_identify){ .public_key = view("key"),
+		.agent_version = view("agent"),
+		.protocol_version = view("version"),
+		.observed_address = view("observed"),
+		.addresses = { view("a1"), view("a2") },
+		.address_count = 2,
+		.protocols = { view("/p1"), view("/p2"), view("/p3") },
+		.protocol_count = 3 };
 	n = p2p_identify_encode(&out, data, sizeof data);
 	assert_true(n > 0);
 	assert_int_equal(p2p_identify_decode(&in, data, (size_t)n), 0);
@@ -95,8 +102,10 @@ static void identify_sends_what_fits(void **state)
 	ssize_t n;
 
 	memset(address, 'x', sizeof address - 1);
-	out = (struct p2p_identify){ .agent_version = view("agent"), .address_count = 100,
-		.protocols = { view("/p1") }, .protocol_count = 1 };
+	out = (struct p2p_identify){ .agent_version = view("agent"),
+		.address_count = 100,
+		.protocols = { view("/p1") },
+		.protocol_count = 1 };
 	for (size_t i = 0; i < out.address_count; i++)
 		out.addresses[i] = view(address);
 	n = p2p_identify_encode(&out, data, sizeof data);

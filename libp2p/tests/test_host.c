@@ -46,7 +46,7 @@ static int identify_body(struct pair *pair)
 static void identify(void **state)
 {
 	run_pair(state,
-		(struct pair){ .body = identify_body, .connect = true, .options = name_agent });
+	        (struct pair){ .body = identify_body, .connect = true, .options = name_agent });
 }
 
 static int echo_handler(struct p2p_stream_in *in, void *arg)
@@ -80,7 +80,7 @@ static int echo_body(struct pair *pair)
 	assert_int_equal(anyio_stream_receive(stream, back, sizeof back), 0);
 	anyio_stream_free(stream);
 	assert_int_equal(p2p_host_open_stream(pair->a, pair->b_id, protocols, 1, &stream, NULL),
-		-EPROTONOSUPPORT);
+	        -EPROTONOSUPPORT);
 	return 0;
 }
 
@@ -152,8 +152,7 @@ static int dialler_task(void *arg)
 	struct dialler *dialler = arg;
 	const char *list[] = { dialler->pair->address };
 
-	dialler->rc = p2p_host_connect(
-		dialler->pair->a, dialler->pair->b_id, list, 1, NULL);
+	dialler->rc = p2p_host_connect(dialler->pair->a, dialler->pair->b_id, list, 1, NULL);
 	return 0;
 }
 
@@ -274,15 +273,25 @@ static void remembered_addresses(void **state)
 	run_pair(state, (struct pair){ .body = reconnect_body, .connect = true });
 }
 
-#define ON(name, backend) { #name " (" backend ")", name, NULL, NULL, backend }
+#define ON(name, backend)                                                                          \
+	{                                                                                          \
+#name " (" backend ")", name, NULL, NULL, backend                                  \
+	}
 #define TEST(name) ON(name, "uring"), ON(name, "uv"), ON(name, "sim")
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(ping), TEST(identify), TEST(echo), TEST(push), TEST(perf),
-		TEST(simultaneous_dials_share), TEST(wrong_peers_and_addresses),
-		TEST(second_address), TEST(disconnect), TEST(remembered_addresses),
+		TEST(ping),
+		TEST(identify),
+		TEST(echo),
+		TEST(push),
+		TEST(perf),
+		TEST(simultaneous_dials_share),
+		TEST(wrong_peers_and_addresses),
+		TEST(second_address),
+		TEST(disconnect),
+		TEST(remembered_addresses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 /*
- * One suite for every layer that gives a byte stream: raw TCP, the security channel, a stream of the multiplexer.
- * A layer is a way of making two connected ends; the cases do not know which.
+ * One suite for every layer that gives a byte stream: raw TCP, the security channel, a stream of
+ * the multiplexer. A layer is a way of making two connected ends; the cases do not know which.
  */
 #include "check.h"
 
@@ -154,12 +154,17 @@ static int session_task(void *arg)
 	return 0;
 }
 
-static void session_start(
-	struct session *session, struct p2p_channel *channel, bool client, struct anyio_task_group *group)
+static void session_start(struct session *session, struct p2p_channel *channel, bool client,
+        struct anyio_task_group *group)
 {
-	struct p2p_yamux_options options = { .client = client, .account = &session->account,
-		.stream_limit = &plenty, .group = group, .accept = accept_stream, .hold = hold,
-		.drop = drop, .owner = session };
+	struct p2p_yamux_options options = { .client = client,
+		.account = &session->account,
+		.stream_limit = &plenty,
+		.group = group,
+		.accept = accept_stream,
+		.hold = hold,
+		.drop = drop,
+		.owner = session };
 
 	*session = (struct session){ 0 };
 	p2p_account_init(&session->account, NULL, &plenty);
@@ -455,7 +460,8 @@ static void each_layer(int (*body)(void *arg, struct ends *ends), bool half_clos
 	for (size_t l = 0; l < sizeof layers / sizeof *layers; l++)
 		for (size_t i = 0; i < 3; i++)
 			if (!half_close || layers[l].half_close)
-				run_on(backends[i], 1, case_task, &(struct case_of){ &layers[l], body });
+				run_on(backends[i], 1, case_task,
+				        &(struct case_of){ &layers[l], body });
 }
 
 static void echo(void **state)

@@ -4,7 +4,9 @@
 
 static void all_or_nothing(void **state)
 {
-	struct p2p_limits limits = { .system.memory = 100, .peer.memory = 80, .stream.memory = 200 };
+	struct p2p_limits limits = {
+		.system.memory = 100, .peer.memory = 80, .stream.memory = 200
+	};
 	struct p2p_account system, peer, stream;
 
 	p2p_limits_default(&limits);
@@ -23,8 +25,9 @@ static void all_or_nothing(void **state)
 
 static void directions(void **state)
 {
-	struct p2p_limit limit = { .streams = 3, .streams_in = 1, .connections = 2,
-		.connections_in = 1 };
+	struct p2p_limit limit = {
+		.streams = 3, .streams_in = 1, .connections = 2, .connections_in = 1
+	};
 	struct p2p_account account;
 
 	p2p_account_init(&account, NULL, &limit);

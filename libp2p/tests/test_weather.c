@@ -1,7 +1,8 @@
 /*
- * Two hosts under bad weather: a simulated network that is slow, cuts what it carries short and breaks connections,
- * seed by seed; and a machine where the n-th allocation fails, for every n. A conversation may fail then, with an error; it never
- * hangs, never delivers wrong bytes, and leaves nothing behind.
+ * Two hosts under bad weather: a simulated network that is slow, cuts what it carries short and
+ * breaks connections, seed by seed; and a machine where the n-th allocation fails, for every n. A
+ * conversation may fail then, with an error; it never hangs, never delivers wrong bytes, and leaves
+ * nothing behind.
  */
 #include "check.h"
 
@@ -33,8 +34,8 @@ static int converse(struct weather *weather)
 	if (rc < 0)
 		return rc;
 	if (addresses.count)
-		rc = p2p_host_connect(weather->hosts[0], NULL,
-			(const char *const *)addresses.text, addresses.count, &found);
+		rc = p2p_host_connect(weather->hosts[0], NULL, (const char *const *)addresses.text,
+		        addresses.count, &found);
 	else
 		rc = -ENOENT;
 	p2p_addresses_free(&addresses);
@@ -85,7 +86,9 @@ static int with_hosts(void *arg)
 
 static int run(struct weather *weather, uint64_t seed, const struct anyio_sim_options *sim)
 {
-	struct anyio_options options = { .backend = "sim", .seeded = true, .seed = seed, .sim = sim };
+	struct anyio_options options = {
+		.backend = "sim", .seeded = true, .seed = seed, .sim = sim
+	};
 
 	*weather = (struct weather){ 0 };
 	return anyio_run(with_hosts, weather, &options);
@@ -94,7 +97,9 @@ static int run(struct weather *weather, uint64_t seed, const struct anyio_sim_op
 static void slow_and_short(void **state)
 {
 	const struct anyio_sim_options sim = { .latency_min = ANYIO_MILLISECOND,
-		.latency_max = 80 * ANYIO_MILLISECOND, .short_io = 300000, .late_cancel = 100000,
+		.latency_max = 80 * ANYIO_MILLISECOND,
+		.short_io = 300000,
+		.late_cancel = 100000,
 		.bandwidth = 2000000 };
 	struct weather weather;
 
@@ -107,8 +112,11 @@ static void slow_and_short(void **state)
 static void breaking(void **state)
 {
 	const struct anyio_sim_options sim = { .latency_min = ANYIO_MILLISECOND,
-		.latency_max = 30 * ANYIO_MILLISECOND, .short_io = 100000,
-		.connection_break = 10000, .connect_fail = 100000, .late_cancel = 200000 };
+		.latency_max = 30 * ANYIO_MILLISECOND,
+		.short_io = 100000,
+		.connection_break = 10000,
+		.connect_fail = 100000,
+		.late_cancel = 200000 };
 	struct weather weather;
 	size_t completed = 0;
 

@@ -1,4 +1,5 @@
-/* The session without I/O: two cores talk through byte buffers, or a core hears what a wrong peer says. */
+/* The session without I/O: two cores talk through byte buffers, or a core hears what a wrong peer
+ * says. */
 #include "check.h"
 
 #include <anyio/error.h>
@@ -184,8 +185,8 @@ static void cut_anywhere(void **state)
 	assert_int_equal(p2p_yamux_data(&f->client.core, ours, 100, wire), 100);
 	p2p_yamux_finish(&f->client.core, ours);
 	assert_int_equal(
-		p2p_yamux_control(&f->client.core, wire + P2P_YAMUX_HEADER + 100, P2P_YAMUX_HEADER),
-		P2P_YAMUX_HEADER);
+	        p2p_yamux_control(&f->client.core, wire + P2P_YAMUX_HEADER + 100, P2P_YAMUX_HEADER),
+	        P2P_YAMUX_HEADER);
 	for (size_t i = 0; i < sizeof wire; i++)
 		assert_int_equal(p2p_yamux_input(&f->server.core, wire + i, 1), 0);
 	assert_int_equal(f->server.len, 100);
@@ -458,15 +459,29 @@ static void go_away(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(whole_life), TEST(cut_anywhere), TEST(initial_window_is_256_kib),
-		TEST(updates_have_hysteresis), TEST(window_grows_when_it_limits),
-		TEST(delta_is_relative), TEST(credit_overflow), TEST(data_over_window),
-		TEST(data_over_window_when_refused), TEST(fin_and_reset_on_window_update),
-		TEST(fin_counts_after_the_body), TEST(pings), TEST(ping_flood_without_reading),
-		TEST(too_many_unaccepted), TEST(syn_flood_without_reading), TEST(wrong_ids),
-		TEST(wrong_version_and_type), TEST(late_frames_are_dropped),
-		TEST(reset_before_anything_was_said), TEST(reset_in_the_middle_of_a_body),
-		TEST(data_that_has_no_room_resets), TEST(data_after_fin_resets), TEST(go_away),
+		TEST(whole_life),
+		TEST(cut_anywhere),
+		TEST(initial_window_is_256_kib),
+		TEST(updates_have_hysteresis),
+		TEST(window_grows_when_it_limits),
+		TEST(delta_is_relative),
+		TEST(credit_overflow),
+		TEST(data_over_window),
+		TEST(data_over_window_when_refused),
+		TEST(fin_and_reset_on_window_update),
+		TEST(fin_counts_after_the_body),
+		TEST(pings),
+		TEST(ping_flood_without_reading),
+		TEST(too_many_unaccepted),
+		TEST(syn_flood_without_reading),
+		TEST(wrong_ids),
+		TEST(wrong_version_and_type),
+		TEST(late_frames_are_dropped),
+		TEST(reset_before_anything_was_said),
+		TEST(reset_in_the_middle_of_a_body),
+		TEST(data_that_has_no_room_resets),
+		TEST(data_after_fin_resets),
+		TEST(go_away),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

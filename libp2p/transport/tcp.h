@@ -5,7 +5,8 @@
 #include <anyio/anyio.h>
 #include <multiformats/multiaddr.h>
 
-/* Whether the address is one of this transport's: /ip4 /ip6 /dns /dns4 /dns6, /tcp, and at most a /p2p. */
+/* Whether the address is one of this transport's: /ip4 /ip6 /dns /dns4 /dns6, /tcp, and at most a
+ * /p2p. */
 bool p2p_tcp_fits(const struct mf_multiaddr *address);
 /* Connects. -EINVAL when it does not fit; errors of name resolution and of the kernel. */
 int p2p_tcp_dial(const struct mf_multiaddr *address, struct anyio_stream **raw);

@@ -29,20 +29,20 @@ extern "C" {
 struct p2p_host;
 
 enum {
-	P2P_ADDRESS_MAX = 512,      /* longest multiaddr text with its NUL */
-	P2P_PROTOCOL_MAX = 256,     /* longest protocol id with its NUL */
+	P2P_ADDRESS_MAX = 512,  /* longest multiaddr text with its NUL */
+	P2P_PROTOCOL_MAX = 256, /* longest protocol id with its NUL */
 	P2P_PROTOCOLS_PER_PEER = 1024,
 	P2P_ADDRESSES_PER_PEER = 500,
 };
 
 struct p2p_host_options {
-	const struct p2p_key *key;     /* required; copied */
-	const char *agent_version;     /* NULL: "ipfs-kit/0.1.0" */
-	const char *protocol_version;  /* NULL: "ipfs/0.1.0" */
-	struct p2p_limits limits;      /* zero fields: defaults */
-	bool perf;                     /* serve /perf/1.0.0 */
-	anyio_time keep_alive;         /* between pings of every connection; 0: 30 s */
-	uint32_t max_window;           /* largest receive window of a stream, bytes; 0: 16 MiB */
+	const struct p2p_key *key;    /* required; copied */
+	const char *agent_version;    /* NULL: "ipfs-kit/0.1.0" */
+	const char *protocol_version; /* NULL: "ipfs/0.1.0" */
+	struct p2p_limits limits;     /* zero fields: defaults */
+	bool perf;                    /* serve /perf/1.0.0 */
+	anyio_time keep_alive;        /* between pings of every connection; 0: 30 s */
+	uint32_t max_window;          /* largest receive window of a stream, bytes; 0: 16 MiB */
 	void *reserved[8];
 };
 
@@ -57,7 +57,8 @@ ANYIO_API int p2p_host_run(void *host);
 /* Asks the host to end: GoAway on every connection, then everything is unwound and p2p_host_run
  * returns. Does not wait. Idempotent. */
 ANYIO_API void p2p_host_close(struct p2p_host *host);
-/* After p2p_host_run has returned, or if it never ran. Streams must be freed before. NULL is allowed. */
+/* After p2p_host_run has returned, or if it never ran. Streams must be freed before. NULL is
+ * allowed. */
 ANYIO_API void p2p_host_free(struct p2p_host *host);
 
 ANYIO_API const struct mf_peer_id *p2p_host_id(const struct p2p_host *host);
@@ -67,29 +68,31 @@ ANYIO_API struct anyio_task_group *p2p_host_group(struct p2p_host *host);
 
 /* ---- addresses ---- */
 
-/* Listens on /ip4 or /ip6 with /tcp/PORT (0: the kernel chooses). May be called several times. -EINVAL
- * for an address that cannot be listened on, else the kernel's error (-EADDRINUSE...). */
+/* Listens on /ip4 or /ip6 with /tcp/PORT (0: the kernel chooses). May be called several times.
+ * -EINVAL for an address that cannot be listened on, else the kernel's error (-EADDRINUSE...). */
 ANYIO_API int p2p_host_listen(struct p2p_host *host, const char *address);
 
 struct p2p_addresses {
 	char **text; /* NUL-terminated multiaddrs */
 	size_t count;
 };
-/* What we listen on, wildcards replaced by the addresses of the interfaces, without /p2p. -ENOMEM. */
+/* What we listen on, wildcards replaced by the addresses of the interfaces, without /p2p. -ENOMEM.
+ */
 ANYIO_API int p2p_host_addresses(struct p2p_host *host, struct p2p_addresses *addresses);
 ANYIO_API void p2p_addresses_free(struct p2p_addresses *addresses);
 
 /* ---- connections ---- */
 
-/* Connects to a peer at any of the addresses (/ip4 /ip6 /dns /dns4 /dns6, /tcp/PORT, /p2p/ID or not),
- * tried in turn with a head start of 250 ms each. An open connection is reused; callers that dial one
- * peer at the same time share one dial. Waits until the connection is secured and multiplexed
- * (identify may still go on). peer NULL: whoever answers, or the /p2p of the addresses; *found (may be
- * NULL) says who it is. count 0: the addresses the host remembers for the peer.
- * -EINVAL: no address that can be dialled; -EPERM: another peer answered; -ENOENT: no address is known;
- * -ETIMEDOUT; ANYIO_TOO_MANY: the budget; ANYIO_CLOSED: the host is ending; the kernel's errors. */
+/* Connects to a peer at any of the addresses (/ip4 /ip6 /dns /dns4 /dns6, /tcp/PORT, /p2p/ID or
+ * not), tried in turn with a head start of 250 ms each. An open connection is reused; callers that
+ * dial one peer at the same time share one dial. Waits until the connection is secured and
+ * multiplexed (identify may still go on). peer NULL: whoever answers, or the /p2p of the addresses;
+ * *found (may be NULL) says who it is. count 0: the addresses the host remembers for the peer.
+ * -EINVAL: no address that can be dialled; -EPERM: another peer answered; -ENOENT: no address is
+ * known; -ETIMEDOUT; ANYIO_TOO_MANY: the budget; ANYIO_CLOSED: the host is ending; the kernel's
+ * errors. */
 ANYIO_API int p2p_host_connect(struct p2p_host *host, const struct mf_peer_id *peer,
-	const char *const *addresses, size_t count, struct mf_peer_id *found);
+        const char *const *addresses, size_t count, struct mf_peer_id *found);
 
 /* Closes all connections to the peer. -ENOTCONN when there was none. Does not wait. */
 ANYIO_API int p2p_host_disconnect(struct p2p_host *host, const struct mf_peer_id *peer);
@@ -99,33 +102,32 @@ struct p2p_peer {
 	struct mf_peer_id id;
 	char address[P2P_ADDRESS_MAX]; /* the remote end, without /p2p */
 	bool inbound;
-	bool identified;               /* identify has completed: agent and protocols are known */
-	anyio_time latency;            /* last round trip; 0: not measured yet */
-	anyio_time since;              /* connected at */
+	bool identified;    /* identify has completed: agent and protocols are known */
+	anyio_time latency; /* last round trip; 0: not measured yet */
+	anyio_time since;   /* connected at */
 	size_t streams;
-	size_t memory;                 /* bytes charged to the connection */
-	uint64_t received, sent;       /* bytes of application data, multiplexer headers included */
-	char agent[128];               /* "" until identified */
+	size_t memory;           /* bytes charged to the connection */
+	uint64_t received, sent; /* bytes of application data, multiplexer headers included */
+	char agent[128];         /* "" until identified */
 };
 /* One entry a connection. *peers is freed with anyio_free. -ENOMEM. */
-ANYIO_API int p2p_host_peers(
-	const struct p2p_host *host, struct p2p_peer **peers, size_t *count);
+ANYIO_API int p2p_host_peers(const struct p2p_host *host, struct p2p_peer **peers, size_t *count);
 
 /* Whether the peer said by identify that it speaks the protocol: 1 or 0; -EAGAIN before identify
  * has completed; -ENOTCONN. */
 ANYIO_API int p2p_host_speaks(
-	const struct p2p_host *host, const struct mf_peer_id *peer, const char *protocol);
+        const struct p2p_host *host, const struct mf_peer_id *peer, const char *protocol);
 /* Waits until identify has completed. -ENOTCONN when the connection is gone, or went. */
 ANYIO_API int p2p_host_wait_identified(struct p2p_host *host, const struct mf_peer_id *peer);
 
 /* Remembers addresses of a peer for an hour (bounded: the oldest peers without a connection go). */
 ANYIO_API int p2p_host_remember(struct p2p_host *host, const struct mf_peer_id *peer,
-	const char *const *addresses, size_t count);
+        const char *const *addresses, size_t count);
 
-/* Callbacks on the host's loop; they must not wait (start a task in p2p_host_group instead). Any may be
- * NULL. connected: the first connection to the peer; disconnected: the last one is gone; identified:
- * identify has completed or a push has changed what the peer speaks. Caller-owned storage, in place
- * until p2p_host_unwatch or the host's end. */
+/* Callbacks on the host's loop; they must not wait (start a task in p2p_host_group instead). Any
+ * may be NULL. connected: the first connection to the peer; disconnected: the last one is gone;
+ * identified: identify has completed or a push has changed what the peer speaks. Caller-owned
+ * storage, in place until p2p_host_unwatch or the host's end. */
 struct p2p_watch {
 	void (*connected)(void *arg, const struct mf_peer_id *peer);
 	void (*disconnected)(void *arg, const struct mf_peer_id *peer);
@@ -138,30 +140,31 @@ ANYIO_API void p2p_host_unwatch(struct p2p_host *host, struct p2p_watch *watch);
 
 /* ---- streams ---- */
 
-/* Opens a stream to a connected peer and settles on the first protocol both speak. With one protocol
- * that identify has promised, nothing is awaited: the first receive reports a refusal. *chosen (may be
- * NULL) points into protocols. The stream is to be freed: that closes it, both ways at once; abort
- * first resets it. Its errors: -ECONNRESET reset by the peer, ANYIO_BROKEN the connection is gone,
- * ANYIO_CLOSED closed on this side, -EPROTONOSUPPORT refused (late, see above).
+/* Opens a stream to a connected peer and settles on the first protocol both speak. With one
+ * protocol that identify has promised, nothing is awaited: the first receive reports a refusal.
+ * *chosen (may be NULL) points into protocols. The stream is to be freed: that closes it, both ways
+ * at once; abort first resets it. Its errors: -ECONNRESET reset by the peer, ANYIO_BROKEN the
+ * connection is gone, ANYIO_CLOSED closed on this side, -EPROTONOSUPPORT refused (late, see above).
  * Here: -ENOTCONN, -EPROTONOSUPPORT none of them, -ETIMEDOUT after 10 s, ANYIO_TOO_MANY. */
 ANYIO_API int p2p_host_open_stream(struct p2p_host *host, const struct mf_peer_id *peer,
-	const char *const *protocols, size_t count, struct anyio_stream **stream,
-	const char **chosen);
+        const char *const *protocols, size_t count, struct anyio_stream **stream,
+        const char **chosen);
 
 /* An inbound stream, in a task of its own. */
 struct p2p_stream_in {
 	struct p2p_host *host;
-	struct anyio_stream *stream; /* the host's: closed when the handler returns 0, reset when it
-				      * returns an error. Set to NULL to keep it, and free it later */
+	struct anyio_stream
+	        *stream; /* the host's: closed when the handler returns 0, reset when it
+	                  * returns an error. Set to NULL to keep it, and free it later */
 	struct mf_peer_id peer;
-	const char *protocol;        /* as registered */
+	const char *protocol; /* as registered */
 };
 typedef int (*p2p_handler)(struct p2p_stream_in *in, void *arg);
 
 /* Serves a protocol id. A handler's error ends its stream, never the host. Peers are told by
  * identify push. -EEXIST, -EINVAL for an id over P2P_PROTOCOL_MAX, -ENOMEM. */
 ANYIO_API int p2p_host_handle(
-	struct p2p_host *host, const char *protocol, p2p_handler handler, void *arg);
+        struct p2p_host *host, const char *protocol, p2p_handler handler, void *arg);
 /* -ENOENT. Streams being served go on. */
 ANYIO_API int p2p_host_unhandle(struct p2p_host *host, const char *protocol);
 

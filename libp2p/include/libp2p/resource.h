@@ -24,10 +24,11 @@ struct p2p_limit {
 	uint32_t streams, streams_in;
 };
 
-/* Zero fields are go-libp2p's defaults, the system's scaled by a quarter of the machine's memory. */
+/* Zero fields are go-libp2p's defaults, the system's scaled by a quarter of the machine's memory.
+ */
 struct p2p_limits {
 	struct p2p_limit system;
-	struct p2p_limit transient;  /* connections still in their handshake, all together */
+	struct p2p_limit transient; /* connections still in their handshake, all together */
 	struct p2p_limit peer;
 	struct p2p_limit connection; /* memory and streams of one connection */
 	struct p2p_limit stream;     /* memory of one stream */
@@ -43,7 +44,7 @@ struct p2p_account {
 };
 
 ANYIO_API void p2p_account_init(
-	struct p2p_account *account, struct p2p_account *parent, const struct p2p_limit *limit);
+        struct p2p_account *account, struct p2p_account *parent, const struct p2p_limit *limit);
 
 /* Takes bytes. ANYIO_TOO_MANY when this account or one above it would go over its limit. */
 ANYIO_API int p2p_account_charge(struct p2p_account *account, size_t bytes);

@@ -33,11 +33,12 @@ struct p2p_yamux_frame {
 	uint8_t type;    /* enum p2p_yamux_type */
 	uint16_t flags;  /* of enum p2p_yamux_flag; bits not known are ignored */
 	uint32_t stream; /* 0: the session */
-	uint32_t length; /* data: bytes that follow; window update: the credit added; ping: its value;
-			  * go away: the reason */
+	uint32_t length; /* data: bytes that follow; window update: the credit added; ping: its
+	                  * value; go away: the reason */
 };
 
-/* 0, or -EPROTO for another version, an unknown type, or a stream id that does not go with the type. */
+/* 0, or -EPROTO for another version, an unknown type, or a stream id that does not go with the
+ * type. */
 int p2p_yamux_frame_decode(struct p2p_yamux_frame *frame, const uint8_t header[P2P_YAMUX_HEADER]);
 void p2p_yamux_frame_encode(const struct p2p_yamux_frame *frame, uint8_t header[P2P_YAMUX_HEADER]);
 

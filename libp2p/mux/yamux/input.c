@@ -1,5 +1,5 @@
-/* The receiving half of a session: headers are put together, checked against the state and acted on;
- * data goes to the owner as it lies in the caller's buffer. */
+/* The receiving half of a session: headers are put together, checked against the state and acted
+ * on; data goes to the owner as it lies in the caller's buffer. */
 #include "core.h"
 
 #include <errno.h>
@@ -13,8 +13,8 @@ static bool is_theirs(const struct p2p_yamux *core, uint32_t id)
 }
 
 /* A stream the peer begins. *stream stays NULL when it is refused. */
-static int begin_stream(
-	struct p2p_yamux *core, const struct p2p_yamux_frame *frame, struct p2p_yamux_stream **stream)
+static int begin_stream(struct p2p_yamux *core, const struct p2p_yamux_frame *frame,
+        struct p2p_yamux_stream **stream)
 {
 	if (*stream || !is_theirs(core, frame->stream))
 		return -EPROTO;
@@ -54,8 +54,8 @@ static void end_stream(struct p2p_yamux *core, struct p2p_yamux_stream *stream, 
 	}
 }
 
-static int on_window_update(
-	struct p2p_yamux *core, struct p2p_yamux_stream *stream, const struct p2p_yamux_frame *frame)
+static int on_window_update(struct p2p_yamux *core, struct p2p_yamux_stream *stream,
+        const struct p2p_yamux_frame *frame)
 {
 	if (frame->length > UINT32_MAX - stream->send_window)
 		return -EPROTO;
@@ -68,8 +68,8 @@ static int on_window_update(
 }
 
 /* The header of a data frame: its body follows. */
-static int on_data(
-	struct p2p_yamux *core, struct p2p_yamux_stream *stream, const struct p2p_yamux_frame *frame)
+static int on_data(struct p2p_yamux *core, struct p2p_yamux_stream *stream,
+        const struct p2p_yamux_frame *frame)
 {
 	if (stream && frame->length > stream->recv_window)
 		return -EPROTO;
@@ -100,7 +100,7 @@ static int on_stream_frame(struct p2p_yamux *core, const struct p2p_yamux_frame 
 			return rc;
 	}
 	if (stream && frame->flags & P2P_YAMUX_ACK && !stream->acked &&
-		!is_theirs(core, stream->id)) {
+	        !is_theirs(core, stream->id)) {
 		stream->acked = true;
 		core->unacked_out--;
 	}

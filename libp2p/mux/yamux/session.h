@@ -9,14 +9,14 @@ struct p2p_yamux_session {
 	struct p2p_yamux_options options;
 	struct p2p_channel *channel;
 	struct anyio_lock sending;
-	bool dead;           /* no more of anything */
-	bool flush_started;  /* a flushing task was spawned and has not begun to send */
-	unsigned users;      /* tasks inside, that may wait; run() ends when they have left */
-	unsigned quick;      /* operations since the last one that waited or yielded */
+	bool dead;          /* no more of anything */
+	bool flush_started; /* a flushing task was spawned and has not begun to send */
+	unsigned users;     /* tasks inside, that may wait; run() ends when they have left */
+	unsigned quick;     /* operations since the last one that waited or yielded */
 	struct anyio_event left;
 	anyio_time ping_sent; /* 0: none outstanding */
 	uint32_t ping_value;
-	bool heard;          /* something came since the last tick */
+	bool heard; /* something came since the last tick */
 	uint64_t received, sent;
 };
 
@@ -36,12 +36,12 @@ struct p2p_mux_stream {
 	uint8_t *wait_buffer; /* of the task that waits to receive; NULL: none */
 	size_t wait_size, wait_filled;
 	bool inbound, receiving, sending;
-	void *owner;       /* options.owner, also after the session is gone */
+	void *owner; /* options.owner, also after the session is gone */
 	void (*drop)(void *owner);
-	bool closed;       /* by us */
-	bool freed;        /* the owner is gone; the session frees it when it is over */
-	bool swept;        /* closed here and met by one tick already */
-	size_t held;       /* bytes of chunks */
+	bool closed; /* by us */
+	bool freed;  /* the owner is gone; the session frees it when it is over */
+	bool swept;  /* closed here and met by one tick already */
+	size_t held; /* bytes of chunks */
 	size_t charged;
 	struct p2p_mux_chunk *first, *last;
 };
@@ -62,10 +62,11 @@ void p2p_yamux_leave(struct p2p_yamux_session *session);
 
 /* Sees to it that control frames and unsent bytes go out soon. Never waits. */
 void p2p_yamux_kick(struct p2p_yamux_session *session);
-/* Sends frames of up to `want` bytes of the list, with control frames before them, by the caller, who is
- * inside the session. *taken says how many bytes are on their way for certain, whatever is returned. */
+/* Sends frames of up to `want` bytes of the list, with control frames before them, by the caller,
+ * who is inside the session. *taken says how many bytes are on their way for certain, whatever is
+ * returned. */
 int p2p_yamux_send(struct p2p_yamux_session *session, struct p2p_mux_stream *stream,
-	const struct iovec *iov, int count, size_t *taken);
+        const struct iovec *iov, int count, size_t *taken);
 /* The connection is unusable. */
 void p2p_yamux_break(struct p2p_yamux_session *session);
 /* An operation that did not have to wait yields now and then. */

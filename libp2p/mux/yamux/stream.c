@@ -14,7 +14,8 @@ static struct p2p_mux_stream *stream_of(struct anyio_stream *base)
 
 /* ---- memory ---- */
 
-/* What is charged: the bytes held, or the window beyond the first that was promised, if that is more. */
+/* What is charged: the bytes held, or the window beyond the first that was promised, if that is
+ * more. */
 static int recharge(struct p2p_mux_stream *stream, size_t held, size_t promised)
 {
 	size_t wanted = held > promised ? held : promised;
@@ -384,7 +385,7 @@ static void advance(const struct iovec **iov, int *count, struct iovec *head, si
 }
 
 static int send_some(
-	struct p2p_mux_stream *stream, const struct iovec *iov, int count, size_t *taken)
+        struct p2p_mux_stream *stream, const struct iovec *iov, int count, size_t *taken)
 {
 	struct p2p_yamux_session *session = stream->session;
 	int rc;

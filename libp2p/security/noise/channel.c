@@ -1,11 +1,11 @@
 /*
  * The secured channel: frames of a 16-bit length, ciphertext and tag.
  *
- * In. A read fills as much of the buffer as there is; frames are opened one at a time where they lie, just
- * before they are looked at, so that they are in the cache for whoever consumes them. The buffer is
- * borrowed when the raw stream has bytes and goes back when all of them were consumed; only a frame that
- * arrived in part keeps one. The first buffers of a connection are small; one that was filled to the
- * brim makes the next one large.
+ * In. A read fills as much of the buffer as there is; frames are opened one at a time where they
+ * lie, just before they are looked at, so that they are in the cache for whoever consumes them. The
+ * buffer is borrowed when the raw stream has bytes and goes back when all of them were consumed;
+ * only a frame that arrived in part keeps one. The first buffers of a connection are small; one
+ * that was filled to the brim makes the next one large.
  *
  * Out. put seals into a buffer of the size needed, flush sends it with one call and gives it back.
  */
@@ -79,7 +79,8 @@ static void *borrow_in(void *arg, size_t *size)
 	return c->in.data;
 }
 
-/* The length on the wire of the frame at the start, prefix included; 0 when that is not known yet. */
+/* The length on the wire of the frame at the start, prefix included; 0 when that is not known yet.
+ */
 static size_t frame_size(const struct buffer *in)
 {
 	if (in->end - in->start < PREFIX)
@@ -149,8 +150,7 @@ static ssize_t noise_peek(struct p2p_channel *channel, uint8_t **data)
 			continue;
 		}
 		c->plain = c->in.data + c->in.start + PREFIX;
-		n = p2p_cipher_open(
-			&c->noise->aead, &c->receive, NULL, 0, c->plain, size - PREFIX);
+		n = p2p_cipher_open(&c->noise->aead, &c->receive, NULL, 0, c->plain, size - PREFIX);
 		if (n < 0)
 			return n;
 		c->in.start += size;
@@ -189,8 +189,7 @@ static int noise_put(struct p2p_channel *channel, const struct iovec *iov, int c
 	while (left > 0) {
 		size_t n = left < FRAME_PLAIN ? left : FRAME_PLAIN;
 		uint8_t *at = c->out.data + c->out.end;
-		int rc = p2p_cipher_seal(
-			&c->noise->aead, &c->send, NULL, 0, &from, n, at + PREFIX);
+		int rc = p2p_cipher_seal(&c->noise->aead, &c->send, NULL, 0, &from, n, at + PREFIX);
 
 		if (rc < 0)
 			return rc;
@@ -254,8 +253,8 @@ static const struct p2p_channel_ops noise_ops = {
 };
 
 int p2p_noise_channel_create(struct p2p_noise *noise, struct anyio_stream *raw,
-	const struct p2p_cipher *send, const struct p2p_cipher *receive,
-	struct p2p_channel **channel)
+        const struct p2p_cipher *send, const struct p2p_cipher *receive,
+        struct p2p_channel **channel)
 {
 	struct noise_channel *c = anyio_calloc(1, sizeof *c);
 
