@@ -10,6 +10,7 @@
 
 #include <anyio/testing.h>
 #include <errno.h>
+#include <ipld/block.h>
 #include <string.h>
 
 enum {
@@ -258,6 +259,36 @@ int bitswap_take(struct bitswap_session *session, const struct mf_cid *cid, stru
 	return rc;
 }
 
+/* The empty block is the same everywhere, and some peers say they have it but never send it. */
+static bool is_empty_block(const struct mf_cid *cid)
+{
+	return ipld_block_verify(cid, "", 0) == 0;
+}
+
+static int make_empty(struct bitswap_session *session, const struct mf_cid *cid, struct store_block *block)
+{
+	*block = (struct store_block){ .cid = *cid, .memory = anyio_malloc(1) };
+	block->data = block->memory;
+	return block->memory ? store_put(session->bitswap->store, cid, "", 0, STORE_VERIFIED,
+				       &session->ticket) : -ENOMEM;
+}
+
+/* From the store, or from nowhere: else -ENOENT or -EBADMSG. */
+static int get_here(struct bitswap_session *session, const struct mf_cid *cid, struct store_block *block)
+{
+	int rc;
+
+	session->users++;
+	rc = store_get(session->bitswap->store, cid, block);
+	if ((rc == -ENOENT || rc == -EBADMSG) && session->bitswap && is_empty_block(cid)) {
+		rc = make_empty(session, cid, block);
+		if (rc < 0)
+			store_block_release(block);
+	}
+	session->users--;
+	return rc;
+}
+
 int bitswap_fetch(
 	struct bitswap_session *session, const struct mf_cid *cid, struct store_block *block)
 {
@@ -269,9 +300,7 @@ int bitswap_fetch(
 	if (!session->bitswap)
 		return ANYIO_CLOSED;
 	if (!need_find(session, cid)) {
-		session->users++;
-		rc = store_get(session->bitswap->store, cid, block);
-		session->users--;
+		rc = get_here(session, cid, block);
 		if (rc != -ENOENT && rc != -EBADMSG) {
 			session_free(session);
 			return rc;
@@ -298,7 +327,7 @@ void bitswap_prefetch(struct bitswap_session *session, const struct mf_cid *cids
 {
 	for (size_t i = 0; session->bitswap && i < count && session->needs.count < NEEDS_MAX; i++)
 		if (!need_find(session, &cids[i]) &&
-			store_has(session->bitswap->store, &cids[i]) == 0 &&
+			store_has(session->bitswap->store, &cids[i]) == 0 && !is_empty_block(&cids[i]) &&
 			!need_new(session, &cids[i]))
 			break;
 	bitswap_session_advance(session);
