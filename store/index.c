@@ -51,19 +51,25 @@ int index_reserve_pin(struct index *index)
 	return table_reserve(&index->fresh.pins, 1, MF_CID_BYTES_MAX);
 }
 
-void index_put(struct index *index, const struct mf_cid *cid, const struct index_place *place)
+void index_add(struct index *index, const struct mf_cid *cid, const struct index_place *place)
 {
 	struct index_key key;
-	struct index_place before;
 
 	index_block_key(&key, cid);
-	if (find_key(index, &key, &before) > 0 && before.state == INDEX_PRESENT) {
-		index->counts.blocks--;
-		index->counts.bytes -= before.len;
-	}
 	index->counts.blocks++;
 	index->counts.bytes += place->len;
 	*(struct index_place *)table_put(&index->fresh.blocks, key.bytes, key.len) = *place;
+}
+
+void index_put(struct index *index, const struct mf_cid *cid, const struct index_place *place)
+{
+	struct index_place before;
+
+	if (index_find(index, cid, &before) > 0) {
+		index->counts.blocks--;
+		index->counts.bytes -= before.len;
+	}
+	index_add(index, cid, place);
 }
 
 void index_forget(struct index *index, const struct mf_cid *cid, const struct index_place *place)

@@ -89,7 +89,9 @@ int index_find(struct index *index, const struct mf_cid *cid, struct index_place
 /* Room for count blocks, or pins, in memory: 0 or -ENOMEM. */
 int index_reserve(struct index *index, size_t count);
 int index_reserve_pin(struct index *index);
-/* Room was reserved; what was there before, if anything, is replaced. */
+/* Room was reserved. add: the block is known to be absent; put: what was there before, if anything,
+ * is replaced. */
+void index_add(struct index *index, const struct mf_cid *cid, const struct index_place *place);
 void index_put(struct index *index, const struct mf_cid *cid, const struct index_place *place);
 /* From now on the block counts as absent, if it is still at this place. */
 void index_forget(struct index *index, const struct mf_cid *cid, const struct index_place *place);

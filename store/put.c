@@ -91,7 +91,7 @@ static void enter_chunk(struct chunk *chunk)
 			.codec = block->cid.codec,
 			.version = block->cid.version };
 
-		index_put(&store->index, &block->cid, &place);
+		index_add(&store->index, &block->cid, &place);
 	}
 }
 

@@ -364,28 +364,13 @@ static int take_record(struct replay *replay, const struct scan_event *event)
 	return 0;
 }
 
-/* A record that holds may still not be what its CID says, to a CAR reader. */
-static int check_record(struct replay *replay, uint32_t segment, const struct scan_event *event)
-{
-	const struct segment_section *section = &event->section;
-	struct replay_fault fault = {
-		.segment = segment, .from = event->offset, .to = event->offset + event->len
-	};
-
-	if (ipld_block_verify(&section->cid, event->bytes + section->head, section->len) == 0)
-		return 0;
-	return replay->calls->fault(replay->arg, &fault);
-}
-
 static int take_event(struct replay *replay, uint32_t segment, const struct scan_event *event)
 {
 	struct replay_item *item;
 	int rc;
 
-	if (event->what == SCAN_RECORD) {
-		rc = replay->check_all ? check_record(replay, segment, event) : 0;
-		return rc < 0 ? rc : take_record(replay, event);
-	}
+	if (event->what == SCAN_RECORD)
+		return take_record(replay, event);
 	item = event->what == SCAN_BLOCK ? add_item(replay, ITEM_BLOCK, &event->section.cid, &rc)
 	                                 : add_item(replay, ITEM_LOST, NULL, &rc);
 	if (!item)

@@ -148,7 +148,6 @@ static bool step(
 		return false;
 	event->offset = scan->at;
 	event->len = section->head + section->len;
-	event->bytes = bytes;
 	if (section->len <= SEGMENT_RECORD_MAX) {
 		if (len < event->len) {
 			want(scan, event, scan->at, WINDOW_LEAST);

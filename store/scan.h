@@ -36,7 +36,6 @@ enum scan_what {
 struct scan_event {
 	enum scan_what what;
 	uint64_t offset, len;
-	const uint8_t *bytes; /* of the head (SCAN_BLOCK), in the window */
 	struct segment_section section;
 	struct segment_record record;
 	bool intact; /* the commit's group is exactly what was written, as far as heads go */

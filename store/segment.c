@@ -163,7 +163,8 @@ bool segment_record_decode(const struct segment_keys *keys, const struct segment
 		return false;
 	len -= SEGMENT_SEAL_SIZE;
 	seal(keys, data, len, sealed);
-	if (sodium_memcmp(sealed, data + len, SEGMENT_SEAL_SIZE) != 0)
+	if (sodium_memcmp(sealed, data + len, SEGMENT_SEAL_SIZE) != 0 ||
+	        ipld_block_verify(&section->cid, data, section->len) != 0)
 		return false;
 	return body_decode(record, data + RECORD_FIXED, len - RECORD_FIXED);
 }

@@ -1,0 +1,244 @@
+/*
+ * Each allocation and each operation of a store's life fails in turn: errors come out, nothing
+ * leaks, nothing acknowledged is lost, and the repo opens again sound. On the simulated disk, with
+ * the power going after each.
+ */
+#include "support.h"
+
+enum { BLOCKS = 24 };
+
+struct life {
+	bool acknowledged[BLOCKS];
+	bool pinned, pin_tried;
+	int error; /* the first */
+};
+
+static struct mf_cid pin_name(void)
+{
+	struct mf_cid cid;
+
+	mf_cid_of(&cid, 1, MF_CODEC_DAG_PB, "pin", 3);
+	return cid;
+}
+
+static size_t length_of(int i)
+{
+	return i % 4 ? 300 : 30000;
+}
+
+static bool failed(struct life *life, int rc)
+{
+	if (rc < 0 && !life->error)
+		life->error = rc;
+	return rc < 0;
+}
+
+static int look(struct store *store, struct life *life)
+{
+	struct mf_cid cids[BLOCKS];
+	struct store_block out[BLOCKS];
+	int results[BLOCKS];
+	uint8_t data[30000];
+
+	for (int i = 0; i < BLOCKS; i++)
+		test_block(i, length_of(i), data, &cids[i]);
+	int rc = store_get_many(store, cids, BLOCKS, out, results);
+	for (int i = 0; i < BLOCKS && rc == 0; i++) {
+		if (results[i] == -ENOENT && life->acknowledged[i])
+			return -EPROTO;
+		store_block_release(&out[i]);
+	}
+	return rc;
+}
+
+/* Does not stop at the first error: a caller may go on. */
+static void use(struct store *store, struct life *life)
+{
+	store_ticket ticket = 0;
+	struct store_verify_result result;
+	struct mf_cid pin = pin_name();
+	bool put[BLOCKS] = { 0 };
+
+	for (int i = 0; i < BLOCKS; i++) {
+		put[i] = !failed(life, test_put(store, i, length_of(i), &ticket));
+		if (i % 6 == 5 && !failed(life, store_sync(store, ticket)))
+			for (int j = 0; j <= i; j++)
+				life->acknowledged[j] |= put[j];
+	}
+	life->pin_tried = true;
+	if (!failed(life, store_pin_add(store, &pin, STORE_PIN_RECURSIVE, &ticket)) &&
+	        !failed(life, store_sync(store, ticket)))
+		life->pinned = true;
+	failed(life, store_checkpoint(store));
+	failed(life, look(store, life));
+	failed(life, store_verify(store, NULL, &result));
+}
+
+static int live(void *arg)
+{
+	struct life *life = arg;
+	struct store *store;
+
+	if (failed(life, test_open(&store, NULL)))
+		return 0;
+	use(store, life);
+	failed(life, store_close(store));
+	/* And once more, through recovery or an index that is there. */
+	if (failed(life, test_open(&store, NULL)))
+		return 0;
+	failed(life, look(store, life));
+	failed(life, store_close(store));
+	return 0;
+}
+
+static int look_after(void *arg)
+{
+	struct life *life = arg;
+	struct store *store;
+	struct store_recovery recovery;
+	struct mf_cid pin = pin_name();
+
+	CHECK_RC(0, test_open(&store, &recovery));
+	CHECK_RC(0, recovery.damaged);
+	for (int i = 0; i < BLOCKS; i++) {
+		int rc = test_get(store, i, length_of(i));
+		CHECK(rc == 0 || (rc == -ENOENT && !life->acknowledged[i]));
+	}
+	int mode = store_pin_get(store, &pin);
+	CHECK(mode == STORE_PIN_RECURSIVE || (mode == STORE_PIN_NONE && !life->pinned));
+	CHECK(mode == STORE_PIN_NONE || life->pin_tried);
+	CHECK_RC(0, test_verify_segments(store));
+	return store_close(store);
+}
+
+/* Fails the at-th; false when there were not that many. */
+static bool fail_at(enum anyio_fault_kind kind, uint64_t at, int error, bool sticky)
+{
+	struct life life = { 0 };
+
+	test_options = (struct store_options){ .create = true,
+		.segment_bytes = 60000,
+		.group_bytes = 30000,
+		.checkpoint_blocks = 10 };
+	simulated_start();
+	(sticky ? anyio_fault_set_sticky : anyio_fault_set)(kind, at, error);
+	int rc = run_simulated(live, &life, at, NULL);
+	bool reached = anyio_fault_count(kind) >= at;
+	anyio_fault_set(kind, 0, 0);
+	anyio_sim_disk_crash(at);
+	if (rc == 0 || rc == -ENOMEM || rc == error) /* the loop itself may not have come up */
+		rc = run_simulated(look_after, &life, at, NULL);
+	simulated_end();
+	if (rc != 0)
+		print_error("fault %d at %llu, sticky %d, error %s\n", kind, (unsigned long long)at,
+		        sticky, anyio_error_name(error));
+	assert_int_equal(rc, 0);
+	if (!reached)
+		assert_int_equal(life.error, 0);
+	return reached;
+}
+
+static void sweep(enum anyio_fault_kind kind, int error, bool sticky, uint64_t step)
+{
+	uint64_t at = 1;
+
+	while (fail_at(kind, at, error, sticky))
+		at += step;
+	assert_true(at > 10);
+}
+
+static void every_allocation_may_fail(void **state)
+{
+	sweep(ANYIO_FAULT_MEMORY, -ENOMEM, false, 1);
+}
+
+static void every_write_and_sync_may_fail(void **state)
+{
+	sweep(ANYIO_FAULT_WRITE, -EIO, false, 1);
+}
+
+static void the_disk_may_be_full_from_any_write_on(void **state)
+{
+	sweep(ANYIO_FAULT_WRITE, -ENOSPC, true, 1);
+}
+
+static void every_read_may_fail(void **state)
+{
+	sweep(ANYIO_FAULT_READ, -EIO, false, 3);
+}
+
+static void every_operation_may_fail(void **state)
+{
+	sweep(ANYIO_FAULT_OPERATION, -EMFILE, false, 3);
+}
+
+/* What an embedder sees when a sync fails. */
+static int a_failed_sync_acknowledges_nothing(void *arg)
+{
+	struct store *store;
+	store_ticket first = 0, second = 0;
+
+	CHECK_RC(0, test_open(&store, NULL));
+	CHECK_RC(0, test_put(store, 1, 300, &first));
+	CHECK_RC(0, store_sync(store, first));
+	CHECK_RC(0, test_put(store, 2, 300, &second));
+	CHECK_RC(0, test_put(store, 3, 30000, &second));
+	anyio_fault_set(ANYIO_FAULT_WRITE, 2, -EIO); /* the commit's write, then the sync */
+	CHECK_RC(-EIO, store_sync(store, second));
+	anyio_fault_set(ANYIO_FAULT_WRITE, 0, 0);
+	CHECK_RC(ANYIO_BROKEN, store_sync(store, second));
+	CHECK_RC(ANYIO_BROKEN, test_put(store, 4, 300, &second));
+	CHECK_RC(0, test_get(store, 1, 300));
+	CHECK_RC(-ENOENT, test_get(store, 2, 300));
+	CHECK_RC(-ENOENT, test_get(store, 3, 30000));
+	CHECK_RC(0, store_sync(store, first));
+	CHECK_RC(ANYIO_BROKEN, store_close(store));
+	CHECK_RC(0, test_open(&store, NULL));
+	CHECK_RC(0, test_get(store, 1, 300));
+	CHECK_RC(-ENOENT, test_get(store, 2, 300));
+	CHECK_RC(0, test_verify(store));
+	return store_close(store);
+}
+
+static int a_full_disk_is_an_error_and_no_end(void *arg)
+{
+	struct store *store;
+	store_ticket ticket = 0;
+
+	CHECK_RC(0, test_open(&store, NULL));
+	CHECK_RC(0, test_put(store, 1, 300, &ticket));
+	anyio_fault_set_sticky(ANYIO_FAULT_WRITE, 1, -ENOSPC);
+	CHECK_RC(-ENOSPC, test_put(store, 2, 30000, &ticket));
+	CHECK_RC(-ENOENT, test_get(store, 2, 30000));
+	CHECK_RC(-ENOSPC, store_sync(store, ticket));
+	CHECK_RC(0, test_get(store, 1, 300));
+	anyio_fault_set(ANYIO_FAULT_WRITE, 0, 0);
+	CHECK_RC(0, test_put(store, 2, 30000, &ticket));
+	CHECK_RC(0, store_sync(store, ticket));
+	CHECK_RC(0, test_get(store, 2, 30000));
+	CHECK_RC(0, test_verify(store));
+	return store_close(store);
+}
+
+#define ON_BACKENDS(name)                                                                          \
+	static void test_##name(void **state)                                                      \
+	{                                                                                          \
+		run_body(name);                                                                    \
+	}
+ON_BACKENDS(a_failed_sync_acknowledges_nothing)
+ON_BACKENDS(a_full_disk_is_an_error_and_no_end)
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_failed_sync_acknowledges_nothing),
+		cmocka_unit_test(test_a_full_disk_is_an_error_and_no_end),
+		cmocka_unit_test(every_allocation_may_fail),
+		cmocka_unit_test(every_write_and_sync_may_fail),
+		cmocka_unit_test(the_disk_may_be_full_from_any_write_on),
+		cmocka_unit_test(every_read_may_fail),
+		cmocka_unit_test(every_operation_may_fail),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
