@@ -38,15 +38,24 @@ static void drop(void *connection)
 	p2p_connection_drop(connection);
 }
 
+static bool usable(const struct p2p_connection *c)
+{
+	return !c->ending && p2p_yamux_alive(c->session);
+}
+
 struct p2p_connection *p2p_connection_of(const struct p2p_host *host, const struct mf_peer_id *id)
 {
 	const struct p2p_peer_entry *peer = p2p_peer_find(host, id);
+	struct p2p_connection *c = peer ? peer->connections : NULL;
 
-	return peer ? peer->connections : NULL;
+	while (c && !usable(c))
+		c = c->next;
+	return c;
 }
 
 void p2p_connection_cancel(struct p2p_connection *connection, const char *reason)
 {
+	connection->ending = true;
 	if (connection->group)
 		anyio_task_group_cancel(connection->group, reason);
 }

@@ -159,12 +159,12 @@ bool p2p_host_connected(const struct p2p_host *host, const struct mf_peer_id *id
 
 int p2p_host_disconnect(struct p2p_host *host, const struct mf_peer_id *id)
 {
-	struct p2p_connection *connection = p2p_connection_of(host, id);
+	struct p2p_peer_entry *peer = p2p_peer_find(host, id);
 
-	if (!connection)
+	if (!p2p_connection_of(host, id))
 		return -ENOTCONN;
-	for (; connection; connection = connection->next)
-		p2p_connection_cancel(connection, "disconnected");
+	for (struct p2p_connection *c = peer->connections; c; c = c->next)
+		p2p_connection_cancel(c, "disconnected");
 	return 0;
 }
 

@@ -56,6 +56,7 @@ struct p2p_connection {
 	anyio_time since;
 	unsigned refs;
 	bool inbound;
+	bool ending;        /* cancelled, and not to be used any more */
 	uint64_t said;      /* the sequence of what identify last said here; 0: nothing */
 	uint8_t serving[3]; /* streams of the protocols that are limited */
 };

@@ -273,11 +273,8 @@ static void remembered_addresses(void **state)
 	run_pair(state, (struct pair){ .body = reconnect_body, .connect = true });
 }
 
-#define ON(name, backend)                                                                          \
-	{                                                                                          \
-#name " (" backend ")", name, NULL, NULL, backend                                  \
-	}
-#define TEST(name) ON(name, "uring"), ON(name, "uv"), ON(name, "sim")
+#define ON(name, backend) cmocka_unit_test_prestate(name, backend)
+#define TEST(name)        ON(name, "uring"), ON(name, "uv"), ON(name, "sim")
 
 int main(void)
 {

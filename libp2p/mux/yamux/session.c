@@ -301,6 +301,7 @@ int p2p_yamux_run(struct p2p_yamux_session *session)
 {
 	int rc;
 
+	session->heard = true; /* the first tick may come at once: it is too early to judge */
 	session->ping_sent = anyio_now();
 	session->ping_value = randombytes_random();
 	p2p_yamux_ping(&session->core, session->ping_value);
@@ -337,6 +338,11 @@ void p2p_yamux_tick(struct p2p_yamux_session *session)
 	session->ping_sent = anyio_now();
 	p2p_yamux_ping(&session->core, ++session->ping_value);
 	p2p_yamux_kick(session);
+}
+
+bool p2p_yamux_alive(const struct p2p_yamux_session *session)
+{
+	return !session->dead && !session->core.going && !session->core.gone;
 }
 
 anyio_time p2p_yamux_rtt(const struct p2p_yamux_session *session)

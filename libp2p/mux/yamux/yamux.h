@@ -50,6 +50,8 @@ void p2p_yamux_free(struct p2p_yamux_session *session);
 /* Once every keep-alive period: pings; closes when the last ping of a period ago has no answer and
  * nothing else came either; resets streams that were closed here a period ago and never there. */
 void p2p_yamux_tick(struct p2p_yamux_session *session);
+/* Whether new streams have a chance. */
+bool p2p_yamux_alive(const struct p2p_yamux_session *session);
 anyio_time p2p_yamux_rtt(const struct p2p_yamux_session *session);
 void p2p_yamux_counts(const struct p2p_yamux_session *session, uint64_t *received, uint64_t *sent,
         size_t *streams);
