@@ -27,7 +27,7 @@ static int print_added(void *arg, const char *path, const struct mf_cid *cid, ui
 	if (adding->cli->json) {
 		char number[24];
 		snprintf(number, sizeof(number), "%llu", (unsigned long long)size);
-		json_t *line = json_pack("{s:s, s:s, s:s}", "Name", path, "Hash", text, "Size", number);
+		json_t *line = json_pack("{s:s, s:s, s:s}", "Name", *path ? path : text, "Hash", text, "Size", number);
 		if (!line)
 			return -ENOMEM;
 		char *dumped = json_dumps(line, JSON_COMPACT);

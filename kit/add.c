@@ -68,7 +68,7 @@ static int choose_profile(struct kit_node *node, const struct kit_add_options *o
 	if (!options->chunker || !*options->chunker)
 		return 0;
 	rc = unixfs_chunker_parse(options->chunker, &profile->chunk_size);
-	return rc ? kit_fail(node, rc, "chunker '%s' is not offered; use size-BYTES, at most %d", options->chunker,
+	return rc ? kit_fail(node, -EINVAL, "chunker '%s' is not offered; use size-BYTES, at most %d", options->chunker,
 			    UNIXFS_CHUNK_MAX)
 		  : 0;
 }

@@ -279,8 +279,10 @@ int kit_config_set(const char *dir, const char *key, const char *value, char *er
 			fwrite(line, 1, (size_t)(next - line), out);
 		}
 	}
-	if (!found)
-		fprintf(out, "%s = %s\n", key, value);
+	if (!found) {
+		bool open_line = *text && text[strlen(text) - 1] != '\n';
+		fprintf(out, "%s%s = %s\n", open_line ? "\n" : "", key, value);
+	}
 	rc = fclose(out) ? -ENOMEM : write_file(dir, changed);
 	if (rc)
 		snprintf(error, cap, "%s/config: %s", dir, anyio_error_text(rc));

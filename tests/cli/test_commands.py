@@ -1,0 +1,362 @@
+#!/usr/bin/env python3
+"""Every command's good path and its mistakes: output, exit codes, --json, pipes, names of all kinds."""
+import json
+import os
+import re
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
+from node import (PROGRAM, check, cid_raw, environment, equal, kit, new_repo, noise, read, run_all,
+    temp, write)
+
+ABSENT = 'bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy'
+
+
+def lines_of_json(result):
+    return [json.loads(line) for line in result.out.splitlines()]
+
+
+def init_makes_a_repo_once():
+    repo = temp('repo')
+    made = kit('init', repo=repo)
+    equal('init: exit code', made.code, 0)
+    check('init: names the identity', '12D3Koo' in made.text, made)
+    identity = read(f'{repo}/identity')
+    again = kit('init', repo=repo)
+    equal('init again: exit code', again.code, 4)
+    check('init again: says so', 'already' in again.err, again)
+    equal('init again: identity untouched', read(f'{repo}/identity'), identity)
+    equal('init: identity is private', oct(os.stat(f'{repo}/identity').st_mode & 0o777), '0o600')
+    equal('init --profile of no such name', kit('init', '--profile=odd', repo=temp('repo')).code, 2)
+    made = kit('init', '--json', repo=temp('repo'))
+    check('init --json parses', 'ID' in json.loads(made.out), made)
+    equal('repo by IPFS_KIT_PATH', kit('id', env={'IPFS_KIT_PATH': repo}).code, 0)
+    home = temp('home')
+    os.mkdir(home)
+    equal('repo in HOME', kit('init', env={'HOME': home}).code, 0)
+    check('repo in HOME is .ipfs-kit', os.path.isdir(f'{home}/.ipfs-kit'))
+
+
+def wrong_use_is_told():
+    repo = new_repo()
+    for words in (['add', '--no-such'], ['add', '-Z'], ['nonsense'], ['pin'], ['pin', 'nonsense'], ['cat'], ['get'],
+            ['get', 'a', 'b'], ['daemon', '--api'], ['add', '--cid-version=7', '/dev/null'], ['--timeout=soon', 'id'],
+            ['cat', '--offset=x', ABSENT], ['cat', '--length=-1', ABSENT], [], ['add', '--chunker=rabin', '/dev/null'],
+            ['add', '--chunker=size-0', '/dev/null'], ['add', '--profile=odd', '/dev/null'],
+            ['completion', 'tcsh'], ['help', 'nonsense'], ['--api', 'nowhere', 'id'],
+            ['block', 'put', '--mhtype=nohash', '/dev/null'], ['block', 'put', '--cid-codec=nocodec', '/dev/null']):
+        done = kit(*words, repo=repo, stdin=b'')
+        check(f'wrong use "{" ".join(words)}" exits 2 and says why', done.code == 2 and (done.err + done.text).strip(), done)
+    for words in (['cat', 'notacid'], ['get', 'bafynotacid'], ['ls', ''], ['pin', 'add', 'Qmxxx'], ['block', 'get', '!']):
+        done = kit(*words, repo=repo)
+        check(f'"{" ".join(words)}": what is no CID exits 2 and says why', done.code == 2 and done.err.strip(), done)
+    for words in (['--help'], ['-h'], ['add', '--help'], ['help'], ['help', 'pin', 'add'], ['version'], ['version', '-n']):
+        done = kit(*words, repo=repo)
+        check(f'"{" ".join(words)}" exits 0 and prints', done.code == 0 and done.text, done)
+    full = subprocess.run([PROGRAM, '--help'], stdout=open('/dev/full', 'w'), stderr=subprocess.PIPE)
+    equal('--help to a full device', full.returncode, 1)
+
+
+def what_is_not_there():
+    repo = new_repo()
+    for words in (['cat', ABSENT], ['get', ABSENT], ['ls', ABSENT], ['stat', ABSENT], ['block', 'get', ABSENT],
+            ['block', 'stat', ABSENT], ['dag', 'export', ABSENT], ['pin', 'add', ABSENT], ['pin', 'rm', ABSENT],
+            ['pin', 'ls', ABSENT], ['add', '/no/such/file'], ['dag', 'import', '/no/such/file'],
+            ['block', 'put', '/no/such/file'], ['config', 'no.setting']):
+        done = kit(*words, repo=repo, cwd=os.path.dirname(repo))
+        check(f'"{" ".join(words)}" exits 3 and says what', done.code == 3 and done.err.strip(), done)
+    root = kit('add', '-rQ', os.path.dirname(write(temp('d') + '/a/b', b'x')), repo=repo).text
+    done = kit('cat', f'{root}/nothere', repo=repo)
+    check('a name that a folder does not hold exits 3 and is named', done.code == 3 and 'nothere' in done.err, done)
+    missing = kit('id', repo='/no/such/repo')
+    check('a missing repo exits 4 and hints at init', missing.code == 4 and 'init' in missing.err, missing)
+    equal('swarm peers without a daemon fails', kit('swarm', 'peers', repo=repo).code != 0, True)
+    equal('shutdown without a daemon fails', kit('shutdown', repo=repo).code != 0, True)
+    unreachable = kit('--api', '/ip4/127.0.0.1/tcp/9', 'id', repo=repo)
+    check('an API that nobody serves fails and says so', unreachable.code == 1 and 'no daemon' in unreachable.err, unreachable)
+
+
+def add_one_file():
+    repo = new_repo()
+    path = write(temp('hello'), b'hello world\n')
+    equal('add -Q: a raw block', kit('add', '-Q', path, repo=repo).text, cid_raw(b'hello world\n'))
+    equal('add -Q as Kubo', kit('add', '-Q', '--cid-version=0', write(temp('h'), b'hello worl'), repo=repo).text[:2], 'Qm')
+    equal('add -q', kit('add', '-q', path, repo=repo).text, cid_raw(b'hello world\n'))
+    plain = kit('add', path, repo=repo)
+    check('add says what and under which name', plain.text == f'added {cid_raw(b"hello world" + bytes([10]))} hello', plain)
+    answer = lines_of_json(kit('add', '--json', path, repo=repo))[0]
+    equal('add --json', (answer['Name'], answer['Hash'], answer['Size']), ('hello', cid_raw(b'hello world\n'), '12'))
+    for profile in ('unixfs-v1-2025', 'unixfs-v0-2015', 'kubo-cid-v1'):
+        data = noise(3_000_000)
+        cid = kit('add', '-Q', f'--profile={profile}', write(temp('f'), data), repo=repo).text
+        check(f'add and cat, {profile}', kit('cat', cid, repo=repo).out == data)
+        equal(f'add from standard input, {profile}', kit('add', '-Q', f'--profile={profile}', repo=repo, stdin=data).text, cid)
+        equal(f'add -, {profile}', kit('add', '-Q', f'--profile={profile}', '-', repo=repo, stdin=data).text, cid)
+        only = kit('add', '-Qn', f'--profile={profile}', repo=new_repo(), stdin=data)
+        equal(f'add -n, {profile}', only.text, cid)
+    empty = new_repo()
+    kit('add', '-n', '-Q', path, repo=empty)
+    equal('add -n stores nothing', kit('cat', cid_raw(b'hello world\n'), repo=empty).code, 3)
+    check('an empty file', kit('cat', kit('add', '-Q', repo=repo, stdin=b'').text, repo=repo).out == b'')
+    unpinned = kit('add', '-Q', '--pin=false', repo=repo, stdin=b'unpinned').text
+    check('add --pin=false pins nothing', unpinned not in kit('pin', 'ls', '-q', repo=repo).text)
+    two = kit('add', '-Q', path, write(temp('other'), b'other'), repo=repo)
+    equal('add of two files', two.text.splitlines(), [cid_raw(b'hello world\n'), cid_raw(b'other')])
+    wrapped = kit('add', '-Qw', path, repo=repo).text
+    equal('add -w keeps the name', kit('cat', f'{wrapped}/hello', repo=repo).out, b'hello world\n')
+    directory = kit('add', os.path.dirname(path), repo=repo)
+    check('a folder without -r is refused and -r named', directory.code != 0 and '-r' in directory.err, directory)
+    fifo = temp('fifo')
+    os.mkfifo(fifo)
+    check('a FIFO is refused', kit('add', fifo, repo=repo).code not in (0, 130))
+
+
+NAMES = ['plain', 'with space', 'grüße', '目录', '🦆', "quote'\"", 'a\\b', 'new\nline', '%41', 'x' * 255, '-dash', 'semi;colon']
+
+
+def tree():
+    top = temp('tree')
+    for name in NAMES:
+        write(f'{top}/{name}', f'content of {name}'.encode())
+    write(f'{top}/.hidden', b'hidden')
+    write(f'{top}/sub/.deeper/file', b'deep')
+    os.makedirs(f'{top}/empty')
+    os.symlink('plain', f'{top}/link')
+    os.symlink('/etc/passwd', f'{top}/absolute')
+    os.symlink('../../..', f'{top}/up')
+    write(f'{top}/zero', b'')
+    write(f'{top}/sub/large', noise(2_500_000))
+    return top
+
+
+def same_tree(one, other):
+    return subprocess.run(['diff', '-r', '--no-dereference', one, other], capture_output=True).stdout == b''
+
+
+def folders_come_and_go_whole():
+    repo, top = new_repo(), tree()
+    root = kit('add', '-rHQ', top, repo=repo)
+    equal('add -r: exit code', root.code, 0)
+    root, out = root.text, temp('out')
+    got = kit('get', '-o', out, root, repo=repo)
+    check('get of a folder', got.code == 0 and same_tree(top, out), got)
+    equal('symlinks stay symlinks', os.readlink(f'{out}/absolute'), '/etc/passwd')
+    check('get again over itself', kit('get', '-o', out, root, repo=repo).code == 0 and same_tree(top, out))
+    write(f'{out}/sub/large', b'changed')
+    kit('get', '-o', out, root, repo=repo)
+    check('get over a changed file restores it', same_tree(top, out))
+    visible = kit('add', '-rQ', top, repo=repo).text
+    hidden = kit('ls', visible, repo=repo).text
+    check('add -r leaves hidden names out', '.hidden' not in hidden and visible != root, hidden)
+    equal('cat by path', kit('cat', f'{root}/sub/large', repo=repo).out, noise(2_500_000))
+    equal('cat by /ipfs/ path', kit('cat', f'/ipfs/{root}/grüße', repo=repo).out, 'content of grüße'.encode())
+    listed = kit('ls', '--json', root, repo=repo)
+    names = [link['Name'] for link in json.loads(listed.out)['Objects'][0]['Links']]
+    equal('ls --json gives every name', sorted(names), sorted(os.listdir(top)))
+    equal('resolve', kit('resolve', f'{root}/zero', repo=repo).text.split('/')[-1],
+        kit('add', '-Q', f'{top}/zero', repo=repo).text)
+    seen = json.loads(kit('stat', '--json', f'{root}/sub/large', repo=repo).out)
+    equal('stat --json', (seen['Size'], seen['Type']), (2_500_000, 'file'))
+    folder = kit('cat', root, repo=repo)
+    check('cat of a folder is refused and explained', folder.code != 0 and 'directory' in folder.err, folder)
+    missing = kit('get', '-o', '/no/such/place/x', root, repo=repo)
+    check('get into a place that is not there fails clearly', missing.code != 0 and '/no/such' in missing.err, missing)
+    kit('get', root, repo=repo, cwd=os.path.dirname(out))
+    check('get without -o takes the CID for a name', same_tree(top, f'{os.path.dirname(out)}/{root}'))
+
+
+def get_into_what_is_there():
+    repo = new_repo()
+    cid = kit('add', '-Q', repo=repo, stdin=b'file').text
+    folder = os.path.dirname(write(temp('d') + '/in/a', b'x'))
+    root = kit('add', '-rQ', folder, repo=repo).text
+    target = temp('there')
+    os.mkdir(target)
+    done = kit('get', '-o', target, cid, repo=repo)
+    check('a file over a folder is refused', done.code == 1 and os.path.isdir(target) and 'exists' in done.err, done)
+    done = kit('get', '-f', '-o', target, cid, repo=repo)
+    check('a file over a folder is refused with --force too', done.code == 1 and os.path.isdir(target), done)
+    plain = write(temp('plain'), b'old')
+    done = kit('get', '-o', plain, root, repo=repo)
+    check('a folder over a file is refused', done.code == 1 and read(plain) == b'old', done)
+    done = kit('get', '-f', '-o', plain, root, repo=repo)
+    check('a folder over a file with --force', done.code == 0 and read(f'{plain}/a') == b'x', done)
+    outside = write(temp('outside'), b'precious')
+    link = temp('link')
+    os.symlink(outside, link)
+    done = kit('get', '-o', link, cid, repo=repo)
+    check('a file over a symlink does not follow it', read(outside) == b'precious', done)
+    done = kit('get', '-f', '-o', link, cid, repo=repo)
+    check('--force replaces the symlink itself', read(outside) == b'precious' and read(link) == b'file', done)
+    equal('get -o /dev/null', kit('get', '-o', '/dev/null', cid, repo=repo).code, 0)
+    piped = kit('get', '-o', '/dev/stdout', cid, repo=repo)
+    check('get -o /dev/stdout into a pipe', piped.code == 0 and piped.out == b'file', piped)
+    if os.geteuid() == 0:
+        os.mknod(device := temp('null'), 0o600 | stat.S_IFCHR, os.makedev(1, 3))
+        equal('a file into a device', kit('get', '-f', '-o', device, cid, repo=repo).code, 0)
+        done = kit('get', '-f', '-o', device, root, repo=repo)
+        check('a folder never replaces a device, not even with --force', done.code == 1 and
+            stat.S_ISCHR(os.lstat(device).st_mode), done)
+    check('get leaves no part files', not [n for n in os.listdir(os.path.dirname(plain)) if 'part' in n])
+
+
+def cat_ranges():
+    repo, data = new_repo(), noise(2_100_000)
+    cid = kit('add', '-Q', '--chunker=size-100000', repo=repo, stdin=data).text
+    for offset, length in ((0, 0), (0, 1), (99_999, 2), (100_000, 100_000), (2_099_999, 10), (2_100_000, 5), (5_000_000, 5),
+            (1, 2_099_998), (2**63, 1), (0, 2**64 - 1)):
+        done = kit('cat', f'--offset={offset}', f'--length={length}', cid, repo=repo)
+        check(f'cat --offset={offset} --length={length}', done.code == 0 and done.out == data[offset:offset + length], done.code)
+    head = subprocess.run(f'"{PROGRAM}" --repo "{repo}" cat {cid} | head -c 10', shell=True, capture_output=True)
+    check('cat into a pipe that closes', head.stdout == data[:10], head)
+
+
+def dag_and_block():
+    repo, other, top = new_repo(), new_repo(), tree()
+    root = kit('add', '-rHQ', top, repo=repo).text
+    car = kit('dag', 'export', root, repo=repo)
+    equal('dag export: exit code', car.code, 0)
+    done = kit('dag', 'import', repo=other, stdin=car.out)
+    check('dag import from a pipe names the root', done.code == 0 and root in done.text, done)
+    equal('what was imported is the same', kit('dag', 'export', root, repo=other).out, car.out)
+    check('its root is pinned', root in kit('pin', 'ls', '-q', '-t', 'recursive', repo=other).text)
+    path = temp('x.car')
+    equal('dag export -o', (kit('dag', 'export', '-o', path, root, repo=repo).code, read(path) == car.out), (0, True))
+    third = new_repo()
+    done = kit('dag', 'import', '--pin-roots=false', path, repo=third)
+    equal('dag import --pin-roots=false', done.code, 0)
+    done = kit('dag', 'import', '--json', path, repo=new_repo())
+    check('dag import --json parses', done.code == 0 and lines_of_json(done)[0]['Root']['Cid']['/'] == root, done)
+    check('dag import --pin-roots=false pins nothing', root not in kit('pin', 'ls', repo=third).text)
+    broken = bytearray(car.out)
+    broken[len(broken) // 2] ^= 1
+    done = kit('dag', 'import', repo=new_repo(), stdin=bytes(broken))
+    check('a CAR with one flipped bit is refused', done.code == 1 and done.err.strip(), done)
+    done = kit('dag', 'import', repo=new_repo(), stdin=car.out[:-7])
+    check('a truncated CAR is refused', done.code == 1 and done.err.strip(), done)
+    done = kit('dag', 'import', repo=new_repo(), stdin=b'this is not a CAR')
+    check('what is no CAR is refused', done.code == 1 and done.err.strip(), done)
+
+    put = kit('block', 'put', repo=repo, stdin=b'a block')
+    equal('block put', put.text, cid_raw(b'a block'))
+    equal('block get', kit('block', 'get', put.text, repo=repo).out, b'a block')
+    seen = json.loads(kit('block', 'stat', '--json', put.text, repo=repo).out)
+    equal('block stat --json', (seen['Key'], seen['Size']), (put.text, 7))
+    large = kit('block', 'put', repo=repo, stdin=bytes((2 << 20) + 1))
+    check('block put over 2 MiB is refused', large.code != 0 and large.err.strip(), large)
+    equal('block put of 2 MiB', kit('block', 'put', repo=repo, stdin=bytes(2 << 20)).code, 0)
+    cbor = kit('block', 'put', '--cid-codec=dag-cbor', repo=repo, stdin=b'\xa1\x61a\x01')
+    check('block put --cid-codec', cbor.text.startswith('bafyrei'), cbor)
+
+
+def pins():
+    repo = new_repo()
+    root = kit('add', '-rQ', '--pin=false', os.path.dirname(write(temp('d') + '/in/a', b'x')), repo=repo).text
+    equal('pin add', kit('pin', 'add', root, repo=repo).code, 0)
+    check('pin ls', f'{root} recursive' in kit('pin', 'ls', repo=repo).text)
+    leaf = cid_raw(b'x')
+    equal('pin add --recursive=false', kit('pin', 'add', '--recursive=false', leaf, repo=repo).code, 0)
+    check('pin ls --type=direct', kit('pin', 'ls', '-t', 'direct', '-q', repo=repo).text == leaf)
+    keys = json.loads(kit('pin', 'ls', '--json', repo=repo).out)['Keys']
+    equal('pin ls --json', {c: v['Type'] for c, v in keys.items()}, {root: 'recursive', leaf: 'direct'})
+    equal('pin ls CID', kit('pin', 'ls', root, repo=repo).code, 0)
+    equal('pin rm', kit('pin', 'rm', root, repo=repo).code, 0)
+    equal('pin rm again', kit('pin', 'rm', root, repo=repo).code, 3)
+    equal('pin ls of a wrong kind', kit('pin', 'ls', '-t', 'odd', repo=repo).code, 2)
+
+
+def repo_and_id():
+    repo = new_repo()
+    kit('add', repo=repo, stdin=b'content')
+    seen = json.loads(kit('repo', 'stat', '--json', repo=repo).out)
+    check('repo stat --json', seen['NumObjects'] >= 1 and seen['RepoPath'] == repo, seen)
+    check('repo stat', 'NumObjects: ' in kit('repo', 'stat', repo=repo).text)
+    equal('repo verify', kit('repo', 'verify', repo=repo).code, 0)
+    identity = json.loads(kit('id', '--json', repo=repo).out)
+    check('id --json', identity['ID'].startswith('12D3Koo'), identity)
+    equal('the identity is kept', json.loads(kit('id', '--json', repo=repo).out)['ID'], identity['ID'])
+    check('version -n', re.fullmatch(r'\d+\.\d+\.\d+', kit('version', '-n').text))
+    check('version --json', 'Version' in json.loads(kit('version', '--json').out))
+
+
+def config_keeps_comments():
+    repo = new_repo()
+    path = f'{repo}/config'
+    write(path, read(path) + b'\n# a comment of mine\n   # indented, ends without a line end')
+    before = read(path).decode()
+    equal('config set', kit('config', 'store.max', '12345', repo=repo).code, 0)
+    after = read(path).decode()
+    changed = [(a, b) for a, b in zip(before.split('\n'), after.split('\n')) if a != b]
+    check('config set changes one line and keeps the comments',
+        changed == [('store.max = 0', 'store.max = 12345')] and len(before.split('\n')) == len(after.split('\n')), changed)
+    equal('config get', kit('config', 'store.max', repo=repo).text, '12345')
+    equal('config show', kit('config', 'show', repo=repo).text, after.strip())
+    equal('config of no such name', kit('config', 'no.such', 'x', repo=repo).code, 3)
+    equal('config of no such value', kit('config', 'store.max', 'many', repo=repo).code, 2)
+    equal('config with a line end in it', kit('config', 'api.secret', 'a\nb', repo=repo).code, 2)
+    equal('a refused value changes nothing', read(path).decode(), after)
+    write(path, '# all is gone but this')
+    kit('config', 'store.max', '7', repo=repo)
+    equal('a setting that was not there is added on a line of its own', kit('config', 'store.max', repo=repo).text, '7')
+    check('and the comment is whole', read(path).startswith(b'# all is gone but this\n'), read(path))
+
+
+def completion_and_manual():
+    for shell in ('bash', 'zsh', 'fish'):
+        script = kit('completion', shell)
+        check(f'completion {shell} prints', script.code == 0 and b'ipfs-kit' in script.out)
+        if shutil.which(shell):
+            parsed = subprocess.run([shell, '-n', '/dev/stdin'], input=script.out, capture_output=True)
+            check(f'{shell} parses it', parsed.returncode == 0, parsed.stderr)
+    script = kit('completion', 'bash').out.decode()
+    ask = script + '\nCOMP_WORDS=(ipfs-kit pin a); COMP_CWORD=2; ' \
+        'f=$(complete -p ipfs-kit | sed "s/.*-F \\([^ ]*\\).*/\\1/"); $f ipfs-kit a pin; echo "${COMPREPLY[@]}"'
+    done = subprocess.run(['bash', '-c', ask], capture_output=True, text=True, env=environment())
+    check('bash completes "pin a" to "add"', 'add' in done.stdout.split(), done)
+    page = write(temp('ipfs-kit.1'), kit('completion', 'man').out)
+    tool = ['mandoc', '-T', 'lint', '-W', 'warning'] if shutil.which('mandoc') else \
+        ['groff', '-man', '-Tutf8', '-ww', '-z'] if shutil.which('groff') else None
+    if not tool:
+        print('      neither mandoc nor groff is here; the page is only looked at')
+    else:
+        done = subprocess.run([*tool, page], capture_output=True, text=True)
+        check(f'the manual page renders without a warning ({tool[0]})', done.returncode == 0 and not done.stderr.strip()
+            and not done.stdout.strip(), done.stderr + done.stdout)
+    text = read(page).decode()
+    check('the manual page names every exit code', all(f'{code}' in text for code in (1, 2, 3, 4, 5, 130)))
+
+
+def timeouts_and_interrupts():
+    repo = new_repo()
+    for words in (['add', '-Q'], ['dag', 'import'], ['block', 'put']):
+        process = subprocess.Popen([PROGRAM, '--repo', repo, '--timeout=300ms', *words], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment())
+        equal(f'{" ".join(words)} of an input that never ends times out', process.wait(60), 5)
+        check('and says so', b'timed out' in process.stderr.read())
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            pipe.close()
+    process = subprocess.Popen([PROGRAM, '--repo', repo, 'add', '-Q'], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, env=environment())
+    data = noise(3 << 20)
+    process.stdin.write(data)  # more than a pipe holds: when this returns, it is reading
+    process.stdin.flush()
+    process.send_signal(signal.SIGINT)
+    equal('SIGINT: exit code', process.wait(60), 130)
+    check('SIGINT: prints no CID', process.stdout.read() == b'')
+    for pipe in (process.stdout, process.stderr):
+        pipe.close()
+    try:
+        process.stdin.close()
+    except BrokenPipeError:
+        pass
+    equal('after an interrupted add the repo is whole', kit('repo', 'verify', repo=repo).code, 0)
+    check('and add goes on', kit('cat', kit('add', '-Q', repo=repo, stdin=data).text, repo=repo).out == data)
+
+
+run_all([init_makes_a_repo_once, wrong_use_is_told, what_is_not_there, add_one_file, folders_come_and_go_whole,
+    get_into_what_is_there, cat_ranges, dag_and_block, pins, repo_and_id, config_keeps_comments,
+    completion_and_manual, timeouts_and_interrupts])

@@ -1,0 +1,165 @@
+#!/usr/bin/env python3
+"""The command line through a running daemon gives what it gives without one."""
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
+from node import (PROGRAM, Daemon, check, environment, equal, kit, new_repo, noise, read, run_all, temp, until, write)
+
+ABSENT = 'bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy'
+NAMES = ['plain', 'with space', 'grüße', '目录', '🦆', "quote'\"", 'a\\b', 'new\nline', '%41', 'a+b', 'x' * 255, 'semi;colon', 'é' * 127]
+
+
+def tree():
+    top = temp('tree')
+    for name in NAMES:
+        write(f'{top}/{name}', f'content of {name}'.encode())
+    write(f'{top}/.hidden', b'hidden')
+    write(f'{top}/sub/.deeper/file', b'deep')
+    write('/'.join([top, *['d' * 60] * 8, 'leaf']), b'far down')
+    os.makedirs(f'{top}/empty/emptier')
+    os.symlink('plain', f'{top}/link')
+    os.symlink('/etc/passwd', f'{top}/absolute')
+    os.symlink('t' * 300, f'{top}/long')
+    write(f'{top}/zero', b'')
+    write(f'{top}/sub/large', noise(5_500_000))
+    for i in range(1500):
+        write(f'{top}/many/{i}', str(i).encode())
+    return top
+
+
+def same_tree(one, other):
+    return subprocess.run(['diff', '-r', '--no-dereference', one, other], capture_output=True).stdout == b''
+
+
+def adding_is_the_same():
+    alone, top = new_repo(), tree()
+    with Daemon() as daemon:
+        for words in (['-r'], ['-rH'], ['-rHw'], ['-rH', '--profile=unixfs-v0-2015'], ['-rH', '--profile=kubo-cid-v1'],
+                ['-rH', '--cid-version=1'], ['-rH', '--cid-version=0', '--raw-leaves'], ['-rH', '--chunker=size-1000'], ['-rnH']):
+            here = kit('add', *words, top, repo=alone)
+            there = kit('add', *words, top, repo=daemon.repo)
+            check(f'add {" ".join(words)}: a daemon prints the same', here.code == 0 and there.code == 0
+                and sorted(here.out.splitlines()) == sorted(there.out.splitlines()),
+                f'{here} and {there}' if here.code or there.code else
+                set(here.out.splitlines()) ^ set(there.out.splitlines()))
+        data = noise(4_000_000, 5)
+        for words in ([], ['-w'], ['--json']):
+            here, there = (kit('add', *words, repo=repo, stdin=data) for repo in (alone, daemon.repo))
+            equal(f'add {" ".join(words)} from standard input: the same', there.out, here.out)
+        single = write(temp('single'), data)
+        for words in (['-Q'], ['-q'], [], ['--json'], ['-Qw']):
+            here, there = (kit('add', *words, single, repo=repo) for repo in (alone, daemon.repo))
+            equal(f'add {" ".join(words)} of a file: the same', there.out, here.out)
+        root = kit('add', '-rHQ', top, repo=daemon.repo).text
+        check('what was added through a daemon is pinned', root in kit('pin', 'ls', '-q', repo=daemon.repo).text)
+        for what in (os.path.dirname(single), '/no/such', temp('x')):
+            here, there = (kit('add', what, repo=repo) for repo in (alone, daemon.repo))
+            equal(f'add of {os.path.basename(what)!r}: fails alike', there.code, here.code)
+            check('and with a sentence', there.err.strip(), there)
+        equal('stopped with 0', daemon.stop(), 0)
+        check('what was added is there without the daemon', kit('cat', f'{root}/sub/large', repo=daemon.repo).out == noise(5_500_000))
+        equal('the repo is whole', kit('repo', 'verify', repo=daemon.repo).code, 0)
+
+
+def reading_is_the_same():
+    top = tree()
+    repo = new_repo()
+    root = kit('add', '-rHQ', top, repo=repo).text
+    asks = [['cat', f'{root}/sub/large'], ['cat', '--offset=1048570', '--length=20', f'{root}/sub/large'], ['cat', root],
+        ['cat', f'{root}/none'], ['cat', 'nonsense'], ['cat', f'{root}/zero'], ['ls', root], ['ls', '--json', root], ['ls', f'{root}/plain'],
+        ['stat', root], ['stat', '--json', f'{root}/sub/large'], ['resolve', f'{root}/sub'], ['dag', 'export', root],
+        ['block', 'get', root], ['block', 'stat', root], ['pin', 'ls'], ['pin', 'ls', root], ['pin', 'rm', f'{root}/sub'], ['pin', 'ls', '-t', 'odd'],
+        ['repo', 'verify'], ['version', '-n'], ['config', 'store.max'],
+        ['block', 'put', '--mhtype=nohash', '/dev/null']]
+    without = [kit(*ask, repo=repo) for ask in asks]
+    got = temp('got')
+    kit('get', '-o', got, root, repo=repo)
+    with Daemon(repo=repo) as daemon:
+        for ask, here in zip(asks, without):
+            there = kit(*ask, repo=repo)
+            check(f'{" ".join(ask).replace(root, "ROOT")}: the same', (there.code, there.out) == (here.code, here.out), f'{here} and {there}')
+            if here.code:
+                check('and fails with a sentence', there.err.strip() and '{' not in there.err, there.err)
+        out = temp('out')
+        done = kit('get', '-o', out, root, repo=repo)
+        check('get: the same tree', done.code == 0 and same_tree(got, out) and same_tree(top, out), done)
+        done = kit('get', '-o', out, root, repo=repo)
+        check('get again over itself', done.code == 0 and same_tree(top, out), done)
+        done = kit('get', root, repo=repo, cwd=os.path.dirname(out))
+        check('get without -o', done.code == 0 and same_tree(top, f'{os.path.dirname(out)}/{root}'), done)
+        done = kit('get', '-o', out + 'l', f'{root}/absolute', repo=repo)
+        check('get of a symlink', done.code == 0 and os.readlink(out + 'l') == '/etc/passwd', done)
+        plain = write(temp('plain'), b'old')
+        done = kit('get', '-o', plain, root, repo=repo)
+        check('get of a folder over a file is refused', done.code == 1 and read(plain) == b'old' and done.err.strip(), done)
+        outside = write(temp('outside'), b'precious')
+        os.symlink(outside, link := temp('link'))
+        done = kit('get', '-o', link, f'{root}/sub/large', repo=repo)
+        check('get over a symlink does not follow it', read(outside) == b'precious', done)
+        done = kit('get', '-o', temp('x'), ABSENT, '--timeout=500ms', repo=repo)
+        check('get of what nobody has times out with 5', done.code == 5, done)
+        done = kit('get', '-o', temp('x'), f'{root}/none', repo=repo)
+        check('get of a name that is not there exits 3', done.code == 3 and 'none' in done.err, done)
+        car = kit('dag', 'export', root, repo=repo)
+        with Daemon() as other:
+            done = kit('dag', 'import', repo=other.repo, stdin=car.out)
+            check('dag import through a daemon', done.code == 0 and root in done.text, done)
+            equal('and out again', kit('dag', 'export', root, repo=other.repo).out, car.out)
+            broken = bytearray(car.out)
+            broken[len(broken) // 2] ^= 1
+            done = kit('dag', 'import', repo=other.repo, stdin=bytes(broken))
+            check('a CAR with one flipped bit is refused', done.code == 1 and done.err.strip(), done)
+            put = kit('block', 'put', repo=other.repo, stdin=b'a block')
+            equal('block put and get', kit('block', 'get', put.text, repo=other.repo).out, b'a block')
+            large = kit('block', 'put', repo=other.repo, stdin=bytes((2 << 20) + 1))
+            check('block put over 2 MiB is refused', large.code != 0 and large.err.strip(), large)
+
+
+def two_nodes():
+    with Daemon() as one, Daemon() as two:
+        data = noise(6_000_000, 9)
+        cid = kit('add', '-Q', repo=one.repo, stdin=data).text
+        done = kit('swarm', 'connect', one.swarm[0], repo=two.repo)
+        equal('swarm connect', done.code, 0)
+        check('swarm peers on both sides', one.peer_id in kit('swarm', 'peers', repo=two.repo).text
+            and two.peer_id in kit('swarm', 'peers', repo=one.repo).text)
+        ping = kit('ping', '-n', '3', one.peer_id, repo=two.repo)
+        check('ping', ping.code == 0 and 'ms' in ping.text or 'µs' in ping.text, ping)
+        equal('ping -n of no number', kit('ping', '-n', 'x', one.peer_id, repo=two.repo).code, 2)
+        check('cat over the network', kit('cat', cid, repo=two.repo).out == data)
+        done = kit('pin', 'add', cid, repo=two.repo)
+        check('pin add over the network', done.code == 0 and cid in kit('pin', 'ls', repo=two.repo).text, done)
+        timed = kit('--timeout=500ms', 'cat', ABSENT, repo=two.repo)
+        equal('--timeout exits 5', timed.code, 5)
+        waiting = subprocess.Popen([PROGRAM, '--repo', two.repo, 'cat', ABSENT], env=environment(), stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE)
+        before = two.descriptors()
+        until('the daemon serves it', lambda: two.descriptors() != before or waiting.poll() is not None)
+        waiting.send_signal(signal.SIGINT)
+        equal('SIGINT while waiting for a block exits 130', waiting.wait(60), 130)
+        waiting.communicate()
+        identity = json.loads(kit('id', '--json', repo=two.repo).out)
+        equal('id through the daemon', identity['ID'], two.peer_id)
+        check('id names where it listens', any(str(two.swarm_port) in a for a in identity['Addresses']), identity)
+        equal('swarm disconnect', kit('swarm', 'disconnect', one.swarm[0], repo=two.repo).code, 0)
+        until('the connection ends', lambda: one.peer_id not in kit('swarm', 'peers', repo=two.repo).text)
+        check('swarm peers after it', True)
+        for bad in ('/ip4/127.0.0.1/tcp/9/p2p/' + one.peer_id, one.swarm[0].replace(one.peer_id, two.peer_id)):
+            done = kit('swarm', 'connect', bad, repo=two.repo)
+            check(f'swarm connect to nobody there fails with a sentence', done.code and done.err.strip(), done)
+        wrong = one.swarm[0].rsplit('/', 1)[0] + '/12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN'
+        done = kit('swarm', 'connect', wrong, repo=two.repo)
+        check('swarm connect to another identity than the address names fails', done.code == 1 and done.err.strip(), done)
+        equal('swarm connect to no address', kit('swarm', 'connect', 'nonsense', repo=two.repo).code, 2)
+        alone = new_repo()
+        done = kit('--connect', one.swarm[0], 'get', '-o', temp('x'), cid, repo=alone)
+        equal('--connect without a daemon', done.code, 0)
+        check('fetched is kept', kit('cat', cid, repo=alone).out == data)
+
+
+run_all([adding_is_the_same, reading_is_the_same, two_nodes])

@@ -1,0 +1,231 @@
+#!/usr/bin/env python3
+"""Repos in trouble: a second daemon, another version, damage, a full disk, read-only, no descriptors."""
+import os
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
+from node import (PROGRAM, Daemon, check, cid_raw, environment, equal, kit, new_repo, noise, read, run_all,
+    temp, write)
+
+
+def one_daemon_a_repo():
+    with Daemon() as first:
+        second = kit('daemon', '--listen', '/ip4/127.0.0.1/tcp/0', '--api', '/ip4/127.0.0.1/tcp/0', repo=first.repo)
+        check('a second daemon on one repo exits 4 and says so', second.code == 4 and 'already' in second.err, second)
+        check('the first goes on', first.serves())
+        equal('SIGTERM: exit code', first.stop(), 0)
+        check('SIGTERM: the file api is gone', not os.path.exists(f'{first.repo}/api'))
+    with Daemon(repo=first.repo) as again:
+        check('the repo opens again', again.serves())
+        again.process.kill()
+        again.process.wait()
+    check('kill -9 leaves the file api', os.path.exists(f'{first.repo}/api'))
+    stale = kit('id', repo=first.repo)
+    equal('and it misleads nobody', stale.code, 0)
+    with Daemon(repo=first.repo) as third:
+        check('a daemon starts after kill -9', third.serves())
+        equal('SIGINT: exit code', third.stop(signal.SIGINT) in (0, 130), True)
+        check('SIGINT: the file api is gone', not os.path.exists(f'{first.repo}/api'))
+    with Daemon() as daemon:
+        equal('shutdown', kit('shutdown', repo=daemon.repo).code, 0)
+        equal('the daemon ends with 0', daemon.process.wait(60), 0)
+
+
+def ports_in_use():
+    with Daemon() as first:
+        api = kit('daemon', '--listen', '/ip4/127.0.0.1/tcp/0', '--api', first.api[0], repo=new_repo())
+        check('the API port in use: fails and names it', api.code == 1 and 'in use' in api.err
+            and str(first.api_port) in api.err, api)
+        swarm = kit('daemon', '--listen', f'/ip4/127.0.0.1/tcp/{first.swarm_port}', '--api', '/ip4/127.0.0.1/tcp/0',
+            repo=new_repo())
+        check('the swarm port in use: fails and names it', swarm.code == 1 and 'in use' in swarm.err
+            and str(first.swarm_port) in swarm.err, swarm)
+        check('the first goes on', first.serves())
+    for words in (['--listen', 'nonsense'], ['--listen', '/ip4/127.0.0.1'], ['--api', '/ip4/1.2.3.4/udp/5']):
+        more = [] if '--api' in words else ['--api', '/ip4/127.0.0.1/tcp/0']
+        more += [] if '--listen' in words else ['--listen', '/ip4/127.0.0.1/tcp/0']
+        done = kit('daemon', *words, *more, repo=new_repo())
+        check(f'daemon {" ".join(words)}: is refused and named', done.code in (1, 2) and words[1] in done.err, done)
+    foreign = kit('daemon', '--listen', '/ip4/127.0.0.1/tcp/0', '--api', '/ip4/0.0.0.0/tcp/0', repo=new_repo())
+    check('the API on 0.0.0.0 without a secret is refused', foreign.code == 1 and 'secret' in foreign.err, foreign)
+    socket = temp('api.sock')
+    with Daemon(api=f'/unix/{socket}') as daemon:
+        done = kit('id', '--json', repo=daemon.repo)
+        check('the API on a UNIX socket', done.code == 0 and 'Addresses' in done.text, done)
+        equal('its permissions', oct(os.stat(socket).st_mode & 0o777), '0o600')
+        daemon.process.kill()
+        daemon.process.wait()
+        with Daemon(repo=daemon.repo, api=f'/unix/{socket}') as again:
+            equal('a socket left behind is taken over', kit('id', repo=again.repo).code, 0)
+    write(plain := temp('plain'), b'not a socket')
+    taken = kit('daemon', '--listen', '/ip4/127.0.0.1/tcp/0', '--api', f'/unix/{plain}', repo=new_repo())
+    check('a file in the socket\'s place is kept', taken.code == 1 and read(plain) == b'not a socket', taken)
+
+
+def damaged_repos():
+    repo = new_repo()
+    cid = kit('add', '-Q', repo=repo, stdin=b'kept').text
+    for name, text in (('99\n', '99'), ('x', ''), ('', '')):
+        good = read(f'{repo}/version')
+        write(f'{repo}/version', name.encode())
+        done = kit('cat', cid, repo=repo)
+        check(f'version file {name!r}: exits 4 and says so', done.code == 4 and text in done.err and 'version' in done.err, done)
+        daemon = kit('daemon', '--api', '/ip4/127.0.0.1/tcp/0', repo=repo)
+        equal(f'version file {name!r}: no daemon either', daemon.code, 4)
+        write(f'{repo}/version', good)
+    equal('with its version back it works', kit('cat', cid, repo=repo).out, b'kept')
+
+    good = read(f'{repo}/identity')
+    for what, damage in (('one bit', bytes([good[10] ^ 4])), ('short', None), ('empty', b''), ('longer', good + b'!')):
+        if what == 'one bit':
+            damage = good[:10] + damage + good[11:]
+        elif what == 'short':
+            damage = good[:-1]
+        write(f'{repo}/identity', damage)
+        done = kit('id', repo=repo)
+        check(f'identity damaged ({what}): exits 4 and names the file', done.code == 4 and 'identity' in done.err, done)
+        equal(f'identity damaged ({what}): left as it was', read(f'{repo}/identity'), damage)
+    os.unlink(f'{repo}/identity')
+    done = kit('id', repo=repo)
+    check('identity missing: exits 4', done.code == 4 and 'identity' in done.err, done)
+    check('identity missing: no new one is made', not os.path.exists(f'{repo}/identity'))
+    write(f'{repo}/identity', good)
+    os.chmod(f'{repo}/identity', 0o600)
+    equal('with its identity back it works', kit('id', repo=repo).code, 0)
+
+    config = read(f'{repo}/config').decode()
+    line = config.split('\n').index('store.max = 0') + 1
+    for text, named in (('store.max = lots', 'lots'), ('store.max 0', 'store.max 0'), ('stor.max = 0', 'stor.max'), ('store.max =', '')):
+        write(f'{repo}/config', config.replace('store.max = 0', text))
+        done = kit('id', repo=repo)
+        check(f'config {text!r}: exits 4 and names line {line}', done.code == 4 and f'line {line}' in done.err
+            and named in done.err, done)
+    for what, data in (('NUL', config.encode() + b'\0'), ('giant', b'#' * (1 << 20))):
+        write(f'{repo}/config', data)
+        done = kit('id', repo=repo)
+        check(f'config ({what}): exits 4 and names the file', done.code == 4 and 'config' in done.err, done)
+    write(f'{repo}/config', config)
+
+    secret = read(f'{repo}/secret')
+    write(f'{repo}/secret', secret[:5])
+    equal('secret damaged: exits 4', kit('cat', cid, repo=repo).code, 4)
+    write(f'{repo}/secret', secret)
+    shutil.rmtree(f'{repo}/index')
+    done = kit('cat', cid, repo=repo)
+    check('the index is made again from the segments', done.out == b'kept', done)
+    segment = sorted(os.listdir(f'{repo}/segments'))[0]
+    data = bytearray(read(f'{repo}/segments/{segment}'))
+    data[data.index(b'kept')] ^= 1
+    write(f'{repo}/segments/{segment}', bytes(data))
+    done = kit('cat', cid, repo=repo)
+    check('a damaged block is never given out', done.code != 0 and done.out == b'', done)
+    done = kit('repo', 'verify', repo=repo)
+    check('repo verify exits 1 and names it', done.code == 1 and (cid in done.err or 'bytes' in done.err), done)
+    check('adding it again heals it', kit('add', '-Q', repo=repo, stdin=b'kept').text == cid and
+        kit('cat', cid, repo=repo).out == b'kept')
+    notdir = write(temp('file'), b'')
+    equal('a repo that is a file: exits 4', kit('id', repo=notdir).code, 4)
+
+
+def full_disk():
+    """In a mount namespace of its own: a small tmpfs holds the repo."""
+    if os.geteuid() or subprocess.run(['unshare', '-m', 'true'], capture_output=True).returncode:
+        print('      no mount namespace may be made here; a file size limit stands in')
+        return limited_files()
+    place = temp('mount')
+    os.mkdir(place)
+    write(f'{place}/../kept', noise(700_000, 7))
+    write(f'{place}/../large', noise(30_000_000, 8))
+    script = f'''
+mount -t tmpfs -o size=12m none {place} && cd {place} || exit 90
+"{PROGRAM}" --repo repo init --test >/dev/null || exit 91
+"{PROGRAM}" --repo repo add -Q ../kept || exit 92
+"{PROGRAM}" --repo repo add -Q ../large; echo "add: $?"
+"{PROGRAM}" --repo repo cat "$("{PROGRAM}" add -nQ --repo repo ../kept)" | cmp - ../kept; echo "cat: $?"
+"{PROGRAM}" --repo repo add -Q ../large; echo "again: $?"
+"{PROGRAM}" --repo repo repo verify; echo "verify: $?"
+df . | tail -1 >&2
+'''
+    done = subprocess.run(['unshare', '-m', 'bash', '-c', script], capture_output=True, text=True, env=environment(), timeout=120)
+    told = f'{done.returncode} {done.stdout} {done.stderr}'
+    check('a full disk: add exits 1', 'add: 1' in done.stdout and 'again: 1' in done.stdout, told)
+    check('a full disk: and says so', re.search('[Nn]o space', done.stderr), told)
+    check('a full disk: what was acknowledged is there', 'cat: 0' in done.stdout, told)
+    check('a full disk: the repo is whole', 'verify: 0' in done.stdout, told)
+    script = f'''
+mount -t tmpfs -o size=12m none {place} && cd {place} || exit 90
+"{PROGRAM}" --repo repo init --test >/dev/null
+cid=$("{PROGRAM}" --repo repo add -Q ../kept)
+dd if=/dev/zero of=filler bs=64k 2>/dev/null
+"{PROGRAM}" --repo repo cat $cid | cmp - ../kept; echo "cat: $?"
+"{PROGRAM}" --repo repo get -o out $cid; echo "get: $?"; ls -A | tr '\\n' ' '
+"{PROGRAM}" --repo repo config store.max 5; echo "config: $?"; "{PROGRAM}" --repo repo config store.max
+rm filler
+"{PROGRAM}" --repo repo add -Q ../kept >/dev/null; echo "add: $?"
+'''
+    done = subprocess.run(['unshare', '-m', 'bash', '-c', script], capture_output=True, text=True, env=environment(), timeout=120)
+    told = f'{done.returncode} {done.stdout} {done.stderr}'
+    check('a disk full to the last byte: cat still works', 'cat: 0' in done.stdout, told)
+    check('a disk full to the last byte: get exits 1 and leaves no part', 'get: 1' in done.stdout and 'part' not in done.stdout, told)
+    check('a disk full to the last byte: the config stays whole', 'config: 1\n0' in done.stdout or 'config: 0\n5' in done.stdout, told)
+    check('with room again it goes on', 'add: 0' in done.stdout, told)
+    read_only(place)
+
+
+def limited_files():
+    repo = new_repo()
+    kept = kit('add', '-Q', repo=repo, stdin=noise(700_000, 7))
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4 << 20, 4 << 20))
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    done = kit('add', '-Q', repo=repo, stdin=noise(30_000_000, 8), preexec=limit)
+    check('files may not grow: add exits 1 and says so', done.code == 1 and done.err.strip(), done)
+    check('files may not grow: what was acknowledged is there', kit('cat', kept.text, repo=repo).out == noise(700_000, 7))
+    equal('files may not grow: the repo is whole', kit('repo', 'verify', repo=repo).code, 0)
+
+
+def read_only(place):
+    script = f'''
+mount -t tmpfs -o size=30m none {place} && cd {place} || exit 90
+"{PROGRAM}" --repo repo init --test >/dev/null
+"{PROGRAM}" --repo repo add -Q ../kept >/dev/null
+mount -o remount,ro {place} || exit 91
+"{PROGRAM}" --repo repo add -Q ../large; echo "add: $?"
+"{PROGRAM}" --repo repo config store.max 5; echo "config: $?"
+"{PROGRAM}" --repo new init; echo "init: $?"
+mount -o remount,rw {place}
+"{PROGRAM}" --repo repo repo verify; echo "verify: $?"
+'''
+    done = subprocess.run(['unshare', '-m', 'bash', '-c', script], capture_output=True, text=True, env=environment(), timeout=120)
+    told = f'{done.returncode} {done.stdout} {done.stderr}'
+    check('a read-only file system: add fails', re.search('add: [14]', done.stdout), told)
+    check('a read-only file system: is named', re.search('[Rr]ead-only', done.stderr), told)
+    check('a read-only file system: config and init fail', 'config: 1' in done.stdout and re.search('init: [14]', done.stdout), told)
+    check('a read-only file system: the repo is whole after', 'verify: 0' in done.stdout, told)
+
+
+def no_descriptors():
+    repo = new_repo()
+    path = write(temp('f'), noise(2_000_000))
+    cid = kit('add', '-Q', path, repo=repo).text
+    told = set()
+    for count in range(3, 40):
+        def limit(count=count):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (count, count))
+        done = kit('cat', cid, repo=repo, preexec=limit)
+        fine = done.code == 0 and done.out == read(path)
+        if not fine and not (0 < done.code < 128 and done.err.strip()):
+            check(f'ulimit -n {count}: works, or fails with a sentence', False, done)
+        told.add(done.code)
+    # 127 is the dynamic linker's own, when it cannot open a library.
+    check('few descriptors: each limit from 3 to 39 works or fails with a sentence', told <= {0, 1, 4, 127} and 0 in told, told)
+    equal('few descriptors: the repo is whole', kit('repo', 'verify', repo=repo).code, 0)
+
+
+run_all([one_daemon_a_repo, ports_in_use, damaged_repos, full_disk, no_descriptors])
