@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include <sodium.h>
 
@@ -13,6 +14,15 @@ static const char *const muxers[] = { P2P_YAMUX_PROTOCOL };
 
 /* ---- life ---- */
 
+/* Peers keep the record with the highest number, also over our restarts. */
+static uint64_t wall_clock(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
 static int host_init(struct p2p_host *host, const struct p2p_host_options *options)
 {
 	int rc;
@@ -20,6 +30,7 @@ static int host_init(struct p2p_host *host, const struct p2p_host_options *optio
 	host->options = *options;
 	host->key = *options->key;
 	host->options.key = NULL;
+	host->record_sequence = wall_clock();
 	if (!host->options.keep_alive)
 		host->options.keep_alive = KEEP_ALIVE;
 	p2p_key_peer_id(&host->key, &host->id);

@@ -1,6 +1,8 @@
 /* Host to host, on every backend. */
 #include "pair.h"
 
+#include "swarm.h"
+
 #define OK(call) assert_int_equal((call), 0)
 
 static int ping_body(struct pair *pair)
@@ -273,6 +275,24 @@ static void remembered_addresses(void **state)
 	run_pair(state, (struct pair){ .body = reconnect_body, .connect = true });
 }
 
+/* Without early negotiation on one side the muxer is agreed on by multistream-select. */
+static int late_body(struct pair *pair)
+{
+	const char *list[] = { pair->address };
+
+	p2p_noise_destroy(&pair->a->noise);
+	OK(p2p_noise_init(&pair->a->noise, &pair->a->key, NULL, 0));
+	OK(p2p_host_connect(pair->a, pair->b_id, list, 1, NULL));
+	OK(p2p_ping(pair->a, pair->b_id, NULL));
+	OK(p2p_perf(pair->a, pair->b_id, 100000, 100000, NULL, NULL));
+	return 0;
+}
+
+static void late_muxer(void **state)
+{
+	run_pair(state, (struct pair){ .body = late_body });
+}
+
 #define ON(name, backend) cmocka_unit_test_prestate(name, backend)
 #define TEST(name)        ON(name, "uring"), ON(name, "uv"), ON(name, "sim")
 
@@ -289,6 +309,7 @@ int main(void)
 		TEST(second_address),
 		TEST(disconnect),
 		TEST(remembered_addresses),
+		TEST(late_muxer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

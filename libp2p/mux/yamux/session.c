@@ -12,6 +12,7 @@ enum {
 	FRAMES_MAX = 4,                      /* data frames sent at a time */
 	PIECES_MAX = 64,                     /* pieces of the caller's list sent at a time */
 	QUICK_MAX = 64,
+	MISSED_MAX = 3, /* ticks that one ping may go unanswered although other bytes come */
 };
 
 int p2p_yamux_create(struct p2p_channel *channel, const struct p2p_yamux_options *options,
@@ -321,7 +322,7 @@ void p2p_yamux_tick(struct p2p_yamux_session *session)
 
 	if (session->dead)
 		return;
-	if (session->ping_sent && !session->heard) {
+	if (session->ping_sent && (!session->heard || ++session->missed == MISSED_MAX)) {
 		p2p_yamux_break(session);
 		return;
 	}
@@ -335,6 +336,9 @@ void p2p_yamux_tick(struct p2p_yamux_session *session)
 			stream->swept = stream->closed;
 	}
 	session->heard = false;
+	if (session->ping_sent)
+		return;
+	session->missed = 0;
 	session->ping_sent = anyio_now();
 	p2p_yamux_ping(&session->core, ++session->ping_value);
 	p2p_yamux_kick(session);

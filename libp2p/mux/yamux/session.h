@@ -16,6 +16,7 @@ struct p2p_yamux_session {
 	struct anyio_event left;
 	anyio_time ping_sent; /* 0: none outstanding */
 	uint32_t ping_value;
+	uint8_t missed; /* ticks since the ping outstanding */
 	bool heard; /* something came since the last tick */
 	uint64_t received, sent;
 };

@@ -47,8 +47,8 @@ int p2p_yamux_run(struct p2p_yamux_session *session);
 /* After run. Streams stay as broken ones until they are freed. */
 void p2p_yamux_free(struct p2p_yamux_session *session);
 
-/* Once every keep-alive period: pings; closes when the last ping of a period ago has no answer and
- * nothing else came either; resets streams that were closed here a period ago and never there. */
+/* Once every keep-alive period: pings; closes when nothing came in a whole period with a ping unanswered, or
+ * when it stays unanswered for three; resets streams closed here a period ago and never there. */
 void p2p_yamux_tick(struct p2p_yamux_session *session);
 /* Whether new streams have a chance. */
 bool p2p_yamux_alive(const struct p2p_yamux_session *session);
