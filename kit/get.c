@@ -48,7 +48,8 @@ void get_close_place(struct get_place *place)
 	place->dir = AT_FDCWD;
 }
 
-/* Makes way for something of another kind, or says -EEXIST. 1: there is one of this kind. */
+/* Makes way for something of another kind, or says -EEXIST. 1: there is one of this kind. Only files
+ * and symlinks are ever taken away: not folders, not devices. */
 static int make_way(const struct get_place *place, mode_t kind, bool overwrite)
 {
 	struct stat st;
@@ -60,7 +61,7 @@ static int make_way(const struct get_place *place, mode_t kind, bool overwrite)
 		return rc;
 	if ((st.st_mode & S_IFMT) == kind)
 		return 1;
-	if (S_ISDIR(st.st_mode) || !overwrite)
+	if (!overwrite || !(S_ISREG(st.st_mode) || S_ISLNK(st.st_mode)))
 		return -EEXIST;
 	return anyio_unlinkat(place->dir, place->name, 0);
 }
@@ -70,9 +71,9 @@ int get_make_directory(const struct get_place *place, bool overwrite, struct get
 	int rc = make_way(place, S_IFDIR, overwrite);
 
 	*inside = (struct get_place){ .dir = AT_FDCWD };
-	if (rc == 0)
-		rc = anyio_mkdirat(place->dir, place->name, 0777);
-	if (rc < 0 && rc != -EEXIST)
+	if (rc < 0)
+		return rc;
+	if (rc == 0 && (rc = anyio_mkdirat(place->dir, place->name, 0777)) && rc != -EEXIST)
 		return rc;
 	inside->dir = anyio_openat(place->dir, place->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 	return inside->dir < 0 ? inside->dir : 0;

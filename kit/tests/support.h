@@ -14,6 +14,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <kit/kit.h>
+#include <multiformats/multihash.h>
 
 #define CHECK(condition)                                                                           \
 	do {                                                                                       \
