@@ -37,22 +37,11 @@ static int missing(struct kit_blocks *blocks, const struct mf_cid *cid)
 		text);
 }
 
-/* Nobody need be asked for the block of no bytes, and Kubo does not send it when asked. */
-static bool is_empty(const struct mf_cid *cid)
-{
-	return mf_hash_verify(cid->hash, cid->digest, cid->digest_len, "", 0) == 0;
-}
-
 static int fetch(struct kit_blocks *blocks, const struct mf_cid *cids, size_t count, struct store_block *block)
 {
 	struct kit_node *node = blocks->node;
-	store_ticket ticket = 0;
 	int rc = 0;
 
-	if (is_empty(cids)) {
-		rc = store_put(node->store, cids, "", 0, 0, &ticket);
-		return rc ? rc : store_get(node->store, cids, block);
-	}
 	if (!node->bitswap)
 		return missing(blocks, cids);
 	if (!blocks->session)
