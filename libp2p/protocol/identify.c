@@ -16,7 +16,7 @@
 #define PUSH_PROTOCOL     "/ipfs/id/push/1.0.0"
 #define TIMEOUT           (5 * ANYIO_SECOND)
 
-enum { SERVING_IDENTIFY = 1, SERVING_PUSH = 2 };
+enum { SERVING_IDENTIFY = 1, SERVING_PUSH = 2, ATTEMPTS_MAX = 3 };
 
 /* ---- what we say ---- */
 
@@ -317,11 +317,14 @@ static int ask(void *arg)
 	return rc;
 }
 
+/* A busy peer may take longer once; one that does not speak the protocol is not asked again. */
 int p2p_identify_task(void *arg)
 {
 	struct p2p_connection *c = arg;
-	int rc = anyio_fail_after(TIMEOUT, ask, c);
+	int rc = -ETIMEDOUT;
 
+	for (int i = 0; i < ATTEMPTS_MAX && rc == -ETIMEDOUT; i++)
+		rc = anyio_fail_after(TIMEOUT, ask, c);
 	anyio_event_set(&c->identified);
 	push_if_stale(c);
 	return rc == ANYIO_CANCELLED ? rc : 0;

@@ -62,14 +62,20 @@ static inline int pair_task(void *arg)
 	return rc;
 }
 
-/* On the backend named by the test's state. */
+/* On the backend named by the test's state, with a budget of operations and with a yield at every
+ * one. */
 static inline void run_pair(void **state, struct pair pair)
 {
-	struct anyio_options options = { .backend = *state, .seeded = true, .seed = 1 };
-	int rc = anyio_run(pair_task, &pair, &options);
+	for (int strict = 0; strict < 2; strict++) {
+		struct anyio_options options = {
+			.backend = *state, .seeded = true, .seed = 1, .strict = strict
+		};
+		struct pair fresh = pair;
+		int rc = anyio_run(pair_task, &fresh, &options);
 
-	if (rc < 0)
-		fail_msg("%s on %s", anyio_error_name(rc), (const char *)*state);
+		if (rc < 0)
+			fail_msg("%s on %s", anyio_error_name(rc), (const char *)*state);
+	}
 }
 
 #endif

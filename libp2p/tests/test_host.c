@@ -293,6 +293,35 @@ static void late_muxer(void **state)
 	run_pair(state, (struct pair){ .body = late_body });
 }
 
+/* A host that is full refuses who comes next and goes on serving who is there. */
+static void one_inbound(struct p2p_host_options *options)
+{
+	options->limits.system.connections_in = 1;
+}
+
+static int full_body(struct pair *pair)
+{
+	struct p2p_host *third = make_host(3, NULL);
+	const char *list[] = { pair->address };
+	int rc;
+
+	ANYIO_TASK_GROUP(group);
+	OK(anyio_start(&group, p2p_host_run, third, "third", NULL));
+	rc = p2p_host_connect(third, pair->b_id, list, 1, NULL);
+	assert_true(rc < 0 || p2p_ping(third, pair->b_id, NULL) < 0);
+	OK(p2p_ping(pair->a, pair->b_id, NULL));
+	p2p_host_close(third);
+	OK(anyio_task_group_exit(&group, 0));
+	p2p_host_free(third);
+	return 0;
+}
+
+static void full_host(void **state)
+{
+	run_pair(
+	        state, (struct pair){ .body = full_body, .connect = true, .options = one_inbound });
+}
+
 #define ON(name, backend) cmocka_unit_test_prestate(name, backend)
 #define TEST(name)        ON(name, "uring"), ON(name, "uv"), ON(name, "sim")
 
@@ -310,6 +339,7 @@ int main(void)
 		TEST(disconnect),
 		TEST(remembered_addresses),
 		TEST(late_muxer),
+		TEST(full_host),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

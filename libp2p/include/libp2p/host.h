@@ -126,8 +126,9 @@ ANYIO_API int p2p_host_remember(struct p2p_host *host, const struct mf_peer_id *
 
 /* Callbacks on the host's loop; they must not wait (start a task in p2p_host_group instead). Any
  * may be NULL. connected: the first connection to the peer; disconnected: the last one is gone;
- * identified: identify has completed or a push has changed what the peer speaks. Caller-owned
- * storage, in place until p2p_host_unwatch or the host's end. */
+ * identified: identify has completed or a push has changed what the peer speaks. A callback may
+ * unwatch itself, no other. Caller-owned storage, in place until p2p_host_unwatch or the host's
+ * end. */
 struct p2p_watch {
 	void (*connected)(void *arg, const struct mf_peer_id *peer);
 	void (*disconnected)(void *arg, const struct mf_peer_id *peer);
