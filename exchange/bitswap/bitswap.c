@@ -6,6 +6,7 @@
 enum {
 	SESSION_CACHE = 64 << 20,
 	PEER_SECONDS = 10,
+	IDENTIFY_SECONDS = 15, /* a peer that said nothing of itself by then is tried */
 	SERVING = 32, /* batches of blocks in memory for peers */
 };
 
@@ -46,8 +47,12 @@ void bitswap_peers_join(struct bitswap *bitswap)
 
 	if (p2p_host_peers(bitswap->host, &peers, &count) < 0)
 		return;
-	for (size_t i = 0; i < count; i++)
-		on_identified(bitswap, &peers[i].id);
+	for (size_t i = 0; i < count; i++) {
+		bool silent = !peers[i].identified &&
+			      anyio_now() - peers[i].since > IDENTIFY_SECONDS * ANYIO_SECOND;
+		if (bitswap->group && (silent || speaks(bitswap, &peers[i].id)))
+			bitswap_peer_get(bitswap, &peers[i].id);
+	}
 	anyio_free(peers);
 }
 
