@@ -4,7 +4,11 @@
 #include <string.h>
 #include "inner.h"
 
-enum { HINT_SIZE = 8 << 20 }; /* bytes after which write-out is started */
+enum {
+	HINT_SIZE = 8 << 20, /* bytes after which write-out is started */
+	BULK_SIZE = 1 << 20, /* a write of this many bytes goes past the page cache: filling fresh
+	                      * pages of it costs more than the disk does */
+};
 
 int log_start(struct store *store, struct segment_file *file, const struct index_position *position)
 {
@@ -36,6 +40,21 @@ int log_prepare(struct log *log)
 	if (!log->vector)
 		log->vector = anyio_calloc(LOG_VECTOR_MAX, sizeof(*log->vector));
 	return log->stage && log->vector ? 0 : -ENOMEM;
+}
+
+void log_rest(struct store *store)
+{
+	struct log *log = &store->log;
+
+	if (anyio_lock_acquire_nowait(&store->writing) < 0)
+		return;
+	if (log->count == 0) {
+		anyio_free(log->stage);
+		anyio_free(log->vector);
+		log->stage = NULL;
+		log->vector = NULL;
+	}
+	anyio_lock_release(&store->writing);
 }
 
 void log_mark(const struct log *log, struct log_mark *mark)
@@ -147,7 +166,10 @@ int log_flush(struct store *store)
 
 	if (log->count == 0)
 		return 0;
-	int rc = anyio_pwritev_all(log->active->fd, log->vector, log->count, log->base);
+	int rc = log->end - log->base >= BULK_SIZE
+	                 ? anyio_pwritev_all_uncached(
+	                           log->active->fd, log->vector, log->count, log->base)
+	                 : anyio_pwritev_all(log->active->fd, log->vector, log->count, log->base);
 	if (rc < 0)
 		return rc;
 	log->base = log->active->size = log->end;

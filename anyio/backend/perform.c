@@ -40,7 +40,8 @@ static int64_t perform_file(struct anyio_op *op)
 	case ANYIO_OP_READ: return read(op->fd, op->base, op->len);
 	case ANYIO_OP_WRITE: return write(op->fd, op->base, op->len);
 	case ANYIO_OP_PREADV: return preadv(op->fd, op->iov, op->iovcnt, op->offset);
-	case ANYIO_OP_PWRITEV: return pwritev(op->fd, op->iov, op->iovcnt, op->offset);
+	case ANYIO_OP_PWRITEV:
+		return pwritev2(op->fd, op->iov, op->iovcnt, op->offset, op->flags);
 	case ANYIO_OP_FSYNC: return fsync(op->fd);
 	case ANYIO_OP_FDATASYNC: return fdatasync(op->fd);
 	case ANYIO_OP_FTRUNCATE: return ftruncate(op->fd, op->offset);

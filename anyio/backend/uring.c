@@ -180,7 +180,8 @@ static void prepare_file(struct io_uring_sqe *sqe, struct anyio_op *op)
 		io_uring_prep_readv(sqe, op->fd, op->iov, (unsigned)op->iovcnt, offset);
 		break;
 	case ANYIO_OP_PWRITEV:
-		io_uring_prep_writev(sqe, op->fd, op->iov, (unsigned)op->iovcnt, offset);
+		io_uring_prep_writev2(
+		        sqe, op->fd, op->iov, (unsigned)op->iovcnt, offset, op->flags);
 		break;
 	case ANYIO_OP_FSYNC: io_uring_prep_fsync(sqe, op->fd, 0); break;
 	case ANYIO_OP_FDATASYNC: io_uring_prep_fsync(sqe, op->fd, IORING_FSYNC_DATASYNC); break;

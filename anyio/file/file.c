@@ -4,6 +4,12 @@
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/uio.h>
+
+/* Of Linux 6.14; the C library's headers are older. */
+#ifndef RWF_DONTCACHE
+#define RWF_DONTCACHE 0x80
+#endif
 
 int anyio_openat(int dirfd, const char *path, int flags, mode_t mode)
 {
@@ -106,7 +112,7 @@ static int iov_window(struct iovec *out, const struct iovec *iov, int count, siz
 	return used;
 }
 
-int anyio_pwritev_all(int fd, const struct iovec *iov, int count, off_t offset)
+static int pwritev_all(int fd, const struct iovec *iov, int count, off_t offset, int flags)
 {
 	struct iovec window[IOV_AT_ONCE];
 	size_t skip = 0; /* bytes of iov[0] that are written */
@@ -118,16 +124,31 @@ int anyio_pwritev_all(int fd, const struct iovec *iov, int count, off_t offset)
 		struct anyio_op op = {
 			.code = ANYIO_OP_PWRITEV,
 			.fd = fd,
+			.flags = flags,
 			.offset = offset,
 			.iov = window,
 			.iovcnt = iov_window(window, iov, count, skip),
 		};
 		int64_t rc = run_begun(&op, begun);
+		if (rc == -EOPNOTSUPP && flags) {
+			flags = 0;
+			rc = 0;
+		}
 		if (rc < 0)
 			return (int)rc;
 		offset += rc;
 		skip += (size_t)rc;
 	}
+}
+
+int anyio_pwritev_all(int fd, const struct iovec *iov, int count, off_t offset)
+{
+	return pwritev_all(fd, iov, count, offset, 0);
+}
+
+int anyio_pwritev_all_uncached(int fd, const struct iovec *iov, int count, off_t offset)
+{
+	return pwritev_all(fd, iov, count, offset, RWF_DONTCACHE);
 }
 
 int anyio_write_all(int fd, const void *data, size_t size)
