@@ -22,7 +22,7 @@ run: all    ## two nodes: add to one, fetch from the other over libp2p, compare
 	@./examples/two-nodes.sh $(BUILD)/ipfs-kit
 
 check: all  ## the quick suites on both backends, no network, under three minutes
-	@meson test -C $(BUILD) --no-suite crash --no-suite hostile --no-suite sim --no-suite interop --print-errorlogs
+	@meson test -C $(BUILD) --no-suite crash --no-suite hostile --no-suite sim --no-suite interop --no-suite cli --print-errorlogs
 
 test: deps  ## everything: suites, sanitizers, crashes, hostile input, fuzzing, interop; FULL=1 for full sizes
 	@BUILD=$(BUILD) FULL=$(FULL) ./tests/run

@@ -191,7 +191,7 @@ static int check_refusals(struct scene *scene)
 	CHECK_RC(-EINVAL, add_text(scene->node, scene_path(scene, "tree/a"), &options, name));
 	options.profile = NULL;
 	options.chunker = "rabin";
-	CHECK_RC(-ENOTSUP, add_text(scene->node, scene_path(scene, "tree/a"), &options, name));
+	CHECK_RC(-EINVAL, add_text(scene->node, scene_path(scene, "tree/a"), &options, name));
 	CHECK(!mkfifo(scene_path(scene, "tree/pipe"), 0600));
 	CHECK_RC(-EINVAL, add_text(scene->node, scene_path(scene, "tree"), NULL, name));
 	options.chunker = NULL;
