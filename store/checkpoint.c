@@ -28,7 +28,10 @@ static int checkpoint_now(struct store *store)
 	        store->log.committed.segment == store->checkpoint.segment)
 		return 0;
 	rc = log_sync_frozen(store);
-	return rc < 0 ? rc : write_frozen(store);
+	if (rc == 0)
+		rc = write_frozen(store);
+	log_rest(store);
+	return rc;
 }
 
 static int checkpoint_body(void *arg)

@@ -70,6 +70,7 @@ struct index {
 	MDB_txn *reader;
 	struct index_generation fresh, frozen;
 	struct index_counts counts; /* of everything */
+	bool suspect; /* LMDB's file is damaged: it will be made anew by the next opening */
 };
 
 /* Opens or makes the index in dir (which exists). *position is that of its last checkpoint, or

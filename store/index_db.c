@@ -19,11 +19,19 @@ enum {
 };
 static const size_t map_least = 64 << 20;
 
+/* Codes of LMDB's own mean that its file is not what it should be. */
 static int from_lmdb(int rc)
 {
 	if (rc == 0)
 		return 0;
 	return rc > 0 ? -rc : rc == MDB_NOTFOUND ? -ENOENT : -EUCLEAN;
+}
+
+/* What was found wrong while reading is thrown away when the index is closed. */
+static int noted(struct index *index, int rc)
+{
+	index->suspect |= rc == -EUCLEAN;
+	return rc;
 }
 
 static void encode_place(const struct index_place *place, uint8_t out[BLOCK_SIZE])
@@ -176,6 +184,9 @@ void index_db_close(struct index *index)
 		mdb_env_close(index->env);
 	index->reader = NULL;
 	index->env = NULL;
+	if (index->suspect)
+		index_db_remove(index);
+	index->suspect = false;
 }
 
 int index_db_remove(struct index *index)
@@ -208,7 +219,7 @@ int index_db_block(struct index *index, const struct index_key *key, struct inde
 	rc = mdb_get(index->reader, index->blocks, &k, &v);
 	rc = rc == 0 ? decode_place(&v, place) : rc == MDB_NOTFOUND ? 0 : from_lmdb(rc);
 	mdb_txn_reset(index->reader);
-	return rc;
+	return noted(index, rc);
 }
 
 int index_db_pin(struct index *index, const struct index_key *key)
@@ -224,7 +235,7 @@ int index_db_pin(struct index *index, const struct index_key *key)
 	else
 		rc = rc == MDB_NOTFOUND ? STORE_PIN_NONE : from_lmdb(rc);
 	mdb_txn_reset(index->reader);
-	return rc;
+	return noted(index, rc);
 }
 
 /* The entry after *key; the key found replaces it, its value is handed to take() before the
@@ -256,7 +267,7 @@ static int next(struct index *index, MDB_dbi table, struct index_key *key,
 		rc = rc == MDB_NOTFOUND ? 0 : from_lmdb(rc);
 	}
 	mdb_txn_reset(index->reader);
-	return rc;
+	return noted(index, rc);
 }
 
 static int take_place(const MDB_val *value, void *out)

@@ -52,6 +52,8 @@ void log_stop(struct store *store);
 
 /* Memory for the stage and the vector, made by the first put: 0 or -ENOMEM. */
 int log_prepare(struct log *log);
+/* Gives it back, if nothing is in it. Takes the lock itself, or leaves it be. */
+void log_rest(struct store *store);
 
 /* What a failed write must take back: make it before appending something that is not copied. */
 struct log_mark {

@@ -296,9 +296,11 @@ static int write_proof(struct store *store)
 	rc = anyio_lock_acquire(&store->writing);
 	if (rc < 0)
 		return rc;
-	log_commit(store, true);
+	rc = log_prepare(log);
+	if (rc == 0)
+		log_commit(store, true);
 	anyio_lock_release(&store->writing);
-	return log_sync(store, log->committed.sequence);
+	return rc < 0 ? rc : log_sync(store, log->committed.sequence);
 }
 
 static int close_body(void *arg)
