@@ -275,6 +275,7 @@ static int worker(void *arg)
 	}
 	anyio_free(work);
 	bitswap->workers--;
+	bitswap_moved(bitswap);
 	while (!work && (arrival = STAILQ_FIRST(&bitswap->arrivals))) {
 		STAILQ_REMOVE_HEAD(&bitswap->arrivals, link);
 		bitswap->arriving -= arrival->len;

@@ -2,11 +2,13 @@
 
 #include <anyio/testing.h>
 #include <errno.h>
+#include <malloc.h>
 
 enum {
 	SESSION_CACHE = 64 << 20,
 	PEER_SECONDS = 10,
 	IDENTIFY_SECONDS = 15, /* a peer that said nothing of itself by then is tried */
+	REST_SECONDS = 2,
 	SERVING = 32, /* batches of blocks in memory for peers */
 };
 
@@ -54,6 +56,31 @@ void bitswap_peers_join(struct bitswap *bitswap)
 			bitswap_peer_get(bitswap, &peers[i].id);
 	}
 	anyio_free(peers);
+}
+
+/* ---- rest ---- */
+
+/* The memory that blocks went through is kept by malloc while they move, and goes back after. */
+static int rest(void *arg)
+{
+	struct bitswap *bitswap = arg;
+	int rc = 0;
+
+	while (rc == 0 && bitswap->moved) {
+		bitswap->moved = false;
+		rc = anyio_sleep(REST_SECONDS * ANYIO_SECOND);
+	}
+	bitswap->resting = false;
+	if (rc == 0)
+		malloc_trim(0);
+	return rc;
+}
+
+void bitswap_moved(struct bitswap *bitswap)
+{
+	bitswap->moved = true;
+	if (!bitswap->resting && bitswap->group)
+		bitswap->resting = anyio_start_soon(bitswap->group, rest, bitswap, "bitswap rest") == 0;
 }
 
 /* ---- running ---- */

@@ -198,6 +198,7 @@ struct bitswap {
 	STAILQ_HEAD(, bitswap_arrival) arrivals;
 	size_t arriving; /* bytes in it */
 	unsigned workers;
+	bool moved, resting; /* blocks, since the resting task last looked */
 	struct bitswap_statistics statistics;
 };
 
@@ -205,14 +206,19 @@ extern const char *const bitswap_protocols[];
 /* Newest first. Only the first knows WANT_HAVE; from BARE on blocks have no prefix. */
 enum { BITSWAP_PROTOCOLS = 4, BITSWAP_BARE = 2 };
 
+/* ---- bitswap.c ---- */
+
+/* Blocks have been sent or received. */
+void bitswap_moved(struct bitswap *bitswap);
+/* Makes records of all connected peers that speak bitswap and have none. */
+void bitswap_peers_join(struct bitswap *bitswap);
+
 /* ---- peer.c ---- */
 
 /* The record of a peer, made if need be; NULL without memory. */
 struct bitswap_peer *bitswap_peer_get(struct bitswap *bitswap, const struct mf_peer_id *id);
 void bitswap_peer_ref(struct bitswap_peer *peer);
 void bitswap_peer_unref(struct bitswap_peer *peer);
-/* Makes records of all connected peers that speak bitswap and have none. */
-void bitswap_peers_join(struct bitswap *bitswap);
 /* The peer has gone, or does not speak bitswap after all. */
 void bitswap_peer_lost(struct bitswap_peer *peer);
 /* There is something to send. */

@@ -304,6 +304,7 @@ static int send_all(struct bitswap_peer *peer)
 	for (int i = 0; sending && i < 2; i++)
 		bitswap_serve_unload(peer, &sending->batches[i]);
 	anyio_free(sending);
+	bitswap_moved(peer->bitswap);
 	return rc;
 }
 
