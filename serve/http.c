@@ -136,18 +136,21 @@ static void *borrow(void *arg, size_t *size)
 	return c->buffer;
 }
 
-/* Reads once and parses what came: 0, or a negative code. */
+/* Reads once, or takes what came behind the last request, and parses it: 0, or a negative code. */
 static int feed(struct http_connection *c)
 {
-	c->body_at = c->body_len = 0;
-	ssize_t n = anyio_stream_receive_lazy(c->stream, borrow, c);
+	size_t at = c->rest_len ? c->rest_at : 0;
+	ssize_t n = c->rest_len ? (ssize_t)c->rest_len : anyio_stream_receive_lazy(c->stream, borrow, c);
+
+	c->rest_len = c->body_at = c->body_len = 0;
 	if (n < 0)
 		return (int)n;
 	if (n == 0)
 		return c->head_used || c->head_done ? ANYIO_INCOMPLETE_READ : ANYIO_END_OF_STREAM;
-	size_t used = http_parser_execute(&c->parser, &callbacks, c->buffer, (size_t)n);
+	size_t used = http_parser_execute(&c->parser, &callbacks, c->buffer + at, (size_t)n);
 	if (c->message_done) {
-		c->leftover = used + 1 < (size_t)n;
+		c->rest_at = at + used;
+		c->rest_len = (size_t)n - used;
 		return 0;
 	}
 	return HTTP_PARSER_ERRNO(&c->parser) == HPE_OK ? 0 : -EPROTO;
@@ -225,15 +228,18 @@ static void reset(struct http_connection *c)
 {
 	struct anyio_stream *stream = c->stream;
 	char *head = c->head, *buffer = c->buffer;
+	size_t rest_at = c->rest_at, rest_len = c->rest_len;
 
-	*c = (struct http_connection){ .stream = stream, .head = head, .buffer = buffer, .url = empty,
-		.path = empty, .origin = empty, .referer = empty, .authorization = empty,
+	*c = (struct http_connection){ .stream = stream, .head = head, .buffer = buffer, .rest_at = rest_at,
+		.rest_len = rest_len, .url = empty, .path = empty, .origin = empty, .referer = empty, .authorization = empty,
 		.content_type = empty, .user_agent = empty, .host = empty, .fetch_site = empty, .expect = empty };
 	http_parser_init(&c->parser, HTTP_REQUEST);
 	c->parser.data = c;
 	/* Idle connections give their buffers back. */
-	anyio_free(c->buffer);
-	c->buffer = NULL;
+	if (!rest_len) {
+		anyio_free(c->buffer);
+		c->buffer = NULL;
+	}
 }
 
 int http_next(struct http_connection *c)
@@ -249,9 +255,10 @@ int http_next(struct http_connection *c)
 		http_reply(c, 431, "text/plain", "the request's head is too long\n");
 		return -EMSGSIZE;
 	}
-	if (rc == -EPROTO) {
+	if (rc == -EPROTO || (rc == 0 && c->parser.http_major != 1)) {
+		c->keep_alive = false;
 		http_reply(c, 400, "text/plain", "this is not an HTTP/1.1 request\n");
-		return rc;
+		return -EPROTO;
 	}
 	if (rc)
 		return rc;

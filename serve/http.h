@@ -22,7 +22,8 @@ struct http_connection {
 	http_parser parser;
 	char *buffer;             /* HTTP_BUFFER bytes while a request is read; NULL between them */
 	size_t body_at, body_len; /* decoded body bytes waiting in buffer */
-	bool head_done, message_done, leftover;
+	size_t rest_at, rest_len; /* bytes of the next request, behind this one's in buffer */
+	bool head_done, message_done;
 
 	/* The request. Strings lie in head; absent ones are "". */
 	char *head;

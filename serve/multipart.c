@@ -36,7 +36,7 @@ static bool parameter(const char *header, const char *name, char *out, size_t ca
 int multipart_open(struct multipart *m, const char *content_type,
 	ssize_t (*read)(void *arg, void *buffer, size_t size), void *arg)
 {
-	char boundary[72];
+	char boundary[71];
 
 	*m = (struct multipart){ .read = read, .arg = arg, .first = true };
 	if (strncasecmp(content_type, "multipart/", 10) ||
@@ -118,12 +118,14 @@ static char *line(struct multipart *m, int *rc)
 	for (;;) {
 		char *start = m->buffer + m->start;
 		char *end = memmem(start, m->end - m->start, "\r\n", 2);
+		*rc = -EPROTO;
 		if (end) {
+			if (memchr(start, 0, (size_t)(end - start)))
+				return NULL;
 			*end = 0;
 			m->start += (size_t)(end - start) + 2;
 			return start;
 		}
-		*rc = -EPROTO;
 		if (m->end - m->start > MULTIPART_HEAD_MAX)
 			return NULL;
 		ssize_t got = refill(m);

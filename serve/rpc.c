@@ -239,7 +239,7 @@ static int drain(struct http_connection *http)
 		return -1;
 	while (total < 1 << 20 && (n = http_body(http, skipped, sizeof(skipped))) > 0)
 		total += (size_t)n;
-	return n == 0 && !http->leftover ? 0 : -1;
+	return n == 0 ? 0 : -1;
 }
 
 static int serve_client(void *arg)

@@ -97,6 +97,8 @@ static int take_part(struct adding *adding)
 			len += n;
 		if (n < 0)
 			return (int)n;
+		if (len == sizeof(target) - 1)
+			return -ENAMETOOLONG;
 		target[len] = 0;
 		return memchr(target, 0, (size_t)len) ? -EINVAL : kit_adder_symlink(adding->adder, path, target);
 	}
@@ -153,7 +155,7 @@ int rpc_add(struct rpc_request *request)
 	int rc;
 
 	options.profile = profile && *profile ? profile : NULL;
-	options.cid_version = version && *version ? atoi(version) : -1;
+	options.cid_version = !version || !*version ? -1 : !strcmp(version, "0") ? 0 : !strcmp(version, "1") ? 1 : 2;
 	options.raw_leaves = tristate(http, "raw-leaves");
 	options.chunker = http_param(http, "chunker", 0);
 	options.only_hash = http_flag(http, "only-hash", false);
@@ -162,7 +164,7 @@ int rpc_add(struct rpc_request *request)
 	options.recursive = options.hidden = true;
 	options.entry = on_entry;
 	options.arg = &adding;
-	if (options.cid_version > 1 || options.cid_version < -1)
+	if (options.cid_version > 1)
 		return rpc_fail_text(request, -EINVAL, "cid-version is 0 or 1");
 	anyio_event_init(&more);
 	rc = multipart_open(&adding.parts, http->content_type,

@@ -1,0 +1,450 @@
+#!/usr/bin/env python3
+"""The HTTP RPC of a running daemon: who may call, what is answered, and what a hostile client can do."""
+import base64
+import http.client
+import io
+import json
+import os
+import select
+import socket
+import subprocess
+import sys
+import tarfile
+import threading
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from node import (BOUND, BOUNDARY, Daemon, Usage, check, environment, equal, form, form_type, kit, new_repo, noise, part,
+    run_all, temp, until, write)
+
+POST_ID = b'POST /api/v0/id HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n'
+
+
+def talk(daemon, data, bound=BOUND):
+    """Sends bytes and gives all that comes until the daemon closes; the sender only half-closes."""
+    with daemon.connect() as s:
+        s.settimeout(bound)
+        got = b''
+        try:
+            s.sendall(data)
+            s.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+        try:
+            while more := s.recv(65536):
+                got += more
+        except ConnectionError:
+            pass
+        return got
+
+
+def status_of(answer):
+    return int(answer.split(b' ', 2)[1]) if answer.startswith(b'HTTP/1.1 ') else None
+
+
+class Reader:
+    """Answers read one by one from a socket."""
+
+    def __init__(self, sock):
+        self.file = sock.makefile('rb')
+
+    def head(self):
+        status = int(self.file.readline().split()[1])
+        return status, http.client.parse_headers(self.file)
+
+    def chunk(self):
+        data = self.file.read(int(self.file.readline(), 16))
+        self.file.readline()
+        return data
+
+    def answer(self):
+        status, headers = self.head()
+        if headers.get('Transfer-Encoding') != 'chunked':
+            return status, headers, self.file.read(int(headers['Content-Length']))
+        body = b''
+        while data := self.chunk():
+            body += data
+        return status, headers, body
+
+
+# ---- Who may call ----
+
+def callers():
+    with Daemon() as daemon:
+        for method in ('GET', 'HEAD', 'PUT', 'DELETE', 'PATCH'):
+            equal(f'{method} is answered with 405', daemon.rpc('id', method=method)[0], 405)
+        equal('POST is answered', daemon.rpc('id')[0], 200)
+        for name, value in (('Origin', 'http://evil.example'), ('Referer', 'http://evil.example/page'), ('Origin', 'null'),
+                ('Origin', f'http://127.0.0.1:{daemon.api_port}.evil.example'), ('Sec-Fetch-Site', 'cross-site'),
+                ('Host', 'evil.example'), ('Host', f'evil.example:{daemon.api_port}'), ('Host', '127.0.0.1.evil.example')):
+            status, headers, _ = daemon.rpc('id', headers={name: value})
+            equal(f'{name}: {value} is refused', status, 403)
+            check('and no page may read the answer', 'Access-Control-Allow-Origin' not in headers)
+            equal(f'{name}: {value} cannot stop the daemon', daemon.rpc('shutdown', headers={name: value})[0], 403)
+        status, headers, _ = daemon.rpc('id', method='OPTIONS', headers={'Origin': 'http://evil.example',
+            'Access-Control-Request-Method': 'POST'})
+        equal('a preflight of a foreign origin is refused', (status, headers.get('Access-Control-Allow-Origin')), (403, None))
+        for host in ('localhost', '127.0.0.1', f'127.0.0.1:{daemon.api_port}', '[::1]:1'):
+            equal(f'Host: {host} is served', daemon.rpc('id', headers={'Host': host})[0], 200)
+        check('nobody stopped it', daemon.alive() and daemon.serves())
+
+    repo = new_repo()
+    kit('config', 'api.origins', 'http://localhost:3000 https://app.example', repo=repo)
+    with Daemon(repo=repo) as daemon:
+        for origin in ('http://localhost:3000', 'https://app.example'):
+            status, headers, _ = daemon.rpc('id', headers={'Origin': origin})
+            equal(f'{origin} is allowed', (status, headers['Access-Control-Allow-Origin'], headers['Vary']), (200, origin, 'Origin'))
+            status, headers, _ = daemon.rpc('add', method='OPTIONS', headers={'Origin': origin,
+                'Access-Control-Request-Method': 'POST', 'Access-Control-Request-Headers': 'content-type'})
+            check('its preflight', status in (200, 204) and headers['Access-Control-Allow-Origin'] == origin and
+                'POST' in headers['Access-Control-Allow-Methods'] and 'Content-Type' in headers['Access-Control-Allow-Headers'])
+            status, headers, _ = daemon.rpc('cat', 'nonsense', headers={'Origin': origin})
+            equal('errors carry it too', (status, headers['Access-Control-Allow-Origin']), (500, origin))
+            equal('its referer', daemon.rpc('id', headers={'Referer': origin + '/page'})[0], 200)
+        for origin in ('http://localhost:3001', 'http://app.example', 'https://app.example.evil.example', 'https://app.exampl'):
+            equal(f'{origin} is refused', daemon.rpc('id', headers={'Origin': origin})[0], 403)
+            equal('its referer too', daemon.rpc('id', headers={'Referer': origin + '/'})[0], 403)
+
+    repo = new_repo()
+    kit('config', 'api.secret', 'open:sesame', repo=repo)
+    with Daemon(repo=repo, api='/ip4/0.0.0.0/tcp/0') as daemon:
+        basic = base64.b64encode(b'open:sesame').decode()
+        for value, want in ((None, 401), ('Bearer open:sesame', 200), ('bearer open:sesame', 200), (f'Basic {basic}', 200),
+                ('Bearer open:sesam', 401), ('Bearer open:sesame2', 401), ('Bearer ', 401), ('Basic !!!!', 401),
+                ('Basic ' + 'A' * 5000, 401), ('open:sesame', 401)):
+            status, headers, _ = daemon.rpc('id', headers={'Authorization': value} if value else {})
+            equal(f'a secret is demanded: Authorization {str(value)[:30]}', status, want)
+        equal('the command line without it', kit('id', repo=repo, env={'IPFS_KIT_API_AUTH': 'wrong'}).code, 1)
+        equal('the command line with it', kit('--api-auth=open:sesame', 'id', repo=repo).code, 0)
+        equal('by the environment', kit('id', repo=repo, env={'IPFS_KIT_API_AUTH': 'open:sesame'}).code, 0)
+
+    path = temp('api.sock')
+    with Daemon(api=f'/unix/{path}') as daemon:
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(path)
+            s.sendall(POST_ID)
+            equal('the API on a UNIX socket', Reader(s).answer()[0], 200)
+        equal('add through it', kit('add', '-Q', repo=daemon.repo, stdin=b'x' * 100000).code, 0)
+
+
+# ---- What is answered ----
+
+def errors_are_json():
+    with Daemon() as daemon:
+        for command, args in (('cat', ['nonsense']), ('ls', ['nonsense']), ('block/get', ['x']), ('pin/rm', ['QmUNLLsPACCz1vLxQVkXqqLX5R1X345qqfHbsf67hvA3Nn'])):
+            status, headers, body = daemon.rpc(command, *args)
+            answer = json.loads(body)
+            check(f'{command}: 500 with Message, Code and Type', status == 500 and headers['Content-Type'] == 'application/json'
+                and answer['Message'] and answer['Code'] == 0 and answer['Type'] == 'error', body)
+        for command in ('cat', 'get', 'block/get', 'dag/export', 'ls', 'pin/add', 'swarm/connect'):
+            status, _, body = daemon.rpc(command)
+            check(f'{command} without an argument is told so', status in (400, 500) and b'arg' in body.lower(), (status, body))
+        for path in ('nonsense', '', '../id', 'id/', 'add/x', '%00', 'x' * 5000):
+            status = daemon.rpc(path)[0]
+            check(f'/api/v0/{path[:20]} is not found', status in (400, 404), status)
+        equal('another place is not found', talk(daemon, POST_ID.replace(b'/api/v0/id', b'/webui'))[9:12], b'404')
+        for query in ('arg=%zz', 'arg=%00', 'arg=%', 'arg=a%0', '&'.join('a=1' for _ in range(200))):
+            with daemon.connect() as s:
+                s.sendall(POST_ID.replace(b'/id', b'/cat?' + query.encode()))
+                equal(f'a malformed query ({query[:10]})', Reader(s).head()[0], 400)
+        for query in ('cid-version=7', 'chunker=rabin', 'profile=odd', 'cid-version=x'):
+            status, _, body = daemon.rpc('add?' + query, body=form([('f', b'x')]), headers=form_type())
+            check(f'add with {query} is refused', status == 500 and json.loads(body)['Message'], (status, body))
+        check('serves', daemon.serves())
+
+
+def adding_streams():
+    with Daemon() as daemon:
+        # Half the parts, their answers, then the rest, over one chunked request.
+        with daemon.connect() as s:
+            s.sendall(f'POST /api/v0/add HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n'
+                f'Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n\r\n'.encode())
+
+            def send(data):
+                s.sendall(b'%x\r\n%s\r\n' % (len(data), data))
+            for i in range(10):
+                send(part(f'dir/{i}', str(i).encode()))
+            send(f'--{BOUNDARY}\r\n'.encode())  # ends the tenth part
+            reader = Reader(s)
+            status, headers = reader.head()
+            equal('add answers before its body is whole', status, 200)
+            lines = []
+            while len(lines) < 10:
+                lines += [json.loads(line) for line in reader.chunk().splitlines()]
+            check('each line is {Name, Hash, Size} with Size a string', all(line['Name'] == f'dir/{i}' and line['Hash'] and
+                isinstance(line['Size'], str) and set(line) == {'Name', 'Hash', 'Size'} for i, line in enumerate(lines)), lines)
+            for i in range(10, 20):
+                send(part(f'dir/{i}', str(i).encode())[len(BOUNDARY) + 4:] if i == 10 else part(f'dir/{i}', str(i).encode()))
+            send(f'--{BOUNDARY}--\r\n'.encode())
+            s.sendall(b'0\r\n\r\n')
+            while data := reader.chunk():
+                lines += [json.loads(line) for line in data.splitlines()]
+            equal('the rest follows, the folder last', [line['Name'] for line in lines], [f'dir/{i}' for i in range(20)] + ['dir'])
+
+        # A client that reads nothing until all is sent.
+        count = 20000
+        body = b''.join(part(f'many/{i:05d}-' + 'n' * 60, b'%d' % i) for i in range(count)) + f'--{BOUNDARY}--\r\n'.encode()
+        with daemon.connect() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            s.sendall(f'POST /api/v0/add?pin=false HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n'
+                f'Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n\r\n'.encode())
+            s.sendall(body)
+            status, _, answer = Reader(s).answer()
+            lines = answer.splitlines()
+            check('20,000 files of a client that sends all before it reads', status == 200 and len(lines) == count + 1,
+                (status, len(lines)))
+            root = json.loads(lines[-1])['Hash']
+        equal('one of them', daemon.rpc('cat', f'{root}/19999-' + 'n' * 60)[2], b'19999')
+
+        # The command line adds the same.
+        top = temp('many')
+        for i in range(50):
+            write(f'{top}/{i}', str(i).encode())
+        sent = form([(f'many/{i}', str(i).encode()) for i in range(50)])
+        equal('the same CID as the command line', json.loads(daemon.rpc('add', body=sent, headers=form_type())[2].splitlines()[-1])['Hash'],
+            kit('add', '-rQ', top, repo=new_repo()).text)
+        wrapped = [json.loads(line) for line in daemon.rpc('add', body=form([('a', b'x')]), headers=form_type(),
+            wrap_with_directory=True)[2].splitlines()]
+        equal('wrap-with-directory', [line['Name'] for line in wrapped], ['a', wrapped[-1]['Hash']])
+        usage = Usage(daemon, 4 << 20)
+        for _ in range(3):
+            daemon.rpc('add', body=body, headers=form_type(), pin=False)
+        usage.returned('20,000 files added three times')
+
+
+def bodies_and_connections():
+    with Daemon() as daemon:
+        body = form([('f', noise(300_000))])
+        cid = daemon.add(noise(300_000))
+        head = f'POST /api/v0/add HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary={BOUNDARY}\r\n'.encode()
+        with daemon.connect() as s:
+            reader = Reader(s)
+            for size in (1 << 20, 1000, 7):
+                s.sendall(head + b'Transfer-Encoding: chunked\r\n\r\n')
+                pieces = [body[i:i + size] for i in range(0, len(body), size)]
+                s.sendall(b''.join(b'%x;ext=1\r\n%s\r\n' % (len(p), p) for p in pieces) + b'0\r\nTrailer: x\r\n\r\n')
+                status, _, answer = reader.answer()
+                equal(f'a body in chunks of {size}, on one connection', (status, json.loads(answer)['Hash']), (200, cid))
+            s.sendall(head + b'Content-Length: %d\r\n\r\n' % len(body) + body)
+            equal('a body with its length, on the same', json.loads(reader.answer()[2])['Hash'], cid)
+            s.sendall(POST_ID)
+            equal('a call without a body, on the same', reader.answer()[0], 200)
+            s.sendall(head + b'Expect: 100-continue\r\nContent-Length: %d\r\n\r\n' % len(body))
+            equal('Expect: 100-continue', reader.head()[0], 100)
+            s.sendall(body)
+            equal('and then the answer', json.loads(reader.answer()[2])['Hash'], cid)
+            s.sendall(POST_ID * 20)
+            equal('20 calls at once are answered in turn', [reader.answer()[0] for _ in range(20)], [200] * 20)
+            s.sendall((head + b'Content-Length: %d\r\n\r\n' % len(body) + body) * 3 + POST_ID)
+            equal('bodies one after another too', [reader.answer()[0] for _ in range(4)], [200] * 4)
+            for i in range(len(POST_ID)):
+                s.sendall(POST_ID[i:i + 1])
+            equal('a call sent byte by byte', reader.answer()[0], 200)
+            s.sendall(POST_ID.replace(b'Host', b'Connection: close\r\nHost'))
+            equal('Connection: close', (reader.answer()[0], s.recv(1)), (200, b''))
+        equal('HTTP/1.0 ends the connection', status_of(talk(daemon, b'POST /api/v0/id HTTP/1.0\r\n\r\n')), 200)
+
+
+def get_is_a_tar():
+    with Daemon() as daemon:
+        top = temp('top')
+        write(f'{top}/sub/' + 'n' * 200, noise(1_200_000))
+        write(f'{top}/grüße', b'utf-8')
+        os.makedirs(f'{top}/empty')
+        os.symlink('l' * 180, f'{top}/long')
+        write(f'{top}/exact', bytes(512))
+        root = kit('add', '-rQ', top, repo=daemon.repo).text
+        status, headers, body = daemon.rpc('get', root)
+        equal('get: 200 and a TAR', (status, headers['Content-Type']), (200, 'application/x-tar'))
+        with tarfile.open(fileobj=io.BytesIO(body)) as tar:
+            names = {m.name: m for m in tar}
+            equal('its names', sorted(names), sorted([root, f'{root}/sub', f'{root}/sub/' + 'n' * 200, f'{root}/grüße',
+                f'{root}/empty', f'{root}/long', f'{root}/exact']))
+            check('its bytes', tar.extractfile(f'{root}/sub/' + 'n' * 200).read() == noise(1_200_000))
+            equal('its symlink', names[f'{root}/long'].linkname, 'l' * 180)
+            check('all below one folder', all(n == root or n.startswith(root + '/') for n in names))
+        status, _, body = daemon.rpc('get', f'{root}/exact')
+        with tarfile.open(fileobj=io.BytesIO(body)) as tar:
+            equal('get of one file', [m.size for m in tar], [512])
+        status, _, body = daemon.rpc('get', f'{root}/none')
+        equal('get of what is not there', (status, json.loads(body)['Code']), (500, 0))
+
+
+# ---- What a hostile client can do ----
+
+def malformed_http():
+    with Daemon() as daemon:
+        cases = {
+            'no HTTP': b'\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03' + noise(200), 'text': b'hello\r\n\r\n', 'NULs': bytes(5000),
+            'a wrong version': b'POST /api/v0/id HTTP/9.9\r\n\r\n', 'a header without a colon': POST_ID.replace(b'Host: ', b'Host '),
+            'NUL in a header': POST_ID.replace(b'127.0.0.1', b'127\0.0.1'), 'NUL in the path': POST_ID.replace(b'/id', b'/i\0d'),
+            'two lengths': POST_ID.replace(b'Length: 0', b'Length: 0\r\nContent-Length: 5'),
+            'length and chunks': POST_ID.replace(b'Length: 0', b'Length: 5\r\nTransfer-Encoding: chunked'),
+            'a length that overflows': POST_ID.replace(b'Length: 0', b'Length: 99999999999999999999999'),
+            'a length below zero': POST_ID.replace(b'Length: 0', b'Length: -1'),
+            'a head of 40 KiB': POST_ID.replace(b'Host', b'X: ' + b'a' * 40000 + b'\r\nHost'),
+            'a path of 40 KiB': POST_ID.replace(b'/id', b'/' + b'a' * 40000),
+            '5,000 headers': POST_ID.replace(b'Host', b'X: yyyyyy\r\n' * 5000 + b'Host'),
+            'a proxy request': b'CONNECT example.org:443 HTTP/1.1\r\nHost: example.org\r\n\r\n',
+        }
+        for round in range(2):
+            usage = Usage(daemon)
+            for what, data in cases.items():
+                answer = talk(daemon, data)
+                if round == 0:
+                    check(f'{what}: an error and a closed connection', answer == b'' or 400 <= status_of(answer) < 500, answer[:200])
+        usage.returned('malformed HTTP')
+        for what, chunk in (('no number', b'zz\r\n'), ('a giant one', b'f' * 30 + b'\r\n'), ('longer than said', b'2\r\nabcdef\r\n')):
+            answer = talk(daemon, f'POST /api/v0/add HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n'
+                f'Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n\r\n'.encode() + chunk)
+            check(f'a chunk whose length is {what}', answer == b'' or status_of(answer) in (400, 500), answer)
+        check('an honest client is served', daemon.serves())
+
+        # A head that never ends is cut off when it reaches the bound.
+        with daemon.connect() as s:
+            s.sendall(b'POST /api/v0/id HTTP/1.1\r\n')
+            sent = 0
+            try:
+                while sent < 50 << 20:
+                    s.sendall(b'X-Endless: ' + b'y' * 8000 + b'\r\n')
+                    sent += 8013
+            except OSError:
+                pass
+            check('endless headers are cut off', sent < 20 << 20, sent)
+
+
+def malformed_multipart():
+    with Daemon() as daemon:
+        good = form([('f', b'x' * 1000)])
+        end = f'--{BOUNDARY}--\r\n'.encode()
+        wide = 'b' * 71
+        cases = {
+            'no content type': (good, {}), 'another content type': (good, {'Content-Type': 'application/json'}),
+            'no boundary': (good, {'Content-Type': 'multipart/form-data'}),
+            'an empty boundary': (good, {'Content-Type': 'multipart/form-data; boundary='}),
+            'a boundary of 71 bytes': (form([('f', b'x')], wide), form_type(wide)),
+            'another boundary': (good, form_type('different')),
+            'truncated in a part': (good[:-200], form_type()), 'truncated in a head': (good[:60], form_type()),
+            'an empty body': (b'', form_type()), 'no parts': (end, form_type()),
+            'a part head of 1 MiB': (part('f', b'').replace(b'Content-Type', b'X: ' + b'y' * (1 << 20) + b'\r\nContent-Type') + end, form_type()),
+            '100,000 header lines': (part('f', b'').replace(b'Content-Type', b'X: y\r\n' * 100000 + b'Content-Type') + end, form_type()),
+            'a name of 5,000 bytes': (form([('n' * 5000, b'x')]), form_type()),
+            'a name with NUL': (form([('a%00b', b'x')]), form_type()), 'a malformed escape': (form([('a%zz', b'x')]), form_type()),
+            'a raw NUL in a name': (part('NUL', b'x').replace(b'NUL', b'a\0b') + end, form_type()),
+            'a preamble': (b'preamble\r\n' + good, form_type()),
+            'a symlink target with NUL': (form([('l', b'a\0b', 'application/symlink')]), form_type()),
+            'a symlink target of 5,000 bytes': (form([('l', b't' * 5000, 'application/symlink')]), form_type()),
+        }
+        for name in ('../x', 'a/../../x', '..', 'a/..', './x', 'a//b', '%2e%2e/x', '%2e%2e%2fx', 'a/%2e/b', 'a/'):
+            cases[f'the name {name}'] = (form([(name, b'x')]), form_type())
+        cases['a name twice'] = (form([('d/a', b'1'), ('d/a', b'2')]), form_type())
+        cases['a file that is a folder too'] = (form([('d/a', b'1'), ('d/a/b', b'2')]), form_type())
+        cases['2,000 folders deep'] = (form([('/'.join('d' * 2000), b'x')]), form_type())
+        pins = daemon.rpc('pin/ls')[2]
+        for round in range(2):
+            usage = Usage(daemon)
+            for what, (body, headers) in cases.items():
+                try:
+                    status, _, answer = daemon.rpc('add', body=body, headers=headers)
+                except (http.client.HTTPException, OSError):
+                    status, answer = 'closed', b''
+                # Once lines have been answered an error can only be a trailer, which http.client drops.
+                refused = status in (400, 500, 'closed') or b'X-Stream-Error' in answer or (
+                    what in ('a name twice', 'a file that is a folder too') and b'"Name":"d"' not in answer)
+                if round == 0:
+                    check(f'add, {what}: refused', refused, (status, answer[:300]))
+        usage.returned('malformed multipart')
+        equal('nothing of it was pinned', daemon.rpc('pin/ls')[2], pins)
+        status, _, answer = daemon.rpc('add', body=form([('/abs/olute', b'x')]), headers=form_type())
+        names = [json.loads(line)['Name'] for line in answer.splitlines()]
+        equal('an absolute name is taken relative to the tree', names, ['abs/olute', 'abs'])
+        for command in ('block/put', 'dag/import'):
+            for what, (body, headers) in list(cases.items())[:9]:
+                try:
+                    status, _, answer = daemon.rpc(command, body=body, headers=headers)
+                except (http.client.HTTPException, OSError):
+                    status = 'closed'
+                check(f'{command}, {what}: refused', status in (400, 500, 'closed'), (status, answer))
+        status, _, answer = daemon.rpc('block/put', body=form([('f', bytes((2 << 20) + 1))]), headers=form_type())
+        check('block/put of more than 2 MiB', status == 500 and b'2 MiB' in answer, (status, answer))
+        check('an honest client is served', daemon.serves())
+
+
+def slow_loris():
+    with Daemon() as daemon:
+        def many(count, data):
+            sockets = []
+            for _ in range(count):
+                s = daemon.connect()
+                s.sendall(data)
+                sockets.append(s)
+            return sockets
+        for round in range(2):
+            usage = Usage(daemon, 2 << 20)
+            for what, data in (('nothing', b''), ('half a head', POST_ID[:40]), ('half a body', POST_ID.replace(b'/id', b'/add')
+                    .replace(b'Length: 0', b'Length: 1000000\r\nContent-Type: multipart/form-data; boundary=b') + b'--b\r\n')):
+                sockets = many(300, data)
+                until('all are accepted', lambda: daemon.descriptors() >= usage.fds + 300)
+                if round:
+                    held = daemon.anonymous() - usage.memory
+                    check(f'300 connections that send {what}: at most 160 KiB each', held < 300 * (160 << 10), held // 300)
+                    check(f'an honest client is served beside them', daemon.serves())
+                for s in sockets:
+                    s.close()
+                until('their descriptors are given back', lambda: daemon.descriptors() <= usage.fds)
+        usage.returned('900 slow connections')
+
+        # More than its descriptors: it goes on when they are back.
+        import resource
+        limit = daemon.descriptors() + 40
+        resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (limit, limit))
+        sockets = many(100, POST_ID[:40])
+        until('its descriptors are used up', lambda: daemon.descriptors() >= limit - 1)
+        check('no descriptors left: the daemon lives', daemon.alive())
+        for s in sockets:
+            s.close()
+        check('with descriptors again it serves', daemon.serves())
+
+        # A reader that never reads is forgotten when it goes.
+        cid = daemon.add(noise(20_000_000))
+        # The allocator keeps some of what the first round took; the rounds after it must add nothing to that.
+        fds = daemon.descriptors()
+        for round in range(4):
+            sockets = many(20, POST_ID.replace(b'/id', b'/cat?arg=' + cid.encode()))
+            check('an honest client is served beside 20 that do not read', daemon.serves())
+            for s in sockets:
+                s.close()
+            until('their descriptors are given back', lambda: daemon.descriptors() <= fds)
+            if round == 0:
+                usage = Usage(daemon, 32 << 20)
+        usage.returned('20 clients that do not read, four times')
+        equal('it stops cleanly', daemon.stop(), 0)
+
+    with Daemon() as daemon:
+        sockets = [daemon.connect() for _ in range(20)]
+        for s in sockets:
+            s.sendall(POST_ID[:50])
+        equal('SIGTERM with open connections', daemon.stop(), 0)
+
+
+def the_stock_client():
+    here = os.path.dirname(os.path.abspath(__file__))
+    cache = os.environ.get('IPFS_KIT_CACHE') or os.path.expanduser('~/.cache/ipfs-kit')
+    found = [f'{cache}/{name}' for name in sorted(os.listdir(cache)) if name.startswith('js-')] if os.path.isdir(cache) else []
+    found = [place for place in found if os.path.isfile(f'{place}/rpc-client.mjs') or os.path.isdir(f'{place}/node_modules')]
+    if not found:
+        check('kubo-rpc-client is here (KIT_REQUIRE_ALL=1)', os.environ.get('KIT_REQUIRE_ALL') != '1')
+        return print('      skipped: tests/interop/js is not installed; tests/interop/js/install.sh does it')
+    program = f'{found[-1]}/rpc-client.mjs'
+    if not os.path.isfile(program):
+        program = temp('rpc-client.mjs')
+        for name in ('rpc-client.mjs', 'common.mjs'):
+            write(f'{os.path.dirname(program)}/{name}', open(f'{here}/../interop/js/{name}', 'rb').read())
+        os.symlink(f'{found[-1]}/node_modules', f'{os.path.dirname(program)}/node_modules')
+    with Daemon() as daemon, Daemon() as other:
+        done = subprocess.run(['node', program, f'http://127.0.0.1:{daemon.api_port}', other.swarm[0]], capture_output=True, text=True,
+            env=environment(), timeout=120)
+        check('the stock kubo-rpc-client: id, add, addAll, cat, get, swarm, repo stat', done.returncode == 0, done.stdout + done.stderr)
+
+
+run_all([callers, errors_are_json, adding_streams, bodies_and_connections, get_is_a_tar, malformed_http, malformed_multipart,
+    slow_loris, the_stock_client])
