@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { DEPTH_MAX = KIT_DEPTH_MAX, NAME_BYTES_MAX = 255, PATH_BYTES_MAX = DEPTH_MAX * (NAME_BYTES_MAX + 1) };
 
@@ -188,24 +189,18 @@ static void on_bytes(void *arg, size_t bytes)
 		adder->options.progress(adder->options.arg, adder->done, adder->total);
 }
 
-static int add_file(struct kit_adder *adder, const char *path, const struct kit_source *source,
-	const struct unixfs_meta *meta)
+int kit_adder_file(struct kit_adder *adder, const char *path, const struct kit_source *source)
 {
 	struct entry *entry;
 	int rc = place(adder, path, false, &entry);
 
 	if (rc)
 		return rc;
-	rc = line_file(&adder->line, source, meta, on_bytes, adder, &entry->node);
+	rc = line_file(&adder->line, source, NULL, 0, NULL, on_bytes, adder, &entry->node);
 	if (rc)
 		return kit_fail_code(adder->node, rc, *path ? path : "adding");
 	entry->built = true;
 	return report(adder, path, &entry->node);
-}
-
-int kit_adder_file(struct kit_adder *adder, const char *path, const struct kit_source *source)
-{
-	return add_file(adder, path, source, NULL);
 }
 
 int kit_adder_symlink(struct kit_adder *adder, const char *path, const char *target)
@@ -364,6 +359,61 @@ static ssize_t read_fd(void *arg, void *buffer, size_t size)
 	return anyio_read(*(const int *)arg, buffer, size);
 }
 
+/* How many of the leaves that an earlier run made are in the store; fd is moved behind them. */
+static size_t resume(struct kit_adder *adder, int fd, const struct journal_key *key,
+	const struct journal_leaf **leaves)
+{
+	struct journal *journal = adder->line.journal;
+	size_t known = journal_begin(journal, key, leaves), count = 0;
+	off_t at = 0;
+
+	for (; count < known; count++) {
+		struct unixfs_built leaf;
+		batch_known_leaf(&adder->profile, &(*leaves)[count], &leaf);
+		if (leaf.file_size != adder->profile.chunk_size || store_has(adder->node->store, &leaf.cid) != 1)
+			break;
+		at += (off_t)leaf.file_size;
+	}
+	if (lseek(fd, at, SEEK_SET) != at) {
+		lseek(fd, 0, SEEK_SET);
+		count = 0;
+	}
+	journal_resume(journal, count);
+	return count;
+}
+
+/* A file on disk: what an interrupted add has done of it is not read again. */
+static int add_file(struct kit_adder *adder, int fd, const struct stat *st, const char *path)
+{
+	struct journal *journal = adder->line.journal;
+	struct kit_source source = { read_fd, &fd };
+	const struct journal_leaf *leaves = NULL;
+	struct journal_key key, after;
+	struct stat st_after;
+	struct entry *entry;
+	size_t count = 0;
+	int rc = place(adder, path, false, &entry);
+	bool quiet = journal && journal_key_of(st, &adder->profile, &key);
+
+	if (rc)
+		return rc;
+	if (quiet && journal_find(journal, &key, &entry->node) &&
+		store_has(adder->node->store, &entry->node.cid) == 1) {
+		on_bytes(adder, (size_t)st->st_size);
+	} else {
+		if (quiet && (count = resume(adder, fd, &key, &leaves)))
+			on_bytes(adder, count * adder->profile.chunk_size);
+		rc = line_file(&adder->line, &source, leaves, count, NULL, on_bytes, adder, &entry->node);
+		bool same = quiet && !rc && !anyio_fstat(fd, &st_after) &&
+			journal_key_of(&st_after, &adder->profile, &after) && !memcmp(&key, &after, sizeof(key));
+		journal_end(journal, adder->line.number + 1, &key, same ? &entry->node : NULL);
+	}
+	if (rc)
+		return kit_fail_code(adder->node, rc, path);
+	entry->built = true;
+	return report(adder, path, &entry->node);
+}
+
 static int add_fd(struct kit_adder *adder, int dir, const char *entry, const char *path, bool follow)
 {
 	int fd = anyio_openat(dir, entry, O_RDONLY | O_NONBLOCK | (follow ? 0 : O_NOFOLLOW), 0);
@@ -375,10 +425,8 @@ static int add_fd(struct kit_adder *adder, int dir, const char *entry, const cha
 		rc = kit_fail(adder->node, -EINVAL, "%s: changed while it was being added", path);
 	else if (rc)
 		kit_fail(adder->node, rc, "%s: %s", path, anyio_error_text(rc));
-	if (!rc) {
-		struct kit_source source = { read_fd, &fd };
-		rc = add_file(adder, path, &source, NULL);
-	}
+	if (!rc)
+		rc = add_file(adder, fd, &st, path);
 	if (fd >= 0)
 		anyio_close(fd);
 	return rc;
@@ -489,15 +537,27 @@ struct adding_path {
 static int add_path(void *arg)
 {
 	struct adding_path *adding = arg;
+	struct kit_node *node = adding->node;
+	struct journal *journal = NULL;
 	struct kit_adder *adder;
-	int rc = kit_adder_begin(adding->node, adding->options, &adder);
+	int rc = kit_adder_begin(node, adding->options, &adder);
 
 	if (rc)
 		return rc;
+	/* One add at a time keeps the journal: it belongs to the one that began first. */
+	if (!adding->options->only_hash && !node->journal) {
+		journal_open(node->dir, &journal);
+		node->journal = adder->line.journal = journal;
+	}
 	rc = add_any(adder, AT_FDCWD, adding->path, adding->name, 0);
 	if (!rc)
-		return kit_adder_finish(adder, adding->root);
-	kit_adder_abandon(adder);
+		rc = kit_adder_finish(adder, adding->root);
+	else
+		kit_adder_abandon(adder);
+	if (journal) {
+		node->journal = NULL;
+		journal_close(journal, !rc);
+	}
 	return rc;
 }
 

@@ -67,6 +67,7 @@ static int hash_batch(struct line *line, struct batch *batch)
 		struct unixfs_built leaf = { .cid = block->cid, .file_size = batch->file_bytes[batch->hashed],
 			.tsize = block->len };
 		rc = unixfs_file_builder_add_leaf(line->builder, &leaf);
+		journal_leaf(line->journal, batch->number, &block->cid, (uint32_t)leaf.file_size);
 	}
 	return rc;
 }
@@ -101,16 +102,33 @@ static int hasher(void *arg)
 	return rc == ANYIO_END_OF_STREAM ? 0 : rc;
 }
 
+/* Meanwhile the next batches are read and hashed. */
+static void sync_journal(struct line *line, uint64_t number)
+{
+	int rc = store_sync(line->node->store, line->ticket);
+
+	if (!rc)
+		journal_commit(line->journal, number);
+	fail(line, rc);
+}
+
 static int putter(void *arg)
 {
 	struct line *line = arg;
 	struct batch *batch;
+	size_t bytes = 0, blocks = 0;
 	int rc;
 
 	while ((rc = anyio_receive(line->from_hash, &batch)) == 0) {
 		if (!line->failure && !line->only_hash && batch->count)
 			fail(line, store_put_many(line->node->store, batch->blocks, batch->count, STORE_VERIFIED,
 				&line->ticket));
+		bytes += batch->used;
+		blocks += batch->count;
+		if (line->journal && !line->failure && (bytes >= SYNC_BYTES || blocks >= SYNC_BLOCKS)) {
+			sync_journal(line, batch->number);
+			bytes = blocks = 0;
+		}
 		batch->used = batch->count = batch->hashed = 0;
 		if ((rc = anyio_send(line->to_free, &batch)))
 			break;
@@ -189,19 +207,28 @@ int line_end(struct line *line, int rc)
 	return rc;
 }
 
-/* A batch to fill: a new one while there are few, else one that comes back. */
-static int want_batch(struct line *line)
+/* A new batch while there are few, else one that comes back. */
+static int find_batch(struct line *line)
 {
-	if (line->filling)
-		return line->failure;
 	if (anyio_receive_nowait(line->free, &line->filling) == 0)
-		return line->failure;
+		return 0;
 	for (size_t i = 0; i < BATCHES; i++)
 		if (!line->batches[i]) {
 			line->filling = line->batches[i] = batch_new(&line->profile);
-			return line->filling ? line->failure : -ENOMEM;
+			return line->filling ? 0 : -ENOMEM;
 		}
-	int rc = anyio_receive(line->free, &line->filling);
+	return anyio_receive(line->free, &line->filling);
+}
+
+/* A batch to fill. */
+static int want_batch(struct line *line)
+{
+	int rc = line->filling ? 0 : find_batch(line);
+
+	if (!rc && !line->filling->count)
+		line->filling->number = line->number + 1;
+	if (!rc)
+		line->number = line->filling->number;
 	return rc ? rc : line->failure;
 }
 
@@ -317,6 +344,16 @@ static int settle(struct line *line)
 	return rc ? rc : line->failure;
 }
 
+void batch_known_leaf(const struct unixfs_profile *profile, const struct journal_leaf *known,
+	struct unixfs_built *leaf)
+{
+	struct unixfs_leaf_frame frame;
+
+	unixfs_leaf_frame(&frame, profile, known->size);
+	*leaf = (struct unixfs_built){ .file_size = known->size, .tsize = frame.head_len + known->size + frame.tail_len };
+	mf_cid_of_sha256(&leaf->cid, frame.cid_version, frame.codec, known->digest);
+}
+
 /* A file with metadata may need it in its only leaf: the builder then makes the leaves. */
 static int file_with_meta(struct line *line, const struct kit_source *source,
 	void (*progress)(void *arg, size_t bytes), void *arg)
@@ -344,12 +381,28 @@ static int file_with_meta(struct line *line, const struct kit_source *source,
 	return rc;
 }
 
-int line_file(struct line *line, const struct kit_source *source, const struct unixfs_meta *meta,
-	void (*progress)(void *arg, size_t bytes), void *arg, struct unixfs_built *root)
+/* Gives the builder leaves that are in the store already. */
+static int take_leaves(struct line *line, const struct journal_leaf *leaves, size_t count)
+{
+	int rc = 0;
+
+	for (size_t i = 0; !rc && i < count; i++) {
+		struct unixfs_built leaf;
+		batch_known_leaf(&line->profile, &leaves[i], &leaf);
+		rc = unixfs_file_builder_add_leaf(line->builder, &leaf);
+	}
+	return rc;
+}
+
+int line_file(struct line *line, const struct kit_source *source, const struct journal_leaf *leaves,
+	size_t count, const struct unixfs_meta *meta, void (*progress)(void *arg, size_t bytes), void *arg,
+	struct unixfs_built *root)
 {
 	int rc = unixfs_file_builder_new(&line->builder, &line->profile, meta, line_put, line);
 	ssize_t n = 1;
 
+	if (!rc)
+		rc = take_leaves(line, leaves, count);
 	if (!rc && meta && (meta->has_mode || meta->has_mtime)) {
 		rc = file_with_meta(line, source, progress, arg);
 	} else {

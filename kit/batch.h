@@ -9,6 +9,7 @@
 #ifndef KIT_BATCH_H
 #define KIT_BATCH_H
 
+#include "journal.h"
 #include "node.h"
 
 enum {
@@ -17,6 +18,9 @@ enum {
 	BATCHES = 4,
 	BATCH_HEAD = 32,        /* room before a chunk for a leaf's head, and after it for its tail */
 	BATCH_TAIL = 16,
+	/* With a journal, so much is put between two syncs. */
+	SYNC_BYTES = 64 << 20,
+	SYNC_BLOCKS = 2048,
 };
 
 struct batch {
@@ -24,6 +28,7 @@ struct batch {
 	size_t used, size;
 	struct store_block blocks[BATCH_BLOCKS];
 	uint32_t file_bytes[BATCH_BLOCKS]; /* of leaves: the chunk's length */
+	uint64_t number;        /* they are filled, hashed and put in this order, from 1 */
 	size_t count, hashed;   /* blocks[hashed..count) are leaves of the open file, CIDs unknown */
 };
 
@@ -39,6 +44,8 @@ struct line {
 	struct anyio_sender *to_hash, *to_put, *to_free;
 	struct anyio_receiver *from_read, *from_hash, *free;
 	struct unixfs_file_builder *builder; /* of the open file */
+	uint64_t number;            /* of the batch last begun */
+	struct journal *journal;    /* NULL: none is kept */
 	size_t in_flight;           /* batches between the caller and the end of hashing */
 	struct anyio_event hashed;  /* set when in_flight falls to 0 */
 	int failure;                /* of hashing or putting: sticks */
@@ -54,9 +61,14 @@ int line_flush(struct line *line);
  * went wrong; without line_flush before it, what was still under way is given up. */
 int line_end(struct line *line, int rc);
 
-/* Reads one file from a source: chunks, leaves, tree. */
-int line_file(struct line *line, const struct kit_source *source, const struct unixfs_meta *meta,
+/* Reads one file from a source: chunks, leaves, tree. The first leaves may be known already: source
+ * then begins behind them. */
+int line_file(struct line *line, const struct kit_source *source, const struct journal_leaf *leaves,
+	size_t count, const struct unixfs_meta *meta,
 	void (*progress)(void *arg, size_t bytes), void *arg, struct unixfs_built *root);
+/* What the builder is told of a leaf that an earlier run made. */
+void batch_known_leaf(const struct unixfs_profile *profile, const struct journal_leaf *known,
+	struct unixfs_built *leaf);
 /* Appends a finished block (copied). The unixfs_emit_fn of builders. */
 int line_put(void *line, const struct mf_cid *cid, const void *block, size_t len);
 

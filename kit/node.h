@@ -19,6 +19,7 @@ struct kit_node {
 	struct p2p_key key;
 	struct p2p_host *host;      /* NULL while offline */
 	struct bitswap *bitswap;    /* NULL while offline */
+	struct journal *journal;    /* of the add in progress, or NULL */
 	char peer_id[MF_PEER_ID_TEXT_MAX];
 	char public_key[64];        /* base64 */
 	char error[512];
