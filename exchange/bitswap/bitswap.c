@@ -9,7 +9,7 @@ enum {
 	PEER_SECONDS = 10,
 	IDENTIFY_SECONDS = 15, /* a peer that said nothing of itself by then is tried */
 	REST_SECONDS = 2,
-	SERVING = 32, /* batches of blocks in memory for peers */
+	SERVING = 16, /* batches of blocks in memory for peers */
 };
 
 /* ---- peers come and go ---- */

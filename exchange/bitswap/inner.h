@@ -246,7 +246,7 @@ bool bitswap_serve_has_output(const struct bitswap_peer *peer);
 /* Appends the answers due to a message; they count as given. */
 void bitswap_serve_put_presences(struct bitswap_peer *peer, struct mf_pb_writer *out);
 
-enum { BITSWAP_BATCH_BLOCKS = 32, BITSWAP_BATCH_BYTES = 2 << 20 };
+enum { BITSWAP_BATCH_BLOCKS = 32, BITSWAP_BATCH_BYTES = 4 << 20 };
 struct bitswap_batch {
 	struct store_block blocks[BITSWAP_BATCH_BLOCKS];
 	size_t count, next;
