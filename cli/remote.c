@@ -298,8 +298,10 @@ static int converse(void *arg)
 		return rc;
 
 	ANYIO_TASK_GROUP(group);
+	/* Walking a tree of folders takes a deep stack. */
+	static const struct anyio_task_options deep = { .name = "request body", .stack_size = 1 << 20 };
 	if (call->request->body)
-		anyio_start_soon(&group, send_body, call, "request body");
+		anyio_start_soon_with(&group, send_body, call, &deep);
 	rc = read_answer(call);
 	/* The answer is whole: what is still being sent interests nobody any more. */
 	anyio_task_group_cancel(&group, "answered");

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK = 1 << 20, DEPTH_MAX = 512 };
+enum { CHUNK = 1 << 20, DEPTH_MAX = 200 };
 
 struct adding {
 	const struct kit_add_options *options;
