@@ -129,6 +129,7 @@ int cmd_help(struct cli *cli);
 int cmd_id(struct cli *cli);
 int cmd_init(struct cli *cli);
 int cmd_ls(struct cli *cli);
+int cmd_migrate(struct cli *cli);
 int cmd_pin_add(struct cli *cli);
 int cmd_pin_ls(struct cli *cli);
 int cmd_pin_rm(struct cli *cli);

@@ -186,3 +186,31 @@ int cmd_pin_ls(struct cli *cli)
 
 	return cli_call_print(cli, "pin/ls", cli->args, options, print_pins);
 }
+
+static void migrate_problem(void *arg, const char *name, const char *text)
+{
+	fprintf(stderr, "%s: %s\n", name, text);
+}
+
+int cmd_migrate(struct cli *cli)
+{
+	struct cli_progress progress;
+	struct kit_migrate_options options = {
+		.progress = cli_progress_update, .problem = migrate_problem, .arg = &progress };
+	struct kit_migrated done;
+
+	if (!cli->node) {
+		fprintf(stderr, "ipfs-kit %s: the daemon has the repo; stop it first ('ipfs-kit shutdown')\n",
+			cli->command->name);
+		return CLI_REPO;
+	}
+	cli_progress_start(&progress, cli, "migrating");
+	int rc = kit_migrate_kubo(cli->node, cli->args[0], &options, &done);
+	cli_progress_end(&progress);
+	if (rc)
+		return cli_fail_node(cli, rc);
+	printf(cli->json ? "{\"Blocks\":%llu,\"Present\":%llu,\"Pins\":%llu}\n"
+			 : "took %llu blocks (%llu were here already) and %llu pins\n",
+		(unsigned long long)done.blocks, (unsigned long long)done.present, (unsigned long long)done.pins);
+	return CLI_OK;
+}

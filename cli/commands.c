@@ -136,6 +136,10 @@ const struct cli_command cli_commands[] = {
 		init_table, 0, 0, .no_repo = true, .run = cmd_init },
 	{ "ls", "PATH...", "List a folder", "Prints CID, size and name of each entry; folders end with /.", NULL, 1,
 		-1, .run = cmd_ls },
+	{ "migrate-from-kubo", "DIR", "Take the blocks and pins of a stopped Kubo repo",
+		"Reads DIR (a repo with a flatfs block store), checks every block, and pins what was pinned there.\n"
+		"DIR is not changed. When interrupted, run it again: what was taken is not read twice.",
+		NULL, 1, 1, .run = cmd_migrate },
 	{ "pin add", "PATH...", "Keep content for good",
 		"Fetches what is missing, then pins it: with all it links to, unless told otherwise.", pin_add_table,
 		1, -1, .run = cmd_pin_add },

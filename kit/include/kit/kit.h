@@ -238,6 +238,27 @@ struct kit_verify_options {
  * -EBADMSG when there were problems. */
 KIT_API int kit_repo_verify(struct kit_node *node, const struct kit_verify_options *options);
 
+struct kit_migrate_options {
+	void (*progress)(void *arg, uint64_t done, uint64_t total);
+	/* A file or CID that could not be taken whole, and why; the others go on. */
+	void (*problem)(void *arg, const char *name, const char *text);
+	void *arg;
+	void *reserved[4];
+};
+struct kit_migrated {
+	uint64_t blocks;  /* taken now */
+	uint64_t present; /* were here already */
+	uint64_t pins;
+	uint64_t bad;     /* problems told */
+};
+/* Takes the blocks and pins of a stopped Kubo repo (flatfs blocks, LevelDB pins), each block checked
+ * against its name; the root of its mutable files is pinned too. The repo in dir is not changed.
+ * Durable on return; when interrupted, run it again: what was taken is not read twice. -EBADMSG: done,
+ * but there were problems. -ENOENT no Kubo repo; -EBUSY Kubo runs; -ENOTSUP another kind of store;
+ * -ENOPKG the LevelDB library is not installed. */
+KIT_API int kit_migrate_kubo(struct kit_node *node, const char *dir, const struct kit_migrate_options *options,
+	struct kit_migrated *result);
+
 /* Config keys are "section.name" ("add.profile", "swarm.listen", "api.listen"); lists are written
  * space-separated. get: *value is malloc'd; -ENOENT for an unknown key. set keeps the comments. */
 KIT_API int kit_config_get(const char *dir, const char *key, char **value);
