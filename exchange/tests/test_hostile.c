@@ -1,0 +1,241 @@
+/* What peers send that they should not: node 1 speaks by hand to node 0, and node 2 is honest. */
+#include "nodes.h"
+
+#include <multiformats/multihash.h>
+#include <multiformats/varint.h>
+
+#include "bitswap/message.h"
+
+static const char *const protocol[] = { "/ipfs/bitswap/1.2.0" };
+
+static int open_stream(struct nodes *nodes, struct anyio_stream **stream)
+{
+	int rc = nodes_connect(nodes, 1, 0);
+
+	if (rc == 0)
+		rc = p2p_host_wait_identified(nodes->node[1].host, &nodes->node[0].id);
+	return rc < 0 ? rc : p2p_host_open_stream(nodes->node[1].host, &nodes->node[0].id, protocol, 1,
+				     stream, NULL);
+}
+
+static int send_message(struct anyio_stream *stream, struct mf_pb_writer *out)
+{
+	uint8_t prefix[MF_VARINT_WRITE_MAX];
+	ssize_t len = mf_pb_finish(out);
+	int rc = (int)len;
+
+	if (len >= 0)
+		rc = anyio_stream_send(stream, prefix, (size_t)mf_varint_encode((uint64_t)len, prefix));
+	if (rc >= 0)
+		rc = anyio_stream_send(stream, out->data, (size_t)len);
+	free(out->data);
+	return rc;
+}
+
+/* Waits for node 0 to have done with the stream: the end it says, or the reset. */
+static int wait_for_end(void *arg)
+{
+	uint8_t bytes[64];
+	ssize_t n;
+
+	do
+		n = anyio_stream_receive(arg, bytes, sizeof(bytes));
+	while (n > 0);
+	return (int)n;
+}
+
+static int is_quiet(struct nodes *nodes)
+{
+	struct bitswap_statistics statistics;
+
+	bitswap_stat(nodes->node[0].bitswap, &statistics);
+	return statistics.peer_wants == 0 && statistics.peers <= 1;
+}
+
+/* The node still serves. */
+static int serves(struct nodes *nodes)
+{
+	struct bitswap_session *session;
+	struct mf_cid cid;
+
+	CHECK_RC(0, test_put(&nodes->node[0], 4711, 5000, &cid));
+	CHECK_RC(0, nodes_connect(nodes, 2, 0));
+	CHECK_RC(0, bitswap_session_open(nodes->node[2].bitswap, &session));
+	CHECK_RC(0, test_fetch(session, 4711, 5000));
+	bitswap_session_close(session);
+	return 0;
+}
+
+static int wait_until_gone(void *arg)
+{
+	struct nodes *nodes = arg;
+	int rc = 0;
+
+	while (rc == 0 && !is_quiet(nodes))
+		rc = anyio_sleep(ANYIO_MILLISECOND);
+	return rc;
+}
+
+/* hostile-inputs 9 */
+static int too_many_wants(struct nodes *nodes)
+{
+	struct bitswap_statistics statistics;
+	struct anyio_stream *stream;
+
+	CHECK_RC(0, open_stream(nodes, &stream));
+	for (int message = 0; message < 5; message++) {
+		static struct bitswap_item wants[1000];
+		struct mf_pb_writer out = mf_pb_write_growing(0);
+		for (uint32_t i = 0; i < 1000; i++) {
+			uint32_t number = (uint32_t)message * 1000 + i;
+			wants[i] = (struct bitswap_item){ .priority = (int32_t)number };
+			mf_cid_of(&wants[i].cid, 1, MF_CODEC_RAW, &number, sizeof(number));
+		}
+		bitswap_put_wantlist(&out, wants, 1000, false);
+		CHECK_RC(0, send_message(stream, &out));
+	}
+	CHECK_RC(0, anyio_stream_send_eof(stream));
+	CHECK_RC(0, WITHIN(30, wait_for_end, stream));
+	bitswap_stat(nodes->node[0].bitswap, &statistics);
+	CHECK(statistics.peer_wants == 1024);
+	anyio_stream_free(stream);
+	CHECK_RC(0, serves(nodes));
+	CHECK_RC(0, p2p_host_disconnect(nodes->node[1].host, &nodes->node[0].id));
+	CHECK_RC(0, WITHIN(30, wait_until_gone, nodes));
+	return 0;
+}
+
+static void test_too_many_wants(void **state)
+{
+	nodes_run(too_many_wants, NULL);
+}
+
+/* hostile-inputs 10 */
+static int odd_cids(struct nodes *nodes)
+{
+	static uint8_t giant[1 << 20];
+	struct mf_pb_writer out = mf_pb_write_growing(0);
+	struct anyio_stream *stream;
+	struct bitswap_statistics statistics;
+	size_t list = mf_pb_open(&out, 1), entry = mf_pb_open(&out, 1);
+
+	mf_pb_put_bytes(&out, 1, giant, sizeof(giant));
+	mf_pb_close(&out, entry);
+	entry = mf_pb_open(&out, 1);
+	mf_pb_put_varint(&out, 2, 1);
+	mf_pb_close(&out, entry);
+	mf_pb_close(&out, list);
+	CHECK_RC(0, open_stream(nodes, &stream));
+	CHECK_RC(0, send_message(stream, &out));
+	CHECK_RC(0, anyio_stream_send_eof(stream));
+	CHECK_RC(0, WITHIN(30, wait_for_end, stream));
+	bitswap_stat(nodes->node[0].bitswap, &statistics);
+	CHECK(statistics.peer_wants == 0);
+	anyio_stream_free(stream);
+	return serves(nodes);
+}
+
+static void test_odd_cids(void **state)
+{
+	nodes_run(odd_cids, NULL);
+}
+
+/* A message without a wantlist, with blocks that nobody asked for while another is wanted; and the
+ * one that is, with its bytes changed. */
+static int unwanted_blocks(struct nodes *nodes)
+{
+	struct mf_pb_writer out = mf_pb_write_growing(0);
+	struct bitswap_statistics statistics;
+	struct bitswap_session *session;
+	struct anyio_stream *stream;
+	struct mf_cid wanted, other;
+	uint8_t data[1000];
+
+	CHECK_RC(0, open_stream(nodes, &stream));
+	CHECK_RC(0, p2p_host_wait_identified(nodes->node[0].host, &nodes->node[1].id));
+	CHECK_RC(0, bitswap_session_open(nodes->node[0].bitswap, &session));
+	test_block(1, sizeof(data), data, &wanted);
+	bitswap_prefetch(session, &wanted, 1);
+	data[500] ^= 1;
+	bitswap_put_block_head(&out, &wanted, sizeof(data));
+	mf_pb_put_raw(&out, data, sizeof(data));
+	mf_cid_of(&other, 1, MF_CODEC_RAW, data, sizeof(data));
+	CHECK_RC(0, send_message(stream, &out));
+	CHECK_RC(0, anyio_stream_send_eof(stream));
+	CHECK_RC(0, WITHIN(30, wait_for_end, stream));
+	CHECK_RC(0, anyio_wait_all_tasks_blocked());
+	bitswap_stat(nodes->node[0].bitswap, &statistics);
+	CHECK(statistics.unwanted_received == 1 && statistics.blocks_received == 0);
+	CHECK(store_has(nodes->node[0].store, &other) == 0);
+	CHECK(store_has(nodes->node[0].store, &wanted) == 0);
+	anyio_stream_free(stream);
+	bitswap_session_close(session);
+	return serves(nodes);
+}
+
+static void test_unwanted_blocks(void **state)
+{
+	nodes_run(unwanted_blocks, NULL);
+}
+
+static int bad_stream(struct nodes *nodes, const uint8_t *bytes, size_t len, int expected)
+{
+	struct anyio_stream *stream;
+
+	CHECK_RC(0, open_stream(nodes, &stream));
+	CHECK_RC(0, anyio_stream_send(stream, bytes, len));
+	CHECK_RC(expected, WITHIN(30, wait_for_end, stream));
+	anyio_stream_free(stream);
+	return 0;
+}
+
+static int bad_messages(struct nodes *nodes)
+{
+	static const uint8_t too_long[] = { 0x81, 0x80, 0x80, 0x02 }, longer[] = { 0xff, 0xff, 0xff, 0xff, 1 };
+	static const uint8_t nonsense[] = { 3, 0x0b, 0x0b, 0x0b };
+
+	CHECK_RC(0, bad_stream(nodes, too_long, sizeof(too_long), -ECONNRESET));
+	CHECK_RC(0, bad_stream(nodes, longer, sizeof(longer), -ECONNRESET));
+	CHECK_RC(0, bad_stream(nodes, nonsense, sizeof(nonsense), -ECONNRESET));
+	return serves(nodes);
+}
+
+static void test_bad_messages(void **state)
+{
+	nodes_run(bad_messages, NULL);
+}
+
+/* Lengths promised and never sent cost the peer, and at last its streams. */
+static int promises(struct nodes *nodes)
+{
+	static const uint8_t promise[] = { 0x80, 0x80, 0x80, 0x02, 0x0a };
+	struct anyio_stream *streams[20];
+
+	for (size_t i = 0; i < 20; i++) {
+		CHECK_RC(0, open_stream(nodes, &streams[i]));
+		CHECK_RC(0, anyio_stream_send(streams[i], promise, sizeof(promise)));
+	}
+	CHECK_RC(0, serves(nodes));
+	CHECK_RC(-ECONNRESET, WITHIN(30, wait_for_end, streams[19]));
+	for (size_t i = 0; i < 20; i++)
+		anyio_stream_free(streams[i]);
+	return 0;
+}
+
+static void test_promises(void **state)
+{
+	nodes_run(promises, NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_too_many_wants),
+		cmocka_unit_test(test_odd_cids),
+		cmocka_unit_test(test_unwanted_blocks),
+		cmocka_unit_test(test_bad_messages),
+		cmocka_unit_test(test_promises),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
