@@ -100,7 +100,7 @@ def command():
         with open(path, "wb") as file:
             file.write(data)
         open(repo.model, "w").close()
-        repo.killed(rng.randrange(1, 700), "--repo", repo.path, "add", "-Q", path)
+        repo.killed(rng.randrange(1, 1100), "--repo", repo.path, "add", "-Q", path)
         with open(repo.model) as file:
             for line in file.read().split("\n")[:-1]:
                 kept[line] = data
