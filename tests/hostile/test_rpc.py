@@ -184,7 +184,7 @@ def adding_streams():
         count = 20000
         body = b''.join(part(f'many/{i:05d}-' + 'n' * 60, b'%d' % i) for i in range(count)) + f'--{BOUNDARY}--\r\n'.encode()
         with daemon.connect() as s:
-            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
             s.sendall(f'POST /api/v0/add?pin=false HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n'
                 f'Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n\r\n'.encode())
             s.sendall(body)
