@@ -33,7 +33,9 @@ static int missing(struct kit_blocks *blocks, const struct mf_cid *cid)
 
 	mf_cid_format(cid, text, sizeof(text));
 	return kit_fail(blocks->node, -ENOENT,
-		"block %s is not in the repo, and this node is offline; start 'ipfs-kit daemon' and connect to a peer that has it",
+		blocks->node->bitswap ? "block %s is not in the repo"
+				      : "block %s is not in the repo, and this node is offline; start 'ipfs-kit daemon' "
+					"and connect to a peer that has it",
 		text);
 }
 
@@ -42,7 +44,7 @@ static int fetch(struct kit_blocks *blocks, const struct mf_cid *cids, size_t co
 	struct kit_node *node = blocks->node;
 	int rc = 0;
 
-	if (!node->bitswap)
+	if (!node->bitswap || blocks->offline)
 		return missing(blocks, cids);
 	if (!blocks->session)
 		rc = bitswap_session_open(node->bitswap, &blocks->session);

@@ -243,12 +243,11 @@ static int import_roots(struct importing *importing)
 	int rc = 0;
 
 	for (size_t i = 0; !rc && !options->no_pin && i < importing->root_count; i++) {
-		struct kit_node offline = *importing->node;
 		struct kit_blocks blocks;
 		if (importing->roots[i].hash == MF_HASH_IDENTITY)
 			continue;
-		offline.bitswap = NULL;
-		kit_blocks_open(&blocks, &offline);
+		kit_blocks_open(&blocks, importing->node);
+		blocks.offline = true;
 		int pin = kit_walk(&blocks, &importing->roots[i], keep_block, NULL);
 		kit_blocks_close(&blocks);
 		if (!pin)

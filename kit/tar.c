@@ -21,7 +21,8 @@ struct tarring {
 
 static void number(char *field, size_t size, uint64_t value)
 {
-	snprintf(field, size, "%0*llo", (int)size - 1, (unsigned long long)value);
+	for (size_t i = size - 1; i-- > 0; value >>= 3)
+		field[i] = (char)('0' + (value & 7));
 }
 
 static int put_header(struct tarring *t, const char *name, char type, uint64_t size, uint32_t mode,

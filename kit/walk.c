@@ -9,35 +9,37 @@
 
 enum { AHEAD = 64 };
 
+struct seen {
+	uint64_t word[2];
+};
+
 struct walk {
 	struct kit_blocks *blocks;
 	struct mf_cid *stack;
 	size_t used, size;
-	uint64_t *seen; /* 64 bits of each digest, never 0; open addressing */
+	struct seen *seen; /* open addressing */
 	size_t seen_used, seen_size;
 	size_t first;   /* where the links of the current block start on the stack */
 };
 
-static uint64_t fingerprint(const struct mf_cid *cid)
+/* 16 bytes of the digest, mixed with the codec: the same bytes may be read in two ways. */
+static struct seen fingerprint(const struct mf_cid *cid)
 {
-	uint64_t value = 0;
+	struct seen value = { { 0 } };
 
-	if (cid->digest_len >= 8)
-		memcpy(&value, cid->digest + cid->digest_len - 8, 8);
-	else
-		memcpy(&value, cid->digest, cid->digest_len);
-	value ^= (uint64_t)cid->codec * 0x9e3779b97f4a7c15u;
-	return value ? value : 1;
+	memcpy(value.word, cid->digest, cid->digest_len < 16 ? cid->digest_len : 16);
+	value.word[0] ^= (uint64_t)cid->codec * 0x9e3779b97f4a7c15u;
+	value.word[1] |= !value.word[0] && !value.word[1]; /* all zero is an empty place */
+	return value;
 }
 
-static bool insert(uint64_t *table, size_t size, uint64_t value)
+static bool insert(struct seen *table, size_t size, struct seen value)
 {
-	size_t at = (size_t)(value * 0x9e3779b97f4a7c15u >> 20) & (size - 1);
+	size_t at = (size_t)(value.word[0] * 0x9e3779b97f4a7c15u >> 20) & (size - 1);
 
-	while (table[at] && table[at] != value)
-		at = (at + 1) & (size - 1);
-	if (table[at] == value)
-		return false;
+	for (; table[at].word[0] || table[at].word[1]; at = (at + 1) & (size - 1))
+		if (table[at].word[0] == value.word[0] && table[at].word[1] == value.word[1])
+			return false;
 	table[at] = value;
 	return true;
 }
@@ -47,11 +49,11 @@ static int see(struct walk *walk, const struct mf_cid *cid)
 {
 	if ((walk->seen_used + 1) * 2 > walk->seen_size) {
 		size_t size = walk->seen_size ? walk->seen_size * 2 : 1024;
-		uint64_t *bigger = anyio_calloc(size, sizeof(*bigger));
+		struct seen *bigger = anyio_calloc(size, sizeof(*bigger));
 		if (!bigger)
 			return -ENOMEM;
 		for (size_t i = 0; i < walk->seen_size; i++)
-			if (walk->seen[i])
+			if (walk->seen[i].word[0] || walk->seen[i].word[1])
 				insert(bigger, size, walk->seen[i]);
 		anyio_free(walk->seen);
 		walk->seen = bigger;
