@@ -2,6 +2,7 @@
  * The parts of a body are the same however it is cut, and no byte of one is read past its end. The
  * first byte says how long the pieces are. A part that was made here comes back as it was.
  */
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
