@@ -10,7 +10,7 @@ enum { INLINE_BYTES = 128 << 10, HASH_JOBS = 16 };
 
 static size_t slot_size(const struct unixfs_profile *profile)
 {
-	return profile->chunk_size + BATCH_HEAD + BATCH_TAIL;
+	return (profile->chunk_size + BATCH_HEAD + BATCH_TAIL + 63) & ~(size_t)63;
 }
 
 /* ---- Hashing ---- */
@@ -141,7 +141,9 @@ static int putter(void *arg)
 static struct batch *batch_new(const struct unixfs_profile *profile)
 {
 	struct batch *batch = anyio_malloc(sizeof(*batch));
-	size_t size = slot_size(profile) * 2 > BATCH_BYTES ? slot_size(profile) * 2 : BATCH_BYTES;
+	/* An even number of chunks, because they are hashed in pairs. */
+	size_t pairs = BATCH_BYTES / 2 / profile->chunk_size;
+	size_t size = slot_size(profile) * 2 * (pairs ? pairs : 1);
 
 	if (batch) {
 		batch->used = batch->count = batch->hashed = 0;

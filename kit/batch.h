@@ -13,7 +13,7 @@
 #include "node.h"
 
 enum {
-	BATCH_BYTES = 8 << 20,  /* of one batch's buffer, at least two slots */
+	BATCH_BYTES = 4 << 20,  /* of one batch's buffer, at least two slots */
 	BATCH_BLOCKS = 1024,
 	BATCHES = 4,
 	BATCH_HEAD = 32,        /* room before a chunk for a leaf's head, and after it for its tail */
