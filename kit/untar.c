@@ -86,6 +86,12 @@ static bool octal(const char *field, size_t len, uint64_t *value)
 	return len == 0 || *field == 0 || *field == ' ';
 }
 
+/* Ends an archive. */
+static bool all_zero(const char *block)
+{
+	return !block[0] && !memcmp(block, block + 1, BLOCK - 1);
+}
+
 static bool checksum_ok(const char *block)
 {
 	uint64_t want;
@@ -155,7 +161,7 @@ static int next(struct untar *u)
 		rc = exactly(u, block, BLOCK);
 		if (rc)
 			return rc;
-		if (!block[0])
+		if (all_zero(block))
 			return 0;
 		if (!checksum_ok(block) || !octal(block + 124, 12, &size))
 			return -EBADMSG;

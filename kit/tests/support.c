@@ -182,7 +182,7 @@ static int compare_files(const char *a, const char *b)
 /* Every name of a is in b, and as many. */
 static int compare_folders(const char *a, const char *b)
 {
-	char one[4200], two[4200];
+	char *one, *two;
 	struct dirent *entry;
 	long count = 0;
 	DIR *dir = opendir(a);
@@ -191,9 +191,11 @@ static int compare_folders(const char *a, const char *b)
 	while (!rc && (entry = readdir(dir))) {
 		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
 			continue;
-		snprintf(one, sizeof(one), "%s/%s", a, entry->d_name);
-		snprintf(two, sizeof(two), "%s/%s", b, entry->d_name);
+		assert_true(asprintf(&one, "%s/%s", a, entry->d_name) > 0);
+		assert_true(asprintf(&two, "%s/%s", b, entry->d_name) > 0);
 		rc = compare_trees(one, two);
+		free(one);
+		free(two);
 		count++;
 	}
 	if (dir)
@@ -208,7 +210,7 @@ static int compare_folders(const char *a, const char *b)
 
 int compare_trees(const char *a, const char *b)
 {
-	char one[4096] = "", two[4096] = "";
+	char one[512] = "", two[512] = "";
 	struct stat sa, sb;
 
 	if (lstat(a, &sa) || lstat(b, &sb))
