@@ -142,6 +142,7 @@ struct bitswap_peer {
 	bool fresh;           /* nothing was sent on stream yet */
 	bool renew;           /* make a new stream first */
 	bool full;            /* say the whole wantlist next time */
+	anyio_time stuck;     /* sending one message since then; 0: not sending */
 
 	/* ours */
 	struct bitswap_asks unsent, sent;

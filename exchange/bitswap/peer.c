@@ -184,9 +184,17 @@ static int send_pieces(struct bitswap_peer *peer, const struct outgoing *message
 	anyio_cancel_scope_set_timeout(&limit,
 		(SEND_SECONDS + (anyio_time)(message->bytes / SEND_RATE)) * ANYIO_SECOND);
 	anyio_cancel_scope_enter(&limit);
+	peer->stuck = anyio_now();
 	rc = anyio_stream_sendv(peer->stream, iov, n, NULL);
+	peer->stuck = 0;
 	rc = anyio_cancel_scope_exit(&limit, rc);
 	return rc == 0 && anyio_cancel_scope_cancelled_caught(&limit) ? -ETIMEDOUT : rc;
+}
+
+/* Whether it was the old stream's end, and not the peer's sloth or our own doing. */
+static bool is_stream_gone(int rc)
+{
+	return rc < 0 && rc != ANYIO_CANCELLED && rc != ANYIO_CLOSED && rc != -ETIMEDOUT && rc != -ENOMEM;
 }
 
 /* A message that an old stream did not take is sent over a new one. */
@@ -198,7 +206,7 @@ static int send_message(struct bitswap_peer *peer, struct bitswap_batch *batch)
 
 	if (rc >= 0)
 		rc = send_pieces(peer, &message);
-	if (rc < 0 && rc != ANYIO_CANCELLED && rc != -ETIMEDOUT && rc != -ENOMEM && retry) {
+	if (is_stream_gone(rc) && retry) {
 		drop_stream(peer);
 		peer->full = true;
 		rc = open_stream(peer);
@@ -285,6 +293,12 @@ static int recover(struct bitswap_peer *peer, int rc, unsigned *failures)
 	return anyio_sleep(*failures * ANYIO_SECOND);
 }
 
+static void unload(struct sending *sending)
+{
+	for (int i = 0; i < 2; i++)
+		bitswap_serve_unload(sending->peer, &sending->batches[i]);
+}
+
 static int send_all(struct bitswap_peer *peer)
 {
 	struct sending *sending = anyio_calloc(1, sizeof(*sending));
@@ -296,13 +310,15 @@ static int send_all(struct bitswap_peer *peer)
 			.next = &sending->batches[1] };
 	while (rc == 0 && !peer->gone && (sending->now->count > 0 || has_output(peer))) {
 		rc = send_round(sending);
-		if (rc == 0)
+		if (rc == 0) {
 			failures = 0;
-		else
+		} else {
+			unload(sending);
 			rc = recover(peer, rc, &failures);
+		}
 	}
-	for (int i = 0; sending && i < 2; i++)
-		bitswap_serve_unload(peer, &sending->batches[i]);
+	if (sending)
+		unload(sending);
 	anyio_free(sending);
 	bitswap_moved(peer->bitswap);
 	return rc;

@@ -3,15 +3,18 @@
  *
  * A peer's wants are kept up to a number, those of highest priority; each is in one list: to be sent,
  * to be answered, or waiting for us to get the block. A peer that asks whether we have a small block is
- * sent it. Blocks are read in batches, a bounded number of them for all peers together, so that a
- * peer that is slow to take its blocks costs no more than its share.
+ * sent it. Blocks are read in batches, a bounded number of them for all peers together; a peer that
+ * does not take its blocks while others wait loses its stream.
  */
 #include "inner.h"
 
 #include <anyio/testing.h>
 #include <errno.h>
 
-enum { SMALL_BLOCK = 1024 }; /* sent instead of HAVE */
+enum {
+	SMALL_BLOCK = 1024, /* sent instead of HAVE */
+	STUCK_SECONDS = 5,
+};
 
 void bitswap_serve_init(struct bitswap_peer *peer)
 {
@@ -213,6 +216,48 @@ static int read_batch(struct bitswap_peer *peer, struct bitswap_batch *batch)
 	return rc == ANYIO_CANCELLED ? rc : 0;
 }
 
+/* ---- tokens ---- */
+
+struct waiting {
+	struct anyio_semaphore *serving;
+	bool got;
+};
+
+static int acquire(void *arg)
+{
+	struct waiting *waiting = arg;
+	int rc = anyio_semaphore_acquire(waiting->serving);
+
+	waiting->got = rc == 0;
+	return rc;
+}
+
+/* Ends the stream that has been stuck the longest, if one has been stuck for long. */
+static void end_stuck(struct bitswap *bitswap)
+{
+	struct bitswap_peer *peer, *stuck = NULL;
+
+	TAILQ_FOREACH(peer, &bitswap->peers, link)
+		if (peer->stuck && (!stuck || peer->stuck < stuck->stuck))
+			stuck = peer;
+	if (stuck && anyio_now() - stuck->stuck > STUCK_SECONDS * ANYIO_SECOND)
+		anyio_stream_abort(stuck->stream);
+}
+
+/* While others wait, nobody keeps a batch in memory without taking it. */
+static int take_token(struct bitswap *bitswap)
+{
+	struct waiting waiting = { &bitswap->serving, false };
+	int rc = 0;
+
+	while (rc == 0 && !waiting.got) {
+		rc = anyio_move_on_after(ANYIO_SECOND, acquire, &waiting);
+		if (rc == 0 && !waiting.got)
+			end_stuck(bitswap);
+	}
+	return rc;
+}
+
 int bitswap_serve_load(struct bitswap_peer *peer, struct bitswap_batch *batch)
 {
 	int rc;
@@ -220,7 +265,7 @@ int bitswap_serve_load(struct bitswap_peer *peer, struct bitswap_batch *batch)
 	batch->count = batch->next = 0;
 	if (TAILQ_EMPTY(&peer->by_state[SERVED_READY]))
 		return 0;
-	rc = anyio_semaphore_acquire(&peer->bitswap->serving);
+	rc = take_token(peer->bitswap);
 	if (rc < 0)
 		return rc;
 	batch->token = true;

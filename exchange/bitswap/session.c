@@ -11,6 +11,7 @@
 #include <anyio/testing.h>
 #include <errno.h>
 #include <ipld/block.h>
+#include <multiformats/multihash.h>
 #include <string.h>
 
 enum {
@@ -310,6 +311,9 @@ int bitswap_fetch(
 		session_free(session);
 		return ANYIO_CLOSED;
 	}
+	/* No peer could ever give it. */
+	if (!mf_hash_allowed(cid->hash, cid->digest_len))
+		return -EPROTONOSUPPORT;
 	need = need_find(session, cid);
 	if (!need) {
 		make_room(session);
@@ -327,6 +331,7 @@ void bitswap_prefetch(struct bitswap_session *session, const struct mf_cid *cids
 {
 	for (size_t i = 0; session->bitswap && i < count && session->needs.count < NEEDS_MAX; i++)
 		if (!need_find(session, &cids[i]) &&
+			mf_hash_allowed(cids[i].hash, cids[i].digest_len) &&
 			store_has(session->bitswap->store, &cids[i]) == 0 && !is_empty_block(&cids[i]) &&
 			!need_new(session, &cids[i]))
 			break;

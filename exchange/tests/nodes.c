@@ -8,6 +8,16 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 	return remove(path);
 }
 
+/* On the simulated disk only the index is a real folder. */
+static int make_dirs(const struct nodes *nodes, struct node *node, uint8_t number)
+{
+	char *real = nodes->simulated ? node->index : node->dir;
+
+	snprintf(node->dir, sizeof(node->dir), "/sim/%d", number);
+	strcpy(real, "/tmp/exchange-test-XXXXXX");
+	return mkdtemp(real) ? 0 : -errno;
+}
+
 static int node_open(struct nodes *nodes, struct node *node, uint8_t number)
 {
 	struct store_options store_options = { .create = true };
@@ -18,10 +28,11 @@ static int node_open(struct nodes *nodes, struct node *node, uint8_t number)
 
 	p2p_key_from_seed(&key, seed);
 	options.key = &key;
-	strcpy(node->dir, "/tmp/exchange-test-XXXXXX");
-	if (!mkdtemp(node->dir))
-		return -errno;
-	rc = store_open(node->dir, &store_options, &node->store, NULL);
+	rc = make_dirs(nodes, node, number);
+	if (nodes->simulated)
+		store_options.index_dir = node->index;
+	if (rc == 0)
+		rc = store_open(node->dir, &store_options, &node->store, NULL);
 	if (rc == 0)
 		rc = p2p_host_create(&options, &node->host);
 	if (rc == 0)
@@ -49,14 +60,14 @@ static int node_start(struct node *node, struct anyio_task_group *group)
 	return rc;
 }
 
-static int node_close(struct node *node)
+static int node_close(const struct nodes *nodes, struct node *node)
 {
 	int rc;
 
 	bitswap_free(node->bitswap);
 	p2p_host_free(node->host);
 	rc = store_close(node->store);
-	nftw(node->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	nftw(nodes->simulated ? node->index : node->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 	return rc;
 }
 
@@ -75,7 +86,7 @@ static int run_nodes(void *arg)
 	anyio_task_group_cancel(&group, "the test is over");
 	rc = anyio_task_group_exit(&group, rc);
 	for (int i = 0; i < NODES; i++)
-		if ((closed = node_close(&nodes->node[i])) < 0 && rc == 0)
+		if ((closed = node_close(nodes, &nodes->node[i])) < 0 && rc == 0)
 			rc = closed;
 	return rc;
 }
@@ -91,6 +102,15 @@ void nodes_run(int (*body)(struct nodes *nodes), const struct bitswap_options *o
 			nodes.options = *options;
 		assert_int_equal(anyio_run(run_nodes, &nodes, &run), 0);
 	}
+}
+
+void nodes_run_simulated(int (*body)(struct nodes *nodes))
+{
+	struct anyio_options run = { .backend = "sim", .seeded = true, .seed = 1 };
+	struct nodes nodes = { .body = body, .simulated = true };
+
+	anyio_sim_disk_reset();
+	assert_int_equal(anyio_run(run_nodes, &nodes, &run), 0);
 }
 
 int nodes_connect(struct nodes *nodes, int from, int to)

@@ -41,17 +41,21 @@ struct node {
 	struct store *store;
 	struct bitswap *bitswap;
 	struct mf_peer_id id;
-	char dir[64], address[P2P_ADDRESS_MAX];
+	char dir[64], index[64], address[P2P_ADDRESS_MAX];
 };
 
 struct nodes {
 	struct node node[NODES];
 	int (*body)(struct nodes *nodes);
 	struct bitswap_options options;
+	bool simulated;
 };
 
 /* On every backend that works here, each with fresh repos. */
 void nodes_run(int (*body)(struct nodes *nodes), const struct bitswap_options *options);
+
+/* In the simulation, with a perfect network and disk, where waiting takes no time. */
+void nodes_run_simulated(int (*body)(struct nodes *nodes));
 
 int nodes_connect(struct nodes *nodes, int from, int to);
 

@@ -227,6 +227,83 @@ static void test_promises(void **state)
 	nodes_run(promises, NULL);
 }
 
+/* ---- peers that ask for much and take nothing ---- */
+
+enum { TAKERS = 12, TAKEN = 16 };
+
+static int take_nothing(struct p2p_stream_in *in, void *arg)
+{
+	return anyio_sleep_forever();
+}
+
+static int ask_for_all(struct nodes *nodes, struct p2p_host *host, const struct bitswap_item *wants)
+{
+	const char *addresses[] = { nodes->node[0].address };
+	struct mf_pb_writer out = mf_pb_write_growing(0);
+	struct anyio_stream *stream;
+	int rc = p2p_host_handle(host, protocol[0], take_nothing, NULL);
+
+	bitswap_put_wantlist(&out, wants, TAKEN, false);
+	if (rc == 0)
+		rc = p2p_host_connect(host, &nodes->node[0].id, addresses, 1, NULL);
+	if (rc == 0)
+		rc = p2p_host_open_stream(host, &nodes->node[0].id, protocol, 1, &stream, NULL);
+	if (rc < 0)
+		return rc;
+	rc = send_message(stream, &out);
+	if (rc == 0)
+		rc = anyio_stream_send_eof(stream);
+	if (rc == 0)
+		rc = wait_for_end(stream);
+	anyio_stream_free(stream);
+	return rc;
+}
+
+static int start_takers(struct nodes *nodes, struct anyio_task_group *group, struct p2p_host **hosts)
+{
+	struct bitswap_item wants[TAKEN];
+
+	for (uint64_t i = 0; i < TAKEN; i++) {
+		wants[i] = (struct bitswap_item){ .priority = 1 };
+		CHECK_RC(0, test_put(&nodes->node[0], i, 1 << 20, &wants[i].cid));
+	}
+	for (uint8_t i = 0; i < TAKERS; i++) {
+		uint8_t seed[32] = { 100 + i };
+		struct p2p_key key;
+		p2p_key_from_seed(&key, seed);
+		CHECK_RC(0, p2p_host_create(&(struct p2p_host_options){ .key = &key }, &hosts[i]));
+		CHECK_RC(0, anyio_start(group, p2p_host_run, hosts[i], "taker", NULL));
+		CHECK_RC(0, ask_for_all(nodes, hosts[i], wants));
+	}
+	return 0;
+}
+
+static int serves_task(void *arg)
+{
+	return serves(arg);
+}
+
+static int slow_takers(struct nodes *nodes)
+{
+	struct p2p_host *hosts[TAKERS] = { NULL };
+	int rc;
+
+	ANYIO_TASK_GROUP(group);
+	rc = start_takers(nodes, &group, hosts);
+	if (rc == 0)
+		rc = WITHIN(20, serves_task, nodes);
+	anyio_task_group_cancel(&group, "served");
+	rc = anyio_task_group_exit(&group, rc);
+	for (int i = 0; i < TAKERS; i++)
+		p2p_host_free(hosts[i]);
+	return rc;
+}
+
+static void test_slow_takers(void **state)
+{
+	nodes_run_simulated(slow_takers);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -235,6 +312,7 @@ int main(void)
 		cmocka_unit_test(test_unwanted_blocks),
 		cmocka_unit_test(test_bad_messages),
 		cmocka_unit_test(test_promises),
+		cmocka_unit_test(test_slow_takers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

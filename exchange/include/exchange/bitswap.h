@@ -46,7 +46,9 @@ void bitswap_session_close(struct bitswap_session *session);
 /* Fetches one block: from the store when it is there, else from peers. It is verified, put into
  * the store (durable only after store_sync) and handed over; release *block with
  * store_block_release. Waits as long as it takes, also for peers yet to connect: put a deadline
- * around it. Several tasks may fetch in one session, the same CID too. -EBADMSG and store errors. */
+ * around it. Several tasks may fetch in one session, the same CID too. -EPROTONOSUPPORT: its hash
+ * is unknown or not trusted, so that no peer can give it; ANYIO_CLOSED: session or bitswap ended;
+ * -ENOMEM; the errors of store_get and store_put. */
 int bitswap_fetch(
 	struct bitswap_session *session, const struct mf_cid *cid, struct store_block *block);
 
