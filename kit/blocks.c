@@ -7,6 +7,9 @@
 /* At once from the disk: enough to keep every core verifying. */
 enum { SOME_BYTES = 8 << 20, SOME_MAX = 32 };
 
+/* What was fetched is made durable this often, so that an interrupted get need not fetch it again. */
+enum { SYNC_FETCHED = 64 << 20 };
+
 void kit_blocks_open(struct kit_blocks *blocks, struct kit_node *node)
 {
 	*blocks = (struct kit_blocks){ .node = node };
@@ -53,7 +56,16 @@ static int fetch(struct kit_blocks *blocks, const struct mf_cid *cids, size_t co
 	if (count > 1)
 		bitswap_prefetch(blocks->session, cids, count);
 	rc = bitswap_fetch(blocks->session, cids, block);
-	return rc && rc != ANYIO_CANCELLED ? kit_fail_code(node, rc, "fetching") : rc;
+	if (rc)
+		return rc != ANYIO_CANCELLED ? kit_fail_code(node, rc, "fetching") : rc;
+	blocks->unsynced += block->len;
+	if (blocks->unsynced >= SYNC_FETCHED) {
+		blocks->unsynced = 0;
+		rc = kit_blocks_sync(blocks);
+		if (rc)
+			store_block_release(block);
+	}
+	return rc;
 }
 
 static int damaged(struct kit_blocks *blocks, const struct mf_cid *cid, int rc)

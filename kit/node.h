@@ -50,6 +50,7 @@ int kit_config_create(const char *dir, const char *profile, bool test);
 struct kit_blocks {
 	struct kit_node *node;
 	struct bitswap_session *session; /* opened at the first block that is missing */
+	uint64_t unsynced;               /* bytes fetched since the last sync */
 	bool offline;                    /* ask no peer */
 };
 void kit_blocks_open(struct kit_blocks *blocks, struct kit_node *node);
