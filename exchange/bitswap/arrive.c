@@ -237,7 +237,7 @@ static int work_once(struct work *work)
 		rc = store_put_many(bitswap->store, work->puts, work->put_count, STORE_VERIFIED,
 			&work->ticket);
 	for (size_t i = 0; i < work->put_count; i++) {
-		settle(work, i, rc);
+		settle(work, i, rc == ANYIO_CANCELLED ? ANYIO_CLOSED : rc);
 		if (rc == 0)
 			bitswap_have(bitswap, &work->puts[i].cid);
 	}

@@ -96,21 +96,38 @@ static void end_arrivals(struct bitswap *bitswap)
 	bitswap->arriving = 0;
 }
 
-int bitswap_run(void *arg)
+static int run_once(struct bitswap *bitswap)
 {
-	struct bitswap *bitswap = arg;
+	struct bitswap_peer *peer;
 	int rc;
 
 	ANYIO_TASK_GROUP(group);
 	bitswap->group = &group;
 	bitswap_peers_join(bitswap);
+	bitswap_want_keep(bitswap);
 	bitswap_session_advance_all(bitswap);
+	TAILQ_FOREACH(peer, &bitswap->peers, link)
+		bitswap_peer_kick(peer);
 	rc = anyio_sleep_forever();
 	bitswap->group = NULL;
 	rc = anyio_task_group_exit(&group, rc);
+	end_arrivals(bitswap);
+	return rc;
+}
+
+/* A task that cannot be started ends the group. That is no reason for the node to end. */
+int bitswap_run(void *arg)
+{
+	struct bitswap *bitswap = arg;
+	int rc = run_once(bitswap);
+
+	while (rc == -ENOMEM || rc == ANYIO_TOO_MANY) {
+		rc = anyio_sleep(ANYIO_SECOND);
+		if (rc == 0)
+			rc = run_once(bitswap);
+	}
 	while (!LIST_EMPTY(&bitswap->sessions))
 		bitswap_session_end(LIST_FIRST(&bitswap->sessions));
-	end_arrivals(bitswap);
 	bitswap_receive_end(bitswap);
 	return rc;
 }

@@ -260,6 +260,8 @@ void bitswap_serve_unload(struct bitswap_peer *peer, struct bitswap_batch *batch
 /* ---- want.c ---- */
 
 struct bitswap_want *bitswap_want_find(const struct bitswap *bitswap, const struct mf_cid *cid);
+/* Starts the task that watches over the wants, if there are any and it is not there. */
+void bitswap_want_keep(struct bitswap *bitswap);
 /* Joins the need to the want for its block, and asks for it. -ENOMEM. */
 int bitswap_want_join(struct bitswap_need *need);
 /* Takes the need off. The last one ends the want. */

@@ -249,7 +249,7 @@ static int keep(void *arg)
 	return rc;
 }
 
-static void start_keeping(struct bitswap *bitswap)
+void bitswap_want_keep(struct bitswap *bitswap)
 {
 	if (!bitswap->keeping && bitswap->group && bitswap->wants.count > 0)
 		bitswap->keeping = anyio_start_soon(bitswap->group, keep, bitswap, "bitswap wants") == 0;
@@ -273,7 +273,7 @@ static struct bitswap_want *want_new(struct bitswap *bitswap, const struct mf_ci
 		return NULL;
 	}
 	TAILQ_INSERT_TAIL(&bitswap->want_list, want, link);
-	start_keeping(bitswap);
+	bitswap_want_keep(bitswap);
 	return want;
 }
 
@@ -355,7 +355,7 @@ void bitswap_want_peer_joined(struct bitswap_peer *peer)
 	struct bitswap *bitswap = peer->bitswap;
 	struct bitswap_want *want;
 
-	start_keeping(bitswap);
+	bitswap_want_keep(bitswap);
 	TAILQ_FOREACH(want, &bitswap->want_list, link)
 		if (!want->block && !want->arrived && !ask_find(want, peer))
 			ask(want, peer, true);
