@@ -14,6 +14,7 @@
 #include "../core/core.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,13 +59,33 @@ static void on_timeout(uv_timer_t *timer)
 	uv_stop(timer->loop);
 }
 
+/* uv_loop_init aborts the process when a pipe of its own cannot be made. */
+static int uv_descriptors_left(void)
+{
+	int first[2], second[2];
+
+	if (pipe2(first, O_CLOEXEC))
+		return -errno;
+	int rc = pipe2(second, O_CLOEXEC) ? -errno : 0;
+	close(first[0]);
+	close(first[1]);
+	if (!rc) {
+		close(second[0]);
+		close(second[1]);
+	}
+	return rc;
+}
+
 static int uv_backend_open(struct anyio_loop *loop, const struct anyio_options *options, void **out)
 {
 	(void)options;
+	int rc = uv_descriptors_left();
+	if (rc)
+		return rc;
 	struct uv_state *state = anyio_calloc(1, sizeof(*state));
 	if (!state)
 		return -ENOMEM;
-	int rc = uv_loop_init(&state->uv);
+	rc = uv_loop_init(&state->uv);
 	if (rc < 0) {
 		anyio_free(state);
 		return rc;
