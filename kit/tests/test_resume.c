@@ -159,9 +159,9 @@ static void test_many_files(void **state)
 	struct place place;
 
 	place_make(&place);
-	assert_int_equal(make_folder(place.input, 1, 3000, 8, 8, 20000), 0);
+	assert_int_equal(make_folder(place.input, 1, 5000, 8, 8, 20000), 0);
 	char last[128];
-	snprintf(last, sizeof(last), "%s/%08u", place.input, 2999);
+	snprintf(last, sizeof(last), "%s/%08u", place.input, 4999);
 	until_quiet(last);
 	check_resumed(&place);
 	remove_tree(place.dir);
@@ -193,9 +193,9 @@ static void test_a_torn_journal(void **state)
 	char journal[128];
 
 	place_make(&place);
-	assert_int_equal(make_folder(place.input, 1, 2500, 8, 8, 20000), 0);
+	assert_int_equal(make_folder(place.input, 1, 5000, 8, 8, 20000), 0);
 	char last[128];
-	snprintf(last, sizeof(last), "%s/%08u", place.input, 2499);
+	snprintf(last, sizeof(last), "%s/%08u", place.input, 4999);
 	until_quiet(last);
 	run_child(place.one, place.input, true);
 	snprintf(journal, sizeof(journal), "%s/adding", place.one);

@@ -1,0 +1,40 @@
+/* An add under way, as the files that make it up see it. */
+#ifndef KIT_ADDER_H
+#define KIT_ADDER_H
+
+#include "batch.h"
+#include "peek.h"
+
+enum {
+	DEPTH_MAX = KIT_DEPTH_MAX,
+	NAME_BYTES_MAX = 255,
+	PATH_BYTES_MAX = DEPTH_MAX * (NAME_BYTES_MAX + 1)
+};
+
+struct entry {
+	char *name;
+	struct entry **children; /* directories only */
+	size_t count, size;
+	bool directory, built;
+	struct unixfs_built node;
+};
+
+struct kit_adder {
+	struct kit_node *node;
+	struct kit_add_options options;
+	struct unixfs_profile profile;
+	struct line line;
+	struct peek peek;
+	bool known;        /* the last file had been finished by an add that was interrupted */
+	struct entry root; /* holds the top-level entries; itself an entry only with wrap */
+	uint64_t done, total;
+};
+
+/* The entry for path, its parents made as needed. Directories that exist are given again. */
+int adder_place(struct kit_adder *adder, const char *path, bool directory, struct entry **out);
+/* Tells the caller of a CID. */
+int adder_report(struct kit_adder *adder, const char *path, const struct unixfs_built *built);
+/* Counts bytes that are done: the progress of line_file, whose arg is the adder. */
+void adder_count(void *arg, size_t bytes);
+
+#endif
