@@ -128,7 +128,14 @@ def kit(*words, repo=None, stdin=b'', env=None, wrap=(), cwd=None, preexec=None,
     where = ['--repo', repo] if repo else []
     done = subprocess.run([*wrap, PROGRAM, *where, *map(str, words)], input=stdin, capture_output=True,
         env=environment(**(env or {})), cwd=cwd, preexec_fn=preexec, timeout=timeout)
+    look_for_reports(done.stderr.decode(errors='replace'))
     return Result(done.returncode, done.stdout, done.stderr.decode(errors='replace'))
+
+
+def look_for_reports(errors):
+    """In a sanitizer's build its reports are failures, whatever the exit code."""
+    if 'Sanitizer' in errors or 'runtime error:' in errors:
+        check('no report of a sanitizer', False, errors)
 
 
 def new_repo(*options):
@@ -222,6 +229,7 @@ class Daemon:
         if self.alive():
             self.process.kill()
         self.process.wait()
+        look_for_reports(self.stderr())
         with contextlib.suppress(OSError):
             self.process.stdout.close()
 
@@ -299,6 +307,9 @@ class Usage:
 
     def __init__(self, daemon, slack=1 << 20):
         self.daemon, self.slack = daemon, slack
+        with open(f'/proc/{daemon.pid}/maps') as maps:
+            if 'libasan' in maps.read():
+                self.slack += 512 << 20  # AddressSanitizer keeps what was freed
         self.memory, self.fds = daemon.anonymous(), daemon.descriptors()
 
     def returned(self, what):
