@@ -75,7 +75,7 @@ struct each {
 static int parse_answer(void *arg, const char *text, size_t len)
 {
 	struct each *each = arg;
-	json_t *answer = json_loadb(text, len, JSON_DECODE_ANY, NULL);
+	json_t *answer = remote_json(text, len);
 
 	if (!answer)
 		return -EPROTO;

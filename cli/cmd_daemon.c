@@ -17,7 +17,6 @@ struct daemon {
 	char **listen, **api, **origins;
 	char *secret;
 	char api_path[4200];
-	bool interrupted;
 };
 
 static char **split(char *text)
@@ -117,12 +116,6 @@ static int start(struct daemon *daemon, struct anyio_task_group *group)
 
 	if (rc)
 		return rc;
-	rc = anyio_start(group, kit_network_run, &daemon->network, "network", NULL);
-	if (rc) {
-		if (rc != ANYIO_CANCELLED)
-			cli_fail_node(cli, rc);
-		return rc;
-	}
 	rc = anyio_start(group, serve_rpc_run, &daemon->rpc, "rpc", NULL);
 	if (rc) {
 		if (rc != ANYIO_CANCELLED)
@@ -135,25 +128,33 @@ static int start(struct daemon *daemon, struct anyio_task_group *group)
 	return rc;
 }
 
-static int serve(struct daemon *daemon)
+/* The API, until it is time to stop; its clients are gone on return. */
+static int serve_api(struct daemon *daemon)
 {
-	bool ready = false;
-
 	ANYIO_TASK_GROUP(group);
 	int rc = start(daemon, &group);
 	if (!rc) {
-		ready = true;
 		announce(daemon);
 		rc = anyio_event_wait(&daemon->stop);
 	}
-	/* The order matters to nobody: each part unwinds its own tasks. */
 	anyio_task_group_cancel(&group, "shutting down");
-	int ended = anyio_task_group_exit(&group, rc);
-	unlink(daemon->api_path);
-	if (!ready)
-		return rc ? rc : ended;
-	daemon->interrupted = ended == ANYIO_CANCELLED;
-	return ended == ANYIO_CANCELLED ? 0 : ended;
+	return anyio_task_group_exit(&group, rc);
+}
+
+/* The network is there before the API and after it: a call never meets a host that is gone. */
+static int serve(struct daemon *daemon)
+{
+	ANYIO_TASK_GROUP(group);
+	int rc = anyio_start(&group, kit_network_run, &daemon->network, "network", NULL);
+	if (!rc)
+		rc = serve_api(daemon);
+	else if (rc != ANYIO_CANCELLED)
+		cli_fail_node(daemon->cli, rc);
+	anyio_task_group_cancel(&group, "shutting down");
+	rc = anyio_task_group_exit(&group, rc);
+	if (daemon->api_path[0])
+		unlink(daemon->api_path);
+	return rc;
 }
 
 int cmd_daemon(struct cli *cli)
@@ -187,7 +188,7 @@ int cmd_daemon(struct cli *cli)
 		.shutdown = on_shutdown, .arg = &daemon };
 	anyio_event_init(&daemon.stop);
 	rc = serve(&daemon);
-	if (rc == ANYIO_CANCELLED || daemon.interrupted)
+	if (rc == ANYIO_CANCELLED)
 		code = CLI_INTERRUPTED;
 	else if (rc)
 		code = cli_exit_code(rc);

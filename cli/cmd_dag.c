@@ -120,7 +120,7 @@ static int put_body(void *arg, const struct kit_sink *sink)
 
 static int on_put(void *arg, const char *text, size_t len)
 {
-	json_t *answer = json_loadb(text, len, 0, NULL);
+	json_t *answer = remote_json(text, len);
 	const char *key = json_string_value(json_object_get(answer, "Key"));
 
 	if (key)
@@ -266,7 +266,7 @@ static void import_progress(void *arg, uint64_t done, uint64_t total)
 
 static int on_imported(void *arg, const char *text, size_t len)
 {
-	json_t *answer = json_loadb(text, len, 0, NULL), *root = json_object_get(answer, "Root");
+	json_t *answer = remote_json(text, len), *root = json_object_get(answer, "Root");
 	const char *cid = json_string_value(json_object_get(json_object_get(root, "Cid"), "/"));
 	const char *error = json_string_value(json_object_get(root, "PinErrorMsg"));
 

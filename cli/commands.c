@@ -103,7 +103,7 @@ const struct cli_command cli_commands[] = {
 		"  source <(ipfs-kit completion bash)", NULL, 1, 1, .no_repo = true, .run = cmd_completion },
 	{ "config", "KEY [VALUE]", "Print or change a setting",
 		"Settings live in the file config of the repo, with their explanations; comments are kept.\n"
-		"A running daemon reads them when it starts.\n\n"
+		"A daemon reads where to listen when it starts.\n\n"
 		"  ipfs-kit config swarm.listen\n"
 		"  ipfs-kit config api.listen /ip4/127.0.0.1/tcp/5002",
 		NULL, 1, 2, .no_repo = true, .run = cmd_config },
@@ -145,7 +145,7 @@ const struct cli_command cli_commands[] = {
 		1, -1, .run = cmd_pin_add },
 	{ "pin ls", "[CID...]", "List what is pinned", "With a CID, tells whether that one is pinned.", pin_ls_table,
 		0, -1, .run = cmd_pin_ls },
-	{ "pin rm", "PATH...", "Take a pin away", "The blocks stay until they are collected.", NULL, 1, -1,
+	{ "pin rm", "PATH...", "Take a pin away", "The blocks stay in the repo.", NULL, 1, -1,
 		.run = cmd_pin_rm },
 	{ "ping", "PEER", "Measure the way to a peer", "PEER is a peer id, or a multiaddr that ends with one.",
 		ping_table, 1, 1, .run = cmd_ping },

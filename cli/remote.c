@@ -311,7 +311,7 @@ static int converse(void *arg)
 /* Turns {Message, Code, Type} into our sentence and a code. */
 static int daemon_error(struct remote *remote)
 {
-	json_t *root = json_loads(remote->error, 0, NULL);
+	json_t *root = remote_json(remote->error, strlen(remote->error));
 	const char *message = json_string_value(json_object_get(root, "Message"));
 	int code = -EREMOTEIO;
 
@@ -332,12 +332,16 @@ static int daemon_error(struct remote *remote)
 
 static int dial(struct remote *remote, struct anyio_stream **stream)
 {
+	char port[8] = "";
+
+	if (remote->host[0])
+		snprintf(port, sizeof(port), ":%u", remote->port);
 	int rc = remote->host[0] ? anyio_connect_tcp(remote->host, remote->port, stream)
 				 : anyio_connect_unix(remote->path, stream);
 	if (rc && rc != ANYIO_CANCELLED)
 		snprintf(remote->error, sizeof(remote->error),
 			"no daemon answers at %s%s: %s; start one with 'ipfs-kit daemon'",
-			remote->host[0] ? remote->host : remote->path, "", anyio_error_text(rc));
+			remote->host[0] ? remote->host : remote->path, port, anyio_error_text(rc));
 	return rc;
 }
 
@@ -361,7 +365,28 @@ int remote_call(struct remote *remote, const struct remote_request *request)
 	return rc;
 }
 
-/* ---- NDJSON ---- */
+/* ---- JSON ---- */
+
+json_t *remote_json(const char *text, size_t len)
+{
+	enum { DEPTH_MAX = 32 };
+	unsigned depth = 0;
+	bool quoted = false;
+
+	for (size_t i = 0; i < len; i++) {
+		if (quoted)
+			quoted = text[i] == '\\' ? ++i < len : text[i] != '"';
+		else if (text[i] == '"')
+			quoted = true;
+		else if (text[i] == '[' || text[i] == '{')
+			depth++;
+		else if ((text[i] == ']' || text[i] == '}') && depth)
+			depth--;
+		if (depth > DEPTH_MAX)
+			return NULL;
+	}
+	return json_loadb(text, len, JSON_DECODE_ANY, NULL);
+}
 
 static int flush_lines(struct remote_lines *lines)
 {

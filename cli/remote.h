@@ -6,6 +6,7 @@
 #define CLI_REMOTE_H
 
 #include <anyio/anyio.h>
+#include <jansson.h>
 #include <kit/kit.h>
 
 struct remote;
@@ -47,6 +48,10 @@ struct remote_lines {
 struct kit_sink remote_lines_sink(struct remote_lines *lines);
 /* The rest, and frees the buffer; rc is passed through unless the rest fails. */
 int remote_lines_end(struct remote_lines *lines, int rc);
+
+/* A JSON value from the daemon, or NULL: not JSON, or nested deeper than any honest answer, which
+ * would overflow the parser's stack. A new reference. */
+json_t *remote_json(const char *text, size_t len);
 
 /* multipart/form-data, written as the tree is walked. */
 #define REMOTE_BOUNDARY "ipfs-kit-7f3a1c5e9b2d4860"

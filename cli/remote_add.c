@@ -67,9 +67,9 @@ static ssize_t read_fd(void *arg, void *buffer, size_t size)
 	return anyio_read(*(int *)arg, buffer, size);
 }
 
-static int put_file(struct adding *adding, int dir, const char *entry, const char *name)
+static int put_file(struct adding *adding, int dir, const char *entry, const char *name, int follow)
 {
-	int fd = anyio_openat(dir, entry, O_RDONLY | O_NOFOLLOW, 0);
+	int fd = anyio_openat(dir, entry, O_RDONLY | O_NONBLOCK | follow, 0);
 	struct stat st;
 	int rc = fd < 0 ? fd : anyio_fstat(fd, &st);
 
@@ -98,10 +98,11 @@ static int put_symlink(struct adding *adding, int dir, const char *entry, const 
 
 static int put_entry(struct adding *adding, int dir, const char *entry, const char *name, int depth);
 
-static int put_directory(struct adding *adding, int dir, const char *entry, const char *name, int depth)
+static int put_directory(
+	struct adding *adding, int dir, const char *entry, const char *name, int depth, int follow)
 {
 	struct anyio_names names = { 0 };
-	int fd = anyio_openat(dir, entry, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	int fd = anyio_openat(dir, entry, O_RDONLY | O_DIRECTORY | follow, 0);
 	int rc = fd < 0 ? fd : put_head(adding->sink, "application/x-directory", name);
 
 	if (!rc)
@@ -129,8 +130,9 @@ static int put_directory(struct adding *adding, int dir, const char *entry, cons
 static int put_entry(struct adding *adding, int dir, const char *entry, const char *name, int depth)
 {
 	struct stat st;
-	int flags = depth == 0 && adding->options->dereference ? 0 : AT_SYMLINK_NOFOLLOW;
-	int rc = anyio_fstatat(dir, entry, &st, flags);
+	bool through = depth == 0 && adding->options->dereference;
+	int follow = through ? 0 : O_NOFOLLOW;
+	int rc = anyio_fstatat(dir, entry, &st, through ? 0 : AT_SYMLINK_NOFOLLOW);
 
 	if (rc)
 		return rc;
@@ -139,17 +141,8 @@ static int put_entry(struct adding *adding, int dir, const char *entry, const ch
 	if (S_ISLNK(st.st_mode))
 		return put_symlink(adding, dir, entry, name);
 	if (S_ISDIR(st.st_mode))
-		return adding->options->recursive || depth ? put_directory(adding, dir, entry, name, depth) : -EISDIR;
-	return S_ISREG(st.st_mode) ? put_file(adding, dir, entry, name) : -EINVAL;
-}
-
-static const char *last_name(const char *path)
-{
-	size_t len = strlen(path);
-
-	while (len && path[len - 1] != '/')
-		len--;
-	return path + len;
+		return adding->options->recursive || depth ? put_directory(adding, dir, entry, name, depth, follow) : -EISDIR;
+	return S_ISREG(st.st_mode) ? put_file(adding, dir, entry, name, follow) : -EINVAL;
 }
 
 static int body(void *arg, const struct kit_sink *sink)
@@ -159,7 +152,10 @@ static int body(void *arg, const struct kit_sink *sink)
 
 	adding->sink = sink;
 	if (adding->path) {
-		rc = put_entry(adding, AT_FDCWD, adding->path, last_name(adding->path), 0);
+		char name[256];
+		rc = kit_name_of(adding->path, name, sizeof(name));
+		if (!rc)
+			rc = put_entry(adding, AT_FDCWD, adding->path, name, 0);
 	} else {
 		rc = put_head(sink, "application/octet-stream", NULL);
 		if (!rc)
@@ -171,7 +167,7 @@ static int body(void *arg, const struct kit_sink *sink)
 static int on_added(void *arg, const char *text, size_t len)
 {
 	struct adding *adding = arg;
-	json_t *answer = json_loadb(text, len, 0, NULL);
+	json_t *answer = remote_json(text, len);
 	const char *hash = json_string_value(json_object_get(answer, "Hash"));
 	const char *name = json_string_value(json_object_get(answer, "Name"));
 	const char *size = json_string_value(json_object_get(answer, "Size"));

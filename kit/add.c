@@ -3,32 +3,13 @@
  * leaves of the tree up. Nothing is reported as added before finish has made it durable, except the
  * CIDs of single files, which the caller may print as they are known.
  */
-#include "batch.h"
+#include "adder.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-enum { DEPTH_MAX = KIT_DEPTH_MAX, NAME_BYTES_MAX = 255, PATH_BYTES_MAX = DEPTH_MAX * (NAME_BYTES_MAX + 1) };
-
-struct entry {
-	char *name;
-	struct entry **children; /* directories only */
-	size_t count, size;
-	bool directory, built;
-	struct unixfs_built node;
-};
-
-struct kit_adder {
-	struct kit_node *node;
-	struct kit_add_options options;
-	struct unixfs_profile profile;
-	struct line line;
-	struct entry root; /* holds the top-level entries; itself an entry only with wrap */
-	uint64_t done, total;
-};
 
 /* ---- Profiles ---- */
 
@@ -41,7 +22,7 @@ static int choose_profile(struct kit_node *node, const struct kit_add_options *o
 	int rc;
 
 	if (!name) {
-		rc = kit_config_load(node->dir, &config, error, sizeof(error));
+		rc = kit_config_load(node->core->dir, &config, error, sizeof(error));
 		if (rc)
 			return kit_fail(node, rc, "%s", error);
 		name = kit_config_value(config, "add.profile");
@@ -120,8 +101,7 @@ static struct entry *find_directory(const struct entry *parent, const char *name
 	return NULL;
 }
 
-/* The entry for path, its parents made as needed. Directories that exist are given again. */
-static int place(struct kit_adder *adder, const char *path, bool directory, struct entry **out)
+int adder_place(struct kit_adder *adder, const char *path, bool directory, struct entry **out)
 {
 	struct entry *parent = &adder->root;
 	int depth = 0;
@@ -149,9 +129,16 @@ static int place(struct kit_adder *adder, const char *path, bool directory, stru
 	}
 }
 
-static int report(struct kit_adder *adder, const char *path, const struct unixfs_built *built)
+static int tell(struct kit_adder *adder, const char *path, const struct unixfs_built *built)
 {
 	return adder->options.entry ? adder->options.entry(adder->options.arg, path, &built->cid, built->tsize) : 0;
+}
+
+int adder_report(struct kit_adder *adder, const char *path, const struct unixfs_built *built)
+{
+	bool root = adder->options.wrap ? !*path : !strchr(path, '/');
+
+	return root ? 0 : tell(adder, path, built);
 }
 
 /* ---- Entries ---- */
@@ -167,6 +154,8 @@ int kit_adder_begin(struct kit_node *node, const struct kit_add_options *options
 	adder->node = node;
 	adder->options = *options;
 	adder->root.directory = true;
+	peek_init(&adder->peek, options->hidden);
+	adder->known = true;
 	rc = choose_profile(node, options, &adder->profile);
 	if (!rc) {
 		rc = line_begin(&adder->line, node, &adder->profile, options->only_hash);
@@ -180,7 +169,7 @@ int kit_adder_begin(struct kit_node *node, const struct kit_add_options *options
 	return rc;
 }
 
-static void on_bytes(void *arg, size_t bytes)
+void adder_count(void *arg, size_t bytes)
 {
 	struct kit_adder *adder = arg;
 
@@ -192,15 +181,15 @@ static void on_bytes(void *arg, size_t bytes)
 int kit_adder_file(struct kit_adder *adder, const char *path, const struct kit_source *source)
 {
 	struct entry *entry;
-	int rc = place(adder, path, false, &entry);
+	int rc = adder_place(adder, path, false, &entry);
 
 	if (rc)
 		return rc;
-	rc = line_file(&adder->line, source, NULL, 0, NULL, on_bytes, adder, &entry->node);
+	rc = line_file(&adder->line, source, NULL, 0, NULL, adder_count, adder, &entry->node);
 	if (rc)
 		return kit_fail_code(adder->node, rc, *path ? path : "adding");
 	entry->built = true;
-	return report(adder, path, &entry->node);
+	return adder_report(adder, path, &entry->node);
 }
 
 int kit_adder_symlink(struct kit_adder *adder, const char *path, const char *target)
@@ -209,7 +198,7 @@ int kit_adder_symlink(struct kit_adder *adder, const char *path, const char *tar
 		.type = UNIXFS_SYMLINK, .data = target, .data_len = strlen(target) };
 	struct mf_pb_writer out = mf_pb_write_growing(64 + message.data_len);
 	struct entry *entry;
-	int rc = place(adder, path, false, &entry);
+	int rc = adder_place(adder, path, false, &entry);
 
 	if (!rc) {
 		unixfs_put_block(&out, &message);
@@ -225,14 +214,14 @@ int kit_adder_symlink(struct kit_adder *adder, const char *path, const char *tar
 			kit_fail_code(adder->node, rc, path);
 	}
 	free(out.data);
-	return rc ? rc : report(adder, path, &entry->node);
+	return rc ? rc : adder_report(adder, path, &entry->node);
 }
 
 int kit_adder_directory(struct kit_adder *adder, const char *path)
 {
 	struct entry *entry;
 
-	return place(adder, path, true, &entry);
+	return adder_place(adder, path, true, &entry);
 }
 
 /* ---- Directories ---- */
@@ -274,14 +263,27 @@ static int build_tree(struct kit_adder *adder, struct entry *entry, char *path, 
 	}
 	if (!rc)
 		rc = build_directory(adder, entry);
-	return rc ? rc : report(adder, path, &entry->node);
+	return rc ? rc : adder_report(adder, path, &entry->node);
+}
+
+/* A root's line says that all below it is durable: it goes out last. */
+static int report_roots(struct kit_adder *adder)
+{
+	const struct entry *top = &adder->root;
+	int rc = 0;
+
+	if (adder->options.wrap)
+		return tell(adder, "", &top->node);
+	for (size_t i = 0; !rc && i < top->count; i++)
+		rc = tell(adder, top->children[i]->name, &top->children[i]->node);
+	return rc;
 }
 
 static int pin(struct kit_adder *adder, const struct mf_cid *cid)
 {
 	if (adder->options.only_hash || adder->options.no_pin)
 		return 0;
-	int rc = store_pin_add(adder->node->store, cid, STORE_PIN_RECURSIVE, &adder->line.ticket);
+	int rc = store_pin_add(adder->node->core->store, cid, STORE_PIN_RECURSIVE, &adder->line.ticket);
 	return rc ? kit_fail_code(adder->node, rc, "pinning") : 0;
 }
 
@@ -309,10 +311,12 @@ static int finish(struct kit_adder *adder, struct mf_cid *root)
 		rc = pin(adder, &top->children[i]->node.cid);
 	if (!rc && adder->options.wrap)
 		rc = pin(adder, &top->node.cid);
-	if (!rc && (rc = store_sync(adder->node->store, adder->line.ticket)))
+	if (!rc && (rc = store_sync(adder->node->core->store, adder->line.ticket)))
 		kit_fail_code(adder->node, rc, "making it durable");
-	if (!rc)
+	if (!rc) {
 		*root = last->node.cid;
+		rc = report_roots(adder);
+	}
 	anyio_free(path);
 	return rc;
 }
@@ -320,6 +324,7 @@ static int finish(struct kit_adder *adder, struct mf_cid *root)
 static void adder_free(struct kit_adder *adder)
 {
 	entry_free(&adder->root);
+	peek_destroy(&adder->peek);
 	anyio_free(adder);
 }
 
@@ -350,222 +355,4 @@ int kit_add_source(struct kit_node *node, const struct kit_source *source,
 		return kit_adder_finish(adder, root);
 	kit_adder_abandon(adder);
 	return rc;
-}
-
-/* ---- From disk ---- */
-
-static ssize_t read_fd(void *arg, void *buffer, size_t size)
-{
-	return anyio_read(*(const int *)arg, buffer, size);
-}
-
-/* How many of the leaves that an earlier run made are in the store; fd is moved behind them. */
-static size_t resume(struct kit_adder *adder, int fd, const struct journal_key *key,
-	const struct journal_leaf **leaves)
-{
-	struct journal *journal = adder->line.journal;
-	size_t known = journal_begin(journal, key, leaves), count = 0;
-	off_t at = 0;
-
-	for (; count < known; count++) {
-		struct unixfs_built leaf;
-		batch_known_leaf(&adder->profile, &(*leaves)[count], &leaf);
-		if (leaf.file_size != adder->profile.chunk_size || store_has(adder->node->store, &leaf.cid) != 1)
-			break;
-		at += (off_t)leaf.file_size;
-	}
-	if (lseek(fd, at, SEEK_SET) != at) {
-		lseek(fd, 0, SEEK_SET);
-		count = 0;
-	}
-	journal_resume(journal, count);
-	return count;
-}
-
-/* A file on disk: what an interrupted add has done of it is not read again. */
-static int add_file(struct kit_adder *adder, int fd, const struct stat *st, const char *path)
-{
-	struct journal *journal = adder->line.journal;
-	struct kit_source source = { read_fd, &fd };
-	const struct journal_leaf *leaves = NULL;
-	struct journal_key key, after;
-	struct stat st_after;
-	struct entry *entry;
-	size_t count = 0;
-	int rc = place(adder, path, false, &entry);
-	bool quiet = journal && journal_key_of(st, &adder->profile, &key);
-
-	if (rc)
-		return rc;
-	if (quiet && journal_find(journal, &key, &entry->node) &&
-		store_has(adder->node->store, &entry->node.cid) == 1) {
-		on_bytes(adder, (size_t)st->st_size);
-	} else {
-		if (quiet && (count = resume(adder, fd, &key, &leaves)))
-			on_bytes(adder, count * adder->profile.chunk_size);
-		rc = line_file(&adder->line, &source, leaves, count, NULL, on_bytes, adder, &entry->node);
-		bool same = quiet && !rc && !anyio_fstat(fd, &st_after) &&
-			journal_key_of(&st_after, &adder->profile, &after) && !memcmp(&key, &after, sizeof(key));
-		journal_end(journal, adder->line.number + 1, &key, same ? &entry->node : NULL);
-	}
-	if (rc)
-		return kit_fail_code(adder->node, rc, path);
-	entry->built = true;
-	return report(adder, path, &entry->node);
-}
-
-static int add_fd(struct kit_adder *adder, int dir, const char *entry, const char *path, bool follow)
-{
-	int fd = anyio_openat(dir, entry, O_RDONLY | O_NONBLOCK | (follow ? 0 : O_NOFOLLOW), 0);
-	struct stat st;
-	int rc = fd < 0 ? fd : anyio_fstat(fd, &st);
-
-	/* What was a file when it was listed may be something else by now. */
-	if (rc == -ELOOP || (!rc && !S_ISREG(st.st_mode)))
-		rc = kit_fail(adder->node, -EINVAL, "%s: changed while it was being added", path);
-	else if (rc)
-		kit_fail(adder->node, rc, "%s: %s", path, anyio_error_text(rc));
-	if (!rc)
-		rc = add_file(adder, fd, &st, path);
-	if (fd >= 0)
-		anyio_close(fd);
-	return rc;
-}
-
-static int add_link(struct kit_adder *adder, int dir, const char *entry, const char *path)
-{
-	char target[4097];
-	ssize_t len = anyio_readlinkat(dir, entry, target, sizeof(target) - 1);
-
-	if (len < 0)
-		return kit_fail(adder->node, (int)len, "%s: %s", path, anyio_error_text((int)len));
-	target[len] = 0;
-	return kit_adder_symlink(adder, path, target);
-}
-
-static int add_any(struct kit_adder *adder, int dir, const char *entry, const char *path, int depth);
-
-static int add_folder(struct kit_adder *adder, int dir, const char *entry, const char *path, int depth)
-{
-	struct anyio_names names = { 0 };
-	int flags = O_RDONLY | O_DIRECTORY | (depth == 0 && adder->options.dereference ? 0 : O_NOFOLLOW);
-	int fd = anyio_openat(dir, entry, flags, 0);
-	int rc = fd < 0 ? fd : anyio_listdir(fd, ".", &names);
-
-	if (rc)
-		kit_fail(adder->node, rc, "%s: %s", path, anyio_error_text(rc));
-	else
-		rc = kit_adder_directory(adder, path);
-	for (size_t i = 0; !rc && i < names.count; i++) {
-		if (names.names[i][0] == '.' && !adder->options.hidden)
-			continue;
-		size_t len = strlen(path) + strlen(names.names[i]) + 2;
-		char *child = anyio_malloc(len);
-		if (!child) {
-			rc = kit_fail_code(adder->node, -ENOMEM, path);
-			break;
-		}
-		snprintf(child, len, "%s/%s", path, names.names[i]);
-		rc = add_any(adder, fd, names.names[i], child, depth + 1);
-		anyio_free(child);
-	}
-	anyio_names_free(&names);
-	if (fd >= 0)
-		anyio_close(fd);
-	return rc;
-}
-
-static int add_any(struct kit_adder *adder, int dir, const char *entry, const char *path, int depth)
-{
-	int flags = depth == 0 && adder->options.dereference ? 0 : AT_SYMLINK_NOFOLLOW;
-	struct stat st;
-	int rc = anyio_fstatat(dir, entry, &st, flags);
-
-	if (rc)
-		return kit_fail(adder->node, rc, "%s: %s", path, anyio_error_text(rc));
-	if (S_ISREG(st.st_mode)) {
-		if (depth == 0)
-			adder->total = (uint64_t)st.st_size;
-		return add_fd(adder, dir, entry, path, flags == 0);
-	}
-	if (S_ISLNK(st.st_mode))
-		return add_link(adder, dir, entry, path);
-	if (!S_ISDIR(st.st_mode))
-		return kit_fail(adder->node, -EINVAL, "%s: neither a file, a folder nor a symlink", path);
-	if (!adder->options.recursive)
-		return kit_fail(adder->node, -EISDIR, "%s: is a directory", path);
-	return add_folder(adder, dir, entry, path, depth);
-}
-
-/* The name an added path gets: its last part; "." and ".." get the name of the folder they are. */
-static int name_of(const char *path, char *out, size_t cap)
-{
-	char *real = NULL;
-	size_t len = strlen(path);
-
-	while (len > 1 && path[len - 1] == '/')
-		len--;
-	size_t start = len;
-	while (start && path[start - 1] != '/')
-		start--;
-	bool dots = (len - start == 1 && path[start] == '.') || (len - start == 2 && !memcmp(path + start, "..", 2));
-	if (dots || start == len) {
-		real = realpath(path, NULL);
-		if (!real)
-			return -errno;
-		path = real;
-		len = strlen(path);
-		start = len;
-		while (start && path[start - 1] != '/')
-			start--;
-	}
-	int n = snprintf(out, cap, "%.*s", (int)(len - start), path + start);
-	if (n == 0)
-		n = snprintf(out, cap, "root");
-	free(real);
-	return n < (int)cap ? 0 : -ENAMETOOLONG;
-}
-
-struct adding_path {
-	struct kit_node *node;
-	const struct kit_add_options *options;
-	const char *path;
-	char name[NAME_BYTES_MAX + 1];
-	struct mf_cid *root;
-};
-
-static int add_path(void *arg)
-{
-	struct adding_path *adding = arg;
-	struct kit_node *node = adding->node;
-	struct journal *journal = NULL;
-	struct kit_adder *adder;
-	int rc = kit_adder_begin(node, adding->options, &adder);
-
-	if (rc)
-		return rc;
-	/* One add at a time keeps the journal: it belongs to the one that began first. */
-	if (!adding->options->only_hash && !node->journal) {
-		journal_open(node->dir, &journal);
-		node->journal = adder->line.journal = journal;
-	}
-	rc = add_any(adder, AT_FDCWD, adding->path, adding->name, 0);
-	if (!rc)
-		rc = kit_adder_finish(adder, adding->root);
-	else
-		kit_adder_abandon(adder);
-	if (journal) {
-		node->journal = NULL;
-		journal_close(journal, !rc);
-	}
-	return rc;
-}
-
-int kit_add_path(struct kit_node *node, const char *path, const struct kit_add_options *options,
-	struct mf_cid *root)
-{
-	struct adding_path adding = { .node = node, .options = options, .path = path, .root = root };
-	int rc = name_of(path, adding.name, sizeof(adding.name));
-
-	return rc ? kit_fail(node, rc, "%s: %s", path, anyio_error_text(rc)) : kit_deep(add_path, &adding);
 }

@@ -32,7 +32,7 @@ struct kit_adder {
 
 /* The entry for path, its parents made as needed. Directories that exist are given again. */
 int adder_place(struct kit_adder *adder, const char *path, bool directory, struct entry **out);
-/* Tells the caller of a CID. */
+/* Tells the caller of a CID, unless it is a root's: those are told when all is durable. */
 int adder_report(struct kit_adder *adder, const char *path, const struct unixfs_built *built);
 /* Counts bytes that are done: the progress of line_file, whose arg is the adder. */
 void adder_count(void *arg, size_t bytes);

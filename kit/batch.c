@@ -95,7 +95,7 @@ static int hasher(void *arg)
 			break;
 	}
 	/* Nothing will reach the builder any more: whoever waits for that must not wait for ever. */
-	line->in_flight = 0;
+	line->hasher_ended = true;
 	anyio_event_set(&line->hashed);
 	anyio_sender_close(line->to_put);
 	line->to_put = NULL;
@@ -105,7 +105,7 @@ static int hasher(void *arg)
 /* Meanwhile the next batches are read and hashed. */
 static void sync_journal(struct line *line, uint64_t number)
 {
-	int rc = store_sync(line->node->store, line->ticket);
+	int rc = store_sync(line->node->core->store, line->ticket);
 
 	if (!rc)
 		journal_commit(line->journal, number);
@@ -121,7 +121,7 @@ static int putter(void *arg)
 
 	while ((rc = anyio_receive(line->from_hash, &batch)) == 0) {
 		if (!line->failure && !line->only_hash && batch->count)
-			fail(line, store_put_many(line->node->store, batch->blocks, batch->count, STORE_VERIFIED,
+			fail(line, store_put_many(line->node->core->store, batch->blocks, batch->count, STORE_VERIFIED,
 				&line->ticket));
 		bytes += batch->used;
 		blocks += batch->count;
@@ -240,11 +240,16 @@ static int submit(struct line *line)
 
 	if (!batch || !batch->count)
 		return line->failure;
+	if (line->hasher_ended)
+		return line->failure ? line->failure : ANYIO_CANCELLED;
+	/* There is room for every batch, so this neither waits nor is cancelled in between. */
+	int rc = anyio_send_nowait(line->to_hash, &batch);
+	if (rc)
+		return rc;
 	line->filling = NULL;
 	if (line->in_flight++ == 0)
 		anyio_event_init(&line->hashed);
-	int rc = anyio_send(line->to_hash, &batch);
-	return rc ? rc : line->failure;
+	return line->failure;
 }
 
 int line_flush(struct line *line)
@@ -289,7 +294,7 @@ int line_put(void *arg, const struct mf_cid *cid, const void *block, size_t len)
 	/* Behind leaves that have no CIDs yet, and while a chunk is being read in there, nodes of the
 	 * tree go straight to the log. */
 	if (!line->filling || line->reading || line->filling->hashed != line->filling->count)
-		return store_put(line->node->store, cid, block, len, STORE_VERIFIED, &line->ticket);
+		return store_put(line->node->core->store, cid, block, len, STORE_VERIFIED, &line->ticket);
 	int rc = want_room(line, len);
 	if (rc)
 		return rc;
@@ -336,7 +341,7 @@ static int settle(struct line *line)
 {
 	int rc = 0;
 
-	if (line->in_flight) {
+	if (line->in_flight && !line->hasher_ended) {
 		rc = submit(line);
 		if (!rc)
 			rc = anyio_event_wait(&line->hashed);
@@ -420,7 +425,7 @@ int line_file(struct line *line, const struct kit_source *source, const struct j
 	}
 	if (!rc)
 		rc = unixfs_file_builder_finish(line->builder, root);
-	if (rc && line->in_flight) {
+	if (rc && line->in_flight && !line->hasher_ended) {
 		/* The hasher must not meet a builder that is gone. */
 		fail(line, rc);
 		struct anyio_cancel_scope shield;

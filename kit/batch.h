@@ -47,7 +47,8 @@ struct line {
 	uint64_t number;            /* of the batch last begun */
 	struct journal *journal;    /* NULL: none is kept */
 	size_t in_flight;           /* batches between the caller and the end of hashing */
-	struct anyio_event hashed;  /* set when in_flight falls to 0 */
+	struct anyio_event hashed;  /* set when in_flight falls to 0, and when the hasher ends */
+	bool hasher_ended;
 	int failure;                /* of hashing or putting: sticks */
 };
 

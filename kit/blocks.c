@@ -26,7 +26,7 @@ int kit_blocks_sync(struct kit_blocks *blocks)
 {
 	if (!blocks->session)
 		return 0;
-	int rc = store_sync(blocks->node->store, bitswap_session_ticket(blocks->session));
+	int rc = store_sync(blocks->node->core->store, bitswap_session_ticket(blocks->session));
 	return rc && rc != ANYIO_CANCELLED ? kit_fail_code(blocks->node, rc, "making it durable") : rc;
 }
 
@@ -36,7 +36,7 @@ static int missing(struct kit_blocks *blocks, const struct mf_cid *cid)
 
 	mf_cid_format(cid, text, sizeof(text));
 	return kit_fail(blocks->node, -ENOENT,
-		blocks->node->bitswap ? "block %s is not in the repo"
+		blocks->node->core->bitswap ? "block %s is not in the repo"
 				      : "block %s is not in the repo, and this node is offline; start 'ipfs-kit daemon' "
 					"and connect to a peer that has it",
 		text);
@@ -47,10 +47,10 @@ static int fetch(struct kit_blocks *blocks, const struct mf_cid *cids, size_t co
 	struct kit_node *node = blocks->node;
 	int rc = 0;
 
-	if (!node->bitswap || blocks->offline)
+	if (!node->core->bitswap || blocks->offline)
 		return missing(blocks, cids);
 	if (!blocks->session)
-		rc = bitswap_session_open(node->bitswap, &blocks->session);
+		rc = bitswap_session_open(node->core->bitswap, &blocks->session);
 	if (rc)
 		return kit_fail_code(node, rc, "fetching");
 	if (count > 1)
@@ -94,10 +94,10 @@ static size_t take(struct kit_blocks *blocks, const struct mf_cid *cids, size_t 
 
 int kit_blocks_get(struct kit_blocks *blocks, const struct mf_cid *cid, struct store_block *block)
 {
-	int rc = take(blocks, cid, 1, block) ? 0 : store_get(blocks->node->store, cid, block);
+	int rc = take(blocks, cid, 1, block) ? 0 : store_get(blocks->node->core->store, cid, block);
 
 	/* A damaged block counts as absent: peers may mend it. */
-	if (rc == -ENOENT || (rc == -EBADMSG && blocks->node->bitswap))
+	if (rc == -ENOENT || (rc == -EBADMSG && blocks->node->core->bitswap))
 		return fetch(blocks, cid, 1, block);
 	return rc ? damaged(blocks, cid, rc) : 0;
 }
@@ -105,7 +105,7 @@ int kit_blocks_get(struct kit_blocks *blocks, const struct mf_cid *cid, struct s
 int kit_blocks_get_some(struct kit_blocks *blocks, const struct mf_cid *cids, size_t count,
 	struct store_block *out, size_t *got)
 {
-	struct store *store = blocks->node->store;
+	struct store *store = blocks->node->core->store;
 	int results[SOME_MAX], rc;
 	size_t n = 0, bytes = 0;
 

@@ -207,10 +207,10 @@ int call_config(struct call *call)
 	int rc = 0;
 
 	if (call->count == 2)
-		rc = kit_config_set(call->node->dir, key, call->from->args[1], error, sizeof(error));
+		rc = kit_config_set(call->node->core->dir, key, call->from->args[1], error, sizeof(error));
 	if (rc)
 		return kit_fail(call->node, rc, "%s", *error ? error : anyio_error_text(rc));
-	rc = kit_config_get(call->node->dir, key, &value);
+	rc = kit_config_get(call->node->core->dir, key, &value);
 	if (rc)
 		return kit_fail(call->node, rc, "no setting is called '%.60s'", key);
 	rc = call_answer(call, json_pack("{s:s, s:s}", "Key", key, "Value", value));
@@ -228,7 +228,7 @@ int call_config_show(struct call *call)
 	/* The secret stays in its file. */
 	for (const char *const *key = keys; !rc && *key; key++) {
 		char *value = NULL;
-		rc = kit_config_get(call->node->dir, *key, &value);
+		rc = kit_config_get(call->node->core->dir, *key, &value);
 		if (!rc && json_object_set_new(all, *key, json_string(value)))
 			rc = -ENOMEM;
 		free(value);

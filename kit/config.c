@@ -5,6 +5,7 @@
 #include "node.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -177,6 +178,17 @@ const char *kit_config_value(const struct kit_config *config, const char *key)
 
 /* ---- Writing ---- */
 
+/* A rename is durable once its folder is. */
+static int sync_folder(const char *dir)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int rc = fd < 0 || fsync(fd) ? -errno : 0;
+
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
 static int write_file(const char *dir, const char *text)
 {
 	char path[4200], temporary[4300];
@@ -195,7 +207,7 @@ static int write_file(const char *dir, const char *text)
 		rc = -errno;
 	if (rc)
 		unlink(temporary);
-	return rc;
+	return rc ? rc : sync_folder(dir);
 }
 
 int kit_config_create(const char *dir, const char *profile, bool test)

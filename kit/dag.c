@@ -82,13 +82,13 @@ int kit_block_put(struct kit_node *node, uint32_t codec, uint32_t hash, int vers
 	cid->digest_len = (uint8_t)digest;
 	if (ipld_links(codec, data, len, no_link, NULL))
 		return kit_fail(node, -EBADMSG, "these bytes are not a block of that codec");
-	int rc = store_put(node->store, cid, data, len, 0, &ticket);
+	int rc = store_put(node->core->store, cid, data, len, 0, &ticket);
 	if (!rc && pin)
-		rc = store_pin_add(node->store, cid, STORE_PIN_RECURSIVE, &ticket);
+		rc = store_pin_add(node->core->store, cid, STORE_PIN_RECURSIVE, &ticket);
 	if (!rc)
-		rc = store_sync(node->store, ticket);
-	if (!rc && node->bitswap)
-		bitswap_have(node->bitswap, cid);
+		rc = store_sync(node->core->store, ticket);
+	if (!rc && node->core->bitswap)
+		bitswap_have(node->core->bitswap, cid);
 	return rc ? kit_fail_code(node, rc, "storing a block") : 0;
 }
 
@@ -159,6 +159,7 @@ struct importing {
 	size_t count, used;
 	uint64_t taken, bytes;
 	struct mf_cid *roots;
+	int *pins; /* what pinning each root gave */
 	size_t root_count;
 	store_ticket ticket;
 };
@@ -166,10 +167,10 @@ struct importing {
 static int import_flush(struct importing *importing)
 {
 	int rc = importing->count
-		? store_put_many(importing->node->store, importing->blocks, importing->count, 0, &importing->ticket) : 0;
+		? store_put_many(importing->node->core->store, importing->blocks, importing->count, 0, &importing->ticket) : 0;
 
-	for (size_t i = 0; !rc && importing->node->bitswap && i < importing->count; i++)
-		bitswap_have(importing->node->bitswap, &importing->blocks[i].cid);
+	for (size_t i = 0; !rc && importing->node->core->bitswap && i < importing->count; i++)
+		bitswap_have(importing->node->core->bitswap, &importing->blocks[i].cid);
 	importing->taken += importing->count;
 	importing->count = importing->used = 0;
 	return rc ? kit_fail_code(importing->node, rc, "importing") : 0;
@@ -178,7 +179,8 @@ static int import_flush(struct importing *importing)
 static int import_header(struct importing *importing, const struct car_header *header)
 {
 	importing->roots = anyio_malloc((header->root_count ? header->root_count : 1) * sizeof(*importing->roots));
-	if (!importing->roots)
+	importing->pins = anyio_calloc(header->root_count + 1, sizeof(*importing->pins));
+	if (!importing->roots || !importing->pins)
 		return kit_fail_code(importing->node, -ENOMEM, "importing");
 	importing->root_count = header->root_count;
 	car_header_roots(header, importing->roots, header->root_count);
@@ -251,15 +253,24 @@ static int import_roots(struct importing *importing)
 		int pin = kit_walk(&blocks, &importing->roots[i], keep_block, NULL);
 		kit_blocks_close(&blocks);
 		if (!pin)
-			pin = store_pin_add(importing->node->store, &importing->roots[i], STORE_PIN_RECURSIVE,
+			pin = store_pin_add(importing->node->core->store, &importing->roots[i], STORE_PIN_RECURSIVE,
 				&importing->ticket);
-		if (pin == ANYIO_CANCELLED)
-			rc = pin;
-		else if (options->root)
-			rc = options->root(options->arg, &importing->roots[i], pin);
-		else if (pin)
-			rc = kit_fail_code(importing->node, pin, "pinning a root");
+		if (pin == ANYIO_CANCELLED || (pin && !options->root))
+			rc = pin == ANYIO_CANCELLED ? pin : kit_fail_code(importing->node, pin, "pinning a root");
+		importing->pins[i] = pin;
 	}
+	return rc;
+}
+
+/* Told only when the pins are durable. */
+static int report_roots(struct importing *importing)
+{
+	const struct kit_import_options *options = importing->options;
+	int rc = 0;
+
+	for (size_t i = 0; !rc && options->root && !options->no_pin && i < importing->root_count; i++)
+		if (importing->roots[i].hash != MF_HASH_IDENTITY)
+			rc = options->root(options->arg, &importing->roots[i], importing->pins[i]);
 	return rc;
 }
 
@@ -277,17 +288,20 @@ int kit_dag_import(struct kit_node *node, const struct kit_source *source,
 		rc = kit_fail_code(node, -ENOMEM, "importing");
 	if (!rc)
 		rc = import_bytes(&importing, source);
-	if (!rc && (rc = store_sync(node->store, importing.ticket)))
+	if (!rc && (rc = store_sync(node->core->store, importing.ticket)))
 		kit_fail_code(node, rc, "importing");
 	if (!rc)
 		rc = import_roots(&importing);
-	if (!rc && (rc = store_sync(node->store, importing.ticket)))
+	if (!rc && (rc = store_sync(node->core->store, importing.ticket)))
 		kit_fail_code(node, rc, "importing");
+	if (!rc)
+		rc = report_roots(&importing);
 	if (blocks)
 		*blocks = importing.taken;
 	car_reader_free(importing.reader);
 	anyio_free(importing.blocks);
 	anyio_free(importing.data);
 	anyio_free(importing.roots);
+	anyio_free(importing.pins);
 	return rc;
 }

@@ -157,7 +157,7 @@ int kit_directory_each(struct kit_blocks *blocks, const struct mf_cid *cid,
 		if (count == 0 || !mf_cid_equal(&want, ahead))
 			ahead[0] = want, count = 1;
 		/* One at a time from the disk; from peers the others are asked for as well. */
-		if (store_has(blocks->node->store, ahead) == 1)
+		if (store_has(blocks->node->core->store, ahead) == 1)
 			rc = kit_blocks_get(blocks, ahead, &block);
 		else
 			rc = kit_blocks_get_some(blocks, ahead, count, &block, &got);

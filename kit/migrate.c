@@ -183,7 +183,7 @@ static int read_items(void *arg)
 
 static int put_one(struct migrating *m, const struct item *item)
 {
-	int rc = store_put(m->node->store, &item->cid, item->data, item->len, 0, &m->ticket);
+	int rc = store_put(m->node->core->store, &item->cid, item->data, item->len, 0, &m->ticket);
 
 	if (rc == -EBADMSG || rc == -EPROTONOSUPPORT || rc == -EMSGSIZE) {
 		problem(m, item->name, rc == -EBADMSG ? "damaged: the bytes are not what the name says" : anyio_error_text(rc));
@@ -220,13 +220,13 @@ static int put_items(struct migrating *m)
 		m->bytes += item->len;
 		m->unsynced += item->len;
 	}
-	if (!rc && count && !(rc = store_put_many(m->node->store, blocks, count, 0, &m->ticket)))
+	if (!rc && count && !(rc = store_put_many(m->node->core->store, blocks, count, 0, &m->ticket)))
 		m->result->blocks += count;
 	if (rc == -EBADMSG || rc == -EPROTONOSUPPORT || rc == -EMSGSIZE)
 		rc = put_one_by_one(m);
 	anyio_free(blocks);
 	if (!rc && m->unsynced >= SYNC_EVERY) {
-		rc = store_sync(m->node->store, m->ticket);
+		rc = store_sync(m->node->core->store, m->ticket);
 		m->unsynced = 0;
 	}
 	if (!rc && m->options->progress)
@@ -262,7 +262,7 @@ static int take_shard(struct migrating *m, const struct anyio_names *names)
 			problem(m, name, "this is no name of a block");
 			continue;
 		}
-		if (store_has(m->node->store, &item->cid) == 1) {
+		if (store_has(m->node->core->store, &item->cid) == 1) {
 			m->result->present++;
 			continue;
 		}
@@ -297,7 +297,7 @@ static int take_blocks(struct migrating *m)
 	if (blocks >= 0)
 		anyio_close(blocks);
 	if (!rc)
-		rc = store_sync(m->node->store, m->ticket);
+		rc = store_sync(m->node->core->store, m->ticket);
 	return rc ? kit_fail_code(m->node, rc, m->blocks) : 0;
 }
 
@@ -307,7 +307,7 @@ static int read_pins(void *arg)
 {
 	struct migrating *m = arg;
 
-	return migrate_read_pins(m->datastore, m->node->dir, &m->pins);
+	return migrate_read_pins(m->datastore, m->node->core->dir, &m->pins);
 }
 
 static int keep(void *arg, const struct mf_cid *cid, const void *data, size_t len)
@@ -318,18 +318,17 @@ static int keep(void *arg, const struct mf_cid *cid, const void *data, size_t le
 /* Kubo's mutable files are kept by a pin of their root, when all below it is here. */
 static int pin_files(struct migrating *m)
 {
-	struct kit_node offline = *m->node;
 	struct kit_look look;
 	struct kit_blocks blocks;
 
-	offline.bitswap = NULL;
-	kit_blocks_open(&blocks, &offline);
+	kit_blocks_open(&blocks, m->node);
+	blocks.offline = true;
 	int rc = kit_look(&blocks, &m->pins.files, &look);
 	bool whole = !rc && look.links && !(rc = kit_walk(&blocks, &m->pins.files, keep, NULL));
 	kit_blocks_close(&blocks);
 	if (rc == ANYIO_CANCELLED || !whole)
 		return rc == ANYIO_CANCELLED ? rc : 0;
-	return store_pin_add(m->node->store, &m->pins.files, STORE_PIN_RECURSIVE, &m->ticket);
+	return store_pin_add(m->node->core->store, &m->pins.files, STORE_PIN_RECURSIVE, &m->ticket);
 }
 
 static int take_pins(struct migrating *m)
@@ -341,11 +340,11 @@ static int take_pins(struct migrating *m)
 	for (size_t i = 0; !rc && i < m->pins.count; i++) {
 		const struct migrate_pin *pin = &m->pins.pins[i];
 		char text[MF_CID_TEXT_MAX];
-		if (store_has(m->node->store, &pin->cid) != 1) {
+		if (store_has(m->node->core->store, &pin->cid) != 1) {
 			mf_cid_format(&pin->cid, text, sizeof(text));
 			problem(m, text, "it is pinned, but its block is missing or damaged");
 		}
-		rc = store_pin_add(m->node->store, &pin->cid, pin->recursive ? STORE_PIN_RECURSIVE : STORE_PIN_DIRECT,
+		rc = store_pin_add(m->node->core->store, &pin->cid, pin->recursive ? STORE_PIN_RECURSIVE : STORE_PIN_DIRECT,
 			&m->ticket);
 		rc = rc == -EEXIST ? 0 : rc; /* pinned recursively here */
 		m->result->pins += !rc;
@@ -353,7 +352,7 @@ static int take_pins(struct migrating *m)
 	if (!rc && m->pins.files.digest_len)
 		rc = pin_files(m);
 	if (!rc)
-		rc = store_sync(m->node->store, m->ticket);
+		rc = store_sync(m->node->core->store, m->ticket);
 	return rc ? kit_fail_code(m->node, rc, "taking the pins") : 0;
 }
 

@@ -11,7 +11,7 @@
 static int listen_all(struct kit_node *node, const char *const *addresses)
 {
 	for (; *addresses; addresses++) {
-		int rc = p2p_host_listen(node->host, *addresses);
+		int rc = p2p_host_listen(node->core->host, *addresses);
 		if (rc == -EADDRINUSE)
 			return kit_fail(node, rc, "cannot listen on %s: the port is in use; choose another in swarm.listen or by --listen",
 				*addresses);
@@ -32,7 +32,7 @@ static int listen_configured(struct kit_node *node)
 	const char *list[17] = { NULL };
 	char error[256], *text, *rest = NULL;
 	size_t count = 0;
-	int rc = kit_config_load(node->dir, &config, error, sizeof(error));
+	int rc = kit_config_load(node->core->dir, &config, error, sizeof(error));
 
 	if (rc)
 		return kit_fail(node, rc, "%s", error);
@@ -50,10 +50,10 @@ static int listen_configured(struct kit_node *node)
 static int serve(struct kit_network *network, struct anyio_task_group *group)
 {
 	struct kit_node *node = network->node;
-	int rc = anyio_start(group, p2p_host_run, node->host, "host", NULL);
+	int rc = anyio_start(group, p2p_host_run, node->core->host, "host", NULL);
 
 	if (!rc)
-		rc = anyio_start_soon(group, bitswap_run, node->bitswap, "bitswap");
+		rc = anyio_start_soon(group, bitswap_run, node->core->bitswap, "bitswap");
 	if (rc)
 		return rc == ANYIO_CANCELLED ? rc : kit_fail_code(node, rc, "going online");
 	rc = network->options.listen ? listen_all(node, network->options.listen) : listen_configured(node);
@@ -67,23 +67,23 @@ int kit_network_run(void *arg)
 	struct kit_network *network = arg;
 	struct kit_node *node = network->node;
 	struct p2p_host_options options = {
-		.key = &node->key, .agent_version = "ipfs-kit/0.1.0", .perf = network->options.perf };
-	int rc = p2p_host_create(&options, &node->host);
+		.key = &node->core->key, .agent_version = "ipfs-kit/0.1.0", .perf = network->options.perf };
+	int rc = p2p_host_create(&options, &node->core->host);
 
 	if (!rc)
-		rc = bitswap_create(node->host, node->store, NULL, &node->bitswap);
+		rc = bitswap_create(node->core->host, node->core->store, NULL, &node->core->bitswap);
 	if (rc) {
-		p2p_host_free(node->host);
-		node->host = NULL;
+		p2p_host_free(node->core->host);
+		node->core->host = NULL;
 		return kit_fail_code(node, rc, "going online");
 	}
 	ANYIO_TASK_GROUP(group);
 	rc = serve(network, &group);
 	rc = anyio_task_group_exit(&group, rc);
-	bitswap_free(node->bitswap);
-	node->bitswap = NULL;
-	p2p_host_free(node->host);
-	node->host = NULL;
+	bitswap_free(node->core->bitswap);
+	node->core->bitswap = NULL;
+	p2p_host_free(node->core->host);
+	node->core->host = NULL;
 	return rc;
 }
 
@@ -99,13 +99,13 @@ void kit_strings_free(char **strings)
 int kit_addresses(struct kit_node *node, char ***out)
 {
 	struct p2p_addresses addresses = { 0 };
-	int rc = node->host ? p2p_host_addresses(node->host, &addresses) : 0;
+	int rc = node->core->host ? p2p_host_addresses(node->core->host, &addresses) : 0;
 
 	*out = rc ? NULL : calloc(addresses.count + 1, sizeof(**out));
 	if (!*out)
 		rc = rc ? rc : -ENOMEM;
 	for (size_t i = 0; !rc && i < addresses.count; i++)
-		if (asprintf(&(*out)[i], "%s/p2p/%s", addresses.text[i], node->peer_id) < 0) {
+		if (asprintf(&(*out)[i], "%s/p2p/%s", addresses.text[i], node->core->peer_id) < 0) {
 			(*out)[i] = NULL;
 			rc = -ENOMEM;
 		}
@@ -126,7 +126,7 @@ int kit_protocols(struct kit_node *node, char ***out)
 	*out = calloc(SERVED + 1, sizeof(**out));
 	if (!*out)
 		return kit_fail_code(node, -ENOMEM, "listing protocols");
-	for (size_t i = 0; node->host && i < SERVED; i++)
+	for (size_t i = 0; node->core->host && i < SERVED; i++)
 		if (!((*out)[i] = strdup(served[i]))) {
 			kit_strings_free(*out);
 			*out = NULL;
@@ -151,7 +151,7 @@ static int peer_of(struct kit_node *node, const char *text, struct mf_peer_id *i
 
 static int want_online(struct kit_node *node)
 {
-	return node->host ? 0 : kit_fail(node, -ENOTCONN, "this node is offline; start it with 'ipfs-kit daemon'");
+	return node->core->host ? 0 : kit_fail(node, -ENOTCONN, "this node is offline; start it with 'ipfs-kit daemon'");
 }
 
 int kit_connect(struct kit_node *node, const char *multiaddr)
@@ -164,7 +164,7 @@ int kit_connect(struct kit_node *node, const char *multiaddr)
 		rc = peer_of(node, multiaddr, &id, &is_address);
 	if (rc)
 		return rc;
-	rc = p2p_host_connect(node->host, &id, &multiaddr, is_address ? 1 : 0, NULL);
+	rc = p2p_host_connect(node->core->host, &id, &multiaddr, is_address ? 1 : 0, NULL);
 	if (rc == ANYIO_CANCELLED || !rc)
 		return rc;
 	const char *why = rc == -EPERM ? "another peer answered there"
@@ -182,7 +182,7 @@ int kit_disconnect(struct kit_node *node, const char *text)
 
 	if (!rc)
 		rc = peer_of(node, text, &id, &is_address);
-	if (!rc && p2p_host_disconnect(node->host, &id))
+	if (!rc && p2p_host_disconnect(node->core->host, &id))
 		rc = kit_fail(node, -ENOTCONN, "not connected to %s", text);
 	return rc;
 }
@@ -193,7 +193,7 @@ int kit_peers(struct kit_node *node, int (*each)(void *arg, const struct kit_pee
 	size_t count = 0;
 	int rc = want_online(node);
 
-	if (!rc && (rc = p2p_host_peers(node->host, &peers, &count)))
+	if (!rc && (rc = p2p_host_peers(node->core->host, &peers, &count)))
 		kit_fail_code(node, rc, "listing peers");
 	for (size_t i = 0; !rc && i < count; i++) {
 		struct kit_peer peer = { .latency = peers[i].latency ? peers[i].latency : -1,
@@ -215,10 +215,10 @@ int kit_ping(struct kit_node *node, const char *peer, anyio_time *round_trip)
 
 	if (!rc)
 		rc = peer_of(node, peer, &id, &is_address);
-	if (!rc && !p2p_host_connected(node->host, &id))
+	if (!rc && !p2p_host_connected(node->core->host, &id))
 		rc = kit_connect(node, peer);
 	if (rc)
 		return rc;
-	rc = p2p_ping(node->host, &id, round_trip);
+	rc = p2p_ping(node->core->host, &id, round_trip);
 	return rc && rc != ANYIO_CANCELLED ? kit_fail_code(node, rc, "ping") : rc;
 }

@@ -39,13 +39,13 @@ int kit_fail_code(struct kit_node *node, int code, const char *what)
 {
 	if (code == -ENOSPC)
 		return kit_fail(node, code, "%s: no space left on the disk of %s; nothing acknowledged is lost", what,
-			node->dir);
+			node->core->dir);
 	if (code == -EBADMSG)
 		return kit_fail(node, code, "%s: the data is malformed or does not match its CID", what);
 	if (code == ANYIO_BROKEN)
 		return kit_fail(node, code,
 			"%s: the disk of %s failed while syncing; it is read-only until the repo is opened anew", what,
-			node->dir);
+			node->core->dir);
 	return kit_fail(node, code, "%s: %s", what, anyio_error_text(code));
 }
 
@@ -130,10 +130,10 @@ static int load_key(struct kit_node *node, char *error, size_t cap)
 	char path[4200];
 	uint8_t public_key[64];
 	struct mf_peer_id id;
-	int rc = join(path, sizeof(path), node->dir, "identity");
+	int rc = join(path, sizeof(path), node->core->dir, "identity");
 
 	if (!rc)
-		rc = p2p_key_load(&node->key, path);
+		rc = p2p_key_load(&node->core->key, path);
 	if (rc) {
 		const char *why = rc == -EPERM ? "others may read it; make it private with chmod 600"
 			: rc == -EINVAL ? "it is damaged; restore it from a copy. No new identity is made by itself"
@@ -141,20 +141,47 @@ static int load_key(struct kit_node *node, char *error, size_t cap)
 		snprintf(error, cap, "%s: %s", path, why);
 		return rc == -EINVAL ? -EBADMSG : rc;
 	}
-	p2p_key_peer_id(&node->key, &id);
-	mf_peer_id_format(&id, node->peer_id, sizeof(node->peer_id));
-	ssize_t len = p2p_key_public(&node->key, public_key, sizeof(public_key));
+	p2p_key_peer_id(&node->core->key, &id);
+	mf_peer_id_format(&id, node->core->peer_id, sizeof(node->core->peer_id));
+	ssize_t len = p2p_key_public(&node->core->key, public_key, sizeof(public_key));
 	if (len > 0)
-		sodium_bin2base64(node->public_key, sizeof(node->public_key), public_key, (size_t)len,
+		sodium_bin2base64(node->core->public_key, sizeof(node->core->public_key), public_key, (size_t)len,
 			sodium_base64_VARIANT_ORIGINAL);
 	return 0;
 }
 
 static void node_free(struct kit_node *node)
 {
-	p2p_key_wipe(&node->key);
-	anyio_free(node->dir);
+	if (node && node->core) {
+		p2p_key_wipe(&node->core->key);
+		anyio_free(node->core->dir);
+		anyio_free(node->core);
+	}
 	anyio_free(node);
+}
+
+static struct kit_node *node_new(const char *dir)
+{
+	struct kit_node *node = anyio_calloc(1, sizeof(*node));
+
+	if (node && (node->core = anyio_calloc(1, sizeof(*node->core))) && (node->core->dir = anyio_strdup(dir)))
+		return node;
+	node_free(node);
+	return NULL;
+}
+
+int kit_share(struct kit_node *node, struct kit_node **handle)
+{
+	*handle = anyio_calloc(1, sizeof(**handle));
+	if (!*handle)
+		return -ENOMEM;
+	(*handle)->core = node->core;
+	return 0;
+}
+
+void kit_unshare(struct kit_node *handle)
+{
+	anyio_free(handle);
 }
 
 static int open_in(struct kit_node *node, char *error, size_t cap)
@@ -164,24 +191,24 @@ static int open_in(struct kit_node *node, char *error, size_t cap)
 	struct kit_config *config = NULL;
 	char path[4200];
 	struct stat st;
-	int rc = join(path, sizeof(path), node->dir, "config");
+	int rc = join(path, sizeof(path), node->core->dir, "config");
 
 	if (!rc && stat(path, &st))
 		rc = -errno;
 	if (rc) {
-		snprintf(error, cap, rc == -ENOENT ? "no repo in %s; make one with 'ipfs-kit init'" : "%s: %s", node->dir,
+		snprintf(error, cap, rc == -ENOENT ? "no repo in %s; make one with 'ipfs-kit init'" : "%s: %s", node->core->dir,
 			anyio_error_text(rc));
 		return rc;
 	}
-	rc = kit_config_load(node->dir, &config, error, cap);
+	rc = kit_config_load(node->core->dir, &config, error, cap);
 	kit_config_free(config);
 	if (!rc)
 		rc = load_key(node, error, cap);
 	if (rc)
 		return rc;
-	rc = store_open(node->dir, &options, &node->store, &recovery);
+	rc = store_open(node->core->dir, &options, &node->core->store, &recovery);
 	if (rc == -EBUSY)
-		snprintf(error, cap, "the repo %s is in use by another process, and no daemon answers for it", node->dir);
+		snprintf(error, cap, "the repo %s is in use by another process, and no daemon answers for it", node->core->dir);
 	else if (rc)
 		snprintf(error, cap, "%s", recovery.text[0] ? recovery.text : anyio_error_text(rc));
 	return rc;
@@ -208,22 +235,21 @@ int kit_open(const char *dir, const struct kit_options *options, struct kit_node
 			return rc;
 		}
 	}
-	node = anyio_calloc(1, sizeof(*node));
-	rc = node && (node->dir = anyio_strdup(dir)) ? open_in(node, error, cap) : -ENOMEM;
+	node = node_new(dir);
+	rc = node ? open_in(node, error, cap) : -ENOMEM;
 	if (!rc) {
 		*out = node;
 		return 0;
 	}
 	if (rc == -ENOMEM && !*error)
 		snprintf(error, cap, "out of memory");
-	if (node)
-		node_free(node);
+	node_free(node);
 	return rc;
 }
 
 int kit_close(struct kit_node *node)
 {
-	int rc = store_close(node->store);
+	int rc = store_close(node->core->store);
 
 	node_free(node);
 	return rc;
@@ -231,15 +257,15 @@ int kit_close(struct kit_node *node)
 
 const char *kit_peer_id(const struct kit_node *node)
 {
-	return node->peer_id;
+	return node->core->peer_id;
 }
 
 const char *kit_public_key_base64(const struct kit_node *node)
 {
-	return node->public_key;
+	return node->core->public_key;
 }
 
 bool kit_is_online(const struct kit_node *node)
 {
-	return node->host != NULL;
+	return node->core->host != NULL;
 }

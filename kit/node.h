@@ -13,15 +13,21 @@
 
 struct kit_config;
 
-struct kit_node {
+/* What all users of one open repo share. */
+struct kit_core {
 	char *dir;
 	struct store *store;
 	struct p2p_key key;
 	struct p2p_host *host;      /* NULL while offline */
 	struct bitswap *bitswap;    /* NULL while offline */
-	struct journal *journal;    /* of the add in progress, or NULL */
 	char peer_id[MF_PEER_ID_TEXT_MAX];
 	char public_key[64];        /* base64 */
+	struct journal *journal;    /* of the add in progress, or NULL */
+};
+
+/* One user's handle: its last error is its own. */
+struct kit_node {
+	struct kit_core *core;
 	char error[512];
 };
 

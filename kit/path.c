@@ -21,8 +21,8 @@ int kit_path_parse(struct kit_node *node, const char *path, struct mf_cid *root,
 	return 0;
 }
 
-/* Finds one name below cid, walking shards. */
-static int step(struct kit_blocks *blocks, struct mf_cid *cid, const char *name, size_t len)
+/* Finds one name below cid, walking shards. *explained: the blocks have said what was wrong. */
+static int step(struct kit_blocks *blocks, struct mf_cid *cid, const char *name, size_t len, bool *explained)
 {
 	struct unixfs_lookup lookup;
 	struct unixfs_entry entry;
@@ -33,6 +33,7 @@ static int step(struct kit_blocks *blocks, struct mf_cid *cid, const char *name,
 	do {
 		struct store_block block;
 		rc = kit_blocks_get(blocks, &at, &block);
+		*explained = rc != 0;
 		if (rc)
 			return rc;
 		rc = unixfs_lookup_feed(&lookup, at.codec, block.data, block.len, &entry);
@@ -52,8 +53,11 @@ int kit_path_walk(struct kit_blocks *blocks, const char *path, struct mf_cid *ci
 
 	while (!rc && *rest) {
 		size_t len = strcspn(rest, "/");
-		rc = step(blocks, cid, rest, len);
-		if (rc == -ENOENT && !strstr(blocks->node->error, "offline"))
+		bool explained;
+		rc = step(blocks, cid, rest, len, &explained);
+		if (explained)
+			break;
+		if (rc == -ENOENT)
 			kit_fail(blocks->node, rc, "no link named '%.*s' in %s", (int)len, rest, path);
 		else if (rc == -ENOTDIR || rc == -EPROTONOSUPPORT)
 			kit_fail(blocks->node, rc, "'%.*s' is looked for in something that is not a folder: %s", (int)len,

@@ -30,11 +30,11 @@ int kit_pin_add(struct kit_node *node, const char *path, bool recursive, struct 
 	kit_blocks_close(&blocks);
 	if (rc)
 		return rc;
-	rc = store_pin_add(node->store, cid, recursive ? STORE_PIN_RECURSIVE : STORE_PIN_DIRECT, &ticket);
+	rc = store_pin_add(node->core->store, cid, recursive ? STORE_PIN_RECURSIVE : STORE_PIN_DIRECT, &ticket);
 	if (rc == -EEXIST)
 		return kit_fail(node, rc, "it is pinned recursively already");
 	if (!rc)
-		rc = store_sync(node->store, ticket);
+		rc = store_sync(node->core->store, ticket);
 	return rc ? kit_fail_code(node, rc, "pinning") : 0;
 }
 
@@ -45,11 +45,11 @@ int kit_pin_rm(struct kit_node *node, const char *path, struct mf_cid *cid)
 
 	if (rc)
 		return rc;
-	rc = store_pin_remove(node->store, cid, &ticket);
+	rc = store_pin_remove(node->core->store, cid, &ticket);
 	if (rc == -ENOENT)
 		return kit_fail(node, rc, "'%.100s' is not pinned", path);
 	if (!rc)
-		rc = store_sync(node->store, ticket);
+		rc = store_sync(node->core->store, ticket);
 	return rc ? kit_fail_code(node, rc, "unpinning") : 0;
 }
 
@@ -60,7 +60,7 @@ int kit_pin_ls(struct kit_node *node, int (*each)(void *arg, const struct kit_pi
 	int rc;
 
 	node->error[0] = 0;
-	while ((rc = store_pin_next(node->store, &cursor, &pin)) > 0) {
+	while ((rc = store_pin_next(node->core->store, &cursor, &pin)) > 0) {
 		struct kit_pin out = { .cid = pin.cid, .recursive = pin.mode == STORE_PIN_RECURSIVE };
 		int stop = each(arg, &out);
 		if (stop)

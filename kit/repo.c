@@ -10,16 +10,16 @@ int kit_repo_stat(struct kit_node *node, struct kit_repo_stat *stat)
 	struct store_stat from;
 	struct kit_config *config;
 	char error[256];
-	int rc = store_stat(node->store, &from);
+	int rc = store_stat(node->core->store, &from);
 
 	if (rc)
 		return kit_fail_code(node, rc, "repo stat");
-	rc = kit_config_load(node->dir, &config, error, sizeof(error));
+	rc = kit_config_load(node->core->dir, &config, error, sizeof(error));
 	if (rc)
 		return kit_fail(node, rc, "%s", error);
 	*stat = (struct kit_repo_stat){ .blocks = from.blocks, .bytes = from.bytes,
 		.disk_bytes = from.segment_bytes + from.index_bytes, .segments = from.segments, .pins = from.pins,
-		.max_bytes = strtoull(kit_config_value(config, "store.max"), NULL, 10), .path = node->dir,
+		.max_bytes = strtoull(kit_config_value(config, "store.max"), NULL, 10), .path = node->core->dir,
 		.version = STORE_VERSION };
 	kit_config_free(config);
 	return 0;
@@ -63,7 +63,7 @@ int kit_repo_verify(struct kit_node *node, const struct kit_verify_options *opti
 	struct verifying verifying = { options ? options : &none, node };
 	struct store_verify_options how = { .progress = on_progress, .fault = on_fault, .arg = &verifying };
 	struct store_verify_result result = { 0 };
-	int rc = store_verify(node->store, &how, &result);
+	int rc = store_verify(node->core->store, &how, &result);
 
 	node->error[0] = 0;
 	if (rc)

@@ -1,10 +1,10 @@
 /*
- * Everything below a root, each block once, depth first. The set of what was seen is a hash table of
- * digests; the stack holds the links still to follow. Both are bounded by the size of the DAG.
+ * Everything below a root, each block once, depth first. The set of what was seen is a hash table; the stack holds the links still to follow. Both are bounded by the size of the DAG.
  */
 #include "node.h"
 
 #include <errno.h>
+#include <sodium.h>
 #include <string.h>
 
 enum { AHEAD = 64 };
@@ -19,16 +19,21 @@ struct walk {
 	size_t used, size;
 	struct seen *seen; /* open addressing */
 	size_t seen_used, seen_size;
+	uint8_t key[crypto_shorthash_siphashx24_KEYBYTES];
 	size_t first;   /* where the links of the current block start on the stack */
 };
 
-/* 16 bytes of the digest, mixed with the codec: the same bytes may be read in two ways. */
-static struct seen fingerprint(const struct mf_cid *cid)
+/* A keyed hash of all that tells one block from another: whoever makes a DAG cannot make two of its
+ * blocks look the same. The codec counts, because the same bytes may be read in two ways. */
+static struct seen fingerprint(const struct walk *walk, const struct mf_cid *cid)
 {
-	struct seen value = { { 0 } };
+	uint8_t bytes[MF_CID_BYTES_MAX];
+	struct mf_cid whole = *cid;
+	struct seen value;
 
-	memcpy(value.word, cid->digest, cid->digest_len < 16 ? cid->digest_len : 16);
-	value.word[0] ^= (uint64_t)cid->codec * 0x9e3779b97f4a7c15u;
+	whole.version = 1;
+	ssize_t len = mf_cid_encode(&whole, bytes, sizeof(bytes));
+	crypto_shorthash_siphashx24((unsigned char *)value.word, bytes, (size_t)len, walk->key);
 	value.word[1] |= !value.word[0] && !value.word[1]; /* all zero is an empty place */
 	return value;
 }
@@ -59,7 +64,7 @@ static int see(struct walk *walk, const struct mf_cid *cid)
 		walk->seen = bigger;
 		walk->seen_size = size;
 	}
-	bool added = insert(walk->seen, walk->seen_size, fingerprint(cid));
+	bool added = insert(walk->seen, walk->seen_size, fingerprint(walk, cid));
 	walk->seen_used += added;
 	return added;
 }
@@ -96,7 +101,7 @@ static int get(struct walk *walk, const struct mf_cid *cid, struct store_block *
 	struct mf_cid ahead[AHEAD];
 	size_t count = 1, got;
 
-	if (store_has(walk->blocks->node->store, cid) == 1)
+	if (store_has(walk->blocks->node->core->store, cid) == 1)
 		return kit_blocks_get(walk->blocks, cid, block);
 	ahead[0] = *cid;
 	for (size_t i = walk->used; i-- > 0 && count < AHEAD;)
@@ -109,6 +114,7 @@ int kit_walk(struct kit_blocks *blocks, const struct mf_cid *root, kit_walk_fn *
 	struct walk walk = { .blocks = blocks };
 	int rc = push(&walk, root);
 
+	randombytes_buf(walk.key, sizeof(walk.key));
 	while (!rc && walk.used) {
 		struct mf_cid cid = walk.stack[--walk.used];
 		struct store_block block;

@@ -14,6 +14,8 @@
 
 enum { PREFIX_LEN = 8 }; /* "/api/v0/" */
 
+#define IDLE_MAX (120 * ANYIO_SECOND)
+
 static const struct {
 	const char *name;
 	int (*run)(struct rpc_request *request);
@@ -223,10 +225,18 @@ static int answer(struct rpc_request *request)
 
 /* ---- Connections ---- */
 
+enum { CLIENTS_MAX = 256 };
+
 struct client {
 	struct serve_rpc *rpc;
 	struct anyio_stream *stream;
+	size_t *clients; /* how many there are */
 };
+
+static int next_request(void *http)
+{
+	return http_next(http);
+}
 
 /* What is left of a body is read, up to a bound, so that the connection can be used again. */
 static int drain(struct http_connection *http)
@@ -246,17 +256,26 @@ static int serve_client(void *arg)
 {
 	struct client client = *(struct client *)arg;
 	struct http_connection http;
-	int rc;
+	struct kit_node *node;
+	int rc = kit_share(client.rpc->node, &node);
 
 	anyio_free(arg);
+	if (rc) {
+		anyio_stream_free(client.stream);
+		--*client.clients;
+		return 0;
+	}
 	http_open(&http, client.stream);
-	while ((rc = http_next(&http)) == 0) {
-		struct rpc_request request = { client.rpc, client.rpc->node, &http, NULL };
+	/* Nobody keeps a connection by saying nothing, or by saying it slowly. */
+	while ((rc = anyio_fail_after(IDLE_MAX, next_request, &http)) == 0) {
+		struct rpc_request request = { client.rpc, node, &http, NULL };
 		if (answer(&request) || drain(&http))
 			break;
 	}
 	http_close(&http);
 	anyio_stream_free(client.stream);
+	kit_unshare(node);
+	--*client.clients;
 	/* A client's trouble is its own: it must not end the daemon. */
 	return rc == ANYIO_CANCELLED ? rc : 0;
 }
@@ -265,6 +284,7 @@ struct listening {
 	struct serve_rpc *rpc;
 	struct anyio_listener *listener;
 	struct anyio_task_group *group;
+	size_t *clients;
 };
 
 static int accept_clients(void *arg)
@@ -274,16 +294,18 @@ static int accept_clients(void *arg)
 	int rc;
 
 	while ((rc = anyio_accept(listening->listener, &stream)) == 0) {
-		struct client *client = anyio_malloc(sizeof(*client));
+		struct client *client = *listening->clients < CLIENTS_MAX ? anyio_malloc(sizeof(*client)) : NULL;
 		if (!client) {
 			anyio_stream_free(stream);
 			continue;
 		}
-		*client = (struct client){ listening->rpc, stream };
+		*client = (struct client){ listening->rpc, stream, listening->clients };
+		++*listening->clients;
 		/* When not even a task can be had, this client is turned away and the rest go on. */
 		if (anyio_start_soon(listening->group, serve_client, client, "rpc client")) {
 			anyio_free(client);
 			anyio_stream_free(stream);
+			--*listening->clients;
 		}
 	}
 	return rc;
@@ -333,12 +355,12 @@ int serve_rpc_run(void *arg)
 	enum { LISTENERS = 8 };
 	struct serve_rpc *rpc = arg;
 	struct listening listening[LISTENERS];
-	size_t count = 0;
+	size_t count = 0, clients = 0;
 	int rc = 0;
 
 	ANYIO_TASK_GROUP(group);
 	for (; !rc && count < LISTENERS && rpc->listen[count]; count++) {
-		listening[count] = (struct listening){ rpc, NULL, &group };
+		listening[count] = (struct listening){ rpc, NULL, &group, &clients };
 		rc = listen_at(rpc, rpc->listen[count], &listening[count].listener, rpc->addresses[count]);
 		if (rc) {
 			explain(rpc, rpc->listen[count], rc);

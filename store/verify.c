@@ -166,8 +166,11 @@ static int walk_push(void *arg, const struct mf_cid *cid)
 	struct walk *walk = arg;
 	struct index_key key;
 
-	index_block_key(&key, cid);
-	if (cid->hash == MF_HASH_IDENTITY || table_find(&walk->seen, key.bytes, key.len))
+	/* By the whole CID: the same bytes may be read in two ways. An identity CID carries its block,
+	 * and may name others in it. */
+	index_pin_key(&key, cid);
+	if ((cid->hash == MF_HASH_IDENTITY && cid->codec == MF_CODEC_RAW) ||
+	        table_find(&walk->seen, key.bytes, key.len))
 		return 0;
 	if (table_reserve(&walk->seen, 1, key.len) < 0)
 		return -ENOMEM;
@@ -181,7 +184,6 @@ static int walk_push(void *arg, const struct mf_cid *cid)
 		walk->todo = todo;
 		walk->room = room;
 	}
-	index_pin_key(&key, cid);
 	memcpy(walk->todo + walk->used, key.bytes, key.len);
 	walk->used += key.len;
 	walk->todo[walk->used++] = key.len;

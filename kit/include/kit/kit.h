@@ -54,6 +54,10 @@ KIT_API int kit_open(const char *dir, const struct kit_options *options, struct 
 /* Makes all durable, checkpoints and unlocks. The node must be offline again. Frees it. */
 KIT_API int kit_close(struct kit_node *node);
 KIT_API const char *kit_error_text(const struct kit_node *node);
+/* Another handle to the same node, with an error text of its own: one for each task that fails by
+ * itself. Give it back by kit_unshare before kit_close. -ENOMEM. */
+KIT_API int kit_share(struct kit_node *node, struct kit_node **handle);
+KIT_API void kit_unshare(struct kit_node *handle);
 KIT_API const char *kit_version(void);
 
 struct kit_network_options {
@@ -107,7 +111,8 @@ struct kit_add_options {
 	bool wrap;            /* put a directory around */
 	bool recursive;       /* directories are allowed */
 	bool dereference;     /* follow symlinks given as arguments */
-	/* Called for each finished entry, the root last; path is relative, "" for an unnamed stream. */
+	/* Called for each entry as its CID is known; for roots when all of them is durable, last. path is
+	 * relative, "" for an unnamed stream. */
 	int (*entry)(void *arg, const char *path, const struct mf_cid *cid, uint64_t size);
 	/* Called now and then with the file bytes taken so far; total is 0 when unknown. */
 	void (*progress)(void *arg, uint64_t done, uint64_t total);
@@ -127,6 +132,10 @@ KIT_API int kit_add_source(struct kit_node *node, const struct kit_source *sourc
 
 /* Adds a tree piece by piece, for callers that receive it (multipart, archives). Paths are
  * relative, '/'-separated, without "." and ".."; missing parents are made. */
+/* The name a path gets in a tree: its last part; "." and ".." get the name of the folder they are.
+ * 256 bytes are enough. The kernel's errors, -ENAMETOOLONG. Looks at the disk without yielding. */
+KIT_API int kit_name_of(const char *path, char *name, size_t cap);
+
 struct kit_adder;
 /* Enters a task group: finish or abandon it in the same task, after leaving what was entered since. */
 KIT_API int kit_adder_begin(
