@@ -198,25 +198,49 @@ int cmd_block_stat(struct cli *cli)
 
 /* ---- dag ---- */
 
+/* An archive comes in small pieces; they are written together. */
+enum { OUTPUT_SIZE = 256 << 10 };
+
 struct output {
 	int fd;
+	size_t used;
+	char *buffer;
 };
 
-static int write_file(void *arg, const void *data, size_t len)
+static int flush_output(struct output *output)
 {
-	return anyio_write_all(((struct output *)arg)->fd, data, len);
+	int rc = anyio_write_all(output->fd, output->buffer, output->used);
+
+	output->used = 0;
+	return rc;
+}
+
+static int write_output(void *arg, const void *data, size_t len)
+{
+	struct output *output = arg;
+	int rc = output->used + len > OUTPUT_SIZE ? flush_output(output) : 0;
+
+	if (rc || len > OUTPUT_SIZE)
+		return rc ? rc : anyio_write_all(output->fd, data, len);
+	memcpy(output->buffer + output->used, data, len);
+	output->used += len;
+	return 0;
 }
 
 int cmd_dag_export(struct cli *cli)
 {
 	const char *path = cli_value(cli, "output");
-	struct output file = { 1 };
-	struct kit_sink sink = { write_file, &file };
+	struct output file = { .fd = 1, .buffer = anyio_malloc(OUTPUT_SIZE) };
+	struct kit_sink sink = { write_output, &file };
 	struct cli_progress progress;
 	int rc;
 
-	if (path && (file.fd = anyio_open(path, O_WRONLY | O_CREAT | O_TRUNC, 0666)) < 0)
+	if (!file.buffer)
+		return cli_fail(cli, -ENOMEM, "out of memory");
+	if (path && (file.fd = anyio_open(path, O_WRONLY | O_CREAT | O_TRUNC, 0666)) < 0) {
+		anyio_free(file.buffer);
 		return cli_fail(cli, file.fd, "%s: %s", path, anyio_error_text(file.fd));
+	}
 	cli_progress_start(&progress, cli, "exporting");
 	if (cli->node) {
 		rc = kit_dag_export(cli->node, cli->args[0], &sink, cli_progress_update, &progress);
@@ -226,6 +250,10 @@ int cmd_dag_export(struct cli *cli)
 		rc = remote_call(cli->remote, &request);
 	}
 	cli_progress_end(&progress);
+	int written = rc ? 0 : flush_output(&file);
+	anyio_free(file.buffer);
+	if (written)
+		return cli_fail(cli, written, "%s: %s", path ? path : "standard output", anyio_error_text(written));
 	if (path) {
 		int sync = rc ? 0 : anyio_fsync(file.fd);
 		anyio_close(file.fd);

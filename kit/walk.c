@@ -1,5 +1,7 @@
 /*
- * Everything below a root, each block once, depth first. The set of what was seen is a hash table; the stack holds the links still to follow. Both are bounded by the size of the DAG.
+ * Everything below a root, each block once, depth first. The set of what was seen is a hash table; the
+ * stack holds the links still to follow. Both are bounded by the size of the DAG. Blocks are got in
+ * runs: the one wanted now, and those that will come off the stack after it.
  */
 #include "node.h"
 
@@ -7,7 +9,7 @@
 #include <sodium.h>
 #include <string.h>
 
-enum { AHEAD = 64 };
+enum { AHEAD = 64, RUN = 32 };
 
 struct seen {
 	uint64_t word[2];
@@ -21,6 +23,9 @@ struct walk {
 	size_t seen_used, seen_size;
 	uint8_t key[crypto_shorthash_siphashx24_KEYBYTES];
 	size_t first;   /* where the links of the current block start on the stack */
+	struct mf_cid ahead[AHEAD];
+	struct store_block run[RUN]; /* got together: run[i] answers ahead[i] */
+	size_t run_at, run_count;
 };
 
 /* A keyed hash of all that tells one block from another: whoever makes a DAG cannot make two of its
@@ -95,50 +100,71 @@ static void reverse(struct walk *walk)
 	}
 }
 
-/* Gets the block for the top of the stack, asking for what comes after it at the same time. */
+static void drop_run(struct walk *walk)
+{
+	while (walk->run_at < walk->run_count)
+		store_block_release(&walk->run[walk->run_at++]);
+}
+
+/* Gets a block, and with it as many of those that come next as are at hand. */
 static int get(struct walk *walk, const struct mf_cid *cid, struct store_block *block)
 {
-	struct mf_cid ahead[AHEAD];
-	size_t count = 1, got;
+	size_t count = 1;
+	int rc = 0;
 
-	if (store_has(walk->blocks->node->core->store, cid) == 1)
-		return kit_blocks_get(walk->blocks, cid, block);
-	ahead[0] = *cid;
-	for (size_t i = walk->used; i-- > 0 && count < AHEAD;)
-		ahead[count++] = walk->stack[i];
-	return kit_blocks_get_some(walk->blocks, ahead, count, block, &got);
+	/* What lies before it in the run was seen elsewhere meanwhile. */
+	while (walk->run_at < walk->run_count && !mf_cid_equal(&walk->ahead[walk->run_at], cid))
+		store_block_release(&walk->run[walk->run_at++]);
+	if (walk->run_at == walk->run_count) {
+		walk->ahead[0] = *cid;
+		for (size_t i = walk->used; i-- > 0 && count < AHEAD;)
+			walk->ahead[count++] = walk->stack[i];
+		walk->run_at = walk->run_count = 0;
+		rc = kit_blocks_get_some(walk->blocks, walk->ahead, count, walk->run, &walk->run_count);
+	}
+	if (!rc)
+		*block = walk->run[walk->run_at++];
+	return rc;
 }
 
 int kit_walk(struct kit_blocks *blocks, const struct mf_cid *root, kit_walk_fn *fn, void *arg)
 {
-	struct walk walk = { .blocks = blocks };
-	int rc = push(&walk, root);
+	struct walk *walk = anyio_calloc(1, sizeof(*walk));
+	int rc = walk ? 0 : -ENOMEM;
 
-	randombytes_buf(walk.key, sizeof(walk.key));
-	while (!rc && walk.used) {
-		struct mf_cid cid = walk.stack[--walk.used];
+	if (!rc) {
+		walk->blocks = blocks;
+		randombytes_buf(walk->key, sizeof(walk->key));
+		rc = push(walk, root);
+	}
+	while (!rc && walk->used) {
+		struct mf_cid cid = walk->stack[--walk->used];
 		struct store_block block;
-		int new = see(&walk, &cid);
+		int new = see(walk, &cid);
 		if (new <= 0) {
 			rc = new;
 			continue;
 		}
-		rc = get(&walk, &cid, &block);
+		rc = get(walk, &cid, &block);
 		if (rc)
 			break;
 		rc = fn(arg, &cid, block.data, block.len);
-		walk.first = walk.used;
+		walk->first = walk->used;
 		if (!rc) {
-			rc = ipld_links(cid.codec, block.data, block.len, push, &walk);
+			rc = ipld_links(cid.codec, block.data, block.len, push, walk);
 			if (rc)
 				kit_fail_code(blocks->node, rc, "following links");
 		}
 		store_block_release(&block);
-		reverse(&walk);
+		reverse(walk);
 	}
 	if (rc == -ENOMEM)
 		kit_fail_code(blocks->node, rc, "walking");
-	anyio_free(walk.stack);
-	anyio_free(walk.seen);
+	if (walk) {
+		drop_run(walk);
+		anyio_free(walk->stack);
+		anyio_free(walk->seen);
+	}
+	anyio_free(walk);
 	return rc;
 }
