@@ -66,8 +66,11 @@ int kit_network_run(void *arg)
 {
 	struct kit_network *network = arg;
 	struct kit_node *node = network->node;
+	char agent[64];
 	struct p2p_host_options options = {
-		.key = &node->core->key, .agent_version = "ipfs-kit/0.1.0", .perf = network->options.perf };
+		.key = &node->core->key, .agent_version = agent, .perf = network->options.perf };
+
+	snprintf(agent, sizeof(agent), "ipfs-kit/%s", kit_version());
 	int rc = p2p_host_create(&options, &node->core->host);
 
 	if (!rc)
@@ -164,6 +167,8 @@ int kit_connect(struct kit_node *node, const char *multiaddr)
 		rc = peer_of(node, multiaddr, &id, &is_address);
 	if (rc)
 		return rc;
+	if (mf_peer_id_equal(&id, p2p_host_id(node->core->host)))
+		return kit_fail(node, -EINVAL, "%s is this node itself", multiaddr);
 	rc = p2p_host_connect(node->core->host, &id, &multiaddr, is_address ? 1 : 0, NULL);
 	if (rc == ANYIO_CANCELLED || !rc)
 		return rc;

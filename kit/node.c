@@ -11,10 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#ifndef KIT_VERSION
-#define KIT_VERSION "0.1.0"
-#endif
-
 const char *kit_version(void)
 {
 	return KIT_VERSION;
