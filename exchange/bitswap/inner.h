@@ -106,6 +106,7 @@ struct bitswap_session {
 	size_t expected; /* bytes of a block that was not seen yet */
 	unsigned users;  /* tasks inside bitswap_fetch */
 	bool closed;
+	bool overfull;       /* was given more than it may hold */
 	store_ticket ticket; /* covers all that was fetched */
 	/* Peers that had something this session wanted. */
 	struct bitswap_peer *holders[BITSWAP_HOLDERS];

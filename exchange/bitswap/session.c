@@ -81,6 +81,7 @@ void bitswap_need_fail(struct bitswap_need *need, int error)
 		need_free(need);
 }
 
+/* Frees nothing, for other needs may yet be given copies of these bytes: see trim. */
 void bitswap_need_give(struct bitswap_need *need, const void *data, size_t len, void *memory)
 {
 	struct bitswap_session *session = need->session;
@@ -95,9 +96,23 @@ void bitswap_need_give(struct bitswap_need *need, const void *data, size_t len, 
 	session->expected = len > session->expected ? len
 		: session->expected - (session->expected - len) / 8;
 	TAILQ_INSERT_TAIL(&session->here, need, link);
-	anyio_event_set(&need->done);
 	if (!need->waiting && session->used > session->cache)
-		need_free(need);
+		session->overfull = true;
+	anyio_event_set(&need->done);
+}
+
+/* What was given past the cache's bound and nobody waits for goes again, the last first. */
+static void trim(struct bitswap_session *session)
+{
+	struct bitswap_need *need, *next;
+
+	for (need = TAILQ_LAST(&session->here, bitswap_needs); need && session->used > session->cache;
+		need = next) {
+		next = TAILQ_PREV(need, bitswap_needs, link);
+		if (!need->waiting)
+			need_free(need);
+	}
+	session->overfull = false;
 }
 
 /* ---- whom ---- */
@@ -166,8 +181,11 @@ void bitswap_session_advance_all(struct bitswap *bitswap)
 {
 	struct bitswap_session *session;
 
-	LIST_FOREACH(session, &bitswap->sessions, link)
+	LIST_FOREACH(session, &bitswap->sessions, link) {
+		if (session->overfull)
+			trim(session);
 		bitswap_session_advance(session);
+	}
 }
 
 /* ---- taking ---- */

@@ -1,7 +1,7 @@
 /* Several peers: who is asked, and what happens when they don't have it, go, or come late. */
 #include "nodes.h"
 
-enum { SIZE = 20000, TASKS = 20 };
+enum { SIZE = 20000, LARGE = 3 << 19, TASKS = 20 };
 
 struct fetching {
 	struct bitswap_session *session;
@@ -23,6 +23,11 @@ static int fetch_number(struct bitswap_session *session, uint64_t n)
 	int rc = WITHIN(60, fetch_task, &fetching);
 
 	return rc ? rc : fetching.rc;
+}
+
+static int fetch_large(void *session)
+{
+	return test_fetch(session, 4, LARGE);
 }
 
 static struct bitswap_statistics stat_of(const struct node *node)
@@ -232,6 +237,33 @@ static void test_shared(void **state)
 	nodes_run(shared, NULL);
 }
 
+/* Two sessions want one block that is larger than both expected: the one nobody waits in cannot keep
+ * it, the other gets it whole. */
+static int shared_too_large(struct nodes *nodes)
+{
+	struct bitswap_session *sessions[2];
+	struct mf_cid cid;
+
+	CHECK_RC(0, test_put(&nodes->node[0], 4, LARGE, &cid));
+	CHECK_RC(0, nodes_connect(nodes, 1, 0));
+	for (int i = 0; i < 2; i++)
+		CHECK_RC(0, bitswap_session_open(nodes->node[1].bitswap, &sessions[i]));
+	bitswap_prefetch(sessions[0], &cid, 1);
+	CHECK_RC(0, WITHIN(60, fetch_large, sessions[1]));
+	CHECK(stat_of(&nodes->node[1]).blocks_received == 1);
+	CHECK_RC(0, WITHIN(60, fetch_large, sessions[0]));
+	for (int i = 0; i < 2; i++)
+		bitswap_session_close(sessions[i]);
+	return 0;
+}
+
+static void test_shared_too_large(void **state)
+{
+	const struct bitswap_options options = { .session_cache = 1 << 20 };
+
+	nodes_run(shared_too_large, &options);
+}
+
 /* What was prefetched is at hand; past the cache's bound the store keeps it. */
 static int small_cache(struct nodes *nodes)
 {
@@ -316,6 +348,7 @@ int main(void)
 		cmocka_unit_test(test_leaving_peer),
 		cmocka_unit_test(test_given_up),
 		cmocka_unit_test(test_shared),
+		cmocka_unit_test(test_shared_too_large),
 		cmocka_unit_test(test_small_cache),
 		cmocka_unit_test(test_old_protocol),
 		cmocka_unit_test(test_without_peers),
