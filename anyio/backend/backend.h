@@ -72,7 +72,6 @@ struct anyio_op {
 	int flags, flags2;
 	mode_t mode;
 	uint8_t code;             /* enum anyio_opcode */
-	bool in_flight;
 	bool cancel_asked;
 	int64_t offset;
 	void *base;

@@ -458,7 +458,8 @@ static void uring_wait(void *state, anyio_time timeout)
 	struct uring *uring = state;
 	arm_wake(uring);
 	send_unsent(uring);
-	enter(uring, uring->unsent ? 0 : timeout);
+	/* A full ring may have had no room for the read that a wake ends: not to be waited without. */
+	enter(uring, uring->unsent || !uring->wake_armed ? 0 : timeout);
 	reap(uring);
 	anyio_pool_collect(uring->loop);
 }

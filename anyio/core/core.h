@@ -51,7 +51,6 @@ struct anyio_loop *anyio_loop_current(void); /* NULL outside a loop */
 enum anyio_slot_name {
 	ANYIO_SLOT_THREAD, /* thread/ */
 	ANYIO_SLOT_POOL,   /* backend/pool.c */
-	ANYIO_SLOT_TESTING,
 	ANYIO_SLOTS
 };
 struct anyio_slot {
@@ -62,9 +61,6 @@ struct anyio_slot *anyio_loop_slot(struct anyio_loop *loop, enum anyio_slot_name
 const struct anyio_options *anyio_loop_options(const struct anyio_loop *loop);
 /* Any thread, while the loop lives: makes the backend's wait() return. */
 void anyio_loop_wake(struct anyio_loop *loop);
-/* Any thread: +1 and -1 around work elsewhere that will wake this loop, so that the mock clock does
- * not jump meanwhile. Operations are counted by themselves. */
-void anyio_loop_hold(struct anyio_loop *loop, int change);
 
 /* Parks the running task until a wake; returns the wake's result, or ANYIO_CANCELLED. When a
  * cancellation is already effective it yields once and returns ANYIO_CANCELLED after one abort.

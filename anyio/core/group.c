@@ -119,7 +119,7 @@ void group_child_ended(struct anyio_task *task)
 		anyio_wake(group->host, 0);
 }
 
-/* Spawns into the group; a failure sticks unless quiet. */
+/* Spawns into the group; a failure sticks, unless someone waits for it or it may fail. */
 static int group_spawn(struct group *group, anyio_task_fn fn, void *arg,
         const struct anyio_task_options *options, struct starter *starter)
 {
@@ -131,7 +131,7 @@ static int group_spawn(struct group *group, anyio_task_fn fn, void *arg,
 	int rc = group->state == GROUP_OPEN ? 0 : ANYIO_GROUP_CLOSED;
 	if (rc == 0) {
 		rc = task_spawn(loop, fn, arg, options, &task);
-		if (rc < 0 && !starter)
+		if (rc < 0 && !starter && !options->may_fail)
 			group_fail(group, options->name ? options->name : "task", rc);
 	}
 	if (handle) {
@@ -154,6 +154,13 @@ static int group_spawn(struct group *group, anyio_task_fn fn, void *arg,
 int anyio_start_soon(struct anyio_task_group *group, anyio_task_fn fn, void *arg, const char *name)
 {
 	struct anyio_task_options options = { .name = name };
+	return group_spawn(of(group), fn, arg, &options, NULL);
+}
+
+int anyio_try_start_soon(
+        struct anyio_task_group *group, anyio_task_fn fn, void *arg, const char *name)
+{
+	struct anyio_task_options options = { .name = name, .may_fail = true };
 	return group_spawn(of(group), fn, arg, &options, NULL);
 }
 

@@ -32,11 +32,6 @@ void anyio_loop_wake(struct anyio_loop *loop)
 	loop->backend->wake(loop->state);
 }
 
-void anyio_loop_hold(struct anyio_loop *loop, int change)
-{
-	atomic_fetch_add(&loop->holds, change);
-}
-
 /* splitmix64 */
 static uint64_t loop_random(struct anyio_loop *loop)
 {
@@ -110,7 +105,7 @@ void loop_refresh(struct anyio_loop *loop)
 /* Something outside the tasks may still make one of them ready. */
 static bool outside_busy(struct anyio_loop *loop)
 {
-	if (atomic_load(&loop->holds) > 0 || token_shared(loop->token))
+	if (token_shared(loop->token))
 		return true;
 	return loop->backend->busy ? loop->backend->busy(loop->state) : loop->in_flight > 0;
 }

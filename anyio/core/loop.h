@@ -167,7 +167,6 @@ struct anyio_loop {
 	size_t shuffle_size;
 	uint64_t random;
 	anyio_time trim_at;
-	atomic_int holds;        /* threads that will call back */
 	atomic_bool interrupted; /* SIGINT */
 	bool deadlocked;
 	struct anyio_slot slots[ANYIO_SLOTS];

@@ -12,7 +12,6 @@ static enum anyio_abort op_abort(struct anyio_task *task, void *arg)
 	op->cancel_asked = true;
 	enum anyio_abort answer = loop->backend->cancel(loop->state, op);
 	if (answer == ANYIO_ABORTED) {
-		op->in_flight = false;
 		loop->in_flight--;
 		op->result = ANYIO_CANCELLED;
 	}
@@ -22,7 +21,6 @@ static enum anyio_abort op_abort(struct anyio_task *task, void *arg)
 void anyio_op_complete(struct anyio_op *op, int64_t result)
 {
 	anyio_loop_here->in_flight--;
-	op->in_flight = false;
 	if (op->cancel_asked && (result == -ECANCELED || result == -EINTR))
 		result = ANYIO_CANCELLED;
 	op->result = result;
@@ -64,9 +62,7 @@ static int64_t op_run(struct anyio_op *op, anyio_abort_fn abort)
 	}
 	op->task = loop->current;
 	op->cancel_asked = false;
-	op->in_flight = true;
 	if (loop->backend->start(loop->state, op)) {
-		op->in_flight = false;
 		anyio_pass();
 		return op->result;
 	}

@@ -164,18 +164,20 @@ static bool died_in_queue(int64_t rc)
 	       rc == -EHOSTDOWN || rc == -ENONET || rc == -EHOSTUNREACH || rc == -ENETUNREACH;
 }
 
-static int64_t accept_one(int fd)
+static int accept_one(struct anyio_listener *listener, struct anyio_stream **stream)
 {
 	for (;;) {
-		struct anyio_op op = { .code = ANYIO_OP_ACCEPT, .fd = fd };
+		struct anyio_op op = { .code = ANYIO_OP_ACCEPT, .fd = listener->fd };
 		int64_t rc = anyio_op_run(&op);
 
+		if (rc >= 0)
+			rc = anyio_stream_from_socket((int)rc, listener->family, stream);
 		if (out_of_resources(rc))
 			rc = anyio_sleep(BACKOFF);
 		else if (!died_in_queue(rc))
-			return rc;
+			return (int)rc;
 		if (rc == ANYIO_CANCELLED)
-			return rc;
+			return ANYIO_CANCELLED;
 	}
 }
 
@@ -190,18 +192,17 @@ static void listener_settle(struct anyio_listener *listener)
 int anyio_accept(struct anyio_listener *listener, struct anyio_stream **stream)
 {
 	struct anyio_cancel_scope scope;
-	int family = listener->family;
-	int64_t rc = anyio_use_begin(&listener->accepting, &scope);
+	int rc = anyio_use_begin(&listener->accepting, &scope);
 
 	*stream = NULL;
 	if (rc < 0)
-		return (int)rc;
-	rc = accept_one(listener->fd);
+		return rc;
+	rc = accept_one(listener, stream);
 	anyio_use_end(&listener->accepting);
 	if (rc == ANYIO_CANCELLED && listener->closed)
 		rc = ANYIO_CLOSED;
 	listener_settle(listener);
-	return rc < 0 ? (int)rc : anyio_stream_from_socket((int)rc, family, stream);
+	return rc;
 }
 
 int anyio_listener_address(const struct anyio_listener *listener, struct anyio_address *address)

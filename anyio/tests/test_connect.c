@@ -216,6 +216,33 @@ static int c55_emfile_in_accept_backs_off(void *arg)
 	return 0;
 }
 
+/* Without memory for the stream a connection is lost, but not the listener. */
+static int no_memory_in_accept_backs_off(void *arg)
+{
+	struct anyio_address address;
+	struct accepting accepting = { .listener = listen_local(&address) };
+	struct anyio_stream *lost, *stream;
+	struct anyio_task_group group;
+
+	CHECK_RC(anyio_connect_address(&address, &lost), 0);
+	anyio_task_group_enter(&group);
+	spawn(&group, accept_one, &accepting, NULL);
+	anyio_fault_set(ANYIO_FAULT_MEMORY, 1, 0);
+	while (anyio_fault_count(ANYIO_FAULT_MEMORY) == 0)
+		CHECK_RC(anyio_checkpoint(), 0);
+	anyio_fault_set(ANYIO_FAULT_MEMORY, 0, 0);
+	CHECK(accepting.stream == NULL);
+	CHECK_RC(anyio_connect_address(&address, &stream), 0);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	CHECK_RC(accepting.rc, 0);
+	CHECK(accepting.stream != NULL);
+	anyio_stream_free(accepting.stream);
+	anyio_stream_free(lost);
+	anyio_stream_free(stream);
+	anyio_listener_free(accepting.listener);
+	return 0;
+}
+
 static int c55b_close_ends_the_back_off(void *arg)
 {
 	struct anyio_address address;
@@ -450,6 +477,7 @@ int main(void)
 		CONFORM(addresses_alternate_with_ipv6_first, 0),
 		CONFORM(addresses_are_read_and_written, 0),
 		CONFORM(c55_emfile_in_accept_backs_off, CONFORM_NO_SIM),
+		CONFORM(no_memory_in_accept_backs_off, CONFORM_NO_SIM),
 		CONFORM(c55b_close_ends_the_back_off, CONFORM_NO_SIM),
 		CONFORM(unix_listener_replaces_only_what_is_stale, CONFORM_NO_SIM),
 		CONFORM(a_full_unix_queue_is_waited_for, CONFORM_NO_SIM),

@@ -420,6 +420,21 @@ static int g_a_failed_spawn_sticks(void *arg)
 	return 0;
 }
 
+static int g_a_spawn_that_may_fail_is_only_reported(void *arg)
+{
+	bool child = false, done = false;
+	ANYIO_TASK_GROUP(group);
+	anyio_start_soon(&group, sleep_then_flag, &child, "child");
+	struct anyio_task_options huge = {
+		.name = "huge", .stack_size = SIZE_MAX / 2, .may_fail = true
+	};
+	CHECK_RC(anyio_start_soon_with(&group, sleep_forever, NULL, &huge), -ENOMEM);
+	CHECK_RC(anyio_try_start_soon(&group, sleep_then_flag, &done, "small"), 0);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	CHECK(child && done);
+	return 0;
+}
+
 static int g_leaving_groups_in_wrong_order_is_refused(void *arg)
 {
 	ANYIO_TASK_GROUP(outer);
@@ -471,6 +486,7 @@ int main(void)
 		CONFORM(s24_a_cancelled_task_still_starts, CONFORM_MOCK),
 		CONFORM(s31_a_pending_start_keeps_the_group_open, CONFORM_MOCK),
 		CONFORM(g_a_failed_spawn_sticks, CONFORM_MOCK),
+		CONFORM(g_a_spawn_that_may_fail_is_only_reported, CONFORM_MOCK),
 		CONFORM(g_leaving_groups_in_wrong_order_is_refused, CONFORM_MOCK),
 		CONFORM(g_the_limit_on_tasks_is_kept, CONFORM_MOCK | CONFORM_BARE),
 	};

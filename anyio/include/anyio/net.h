@@ -60,8 +60,8 @@ ANYIO_API int anyio_listen_address(const struct anyio_address *address,
 	const struct anyio_listen_options *options, struct anyio_listener **listener);
 ANYIO_API int anyio_listen_unix(const char *path, const struct anyio_listen_options *options,
 	struct anyio_listener **listener);
-/* Out of descriptors (EMFILE, ENFILE, ENOBUFS, ENOMEM) backs off and goes on; connections that
- * died in the queue are skipped. ANYIO_CLOSED once freed while waiting here, ANYIO_BUSY when another
+/* Out of descriptors or memory (EMFILE, ENFILE, ENOBUFS, ENOMEM) backs off and goes on, though a
+ * connection may be lost; connections that died in the queue are skipped. ANYIO_CLOSED once freed while waiting here, ANYIO_BUSY when another
  * task is accepting. */
 ANYIO_API int anyio_accept(struct anyio_listener *listener, struct anyio_stream **stream);
 ANYIO_API int anyio_listener_address(

@@ -8,6 +8,7 @@
 #ifndef ANYIO_TASK_H
 #define ANYIO_TASK_H
 
+#include <stdbool.h>
 #include <anyio/cancel.h>
 
 #ifdef __cplusplus
@@ -37,7 +38,8 @@ struct anyio_task_options {
 	const char *name;                 /* copied, at most 47 bytes; NULL: "task" */
 	size_t stack_size;                /* bytes; 0: the loop's default */
 	struct anyio_task_handle *handle; /* filled when not NULL */
-	void *reserved[4];
+	bool may_fail; /* a failure to spawn is only returned: as by anyio_try_start_soon */
+	void *reserved[3];
 };
 
 ANYIO_API void anyio_task_group_enter_at(
@@ -59,6 +61,11 @@ ANYIO_API void anyio_task_group_check_left(struct anyio_task_group *group);
  * cancels the group and exit returns it. ANYIO_GROUP_CLOSED after exit began to return. */
 ANYIO_API int anyio_start_soon(
 	struct anyio_task_group *group, anyio_task_fn fn, void *arg, const char *name);
+/* The same, but a failure to spawn is only returned, and the group goes on: for services, whose
+ * children are clients, and the one that cannot be served is turned away. */
+ANYIO_API int anyio_try_start_soon(
+	struct anyio_task_group *group, anyio_task_fn fn, void *arg, const char *name);
+/* options may be NULL. */
 ANYIO_API int anyio_start_soon_with(struct anyio_task_group *group, anyio_task_fn fn, void *arg,
 	const struct anyio_task_options *options);
 
