@@ -22,7 +22,10 @@ enum {
 	WORKERS = 2,
 	INLINE_BYTES = 32 << 10, /* up to here another thread does not pay */
 	SLICES = 16,
+	PAIR_BYTES = 128 << 10,
 };
+
+#define PAIR_WAIT (2 * ANYIO_MILLISECOND)
 
 STAILQ_HEAD(arrivals, bitswap_arrival);
 
@@ -74,12 +77,11 @@ static struct bitswap_arrival *open_arrival(struct work *work)
 	return work->open;
 }
 
-static void fill(struct work *work)
+static void take_more(struct work *work)
 {
 	struct bitswap_arrival *arrival;
 	struct bitswap_item item;
 
-	work->count = work->bytes = work->put_count = 0;
 	while (work->count < WORK_BLOCKS && work->bytes < WORK_BYTES && (arrival = open_arrival(work))) {
 		int rc = bitswap_next(&arrival->reader, &item);
 		if (rc <= 0) {
@@ -90,6 +92,21 @@ static void fill(struct work *work)
 			work->bytes += item.data.len;
 		}
 	}
+}
+
+/* A large block waits a moment for another, if one is to come: two are hashed in little more time
+ * than one. */
+static int fill(struct work *work)
+{
+	int rc = 0;
+
+	work->count = work->bytes = work->put_count = 0;
+	take_more(work);
+	if (work->count == 1 && work->bytes >= PAIR_BYTES && work->bitswap->wants.count > 1) {
+		rc = anyio_sleep(PAIR_WAIT);
+		take_more(work);
+	}
+	return rc;
 }
 
 static void empty(struct work *work)
@@ -247,11 +264,13 @@ static int work_once(struct work *work)
 
 static int work_all(struct work *work)
 {
-	int rc = 0;
+	int rc = fill(work);
 
-	for (fill(work); rc == 0 && work->count > 0; fill(work)) {
+	while (rc == 0 && work->count > 0) {
 		rc = work_once(work);
 		empty(work);
+		if (rc == 0)
+			rc = fill(work);
 	}
 	empty(work);
 	if (work->open)

@@ -61,11 +61,9 @@ int bitswap_block_cid(struct bitswap_item *item);
 void bitswap_put_wantlist(struct mf_pb_writer *out, const struct bitswap_item *wants, size_t count, bool full);
 /* The head of a block of len bytes; the block's bytes follow it on the wire. */
 void bitswap_put_block_head(struct mf_pb_writer *out, const struct mf_cid *cid, size_t len);
-void bitswap_put_presence(struct mf_pb_writer *out, const struct mf_cid *cid, bool have);
-void bitswap_put_pending(struct mf_pb_writer *out, uint64_t bytes);
 /* The same for peers that speak 1.0.0, whose blocks are CIDv0 all. */
 void bitswap_put_bare_head(struct mf_pb_writer *out, size_t len);
-/* An upper bound for the head of a block, bytes. */
-enum { BITSWAP_BLOCK_HEAD_MAX = 64 };
+void bitswap_put_presence(struct mf_pb_writer *out, const struct mf_cid *cid, bool have);
+void bitswap_put_pending(struct mf_pb_writer *out, uint64_t bytes);
 
 #endif

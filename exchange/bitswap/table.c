@@ -103,11 +103,3 @@ void bitswap_table_remove(struct bitswap_table *table, struct bitswap_node *node
 	anyio_free(table->buckets);
 	*table = (struct bitswap_table){ 0 };
 }
-
-struct bitswap_node *bitswap_table_first(const struct bitswap_table *table)
-{
-	for (size_t i = 0; i < table->size; i++)
-		if (table->buckets[i])
-			return table->buckets[i];
-	return NULL;
-}

@@ -23,7 +23,5 @@ int bitswap_table_add(struct bitswap_table *table, struct bitswap_node *node);
 struct bitswap_node *bitswap_table_find(const struct bitswap_table *table, const struct mf_cid *cid);
 /* The node must be in the table. */
 void bitswap_table_remove(struct bitswap_table *table, struct bitswap_node *node);
-/* Any node; NULL when empty. */
-struct bitswap_node *bitswap_table_first(const struct bitswap_table *table);
 
 #endif
