@@ -136,7 +136,8 @@ static int replay_all(struct replay *replay, const struct index_position *from)
 	return rc < 0 ? rc : replay_finish(replay);
 }
 
-/* Whatever is in the page cache is made durable before it is believed. */
+/* Whatever is in the page cache is made durable before it is believed: of the last segment, which
+ * may have been killed at any time, its name too. */
 static int sync_last(struct store *store, struct segment_file *file)
 {
 	int rc = segment_file_use(&store->segments, file);
@@ -145,6 +146,8 @@ static int sync_last(struct store *store, struct segment_file *file)
 		rc = anyio_fdatasync(file->fd);
 		segment_file_release(file);
 	}
+	if (rc == 0)
+		rc = anyio_fsync(store->segments.dir_fd);
 	return rc;
 }
 

@@ -2,14 +2,14 @@
  * Believing the log: what recovery and verification share.
  *
  * Segments are scanned in order. What is found waits with its group until the log itself proves
- *that group durable (a later commit, or a later segment, says so), then it is settled:
+ * that group durable (a later commit, or a later segment, says so), then it is settled:
  *
  *	proven, and its heads are exactly what was written: believed as it is
  *	proven, but something is wrong with it: every block has to pass the gate; what does not, and
  *	what was lost, is a fault
  *	not proven by the end of the log: the same, but what does not pass may never have been
  *	acknowledged: it is no fault but unfinished; recovery writes that down in a VOID record, so
- *that nobody trips over it again
+ *	that nobody trips over it again
  *
  * What follows the last commit of the last segment is the tail, which recovery cuts.
  */
@@ -70,7 +70,6 @@ struct replay {
 	uint8_t *window;
 	uint8_t *check;
 	size_t open_first; /* first item of the group that is open */
-	bool open_broken;
 };
 
 /* Scans one segment from a position in it (its start when position->segment is another), up to

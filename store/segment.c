@@ -8,7 +8,6 @@
 
 enum {
 	RECORD_FIXED = 32, /* bytes before what the kind says */
-	RECORD_CID = 36,   /* bytes of a record's own CID */
 	BODY_SEGMENT = 24,
 	BODY_COMMIT = 56,
 	BODY_PIN = 8, /* and the CID */

@@ -6,7 +6,7 @@
  *	varint(length of CID and data) CID data
  *
  * Most sections are blocks. Some are records, the log's own: raw sha2-256 blocks like any other to
- *a CAR reader, whose data is
+ * a CAR reader, whose data is
  *
  *	 0  magic, 8 bytes
  *	 8  kind, u32
@@ -22,9 +22,11 @@
  *	SEGMENT  the first section of a segment: which segment came before, its length when it was
  *	         closed; everything up to sequence `synced` was durable then
  *	COMMIT   ends a group: where the group starts, how many sections it has, a keyed BLAKE2b-256
- *of their heads (varint and CID), and which sequence was known durable when it was written PIN pins
- *or unpins a CID VOID     these bytes were never acknowledged and had not reached the disk whole:
- *nobody is to believe them, or to complain about them
+ *	         of their heads (varint and CID), and which sequence was known durable when it was
+ *	         written
+ *	PIN      pins or unpins a CID
+ *	VOID     these bytes were never acknowledged and had not reached the disk whole: nobody is to
+ *	         believe them, or to complain about them
  */
 #ifndef STORE_SEGMENT_H
 #define STORE_SEGMENT_H
@@ -45,7 +47,6 @@ enum {
 	SEGMENT_MAGIC_SIZE = 8,
 	SEGMENT_RECORD_MAX = 32 + 8 + MF_CID_BYTES_MAX + SEGMENT_SEAL_SIZE, /* data of a record */
 	SEGMENT_RECORD_SECTION_MAX = 2 + 36 + SEGMENT_RECORD_MAX,
-	SEGMENT_SECTION_MAX = SEGMENT_HEAD_MAX + IPLD_BLOCK_MAX,
 };
 
 extern const uint8_t segment_header[SEGMENT_HEADER_SIZE];
