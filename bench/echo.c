@@ -3,7 +3,7 @@
  *
  *	echo serve                          prints its port and serves
  *	echo load PORT CONNECTIONS SECONDS  64 bytes to and fro on each: thousands of echoes a
- *second
+ *	                                    second
  */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>

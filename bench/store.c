@@ -3,7 +3,7 @@
  *
  *	store puts|bare-puts DIR COUNT SIZE    appends, an fdatasync every 64
  *	store gets|bare-gets DIR COUNT SIZE    reads in a scattered order, each hashed; DIR as puts
- *left it
+ *	                                       left it
  */
 #include <anyio/anyio.h>
 #include <fcntl.h>

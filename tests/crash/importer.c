@@ -1,7 +1,7 @@
 /*
  * importer import REPO SEED FILES LEAVES LEAF_MAX: three tasks put FILES trees, each of LEAVES raw
  * leaves and a root that links to them, pin the roots, and unpin one now and then. What is about to
- *be asked for and what was promised goes to standard output, a line by one write each:
+ * be asked for and what was promised goes to standard output, a line by one write each:
  *
  *	try ROOT    ack ROOT    untry ROOT    unack ROOT
  *
