@@ -210,7 +210,8 @@ static struct p2p_connection *make(struct p2p_host *host, const struct p2p_noise
 static int spawn(struct p2p_connection *c)
 {
 	const struct anyio_task_options options = { .name = "connection",
-		.stack_size = STACK_SIZE };
+		.stack_size = STACK_SIZE,
+		.may_fail = true };
 	struct anyio_cancel_scope scope;
 	int rc = anyio_start_soon_with(c->host->group, connection_task, c, &options);
 

@@ -188,7 +188,7 @@ static int dial_start(struct p2p_host *host, struct p2p_peer_entry *peer,
 
 	if (rc < 0)
 		return rc;
-	rc = anyio_start_soon(host->group, dial_task, *out, "dial");
+	rc = anyio_try_start_soon(host->group, dial_task, *out, "dial");
 	if (rc < 0)
 		anyio_free(*out);
 	else if (peer)

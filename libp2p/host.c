@@ -153,16 +153,6 @@ const struct mf_peer_id *p2p_host_id(const struct p2p_host *host)
 	return &host->id;
 }
 
-const struct p2p_key *p2p_host_key(const struct p2p_host *host)
-{
-	return &host->key;
-}
-
-struct anyio_task_group *p2p_host_group(struct p2p_host *host)
-{
-	return host->group;
-}
-
 bool p2p_host_connected(const struct p2p_host *host, const struct mf_peer_id *id)
 {
 	return p2p_connection_of(host, id) != NULL;

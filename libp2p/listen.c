@@ -45,7 +45,7 @@ static void arrive(struct p2p_host *host, struct anyio_stream *raw)
 	if (p2p_account_charge(transient, P2P_NOISE_HANDSHAKE_MAX) < 0)
 		goto uncount;
 	*arrival = (struct arrival){ host, raw };
-	if (anyio_start_soon(host->group, arrival_task, arrival, "arrival") == 0)
+	if (anyio_try_start_soon(host->group, arrival_task, arrival, "arrival") == 0)
 		return;
 	p2p_account_release(transient, P2P_NOISE_HANDSHAKE_MAX);
 uncount:
@@ -85,12 +85,16 @@ int p2p_host_listen(struct p2p_host *host, const char *text)
 		anyio_free(listener);
 		return rc;
 	}
+	rc = anyio_try_start_soon(host->group, accept_task, listener, "accept");
+	if (rc < 0) {
+		anyio_listener_free(listener->listener);
+		anyio_free(listener);
+		return rc;
+	}
 	listener->next = host->listeners;
 	host->listeners = listener;
-	rc = anyio_start_soon(host->group, accept_task, listener, "accept");
-	if (rc == 0)
-		p2p_identify_changed(host);
-	return rc;
+	p2p_identify_changed(host);
+	return 0;
 }
 
 /* ---- what we listen on ---- */

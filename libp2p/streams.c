@@ -124,13 +124,6 @@ static int eager_open(
 	return rc;
 }
 
-size_t p2p_stream_send_window(const struct anyio_stream *stream)
-{
-	if (stream->ops == &eager_ops)
-		stream = ((const struct eager_stream *)stream)->inner;
-	return p2p_mux_window(stream);
-}
-
 /* ---- opening ---- */
 
 struct selection {
@@ -317,7 +310,7 @@ int p2p_stream_accept(void *owner, struct p2p_mux_stream *stream)
 	inbound->in.host = connection->host;
 	inbound->in.stream = p2p_mux_stream_base(stream);
 	inbound->in.peer = connection->peer->id;
-	if (anyio_start_soon(connection->group, inbound_task, inbound, "stream") < 0) {
+	if (anyio_try_start_soon(connection->group, inbound_task, inbound, "stream") < 0) {
 		anyio_free(inbound);
 		return -ENOMEM;
 	}

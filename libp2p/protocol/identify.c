@@ -272,7 +272,7 @@ static void push_if_stale(struct p2p_connection *c)
 {
 	if (c->group && c->said && c->said != c->host->record_sequence &&
 	        p2p_peer_speaks(c->peer, PUSH_PROTOCOL))
-		anyio_start_soon(c->group, push_task, c, "identify push");
+		anyio_try_start_soon(c->group, push_task, c, "identify push");
 }
 
 static int push_all_task(void *arg)
@@ -296,7 +296,7 @@ void p2p_identify_changed(struct p2p_host *host)
 	if (!host->group || host->closing || host->push_started)
 		return;
 	host->push_started = true;
-	if (anyio_start_soon(host->group, push_all_task, host, "identify push") < 0)
+	if (anyio_try_start_soon(host->group, push_all_task, host, "identify push") < 0)
 		host->push_started = false;
 }
 

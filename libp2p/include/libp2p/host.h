@@ -62,9 +62,6 @@ ANYIO_API void p2p_host_close(struct p2p_host *host);
 ANYIO_API void p2p_host_free(struct p2p_host *host);
 
 ANYIO_API const struct mf_peer_id *p2p_host_id(const struct p2p_host *host);
-ANYIO_API const struct p2p_key *p2p_host_key(const struct p2p_host *host);
-/* The host's task group: for services of a protocol that live as long as the host. */
-ANYIO_API struct anyio_task_group *p2p_host_group(struct p2p_host *host);
 
 /* ---- addresses ---- */
 
@@ -124,11 +121,10 @@ ANYIO_API int p2p_host_wait_identified(struct p2p_host *host, const struct mf_pe
 ANYIO_API int p2p_host_remember(struct p2p_host *host, const struct mf_peer_id *peer,
         const char *const *addresses, size_t count);
 
-/* Callbacks on the host's loop; they must not wait (start a task in p2p_host_group instead). Any
- * may be NULL. connected: the first connection to the peer; disconnected: the last one is gone;
- * identified: identify has completed or a push has changed what the peer speaks. A callback may
- * unwatch itself, no other. Caller-owned storage, in place until p2p_host_unwatch or the host's
- * end. */
+/* Callbacks on the host's loop; they must not wait (start a task instead). Any may be NULL.
+ * connected: the first connection to the peer; disconnected: the last one is gone; identified:
+ * identify has completed or a push has changed what the peer speaks. A callback may unwatch itself,
+ * no other. Caller-owned storage, in place until p2p_host_unwatch or the host's end. */
 struct p2p_watch {
 	void (*connected)(void *arg, const struct mf_peer_id *peer);
 	void (*disconnected)(void *arg, const struct mf_peer_id *peer);
@@ -168,10 +164,6 @@ ANYIO_API int p2p_host_handle(
         struct p2p_host *host, const char *protocol, p2p_handler handler, void *arg);
 /* -ENOENT. Streams being served go on. */
 ANYIO_API int p2p_host_unhandle(struct p2p_host *host, const char *protocol);
-
-/* The bytes that may be sent on a stream of a host without waiting for the peer; for schedulers.
- * Streams that are not a host's give 0. */
-ANYIO_API size_t p2p_stream_send_window(const struct anyio_stream *stream);
 
 #ifdef __cplusplus
 }

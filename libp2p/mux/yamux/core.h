@@ -1,19 +1,19 @@
 /*
  * A yamux session as a pure state machine: bytes of the peer go in and become calls of hooks,
- *control frames to send come out. No I/O, no tasks, no clock of its own; what it allocates is the
- *table of streams.
+ * control frames to send come out. No I/O, no tasks, no clock of its own; what it allocates is the
+ * table of streams.
  *
  * Windows. A stream's receive side obeys
  *	recv_window + buffered <= recv_max
  * where recv_window is what the peer may still send and buffered what has arrived and was not yet
  * taken. Credit is given back only when it comes to half of recv_max or more, so that updates do
- *not follow every read; if a whole round of that took less than four round trips the window limits
- *the speed, and recv_max doubles (as go-yamux does).
+ * not follow every read; if a whole round of that took less than four round trips the window limits
+ * the speed, and recv_max doubles (as go-yamux does).
  *
  * Control frames are never queued as bytes: a stream that has something to say is put on a list
  * once, and what it has to say is worked out when it is written. So a peer that does not read
  * cannot make the queue grow. Only refusals and echoes are remembered as such, a fixed number of
- *them.
+ * them.
  */
 #ifndef LIBP2P_YAMUX_CORE_H
 #define LIBP2P_YAMUX_CORE_H

@@ -232,7 +232,7 @@ void p2p_yamux_kick(struct p2p_yamux_session *session)
 	if (p2p_yamux_enter(session) < 0)
 		return;
 	session->flush_started = true;
-	if (anyio_start_soon(session->options.group, flush_task, session, "yamux flush") < 0) {
+	if (anyio_try_start_soon(session->options.group, flush_task, session, "yamux flush") < 0) {
 		session->flush_started = false;
 		p2p_yamux_break(session);
 		p2p_yamux_leave(session);

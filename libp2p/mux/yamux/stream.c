@@ -5,7 +5,7 @@
 
 #include <anyio/testing.h>
 
-enum { CHUNK_MIN = 4 * 1024, CHUNK_MAX = 64 * 1024 };
+enum { CHUNK_MIN = 4 * 1024 };
 
 static struct p2p_mux_stream *stream_of(struct anyio_stream *base)
 {
@@ -509,10 +509,3 @@ static const struct anyio_stream_ops mux_ops = {
 	.abort = mux_abort,
 	.destroy = mux_destroy,
 };
-
-size_t p2p_mux_window(const struct anyio_stream *base)
-{
-	const struct p2p_mux_stream *stream = (const struct p2p_mux_stream *)base;
-
-	return base->ops == &mux_ops && stream->core.attached ? stream->core.send_window : 0;
-}

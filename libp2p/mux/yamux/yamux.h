@@ -60,7 +60,5 @@ void p2p_yamux_counts(const struct p2p_yamux_session *session, uint64_t *receive
  * goes away; ANYIO_TOO_MANY: the budget, or too many that the peer has not accepted; -ENOMEM. */
 int p2p_mux_open(struct p2p_yamux_session *session, struct p2p_mux_stream **stream);
 struct anyio_stream *p2p_mux_stream_base(struct p2p_mux_stream *stream);
-/* Bytes that may be sent at once; 0 for a stream of another kind. */
-size_t p2p_mux_window(const struct anyio_stream *stream);
 
 #endif

@@ -1,6 +1,6 @@
 /*
  * The Noise handshake XX_25519_ChaChaPoly_SHA256 as a pure state machine (noiseprotocol.org,
- *revision 34): messages in, messages out; no I/O, no allocation.
+ * revision 34): messages in, messages out; no I/O, no allocation.
  *
  *	initiator: write, read, write, split      -> e
  *	responder: read, write, read, split       <- e, ee, s, es
