@@ -284,8 +284,3 @@ int car_reader_finish(const struct car_reader *r)
 		return 0;
 	return r->stage == STAGE_SECTIONS && whole && ended ? 0 : -EBADMSG;
 }
-
-int car_reader_version(const struct car_reader *r)
-{
-	return r->version;
-}

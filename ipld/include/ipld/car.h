@@ -96,9 +96,6 @@ int car_reader_next(struct car_reader *reader, const uint8_t **data, size_t *len
 /* Call at the end of the stream. Returns 0, or -EBADMSG when it ended inside something. */
 int car_reader_finish(const struct car_reader *reader);
 
-/* 1 or 2, once the header event was given. */
-int car_reader_version(const struct car_reader *reader);
-
 #ifdef __cplusplus
 }
 #endif
