@@ -270,7 +270,7 @@ static int send_round(struct sending *sending)
 		return rc;
 	ANYIO_TASK_GROUP(group);
 	if (!TAILQ_EMPTY(&peer->by_state[SERVED_READY]))
-		anyio_start_soon(&group, load_next, sending, "bitswap load");
+		anyio_try_start_soon(&group, load_next, sending, "bitswap load");
 	rc = send_batch(sending);
 	bitswap_serve_unload(peer, sent);
 	rc = anyio_task_group_exit(&group, rc);
