@@ -29,7 +29,6 @@ enum stage {
 struct car_reader {
 	enum stage stage;
 	bool zeros_end;
-	int version;
 	uint64_t at;      /* bytes of the stream used up */
 	uint64_t start;   /* version 2: where the payload starts */
 	uint64_t end;     /* where it ends; UINT64_MAX in version 1 */
@@ -45,7 +44,6 @@ int car_reader_new(struct car_reader **out, bool zeros_end)
 	if (!r)
 		return -ENOMEM;
 	r->zeros_end = zeros_end;
-	r->version = 1;
 	r->end = UINT64_MAX;
 	*out = r;
 	return 0;
@@ -166,7 +164,6 @@ static int read_v2_header(struct car_reader *r, const uint8_t *unit)
 {
 	uint64_t size = little_endian(unit + V2_SIZE_AT);
 
-	r->version = 2;
 	r->start = little_endian(unit + V2_OFFSET_AT);
 	if (r->start < V2_PRAGMA_SIZE + V2_HEADER_SIZE || size > INT64_MAX || r->start > INT64_MAX)
 		return -EBADMSG;
