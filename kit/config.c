@@ -197,9 +197,15 @@ static int write_file(const char *dir, const char *text)
 	if (n >= (int)sizeof(path))
 		return -ENAMETOOLONG;
 	snprintf(temporary, sizeof(temporary), "%s.new", path);
-	FILE *file = fopen(temporary, "we");
-	if (!file)
-		return -errno;
+	/* It may hold a secret. */
+	int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
+	if (!file) {
+		int failure = -errno;
+		if (fd >= 0)
+			close(fd);
+		return failure;
+	}
 	int rc = fputs(text, file) < 0 || fflush(file) || fsync(fileno(file)) ? -errno : 0;
 	if (fclose(file) && !rc)
 		rc = -errno;

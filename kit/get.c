@@ -6,6 +6,7 @@
 #include "get.h"
 
 #include <errno.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -113,9 +114,12 @@ static int open_device(const struct get_place *place, struct get_file *file)
 	if (anyio_fstatat(place->dir, place->name, &st, 0) ||
 		!(S_ISCHR(st.st_mode) || S_ISFIFO(st.st_mode) || S_ISBLK(st.st_mode)))
 		return 0;
-	file->fd = anyio_openat(place->dir, place->name, O_WRONLY | O_CLOEXEC, 0);
+	/* A pipe that nobody reads is an error at once, not a wait that nothing ends. */
+	file->fd = anyio_openat(place->dir, place->name, O_WRONLY | O_NONBLOCK, 0);
+	if (file->fd < 0)
+		return file->fd;
 	file->device = true;
-	return file->fd < 0 ? file->fd : 1;
+	return fcntl(file->fd, F_SETFL, 0) ? -errno : 1;
 }
 
 int get_open_file(const struct get_place *place, bool top, bool overwrite, struct get_file *file)
@@ -128,12 +132,12 @@ int get_open_file(const struct get_place *place, bool top, bool overwrite, struc
 	rc = make_way(place, S_IFREG, overwrite);
 	if (rc < 0)
 		return rc;
-	snprintf(file->part, sizeof(file->part), ".%.200s.ipfs-kit-part", place->name);
-	/* A part left by an interrupted run is begun again: its blocks are in the repo. */
-	rc = anyio_unlinkat(place->dir, file->part, 0);
-	if (rc && rc != -ENOENT)
-		return rc;
-	file->fd = anyio_openat(place->dir, file->part, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0666);
+	/* A name that nobody can foresee: neither the tree being written nor anybody else has it. */
+	do {
+		snprintf(file->part, sizeof(file->part), ".%.200s.%08x%08x", place->name, randombytes_random(),
+			randombytes_random());
+		file->fd = anyio_openat(place->dir, file->part, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0666);
+	} while (file->fd == -EEXIST);
 	return file->fd < 0 ? file->fd : 0;
 }
 

@@ -203,6 +203,10 @@ static int open_in(struct kit_node *node, char *error, size_t cap)
 	if (rc)
 		return rc;
 	rc = store_open(node->core->dir, &options, &node->core->store, &recovery);
+	/* Whoever has the repo knows that no daemon has it: an address left behind by one that was
+	 * killed may be another's by now. */
+	if (!rc && !join(path, sizeof(path), node->core->dir, "api"))
+		unlink(path);
 	if (rc == -EBUSY)
 		snprintf(error, cap, "the repo %s is in use by another process, and no daemon answers for it", node->core->dir);
 	else if (rc)

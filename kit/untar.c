@@ -229,7 +229,8 @@ static int take_file(struct untar *u, const struct get_place *place)
 {
 	struct get_file file;
 	uint64_t left = u->size;
-	int rc = get_open_file(place, u->entries == 0, u->options->overwrite, &file);
+	bool top = strlen(u->path) == strlen(u->root); /* the output itself */
+	int rc = get_open_file(place, top, u->options->overwrite, &file);
 
 	if (rc)
 		return rc;

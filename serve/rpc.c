@@ -302,7 +302,7 @@ static int accept_clients(void *arg)
 		*client = (struct client){ listening->rpc, stream, listening->clients };
 		++*listening->clients;
 		/* When not even a task can be had, this client is turned away and the rest go on. */
-		if (anyio_start_soon(listening->group, serve_client, client, "rpc client")) {
+		if (anyio_try_start_soon(listening->group, serve_client, client, "rpc client")) {
 			anyio_free(client);
 			anyio_stream_free(stream);
 			--*listening->clients;

@@ -84,6 +84,9 @@ static int take_lock(struct store *store, struct store_recovery *report)
 		store->lock_fd = rc;
 		rc = anyio_flock(rc, LOCK_EX | LOCK_NB);
 	}
+	/* Anybody can remove the file, and a new one locks nobody out: the folder is locked too. */
+	if (rc >= 0)
+		rc = anyio_flock(store->dir_fd, LOCK_EX | LOCK_NB);
 	if (rc == ANYIO_WOULD_BLOCK || rc == -EWOULDBLOCK) {
 		store_say(report, "%s is in use by another process", store->dir);
 		return -EBUSY;

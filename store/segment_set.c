@@ -187,8 +187,10 @@ static int take_name(struct segment_set *set, const char *name, const struct seg
 	if (!file)
 		return -ENOMEM;
 	*file = (struct segment_file){ .number = number, .fd = -1 };
-	set->last_number = number;
 	int rc = examine(set, file, keys);
+	/* Ours go on after all that is there, unless a name leaves no room for that. */
+	if (number > set->last_number && number <= UINT32_MAX / 2)
+		set->last_number = number;
 	if (rc < 0)
 		store_say(recovery, "segments/%s: %s", name, anyio_error_text(rc));
 	else if (rc == 0)
@@ -280,13 +282,18 @@ int segment_set_add(struct segment_set *set, const struct segment_keys *keys, ui
 
 	if (!file)
 		return -ENOMEM;
-	*file = (struct segment_file){ .number = set->last_number + 1, .fd = -1, .users = 1 };
-	file_name(file->number, name);
-	file->fd = anyio_openat(set->dir_fd, name, O_RDWR | O_CREAT | O_EXCL, 0644);
-	rc = file->fd;
+	*file = (struct segment_file){ .number = set->last_number, .fd = -1, .users = 1 };
+	do { /* past names that somebody else has taken */
+		if (file->number == UINT32_MAX) {
+			rc = -EOVERFLOW;
+			break;
+		}
+		file_name(++file->number, name);
+		rc = file->fd = anyio_openat(set->dir_fd, name, O_RDWR | O_CREAT | O_EXCL, 0644);
+	} while (rc == -EEXIST);
 	if (rc >= 0) {
 		set->open++;
-		set->last_number++;
+		set->last_number = file->number;
 		rc = write_first(set, keys, file, sequence, synced);
 		if (rc == 0)
 			rc = insert(set, file);
