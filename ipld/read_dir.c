@@ -1,6 +1,11 @@
 /*
  * Reading directories. The lister keeps a copy of each shard between the root and where it stands;
  * the finder keeps nothing but how many bits of the name's hash are used up.
+ *
+ * A few small shards that link one child from every slot could stand for more entries than anybody
+ * can list. So each shard is checked as it is fed: its names must hash to the slots walked from the
+ * root to it, which a shard that has two parents, or two slots of one, can do for only one of them;
+ * and a shard below the root must hold something, so that each walk down ends at names to check.
  */
 #include <ipld/unixfs_dir.h>
 
@@ -97,14 +102,23 @@ int unixfs_lookup_feed(struct unixfs_lookup *l, uint32_t codec, const void *bloc
 	return l->bits_used ? -EBADMSG : find_basic(l, &node, entry);
 }
 
+/* Where in the trie something stands: the first bits of the hash of each name there. */
+struct place {
+	uint64_t hash; /* their value */
+	unsigned bits; /* how many */
+};
+
 struct frame {
 	uint8_t *block; /* a copy */
 	size_t len, prefix_len;
+	struct place place;
+	unsigned slot_bits; /* how many more its slots tell */
 	struct dag_pb_links links;
 };
 
 struct unixfs_dir_reader {
 	struct mf_cid want;
+	struct place place; /* of the shard wanted */
 	bool wanting;
 	struct unixfs_meta meta;
 	bool have_root;
@@ -142,6 +156,38 @@ void unixfs_dir_reader_free(struct unixfs_dir_reader *r)
 	free(r);
 }
 
+/* Decoding has checked that a link's name starts with its slot. */
+static struct place place_of(const struct frame *frame, const struct dag_pb_link *link)
+{
+	size_t slot = 0;
+
+	for (size_t i = 0; i < frame->prefix_len; i++) {
+		uint8_t digit = link->name[i];
+		slot = slot << 4 | (size_t)(digit <= '9' ? digit - '0' : digit - 'A' + 10);
+	}
+	return (struct place){ frame->place.hash << frame->slot_bits | slot,
+		frame->place.bits + frame->slot_bits };
+}
+
+static int check_places(const struct frame *frame, bool is_root)
+{
+	struct dag_pb_links links = frame->links;
+	struct dag_pb_link link;
+	bool empty = true;
+
+	if (frame->place.bits + frame->slot_bits > 64)
+		return -ELOOP;
+	while (dag_pb_next(&links, &link)) {
+		struct place place = place_of(frame, &link);
+		size_t skip = frame->prefix_len;
+		empty = false;
+		if (link.name_len > skip &&
+			ipld_murmur3(link.name + skip, link.name_len - skip) >> (64 - place.bits) != place.hash)
+			return -EBADMSG;
+	}
+	return empty && !is_root ? -EBADMSG : 0;
+}
+
 /* Shards used up stay until the next call, because the last entry's name points into them. */
 int unixfs_dir_reader_next(struct unixfs_dir_reader *r, struct unixfs_entry *entry)
 {
@@ -160,6 +206,7 @@ int unixfs_dir_reader_next(struct unixfs_dir_reader *r, struct unixfs_entry *ent
 			if (!top->prefix_len)
 				continue; /* a nameless link in a plain directory names nothing */
 			r->want = link.cid;
+			r->place = place_of(top, &link);
 			r->wanting = true;
 			return -EAGAIN;
 		}
@@ -173,6 +220,18 @@ int unixfs_dir_reader_want(const struct unixfs_dir_reader *r, struct mf_cid *cid
 {
 	*cid = r->want;
 	return r->wanting;
+}
+
+static int enter(const struct unixfs_dir_reader *r, struct frame *frame, const struct unixfs_node *node)
+{
+	frame->links = dag_pb_links(&node->pb);
+	frame->prefix_len = 0;
+	if (node->type != UNIXFS_HAMT_SHARD)
+		return r->have_root ? -EBADMSG : 0;
+	frame->prefix_len = unixfs_prefix_len(node->fanout);
+	frame->slot_bits = (unsigned)__builtin_ctz(node->fanout);
+	frame->place = r->place;
+	return check_places(frame, !r->have_root);
 }
 
 int unixfs_dir_reader_feed(struct unixfs_dir_reader *r, const void *block, size_t len)
@@ -193,15 +252,13 @@ int unixfs_dir_reader_feed(struct unixfs_dir_reader *r, const void *block, size_
 	if (len)
 		memcpy(frame->block, block, len);
 	rc = decode_dir(&node, r->want.codec, frame->block, len);
-	if (rc == 0 && r->have_root && node.type != UNIXFS_HAMT_SHARD)
-		rc = -EBADMSG;
+	if (rc == 0)
+		rc = enter(r, frame, &node);
 	if (rc < 0) {
 		free(frame->block);
 		return rc;
 	}
 	frame->len = len;
-	frame->prefix_len = node.type == UNIXFS_HAMT_SHARD ? unixfs_prefix_len(node.fanout) : 0;
-	frame->links = dag_pb_links(&node.pb);
 	if (!r->have_root)
 		r->meta = node.meta;
 	r->have_root = true;

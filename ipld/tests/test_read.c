@@ -392,6 +392,90 @@ static void shard_towers_have_a_top(void **state)
 	blocks_free(&blocks);
 }
 
+/* A shard of 8 slots, those of bits taken: all by the same entry or, without a name, child. */
+static struct mf_cid put_shard(struct blocks *blocks, uint8_t bits, const char *name, struct mf_cid child)
+{
+	struct mf_pb_writer out = mf_pb_write_growing(0);
+	struct unixfs_message message = { .type = UNIXFS_HAMT_SHARD, .data = &bits, .data_len = 1, .fanout = 8 };
+	struct mf_cid cid;
+
+	for (int slot = 0; slot < 8; slot++) {
+		char full[32];
+		struct dag_pb_link link = { .cid = child, .name = (uint8_t *)full };
+
+		if (bits >> slot & 1) {
+			link.name_len = (size_t)snprintf(full, sizeof(full), "%d%s", slot, name);
+			dag_pb_put_link(&out, &link);
+		}
+	}
+	unixfs_put_block(&out, &message);
+	mf_cid_of(&cid, 1, MF_CODEC_DAG_PB, out.data, out.len);
+	blocks_put(blocks, &cid, out.data, out.len);
+	free(out.data);
+	return cid;
+}
+
+/* Lists a directory; the end's code, and how many entries and shards there were before it. */
+static int list(const struct blocks *blocks, const struct mf_cid *root, size_t *entries, size_t *shards)
+{
+	struct unixfs_dir_reader *reader;
+	struct unixfs_entry entry;
+	int rc;
+
+	*entries = *shards = 0;
+	assert_int_equal(unixfs_dir_reader_new(&reader, root), 0);
+	while ((rc = unixfs_dir_reader_next(reader, &entry)) != 0) {
+		struct mf_cid cid;
+
+		if (rc == 1) {
+			++*entries;
+			continue;
+		}
+		unixfs_dir_reader_want(reader, &cid);
+		const struct stored *block = blocks_get(blocks, &cid);
+		rc = unixfs_dir_reader_feed(reader, block->data, block->len);
+		if (rc < 0)
+			break;
+		++*shards;
+	}
+	unixfs_dir_reader_free(reader);
+	return rc;
+}
+
+/* Each slot of each shard names the one shard below: eight times the work a level. */
+static void shards_are_listed_once(void **state)
+{
+	struct mf_cid child, cid;
+	size_t entries, shards, listed = 0;
+
+	mf_cid_of(&child, 1, MF_CODEC_RAW, "", 0);
+	for (int i = 0; i < 2000; i++) {
+		struct blocks blocks = { 0 };
+		char name[16];
+
+		snprintf(name, sizeof(name), "%d", i);
+		cid = put_shard(&blocks, 1, name, child);
+		for (int level = 0; level < 2; level++)
+			cid = put_shard(&blocks, 0xff, "", cid);
+		/* The name is right in at most one of the 64 places. */
+		assert_int_equal(list(&blocks, &cid, &entries, &shards), -EBADMSG);
+		assert_in_range(entries, 0, 1);
+		listed += entries;
+		blocks_free(&blocks);
+	}
+	assert_in_range(listed, 1, 100);
+
+	struct blocks blocks = { 0 };
+	cid = put_shard(&blocks, 0, "", child);
+	assert_int_equal(list(&blocks, &cid, &entries, &shards), 0); /* an empty directory */
+	for (int level = 0; level < 20; level++)
+		cid = put_shard(&blocks, 0xff, "", cid);
+	assert_int_equal(list(&blocks, &cid, &entries, &shards), -EBADMSG);
+	assert_int_equal(entries, 0);
+	assert_int_equal(shards, 20);
+	blocks_free(&blocks);
+}
+
 /* What a walk over a directory tree met. */
 struct census {
 	size_t dirs, files, links, others, missing;
@@ -511,6 +595,7 @@ int main(void)
 		cmocka_unit_test(towers_have_a_top),
 		cmocka_unit_test(bad_shards_are_refused),
 		cmocka_unit_test(shard_towers_have_a_top),
+		cmocka_unit_test(shards_are_listed_once),
 		cmocka_unit_test(gateway_fixtures_are_read),
 	};
 

@@ -69,15 +69,16 @@ int unixfs_dir_reader_new(struct unixfs_dir_reader **out, const struct mf_cid *r
 void unixfs_dir_reader_free(struct unixfs_dir_reader *reader); /* NULL is fine */
 
 /* The next entry, in the order of the blocks (sorted by name for plain directories, by hash for
- * sharded ones); its name stays valid until the next call. Returns 1; 0 at the end; -EAGAIN when a
- * block is wanted. Repeated names are not looked for. */
+ sharded ones); its name stays valid until the next call. Returns 1; 0 at the end; -EAGAIN when a
+ * block is wanted. Repeated names are not looked for in a plain directory. */
 int unixfs_dir_reader_next(struct unixfs_dir_reader *reader, struct unixfs_entry *entry);
 
 /* The block wanted. Returns 1, or 0 when none is wanted now. */
 int unixfs_dir_reader_want(const struct unixfs_dir_reader *reader, struct mf_cid *cid);
 
-/* Takes the wanted block, verified, and copies it. Returns 0; -ENOTDIR; -EBADMSG; -ELOOP for shards
- * deeper than the hash has bits; -EMSGSIZE over UNIXFS_DIR_HELD_MAX; -EPROTONOSUPPORT; -ENOMEM.
+/* Takes the wanted block, verified, and copies it. Returns 0; -ENOTDIR; -EBADMSG, also for a shard
+ * with a name whose hash does not lead there and for an empty one below the root, so that no shard
+ * is listed twice; -ELOOP for shards deeper than the hash has bits; -EMSGSIZE over UNIXFS_DIR_HELD_MAX; -EPROTONOSUPPORT; -ENOMEM.
  * After an error it can only be freed. */
 int unixfs_dir_reader_feed(struct unixfs_dir_reader *reader, const void *block, size_t len);
 
