@@ -108,6 +108,10 @@ void cli_progress_end(struct cli_progress *progress);
 /* "1.5 MiB"; a static buffer of the calling thread. */
 const char *cli_size(uint64_t bytes);
 
+/* Prints a name of content on standard output. A terminal gets control characters as \xHH, since
+ * whoever made the content chose them; a pipe gets the bytes as they are. */
+void cli_print_name(const char *name);
+
 /* Standard output as a sink, standard input as a source. */
 extern const struct kit_sink cli_stdout;
 extern const struct kit_source cli_stdin;

@@ -27,11 +27,11 @@ static int print_added(void *arg, const char *path, const struct mf_cid *cid, ui
 	if (adding->cli->json) {
 		char number[24];
 		snprintf(number, sizeof(number), "%llu", (unsigned long long)size);
-		json_t *line = json_pack("{s:s, s:s, s:s}", "Name", *path ? path : text, "Hash", text, "Size", number);
-		if (!line)
-			return -ENOMEM;
-		char *dumped = json_dumps(line, JSON_COMPACT);
+		char *name = kit_json_text(*path ? path : text);
+		json_t *line = name ? json_pack("{s:s, s:s, s:s}", "Name", name, "Hash", text, "Size", number) : NULL;
+		char *dumped = line ? json_dumps(line, JSON_COMPACT) : NULL;
 		json_decref(line);
+		free(name);
 		if (!dumped)
 			return -ENOMEM;
 		puts(dumped);
@@ -41,7 +41,9 @@ static int print_added(void *arg, const char *path, const struct mf_cid *cid, ui
 	} else {
 		if (adding->progress.on && adding->progress.shown)
 			fputs("\r\033[K", stderr);
-		printf("added %s %s\n", text, *path ? path : text);
+		printf("added %s ", text);
+		cli_print_name(*path ? path : text);
+		putchar('\n');
 	}
 	return 0;
 }
@@ -253,9 +255,12 @@ int cmd_get(struct cli *cli)
 	if (rc)
 		return cli_fail_node(cli, rc);
 	if (cli->json) {
-		json_t *line = json_pack("{s:s, s:s}", "Path", cli->args[0], "Output", output);
+		char *from = kit_json_text(cli->args[0]), *to = kit_json_text(output);
+		json_t *line = from && to ? json_pack("{s:s, s:s}", "Path", from, "Output", to) : NULL;
 		char *text = line ? json_dumps(line, JSON_COMPACT) : NULL;
 		json_decref(line);
+		free(from);
+		free(to);
 		puts(text ? text : "{}");
 		free(text);
 	} else {
@@ -280,8 +285,10 @@ static int print_ls(struct cli *cli, json_t *answer)
 			if (!dir)
 				snprintf(size, sizeof(size), "%llu",
 					(unsigned long long)json_integer_value(json_object_get(link, "Size")));
-			printf("%s %s %s%s\n", json_string_value(json_object_get(link, "Hash")), size,
-				json_string_value(json_object_get(link, "Name")), dir ? "/" : "");
+			const char *name = json_string_value(json_object_get(link, "Name"));
+			printf("%s %s ", json_string_value(json_object_get(link, "Hash")), size);
+			cli_print_name(name ? name : "");
+			puts(dir ? "/" : "");
 		}
 	}
 	return 0;

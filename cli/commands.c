@@ -36,7 +36,7 @@ static const struct cli_option range_table[] = {
 };
 static const struct cli_option get_table[] = {
 	{ "output", 'o', "PATH", "where to write it (default: the last name of the path)" },
-	{ "force", 'f', NULL, "replace what is there" },
+	{ "force", 'f', NULL, "replace symlinks that are in the way too" },
 	END
 };
 static const struct cli_option output_table[] = {
@@ -123,7 +123,8 @@ const struct cli_command cli_commands[] = {
 		import_table, 0, 1, .run = cmd_dag_import },
 	{ "get", "PATH", "Fetch a file or folder to disk",
 		"Missing blocks are fetched from peers, checked and kept in the repo. Nothing is written outside\n"
-		"the output. A get that was interrupted goes on where it stopped when it is run again.\n\n"
+		"the output; files that are there already are replaced, as Kubo does. A get that was interrupted\n"
+		"goes on where it stopped when it is run again.\n\n"
 		"  ipfs-kit get -o photos bafy...",
 		get_table, 1, 1, .run = cmd_get },
 	{ "help", "[COMMAND]", "Explain a command", "The same as COMMAND --help.", NULL, 0, 2, .no_repo = true,

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <unistd.h>
 
 int cli_exit_code(int code)
 {
@@ -39,6 +40,20 @@ int cli_fail_node(struct cli *cli, int code)
 			: cli->node ? kit_error_text(cli->node) : NULL;
 
 	return cli_fail(cli, code, "%s", text && *text ? text : anyio_error_text(code));
+}
+
+void cli_print_name(const char *name)
+{
+	if (!isatty(1)) {
+		fputs(name, stdout);
+		return;
+	}
+	for (const char *c = name; *c; c++) {
+		if ((unsigned char)*c < 0x20 || *c == 0x7f)
+			printf("\\x%02X", (unsigned)*c);
+		else
+			putchar(*c);
+	}
 }
 
 static int write_stdout(void *arg, const void *data, size_t len)

@@ -217,6 +217,8 @@ int cli_parse(struct cli *cli, int argc, char **argv)
 	cli->args = args;
 	for (argv++; *argv; argv++) {
 		const char *word = *argv;
+		if (!cli->command && !strcmp(word, "--version"))
+			word = "version";
 		if (!options_end && !strcmp(word, "--")) {
 			options_end = true;
 		} else if (!options_end && word[0] == '-' && word[1] == '-') {

@@ -38,31 +38,24 @@ json_t *call_cid(const struct mf_cid *cid)
 	return mf_cid_format(cid, text, sizeof(text)) < 0 ? NULL : json_string(text);
 }
 
+json_t *call_text(const char *bytes)
+{
+	char *text = kit_json_text(bytes);
+	json_t *value = text ? json_string(text) : NULL;
+
+	free(text);
+	return value;
+}
+
 /* ---- ls, stat, resolve, block/stat ---- */
 
 static int ls_entry(void *arg, const struct kit_entry *entry)
 {
 	static const int types[] = { [KIT_FILE] = 2, [KIT_DIRECTORY] = 1, [KIT_SYMLINK] = 4, [KIT_OTHER] = 0 };
-	json_t *link = json_pack("{s:s%, s:o, s:I, s:i, s:s}", "Name", entry->name, strlen(entry->name), "Hash",
+	json_t *link = json_pack("{s:o, s:o, s:I, s:i, s:o}", "Name", call_text(entry->name), "Hash",
 		call_cid(&entry->cid), "Size", (json_int_t)entry->size, "Type", types[entry->kind], "Target",
-		entry->target ? entry->target : "");
+		call_text(entry->target ? entry->target : ""));
 
-	/* Names are any bytes; JSON is not. */
-	if (!link) {
-		char *escaped = anyio_calloc(1, strlen(entry->name) * 3 + 1), *out = escaped;
-		for (const char *c = entry->name; out && *c; c++) {
-			if ((unsigned char)*c < 0x80) {
-				*out++ = *c;
-			} else {
-				memcpy(out, "\xef\xbf\xbd", 3);
-				out += 3;
-			}
-		}
-		if (escaped)
-			link = json_pack("{s:s, s:o, s:I, s:i, s:s}", "Name", escaped, "Hash", call_cid(&entry->cid),
-				"Size", (json_int_t)entry->size, "Type", types[entry->kind], "Target", "");
-		anyio_free(escaped);
-	}
 	return json_array_append_new(arg, link) ? -ENOMEM : 0;
 }
 
@@ -75,7 +68,7 @@ static int call_ls(struct call *call)
 		json_t *links = json_array();
 		rc = links ? kit_ls(call->node, call->from->args[i], call_flag(call, "resolve-type", true), ls_entry, links)
 			   : -ENOMEM;
-		json_t *object = json_pack("{s:s, s:o}", "Hash", call->from->args[i], "Links", links);
+		json_t *object = json_pack("{s:o, s:o}", "Hash", call_text(call->from->args[i]), "Links", links);
 		if (!rc && json_array_append_new(objects, object))
 			rc = -ENOMEM;
 		else if (rc)

@@ -19,6 +19,8 @@ const char *call_option(const struct call *call, const char *name);
 bool call_flag(const struct call *call, const char *name, bool dflt);
 /* The text form of a CID as JSON. */
 json_t *call_cid(const struct mf_cid *cid);
+/* A name or path as JSON; NULL when memory is short. */
+json_t *call_text(const char *bytes);
 
 int call_config(struct call *call);
 int call_config_show(struct call *call);

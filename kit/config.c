@@ -40,7 +40,7 @@ static const struct {
 		"Web pages that may call the RPC: origins such as http://localhost:3000, separated by spaces.", NULL },
 	{ "api.secret", "",
 		"A secret that every call to the RPC must carry (Authorization: Bearer SECRET). Empty: none.", NULL },
-	{ "store.max", "0", "Bytes the repo should not grow beyond; 0: no bound. Reported by repo stat.", check_size },
+	{ "store.max", "0", "Bytes the repo is meant to stay under; repo stat reports it, nothing enforces it. 0: no bound.", check_size },
 };
 enum { SETTINGS = sizeof(settings) / sizeof(*settings) };
 
