@@ -4,14 +4,13 @@
  * frame remembers where the last key was.
  */
 #include <ipld/dag_cbor.h>
+#include <ipld/utf8.h>
 
 #include <errno.h>
 #include <math.h>
 #include <string.h>
 
 #include <multiformats/cid.h>
-
-#include "utf8.h"
 
 enum major { UNSIGNED, NEGATIVE, BYTES, TEXT, ARRAY, MAP, TAG, SIMPLE };
 

@@ -12,8 +12,7 @@
 #include <ipld/dag_cbor.h>
 #include <ipld/dag_json.h>
 #include <ipld/dag_pb.h>
-
-#include "utf8.h"
+#include <ipld/utf8.h>
 
 /* Where the next node goes: the open lists and maps, and the last child of each. */
 struct builder {

@@ -3,6 +3,7 @@
  * into links and bytes. One bit for each open list or map says which it is; nothing recurses.
  */
 #include <ipld/dag_json.h>
+#include <ipld/utf8.h>
 
 #include <errno.h>
 #include <locale.h>
@@ -12,8 +13,6 @@
 #include <string.h>
 
 #include <multiformats/cid.h>
-
-#include "utf8.h"
 
 enum expect { EXPECT_VALUE, EXPECT_FIRST, EXPECT_NEXT };
 

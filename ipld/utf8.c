@@ -1,13 +1,14 @@
-#include "utf8.h"
+#include <ipld/utf8.h>
 
 #include <string.h>
 
-/* Length of the sequence at p, or 0 when it is malformed. */
-static size_t sequence(const uint8_t *p, size_t left)
+size_t ipld_utf8_next(const uint8_t *p, size_t left)
 {
 	uint8_t low = 0x80, high = 0xbf;
 	size_t n;
 
+	if (p[0] < 0x80)
+		return 1;
 	if (p[0] >= 0xc2 && p[0] <= 0xdf)
 		n = 2;
 	else if (p[0] >= 0xe0 && p[0] <= 0xef)
@@ -49,7 +50,7 @@ bool ipld_utf8_valid(const uint8_t *text, size_t len)
 				continue;
 			}
 		}
-		size_t n = text[i] < 0x80 ? 1 : sequence(text + i, len - i);
+		size_t n = ipld_utf8_next(text + i, len - i);
 		if (!n)
 			return false;
 		i += n;

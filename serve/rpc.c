@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 enum { PREFIX_LEN = 8 }; /* "/api/v0/" */
 
@@ -37,11 +38,14 @@ int rpc_fail_text(struct rpc_request *request, int code, const char *text)
 		return code;
 	if (request->http->answered)
 		return http_end(request->http, text);
-	json_t *error = json_pack("{s:s, s:i, s:s, s:i}", "Message", text, "Code", 0, "Type", "error", "Errno", code);
+	char *message = kit_json_text(text);
+	json_t *error = !message ? NULL
+		: json_pack("{s:s, s:i, s:s, s:i}", "Message", message, "Code", 0, "Type", "error", "Errno", code);
 	char *body = error ? json_dumps(error, JSON_COMPACT) : NULL;
 	int rc = http_reply(request->http, 500, "application/json", body ? body : "{\"Message\":\"error\",\"Code\":0,\"Type\":\"error\"}");
 	free(body);
 	json_decref(error);
+	free(message);
 	return rc;
 }
 
@@ -225,13 +229,23 @@ static int answer(struct rpc_request *request)
 
 /* ---- Connections ---- */
 
-enum { CLIENTS_MAX = 256 };
+/* How many clients there are and may be: they never take the descriptors that peers need. */
+struct crowd {
+	size_t count, most;
+};
 
 struct client {
 	struct serve_rpc *rpc;
 	struct anyio_stream *stream;
-	size_t *clients; /* how many there are */
+	struct crowd *crowd;
 };
+
+static size_t half_the_descriptors(void)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur > 1 << 20 ? 1 << 19 : limit.rlim_cur / 2;
+}
 
 static int next_request(void *http)
 {
@@ -262,7 +276,7 @@ static int serve_client(void *arg)
 	anyio_free(arg);
 	if (rc) {
 		anyio_stream_free(client.stream);
-		--*client.clients;
+		client.crowd->count--;
 		return 0;
 	}
 	http_open(&http, client.stream);
@@ -275,7 +289,7 @@ static int serve_client(void *arg)
 	http_close(&http);
 	anyio_stream_free(client.stream);
 	kit_unshare(node);
-	--*client.clients;
+	client.crowd->count--;
 	/* A client's trouble is its own: it must not end the daemon. */
 	return rc == ANYIO_CANCELLED ? rc : 0;
 }
@@ -284,7 +298,7 @@ struct listening {
 	struct serve_rpc *rpc;
 	struct anyio_listener *listener;
 	struct anyio_task_group *group;
-	size_t *clients;
+	struct crowd *crowd;
 };
 
 static int accept_clients(void *arg)
@@ -294,18 +308,18 @@ static int accept_clients(void *arg)
 	int rc;
 
 	while ((rc = anyio_accept(listening->listener, &stream)) == 0) {
-		struct client *client = *listening->clients < CLIENTS_MAX ? anyio_malloc(sizeof(*client)) : NULL;
+		struct client *client = listening->crowd->count < listening->crowd->most ? anyio_malloc(sizeof(*client)) : NULL;
 		if (!client) {
 			anyio_stream_free(stream);
 			continue;
 		}
-		*client = (struct client){ listening->rpc, stream, listening->clients };
-		++*listening->clients;
+		*client = (struct client){ listening->rpc, stream, listening->crowd };
+		listening->crowd->count++;
 		/* When not even a task can be had, this client is turned away and the rest go on. */
 		if (anyio_try_start_soon(listening->group, serve_client, client, "rpc client")) {
 			anyio_free(client);
 			anyio_stream_free(stream);
-			--*listening->clients;
+			listening->crowd->count--;
 		}
 	}
 	return rc;
@@ -355,12 +369,13 @@ int serve_rpc_run(void *arg)
 	enum { LISTENERS = 8 };
 	struct serve_rpc *rpc = arg;
 	struct listening listening[LISTENERS];
-	size_t count = 0, clients = 0;
+	struct crowd crowd = { .most = half_the_descriptors() };
+	size_t count = 0;
 	int rc = 0;
 
 	ANYIO_TASK_GROUP(group);
 	for (; !rc && count < LISTENERS && rpc->listen[count]; count++) {
-		listening[count] = (struct listening){ rpc, NULL, &group, &clients };
+		listening[count] = (struct listening){ rpc, NULL, &group, &crowd };
 		rc = listen_at(rpc, rpc->listen[count], &listening[count].listener, rpc->addresses[count]);
 		if (rc) {
 			explain(rpc, rpc->listen[count], rc);

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <kit/call.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,13 +49,15 @@ static int on_entry(void *arg, const char *path, const struct mf_cid *cid, uint6
 
 	mf_cid_format(cid, text, sizeof(text));
 	snprintf(number, sizeof(number), "%llu", (unsigned long long)size);
-	json_t *object = json_pack("{s:s, s:s, s:s}", "Name", *path ? path : text, "Hash", text, "Size", number);
+	char *name = kit_json_text(*path ? path : text);
+	json_t *object = name ? json_pack("{s:s, s:s, s:s}", "Name", name, "Hash", text, "Size", number) : NULL;
 	char *line = object ? json_dumps(object, JSON_COMPACT) : NULL;
 	int rc = line ? enqueue(adding, line, strlen(line)) : -ENOMEM;
 	if (!rc)
 		rc = enqueue(adding, "\n", 1);
 	free(line);
 	json_decref(object);
+	free(name);
 	return rc;
 }
 
