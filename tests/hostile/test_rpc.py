@@ -205,7 +205,7 @@ def adding_streams():
         wrapped = [json.loads(line) for line in daemon.rpc('add', body=form([('a', b'x')]), headers=form_type(),
             wrap_with_directory=True)[2].splitlines()]
         equal('wrap-with-directory', [line['Name'] for line in wrapped], ['a', wrapped[-1]['Hash']])
-        usage = Usage(daemon, 4 << 20)
+        usage = Usage(daemon, 8 << 20)
         for _ in range(3):
             daemon.rpc('add', body=body, headers=form_type(), pin=False)
         usage.returned('20,000 files added three times')
