@@ -104,6 +104,8 @@ class Matrix:
         self.serial += 1
         return self.folder / f"place-{self.serial}"
 
+    asked_again = False
+
     def transfer(self, name, provider, fetcher):
         path, dest = self.input(name), self.place()
         wrapped = (provider.name, fetcher.name) == ("kubo", "helia") and name in HOLD_EMPTY_FILES
@@ -114,10 +116,11 @@ class Matrix:
         try:
             fetcher.get(cid, dest)
         except peers.Failed as error:
-            # Helia gives a block up when a message went missing between the two, and goes on with
-            # what it has when asked again. Said aloud: it must stay rare.
-            if fetcher.name != "helia":
+            # Seen once in three runs, its cause not found yet: Helia gave a block up after 120 s. It is
+            # asked again once a run and that is printed; a second time fails.
+            if fetcher.name != "helia" or self.asked_again:
                 raise
+            self.asked_again = True
             print(f"again {provider.name} > helia: {name}: {str(error)[:200]}", flush=True)
             dest = self.place()
             fetcher.get(cid, dest)
