@@ -12,6 +12,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include <multiformats/export.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -44,32 +46,34 @@ struct mf_cid {
 /* Reads one binary CID from the front of data. Returns the bytes it took, or -EINVAL for
  * malformed, truncated or oversized input (varints must be minimal, at most 9 bytes). A bare
  * sha2-256 multihash (0x12 0x20 ...) is a CIDv0. */
-ssize_t mf_cid_decode(struct mf_cid *cid, const uint8_t *data, size_t len);
+MF_API ssize_t mf_cid_decode(struct mf_cid *cid, const uint8_t *data, size_t len);
 
 /* Writes the binary form. Returns its length, or -ENOSPC when cap is too small. */
-ssize_t mf_cid_encode(const struct mf_cid *cid, uint8_t *out, size_t cap);
+MF_API ssize_t mf_cid_encode(const struct mf_cid *cid, uint8_t *out, size_t cap);
 
 /* Reads the text form (any multibase; Qm... for version 0). The text must be a CID and nothing
  * else; "/ipfs/" is not stripped. Returns 0 or -EINVAL. */
-int mf_cid_parse(struct mf_cid *cid, const char *text, size_t len);
+MF_API int mf_cid_parse(struct mf_cid *cid, const char *text, size_t len);
 
 /* Writes the text form with its NUL: base58btc for version 0, base32 (prefix b) for version 1.
  * Returns the length without the NUL, or -ENOSPC. */
-ssize_t mf_cid_format(const struct mf_cid *cid, char *out, size_t cap);
+MF_API ssize_t mf_cid_format(const struct mf_cid *cid, char *out, size_t cap);
 
 /* Writes a version 1 CID in the given multibase (prefix character: 'b' 'z' 'k' 'f' 'u' ...).
  * Returns the length without the NUL, -EINVAL for an unknown base or a version 0 CID in a base
  * other than 'z', or -ENOSPC. */
-ssize_t mf_cid_format_base(const struct mf_cid *cid, char base, char *out, size_t cap);
+MF_API ssize_t mf_cid_format_base(const struct mf_cid *cid, char base, char *out, size_t cap);
 
 /* Same version, codec and multihash. */
-bool mf_cid_equal(const struct mf_cid *a, const struct mf_cid *b);
+MF_API bool mf_cid_equal(const struct mf_cid *a, const struct mf_cid *b);
 
 /* Makes the sha2-256 CID of a block. version 0 requires codec dag-pb. */
-void mf_cid_of(struct mf_cid *cid, int version, uint32_t codec, const void *data, size_t len);
+MF_API void mf_cid_of(
+	struct mf_cid *cid, int version, uint32_t codec, const void *data, size_t len);
 
 /* Makes a sha2-256 CID of a digest already computed (32 bytes). */
-void mf_cid_of_sha256(struct mf_cid *cid, int version, uint32_t codec, const uint8_t digest[32]);
+MF_API void mf_cid_of_sha256(
+	struct mf_cid *cid, int version, uint32_t codec, const uint8_t digest[32]);
 
 #ifdef __cplusplus
 }

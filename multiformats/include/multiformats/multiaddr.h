@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
+#include <multiformats/export.h>
 #include <multiformats/peer_id.h>
 
 #ifdef __cplusplus
@@ -80,14 +81,14 @@ struct mf_multiaddr {
 /* Reads a binary address, which must be all of data. Returns 0; -EINVAL for malformed,
  * -EPROTONOSUPPORT for a protocol not in the table above (its length cannot be known), -E2BIG for
  * one over MF_MULTIADDR_BYTES_MAX or MF_MULTIADDR_PARTS_MAX. */
-int mf_multiaddr_decode(struct mf_multiaddr *addr, const uint8_t *data, size_t len);
+MF_API int mf_multiaddr_decode(struct mf_multiaddr *addr, const uint8_t *data, size_t len);
 
 /* Reads the text form. "ipfs" is an old name of "p2p"; slashes at the end are ignored; unix takes
  * the whole rest as its path. Returns as mf_multiaddr_decode does. */
-int mf_multiaddr_parse(struct mf_multiaddr *addr, const char *text, size_t len);
+MF_API int mf_multiaddr_parse(struct mf_multiaddr *addr, const char *text, size_t len);
 
 /* Writes the canonical text form with its NUL. Returns the length without it, or -ENOSPC. */
-ssize_t mf_multiaddr_format(const struct mf_multiaddr *addr, char *out, size_t cap);
+MF_API ssize_t mf_multiaddr_format(const struct mf_multiaddr *addr, char *out, size_t cap);
 
 /* One protocol with its value; points into the address. */
 struct mf_multiaddr_part {
@@ -98,48 +99,50 @@ struct mf_multiaddr_part {
 };
 
 /* Steps through the parts: start with *at = 0. Returns false after the last one. */
-bool mf_multiaddr_next(const struct mf_multiaddr *addr, size_t *at, struct mf_multiaddr_part *part);
+MF_API bool mf_multiaddr_next(
+	const struct mf_multiaddr *addr, size_t *at, struct mf_multiaddr_part *part);
 
 /* Finds the first (last) part of that protocol. part may be NULL. */
-bool mf_multiaddr_find(
-        const struct mf_multiaddr *addr, uint32_t code, struct mf_multiaddr_part *part);
-bool mf_multiaddr_find_last(
-        const struct mf_multiaddr *addr, uint32_t code, struct mf_multiaddr_part *part);
+MF_API bool mf_multiaddr_find(
+	const struct mf_multiaddr *addr, uint32_t code, struct mf_multiaddr_part *part);
+MF_API bool mf_multiaddr_find_last(
+	const struct mf_multiaddr *addr, uint32_t code, struct mf_multiaddr_part *part);
 
 /* Appends a part; value is the binary value (ports big-endian). Returns 0, or as
  * mf_multiaddr_decode does, and then addr is as before. */
-int mf_multiaddr_append(struct mf_multiaddr *addr, uint32_t code, const void *value, size_t len);
+MF_API int mf_multiaddr_append(
+	struct mf_multiaddr *addr, uint32_t code, const void *value, size_t len);
 
 /* Appends all of inner (encapsulates it). Returns 0, -EINVAL when addr ends in a unix path, which
  * takes all that follows it, or -E2BIG; then addr is as before. */
-int mf_multiaddr_join(struct mf_multiaddr *addr, const struct mf_multiaddr *inner);
+MF_API int mf_multiaddr_join(struct mf_multiaddr *addr, const struct mf_multiaddr *inner);
 
 /* Cuts off the last part of that protocol and everything after it (decapsulates it). Returns
  * whether there was one. */
-bool mf_multiaddr_cut(struct mf_multiaddr *addr, uint32_t code);
+MF_API bool mf_multiaddr_cut(struct mf_multiaddr *addr, uint32_t code);
 
 /* The peer the address ends at: the id of its last part. Returns 0, or -ENOENT when the last part
  * is not p2p. */
-int mf_multiaddr_peer(const struct mf_multiaddr *addr, struct mf_peer_id *id);
+MF_API int mf_multiaddr_peer(const struct mf_multiaddr *addr, struct mf_peer_id *id);
 
 /* Appends /p2p/ID. Returns as mf_multiaddr_append does. */
-int mf_multiaddr_add_peer(struct mf_multiaddr *addr, const struct mf_peer_id *id);
+MF_API int mf_multiaddr_add_peer(struct mf_multiaddr *addr, const struct mf_peer_id *id);
 
 /* The socket address the multiaddr begins with: ip4 or ip6 (with ip6zone, if its zone is a number)
  * and then tcp or udp. What follows is not looked at. Returns MF_P_TCP or MF_P_UDP;
  * -EAFNOSUPPORT for any other beginning. */
-int mf_multiaddr_to_sockaddr(
-        const struct mf_multiaddr *addr, struct sockaddr_storage *out, socklen_t *len);
+MF_API int mf_multiaddr_to_sockaddr(
+	const struct mf_multiaddr *addr, struct sockaddr_storage *out, socklen_t *len);
 
 /* The multiaddr of an AF_INET or AF_INET6 address (IPv4-mapped ones become ip4) and a transport,
  * MF_P_TCP or MF_P_UDP. Returns 0, -EAFNOSUPPORT, or -EINVAL for another transport. */
-int mf_multiaddr_from_sockaddr(
-        struct mf_multiaddr *addr, const struct sockaddr *from, uint32_t transport);
+MF_API int mf_multiaddr_from_sockaddr(
+	struct mf_multiaddr *addr, const struct sockaddr *from, uint32_t transport);
 
-bool mf_multiaddr_equal(const struct mf_multiaddr *a, const struct mf_multiaddr *b);
+MF_API bool mf_multiaddr_equal(const struct mf_multiaddr *a, const struct mf_multiaddr *b);
 
 /* Name of a protocol, a constant; NULL when it is not known. */
-const char *mf_protocol_name(uint32_t code);
+MF_API const char *mf_protocol_name(uint32_t code);
 
 #ifdef __cplusplus
 }

@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include <multiformats/export.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -54,26 +56,30 @@ enum {
 #define MF_MULTIBASE_TEXT_SIZE(len) (8 * (size_t)(len) + 6)
 
 /* Name in the multibase table ("base32", "base58btc"), a constant; NULL for an unknown base. */
-const char *mf_base_name(uint32_t base);
+MF_API const char *mf_base_name(uint32_t base);
 
 /* Base of that name. Returns 0 or -ENOENT. */
-int mf_base_find(const char *name, uint32_t *base);
+MF_API int mf_base_find(const char *name, uint32_t *base);
 
 /* Writes data as text with its prefix and a NUL. Returns the length without the NUL; -EINVAL for
  * an unknown base, -E2BIG for more than MF_RADIX_BYTES_MAX bytes in base 10, 36 or 58, -ENOSPC
  * when out (cap bytes) is too small. */
-ssize_t mf_multibase_encode(uint32_t base, const uint8_t *data, size_t len, char *out, size_t cap);
+MF_API ssize_t mf_multibase_encode(
+	uint32_t base, const uint8_t *data, size_t len, char *out, size_t cap);
 
 /* Reads text (len bytes of it, no NUL needed) in the base its prefix tells, stored to *base unless
  * that is NULL. Letters of bases 16, 32 and 36 may be of either case whatever the prefix's; padding
  * must be there exactly when the base has it; spare bits must be zero. Returns the bytes written;
  * -EINVAL for malformed text or an unknown base, -E2BIG for a text over MF_RADIX_TEXT_MAX in base
  * 10, 36 or 58, -ENOSPC. */
-ssize_t mf_multibase_decode(uint32_t *base, const char *text, size_t len, uint8_t *out, size_t cap);
+MF_API ssize_t mf_multibase_decode(
+	uint32_t *base, const char *text, size_t len, uint8_t *out, size_t cap);
 
 /* The same without a prefix, in a base known otherwise. Encoding writes the NUL too. */
-ssize_t mf_base_encode(uint32_t base, const uint8_t *data, size_t len, char *out, size_t cap);
-ssize_t mf_base_decode(uint32_t base, const char *text, size_t len, uint8_t *out, size_t cap);
+MF_API ssize_t mf_base_encode(
+	uint32_t base, const uint8_t *data, size_t len, char *out, size_t cap);
+MF_API ssize_t mf_base_decode(
+	uint32_t base, const char *text, size_t len, uint8_t *out, size_t cap);
 
 #ifdef __cplusplus
 }

@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include <multiformats/cid.h>
+#include <multiformats/export.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -56,27 +57,27 @@ enum {
 
 /* Name of a function ("sha2-256", "blake2b-256") in the multicodec table. Returns 0, or -ENOENT
  * for a code that is not a hash function known here. */
-int mf_hash_name(uint32_t code, char out[MF_HASH_NAME_MAX]);
+MF_API int mf_hash_name(uint32_t code, char out[MF_HASH_NAME_MAX]);
 
 /* Code of a function by its name. Returns 0 or -ENOENT. */
-int mf_hash_find(const char *name, uint32_t *code);
+MF_API int mf_hash_find(const char *name, uint32_t *code);
 
 /* Hashes data. want is the digest's length in bytes: 0 for the function's own, fewer to cut it
  * short; blake3, shake-128 and shake-256 give up to MF_DIGEST_MAX. Returns the digest's length;
  * -ENOTSUP for a function we cannot compute; -EMSGSIZE when want is more than the function gives
  * or identity data is over MF_DIGEST_MAX (identity is never cut); -ENOMEM. */
-ssize_t mf_hash_digest(
-        uint32_t code, const void *data, size_t len, size_t want, uint8_t out[MF_DIGEST_MAX]);
+MF_API ssize_t mf_hash_digest(
+	uint32_t code, const void *data, size_t len, size_t want, uint8_t out[MF_DIGEST_MAX]);
 
 /* Checks data against a digest (which may be a shortened one). Returns 0; -EBADMSG when they do
  * not match, -ENOTSUP for a function we cannot compute, -ENOMEM. Says nothing about whether the
  * function is trustworthy: see mf_hash_allowed. */
-int mf_hash_verify(
-        uint32_t code, const uint8_t *digest, size_t digest_len, const void *data, size_t len);
+MF_API int mf_hash_verify(
+	uint32_t code, const uint8_t *digest, size_t digest_len, const void *data, size_t len);
 
 /* May a digest of this function and length (bytes) name a block? IPIP-512 and Kubo's list:
  * sound functions (sha1 for git's sake), 20 to 128 bytes, identity up to 128. */
-bool mf_hash_allowed(uint32_t code, size_t digest_len);
+MF_API bool mf_hash_allowed(uint32_t code, size_t digest_len);
 
 /* A multihash taken apart; digest points into the buffer it was read from. */
 struct mf_multihash {
@@ -87,12 +88,12 @@ struct mf_multihash {
 
 /* Reads one multihash from the front of data. Returns the bytes it took, or -EINVAL for malformed,
  * truncated, or a digest over MF_DIGEST_MAX. Any function code up to 32 bits is accepted. */
-ssize_t mf_multihash_decode(struct mf_multihash *hash, const uint8_t *data, size_t len);
+MF_API ssize_t mf_multihash_decode(struct mf_multihash *hash, const uint8_t *data, size_t len);
 
 /* Writes code, length and digest. Returns the length, -ENOSPC when cap is too small, or -EINVAL
  * when digest_len is over MF_DIGEST_MAX. */
-ssize_t mf_multihash_encode(
-        uint32_t code, const uint8_t *digest, size_t digest_len, uint8_t *out, size_t cap);
+MF_API ssize_t mf_multihash_encode(
+	uint32_t code, const uint8_t *digest, size_t digest_len, uint8_t *out, size_t cap);
 
 #ifdef __cplusplus
 }

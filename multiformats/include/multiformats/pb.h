@@ -24,6 +24,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include <multiformats/export.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -58,12 +60,12 @@ struct mf_pb_reader {
 };
 
 /* A reader over data, which must stay until the last field was used. */
-struct mf_pb_reader mf_pb_read(const void *data, size_t len);
+MF_API struct mf_pb_reader mf_pb_read(const void *data, size_t len);
 
 /* Reads the next field. Returns 1; 0 at the end of the message; -EINVAL for a truncated field, a
  * varint over ten bytes or 64 bits, field number 0, or a wire type that is not one of the four
  * (groups included). After an error the reader stays where it was. */
-int mf_pb_next(struct mf_pb_reader *reader, struct mf_pb_field *field);
+MF_API int mf_pb_next(struct mf_pb_reader *reader, struct mf_pb_field *field);
 
 /*
  * Writer. Errors stick: write everything, then look at mf_pb_finish.
@@ -76,38 +78,39 @@ struct mf_pb_writer {
 };
 
 /* A writer into the caller's buffer; full means -ENOSPC. */
-struct mf_pb_writer mf_pb_write_fixed(void *out, size_t cap);
+MF_API struct mf_pb_writer mf_pb_write_fixed(void *out, size_t cap);
 
 /* A writer into memory of its own that grows; data belongs to the caller, who frees it with free()
  * whether or not an error struck. Starts with room for hint bytes (may be 0). */
-struct mf_pb_writer mf_pb_write_growing(size_t hint);
+MF_API struct mf_pb_writer mf_pb_write_growing(size_t hint);
 
 /* Appends one field. Values are written even when they are zero or empty: whether a default is
  * left out is the message's business. Negative int32/int64 are cast to uint64_t by the caller. */
-void mf_pb_put_varint(struct mf_pb_writer *writer, uint32_t number, uint64_t value);
-void mf_pb_put_bytes(struct mf_pb_writer *writer, uint32_t number, const void *data, size_t len);
-void mf_pb_put_text(struct mf_pb_writer *writer, uint32_t number, const char *text);
-void mf_pb_put_fixed32(struct mf_pb_writer *writer, uint32_t number, uint32_t value);
-void mf_pb_put_fixed64(struct mf_pb_writer *writer, uint32_t number, uint64_t value);
+MF_API void mf_pb_put_varint(struct mf_pb_writer *writer, uint32_t number, uint64_t value);
+MF_API void mf_pb_put_bytes(
+	struct mf_pb_writer *writer, uint32_t number, const void *data, size_t len);
+MF_API void mf_pb_put_text(struct mf_pb_writer *writer, uint32_t number, const char *text);
+MF_API void mf_pb_put_fixed32(struct mf_pb_writer *writer, uint32_t number, uint32_t value);
+MF_API void mf_pb_put_fixed64(struct mf_pb_writer *writer, uint32_t number, uint64_t value);
 
 /* Appends the key and length of a bytes field; the caller then appends exactly len bytes with
  * mf_pb_put_raw or as fields. */
-void mf_pb_put_length(struct mf_pb_writer *writer, uint32_t number, size_t len);
+MF_API void mf_pb_put_length(struct mf_pb_writer *writer, uint32_t number, size_t len);
 
 /* Appends bytes as they are. */
-void mf_pb_put_raw(struct mf_pb_writer *writer, const void *data, size_t len);
+MF_API void mf_pb_put_raw(struct mf_pb_writer *writer, const void *data, size_t len);
 
 /* A nested message whose length is not known yet: open, put its fields, close with what open
  * returned. May be nested. */
-size_t mf_pb_open(struct mf_pb_writer *writer, uint32_t number);
-void mf_pb_close(struct mf_pb_writer *writer, size_t mark);
+MF_API size_t mf_pb_open(struct mf_pb_writer *writer, uint32_t number);
+MF_API void mf_pb_close(struct mf_pb_writer *writer, size_t mark);
 
 /* Bytes written, or the first error. */
-ssize_t mf_pb_finish(const struct mf_pb_writer *writer);
+MF_API ssize_t mf_pb_finish(const struct mf_pb_writer *writer);
 
 /* Sizes on the wire, key included. */
-size_t mf_pb_size_varint(uint32_t number, uint64_t value);
-size_t mf_pb_size_bytes(uint32_t number, size_t len);
+MF_API size_t mf_pb_size_varint(uint32_t number, uint64_t value);
+MF_API size_t mf_pb_size_bytes(uint32_t number, size_t len);
 
 #ifdef __cplusplus
 }

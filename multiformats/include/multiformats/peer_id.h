@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include <multiformats/cid.h>
+#include <multiformats/export.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -48,37 +49,37 @@ struct mf_public_key {
 
 /* Reads a PublicKey message. Both fields must be there, and an ed25519 or secp256k1 key must be of
  * its right length. Returns 0 or -EINVAL. */
-int mf_public_key_decode(struct mf_public_key *key, const uint8_t *data, size_t len);
+MF_API int mf_public_key_decode(struct mf_public_key *key, const uint8_t *data, size_t len);
 
 /* Writes a PublicKey message in its canonical form. Returns its length or -ENOSPC. */
-ssize_t mf_public_key_encode(const struct mf_public_key *key, uint8_t *out, size_t cap);
+MF_API ssize_t mf_public_key_encode(const struct mf_public_key *key, uint8_t *out, size_t cap);
 
 /* The id of an encoded PublicKey message: the message itself up to 42 bytes, else its sha2-256.
  * The bytes are hashed as they are, without a look inside. */
-void mf_peer_id_of_key(struct mf_peer_id *id, const uint8_t *encoded, size_t len);
+MF_API void mf_peer_id_of_key(struct mf_peer_id *id, const uint8_t *encoded, size_t len);
 
 /* The id of an ed25519 key. */
-void mf_peer_id_of_ed25519(struct mf_peer_id *id, const uint8_t key[MF_ED25519_KEY_SIZE]);
+MF_API void mf_peer_id_of_ed25519(struct mf_peer_id *id, const uint8_t key[MF_ED25519_KEY_SIZE]);
 
 /* The key an id holds, pointing into the id. Returns 0, or -ENOENT when the id is a hash (RSA,
  * ECDSA) or holds no well-formed key. */
-int mf_peer_id_key(const struct mf_peer_id *id, struct mf_public_key *key);
+MF_API int mf_peer_id_key(const struct mf_peer_id *id, struct mf_public_key *key);
 
 /* Reads a binary id, which must be all of data: a sha2-256 multihash, or an identity multihash of
  * 1 to 42 bytes. Returns 0 or -EINVAL. */
-int mf_peer_id_decode(struct mf_peer_id *id, const uint8_t *data, size_t len);
+MF_API int mf_peer_id_decode(struct mf_peer_id *id, const uint8_t *data, size_t len);
 
 /* Reads a text id: base58btc without prefix (Qm..., 12D3..., 16Uiu...), or a CIDv1 of codec
  * libp2p-key in any multibase (k51..., bafz...). Returns 0 or -EINVAL. */
-int mf_peer_id_parse(struct mf_peer_id *id, const char *text, size_t len);
+MF_API int mf_peer_id_parse(struct mf_peer_id *id, const char *text, size_t len);
 
 /* Writes the base58btc form with its NUL. Returns the length without it, or -ENOSPC. */
-ssize_t mf_peer_id_format(const struct mf_peer_id *id, char *out, size_t cap);
+MF_API ssize_t mf_peer_id_format(const struct mf_peer_id *id, char *out, size_t cap);
 
 /* The id as a libp2p-key CID, the form IPNS names have (write it with base 'k'). */
-void mf_peer_id_to_cid(const struct mf_peer_id *id, struct mf_cid *cid);
+MF_API void mf_peer_id_to_cid(const struct mf_peer_id *id, struct mf_cid *cid);
 
-bool mf_peer_id_equal(const struct mf_peer_id *a, const struct mf_peer_id *b);
+MF_API bool mf_peer_id_equal(const struct mf_peer_id *a, const struct mf_peer_id *b);
 
 #ifdef __cplusplus
 }

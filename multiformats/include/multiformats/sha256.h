@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <multiformats/export.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -30,20 +32,20 @@ struct mf_sha256 {
 };
 
 /* Hashes one buffer. */
-void mf_sha256(const void *data, size_t len, uint8_t out[MF_SHA256_SIZE]);
+MF_API void mf_sha256(const void *data, size_t len, uint8_t out[MF_SHA256_SIZE]);
 
 /* Hashes n independent buffers, interleaved where the processor gains by it (lengths may differ;
  * neighbours of like length gain most). Same digests as n calls of mf_sha256. */
-void mf_sha256_many(struct mf_sha256_job *jobs, size_t n);
+MF_API void mf_sha256_many(struct mf_sha256_job *jobs, size_t n);
 
 /* Piece by piece: init, any number of updates, final. A state may be dropped at any time; after
  * final it must be initialised again. */
-void mf_sha256_init(struct mf_sha256 *state);
-void mf_sha256_update(struct mf_sha256 *state, const void *data, size_t len);
-void mf_sha256_final(struct mf_sha256 *state, uint8_t out[MF_SHA256_SIZE]);
+MF_API void mf_sha256_init(struct mf_sha256 *state);
+MF_API void mf_sha256_update(struct mf_sha256 *state, const void *data, size_t len);
+MF_API void mf_sha256_final(struct mf_sha256 *state, uint8_t out[MF_SHA256_SIZE]);
 
 /* Name of the code chosen for this processor ("sha-ni", "libcrypto"), for reports. */
-const char *mf_sha256_engine(void);
+MF_API const char *mf_sha256_engine(void);
 
 #ifdef __cplusplus
 }

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <multiformats/export.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -23,14 +25,14 @@ enum {
  * inside a varint that is well formed so far, so a stream reader may wait for more (a reader of
  * whole messages takes it for malformed); -EINVAL for a form that is not the shortest or is longer
  * than nine bytes. *out is written only on success. */
-int mf_varint_decode(const uint8_t *p, size_t len, uint64_t *out);
+MF_API int mf_varint_decode(const uint8_t *p, size_t len, uint64_t *out);
 
 /* Writes the shortest form. Returns its length, 1 to 10. Values over 63 bits are written in ten
  * bytes for protobuf's sake; mf_varint_decode refuses those. */
-int mf_varint_encode(uint64_t value, uint8_t out[MF_VARINT_WRITE_MAX]);
+MF_API int mf_varint_encode(uint64_t value, uint8_t out[MF_VARINT_WRITE_MAX]);
 
 /* Length of the shortest form, 1 to 10. */
-int mf_varint_size(uint64_t value);
+MF_API int mf_varint_size(uint64_t value);
 
 #ifdef __cplusplus
 }
