@@ -1,0 +1,176 @@
+#!/usr/bin/env python3
+"""What `meson install` puts down is enough to build a program with a node inside, in C and in C++."""
+import glob
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
+from node import PROGRAM, check, environment, equal, finish, noise, read, run_all, temp, write
+
+SOURCE = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..'))
+BUILD = os.path.dirname(os.path.dirname(os.path.realpath(PROGRAM)))
+DESTINATION = temp('destination')
+
+
+def run(*words, **more):
+    return subprocess.run(words, capture_output=True, text=True, env=environment(**more.pop('env', {})), **more)
+
+
+def option(name):
+    options = json.loads(run('meson', 'introspect', BUILD, '--buildoptions').stdout)
+    return next(o['value'] for o in options if o['name'] == name)
+
+
+PREFIX = option('prefix')
+PLACE = DESTINATION + PREFIX
+LIBRARIES = f'{PLACE}/{option("libdir")}'
+HEADERS = f'{PLACE}/{option("includedir")}/ipfs-kit'
+SANITIZERS = [] if option('b_sanitize') == 'none' else [f'-fsanitize={option("b_sanitize")}']
+COMPILERS = [(name, language) for name, language in (('gcc', 'c'), ('g++', 'c++'), ('clang', 'c'), ('clang++', 'c++'))
+    if shutil.which(name)]
+C_COMPILER = 'cc' if shutil.which('cc') else COMPILERS[0][0]
+
+
+def flags(*what):
+    """What pkg-config says of the installed library, its prefix moved to where it lies now."""
+    done = run('pkg-config', f'--define-variable=prefix={PLACE}', *what, 'ipfskit', env={'PKG_CONFIG_PATH': f'{LIBRARIES}/pkgconfig'})
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    return done.stdout.split()
+
+
+def everything_is_put_down():
+    done = run('meson', 'install', '-C', BUILD, '--no-rebuild', '--destdir', DESTINATION)
+    if not check('meson install', done.returncode == 0, done.stdout[-600:] + done.stderr):
+        finish()
+    for path in (f'{PLACE}/bin/ipfs-kit', f'{LIBRARIES}/libipfskit.so', f'{LIBRARIES}/libipfskit.a', f'{LIBRARIES}/pkgconfig/ipfskit.pc',
+            f'{HEADERS}/kit/kit.h', f'{HEADERS}/anyio/anyio.h', f'{HEADERS}/multiformats/cid.h', f'{PLACE}/share/man/man1/ipfs-kit.1',
+            f'{PLACE}/share/bash-completion/completions/ipfs-kit.bash'):
+        check(f'{path.removeprefix(PLACE)} is installed', os.path.exists(path))
+    equal('the installed program runs', run(f'{PLACE}/bin/ipfs-kit', 'version', '-n').stdout.strip(),
+        run('pkg-config', '--modversion', 'ipfskit', env={'PKG_CONFIG_PATH': f'{LIBRARIES}/pkgconfig'}).stdout.strip())
+    named = [path for path in glob.glob(f'{PLACE}/**', recursive=True) if os.path.isfile(path) and not os.path.islink(path)
+        and not path.endswith(('.so', '.a')) and '/lib' not in path.removeprefix(PLACE) and SOURCE.encode() in read(path)]
+    equal('no installed text names where it was built', [p for p in named if '/bin/' not in p], [])
+
+
+def headers_compile_alone():
+    headers = sorted(os.path.relpath(path, HEADERS) for path in glob.glob(f'{HEADERS}/*/*.h'))
+    check('there are headers', len(headers) > 15, headers)
+    for compiler, language in COMPILERS:
+        for standard in ('c++17', 'c++20') if language == 'c++' else ('c11', 'c17'):
+            bad = {}
+            for header in headers:
+                source = f'#include <{header}>\n#include <{header}>\nint there_is_one;\n'
+                done = run(compiler, f'-x{language}', f'-std={standard}', '-Wall', '-Wextra', '-Wpedantic', '-Werror', '-fsyntax-only',
+                    f'-I{HEADERS}', '-', input=source)
+                if done.returncode:
+                    bad[header] = done.stderr[:300]
+            equal(f'every header compiles alone, {compiler} -std={standard}', bad, {})
+
+
+def declared():
+    names = set()
+    for path in glob.glob(f'{HEADERS}/*/*.h'):
+        text = re.sub(r'/\*.*?\*/|^#.*?$', '', read(path).decode(), flags=re.S | re.M)
+        names.update(re.findall(r'\b(?:KIT|ANYIO|MF)_API\b[^;{]*?\b(\w+)\s*\(', text))
+    return names
+
+
+def names_are_the_public_ones():
+    wanted = declared()
+    check('headers declare functions', len(wanted) > 250, len(wanted))
+    shared = {line.split()[-1].split('@')[0] for line in run('nm', '-D', '--defined-only', f'{LIBRARIES}/libipfskit.so').stdout.splitlines()
+        if line.split()[-2] != 'A'}
+    static = {line.split()[-1] for line in run('nm', '-g', '--defined-only', f'{LIBRARIES}/libipfskit.a').stdout.splitlines()
+        if len(line.split()) == 3}
+    for kind, names in (('shared', shared), ('static', static)):
+        equal(f'the {kind} library has every function its headers declare', sorted(wanted - names), [])
+        equal(f'the {kind} library gives nothing else', sorted(n for n in names - wanted if not n.startswith('__odr_asan')), [])
+
+
+def fetches(what, program, **env):
+    data = noise(3_000_000)
+    done = subprocess.run([program, temp('nodes'), write(temp('input'), data)], capture_output=True, env=environment(**env), timeout=60)
+    check(f'{what} adds, serves and fetches', done.returncode == 0 and done.stdout == data, done.stderr.decode())
+
+
+def the_example_builds_against_it():
+    example = f'{SOURCE}/examples/embed/embed.c'
+    common = [C_COMPILER, *SANITIZERS, '-Wall', '-Werror', example]
+    program = temp('embed')
+    done = run(*common, *flags('--cflags', '--libs'), '-o', program)
+    if check('examples/embed builds with pkg-config', done.returncode == 0, done.stderr):
+        check('and needs libipfskit.so', 'libipfskit.so.0' in run('readelf', '-d', program).stdout)
+        fetches('it', program, LD_LIBRARY_PATH=LIBRARIES)
+    program = temp('embed-static')
+    done = run(*common, *[word.replace('-lipfskit', '-l:libipfskit.a') for word in flags('--cflags', '--libs', '--static')], '-o', program)
+    if check('it builds with the archive', done.returncode == 0, done.stderr):
+        check('and then does not need libipfskit.so', 'libipfskit' not in run('readelf', '-d', program).stdout)
+        fetches('the static one', program)
+
+
+CXX = r'''
+#include <kit/call.h>
+#include <cstdio>
+#include <string>
+
+/* Names that the library has inside, too: they must not meet. */
+extern "C" int store_open() { return 1; }
+extern "C" int log_append() { return 1; }
+
+struct Version {
+	std::string answer;
+	static int take(void *self, const char *json, size_t len)
+	{
+		static_cast<Version *>(self)->answer.assign(json, len);
+		return 0;
+	}
+};
+
+static int body(void *directory)
+{
+	kit_options options = {};
+	kit_node *node = nullptr;
+	char error[256];
+	options.create = true;
+	int rc = kit_open(static_cast<const char *>(directory), &options, &node, error, sizeof error);
+	if (rc)
+		return rc;
+	Version version;
+	kit_call call = {};
+	call.command = "version";
+	call.answer = Version::take;
+	call.arg = &version;
+	ANYIO_TASK_GROUP(group);
+	rc = anyio_task_group_exit(&group, kit_call_run(node, &call));
+	int closed = kit_close(node);
+	std::puts(version.answer.c_str());
+	return rc ? rc : closed;
+}
+
+int main(int, char **argv)
+{
+	return anyio_run(body, argv[1], nullptr) ? 1 : store_open() + log_append() - 2;
+}
+'''
+
+
+def a_program_in_cxx():
+    for compiler in [name for name, language in COMPILERS if language == 'c++']:
+        for kind in ('shared', 'static'):
+            program, source = temp('program'), write(temp('program.cc'), CXX)
+            words = flags('--cflags', '--libs', *(['--static'] if kind == 'static' else []))
+            if kind == 'static':
+                words = [word.replace('-lipfskit', '-l:libipfskit.a') for word in words]
+            done = run(compiler, '-std=c++17', '-Wall', '-Werror', *SANITIZERS, source, *words, '-o', program)
+            if check(f'a C++ program builds, {compiler}, {kind}', done.returncode == 0, done.stderr):
+                done = run(program, temp('repo'), env={'LD_LIBRARY_PATH': LIBRARIES})
+                check('and runs', done.returncode == 0 and 'Version' in json.loads(done.stdout), done)
+
+
+run_all([everything_is_put_down, headers_compile_alone, names_are_the_public_ones, the_example_builds_against_it, a_program_in_cxx])
