@@ -47,7 +47,7 @@ static _Noreturn void serve(void)
 	char buffer[4096];
 
 	if (bind(listener, (void *)&address, len) || listen(listener, 1024) ||
-	        getsockname(listener, (void *)&address, &len))
+		getsockname(listener, (void *)&address, &len))
 		die("listen");
 	printf("%d\n", ntohs(address.sin_port));
 	fflush(stdout);
@@ -101,7 +101,7 @@ static int load(int port, int connections, double seconds)
 		int count = epoll_wait(poll, events, EVENTS, -1);
 		for (int i = 0; i < count; i++, echoes++)
 			if (recv(events[i].data.fd, message, MESSAGE, MSG_WAITALL) != MESSAGE ||
-			        write(events[i].data.fd, message, MESSAGE) != MESSAGE)
+				write(events[i].data.fd, message, MESSAGE) != MESSAGE)
 				die("echo");
 		ended = now();
 	}

@@ -103,7 +103,7 @@ static int chacha(size_t bytes)
 	EVP_CIPHER *cipher = EVP_CIPHER_fetch(NULL, "ChaCha20-Poly1305", NULL);
 	EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
 	uint8_t *data = filled(SEALED), *out = filled(SEALED), key[32] = { 1 }, nonce[12] = { 0 },
-	        tag[16];
+		tag[16];
 	double began = now();
 	int n;
 
@@ -173,7 +173,8 @@ int main(int argc, char **argv)
 		return write_file(argv[2], strtoull(argv[3], NULL, 0));
 	if (argc > 2 && strcmp(argv[1], "peak") == 0)
 		return peak(argv + 2);
-	fprintf(stderr, "usage: limits sha256 THREADS BYTES | chacha BYTES | write FILE BYTES | "
-	                "peak COMMAND...\n");
+	fprintf(stderr,
+		"usage: limits sha256 THREADS BYTES | chacha BYTES | write FILE BYTES | "
+		"peak COMMAND...\n");
 	return 2;
 }

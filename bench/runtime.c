@@ -143,10 +143,10 @@ static int echo(void *arg)
 int main(int argc, char **argv)
 {
 	const char *what = argc == 2 ? argv[1] : "";
-	anyio_task_fn body = strcmp(what, "switch") == 0  ? switches
-	                     : strcmp(what, "spawn") == 0 ? spawns
-	                     : strcmp(what, "echo") == 0  ? echo
-	                                                  : NULL;
+	anyio_task_fn body = strcmp(what, "switch") == 0 ? switches
+		: strcmp(what, "spawn") == 0             ? spawns
+		: strcmp(what, "echo") == 0              ? echo
+							 : NULL;
 
 	if (strcmp(what, "contexts") == 0)
 		return contexts();

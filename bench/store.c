@@ -48,7 +48,7 @@ static size_t scattered(const struct work *work, size_t i)
 }
 
 static int puts_timed(
-        struct store *store, const struct work *work, uint8_t *data, struct mf_cid *cids)
+	struct store *store, const struct work *work, uint8_t *data, struct mf_cid *cids)
 {
 	struct store_block blocks[GROUP];
 	store_ticket ticket = 0;
@@ -100,7 +100,7 @@ static int ours(void *arg)
 		mf_cid_of(&cids[i], 1, MF_CODEC_RAW, data, work->size);
 	}
 	rc = strcmp(work->what, "puts") == 0 ? puts_timed(store, work, data, cids)
-	                                     : gets_timed(store, work, cids);
+					     : gets_timed(store, work, cids);
 	free(data);
 	free(cids);
 	int closed = store_close(store);
@@ -151,9 +151,9 @@ static int bare(const struct work *work)
 
 	snprintf(path, sizeof(path), "%s/log", work->dir);
 	int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	int rc = fd < 0 || !data                        ? -1
-	         : strcmp(work->what, "bare-puts") == 0 ? bare_puts(fd, work, data)
-	                                                : bare_gets(fd, work, data);
+	int rc = fd < 0 || !data                       ? -1
+		: strcmp(work->what, "bare-puts") == 0 ? bare_puts(fd, work, data)
+						       : bare_gets(fd, work, data);
 	free(data);
 	return rc;
 }

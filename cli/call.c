@@ -51,7 +51,8 @@ int cli_open(struct cli *cli)
 		return go_remote(cli, address);
 	if (rc == ANYIO_CANCELLED)
 		return CLI_INTERRUPTED;
-	fprintf(stderr, "ipfs-kit %s: %s\n", cli->command->name, *error ? error : anyio_error_text(rc));
+	fprintf(stderr, "ipfs-kit %s: %s\n", cli->command->name,
+		*error ? error : anyio_error_text(rc));
 	return CLI_REPO;
 }
 
@@ -60,7 +61,8 @@ void cli_close(struct cli *cli)
 	if (cli->node) {
 		int rc = kit_close(cli->node);
 		if (rc)
-			fprintf(stderr, "ipfs-kit: closing the repo failed: %s\n", anyio_error_text(rc));
+			fprintf(stderr, "ipfs-kit: closing the repo failed: %s\n",
+				anyio_error_text(rc));
 	}
 	cli->node = NULL;
 	remote_free(cli->remote);
@@ -90,8 +92,11 @@ int cli_call(struct cli *cli, const char *command, const char *const *args,
 	struct each parse = { each, arg };
 
 	if (cli->node) {
-		struct kit_call call = { .command = command, .args = args, .options = options,
-			.answer = parse_answer, .arg = &parse };
+		struct kit_call call = { .command = command,
+			.args = args,
+			.options = options,
+			.answer = parse_answer,
+			.arg = &parse };
 		return kit_call_run(cli->node, &call);
 	}
 
@@ -99,7 +104,9 @@ int cli_call(struct cli *cli, const char *command, const char *const *args,
 	struct remote_lines lines = { .each = parse_answer, .arg = &parse };
 	for (size_t i = 0; options && options[i].name && i < 16; i++)
 		query[i] = (struct remote_query){ options[i].name, options[i].value };
-	struct remote_request request = { .command = command, .args = args, .query = query,
+	struct remote_request request = { .command = command,
+		.args = args,
+		.query = query,
 		.answer = remote_lines_sink(&lines) };
 	int rc = remote_call(cli->remote, &request);
 	return remote_lines_end(&lines, rc);

@@ -13,11 +13,11 @@
 /* Exit codes; README and the man page list them too. */
 enum {
 	CLI_OK = 0,
-	CLI_FAILED = 1,     /* the work was not done; stderr says why */
-	CLI_USAGE = 2,      /* wrong options or arguments */
-	CLI_NOT_FOUND = 3,  /* no such content, pin, key or peer */
-	CLI_REPO = 4,       /* the repo is missing, locked, damaged or of another version */
-	CLI_TIMEOUT = 5,    /* --timeout passed */
+	CLI_FAILED = 1,    /* the work was not done; stderr says why */
+	CLI_USAGE = 2,     /* wrong options or arguments */
+	CLI_NOT_FOUND = 3, /* no such content, pin, key or peer */
+	CLI_REPO = 4,      /* the repo is missing, locked, damaged or of another version */
+	CLI_TIMEOUT = 5,   /* --timeout passed */
 	CLI_INTERRUPTED = 130,
 };
 
@@ -34,20 +34,21 @@ struct cli_command;
 
 struct cli {
 	const struct cli_command *command;
-	const char *repo;      /* folder, already resolved */
-	const char *api;       /* --api, or NULL */
-	const char *api_auth;  /* the API's secret, or NULL */
-	const char *connect;   /* a peer to connect to first, or NULL */
-	anyio_time timeout;    /* 0: none */
+	const char *repo;     /* folder, already resolved */
+	const char *api;      /* --api, or NULL */
+	const char *api_auth; /* the API's secret, or NULL */
+	const char *connect;  /* a peer to connect to first, or NULL */
+	anyio_time timeout;   /* 0: none */
 	bool json, progress;
 	const char *const *args; /* positional, NULL-terminated */
 	size_t count;
-	const char *values[CLI_OPTIONS_MAX]; /* by row of the command's options; "true"/"false" for flags */
+	const char *values
+		[CLI_OPTIONS_MAX]; /* by row of the command's options; "true"/"false" for flags */
 	const char *repeats[CLI_REPEAT_MAX]; /* all values of the first option marked repeatable */
 	size_t repeat_count;
 
-	struct kit_node *node;      /* the repo, opened here; or */
-	struct remote *remote;      /* the daemon that has it */
+	struct kit_node *node; /* the repo, opened here; or */
+	struct remote *remote; /* the daemon that has it */
 };
 
 struct cli_command {
@@ -57,8 +58,8 @@ struct cli_command {
 	const char *help;      /* paragraphs and examples */
 	const struct cli_option *options;
 	int min_args, max_args; /* max -1: any number */
-	bool repeats;          /* the first option may be given several times */
-	bool no_repo;          /* does not want a node */
+	bool repeats;           /* the first option may be given several times */
+	bool no_repo;           /* does not want a node */
 	int (*run)(struct cli *cli);
 };
 

@@ -28,7 +28,9 @@ static int print_added(void *arg, const char *path, const struct mf_cid *cid, ui
 		char number[24];
 		snprintf(number, sizeof(number), "%llu", (unsigned long long)size);
 		char *name = kit_json_text(*path ? path : text);
-		json_t *line = name ? json_pack("{s:s, s:s, s:s}", "Name", name, "Hash", text, "Size", number) : NULL;
+		json_t *line = name
+			? json_pack("{s:s, s:s, s:s}", "Name", name, "Hash", text, "Size", number)
+			: NULL;
 		char *dumped = line ? json_dumps(line, JSON_COMPACT) : NULL;
 		json_decref(line);
 		free(name);
@@ -109,7 +111,8 @@ int cmd_add(struct cli *cli)
 		int rc = add_one(cli, *path, &options, &root);
 		cli_progress_end(&adding.progress);
 		if (rc == -EISDIR)
-			return cli_fail(cli, rc, "'%s' is a directory; use -r to add it with all it holds", *path);
+			return cli_fail(cli, rc,
+				"'%s' is a directory; use -r to add it with all it holds", *path);
 		if (rc)
 			return cli_fail_node(cli, rc);
 		if (cli_flag(cli, "quieter", false)) {
@@ -129,7 +132,8 @@ static int remote_cat(struct cli *cli, const char *path)
 		{ "length", cli_value(cli, "length") }, { 0 } };
 	const char *args[] = { path, NULL };
 	struct remote_request request = {
-		.command = "cat", .args = args, .query = query, .answer = cli_stdout };
+		.command = "cat", .args = args, .query = query, .answer = cli_stdout
+	};
 
 	return remote_call(cli->remote, &request);
 }
@@ -161,7 +165,8 @@ int cmd_cat(struct cli *cli)
 		int rc = cli->node ? kit_cat(cli->node, cli->args[i], offset, length, &cli_stdout)
 				   : remote_cat(cli, cli->args[i]);
 		if (rc == -EISDIR)
-			return cli_fail(cli, rc, "'%s' is a directory; 'ipfs-kit get' fetches it, 'ipfs-kit ls' lists it",
+			return cli_fail(cli, rc,
+				"'%s' is a directory; 'ipfs-kit get' fetches it, 'ipfs-kit ls' lists it",
 				cli->args[i]);
 		if (rc == -EPIPE)
 			return CLI_FAILED; /* whoever read has had enough */
@@ -205,7 +210,8 @@ static int remote_get(struct cli *cli, const char *path, const char *output,
 	struct untar untar = { cli, path, output, options, { NULL, NULL } };
 	const char *args[] = { path, NULL };
 	struct remote_request request = {
-		.command = "get", .args = args, .answer = { untar_write, &untar } };
+		.command = "get", .args = args, .answer = { untar_write, &untar }
+	};
 	int rc = anyio_stream_pair(1 << 20, untar.ends);
 
 	if (rc)
@@ -241,7 +247,8 @@ int cmd_get(struct cli *cli)
 	const char *output = cli_value(cli, "output");
 	struct cli_progress progress;
 	struct kit_get_options options = { .overwrite = cli_flag(cli, "force", false),
-		.progress = cli_progress_update, .arg = &progress };
+		.progress = cli_progress_update,
+		.arg = &progress };
 
 	if (!output)
 		output = default_output(cli->args[0], name, sizeof(name));
@@ -250,13 +257,15 @@ int cmd_get(struct cli *cli)
 			   : remote_get(cli, cli->args[0], output, &options);
 	cli_progress_end(&progress);
 	if (rc == -EEXIST)
-		return cli_fail(cli, rc, "'%s' exists and is something else; name another place with -o, or use --force",
+		return cli_fail(cli, rc,
+			"'%s' exists and is something else; name another place with -o, or use --force",
 			output);
 	if (rc)
 		return cli_fail_node(cli, rc);
 	if (cli->json) {
 		char *from = kit_json_text(cli->args[0]), *to = kit_json_text(output);
-		json_t *line = from && to ? json_pack("{s:s, s:s}", "Path", from, "Output", to) : NULL;
+		json_t *line =
+			from && to ? json_pack("{s:s, s:s}", "Path", from, "Output", to) : NULL;
 		char *text = line ? json_dumps(line, JSON_COMPACT) : NULL;
 		json_decref(line);
 		free(from);
@@ -276,15 +285,17 @@ static int print_ls(struct cli *cli, json_t *answer)
 	json_t *objects = json_object_get(answer, "Objects"), *object, *link;
 	size_t i, j;
 
-	json_array_foreach(objects, i, object) {
+	json_array_foreach (objects, i, object) {
 		if (cli->count > 1)
-			printf("%s%s:\n", i ? "\n" : "", json_string_value(json_object_get(object, "Hash")));
-		json_array_foreach(json_object_get(object, "Links"), j, link) {
+			printf("%s%s:\n", i ? "\n" : "",
+				json_string_value(json_object_get(object, "Hash")));
+		json_array_foreach (json_object_get(object, "Links"), j, link) {
 			bool dir = json_integer_value(json_object_get(link, "Type")) == 1;
 			char size[24] = "-";
 			if (!dir)
 				snprintf(size, sizeof(size), "%llu",
-					(unsigned long long)json_integer_value(json_object_get(link, "Size")));
+					(unsigned long long)json_integer_value(
+						json_object_get(link, "Size")));
 			const char *name = json_string_value(json_object_get(link, "Name"));
 			printf("%s %s ", json_string_value(json_object_get(link, "Hash")), size);
 			cli_print_name(name ? name : "");

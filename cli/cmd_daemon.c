@@ -119,12 +119,14 @@ static int start(struct daemon *daemon, struct anyio_task_group *group)
 	rc = anyio_start(group, serve_rpc_run, &daemon->rpc, "rpc", NULL);
 	if (rc) {
 		if (rc != ANYIO_CANCELLED)
-			cli_fail(cli, rc, "%s", *daemon->rpc.error ? daemon->rpc.error : anyio_error_text(rc));
+			cli_fail(cli, rc, "%s",
+				*daemon->rpc.error ? daemon->rpc.error : anyio_error_text(rc));
 		return rc;
 	}
 	rc = write_api_file(daemon);
 	if (rc)
-		cli_fail(cli, rc, "%s could not be written: %s", daemon->api_path, anyio_error_text(rc));
+		cli_fail(cli, rc, "%s could not be written: %s", daemon->api_path,
+			anyio_error_text(rc));
 	return rc;
 }
 
@@ -164,7 +166,8 @@ int cmd_daemon(struct cli *cli)
 	const char *api = cli_value(cli, "api");
 
 	if (!cli->node) {
-		fprintf(stderr, "ipfs-kit daemon: a daemon already has the repo %s; stop it with 'ipfs-kit shutdown'\n",
+		fprintf(stderr,
+			"ipfs-kit daemon: a daemon already has the repo %s; stop it with 'ipfs-kit shutdown'\n",
 			cli->repo);
 		return CLI_REPO;
 	}
@@ -179,13 +182,15 @@ int cmd_daemon(struct cli *cli)
 	static const char *api_listen[2];
 	api_listen[0] = api ? api : "/ip4/127.0.0.1/tcp/5001";
 	daemon.network = (struct kit_network){ .node = cli->node,
-		.options = { .listen = cli->repeat_count ? cli->repeats : (const char *const *)daemon.listen,
+		.options = { .listen = cli->repeat_count ? cli->repeats
+							 : (const char *const *)daemon.listen,
 			.perf = cli_flag(cli, "perf", false) } };
 	daemon.rpc = (struct serve_rpc){ .node = cli->node,
 		.listen = daemon.api ? (const char *const *)daemon.api : api_listen,
 		.origins = (const char *const *)daemon.origins,
 		.secret = daemon.secret && *daemon.secret ? daemon.secret : NULL,
-		.shutdown = on_shutdown, .arg = &daemon };
+		.shutdown = on_shutdown,
+		.arg = &daemon };
 	anyio_event_init(&daemon.stop);
 	rc = serve(&daemon);
 	if (rc == ANYIO_CANCELLED)

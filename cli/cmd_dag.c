@@ -47,7 +47,8 @@ int cmd_block_get(struct cli *cli)
 
 	if (cli->remote) {
 		struct remote_request request = {
-			.command = "block/get", .args = cli->args, .answer = cli_stdout };
+			.command = "block/get", .args = cli->args, .answer = cli_stdout
+		};
 		rc = remote_call(cli->remote, &request);
 	} else {
 		rc = kit_block_get(cli->node, cli->args[0], &data, &len);
@@ -124,25 +125,30 @@ static int on_put(void *arg, const char *text, size_t len)
 	const char *key = json_string_value(json_object_get(answer, "Key"));
 
 	if (key)
-		print_block(arg, key, (uint64_t)json_integer_value(json_object_get(answer, "Size")));
+		print_block(
+			arg, key, (uint64_t)json_integer_value(json_object_get(answer, "Size")));
 	json_decref(answer);
 	return key ? 0 : -EPROTO;
 }
 
-static int remote_block_put(struct cli *cli, const struct kit_source *source, const char *codec,
-	const char *hash)
+static int remote_block_put(
+	struct cli *cli, const struct kit_source *source, const char *codec, const char *hash)
 {
 	struct remote_query query[] = { { "cid-codec", codec }, { "mhtype", hash },
 		{ "pin", cli_flag(cli, "pin", false) ? "true" : "false" }, { 0 } };
 	struct remote_lines lines = { .each = on_put, .arg = cli };
-	struct remote_request request = { .command = "block/put", .query = query, .body = put_body,
-		.body_arg = (void *)source, .content_type = "multipart/form-data; boundary=" REMOTE_BOUNDARY,
+	struct remote_request request = { .command = "block/put",
+		.query = query,
+		.body = put_body,
+		.body_arg = (void *)source,
+		.content_type = "multipart/form-data; boundary=" REMOTE_BOUNDARY,
 		.answer = remote_lines_sink(&lines) };
 
 	return remote_lines_end(&lines, remote_call(cli->remote, &request));
 }
 
-static int local_block_put(struct cli *cli, const struct kit_source *source, uint32_t codec, uint32_t hash)
+static int local_block_put(
+	struct cli *cli, const struct kit_source *source, uint32_t codec, uint32_t hash)
 {
 	char *data = NULL, text[MF_CID_TEXT_MAX];
 	struct mf_cid cid;
@@ -150,7 +156,8 @@ static int local_block_put(struct cli *cli, const struct kit_source *source, uin
 	int rc = read_all(source, &data, &len);
 
 	if (!rc)
-		rc = kit_block_put(cli->node, codec, hash, 1, data, len, cli_flag(cli, "pin", false), &cid);
+		rc = kit_block_put(
+			cli->node, codec, hash, 1, data, len, cli_flag(cli, "pin", false), &cid);
 	free(data);
 	if (rc)
 		return rc;
@@ -169,7 +176,8 @@ int cmd_block_put(struct cli *cli)
 	codec_name = codec_name ? codec_name : "raw";
 	hash_name = hash_name ? hash_name : "sha2-256";
 	if (!(codec = codec_of(codec_name)))
-		return cli_fail(cli, -EINVAL, "no codec '%s'; there are raw, dag-pb, dag-cbor, dag-json, cbor, json",
+		return cli_fail(cli, -EINVAL,
+			"no codec '%s'; there are raw, dag-pb, dag-cbor, dag-json, cbor, json",
 			codec_name);
 	if (mf_hash_find(hash_name, &hash))
 		return cli_fail(cli, -EINVAL, "no hash function '%s'", hash_name);
@@ -246,14 +254,16 @@ int cmd_dag_export(struct cli *cli)
 		rc = kit_dag_export(cli->node, cli->args[0], &sink, cli_progress_update, &progress);
 	} else {
 		struct remote_request request = {
-			.command = "dag/export", .args = cli->args, .answer = sink };
+			.command = "dag/export", .args = cli->args, .answer = sink
+		};
 		rc = remote_call(cli->remote, &request);
 	}
 	cli_progress_end(&progress);
 	int written = rc ? 0 : flush_output(&file);
 	anyio_free(file.buffer);
 	if (written)
-		return cli_fail(cli, written, "%s: %s", path ? path : "standard output", anyio_error_text(written));
+		return cli_fail(cli, written, "%s: %s", path ? path : "standard output",
+			anyio_error_text(written));
 	if (path) {
 		int sync = rc ? 0 : anyio_fsync(file.fd);
 		anyio_close(file.fd);
@@ -284,7 +294,8 @@ static int on_root(void *arg, const struct mf_cid *cid, int pin_error)
 	char text[MF_CID_TEXT_MAX];
 
 	mf_cid_format(cid, text, sizeof(text));
-	return print_root(((struct importing *)arg)->cli, text, pin_error ? anyio_error_text(pin_error) : "");
+	return print_root(
+		((struct importing *)arg)->cli, text, pin_error ? anyio_error_text(pin_error) : "");
 }
 
 static void import_progress(void *arg, uint64_t done, uint64_t total)
@@ -307,10 +318,14 @@ static int on_imported(void *arg, const char *text, size_t len)
 static int remote_import(struct cli *cli, const struct kit_source *source)
 {
 	struct remote_query query[] = {
-		{ "pin-roots", cli_flag(cli, "pin-roots", true) ? "true" : "false" }, { 0 } };
+		{ "pin-roots", cli_flag(cli, "pin-roots", true) ? "true" : "false" }, { 0 }
+	};
 	struct remote_lines lines = { .each = on_imported, .arg = cli };
-	struct remote_request request = { .command = "dag/import", .query = query, .body = put_body,
-		.body_arg = (void *)source, .content_type = "multipart/form-data; boundary=" REMOTE_BOUNDARY,
+	struct remote_request request = { .command = "dag/import",
+		.query = query,
+		.body = put_body,
+		.body_arg = (void *)source,
+		.content_type = "multipart/form-data; boundary=" REMOTE_BOUNDARY,
 		.answer = remote_lines_sink(&lines) };
 
 	return remote_lines_end(&lines, remote_call(cli->remote, &request));
@@ -320,7 +335,9 @@ int cmd_dag_import(struct cli *cli)
 {
 	struct importing importing = { .cli = cli };
 	struct kit_import_options options = { .no_pin = !cli_flag(cli, "pin-roots", true),
-		.root = on_root, .progress = import_progress, .arg = &importing };
+		.root = on_root,
+		.progress = import_progress,
+		.arg = &importing };
 	struct file_source file;
 	struct kit_source source;
 	uint64_t blocks = 0;
@@ -329,7 +346,8 @@ int cmd_dag_import(struct cli *cli)
 	if (rc)
 		return rc;
 	cli_progress_start(&importing.progress, cli, "importing");
-	rc = cli->node ? kit_dag_import(cli->node, &source, &options, &blocks) : remote_import(cli, &source);
+	rc = cli->node ? kit_dag_import(cli->node, &source, &options, &blocks)
+		       : remote_import(cli, &source);
 	cli_progress_end(&importing.progress);
 	close_source(&file);
 	return rc ? cli_fail_node(cli, rc) : CLI_OK;

@@ -21,7 +21,7 @@ static void print_list(json_t *object, const char *key, const char *title)
 	size_t i;
 
 	printf("%s:%s\n", title, json_array_size(list) ? "" : " none");
-	json_array_foreach(list, i, item)
+	json_array_foreach (list, i, item)
 		printf("  %s\n", json_string_value(item));
 }
 
@@ -44,7 +44,7 @@ static int print_strings(struct cli *cli, json_t *answer)
 	json_t *strings = json_object_get(answer, "Strings"), *item;
 	size_t i;
 
-	json_array_foreach(strings, i, item)
+	json_array_foreach (strings, i, item)
 		puts(json_string_value(item));
 	return 0;
 }
@@ -54,7 +54,8 @@ static int want_daemon(struct cli *cli)
 {
 	if (cli->remote)
 		return 0;
-	fprintf(stderr, "ipfs-kit %s: no daemon is running on %s; start one with 'ipfs-kit daemon'\n",
+	fprintf(stderr,
+		"ipfs-kit %s: no daemon is running on %s; start one with 'ipfs-kit daemon'\n",
 		cli->command->name, cli->repo);
 	return CLI_FAILED;
 }
@@ -70,7 +71,8 @@ int cmd_swarm_disconnect(struct cli *cli)
 {
 	int code = want_daemon(cli);
 
-	return code ? code : cli_call_print(cli, "swarm/disconnect", cli->args, NULL, print_strings);
+	return code ? code
+		    : cli_call_print(cli, "swarm/disconnect", cli->args, NULL, print_strings);
 }
 
 static int print_peers(struct cli *cli, json_t *answer)
@@ -79,11 +81,14 @@ static int print_peers(struct cli *cli, json_t *answer)
 	bool verbose = cli_flag(cli, "verbose", false);
 	size_t i;
 
-	json_array_foreach(peers, i, peer) {
+	json_array_foreach (peers, i, peer) {
 		printf("%s/p2p/%s", text_of(peer, "Addr"), text_of(peer, "Peer"));
 		if (verbose)
-			printf(" %s %s", *text_of(peer, "Latency") ? text_of(peer, "Latency") : "n/a",
-				json_integer_value(json_object_get(peer, "Direction")) == 1 ? "inbound" : "outbound");
+			printf(" %s %s",
+				*text_of(peer, "Latency") ? text_of(peer, "Latency") : "n/a",
+				json_integer_value(json_object_get(peer, "Direction")) == 1
+					? "inbound"
+					: "outbound");
 		putchar('\n');
 	}
 	return 0;

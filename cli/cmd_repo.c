@@ -9,19 +9,24 @@
 
 int cmd_init(struct cli *cli)
 {
-	struct kit_init_options options = {
-		.profile = cli_value(cli, "profile"), .test = cli_flag(cli, "test", false) };
+	struct kit_init_options options = { .profile = cli_value(cli, "profile"),
+		.test = cli_flag(cli, "test", false) };
 	char error[256] = "";
 	struct kit_node *node;
 	int rc = kit_init(cli->repo, &options);
 
 	if (rc == -EEXIST)
-		return cli_fail(cli, rc, "there is a repo in %s already; nothing was changed", cli->repo) ? CLI_REPO : 0;
+		return cli_fail(cli, rc, "there is a repo in %s already; nothing was changed",
+			       cli->repo)
+			? CLI_REPO
+			: 0;
 	if (rc == -EINVAL)
-		return cli_fail(cli, rc, "no profile '%s'; there are unixfs-v1-2025, unixfs-v0-2015 and kubo-cid-v1",
+		return cli_fail(cli, rc,
+			"no profile '%s'; there are unixfs-v1-2025, unixfs-v0-2015 and kubo-cid-v1",
 			options.profile ? options.profile : "");
 	if (rc)
-		return cli_fail(cli, rc, "no repo could be made in %s: %s", cli->repo, anyio_error_text(rc));
+		return cli_fail(cli, rc, "no repo could be made in %s: %s", cli->repo,
+			anyio_error_text(rc));
 	rc = kit_open(cli->repo, NULL, &node, error, sizeof(error));
 	if (rc)
 		return cli_fail(cli, rc, "%s", *error ? error : anyio_error_text(rc));
@@ -47,7 +52,8 @@ static int print_repo_stat(struct cli *cli, json_t *answer)
 		printf("RepoSize: %s\n", cli_size((uint64_t)number(answer, "RepoSize")));
 	else
 		printf("RepoSize: %lld\n", (long long)number(answer, "RepoSize"));
-	printf("StorageMax: %lld\nRepoPath: %s\nVersion: %s\n", (long long)number(answer, "StorageMax"),
+	printf("StorageMax: %lld\nRepoPath: %s\nVersion: %s\n",
+		(long long)number(answer, "StorageMax"),
 		json_string_value(json_object_get(answer, "RepoPath")),
 		json_string_value(json_object_get(answer, "Version")));
 	return 0;
@@ -94,7 +100,8 @@ int cmd_repo_verify(struct cli *cli)
 {
 	struct verify verify = { .cli = cli };
 	struct kit_verify_options options = {
-		.progress = verify_progress, .problem = verify_problem, .arg = &verify };
+		.progress = verify_progress, .problem = verify_problem, .arg = &verify
+	};
 
 	if (cli->remote)
 		return cli_call_print(cli, "repo/verify", cli->args, NULL, print_verify);
@@ -102,7 +109,8 @@ int cmd_repo_verify(struct cli *cli)
 	int rc = kit_repo_verify(cli->node, &options);
 	cli_progress_end(&verify.progress);
 	if (rc == -EBADMSG)
-		return cli_fail(cli, rc, "%u problems found; every other block is whole", verify.problems);
+		return cli_fail(
+			cli, rc, "%u problems found; every other block is whole", verify.problems);
 	if (rc)
 		return cli_fail_node(cli, rc);
 	puts(cli->json ? "{\"Msg\":\"verify complete, all blocks validated.\",\"Progress\":0}"
@@ -118,7 +126,8 @@ int cmd_config(struct cli *cli)
 	if (cli->count == 1) {
 		rc = kit_config_get(cli->repo, cli->args[0], &value);
 		if (rc)
-			return cli_fail(cli, rc, "no setting '%s' in %s/config; 'ipfs-kit config show' prints all",
+			return cli_fail(cli, rc,
+				"no setting '%s' in %s/config; 'ipfs-kit config show' prints all",
 				cli->args[0], cli->repo);
 		puts(value);
 		free(value);
@@ -134,8 +143,8 @@ int cmd_config_show(struct cli *cli)
 	int rc = kit_config_show(cli->repo, &text);
 
 	if (rc)
-		return cli_fail(cli, rc, "no config in %s: %s; 'ipfs-kit init' makes a repo", cli->repo,
-			anyio_error_text(rc));
+		return cli_fail(cli, rc, "no config in %s: %s; 'ipfs-kit init' makes a repo",
+			cli->repo, anyio_error_text(rc));
 	fputs(text, stdout);
 	free(text);
 	return CLI_OK;
@@ -146,7 +155,7 @@ static int print_pinned(struct cli *cli, json_t *answer)
 	json_t *pins = json_object_get(answer, "Pins"), *pin;
 	size_t i;
 
-	json_array_foreach(pins, i, pin)
+	json_array_foreach (pins, i, pin)
 		printf("%s %s\n", !strcmp(cli->command->name, "pin rm") ? "unpinned" : "pinned",
 			json_string_value(pin));
 	return 0;
@@ -154,8 +163,9 @@ static int print_pinned(struct cli *cli, json_t *answer)
 
 int cmd_pin_add(struct cli *cli)
 {
-	struct kit_call_option options[] = { { "recursive", cli_flag(cli, "recursive", true) ? "true" : "false" },
-		{ 0 } };
+	struct kit_call_option options[] = {
+		{ "recursive", cli_flag(cli, "recursive", true) ? "true" : "false" }, { 0 }
+	};
 
 	return cli_call_print(cli, "pin/add", cli->args, options, print_pinned);
 }
@@ -170,7 +180,7 @@ static int print_pins(struct cli *cli, json_t *answer)
 	json_t *keys = json_object_get(answer, "Keys"), *pin;
 	const char *cid;
 
-	json_object_foreach(keys, cid, pin) {
+	json_object_foreach (keys, cid, pin) {
 		if (cli_flag(cli, "quiet", false))
 			puts(cid);
 		else
@@ -196,11 +206,13 @@ int cmd_migrate(struct cli *cli)
 {
 	struct cli_progress progress;
 	struct kit_migrate_options options = {
-		.progress = cli_progress_update, .problem = migrate_problem, .arg = &progress };
+		.progress = cli_progress_update, .problem = migrate_problem, .arg = &progress
+	};
 	struct kit_migrated done;
 
 	if (!cli->node) {
-		fprintf(stderr, "ipfs-kit %s: the daemon has the repo; stop it first ('ipfs-kit shutdown')\n",
+		fprintf(stderr,
+			"ipfs-kit %s: the daemon has the repo; stop it first ('ipfs-kit shutdown')\n",
 			cli->command->name);
 		return CLI_REPO;
 	}
@@ -211,6 +223,7 @@ int cmd_migrate(struct cli *cli)
 		return cli_fail_node(cli, rc);
 	printf(cli->json ? "{\"Blocks\":%llu,\"Present\":%llu,\"Pins\":%llu}\n"
 			 : "took %llu blocks (%llu were here already) and %llu pins\n",
-		(unsigned long long)done.blocks, (unsigned long long)done.present, (unsigned long long)done.pins);
+		(unsigned long long)done.blocks, (unsigned long long)done.present,
+		(unsigned long long)done.pins);
 	return CLI_OK;
 }

@@ -1,8 +1,6 @@
 /* The table of commands. Help is taken from here, and completions, and the man page. */
 #include "cli.h"
 
-#define END { NULL, 0, NULL, NULL }
-
 static const struct cli_option add_table[] = {
 	{ "recursive", 'r', NULL, "add directories with all they hold" },
 	{ "quiet", 'q', NULL, "print CIDs only" },
@@ -16,67 +14,70 @@ static const struct cli_option add_table[] = {
 	{ "chunker", 's', "ALGORITHM", "size-BYTES" },
 	{ "pin", 0, NULL, "pin the root (default); --pin=false leaves it unpinned" },
 	{ "dereference-args", 0, NULL, "follow symlinks given as arguments" },
-	END
+	{ 0 },
 };
 static const struct cli_option init_table[] = {
-	{ "profile", 0, "NAME", "how files become blocks: unixfs-v1-2025 (default), unixfs-v0-2015, kubo-cid-v1" },
+	{ "profile", 0, "NAME",
+		"how files become blocks: unixfs-v1-2025 (default), unixfs-v0-2015, kubo-cid-v1" },
 	{ "test", 0, NULL, "listen on loopback only, on ports of the system's choice" },
-	END
+	{ 0 },
 };
 static const struct cli_option daemon_table[] = {
-	{ "listen", 0, "MULTIADDR", "listen for peers here instead of the config's; may be given several times" },
+	{ "listen", 0, "MULTIADDR",
+		"listen for peers here instead of the config's; may be given several times" },
 	{ "api", 0, "ADDR", "serve the RPC here: /ip4/127.0.0.1/tcp/PORT or /unix/PATH" },
 	{ "perf", 0, NULL, "answer /perf/1.0.0 measurements" },
-	END
+	{ 0 },
 };
 static const struct cli_option range_table[] = {
 	{ "offset", 'o', "BYTES", "begin here" },
 	{ "length", 'l', "BYTES", "at most so many" },
-	END
+	{ 0 },
 };
 static const struct cli_option get_table[] = {
 	{ "output", 'o', "PATH", "where to write it (default: the last name of the path)" },
 	{ "force", 'f', NULL, "replace symlinks that are in the way too" },
-	END
+	{ 0 },
 };
 static const struct cli_option output_table[] = {
 	{ "output", 'o', "FILE", "write to a file, synced at the end (default: standard output)" },
-	END
+	{ 0 },
 };
 static const struct cli_option import_table[] = {
 	{ "pin-roots", 0, NULL, "pin the roots (default); --pin-roots=false does not" },
-	END
+	{ 0 },
 };
 static const struct cli_option block_put_table[] = {
 	{ "cid-codec", 0, "NAME", "raw (default), dag-pb, dag-cbor, dag-json, cbor, json" },
 	{ "mhtype", 0, "NAME", "the hash function (default sha2-256)" },
 	{ "pin", 0, NULL, "pin the block" },
-	END
+	{ 0 },
 };
 static const struct cli_option pin_add_table[] = {
-	{ "recursive", 'r', NULL, "with all it links to (default); --recursive=false pins the block alone" },
-	END
+	{ "recursive", 'r', NULL,
+		"with all it links to (default); --recursive=false pins the block alone" },
+	{ 0 },
 };
 static const struct cli_option pin_ls_table[] = {
 	{ "type", 't', "KIND", "all (default), direct or recursive" },
 	{ "quiet", 'q', NULL, "print CIDs only" },
-	END
+	{ 0 },
 };
 static const struct cli_option verbose_table[] = {
 	{ "verbose", 'v', NULL, "print latency and direction too" },
-	END
+	{ 0 },
 };
 static const struct cli_option ping_table[] = {
 	{ "count", 'n', "N", "how many (default 10)" },
-	END
+	{ 0 },
 };
 static const struct cli_option human_table[] = {
 	{ "human", 'H', NULL, "print sizes for people" },
-	END
+	{ 0 },
 };
 static const struct cli_option version_table[] = {
 	{ "number", 'n', NULL, "print the number alone" },
-	END
+	{ 0 },
 };
 
 const struct cli_command cli_commands[] = {
@@ -87,28 +88,29 @@ const struct cli_command cli_commands[] = {
 		"  ipfs-kit add -r photos\n"
 		"  tar c project | ipfs-kit add -Q",
 		add_table, 0, -1, .run = cmd_add },
-	{ "block get", "CID", "Print a block's bytes", "The bytes as they are, on standard output.", NULL, 1, 1,
-		.run = cmd_block_get },
+	{ "block get", "CID", "Print a block's bytes", "The bytes as they are, on standard output.",
+		NULL, 1, 1, .run = cmd_block_get },
 	{ "block put", "[FILE]", "Store one block; prints its CID",
-		"The block is the file's bytes, or standard input's, at most 2 MiB.", block_put_table, 0, 1,
-		.run = cmd_block_put },
-	{ "block stat", "CID", "Print a block's CID and size", "Fetches the block when it is not here.", NULL, 1, 1,
-		.run = cmd_block_stat },
+		"The block is the file's bytes, or standard input's, at most 2 MiB.",
+		block_put_table, 0, 1, .run = cmd_block_put },
+	{ "block stat", "CID", "Print a block's CID and size",
+		"Fetches the block when it is not here.", NULL, 1, 1, .run = cmd_block_stat },
 	{ "cat", "PATH...", "Print a file's content",
 		"Paths look like CID, CID/name or /ipfs/CID/name.\n\n"
 		"  ipfs-kit cat bafy.../README.md\n"
 		"  ipfs-kit cat --offset=1048576 --length=4096 bafy...",
 		range_table, 1, -1, .run = cmd_cat },
 	{ "completion", "SHELL", "Print a completion script for bash, zsh or fish",
-		"  source <(ipfs-kit completion bash)", NULL, 1, 1, .no_repo = true, .run = cmd_completion },
+		"  source <(ipfs-kit completion bash)", NULL, 1, 1, .no_repo = true,
+		.run = cmd_completion },
 	{ "config", "KEY [VALUE]", "Print or change a setting",
 		"Settings live in the file config of the repo, with their explanations; comments are kept.\n"
 		"A daemon reads where to listen when it starts.\n\n"
 		"  ipfs-kit config swarm.listen\n"
 		"  ipfs-kit config api.listen /ip4/127.0.0.1/tcp/5002",
 		NULL, 1, 2, .no_repo = true, .run = cmd_config },
-	{ "config show", "", "Print the whole config file", "With its comments.", NULL, 0, 0, .no_repo = true,
-		.run = cmd_config_show },
+	{ "config show", "", "Print the whole config file", "With its comments.", NULL, 0, 0,
+		.no_repo = true, .run = cmd_config_show },
 	{ "daemon", "", "Go online: serve peers and the RPC until stopped",
 		"Prints where it listens, then 'daemon is ready'. SIGTERM, SIGINT and 'ipfs-kit shutdown' stop it\n"
 		"cleanly. While it runs, other commands talk to it.\n\n"
@@ -127,48 +129,52 @@ const struct cli_command cli_commands[] = {
 		"goes on where it stopped when it is run again.\n\n"
 		"  ipfs-kit get -o photos bafy...",
 		get_table, 1, 1, .run = cmd_get },
-	{ "help", "[COMMAND]", "Explain a command", "The same as COMMAND --help.", NULL, 0, 2, .no_repo = true,
-		.run = cmd_help },
-	{ "id", "", "Print this node's identity and addresses", "Addresses are printed while a daemon runs.", NULL,
-		0, 0, .run = cmd_id },
+	{ "help", "[COMMAND]", "Explain a command", "The same as COMMAND --help.", NULL, 0, 2,
+		.no_repo = true, .run = cmd_help },
+	{ "id", "", "Print this node's identity and addresses",
+		"Addresses are printed while a daemon runs.", NULL, 0, 0, .run = cmd_id },
 	{ "init", "", "Make a repo",
 		"Makes the folder with a config file, an Ed25519 identity and an empty store. An existing repo is\n"
 		"never touched.",
 		init_table, 0, 0, .no_repo = true, .run = cmd_init },
-	{ "ls", "PATH...", "List a folder", "Prints CID, size and name of each entry; folders end with /.", NULL, 1,
-		-1, .run = cmd_ls },
+	{ "ls", "PATH...", "List a folder",
+		"Prints CID, size and name of each entry; folders end with /.", NULL, 1, -1,
+		.run = cmd_ls },
 	{ "migrate-from-kubo", "DIR", "Take the blocks and pins of a stopped Kubo repo",
 		"Reads DIR (a repo with a flatfs block store), checks every block, and pins what was pinned there.\n"
 		"DIR is not changed. When interrupted, run it again: what was taken is not read twice.",
 		NULL, 1, 1, .run = cmd_migrate },
 	{ "pin add", "PATH...", "Keep content for good",
-		"Fetches what is missing, then pins it: with all it links to, unless told otherwise.", pin_add_table,
-		1, -1, .run = cmd_pin_add },
-	{ "pin ls", "[CID...]", "List what is pinned", "With a CID, tells whether that one is pinned.", pin_ls_table,
-		0, -1, .run = cmd_pin_ls },
+		"Fetches what is missing, then pins it: with all it links to, unless told otherwise.",
+		pin_add_table, 1, -1, .run = cmd_pin_add },
+	{ "pin ls", "[CID...]", "List what is pinned",
+		"With a CID, tells whether that one is pinned.", pin_ls_table, 0, -1,
+		.run = cmd_pin_ls },
 	{ "pin rm", "PATH...", "Take a pin away", "The blocks stay in the repo.", NULL, 1, -1,
 		.run = cmd_pin_rm },
-	{ "ping", "PEER", "Measure the way to a peer", "PEER is a peer id, or a multiaddr that ends with one.",
-		ping_table, 1, 1, .run = cmd_ping },
-	{ "repo stat", "", "Print what the repo holds", "Blocks, bytes on disk, where it is.", human_table, 0, 0,
-		.run = cmd_repo_stat },
+	{ "ping", "PEER", "Measure the way to a peer",
+		"PEER is a peer id, or a multiaddr that ends with one.", ping_table, 1, 1,
+		.run = cmd_ping },
+	{ "repo stat", "", "Print what the repo holds", "Blocks, bytes on disk, where it is.",
+		human_table, 0, 0, .run = cmd_repo_stat },
 	{ "repo verify", "", "Read every byte back and check every block",
 		"Checks each block against its CID, the index against the log, and that all that pins need is here.\n"
 		"Exit code 0 means that nothing is damaged.",
 		NULL, 0, 0, .run = cmd_repo_verify },
-	{ "resolve", "PATH", "Print the CID a path leads to", "Follows names through folders.", NULL, 1, 1,
-		.run = cmd_resolve },
-	{ "shutdown", "", "Stop the daemon", "It finishes what is being answered, then ends.", NULL, 0, 0,
-		.run = cmd_shutdown },
-	{ "stat", "PATH", "Print size and kind of a file or folder", "Of the node that the path leads to.", NULL, 1,
-		1, .run = cmd_stat },
-	{ "swarm connect", "ADDR...", "Connect to a peer", "ADDR is a multiaddr that ends with /p2p/ID.", NULL, 1,
-		-1, .run = cmd_swarm_connect },
-	{ "swarm disconnect", "ADDR...", "Close the connections to a peer", "ADDR as for swarm connect.", NULL, 1,
-		-1, .run = cmd_swarm_disconnect },
-	{ "swarm peers", "", "List the peers we are connected to", "One multiaddr a line.", verbose_table, 0, 0,
-		.run = cmd_swarm_peers },
-	{ "version", "", "Print the version", "Of this program; with --api, of that daemon.", version_table, 0, 0,
-		.no_repo = true, .run = cmd_version },
+	{ "resolve", "PATH", "Print the CID a path leads to", "Follows names through folders.",
+		NULL, 1, 1, .run = cmd_resolve },
+	{ "shutdown", "", "Stop the daemon", "It finishes what is being answered, then ends.", NULL,
+		0, 0, .run = cmd_shutdown },
+	{ "stat", "PATH", "Print size and kind of a file or folder",
+		"Of the node that the path leads to.", NULL, 1, 1, .run = cmd_stat },
+	{ "swarm connect", "ADDR...", "Connect to a peer",
+		"ADDR is a multiaddr that ends with /p2p/ID.", NULL, 1, -1,
+		.run = cmd_swarm_connect },
+	{ "swarm disconnect", "ADDR...", "Close the connections to a peer",
+		"ADDR as for swarm connect.", NULL, 1, -1, .run = cmd_swarm_disconnect },
+	{ "swarm peers", "", "List the peers we are connected to", "One multiaddr a line.",
+		verbose_table, 0, 0, .run = cmd_swarm_peers },
+	{ "version", "", "Print the version", "Of this program; with --api, of that daemon.",
+		version_table, 0, 0, .no_repo = true, .run = cmd_version },
 	{ NULL },
 };

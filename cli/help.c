@@ -9,8 +9,8 @@ static void print_options(const struct cli_option *table)
 	for (; table && table->name; table++) {
 		char left[64];
 		snprintf(left, sizeof(left), "%s%c%s--%s%s%s", table->letter ? "-" : "",
-			table->letter ? table->letter : ' ', table->letter ? ", " : "   ", table->name,
-			table->value ? " " : "", table->value ? table->value : "");
+			table->letter ? table->letter : ' ', table->letter ? ", " : "   ",
+			table->name, table->value ? " " : "", table->value ? table->value : "");
 		printf("  %-30s %s\n", left, table->help);
 	}
 }
@@ -39,8 +39,9 @@ void cli_print_help(const struct cli_command *command)
 		print_overview();
 		return;
 	}
-	printf("ipfs-kit %s: %s\n\nUsage: ipfs-kit %s%s%s%s\n\n%s\n", command->name, command->summary,
-		command->name, command->options && command->options->name ? " [OPTIONS]" : "",
+	printf("ipfs-kit %s: %s\n\nUsage: ipfs-kit %s%s%s%s\n\n%s\n", command->name,
+		command->summary, command->name,
+		command->options && command->options->name ? " [OPTIONS]" : "",
 		*command->arguments ? " " : "", command->arguments, command->help);
 	if (command->options && command->options->name) {
 		puts("\nOptions:");
@@ -112,10 +113,11 @@ static void complete_fish(void)
 			printf("complete -c ipfs-kit -n '__fish_seen_subcommand_from %.*s' -a %s -d '%s'\n",
 				(int)(space - c->name), c->name, space + 1, c->summary);
 		else
-			printf("complete -c ipfs-kit -n __fish_use_subcommand -a %s -d '%s'\n", c->name, c->summary);
+			printf("complete -c ipfs-kit -n __fish_use_subcommand -a %s -d '%s'\n",
+				c->name, c->summary);
 		for (const struct cli_option *o = c->options; o && o->name; o++)
-			printf("complete -c ipfs-kit -n '__fish_seen_subcommand_from %s' -l %s%s\n", c->name,
-				o->name, o->value ? " -r" : "");
+			printf("complete -c ipfs-kit -n '__fish_seen_subcommand_from %s' -l %s%s\n",
+				c->name, o->name, o->value ? " -r" : "");
 	}
 	for (const struct cli_option *o = cli_global_options; o->name; o++)
 		printf("complete -c ipfs-kit -l %s%s\n", o->name, o->value ? " -r" : "");
@@ -172,7 +174,8 @@ static void print_man(void)
 	       ".B ipfs\\-kit\n[\\fIOPTIONS\\fR] \\fICOMMAND\\fR [\\fIARGUMENTS\\fR]\n.SH DESCRIPTION\n"
 	       "A node of IPFS. It keeps blocks in a repo, gives them to peers and fetches them from peers.\n"
 	       "With a daemon running, commands talk to it; without one they open the repo themselves.\n"
-	       ".SH COMMANDS\n", kit_version());
+	       ".SH COMMANDS\n",
+		kit_version());
 	for (const struct cli_command *c = cli_commands; c->name; c++) {
 		printf(".SS ");
 		roff(c->name);
@@ -208,7 +211,9 @@ int cmd_completion(struct cli *cli)
 		return CLI_OK;
 	}
 	if (strcmp(shell, "bash") && strcmp(shell, "zsh") && strcmp(shell, "fish")) {
-		fprintf(stderr, "ipfs-kit completion: no completions for '%s'; there are bash, zsh and fish\n", shell);
+		fprintf(stderr,
+			"ipfs-kit completion: no completions for '%s'; there are bash, zsh and fish\n",
+			shell);
 		return CLI_USAGE;
 	}
 	cli_print_completion(shell);

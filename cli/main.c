@@ -37,7 +37,8 @@ static int with_node(void *arg)
 	int code = cli->command->no_repo ? 0 : cli_open(cli);
 
 	if (code == 0)
-		code = cli->connect && !cli->command->no_repo ? run_connected(cli) : cli->command->run(cli);
+		code = cli->connect && !cli->command->no_repo ? run_connected(cli)
+							      : cli->command->run(cli);
 	cli_close(cli);
 	return code;
 }
@@ -93,7 +94,8 @@ int main(int argc, char **argv)
 	keep_memory();
 	rc = anyio_run(root, &timed, NULL);
 	if (rc && rc != ANYIO_CANCELLED) {
-		fprintf(stderr, "ipfs-kit: the event loop could not run: %s\n", anyio_error_text(rc));
+		fprintf(stderr, "ipfs-kit: the event loop could not run: %s\n",
+			anyio_error_text(rc));
 		return CLI_FAILED;
 	}
 	if (rc == ANYIO_CANCELLED)

@@ -37,7 +37,8 @@ int cli_fail(struct cli *cli, int code, const char *format, ...)
 int cli_fail_node(struct cli *cli, int code)
 {
 	const char *text = cli->remote ? remote_error_text(cli->remote)
-			: cli->node ? kit_error_text(cli->node) : NULL;
+		: cli->node            ? kit_error_text(cli->node)
+				       : NULL;
 
 	return cli_fail(cli, code, "%s", text && *text ? text : anyio_error_text(code));
 }

@@ -56,9 +56,9 @@ bool cli_flag(const struct cli *cli, const char *name, bool dflt)
 
 static int usage(const struct cli *cli, const char *what, const char *which, size_t len)
 {
-	fprintf(stderr, "ipfs-kit%s%s: %s '%.*s'\nTry 'ipfs-kit %s%s--help'.\n", cli->command ? " " : "",
-		cli->command ? cli->command->name : "", what, (int)len, which,
-		cli->command ? cli->command->name : "", cli->command ? " " : "");
+	fprintf(stderr, "ipfs-kit%s%s: %s '%.*s'\nTry 'ipfs-kit %s%s--help'.\n",
+		cli->command ? " " : "", cli->command ? cli->command->name : "", what, (int)len,
+		which, cli->command ? cli->command->name : "", cli->command ? " " : "");
 	return CLI_USAGE;
 }
 
@@ -128,7 +128,8 @@ static int parse_letters(struct cli *cli, char ***argv)
 		if (letter[1])
 			return store(cli, row, global, letter + 1);
 		if (!(*argv)[1])
-			return usage(cli, "a value is missing after", (char[3]){ '-', *letter, 0 }, 2);
+			return usage(
+				cli, "a value is missing after", (char[3]){ '-', *letter, 0 }, 2);
 		++*argv;
 		return store(cli, row, global, **argv);
 	}
@@ -234,7 +235,8 @@ int cli_parse(struct cli *cli, int argc, char **argv)
 				return -1;
 			}
 			if (!words)
-				return unknown_command(word, argv[1] && argv[1][0] != '-' ? argv[1] : NULL);
+				return unknown_command(
+					word, argv[1] && argv[1][0] != '-' ? argv[1] : NULL);
 			argv += words - 1;
 		} else if (cli->count + 1 < sizeof(args) / sizeof(*args)) {
 			args[cli->count++] = word;
@@ -249,7 +251,8 @@ int cli_parse(struct cli *cli, int argc, char **argv)
 	if ((rc = apply_globals(cli)))
 		return rc;
 	if (cli->count < (size_t)cli->command->min_args)
-		return usage(cli, "missing argument:", cli->command->arguments, strlen(cli->command->arguments));
+		return usage(cli, "missing argument:", cli->command->arguments,
+			strlen(cli->command->arguments));
 	if (cli->command->max_args >= 0 && cli->count > (size_t)cli->command->max_args)
 		return usage(cli, "unexpected argument", args[cli->command->max_args],
 			strlen(args[cli->command->max_args]));

@@ -26,7 +26,8 @@ const char *cli_size(uint64_t bytes)
 void cli_progress_start(struct cli_progress *progress, const struct cli *cli, const char *what)
 {
 	*progress = (struct cli_progress){
-		.what = what, .started = anyio_now(), .on = cli->progress && !cli->json };
+		.what = what, .started = anyio_now(), .on = cli->progress && !cli->json
+	};
 }
 
 static int width(void)
@@ -46,13 +47,15 @@ static void draw(struct cli_progress *progress)
 		unsigned filled = (unsigned)(progress->done * 20 / progress->total);
 		memset(bar, '=', filled > 20 ? 20 : filled);
 		bar[filled > 20 ? 20 : filled] = 0;
-		uint64_t left = progress->total > progress->done ? progress->total - progress->done : 0;
-		snprintf(text, sizeof(text), "%s [%-20s] %3u%%  %s of %s  %s/s  %.0fs left", progress->what, bar,
-			(unsigned)(progress->done * 100 / progress->total), cli_size(progress->done),
-			cli_size(progress->total), cli_size((uint64_t)rate), rate > 0 ? (double)left / rate : 0);
+		uint64_t left =
+			progress->total > progress->done ? progress->total - progress->done : 0;
+		snprintf(text, sizeof(text), "%s [%-20s] %3u%%  %s of %s  %s/s  %.0fs left",
+			progress->what, bar, (unsigned)(progress->done * 100 / progress->total),
+			cli_size(progress->done), cli_size(progress->total),
+			cli_size((uint64_t)rate), rate > 0 ? (double)left / rate : 0);
 	} else {
-		snprintf(text, sizeof(text), "%s  %s  %s/s", progress->what, cli_size(progress->done),
-			cli_size((uint64_t)rate));
+		snprintf(text, sizeof(text), "%s  %s  %s/s", progress->what,
+			cli_size(progress->done), cli_size((uint64_t)rate));
 	}
 	fprintf(stderr, "\r%.*s\033[K", width() - 1, text);
 }

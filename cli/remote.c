@@ -14,7 +14,7 @@
 enum { READ_SIZE = 64 << 10, ERROR_MAX = 4096 };
 
 struct remote {
-	char host[256];     /* empty: a UNIX socket at path */
+	char host[256]; /* empty: a UNIX socket at path */
 	char path[200];
 	uint16_t port;
 	char *secret;
@@ -50,7 +50,8 @@ static int parse_host_port(struct remote *remote, const char *text)
 	if (!strncmp(text, "http://", 7))
 		text += 7;
 	colon = strrchr(text, ':');
-	if (!colon || colon == text || (size_t)(colon - text) >= sizeof(remote->host) || strchr(text, '/'))
+	if (!colon || colon == text || (size_t)(colon - text) >= sizeof(remote->host) ||
+		strchr(text, '/'))
 		return -EINVAL;
 	memcpy(remote->host, text, (size_t)(colon - text));
 	char *end;
@@ -68,7 +69,8 @@ int remote_create(const char *address, const char *secret, struct remote **out)
 
 	*out = NULL;
 	if (!rc)
-		rc = *address == '/' ? parse_multiaddr(remote, address) : parse_host_port(remote, address);
+		rc = *address == '/' ? parse_multiaddr(remote, address)
+				     : parse_host_port(remote, address);
 	if (!rc && secret && *secret && !(remote->secret = anyio_strdup(secret)))
 		rc = -ENOMEM;
 	if (rc)
@@ -134,7 +136,8 @@ static void put_escaped(struct text *text, const char *data)
 	}
 }
 
-static void put_head(struct text *text, const struct remote *remote, const struct remote_request *request)
+static void put_head(
+	struct text *text, const struct remote *remote, const struct remote_request *request)
 {
 	char separator = '?';
 
@@ -179,7 +182,7 @@ struct call {
 	const struct remote_request *request;
 	struct anyio_stream *stream;
 	http_parser parser;
-	int failure;          /* of the answer's sink */
+	int failure; /* of the answer's sink */
 	bool done;
 	char trailer_name[32]; /* Kubo reports late errors in X-Stream-Error */
 	bool stream_error;
@@ -207,7 +210,8 @@ static int send_body(void *arg)
 	if (rc == 0)
 		rc = anyio_stream_send(call->stream, "0\r\n\r\n", 5);
 	/* A daemon that refused early has said why in its answer, which is being read. */
-	return rc == -EPIPE || rc == -ECONNRESET || rc == ANYIO_BROKEN || rc == ANYIO_CLOSED ? 0 : rc;
+	return rc == -EPIPE || rc == -ECONNRESET || rc == ANYIO_BROKEN || rc == ANYIO_CLOSED ? 0
+											     : rc;
 }
 
 static void keep_error(struct call *call, const char *data, size_t len)
@@ -299,7 +303,8 @@ static int converse(void *arg)
 
 	ANYIO_TASK_GROUP(group);
 	/* Walking a tree of folders takes a deep stack. */
-	static const struct anyio_task_options deep = { .name = "request body", .stack_size = 1 << 20 };
+	static const struct anyio_task_options deep = { .name = "request body",
+		.stack_size = 1 << 20 };
 	if (call->request->body)
 		anyio_start_soon_with(&group, send_body, call, &deep);
 	rc = read_answer(call);
@@ -361,7 +366,8 @@ int remote_call(struct remote *remote, const struct remote_request *request)
 	if (!rc && (call.parser.status_code != 200 || call.stream_error))
 		return daemon_error(remote);
 	if (rc == ANYIO_INCOMPLETE_READ || rc == -ECONNRESET)
-		snprintf(remote->error, sizeof(remote->error), "the daemon went away in the middle of its answer");
+		snprintf(remote->error, sizeof(remote->error),
+			"the daemon went away in the middle of its answer");
 	return rc;
 }
 

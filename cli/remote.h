@@ -24,14 +24,14 @@ struct remote_query {
 };
 
 struct remote_request {
-	const char *command;               /* "pin/ls" */
-	const char *const *args;           /* NULL-terminated; NULL for none */
-	const struct remote_query *query;  /* may be NULL */
+	const char *command;              /* "pin/ls" */
+	const char *const *args;          /* NULL-terminated; NULL for none */
+	const struct remote_query *query; /* may be NULL */
 	/* Writes the body to sink, chunk by chunk; NULL: an empty body. */
 	int (*body)(void *arg, const struct kit_sink *sink);
 	void *body_arg;
-	const char *content_type;          /* of the body */
-	struct kit_sink answer;            /* takes the answer's body */
+	const char *content_type; /* of the body */
+	struct kit_sink answer;   /* takes the answer's body */
 };
 
 /* POSTs it and streams the answer. 0; the daemon's own failure as a negative code (-EREMOTEIO when

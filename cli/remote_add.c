@@ -15,7 +15,7 @@ enum { CHUNK = 1 << 20, DEPTH_MAX = 200 };
 
 struct adding {
 	const struct kit_add_options *options;
-	const char *path;                  /* NULL: the source */
+	const char *path; /* NULL: the source */
 	const struct kit_source *source;
 	const struct kit_sink *sink;
 	char *buffer;
@@ -28,7 +28,9 @@ static int put_head(const struct kit_sink *sink, const char *type, const char *n
 {
 	char head[8192];
 	size_t n = (size_t)snprintf(head, sizeof(head),
-		"--" REMOTE_BOUNDARY "\r\nContent-Type: %s\r\nContent-Disposition: form-data; name=\"file\"", type);
+		"--" REMOTE_BOUNDARY
+		"\r\nContent-Type: %s\r\nContent-Disposition: form-data; name=\"file\"",
+		type);
 
 	if (name) {
 		n += (size_t)snprintf(head + n, sizeof(head) - n, "; filename=\"");
@@ -47,7 +49,8 @@ static int put_head(const struct kit_sink *sink, const char *type, const char *n
 	return sink->write(sink->arg, head, n + 4);
 }
 
-static int copy(struct adding *adding, ssize_t (*read)(void *arg, void *buffer, size_t size), void *arg)
+static int copy(
+	struct adding *adding, ssize_t (*read)(void *arg, void *buffer, size_t size), void *arg)
 {
 	ssize_t n;
 
@@ -96,7 +99,8 @@ static int put_symlink(struct adding *adding, int dir, const char *entry, const 
 	return rc ? rc : adding->sink->write(adding->sink->arg, "\r\n", 2);
 }
 
-static int put_entry(struct adding *adding, int dir, const char *entry, const char *name, int depth);
+static int put_entry(
+	struct adding *adding, int dir, const char *entry, const char *name, int depth);
 
 static int put_directory(
 	struct adding *adding, int dir, const char *entry, const char *name, int depth, int follow)
@@ -141,7 +145,9 @@ static int put_entry(struct adding *adding, int dir, const char *entry, const ch
 	if (S_ISLNK(st.st_mode))
 		return put_symlink(adding, dir, entry, name);
 	if (S_ISDIR(st.st_mode))
-		return adding->options->recursive || depth ? put_directory(adding, dir, entry, name, depth, follow) : -EISDIR;
+		return adding->options->recursive || depth
+			? put_directory(adding, dir, entry, name, depth, follow)
+			: -EISDIR;
 	return S_ISREG(st.st_mode) ? put_file(adding, dir, entry, name, follow) : -EINVAL;
 }
 
@@ -177,8 +183,8 @@ static int on_added(void *arg, const char *text, size_t len)
 		rc = mf_cid_parse(adding->root, hash, strlen(hash));
 		adding->answered = true;
 		if (!rc && adding->options->entry)
-			rc = adding->options->entry(adding->options->arg, name ? name : "", adding->root,
-				size ? strtoull(size, NULL, 10) : 0);
+			rc = adding->options->entry(adding->options->arg, name ? name : "",
+				adding->root, size ? strtoull(size, NULL, 10) : 0);
 	}
 	json_decref(answer);
 	return rc;
@@ -193,13 +199,16 @@ static int add(struct remote *remote, struct adding *adding)
 {
 	const struct kit_add_options *o = adding->options;
 	char version[16] = "";
-	struct remote_query query[] = {
-		{ "cid-version", NULL }, { "raw-leaves", o->raw_leaves < 0 ? NULL : truth(o->raw_leaves) },
-		{ "chunker", o->chunker }, { "profile", o->profile }, { "only-hash", truth(o->only_hash) },
-		{ "pin", truth(!o->no_pin) }, { "wrap-with-directory", truth(o->wrap) },
-		{ "progress", "false" }, { 0 } };
+	struct remote_query query[] = { { "cid-version", NULL },
+		{ "raw-leaves", o->raw_leaves < 0 ? NULL : truth(o->raw_leaves) },
+		{ "chunker", o->chunker }, { "profile", o->profile },
+		{ "only-hash", truth(o->only_hash) }, { "pin", truth(!o->no_pin) },
+		{ "wrap-with-directory", truth(o->wrap) }, { "progress", "false" }, { 0 } };
 	struct remote_lines lines = { .each = on_added, .arg = adding };
-	struct remote_request request = { .command = "add", .query = query, .body = body, .body_arg = adding,
+	struct remote_request request = { .command = "add",
+		.query = query,
+		.body = body,
+		.body_arg = adding,
 		.content_type = "multipart/form-data; boundary=" REMOTE_BOUNDARY,
 		.answer = remote_lines_sink(&lines) };
 

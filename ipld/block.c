@@ -33,8 +33,8 @@ size_t ipld_blocks_verify(const struct mf_cid *const cids[], const void *const d
 	size_t at[BATCH], queued = 0, good = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		bool plain = cids[i]->hash == MF_HASH_SHA2_256 &&
-			cids[i]->digest_len <= MF_SHA256_SIZE;
+		bool plain =
+			cids[i]->hash == MF_HASH_SHA2_256 && cids[i]->digest_len <= MF_SHA256_SIZE;
 
 		if (plain && !check_claims(cids[i], lens[i])) {
 			jobs[queued].data = data[i];

@@ -54,8 +54,11 @@ static bool name_is_good(const struct unixfs_entry *e)
 
 static struct dag_pb_link link_of(const struct unixfs_entry *e)
 {
-	return (struct dag_pb_link){ .cid = e->cid, .name = e->name, .name_len = e->name_len,
-		.has_tsize = true, .tsize = e->tsize };
+	return (struct dag_pb_link){ .cid = e->cid,
+		.name = e->name,
+		.name_len = e->name_len,
+		.has_tsize = true,
+		.tsize = e->tsize };
 }
 
 static size_t cid_size(const struct mf_cid *cid)
@@ -74,8 +77,8 @@ uint64_t unixfs_dir_size(const struct unixfs_profile *profile, const struct unix
 
 	for (size_t i = 0; i < count; i++) {
 		struct dag_pb_link link = link_of(&entries[i]);
-		uint64_t one = whole ? dag_pb_link_size(&link) :
-				       link.name_len + cid_size(&link.cid);
+		uint64_t one =
+			whole ? dag_pb_link_size(&link) : link.name_len + cid_size(&link.cid);
 
 		if (__builtin_add_overflow(size, one, &size))
 			return UINT64_MAX;
@@ -84,8 +87,8 @@ uint64_t unixfs_dir_size(const struct unixfs_profile *profile, const struct unix
 }
 
 /* Sorts the entries, by hash first when asked. Refuses bad and repeated names. */
-static int sort_entries(struct dir_builder *b, const struct unixfs_entry *entries, size_t count,
-	bool by_hash)
+static int sort_entries(
+	struct dir_builder *b, const struct unixfs_entry *entries, size_t count, bool by_hash)
 {
 	b->places = calloc(count ? count : 1, sizeof(*b->places));
 	if (!b->places)
@@ -150,8 +153,8 @@ struct shard {
 	uint64_t tsize;
 };
 
-static int put_slot(struct dir_builder *b, struct shard *shard, size_t slot,
-	const struct unixfs_entry *entry)
+static int put_slot(
+	struct dir_builder *b, struct shard *shard, size_t slot, const struct unixfs_entry *entry)
 {
 	char prefix[UNIXFS_PREFIX_MAX];
 	size_t prefix_len = unixfs_prefix_len(b->profile->hamt_fanout);
@@ -172,8 +175,8 @@ static int put_slot(struct dir_builder *b, struct shard *shard, size_t slot,
 	return __builtin_add_overflow(shard->tsize, entry->tsize, &shard->tsize) ? -EOVERFLOW : 0;
 }
 
-static int finish_shard(struct dir_builder *b, struct shard *shard, bool is_root,
-	struct unixfs_built *built)
+static int finish_shard(
+	struct dir_builder *b, struct shard *shard, bool is_root, struct unixfs_built *built)
 {
 	uint8_t bits[UNIXFS_FANOUT_MAX / 8];
 	size_t len = sizeof(bits);
@@ -182,8 +185,10 @@ static int finish_shard(struct dir_builder *b, struct shard *shard, bool is_root
 		len--;
 	for (size_t i = 0; i < len; i++)
 		bits[i] = shard->bitfield[len - 1 - i];
-	struct unixfs_message message = { .type = UNIXFS_HAMT_SHARD, .data = len ? bits : NULL,
-		.data_len = len, .fanout = b->profile->hamt_fanout,
+	struct unixfs_message message = { .type = UNIXFS_HAMT_SHARD,
+		.data = len ? bits : NULL,
+		.data_len = len,
+		.fanout = b->profile->hamt_fanout,
 		.meta = is_root ? b->meta : NULL };
 	return finish_block(b, &shard->block, &message, shard->tsize, built);
 }
@@ -260,8 +265,8 @@ int unixfs_dir_build(const struct unixfs_profile *profile, const struct unixfs_m
 		unixfs_dir_size(profile, meta, entries, count) > profile->hamt_threshold;
 	rc = sort_entries(&b, entries, count, sharded);
 	if (rc == 0)
-		rc = sharded ? build_shard(&b, b.places, count, 0, root) :
-			       build_basic(&b, count, root);
+		rc = sharded ? build_shard(&b, b.places, count, 0, root)
+			     : build_basic(&b, count, root);
 	free(b.places);
 	return rc;
 }

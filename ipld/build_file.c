@@ -31,20 +31,23 @@ struct unixfs_file_builder {
 	struct unixfs_meta meta;
 	unixfs_emit_fn *emit;
 	void *arg;
-	struct mf_pb_writer block;   /* the block being emitted, kept for its memory */
-	struct mf_pb_writer held;    /* with meta: the first chunk, until a second arrives */
+	struct mf_pb_writer block; /* the block being emitted, kept for its memory */
+	struct mf_pb_writer held;  /* with meta: the first chunk, until a second arrives */
 	bool holding;
 	unsigned level_count;
 	struct level levels[LEVELS_MAX];
 };
 
-void unixfs_leaf_frame(struct unixfs_leaf_frame *frame, const struct unixfs_profile *profile,
-	size_t chunk_len)
+void unixfs_leaf_frame(
+	struct unixfs_leaf_frame *frame, const struct unixfs_profile *profile, size_t chunk_len)
 {
 	struct mf_pb_writer head = mf_pb_write_fixed(frame->head, sizeof(frame->head));
 	struct mf_pb_writer tail = mf_pb_write_fixed(frame->tail, sizeof(frame->tail));
-	struct unixfs_message message = { .type = UNIXFS_FILE, .data = chunk_len ? "" : NULL,
-		.data_len = chunk_len, .with_size = true, .file_size = chunk_len };
+	struct unixfs_message message = { .type = UNIXFS_FILE,
+		.data = chunk_len ? "" : NULL,
+		.data_len = chunk_len,
+		.with_size = true,
+		.file_size = chunk_len };
 
 	if (!profile->raw_leaves) {
 		mf_pb_put_length(&head, 1, unixfs_message_size(&message));
@@ -96,12 +99,15 @@ void unixfs_file_builder_free(struct unixfs_file_builder *b)
 }
 
 /* Turns a level's node into a block and emits it; the level is empty afterwards. */
-static int finish_node(struct unixfs_file_builder *b, struct level *level, bool is_root,
-	struct unixfs_built *node)
+static int finish_node(
+	struct unixfs_file_builder *b, struct level *level, bool is_root, struct unixfs_built *node)
 {
-	struct unixfs_message message = { .type = UNIXFS_FILE, .with_size = true,
-		.file_size = level->file_size, .sizes = level->sizes.data,
-		.sizes_len = level->sizes.len, .meta = is_root && b->has_meta ? &b->meta : NULL };
+	struct unixfs_message message = { .type = UNIXFS_FILE,
+		.with_size = true,
+		.file_size = level->file_size,
+		.sizes = level->sizes.data,
+		.sizes_len = level->sizes.len,
+		.meta = is_root && b->has_meta ? &b->meta : NULL };
 
 	b->block.len = 0;
 	mf_pb_put_raw(&b->block, level->links.data, level->links.len);
@@ -121,8 +127,10 @@ static int finish_node(struct unixfs_file_builder *b, struct level *level, bool 
 
 static int append_child(struct level *level, const struct unixfs_built *child)
 {
-	struct dag_pb_link link = { .cid = child->cid, .name = (const uint8_t *)"",
-		.has_tsize = true, .tsize = child->tsize };
+	struct dag_pb_link link = { .cid = child->cid,
+		.name = (const uint8_t *)"",
+		.has_tsize = true,
+		.tsize = child->tsize };
 
 	if (__builtin_add_overflow(level->file_size, child->file_size, &level->file_size) ||
 		__builtin_add_overflow(level->tsize, child->tsize, &level->tsize))
@@ -163,8 +171,12 @@ static int add_child(struct unixfs_file_builder *b, unsigned i, const struct uni
 static int make_leaf(struct unixfs_file_builder *b, const void *data, size_t len,
 	const struct unixfs_meta *meta, struct unixfs_built *leaf)
 {
-	struct unixfs_message message = { .type = UNIXFS_FILE, .data = len ? data : NULL,
-		.data_len = len, .with_size = true, .file_size = len, .meta = meta };
+	struct unixfs_message message = { .type = UNIXFS_FILE,
+		.data = len ? data : NULL,
+		.data_len = len,
+		.with_size = true,
+		.file_size = len,
+		.meta = meta };
 
 	leaf->file_size = leaf->tsize = len;
 	if (b->profile.raw_leaves) {

@@ -60,8 +60,8 @@ int car_header_decode(struct car_header *header, const void *cbor, size_t len)
 }
 
 /* Copies up to max roots after the first skip; returns how many. */
-static size_t copy_roots(const struct car_header *header, size_t skip, struct mf_cid *roots,
-	size_t max)
+static size_t copy_roots(
+	const struct car_header *header, size_t skip, struct mf_cid *roots, size_t max)
 {
 	struct ipld_cbor_reader in;
 	struct ipld_token token;

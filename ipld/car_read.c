@@ -91,8 +91,8 @@ static int gather(struct car_reader *r, const uint8_t **data, size_t *len, size_
 }
 
 /* Takes a unit of size bytes, in place when it is whole. */
-static int take(struct car_reader *r, const uint8_t **data, size_t *len, size_t size,
-	const uint8_t **unit)
+static int take(
+	struct car_reader *r, const uint8_t **data, size_t *len, size_t size, const uint8_t **unit)
 {
 	if (!r->held && *len >= size) {
 		*unit = *data;
@@ -181,8 +181,8 @@ static void skip(struct car_reader *r, const uint8_t **data, size_t *len, uint64
 	*len -= n;
 }
 
-static int next_header(struct car_reader *r, const uint8_t **data, size_t *len,
-	struct car_event *event)
+static int next_header(
+	struct car_reader *r, const uint8_t **data, size_t *len, struct car_event *event)
 {
 	const uint8_t *unit;
 	size_t head, size;
@@ -202,8 +202,8 @@ static int next_header(struct car_reader *r, const uint8_t **data, size_t *len,
 	return 1;
 }
 
-static int next_section(struct car_reader *r, const uint8_t **data, size_t *len,
-	struct car_event *event)
+static int next_section(
+	struct car_reader *r, const uint8_t **data, size_t *len, struct car_event *event)
 {
 	struct car_section section;
 	const uint8_t *unit;
@@ -255,8 +255,8 @@ static int step(struct car_reader *r, const uint8_t **data, size_t *len, struct 
 	}
 }
 
-int car_reader_next(struct car_reader *r, const uint8_t **data, size_t *len,
-	struct car_event *event)
+int car_reader_next(
+	struct car_reader *r, const uint8_t **data, size_t *len, struct car_event *event)
 {
 	enum stage before;
 	int rc;

@@ -95,15 +95,12 @@ static int read_simple(unsigned info, uint64_t arg, struct ipld_token *token)
 		token->kind = IPLD_BOOL;
 		token->boolean = info == SIMPLE_TRUE;
 		return 0;
-	case SIMPLE_NULL:
-		token->kind = IPLD_NULL;
-		return 0;
+	case SIMPLE_NULL: token->kind = IPLD_NULL; return 0;
 	case SIMPLE_FLOAT64:
 		token->kind = IPLD_FLOAT;
 		memcpy(&token->real, &arg, sizeof(token->real));
 		return isfinite(token->real) ? 0 : -EBADMSG;
-	default:
-		return -EBADMSG;
+	default: return -EBADMSG;
 	}
 }
 
@@ -137,24 +134,13 @@ static int read_value(struct ipld_cbor_reader *r, struct ipld_token *token)
 		token->negative = major == NEGATIVE;
 		token->magnitude = arg;
 		return 0;
-	case BYTES:
-		token->kind = IPLD_BYTES;
-		return take_bytes(r, arg, token);
-	case TEXT:
-		token->kind = IPLD_STRING;
-		return read_text(r, arg, token);
-	case ARRAY:
-		token->kind = IPLD_LIST;
-		return open_frame(r, false, arg);
-	case MAP:
-		token->kind = IPLD_MAP;
-		return open_frame(r, true, arg);
-	case TAG:
-		token->kind = IPLD_LINK;
-		return arg == TAG_CID ? read_link(r, token) : -EBADMSG;
+	case BYTES: token->kind = IPLD_BYTES; return take_bytes(r, arg, token);
+	case TEXT: token->kind = IPLD_STRING; return read_text(r, arg, token);
+	case ARRAY: token->kind = IPLD_LIST; return open_frame(r, false, arg);
+	case MAP: token->kind = IPLD_MAP; return open_frame(r, true, arg);
+	case TAG: token->kind = IPLD_LINK; return arg == TAG_CID ? read_link(r, token) : -EBADMSG;
 	case SIMPLE:
-	default:
-		return read_simple(info, arg, token);
+	default: return read_simple(info, arg, token);
 	}
 }
 
@@ -167,8 +153,8 @@ static bool key_rises(const struct ipld_cbor_reader *r, const struct ipld_cbor_f
 	return memcmp(key->data, r->data + frame->key_at, key->len) > 0;
 }
 
-static int read_key(struct ipld_cbor_reader *r, struct ipld_cbor_frame *frame,
-	struct ipld_token *token)
+static int read_key(
+	struct ipld_cbor_reader *r, struct ipld_cbor_frame *frame, struct ipld_token *token)
 {
 	enum major major;
 	unsigned info;

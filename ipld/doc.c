@@ -289,8 +289,8 @@ int ipld_doc_encode(struct ipld_doc *doc, uint32_t codec, struct mf_pb_writer *o
 	}
 }
 
-int ipld_transcode(uint32_t from, const void *data, size_t len, uint32_t to, uint8_t **out,
-	size_t *out_len)
+int ipld_transcode(
+	uint32_t from, const void *data, size_t len, uint32_t to, uint8_t **out, size_t *out_len)
 {
 	struct mf_pb_writer writer = mf_pb_write_growing(len + 1); /* never NULL */
 	struct ipld_doc doc;

@@ -24,10 +24,10 @@ int doc_encode_pb(const struct ipld_doc *doc, struct mf_pb_writer *out);
 /* A walk over the document in the order of its chains; every codec's writer is a loop over it. */
 struct doc_walk {
 	const struct ipld_doc *doc;
-	ipld_ref at;      /* the node visited, when not closing */
-	bool closing;     /* the walk leaves the list or map at */
-	bool first;       /* at is the first child of its parent */
-	unsigned depth;   /* lists and maps around at */
+	ipld_ref at;    /* the node visited, when not closing */
+	bool closing;   /* the walk leaves the list or map at */
+	bool first;     /* at is the first child of its parent */
+	unsigned depth; /* lists and maps around at */
 	bool started;
 	ipld_ref open[IPLD_DEPTH_MAX];
 };

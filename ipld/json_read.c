@@ -130,8 +130,8 @@ static size_t put_utf8(uint8_t *out, long c)
 
 /* Undoes the escapes of the raw text into scratch; every escape is longer than what it stands for,
  * so room for the raw text is enough. */
-static int unescape(struct ipld_json_reader *r, const uint8_t *p, const uint8_t *end,
-	struct ipld_token *token)
+static int unescape(
+	struct ipld_json_reader *r, const uint8_t *p, const uint8_t *end, struct ipld_token *token)
 {
 	static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
 	uint8_t *out = r->scratch;

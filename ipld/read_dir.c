@@ -46,8 +46,8 @@ void unixfs_lookup_init(struct unixfs_lookup *l, const void *name, size_t name_l
 	l->bits_used = 0;
 }
 
-static int find_basic(const struct unixfs_lookup *l, const struct unixfs_node *node,
-	struct unixfs_entry *entry)
+static int find_basic(
+	const struct unixfs_lookup *l, const struct unixfs_node *node, struct unixfs_entry *entry)
 {
 	struct dag_pb_links links = dag_pb_links(&node->pb);
 	struct dag_pb_link link;
@@ -64,8 +64,8 @@ static int find_basic(const struct unixfs_lookup *l, const struct unixfs_node *n
 
 /* The slot's link is found by the hexadecimal position its name starts with; decoding has checked
  * that each link has one. */
-static int find_in_shard(struct unixfs_lookup *l, const struct unixfs_node *node,
-	struct unixfs_entry *entry)
+static int find_in_shard(
+	struct unixfs_lookup *l, const struct unixfs_node *node, struct unixfs_entry *entry)
 {
 	struct dag_pb_links links = dag_pb_links(&node->pb);
 	size_t prefix_len = unixfs_prefix_len(node->fanout);
@@ -182,7 +182,8 @@ static int check_places(const struct frame *frame, bool is_root)
 		size_t skip = frame->prefix_len;
 		empty = false;
 		if (link.name_len > skip &&
-			ipld_murmur3(link.name + skip, link.name_len - skip) >> (64 - place.bits) != place.hash)
+			ipld_murmur3(link.name + skip, link.name_len - skip) >> (64 - place.bits) !=
+				place.hash)
 			return -EBADMSG;
 	}
 	return empty && !is_root ? -EBADMSG : 0;
@@ -222,7 +223,8 @@ int unixfs_dir_reader_want(const struct unixfs_dir_reader *r, struct mf_cid *cid
 	return r->wanting;
 }
 
-static int enter(const struct unixfs_dir_reader *r, struct frame *frame, const struct unixfs_node *node)
+static int enter(
+	const struct unixfs_dir_reader *r, struct frame *frame, const struct unixfs_node *node)
 {
 	frame->links = dag_pb_links(&node->pb);
 	frame->prefix_len = 0;

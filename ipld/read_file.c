@@ -69,8 +69,8 @@ static void settle(struct unixfs_reader *r)
 		pop(r);
 }
 
-int unixfs_reader_new(struct unixfs_reader **out, const struct mf_cid *root, uint64_t offset,
-	uint64_t length)
+int unixfs_reader_new(
+	struct unixfs_reader **out, const struct mf_cid *root, uint64_t offset, uint64_t length)
 {
 	struct unixfs_reader *r = calloc(1, sizeof(*r));
 
@@ -122,8 +122,8 @@ const struct unixfs_meta *unixfs_reader_meta(const struct unixfs_reader *r)
 	return &r->meta;
 }
 
-static int decode_file(struct unixfs_node *node, const struct mf_cid *cid, const void *block,
-	size_t len)
+static int decode_file(
+	struct unixfs_node *node, const struct mf_cid *cid, const void *block, size_t len)
 {
 	int rc = unixfs_decode(node, cid->codec, block, len);
 
@@ -141,8 +141,8 @@ static int decode_file(struct unixfs_node *node, const struct mf_cid *cid, const
 }
 
 /* The part of a node's own data that lies in the range; the data starts at at in the file. */
-static struct mf_pb_view own_bytes(struct unixfs_reader *r, const struct unixfs_node *node,
-	uint64_t at)
+static struct mf_pb_view own_bytes(
+	struct unixfs_reader *r, const struct unixfs_node *node, uint64_t at)
 {
 	uint64_t end = at + node->data_len;
 	uint64_t from = r->from > at ? r->from : at;
@@ -178,8 +178,8 @@ static int push(struct unixfs_reader *r, uint32_t codec, const void *block, size
 	return 0;
 }
 
-int unixfs_reader_feed(struct unixfs_reader *r, const void *block, size_t len,
-	struct mf_pb_view *bytes)
+int unixfs_reader_feed(
+	struct unixfs_reader *r, const void *block, size_t len, struct mf_pb_view *bytes)
 {
 	struct unixfs_node node;
 	struct mf_cid cid;
@@ -228,8 +228,8 @@ struct window {
 static void window_frame(struct window *w, struct frame *frame, unsigned depth);
 
 /* Lists one child and, when its block can be had, what lies below it. */
-static void window_child(struct window *w, const struct mf_cid *cid, uint64_t at, uint64_t size,
-	unsigned depth)
+static void window_child(
+	struct window *w, const struct mf_cid *cid, uint64_t at, uint64_t size, unsigned depth)
 {
 	struct unixfs_node node;
 	const void *block;
@@ -259,8 +259,9 @@ static void window_frame(struct window *w, struct frame *frame, unsigned depth)
 size_t unixfs_reader_window(const struct unixfs_reader *r, struct mf_cid *cids, size_t max,
 	unixfs_have_fn *have, void *arg)
 {
-	struct window w = { .cids = cids, .max = max, .from = r->from, .to = r->to, .have = have,
-		.arg = arg };
+	struct window w = {
+		.cids = cids, .max = max, .from = r->from, .to = r->to, .have = have, .arg = arg
+	};
 
 	if (r->at_root && max)
 		window_child(&w, &r->root, 0, UNIXFS_TO_END, 0);

@@ -30,7 +30,8 @@ static int choose_profile(struct kit_node *node, const struct kit_add_options *o
 	const struct unixfs_profile *found = unixfs_profile_find(name);
 	if (!found)
 		rc = kit_fail(node, -EINVAL,
-			"no profile '%s'; there are unixfs-v1-2025, unixfs-v0-2015 and kubo-cid-v1", name);
+			"no profile '%s'; there are unixfs-v1-2025, unixfs-v0-2015 and kubo-cid-v1",
+			name);
 	else
 		rc = 0;
 	kit_config_free(config);
@@ -50,9 +51,10 @@ static int choose_profile(struct kit_node *node, const struct kit_add_options *o
 	if (!options->chunker || !*options->chunker)
 		return 0;
 	rc = unixfs_chunker_parse(options->chunker, &profile->chunk_size);
-	return rc ? kit_fail(node, -EINVAL, "chunker '%s' is not offered; use size-BYTES, at most %d", options->chunker,
-			    UNIXFS_CHUNK_MAX)
-		  : 0;
+	return rc
+		? kit_fail(node, -EINVAL, "chunker '%s' is not offered; use size-BYTES, at most %d",
+			  options->chunker, UNIXFS_CHUNK_MAX)
+		: 0;
 }
 
 /* ---- The tree ---- */
@@ -110,9 +112,12 @@ int adder_place(struct kit_adder *adder, const char *path, bool directory, struc
 		size_t len = strcspn(name, "/");
 		bool last = !name[len];
 		if (len > NAME_BYTES_MAX || ++depth > DEPTH_MAX)
-			return kit_fail(adder->node, -ENAMETOOLONG, "'%.100s...' is too long or too deep", path);
-		if ((len == 0 && *path) || (len == 1 && name[0] == '.') || (len == 2 && !memcmp(name, "..", 2)))
-			return kit_fail(adder->node, -EINVAL, "'%s' is not a path inside a tree", path);
+			return kit_fail(adder->node, -ENAMETOOLONG,
+				"'%.100s...' is too long or too deep", path);
+		if ((len == 0 && *path) || (len == 1 && name[0] == '.') ||
+			(len == 2 && !memcmp(name, "..", 2)))
+			return kit_fail(
+				adder->node, -EINVAL, "'%s' is not a path inside a tree", path);
 		struct entry *child = last && !directory ? NULL : find_directory(parent, name, len);
 		if (!child) {
 			child = entry_add(parent, name, len);
@@ -131,7 +136,9 @@ int adder_place(struct kit_adder *adder, const char *path, bool directory, struc
 
 static int tell(struct kit_adder *adder, const char *path, const struct unixfs_built *built)
 {
-	return adder->options.entry ? adder->options.entry(adder->options.arg, path, &built->cid, built->tsize) : 0;
+	return adder->options.entry
+		? adder->options.entry(adder->options.arg, path, &built->cid, built->tsize)
+		: 0;
 }
 
 int adder_report(struct kit_adder *adder, const char *path, const struct unixfs_built *built)
@@ -143,7 +150,8 @@ int adder_report(struct kit_adder *adder, const char *path, const struct unixfs_
 
 /* ---- Entries ---- */
 
-int kit_adder_begin(struct kit_node *node, const struct kit_add_options *options, struct kit_adder **out)
+int kit_adder_begin(
+	struct kit_node *node, const struct kit_add_options *options, struct kit_adder **out)
 {
 	struct kit_adder *adder = anyio_calloc(1, sizeof(*adder));
 	int rc;
@@ -195,7 +203,8 @@ int kit_adder_file(struct kit_adder *adder, const char *path, const struct kit_s
 int kit_adder_symlink(struct kit_adder *adder, const char *path, const char *target)
 {
 	struct unixfs_message message = {
-		.type = UNIXFS_SYMLINK, .data = target, .data_len = strlen(target) };
+		.type = UNIXFS_SYMLINK, .data = target, .data_len = strlen(target)
+	};
 	struct mf_pb_writer out = mf_pb_write_growing(64 + message.data_len);
 	struct entry *entry;
 	int rc = adder_place(adder, path, false, &entry);
@@ -205,7 +214,8 @@ int kit_adder_symlink(struct kit_adder *adder, const char *path, const char *tar
 		ssize_t len = mf_pb_finish(&out);
 		rc = len < 0 ? (int)len : 0;
 		if (!rc) {
-			mf_cid_of(&entry->node.cid, adder->profile.cid_version, MF_CODEC_DAG_PB, out.data, (size_t)len);
+			mf_cid_of(&entry->node.cid, adder->profile.cid_version, MF_CODEC_DAG_PB,
+				out.data, (size_t)len);
 			entry->node.tsize = (uint64_t)len;
 			entry->built = true;
 			rc = line_put(&adder->line, &entry->node.cid, out.data, (size_t)len);
@@ -234,14 +244,18 @@ static int build_directory(struct kit_adder *adder, struct entry *entry)
 	for (size_t i = 0; !rc && i < entry->count; i++) {
 		const struct entry *child = entry->children[i];
 		list[i] = (struct unixfs_entry){ .name = (const uint8_t *)child->name,
-			.name_len = strlen(child->name), .cid = child->node.cid, .tsize = child->node.tsize };
+			.name_len = strlen(child->name),
+			.cid = child->node.cid,
+			.tsize = child->node.tsize };
 	}
 	if (!rc)
-		rc = unixfs_dir_build(&adder->profile, NULL, list, entry->count, line_put, &adder->line, &entry->node);
+		rc = unixfs_dir_build(&adder->profile, NULL, list, entry->count, line_put,
+			&adder->line, &entry->node);
 	anyio_free(list);
 	entry->built = !rc;
 	if (rc == -EEXIST)
-		return kit_fail(adder->node, rc, "a folder '%s' holds one name twice", entry->name ? entry->name : "");
+		return kit_fail(adder->node, rc, "a folder '%s' holds one name twice",
+			entry->name ? entry->name : "");
 	return rc ? kit_fail_code(adder->node, rc, "making a folder") : 0;
 }
 
@@ -256,7 +270,8 @@ static int build_tree(struct kit_adder *adder, struct entry *entry, char *path, 
 			continue;
 		size_t more = strlen(child->name) + (len ? 1 : 0);
 		if (len + more >= PATH_BYTES_MAX)
-			return kit_fail(adder->node, -ENAMETOOLONG, "'%.100s...' is too long", path);
+			return kit_fail(
+				adder->node, -ENAMETOOLONG, "'%.100s...' is too long", path);
 		snprintf(path + len, more + 1, "%s%s", len ? "/" : "", child->name);
 		rc = build_tree(adder, child, path, len + more);
 		path[len] = 0;
@@ -283,7 +298,8 @@ static int pin(struct kit_adder *adder, const struct mf_cid *cid)
 {
 	if (adder->options.only_hash || adder->options.no_pin)
 		return 0;
-	int rc = store_pin_add(adder->node->core->store, cid, STORE_PIN_RECURSIVE, &adder->line.ticket);
+	int rc = store_pin_add(
+		adder->node->core->store, cid, STORE_PIN_RECURSIVE, &adder->line.ticket);
 	return rc ? kit_fail_code(adder->node, rc, "pinning") : 0;
 }
 
@@ -299,14 +315,16 @@ static int finish(struct kit_adder *adder, struct mf_cid *root)
 		rc = build_tree(adder, top, path, 0);
 	for (size_t i = 0; !rc && !adder->options.wrap && i < top->count; i++)
 		if (top->children[i]->directory) {
-			size_t len = (size_t)snprintf(path, PATH_BYTES_MAX, "%s", top->children[i]->name);
+			size_t len = (size_t)snprintf(
+				path, PATH_BYTES_MAX, "%s", top->children[i]->name);
 			rc = build_tree(adder, top->children[i], path, len);
 		}
 	if (!rc && (rc = line_flush(&adder->line)))
 		kit_fail_code(adder->node, rc, "adding");
 
 	/* The root is pinned after its blocks are in the log, and all is synced together. */
-	const struct entry *last = adder->options.wrap || !top->count ? top : top->children[top->count - 1];
+	const struct entry *last =
+		adder->options.wrap || !top->count ? top : top->children[top->count - 1];
 	for (size_t i = 0; !rc && !adder->options.wrap && i < top->count; i++)
 		rc = pin(adder, &top->children[i]->node.cid);
 	if (!rc && adder->options.wrap)

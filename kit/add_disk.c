@@ -21,7 +21,8 @@ static size_t resume(struct kit_adder *adder, int fd, const struct journal_key *
 	for (; count < known; count++) {
 		struct unixfs_built leaf;
 		batch_known_leaf(&adder->profile, &(*leaves)[count], &leaf);
-		if (leaf.file_size != adder->profile.chunk_size || store_has(adder->node->core->store, &leaf.cid) != 1)
+		if (leaf.file_size != adder->profile.chunk_size ||
+			store_has(adder->node->core->store, &leaf.cid) != 1)
 			break;
 		at += (off_t)leaf.file_size;
 	}
@@ -54,13 +55,15 @@ static ssize_t read_on_disk(void *arg, void *buffer, size_t size)
 }
 
 /* Whether a file is still what it was when key was made. */
-static bool unchanged(struct kit_adder *adder, const struct on_disk *file, const struct journal_key *key)
+static bool unchanged(
+	struct kit_adder *adder, const struct on_disk *file, const struct journal_key *key)
 {
 	struct journal_key after;
 	struct stat st;
 
-	return file->fd < 0 || (!anyio_fstat(file->fd, &st) && journal_key_of(&st, &adder->profile, &after) &&
-				       !memcmp(key, &after, sizeof(*key)));
+	return file->fd < 0 ||
+		(!anyio_fstat(file->fd, &st) && journal_key_of(&st, &adder->profile, &after) &&
+			!memcmp(key, &after, sizeof(*key)));
 }
 
 /* What an interrupted add has done of a file is not read again. */
@@ -78,13 +81,14 @@ static int add_file(struct kit_adder *adder, struct on_disk *file, const char *p
 	if (rc)
 		return rc;
 	adder->known = quiet && journal_find(journal, &key, &entry->node) &&
-		       store_has(adder->node->core->store, &entry->node.cid) == 1;
+		store_has(adder->node->core->store, &entry->node.cid) == 1;
 	if (adder->known) {
 		adder_count(adder, (size_t)file->st->st_size);
 	} else {
 		if (quiet && (count = resume(adder, file->fd, &key, &leaves)))
 			adder_count(adder, count * adder->profile.chunk_size);
-		rc = line_file(&adder->line, &source, leaves, count, NULL, adder_count, adder, &entry->node);
+		rc = line_file(&adder->line, &source, leaves, count, NULL, adder_count, adder,
+			&entry->node);
 		bool same = quiet && !rc && unchanged(adder, file, &key);
 		journal_end(journal, adder->line.number + 1, &key, same ? &entry->node : NULL);
 	}
@@ -94,7 +98,8 @@ static int add_file(struct kit_adder *adder, struct on_disk *file, const char *p
 	return adder_report(adder, path, &entry->node);
 }
 
-static int add_fd(struct kit_adder *adder, int dir, const char *entry, const char *path, bool follow)
+static int add_fd(
+	struct kit_adder *adder, int dir, const char *entry, const char *path, bool follow)
 {
 	int fd = anyio_openat(dir, entry, O_RDONLY | O_NONBLOCK | (follow ? 0 : O_NOFOLLOW), 0);
 	struct stat st;
@@ -124,13 +129,15 @@ static int add_link(struct kit_adder *adder, int dir, const char *entry, const c
 	return kit_adder_symlink(adder, path, target);
 }
 
-static int add_any(struct kit_adder *adder, int dir, const char *entry, const char *path, int depth);
+static int add_any(
+	struct kit_adder *adder, int dir, const char *entry, const char *path, int depth);
 
-static int add_child(struct kit_adder *adder, int dir, const struct anyio_names *names, size_t index,
-	const char *path, int depth)
+static int add_child(struct kit_adder *adder, int dir, const struct anyio_names *names,
+	size_t index, const char *path, int depth)
 {
 	/* Where the last file was known to the journal, the next may be too: that one is not even read. */
-	const struct peeked *peeked = adder->known ? NULL : peek_file(&adder->peek, dir, names, index);
+	const struct peeked *peeked =
+		adder->known ? NULL : peek_file(&adder->peek, dir, names, index);
 
 	if (!peeked)
 		return add_any(adder, dir, names->names[index], path, depth);
@@ -138,10 +145,12 @@ static int add_child(struct kit_adder *adder, int dir, const struct anyio_names 
 	return add_file(adder, &file, path);
 }
 
-static int add_folder(struct kit_adder *adder, int dir, const char *entry, const char *path, int depth)
+static int add_folder(
+	struct kit_adder *adder, int dir, const char *entry, const char *path, int depth)
 {
 	struct anyio_names names = { 0 };
-	int flags = O_RDONLY | O_DIRECTORY | (depth == 0 && adder->options.dereference ? 0 : O_NOFOLLOW);
+	int flags = O_RDONLY | O_DIRECTORY |
+		(depth == 0 && adder->options.dereference ? 0 : O_NOFOLLOW);
 	int fd = anyio_openat(dir, entry, flags, 0);
 	int rc = fd < 0 ? fd : anyio_listdir(fd, ".", &names);
 
@@ -185,7 +194,8 @@ static int add_any(struct kit_adder *adder, int dir, const char *entry, const ch
 	if (S_ISLNK(st.st_mode))
 		return add_link(adder, dir, entry, path);
 	if (!S_ISDIR(st.st_mode))
-		return kit_fail(adder->node, -EINVAL, "%s: neither a file, a folder nor a symlink", path);
+		return kit_fail(
+			adder->node, -EINVAL, "%s: neither a file, a folder nor a symlink", path);
 	if (!adder->options.recursive)
 		return kit_fail(adder->node, -EISDIR, "%s: is a directory", path);
 	return add_folder(adder, dir, entry, path, depth);
@@ -202,7 +212,8 @@ int kit_name_of(const char *path, char *out, size_t cap)
 	size_t start = len;
 	while (start && path[start - 1] != '/')
 		start--;
-	bool dots = (len - start == 1 && path[start] == '.') || (len - start == 2 && !memcmp(path + start, "..", 2));
+	bool dots = (len - start == 1 && path[start] == '.') ||
+		(len - start == 2 && !memcmp(path + start, "..", 2));
 	if (dots || start == len) {
 		real = realpath(path, NULL);
 		if (!real)
@@ -258,8 +269,11 @@ static int add_path(void *arg)
 int kit_add_path(struct kit_node *node, const char *path, const struct kit_add_options *options,
 	struct mf_cid *root)
 {
-	struct adding_path adding = { .node = node, .options = options, .path = path, .root = root };
+	struct adding_path adding = {
+		.node = node, .options = options, .path = path, .root = root
+	};
 	int rc = kit_name_of(path, adding.name, sizeof(adding.name));
 
-	return rc ? kit_fail(node, rc, "%s: %s", path, anyio_error_text(rc)) : kit_deep(add_path, &adding);
+	return rc ? kit_fail(node, rc, "%s: %s", path, anyio_error_text(rc))
+		  : kit_deep(add_path, &adding);
 }

@@ -24,15 +24,17 @@ static void hash_some(void *arg, size_t index)
 {
 	const struct hashing *hashing = arg;
 	size_t at = hashing->first + index * hashing->each;
-	size_t end = at + hashing->each < hashing->first + hashing->count ? at + hashing->each
-									  : hashing->first + hashing->count;
+	size_t end = at + hashing->each < hashing->first + hashing->count
+		? at + hashing->each
+		: hashing->first + hashing->count;
 	struct mf_sha256_job jobs[HASH_JOBS];
 
 	while (at < end) {
 		size_t n = end - at < HASH_JOBS ? end - at : HASH_JOBS;
 		for (size_t i = 0; i < n; i++)
-			jobs[i] = (struct mf_sha256_job){
-				.data = hashing->batch->blocks[at + i].data, .len = hashing->batch->blocks[at + i].len };
+			jobs[i] =
+				(struct mf_sha256_job){ .data = hashing->batch->blocks[at + i].data,
+					.len = hashing->batch->blocks[at + i].len };
 		mf_sha256_many(jobs, n);
 		for (size_t i = 0; i < n; i++) {
 			struct mf_cid *cid = &hashing->batch->blocks[at + i].cid;
@@ -64,7 +66,8 @@ static int hash_batch(struct line *line, struct batch *batch)
 	}
 	for (; !rc && batch->hashed < batch->count; batch->hashed++) {
 		struct store_block *block = &batch->blocks[batch->hashed];
-		struct unixfs_built leaf = { .cid = block->cid, .file_size = batch->file_bytes[batch->hashed],
+		struct unixfs_built leaf = { .cid = block->cid,
+			.file_size = batch->file_bytes[batch->hashed],
 			.tsize = block->len };
 		rc = unixfs_file_builder_add_leaf(line->builder, &leaf);
 		journal_leaf(line->journal, batch->number, &block->cid, (uint32_t)leaf.file_size);
@@ -121,11 +124,13 @@ static int putter(void *arg)
 
 	while ((rc = anyio_receive(line->from_hash, &batch)) == 0) {
 		if (!line->failure && !line->only_hash && batch->count)
-			fail(line, store_put_many(line->node->core->store, batch->blocks, batch->count, STORE_VERIFIED,
-				&line->ticket));
+			fail(line,
+				store_put_many(line->node->core->store, batch->blocks, batch->count,
+					STORE_VERIFIED, &line->ticket));
 		bytes += batch->used;
 		blocks += batch->count;
-		if (line->journal && !line->failure && (bytes >= SYNC_BYTES || blocks >= SYNC_BLOCKS)) {
+		if (line->journal && !line->failure &&
+			(bytes >= SYNC_BYTES || blocks >= SYNC_BLOCKS)) {
 			sync_journal(line, batch->number);
 			bytes = blocks = 0;
 		}
@@ -181,12 +186,15 @@ int line_begin(struct line *line, struct kit_node *node, const struct unixfs_pro
 {
 	*line = (struct line){ .node = node, .only_hash = only_hash, .profile = *profile };
 	anyio_event_init(&line->hashed);
-	int rc = anyio_channel_create(sizeof(struct batch *), BATCHES, NULL, &line->to_hash, &line->from_read);
+	int rc = anyio_channel_create(
+		sizeof(struct batch *), BATCHES, NULL, &line->to_hash, &line->from_read);
 
 	if (!rc)
-		rc = anyio_channel_create(sizeof(struct batch *), BATCHES, NULL, &line->to_put, &line->from_hash);
+		rc = anyio_channel_create(
+			sizeof(struct batch *), BATCHES, NULL, &line->to_put, &line->from_hash);
 	if (!rc)
-		rc = anyio_channel_create(sizeof(struct batch *), BATCHES, NULL, &line->to_free, &line->free);
+		rc = anyio_channel_create(
+			sizeof(struct batch *), BATCHES, NULL, &line->to_free, &line->free);
 	if (rc) {
 		line_free(line);
 		return rc;
@@ -277,7 +285,9 @@ static int want_room(struct line *line, size_t size)
 {
 	int rc = want_batch(line);
 
-	if (!rc && (line->filling->used + size > line->filling->size || line->filling->count == BATCH_BLOCKS)) {
+	if (!rc &&
+		(line->filling->used + size > line->filling->size ||
+			line->filling->count == BATCH_BLOCKS)) {
 		rc = submit(line);
 		if (!rc)
 			rc = want_batch(line);
@@ -294,14 +304,15 @@ int line_put(void *arg, const struct mf_cid *cid, const void *block, size_t len)
 	/* Behind leaves that have no CIDs yet, and while a chunk is being read in there, nodes of the
 	 * tree go straight to the log. */
 	if (!line->filling || line->reading || line->filling->hashed != line->filling->count)
-		return store_put(line->node->core->store, cid, block, len, STORE_VERIFIED, &line->ticket);
+		return store_put(
+			line->node->core->store, cid, block, len, STORE_VERIFIED, &line->ticket);
 	int rc = want_room(line, len);
 	if (rc)
 		return rc;
 	struct batch *batch = line->filling;
 	memcpy(batch->data + batch->used, block, len);
-	batch->blocks[batch->count++] = (struct store_block){
-		.cid = *cid, .data = batch->data + batch->used, .len = len };
+	batch->blocks[batch->count++] =
+		(struct store_block){ .cid = *cid, .data = batch->data + batch->used, .len = len };
 	batch->hashed = batch->count;
 	batch->used += (len + 63) & ~(size_t)63;
 	return 0;
@@ -317,7 +328,8 @@ static ssize_t read_chunk(struct line *line, const struct kit_source *source)
 
 	line->reading = true;
 	while (n > 0 && len < line->profile.chunk_size)
-		if ((n = source->read(source->arg, chunk + len, line->profile.chunk_size - len)) > 0)
+		if ((n = source->read(source->arg, chunk + len, line->profile.chunk_size - len)) >
+			0)
 			len += (size_t)n;
 	line->reading = false;
 	if (n < 0 || len == 0)
@@ -328,7 +340,8 @@ static ssize_t read_chunk(struct line *line, const struct kit_source *source)
 	memcpy(chunk - frame.head_len, frame.head, frame.head_len);
 	memcpy(chunk + len, frame.tail, frame.tail_len);
 	struct store_block *block = &batch->blocks[batch->count];
-	*block = (struct store_block){ .data = chunk - frame.head_len, .len = frame.head_len + len + frame.tail_len };
+	*block = (struct store_block){ .data = chunk - frame.head_len,
+		.len = frame.head_len + len + frame.tail_len };
 	block->cid.version = frame.cid_version;
 	block->cid.codec = frame.codec;
 	batch->file_bytes[batch->count++] = (uint32_t)len;
@@ -357,7 +370,8 @@ void batch_known_leaf(const struct unixfs_profile *profile, const struct journal
 	struct unixfs_leaf_frame frame;
 
 	unixfs_leaf_frame(&frame, profile, known->size);
-	*leaf = (struct unixfs_built){ .file_size = known->size, .tsize = frame.head_len + known->size + frame.tail_len };
+	*leaf = (struct unixfs_built){ .file_size = known->size,
+		.tsize = frame.head_len + known->size + frame.tail_len };
 	mf_cid_of_sha256(&leaf->cid, frame.cid_version, frame.codec, known->digest);
 }
 
@@ -371,7 +385,8 @@ static int file_with_meta(struct line *line, const struct kit_source *source,
 	for (bool end = false; !rc && !end;) {
 		size_t len = 0;
 		while (!rc && len < line->profile.chunk_size) {
-			ssize_t n = source->read(source->arg, chunk + len, line->profile.chunk_size - len);
+			ssize_t n = source->read(
+				source->arg, chunk + len, line->profile.chunk_size - len);
 			if (n <= 0) {
 				rc = (int)n;
 				end = true;
@@ -402,8 +417,8 @@ static int take_leaves(struct line *line, const struct journal_leaf *leaves, siz
 }
 
 int line_file(struct line *line, const struct kit_source *source, const struct journal_leaf *leaves,
-	size_t count, const struct unixfs_meta *meta, void (*progress)(void *arg, size_t bytes), void *arg,
-	struct unixfs_built *root)
+	size_t count, const struct unixfs_meta *meta, void (*progress)(void *arg, size_t bytes),
+	void *arg, struct unixfs_built *root)
 {
 	int rc = unixfs_file_builder_new(&line->builder, &line->profile, meta, line_put, line);
 	ssize_t n = 1;

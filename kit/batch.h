@@ -13,10 +13,10 @@
 #include "node.h"
 
 enum {
-	BATCH_BYTES = 4 << 20,  /* of one batch's buffer, at least two slots */
+	BATCH_BYTES = 4 << 20, /* of one batch's buffer, at least two slots */
 	BATCH_BLOCKS = 1024,
 	BATCHES = 4,
-	BATCH_HEAD = 32,        /* room before a chunk for a leaf's head, and after it for its tail */
+	BATCH_HEAD = 32, /* room before a chunk for a leaf's head, and after it for its tail */
 	BATCH_TAIL = 16,
 	/* With a journal, so much is put between two syncs. */
 	SYNC_BYTES = 64 << 20,
@@ -28,8 +28,8 @@ struct batch {
 	size_t used, size;
 	struct store_block blocks[BATCH_BLOCKS];
 	uint32_t file_bytes[BATCH_BLOCKS]; /* of leaves: the chunk's length */
-	uint64_t number;        /* they are filled, hashed and put in this order, from 1 */
-	size_t count, hashed;   /* blocks[hashed..count) are leaves of the open file, CIDs unknown */
+	uint64_t number;      /* they are filled, hashed and put in this order, from 1 */
+	size_t count, hashed; /* blocks[hashed..count) are leaves of the open file, CIDs unknown */
 };
 
 struct line {
@@ -38,18 +38,18 @@ struct line {
 	struct unixfs_profile profile;
 	store_ticket ticket;
 	struct batch *batches[BATCHES];
-	struct batch *filling;      /* the caller's; NULL when none is at hand */
-	bool reading;               /* bytes are being read into filling, behind what is used */
+	struct batch *filling;         /* the caller's; NULL when none is at hand */
+	bool reading;                  /* bytes are being read into filling, behind what is used */
 	struct anyio_task_group group; /* of the two tasks */
 	struct anyio_sender *to_hash, *to_put, *to_free;
 	struct anyio_receiver *from_read, *from_hash, *free;
 	struct unixfs_file_builder *builder; /* of the open file */
-	uint64_t number;            /* of the batch last begun */
-	struct journal *journal;    /* NULL: none is kept */
-	size_t in_flight;           /* batches between the caller and the end of hashing */
-	struct anyio_event hashed;  /* set when in_flight falls to 0, and when the hasher ends */
+	uint64_t number;                     /* of the batch last begun */
+	struct journal *journal;             /* NULL: none is kept */
+	size_t in_flight;                    /* batches between the caller and the end of hashing */
+	struct anyio_event hashed; /* set when in_flight falls to 0, and when the hasher ends */
 	bool hasher_ended;
-	int failure;                /* of hashing or putting: sticks */
+	int failure; /* of hashing or putting: sticks */
 };
 
 /* Enters a task group and starts the two tasks in it: line_end must come from the same task, and
@@ -65,8 +65,8 @@ int line_end(struct line *line, int rc);
 /* Reads one file from a source: chunks, leaves, tree. The first leaves may be known already: source
  * then begins behind them. */
 int line_file(struct line *line, const struct kit_source *source, const struct journal_leaf *leaves,
-	size_t count, const struct unixfs_meta *meta,
-	void (*progress)(void *arg, size_t bytes), void *arg, struct unixfs_built *root);
+	size_t count, const struct unixfs_meta *meta, void (*progress)(void *arg, size_t bytes),
+	void *arg, struct unixfs_built *root);
 /* What the builder is told of a leaf that an earlier run made. */
 void batch_known_leaf(const struct unixfs_profile *profile, const struct journal_leaf *known,
 	struct unixfs_built *leaf);

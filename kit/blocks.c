@@ -27,7 +27,8 @@ int kit_blocks_sync(struct kit_blocks *blocks)
 	if (!blocks->session)
 		return 0;
 	int rc = store_sync(blocks->node->core->store, bitswap_session_ticket(blocks->session));
-	return rc && rc != ANYIO_CANCELLED ? kit_fail_code(blocks->node, rc, "making it durable") : rc;
+	return rc && rc != ANYIO_CANCELLED ? kit_fail_code(blocks->node, rc, "making it durable")
+					   : rc;
 }
 
 static int missing(struct kit_blocks *blocks, const struct mf_cid *cid)
@@ -36,13 +37,15 @@ static int missing(struct kit_blocks *blocks, const struct mf_cid *cid)
 
 	mf_cid_format(cid, text, sizeof(text));
 	return kit_fail(blocks->node, -ENOENT,
-		blocks->node->core->bitswap ? "block %s is not in the repo"
-				      : "block %s is not in the repo, and this node is offline; start 'ipfs-kit daemon' "
-					"and connect to a peer that has it",
+		blocks->node->core->bitswap
+			? "block %s is not in the repo"
+			: "block %s is not in the repo, and this node is offline; start 'ipfs-kit daemon' "
+			  "and connect to a peer that has it",
 		text);
 }
 
-static int fetch(struct kit_blocks *blocks, const struct mf_cid *cids, size_t count, struct store_block *block)
+static int fetch(struct kit_blocks *blocks, const struct mf_cid *cids, size_t count,
+	struct store_block *block)
 {
 	struct kit_node *node = blocks->node;
 	int rc = 0;
@@ -76,11 +79,13 @@ static int damaged(struct kit_blocks *blocks, const struct mf_cid *cid, int rc)
 		return rc;
 	mf_cid_format(cid, text, sizeof(text));
 	return kit_fail(blocks->node, rc, "block %s: %s", text,
-		rc == -EBADMSG ? "damaged on disk; 'ipfs-kit repo verify' tells the extent" : anyio_error_text(rc));
+		rc == -EBADMSG ? "damaged on disk; 'ipfs-kit repo verify' tells the extent"
+			       : anyio_error_text(rc));
 }
 
 /* What was fetched ahead need not be read back from the disk. Asks for what comes after it. */
-static size_t take(struct kit_blocks *blocks, const struct mf_cid *cids, size_t count, struct store_block *out)
+static size_t take(
+	struct kit_blocks *blocks, const struct mf_cid *cids, size_t count, struct store_block *out)
 {
 	size_t n = 0;
 

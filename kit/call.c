@@ -51,10 +51,12 @@ json_t *call_text(const char *bytes)
 
 static int ls_entry(void *arg, const struct kit_entry *entry)
 {
-	static const int types[] = { [KIT_FILE] = 2, [KIT_DIRECTORY] = 1, [KIT_SYMLINK] = 4, [KIT_OTHER] = 0 };
-	json_t *link = json_pack("{s:o, s:o, s:I, s:i, s:o}", "Name", call_text(entry->name), "Hash",
-		call_cid(&entry->cid), "Size", (json_int_t)entry->size, "Type", types[entry->kind], "Target",
-		call_text(entry->target ? entry->target : ""));
+	static const int types[] = {
+		[KIT_FILE] = 2, [KIT_DIRECTORY] = 1, [KIT_SYMLINK] = 4, [KIT_OTHER] = 0
+	};
+	json_t *link = json_pack("{s:o, s:o, s:I, s:i, s:o}", "Name", call_text(entry->name),
+		"Hash", call_cid(&entry->cid), "Size", (json_int_t)entry->size, "Type",
+		types[entry->kind], "Target", call_text(entry->target ? entry->target : ""));
 
 	return json_array_append_new(arg, link) ? -ENOMEM : 0;
 }
@@ -66,9 +68,11 @@ static int call_ls(struct call *call)
 
 	for (size_t i = 0; !rc && i < call->count; i++) {
 		json_t *links = json_array();
-		rc = links ? kit_ls(call->node, call->from->args[i], call_flag(call, "resolve-type", true), ls_entry, links)
+		rc = links ? kit_ls(call->node, call->from->args[i],
+				     call_flag(call, "resolve-type", true), ls_entry, links)
 			   : -ENOMEM;
-		json_t *object = json_pack("{s:o, s:o}", "Hash", call_text(call->from->args[i]), "Links", links);
+		json_t *object = json_pack(
+			"{s:o, s:o}", "Hash", call_text(call->from->args[i]), "Links", links);
 		if (!rc && json_array_append_new(objects, object))
 			rc = -ENOMEM;
 		else if (rc)
@@ -117,12 +121,16 @@ static int call_block_stat(struct call *call)
 	size_t len;
 	int rc = kit_block_stat(call->node, call->from->args[0], &cid, &len);
 
-	return rc ? rc : call_answer(call, json_pack("{s:o, s:I}", "Key", call_cid(&cid), "Size", (json_int_t)len));
+	return rc
+		? rc
+		: call_answer(call,
+			  json_pack("{s:o, s:I}", "Key", call_cid(&cid), "Size", (json_int_t)len));
 }
 
 /* ---- Pins ---- */
 
-static int each_pin(struct call *call, int (*one)(struct call *call, const char *path, struct mf_cid *cid))
+static int each_pin(
+	struct call *call, int (*one)(struct call *call, const char *path, struct mf_cid *cid))
 {
 	json_t *pins = json_array();
 	int rc = pins ? 0 : -ENOMEM;
@@ -180,20 +188,25 @@ static int list_pin(void *arg, const struct kit_pin *pin)
 	listing->found++;
 	mf_cid_format(&pin->cid, text, sizeof(text));
 	if (!listing->keys)
-		return call_answer(listing->call, json_pack("{s:s, s:s}", "Cid", text, "Type", type));
-	return json_object_set_new(listing->keys, text, json_pack("{s:s}", "Type", type)) ? -ENOMEM : 0;
+		return call_answer(
+			listing->call, json_pack("{s:s, s:s}", "Cid", text, "Type", type));
+	return json_object_set_new(listing->keys, text, json_pack("{s:s}", "Type", type)) ? -ENOMEM
+											  : 0;
 }
 
 static int call_pin_ls(struct call *call)
 {
 	const char *type = call_option(call, "type");
 	bool stream = call_flag(call, "stream", false);
-	struct pin_listing listing = {
-		.call = call, .type = type && *type ? type : "all", .keys = stream ? NULL : json_object() };
+	struct pin_listing listing = { .call = call,
+		.type = type && *type ? type : "all",
+		.keys = stream ? NULL : json_object() };
 	int rc = 0;
 
-	if (strcmp(listing.type, "all") && strcmp(listing.type, "direct") && strcmp(listing.type, "recursive"))
-		rc = kit_fail(call->node, -EINVAL, "no kind of pin is called '%s'; there are all, direct and recursive",
+	if (strcmp(listing.type, "all") && strcmp(listing.type, "direct") &&
+		strcmp(listing.type, "recursive"))
+		rc = kit_fail(call->node, -EINVAL,
+			"no kind of pin is called '%s'; there are all, direct and recursive",
 			listing.type);
 	for (size_t i = 0; !rc && i < call->count; i++) {
 		struct mf_cid cid;
@@ -203,7 +216,8 @@ static int call_pin_ls(struct call *call)
 		if (!rc)
 			rc = kit_pin_ls(call->node, list_pin, &listing);
 		if (!rc && !listing.found)
-			rc = kit_fail(call->node, -ENOENT, "path '%s' is not pinned", call->from->args[i]);
+			rc = kit_fail(call->node, -ENOENT, "path '%s' is not pinned",
+				call->from->args[i]);
 	}
 	if (!rc && !call->count)
 		rc = kit_pin_ls(call->node, list_pin, &listing);

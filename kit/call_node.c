@@ -35,9 +35,10 @@ int call_id(struct call *call)
 		rc = kit_protocols(call->node, &protocols);
 	if (!rc)
 		rc = call_answer(call,
-			json_pack("{s:s, s:s, s:o, s:s, s:o}", "ID", kit_peer_id(call->node), "PublicKey",
-				kit_public_key_base64(call->node), "Addresses", strings(addresses), "AgentVersion",
-				agent_version(), "Protocols", strings(protocols)));
+			json_pack("{s:s, s:s, s:o, s:s, s:o}", "ID", kit_peer_id(call->node),
+				"PublicKey", kit_public_key_base64(call->node), "Addresses",
+				strings(addresses), "AgentVersion", agent_version(), "Protocols",
+				strings(protocols)));
 	kit_strings_free(addresses);
 	kit_strings_free(protocols);
 	return rc;
@@ -48,19 +49,21 @@ int call_version(struct call *call)
 	char repo[16];
 
 	snprintf(repo, sizeof(repo), "%d", STORE_VERSION);
-	return call_answer(call, json_pack("{s:s, s:s, s:s, s:s, s:s}", "Version", kit_version(), "Commit", "",
-		"Repo", repo, "System",
+	return call_answer(call,
+		json_pack("{s:s, s:s, s:s, s:s, s:s}", "Version", kit_version(), "Commit", "",
+			"Repo", repo, "System",
 #ifdef __x86_64__
-		"amd64/linux",
+			"amd64/linux",
 #else
-		"arm64/linux",
+			"arm64/linux",
 #endif
-		"Golang", ""));
+			"Golang", ""));
 }
 
 /* ---- Peers ---- */
 
-static int each_string(struct call *call, const char *verb, int (*one)(struct kit_node *node, const char *address))
+static int each_string(
+	struct call *call, const char *verb, int (*one)(struct kit_node *node, const char *address))
 {
 	json_t *done = json_array();
 	int rc = done ? 0 : -ENOMEM;
@@ -96,8 +99,9 @@ static int list_peer(void *arg, const struct kit_peer *peer)
 
 	if (peer->latency >= 0)
 		snprintf(latency, sizeof(latency), "%.3fms", (double)peer->latency / 1e6);
-	json_t *entry = json_pack("{s:s, s:s, s:s, s:s, s:i, s:n}", "Addr", peer->address, "Peer", peer->id, "Latency",
-		latency, "Muxer", "/yamux/1.0.0", "Direction", peer->inbound ? 1 : 2, "Streams");
+	json_t *entry = json_pack("{s:s, s:s, s:s, s:s, s:i, s:n}", "Addr", peer->address, "Peer",
+		peer->id, "Latency", latency, "Muxer", "/yamux/1.0.0", "Direction",
+		peer->inbound ? 1 : 2, "Streams");
 	return json_array_append_new(arg, entry) ? -ENOMEM : 0;
 }
 
@@ -127,7 +131,8 @@ int call_swarm_addrs_local(struct call *call)
 
 static int pong(struct call *call, anyio_time time, const char *text)
 {
-	return call_answer(call, json_pack("{s:b, s:I, s:s}", "Success", 1, "Time", (json_int_t)time, "Text", text));
+	return call_answer(call,
+		json_pack("{s:b, s:I, s:s}", "Success", 1, "Time", (json_int_t)time, "Text", text));
 }
 
 int call_ping(struct call *call)
@@ -152,7 +157,8 @@ int call_ping(struct call *call)
 			rc = pong(call, time, "");
 		}
 	}
-	snprintf(text, sizeof(text), "Average latency: %.2fms", (double)total / (double)count / 1e6);
+	snprintf(
+		text, sizeof(text), "Average latency: %.2fms", (double)total / (double)count / 1e6);
 	return rc ? rc : pong(call, 0, text);
 }
 
@@ -168,9 +174,9 @@ int call_repo_stat(struct call *call)
 		return rc;
 	snprintf(version, sizeof(version), "ipfs-kit-repo@%u", stat.version);
 	return call_answer(call,
-		json_pack("{s:I, s:I, s:I, s:s, s:s}", "RepoSize", (json_int_t)stat.disk_bytes, "StorageMax",
-			(json_int_t)stat.max_bytes, "NumObjects", (json_int_t)stat.blocks, "RepoPath", stat.path, "Version",
-			version));
+		json_pack("{s:I, s:I, s:I, s:s, s:s}", "RepoSize", (json_int_t)stat.disk_bytes,
+			"StorageMax", (json_int_t)stat.max_bytes, "NumObjects",
+			(json_int_t)stat.blocks, "RepoPath", stat.path, "Version", version));
 }
 
 int call_repo_version(struct call *call)
@@ -196,8 +202,10 @@ int call_repo_verify(struct call *call)
 	struct kit_verify_options options = { .problem = tell_problem, .arg = call };
 	int rc = kit_repo_verify(call->node, &options);
 
-	return rc ? rc : call_answer(call, json_pack("{s:s, s:i}", "Msg", "verify complete, all blocks validated.",
-				"Progress", 0));
+	return rc ? rc
+		  : call_answer(call,
+			    json_pack("{s:s, s:i}", "Msg", "verify complete, all blocks validated.",
+				    "Progress", 0));
 }
 
 int call_config(struct call *call)
@@ -207,7 +215,8 @@ int call_config(struct call *call)
 	int rc = 0;
 
 	if (call->count == 2)
-		rc = kit_config_set(call->node->core->dir, key, call->from->args[1], error, sizeof(error));
+		rc = kit_config_set(
+			call->node->core->dir, key, call->from->args[1], error, sizeof(error));
 	if (rc)
 		return kit_fail(call->node, rc, "%s", *error ? error : anyio_error_text(rc));
 	rc = kit_config_get(call->node->core->dir, key, &value);
@@ -220,8 +229,8 @@ int call_config(struct call *call)
 
 int call_config_show(struct call *call)
 {
-	static const char *const keys[] = {
-		"add.profile", "swarm.listen", "api.listen", "api.origins", "store.max", NULL };
+	static const char *const keys[] = { "add.profile", "swarm.listen", "api.listen",
+		"api.origins", "store.max", NULL };
 	json_t *all = json_object();
 	int rc = all ? 0 : -ENOMEM;
 

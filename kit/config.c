@@ -31,16 +31,22 @@ static const struct {
 	int (*check)(const char *value);
 } settings[] = {
 	{ "add.profile", "unixfs-v1-2025",
-		"How files become blocks: unixfs-v1-2025, unixfs-v0-2015 (Kubo's default), or kubo-cid-v1.", check_profile },
+		"How files become blocks: unixfs-v1-2025, unixfs-v0-2015 (Kubo's default), or kubo-cid-v1.",
+		check_profile },
 	{ "swarm.listen", "/ip4/0.0.0.0/tcp/4001 /ip6/::/tcp/4001",
 		"Where the daemon listens for peers: multiaddrs, separated by spaces.", NULL },
 	{ "api.listen", "/ip4/127.0.0.1/tcp/5001",
-		"Where the daemon serves its RPC: loopback addresses or /unix/PATH, separated by spaces.", NULL },
+		"Where the daemon serves its RPC: loopback addresses or /unix/PATH, separated by spaces.",
+		NULL },
 	{ "api.origins", "",
-		"Web pages that may call the RPC: origins such as http://localhost:3000, separated by spaces.", NULL },
+		"Web pages that may call the RPC: origins such as http://localhost:3000, separated by spaces.",
+		NULL },
 	{ "api.secret", "",
-		"A secret that every call to the RPC must carry (Authorization: Bearer SECRET). Empty: none.", NULL },
-	{ "store.max", "0", "Bytes the repo is meant to stay under; repo stat reports it, nothing enforces it. 0: no bound.", check_size },
+		"A secret that every call to the RPC must carry (Authorization: Bearer SECRET). Empty: none.",
+		NULL },
+	{ "store.max", "0",
+		"Bytes the repo is meant to stay under; repo stat reports it, nothing enforces it. 0: no bound.",
+		check_size },
 };
 enum { SETTINGS = sizeof(settings) / sizeof(*settings) };
 
@@ -58,8 +64,8 @@ static int setting_of(const char *key, size_t len)
 }
 
 /* A line's key and value; false for blanks and comments, *bad for what is neither. */
-static bool split_line(const char *line, size_t len, const char **key, size_t *key_len, const char **value,
-	size_t *value_len, bool *bad)
+static bool split_line(const char *line, size_t len, const char **key, size_t *key_len,
+	const char **value, size_t *value_len, bool *bad)
 {
 	const char *end = line + len, *equals;
 
@@ -76,7 +82,8 @@ static bool split_line(const char *line, size_t len, const char **key, size_t *k
 		return false;
 	}
 	*key = line;
-	for (*key_len = (size_t)(equals - line); *key_len && (line[*key_len - 1] == ' ' || line[*key_len - 1] == '\t');)
+	for (*key_len = (size_t)(equals - line);
+		*key_len && (line[*key_len - 1] == ' ' || line[*key_len - 1] == '\t');)
 		--*key_len;
 	for (*value = equals + 1; *value < end && (**value == ' ' || **value == '\t');)
 		++*value;
@@ -95,7 +102,11 @@ static int read_file(const char *dir, char **out)
 		return n < (int)sizeof(path) ? -errno : -ENAMETOOLONG;
 	char *text = malloc(CONFIG_MAX + 1);
 	size_t len = text ? fread(text, 1, CONFIG_MAX + 1, file) : 0;
-	int rc = !text ? -ENOMEM : ferror(file) ? -EIO : len > CONFIG_MAX ? -EFBIG : memchr(text, 0, len) ? -EBADMSG : 0;
+	int rc = !text                 ? -ENOMEM
+		: ferror(file)         ? -EIO
+		: len > CONFIG_MAX     ? -EFBIG
+		: memchr(text, 0, len) ? -EBADMSG
+				       : 0;
 	fclose(file);
 	if (rc) {
 		free(text);
@@ -129,14 +140,15 @@ static int parse(struct kit_config *config, const char *dir, char *error, size_t
 		if (!split_line(line, len, &key, &key_len, &value, &value_len, &bad)) {
 			if (!bad)
 				continue;
-			snprintf(error, cap, "%s/config, line %d: '%.*s' is not 'section.name = value'", dir, number,
-				(int)(len < 60 ? len : 60), line);
+			snprintf(error, cap,
+				"%s/config, line %d: '%.*s' is not 'section.name = value'", dir,
+				number, (int)(len < 60 ? len : 60), line);
 			return -EBADMSG;
 		}
 		int i = setting_of(key, key_len);
 		if (i < 0) {
-			snprintf(error, cap, "%s/config, line %d: no setting is called '%.*s'", dir, number,
-				(int)(key_len < 60 ? key_len : 60), key);
+			snprintf(error, cap, "%s/config, line %d: no setting is called '%.*s'", dir,
+				number, (int)(key_len < 60 ? key_len : 60), key);
 			return -EBADMSG;
 		}
 		free(config->values[i]);
@@ -144,8 +156,8 @@ static int parse(struct kit_config *config, const char *dir, char *error, size_t
 		if (!config->values[i])
 			return -ENOMEM;
 		if (settings[i].check && settings[i].check(config->values[i])) {
-			snprintf(error, cap, "%s/config, line %d: '%.60s' is no value for %s", dir, number,
-				config->values[i], settings[i].key);
+			snprintf(error, cap, "%s/config, line %d: '%.60s' is no value for %s", dir,
+				number, config->values[i], settings[i].key);
 			return -EBADMSG;
 		}
 	}
@@ -224,8 +236,9 @@ int kit_config_create(const char *dir, const char *profile, bool test)
 
 	if (!out)
 		return -ENOMEM;
-	fprintf(out, "# The configuration of an ipfs-kit repo. Lines are 'section.name = value'; what is\n"
-		     "# not set has the value shown here at first. A daemon reads this when it starts.\n");
+	fprintf(out,
+		"# The configuration of an ipfs-kit repo. Lines are 'section.name = value'; what is\n"
+		"# not set has the value shown here at first. A daemon reads this when it starts.\n");
 	for (int i = 0; i < SETTINGS; i++) {
 		const char *value = settings[i].dflt;
 		if (!strcmp(settings[i].key, "add.profile") && profile)
@@ -270,11 +283,13 @@ int kit_config_set(const char *dir, const char *key, const char *value, char *er
 	int i = setting_of(key, strlen(key)), rc;
 
 	if (i < 0) {
-		snprintf(error, cap, "no setting is called '%.60s'; 'ipfs-kit config show' prints all", key);
+		snprintf(error, cap,
+			"no setting is called '%.60s'; 'ipfs-kit config show' prints all", key);
 		return -ENOENT;
 	}
 	if (strpbrk(value, "\n\r") || (settings[i].check && settings[i].check(value))) {
-		snprintf(error, cap, "'%.60s' is no value for %s. %s", value, key, settings[i].about);
+		snprintf(error, cap, "'%.60s' is no value for %s. %s", value, key,
+			settings[i].about);
 		return -EINVAL;
 	}
 	rc = read_file(dir, &text);
@@ -290,7 +305,8 @@ int kit_config_set(const char *dir, const char *key, const char *value, char *er
 	for (const char *line = text; *line; line = next) {
 		size_t line_len = strcspn(line, "\n");
 		next = line + line_len + (line[line_len] == '\n');
-		if (split_line(line, line_len, &k, &key_len, &v, &value_len, &bad) && setting_of(k, key_len) == i) {
+		if (split_line(line, line_len, &k, &key_len, &v, &value_len, &bad) &&
+			setting_of(k, key_len) == i) {
 			fprintf(out, "%s = %s\n", key, value);
 			found = true;
 		} else {

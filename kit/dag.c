@@ -12,11 +12,13 @@ static int parse_cid(struct kit_node *node, const char *text, struct mf_cid *cid
 	const char *rest;
 	int rc = kit_path_parse(node, text, cid, &rest);
 
-	return !rc && *rest ? kit_fail(node, -EINVAL, "'%.100s': a block is named by its CID alone", text) : rc;
+	return !rc && *rest
+		? kit_fail(node, -EINVAL, "'%.100s': a block is named by its CID alone", text)
+		: rc;
 }
 
-static int get_block(struct kit_node *node, const char *text, struct mf_cid *cid, struct store_block *block,
-	struct kit_blocks *blocks)
+static int get_block(struct kit_node *node, const char *text, struct mf_cid *cid,
+	struct store_block *block, struct kit_blocks *blocks)
 {
 	node->error[0] = 0;
 	kit_blocks_open(blocks, node);
@@ -65,14 +67,15 @@ static int no_link(void *arg, const struct mf_cid *cid)
 	return 0;
 }
 
-int kit_block_put(struct kit_node *node, uint32_t codec, uint32_t hash, int version, const void *data,
-	size_t len, bool pin, struct mf_cid *cid)
+int kit_block_put(struct kit_node *node, uint32_t codec, uint32_t hash, int version,
+	const void *data, size_t len, bool pin, struct mf_cid *cid)
 {
 	store_ticket ticket = 0;
 
 	node->error[0] = 0;
 	if (len > IPLD_BLOCK_MAX)
-		return kit_fail(node, -EMSGSIZE, "a block is at most %d bytes; 'ipfs-kit add' splits files", IPLD_BLOCK_MAX);
+		return kit_fail(node, -EMSGSIZE,
+			"a block is at most %d bytes; 'ipfs-kit add' splits files", IPLD_BLOCK_MAX);
 	if (version == 0 && (codec != MF_CODEC_DAG_PB || hash != MF_HASH_SHA2_256))
 		return kit_fail(node, -EINVAL, "a version 0 CID is dag-pb by sha2-256");
 	*cid = (struct mf_cid){ .version = (uint8_t)version, .codec = codec, .hash = hash };
@@ -135,7 +138,8 @@ int kit_dag_export(struct kit_node *node, const char *path, const struct kit_sin
 	if (!rc) {
 		car_put_header(&head, &root, 1);
 		ssize_t len = mf_pb_finish(&head);
-		rc = len < 0 ? kit_fail_code(node, (int)len, "exporting") : sink->write(sink->arg, head.data, (size_t)len);
+		rc = len < 0 ? kit_fail_code(node, (int)len, "exporting")
+			     : sink->write(sink->arg, head.data, (size_t)len);
 	}
 	free(head.data);
 	if (!rc)
@@ -166,8 +170,9 @@ struct importing {
 
 static int import_flush(struct importing *importing)
 {
-	int rc = importing->count
-		? store_put_many(importing->node->core->store, importing->blocks, importing->count, 0, &importing->ticket) : 0;
+	int rc = importing->count ? store_put_many(importing->node->core->store, importing->blocks,
+					    importing->count, 0, &importing->ticket)
+				  : 0;
 
 	for (size_t i = 0; !rc && importing->node->core->bitswap && i < importing->count; i++)
 		bitswap_have(importing->node->core->bitswap, &importing->blocks[i].cid);
@@ -178,7 +183,8 @@ static int import_flush(struct importing *importing)
 
 static int import_header(struct importing *importing, const struct car_header *header)
 {
-	importing->roots = anyio_malloc((header->root_count ? header->root_count : 1) * sizeof(*importing->roots));
+	importing->roots = anyio_malloc(
+		(header->root_count ? header->root_count : 1) * sizeof(*importing->roots));
 	importing->pins = anyio_calloc(header->root_count + 1, sizeof(*importing->pins));
 	if (!importing->roots || !importing->pins)
 		return kit_fail_code(importing->node, -ENOMEM, "importing");
@@ -201,7 +207,8 @@ static int import_event(struct importing *importing, const struct car_event *eve
 		return rc;
 	memcpy(importing->data + importing->used, event->data, event->len);
 	importing->blocks[importing->count++] = (struct store_block){
-		.cid = event->cid, .data = importing->data + importing->used, .len = event->len };
+		.cid = event->cid, .data = importing->data + importing->used, .len = event->len
+	};
 	importing->used += event->len;
 	return 0;
 }
@@ -218,7 +225,8 @@ static int import_bytes(struct importing *importing, const struct kit_source *so
 		struct car_event event;
 		int more;
 		while (!rc && (more = car_reader_next(importing->reader, &data, &len, &event)) != 0)
-			rc = more < 0 ? kit_fail(importing->node, more, "this is not a well-formed CAR file: %s",
+			rc = more < 0 ? kit_fail(importing->node, more,
+						"this is not a well-formed CAR file: %s",
 						anyio_error_text(more))
 				      : import_event(importing, &event);
 		importing->bytes += (uint64_t)n;
@@ -228,7 +236,8 @@ static int import_bytes(struct importing *importing, const struct kit_source *so
 	if (!rc && n < 0)
 		rc = kit_fail_code(importing->node, (int)n, "reading the archive");
 	if (!rc && car_reader_finish(importing->reader))
-		rc = kit_fail(importing->node, -EBADMSG, "the CAR file ends in the middle of something");
+		rc = kit_fail(
+			importing->node, -EBADMSG, "the CAR file ends in the middle of something");
 	anyio_free(buffer);
 	return rc ? rc : import_flush(importing);
 }
@@ -253,10 +262,12 @@ static int import_roots(struct importing *importing)
 		int pin = kit_walk(&blocks, &importing->roots[i], keep_block, NULL);
 		kit_blocks_close(&blocks);
 		if (!pin)
-			pin = store_pin_add(importing->node->core->store, &importing->roots[i], STORE_PIN_RECURSIVE,
-				&importing->ticket);
+			pin = store_pin_add(importing->node->core->store, &importing->roots[i],
+				STORE_PIN_RECURSIVE, &importing->ticket);
 		if (pin == ANYIO_CANCELLED || (pin && !options->root))
-			rc = pin == ANYIO_CANCELLED ? pin : kit_fail_code(importing->node, pin, "pinning a root");
+			rc = pin == ANYIO_CANCELLED
+				? pin
+				: kit_fail_code(importing->node, pin, "pinning a root");
 		importing->pins[i] = pin;
 	}
 	return rc;
@@ -268,7 +279,8 @@ static int report_roots(struct importing *importing)
 	const struct kit_import_options *options = importing->options;
 	int rc = 0;
 
-	for (size_t i = 0; !rc && options->root && !options->no_pin && i < importing->root_count; i++)
+	for (size_t i = 0; !rc && options->root && !options->no_pin && i < importing->root_count;
+		i++)
 		if (importing->roots[i].hash != MF_HASH_IDENTITY)
 			rc = options->root(options->arg, &importing->roots[i], importing->pins[i]);
 	return rc;

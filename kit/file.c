@@ -19,7 +19,8 @@ static int explain(struct kit_blocks *blocks, const struct mf_cid *cid, int rc)
 	if (rc == -EBADMSG)
 		return kit_fail(blocks->node, rc, "%s is not a well-formed UnixFS node", text);
 	if (rc == -EPROTONOSUPPORT)
-		return kit_fail(blocks->node, rc, "%s is not UnixFS; 'ipfs-kit block get' prints its bytes", text);
+		return kit_fail(blocks->node, rc,
+			"%s is not UnixFS; 'ipfs-kit block get' prints its bytes", text);
 	if (rc == -ENOTSUP)
 		return kit_fail(blocks->node, rc, "%s is a symlink", text);
 	return kit_fail_code(blocks->node, rc, text);
@@ -45,12 +46,14 @@ static int feed(struct copying *copying, size_t count)
 
 	for (size_t i = 0; i < count; i++) {
 		struct store_block *block = &copying->got[i];
-		if (!rc && unixfs_reader_want(copying->reader, &want) > 0 && mf_cid_equal(&want, &copying->ahead[i])) {
+		if (!rc && unixfs_reader_want(copying->reader, &want) > 0 &&
+			mf_cid_equal(&want, &copying->ahead[i])) {
 			rc = unixfs_reader_feed(copying->reader, block->data, block->len, &bytes);
 			if (rc)
 				explain(copying->blocks, &want, rc);
 			if (!rc && bytes.len) {
-				rc = copying->sink->write(copying->sink->arg, bytes.data, bytes.len);
+				rc = copying->sink->write(
+					copying->sink->arg, bytes.data, bytes.len);
 				copying->done += bytes.len;
 				if (!rc && copying->progress)
 					copying->progress(copying->arg, copying->done);
@@ -61,21 +64,25 @@ static int feed(struct copying *copying, size_t count)
 	return rc;
 }
 
-int kit_file_copy(struct kit_blocks *blocks, const struct mf_cid *root, uint64_t offset, uint64_t length,
-	const struct kit_sink *sink, void (*progress)(void *arg, uint64_t done), void *arg)
+int kit_file_copy(struct kit_blocks *blocks, const struct mf_cid *root, uint64_t offset,
+	uint64_t length, const struct kit_sink *sink, void (*progress)(void *arg, uint64_t done),
+	void *arg)
 {
 	struct copying *copying = anyio_malloc(sizeof(*copying));
 	int rc = copying ? 0 : kit_fail_code(blocks->node, -ENOMEM, "reading");
 
 	if (!rc) {
 		*copying = (struct copying){
-			.blocks = blocks, .sink = sink, .progress = progress, .arg = arg };
+			.blocks = blocks, .sink = sink, .progress = progress, .arg = arg
+		};
 		rc = unixfs_reader_new(&copying->reader, root, offset, length);
 		if (rc)
 			kit_fail_code(blocks->node, rc, "reading");
 	}
 	while (!rc) {
-		size_t got, count = unixfs_reader_window(copying->reader, copying->ahead, AHEAD, NULL, NULL);
+		size_t got,
+			count = unixfs_reader_window(
+				copying->reader, copying->ahead, AHEAD, NULL, NULL);
 		if (count == 0)
 			break;
 		rc = kit_blocks_get_some(blocks, copying->ahead, count, copying->got, &got);
@@ -108,8 +115,10 @@ int kit_look(struct kit_blocks *blocks, const struct mf_cid *cid, struct kit_loo
 	if (!rc) {
 		struct dag_pb_links links = dag_pb_links(&node.pb);
 		struct dag_pb_link link;
-		look->kind = node.type == UNIXFS_DIRECTORY || node.type == UNIXFS_HAMT_SHARD ? KIT_DIRECTORY
-			: node.type == UNIXFS_SYMLINK ? KIT_SYMLINK : KIT_FILE;
+		look->kind = node.type == UNIXFS_DIRECTORY || node.type == UNIXFS_HAMT_SHARD
+			? KIT_DIRECTORY
+			: node.type == UNIXFS_SYMLINK ? KIT_SYMLINK
+						      : KIT_FILE;
 		look->size = look->kind == KIT_SYMLINK ? node.data_len : node.file_size;
 		look->meta = node.meta;
 		while (!node.is_raw && dag_pb_next(&links, &link)) {
@@ -162,7 +171,8 @@ int kit_directory_each(struct kit_blocks *blocks, const struct mf_cid *cid,
 		else
 			rc = kit_blocks_get_some(blocks, ahead, count, &block, &got);
 		if (!rc) {
-			rc = explain(blocks, &want, unixfs_dir_reader_feed(reader, block.data, block.len));
+			rc = explain(blocks, &want,
+				unixfs_dir_reader_feed(reader, block.data, block.len));
 			store_block_release(&block);
 		}
 	}

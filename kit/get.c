@@ -14,7 +14,7 @@
 bool get_name_ok(const char *name, size_t len)
 {
 	return len > 0 && len <= 255 && !memchr(name, '/', len) && !memchr(name, 0, len) &&
-	       !(len == 1 && name[0] == '.') && !(len == 2 && name[0] == '.' && name[1] == '.');
+		!(len == 1 && name[0] == '.') && !(len == 2 && name[0] == '.' && name[1] == '.');
 }
 
 /* ---- Places ---- */
@@ -134,9 +134,10 @@ int get_open_file(const struct get_place *place, bool top, bool overwrite, struc
 		return rc;
 	/* A name that nobody can foresee: neither the tree being written nor anybody else has it. */
 	do {
-		snprintf(file->part, sizeof(file->part), ".%.200s.%08x%08x", place->name, randombytes_random(),
-			randombytes_random());
-		file->fd = anyio_openat(place->dir, file->part, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0666);
+		snprintf(file->part, sizeof(file->part), ".%.200s.%08x%08x", place->name,
+			randombytes_random(), randombytes_random());
+		file->fd = anyio_openat(
+			place->dir, file->part, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0666);
 	} while (file->fd == -EEXIST);
 	return file->fd < 0 ? file->fd : 0;
 }
@@ -151,7 +152,8 @@ int get_close_file(struct get_file *file, int rc)
 		return rc ? rc : closed;
 	rc = rc ? rc : closed;
 	if (!rc)
-		rc = anyio_renameat(file->place->dir, file->part, file->place->dir, file->place->name);
+		rc = anyio_renameat(
+			file->place->dir, file->part, file->place->dir, file->place->name);
 	if (rc)
 		anyio_unlinkat(file->place->dir, file->part, 0);
 	return rc;
@@ -183,11 +185,13 @@ static int disk_failure(struct getting *getting, int rc, const char *name)
 	if (rc == ANYIO_CANCELLED)
 		return rc;
 	if (rc == -EEXIST)
-		return kit_fail(getting->blocks.node, rc, "'%s' exists and is something else", name);
+		return kit_fail(
+			getting->blocks.node, rc, "'%s' exists and is something else", name);
 	return kit_fail(getting->blocks.node, rc, "writing '%s': %s", name, anyio_error_text(rc));
 }
 
-static int get_any(struct getting *getting, const struct get_place *place, const struct mf_cid *cid);
+static int get_any(
+	struct getting *getting, const struct get_place *place, const struct mf_cid *cid);
 
 struct level {
 	struct getting *getting;
@@ -208,7 +212,8 @@ static int get_entry(void *arg, const struct unixfs_entry *entry)
 	return get_any(level->getting, place, &entry->cid);
 }
 
-static int get_directory(struct getting *getting, const struct get_place *place, const struct mf_cid *cid)
+static int get_directory(
+	struct getting *getting, const struct get_place *place, const struct mf_cid *cid)
 {
 	struct level *level = anyio_malloc(sizeof(*level));
 	int rc = level ? 0 : -ENOMEM;
@@ -227,7 +232,8 @@ static int get_directory(struct getting *getting, const struct get_place *place,
 	return rc;
 }
 
-static int get_file(struct getting *getting, const struct get_place *place, const struct mf_cid *cid)
+static int get_file(
+	struct getting *getting, const struct get_place *place, const struct mf_cid *cid)
 {
 	struct get_file file;
 	int rc = get_open_file(place, getting->depth == 1, getting->options->overwrite, &file);
@@ -248,7 +254,8 @@ static int get_any(struct getting *getting, const struct get_place *place, const
 	int rc;
 
 	if (++getting->depth > KIT_DEPTH_MAX)
-		return kit_fail(getting->blocks.node, -ELOOP, "folders are nested deeper than %d", KIT_DEPTH_MAX);
+		return kit_fail(getting->blocks.node, -ELOOP, "folders are nested deeper than %d",
+			KIT_DEPTH_MAX);
 	rc = cid->codec == MF_CODEC_RAW ? 0 : kit_look(&getting->blocks, cid, &look);
 	if (cid->codec == MF_CODEC_RAW)
 		look.kind = KIT_FILE;
@@ -256,13 +263,15 @@ static int get_any(struct getting *getting, const struct get_place *place, const
 		getting->total = look.kind == KIT_FILE ? look.size : look.cumulative;
 	if (!rc && look.kind == KIT_DIRECTORY)
 		rc = get_directory(getting, place, cid);
-	else if (!rc && look.kind == KIT_SYMLINK && (rc = get_make_symlink(place, look.target, getting->options->overwrite)))
+	else if (!rc && look.kind == KIT_SYMLINK &&
+		(rc = get_make_symlink(place, look.target, getting->options->overwrite)))
 		rc = disk_failure(getting, rc, place->name);
 	else if (!rc && look.kind == KIT_FILE)
 		rc = get_file(getting, place, cid);
 	else if (!rc && look.kind == KIT_OTHER)
 		rc = kit_fail(getting->blocks.node, -EPROTONOSUPPORT,
-			"'%s' is not a file or folder; 'ipfs-kit block get' prints its bytes", place->name);
+			"'%s' is not a file or folder; 'ipfs-kit block get' prints its bytes",
+			place->name);
 	anyio_free(look.target);
 	getting->depth--;
 	return rc;
@@ -275,7 +284,8 @@ static int get_root(void *arg)
 	return get_any(getting, &getting->place, &getting->cid);
 }
 
-int kit_get(struct kit_node *node, const char *path, const char *output, const struct kit_get_options *options)
+int kit_get(struct kit_node *node, const char *path, const char *output,
+	const struct kit_get_options *options)
 {
 	static const struct kit_get_options none;
 	struct getting getting = { .options = options ? options : &none };

@@ -6,7 +6,7 @@
 
 /* A name in an open folder. */
 struct get_place {
-	int dir;        /* AT_FDCWD or an open folder */
+	int dir; /* AT_FDCWD or an open folder */
 	char name[256];
 };
 

@@ -17,8 +17,8 @@ struct record {
 };
 
 enum {
-	JOURNAL_MAX = 64 << 20,           /* bytes; what comes after is not remembered */
-	QUIET = 50 * 1000 * 1000,         /* ns: clocks of file systems tick no slower */
+	JOURNAL_MAX = 64 << 20,   /* bytes; what comes after is not remembered */
+	QUIET = 50 * 1000 * 1000, /* ns: clocks of file systems tick no slower */
 };
 
 struct finished {
@@ -33,8 +33,8 @@ struct pending {
 
 struct journal {
 	int dir, fd;
-	off_t end;    /* of what is valid */
-	off_t before; /* of what earlier runs wrote */
+	off_t end;              /* of what is valid */
+	off_t before;           /* of what earlier runs wrote */
 	struct finished *table; /* open addressing; kind 0: free */
 	size_t used, size, taken;
 	struct journal_key partial; /* of the leaves */
@@ -96,7 +96,8 @@ static bool know(struct journal *journal, const struct record *record)
 			return false;
 		for (size_t i = 0; i < journal->size; i++)
 			if (journal->table[i].record.kind)
-				*slot_of(bigger, size, &journal->table[i].record.key) = journal->table[i];
+				*slot_of(bigger, size, &journal->table[i].record.key) =
+					journal->table[i];
 		anyio_free(journal->table);
 		journal->table = bigger;
 		journal->size = size;
@@ -122,7 +123,8 @@ static bool take(struct journal *journal, const struct record *record)
 		return true;
 	}
 	if (record->kind != LEAF || record->size > UINT32_MAX ||
-		!grow((void **)&journal->leaves, journal->leaf_count, &journal->leaf_size, sizeof(*journal->leaves)))
+		!grow((void **)&journal->leaves, journal->leaf_count, &journal->leaf_size,
+			sizeof(*journal->leaves)))
 		return false;
 	struct journal_leaf *leaf = &journal->leaves[journal->leaf_count++];
 	memcpy(leaf->digest, record->digest, sizeof(leaf->digest));
@@ -137,7 +139,8 @@ static void load(struct journal *journal)
 	bool good = records != NULL;
 
 	while (good && journal->end < JOURNAL_MAX) {
-		ssize_t n = anyio_pread(journal->fd, records, SOME * sizeof(*records), journal->end);
+		ssize_t n =
+			anyio_pread(journal->fd, records, SOME * sizeof(*records), journal->end);
 		size_t count = n > 0 ? (size_t)n / sizeof(*records) : 0;
 		good = count > 0;
 		for (size_t i = 0; i < count && (good = take(journal, &records[i])); i++)
@@ -159,7 +162,8 @@ void journal_open(const char *dir, struct journal **out)
 	journal->fd = -1;
 	journal->dir = anyio_open(dir, O_PATH | O_DIRECTORY, 0);
 	if (journal->dir >= 0)
-		journal->fd = anyio_openat(journal->dir, "adding", O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
+		journal->fd =
+			anyio_openat(journal->dir, "adding", O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
 	if (journal->fd < 0) {
 		journal_close(journal, false);
 		return;
@@ -194,28 +198,37 @@ static int64_t nanoseconds(struct timespec t)
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-bool journal_key_of(const struct stat *st, const struct unixfs_profile *profile, struct journal_key *key)
+bool journal_key_of(
+	const struct stat *st, const struct unixfs_profile *profile, struct journal_key *key)
 {
-	uint32_t options[] = { profile->cid_version, profile->raw_leaves, profile->chunk_size, profile->links_per_node };
+	uint32_t options[] = { profile->cid_version, profile->raw_leaves, profile->chunk_size,
+		profile->links_per_node };
 	struct timespec now;
 
-	*key = (struct journal_key){ .device = st->st_dev, .inode = st->st_ino, .size = (uint64_t)st->st_size,
-		.changed = nanoseconds(st->st_mtim), .status_changed = nanoseconds(st->st_ctim),
+	*key = (struct journal_key){ .device = st->st_dev,
+		.inode = st->st_ino,
+		.size = (uint64_t)st->st_size,
+		.changed = nanoseconds(st->st_mtim),
+		.status_changed = nanoseconds(st->st_ctim),
 		.options = checksum(options, sizeof(options)) };
 	clock_gettime(CLOCK_REALTIME, &now);
 	return nanoseconds(now) - key->status_changed > QUIET;
 }
 
-bool journal_find(struct journal *journal, const struct journal_key *key, struct unixfs_built *built)
+bool journal_find(
+	struct journal *journal, const struct journal_key *key, struct unixfs_built *built)
 {
-	struct finished *found = journal && journal->size ? slot_of(journal->table, journal->size, key) : NULL;
+	struct finished *found =
+		journal && journal->size ? slot_of(journal->table, journal->size, key) : NULL;
 
 	if (!found || !found->record.kind)
 		return false;
 	journal->taken += !found->used;
 	found->used = true;
-	*built = (struct unixfs_built){ .file_size = found->record.size, .tsize = found->record.tsize };
-	mf_cid_of_sha256(&built->cid, (uint8_t)found->record.version, found->record.codec, found->record.digest);
+	*built = (struct unixfs_built){ .file_size = found->record.size,
+		.tsize = found->record.tsize };
+	mf_cid_of_sha256(&built->cid, (uint8_t)found->record.version, found->record.codec,
+		found->record.digest);
 	return true;
 }
 
@@ -231,8 +244,8 @@ static void append(struct journal *journal, uint64_t number, struct record *reco
 	journal->pending[journal->pending_count++] = (struct pending){ *record, number };
 }
 
-size_t journal_begin(struct journal *journal, const struct journal_key *key,
-	const struct journal_leaf **leaves)
+size_t journal_begin(
+	struct journal *journal, const struct journal_key *key, const struct journal_leaf **leaves)
 {
 	*leaves = NULL;
 	if (!journal || key->size < JOURNAL_LARGE)
@@ -273,8 +286,12 @@ void journal_end(struct journal *journal, uint64_t number, const struct journal_
 	journal->recording = false;
 	if (!built)
 		return;
-	struct record record = { .kind = FINISHED, .codec = built->cid.codec, .version = built->cid.version, .key = *key,
-		.size = built->file_size, .tsize = built->tsize };
+	struct record record = { .kind = FINISHED,
+		.codec = built->cid.codec,
+		.version = built->cid.version,
+		.key = *key,
+		.size = built->file_size,
+		.tsize = built->tsize };
 	memcpy(record.digest, built->cid.digest, sizeof(record.digest));
 	append(journal, number, &record);
 }
@@ -297,7 +314,8 @@ void journal_commit(struct journal *journal, uint64_t number)
 	for (size_t i = 0; i < count; i++)
 		records[i] = journal->pending[i].record;
 	journal->pending_count -= count;
-	memmove(journal->pending, journal->pending + count, journal->pending_count * sizeof(*journal->pending));
+	memmove(journal->pending, journal->pending + count,
+		journal->pending_count * sizeof(*journal->pending));
 	if (anyio_pwrite_all(journal->fd, records, count * sizeof(*records), journal->end))
 		journal->broken = true;
 	else

@@ -32,20 +32,23 @@ void journal_close(struct journal *journal, bool done);
 
 /* The key of an open file. False when it was changed so recently that a later change could look the
  * same: such files are not remembered. */
-bool journal_key_of(const struct stat *st, const struct unixfs_profile *profile, struct journal_key *key);
+bool journal_key_of(
+	const struct stat *st, const struct unixfs_profile *profile, struct journal_key *key);
 /* A finished file, or false. */
-bool journal_find(struct journal *journal, const struct journal_key *key, struct unixfs_built *built);
+bool journal_find(
+	struct journal *journal, const struct journal_key *key, struct unixfs_built *built);
 /* Begins a file: what journal_leaf tells from now on is of it. Gives its leaves that are known
  * already, valid until the next call: digests and sizes, the rest follows from the profile. */
 struct journal_leaf {
 	uint8_t digest[32];
 	uint32_t size;
 };
-size_t journal_begin(struct journal *journal, const struct journal_key *key,
-	const struct journal_leaf **leaves);
+size_t journal_begin(
+	struct journal *journal, const struct journal_key *key, const struct journal_leaf **leaves);
 /* Says how many of them were used, before the first journal_leaf. */
 void journal_resume(struct journal *journal, size_t leaves);
-void journal_leaf(struct journal *journal, uint64_t number, const struct mf_cid *cid, uint32_t size);
+void journal_leaf(
+	struct journal *journal, uint64_t number, const struct mf_cid *cid, uint32_t size);
 /* Ends the file; with built, it is finished and unchanged. */
 void journal_end(struct journal *journal, uint64_t number, const struct journal_key *key,
 	const struct unixfs_built *built);

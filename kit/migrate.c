@@ -30,7 +30,7 @@ struct migrating {
 	const struct kit_migrate_options *options;
 	struct kit_migrated *result;
 	char blocks[4096], datastore[4096]; /* folders */
-	int dir;          /* the shard being read */
+	int dir;                            /* the shard being read */
 	struct item *items;
 	size_t count, from, to; /* items; [from, to) are in the buffer */
 	uint8_t *buffer;
@@ -64,17 +64,20 @@ static int check_idle(struct migrating *m, const char *kubo)
 	if (fd >= 0)
 		close(fd);
 	if (held)
-		return kit_fail(m->node, -EBUSY, "Kubo is using %s; stop it first ('ipfs shutdown')", kubo);
+		return kit_fail(
+			m->node, -EBUSY, "Kubo is using %s; stop it first ('ipfs shutdown')", kubo);
 	snprintf(path, sizeof(path), "%s/api", kubo);
 	if (!access(path, F_OK))
 		return kit_fail(m->node, -EBUSY,
-			"%s tells of a running daemon; stop it first ('ipfs shutdown'), or remove that file if none runs", path);
+			"%s tells of a running daemon; stop it first ('ipfs shutdown'), or remove that file if none runs",
+			path);
 	return 0;
 }
 
 static int folder_of(char *out, size_t cap, const char *kubo, const char *path)
 {
-	int n = path[0] == '/' ? snprintf(out, cap, "%s", path) : snprintf(out, cap, "%s/%s", kubo, path);
+	int n = path[0] == '/' ? snprintf(out, cap, "%s", path)
+			       : snprintf(out, cap, "%s/%s", kubo, path);
 
 	return n < (int)cap ? 0 : -ENAMETOOLONG;
 }
@@ -90,8 +93,9 @@ static int read_spec(struct migrating *m, const char *kubo)
 	snprintf(path, sizeof(path), "%s/datastore_spec", kubo);
 	spec = json_load_file(path, JSON_REJECT_DUPLICATES, NULL);
 	if (!spec)
-		return kit_fail(m->node, -ENOENT, "%s is not a Kubo repo: there is no readable datastore_spec", kubo);
-	json_array_foreach(json_object_get(spec, "mounts"), i, mount) {
+		return kit_fail(m->node, -ENOENT,
+			"%s is not a Kubo repo: there is no readable datastore_spec", kubo);
+	json_array_foreach (json_object_get(spec, "mounts"), i, mount) {
 		const char *point = json_string_value(json_object_get(mount, "mountpoint"));
 		const char *type = json_string_value(json_object_get(mount, "type"));
 		const char *folder = json_string_value(json_object_get(mount, "path"));
@@ -122,7 +126,8 @@ static int check_sharding(struct migrating *m)
 		fclose(file);
 	}
 	if (!file || strncmp(text, prefix, strlen(prefix)))
-		return kit_fail(m->node, -ENOTSUP, "%s is not a flatfs whose layout is known", path);
+		return kit_fail(
+			m->node, -ENOTSUP, "%s is not a flatfs whose layout is known", path);
 	return 0;
 }
 
@@ -186,7 +191,9 @@ static int put_one(struct migrating *m, const struct item *item)
 	int rc = store_put(m->node->core->store, &item->cid, item->data, item->len, 0, &m->ticket);
 
 	if (rc == -EBADMSG || rc == -EPROTONOSUPPORT || rc == -EMSGSIZE) {
-		problem(m, item->name, rc == -EBADMSG ? "damaged: the bytes are not what the name says" : anyio_error_text(rc));
+		problem(m, item->name,
+			rc == -EBADMSG ? "damaged: the bytes are not what the name says"
+				       : anyio_error_text(rc));
 		return 0;
 	}
 	m->result->blocks += !rc;
@@ -216,11 +223,14 @@ static int put_items(struct migrating *m)
 			problem(m, item->name, anyio_error_text(item->rc));
 			continue;
 		}
-		blocks[count++] = (struct store_block){ .cid = item->cid, .data = item->data, .len = item->len };
+		blocks[count++] = (struct store_block){
+			.cid = item->cid, .data = item->data, .len = item->len
+		};
 		m->bytes += item->len;
 		m->unsynced += item->len;
 	}
-	if (!rc && count && !(rc = store_put_many(m->node->core->store, blocks, count, 0, &m->ticket)))
+	if (!rc && count &&
+		!(rc = store_put_many(m->node->core->store, blocks, count, 0, &m->ticket)))
 		m->result->blocks += count;
 	if (rc == -EBADMSG || rc == -EPROTONOSUPPORT || rc == -EMSGSIZE)
 		rc = put_one_by_one(m);
@@ -282,7 +292,8 @@ static int take_blocks(struct migrating *m)
 	for (size_t i = 0; !rc && i < shards.count; i++) {
 		if (shards.names[i][0] == '.')
 			continue;
-		m->dir = anyio_openat(blocks, shards.names[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+		m->dir = anyio_openat(
+			blocks, shards.names[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 		if (m->dir == -ENOTDIR || m->dir == -ELOOP)
 			continue;
 		rc = m->dir < 0 ? m->dir : anyio_listdir(m->dir, ".", &names);
@@ -336,7 +347,8 @@ static int take_pins(struct migrating *m)
 	int rc = anyio_to_thread(read_pins, m, NULL);
 
 	if (rc)
-		return kit_fail(m->node, rc, "%s", m->pins.error[0] ? m->pins.error : anyio_error_text(rc));
+		return kit_fail(
+			m->node, rc, "%s", m->pins.error[0] ? m->pins.error : anyio_error_text(rc));
 	for (size_t i = 0; !rc && i < m->pins.count; i++) {
 		const struct migrate_pin *pin = &m->pins.pins[i];
 		char text[MF_CID_TEXT_MAX];
@@ -344,8 +356,8 @@ static int take_pins(struct migrating *m)
 			mf_cid_format(&pin->cid, text, sizeof(text));
 			problem(m, text, "it is pinned, but its block is missing or damaged");
 		}
-		rc = store_pin_add(m->node->core->store, &pin->cid, pin->recursive ? STORE_PIN_RECURSIVE : STORE_PIN_DIRECT,
-			&m->ticket);
+		rc = store_pin_add(m->node->core->store, &pin->cid,
+			pin->recursive ? STORE_PIN_RECURSIVE : STORE_PIN_DIRECT, &m->ticket);
 		rc = rc == -EEXIST ? 0 : rc; /* pinned recursively here */
 		m->result->pins += !rc;
 	}
@@ -356,8 +368,8 @@ static int take_pins(struct migrating *m)
 	return rc ? kit_fail_code(m->node, rc, "taking the pins") : 0;
 }
 
-int kit_migrate_kubo(struct kit_node *node, const char *kubo, const struct kit_migrate_options *options,
-	struct kit_migrated *result)
+int kit_migrate_kubo(struct kit_node *node, const char *kubo,
+	const struct kit_migrate_options *options, struct kit_migrated *result)
 {
 	static const struct kit_migrate_options none;
 	struct migrating *m = anyio_calloc(1, sizeof(*m));
@@ -385,7 +397,8 @@ int kit_migrate_kubo(struct kit_node *node, const char *kubo, const struct kit_m
 	if (!rc)
 		rc = take_pins(m);
 	if (!rc && result->bad)
-		rc = kit_fail(node, -EBADMSG, "%llu blocks or pins could not be taken whole; all others are here",
+		rc = kit_fail(node, -EBADMSG,
+			"%llu blocks or pins could not be taken whole; all others are here",
 			(unsigned long long)result->bad);
 	if (m) {
 		migrate_pins_free(&m->pins);

@@ -26,7 +26,8 @@ static int copy_file(int from_dir, int to_dir, const char *name)
 {
 	enum { CHUNK = 256 << 10 };
 	int from = openat(from_dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	int to = from < 0 ? -1 : openat(to_dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int to =
+		from < 0 ? -1 : openat(to_dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	char *buffer = malloc(CHUNK);
 	ssize_t n = 1;
 	int rc = !buffer ? -ENOMEM : from < 0 || to < 0 ? -errno : 0;
@@ -125,7 +126,8 @@ static int take_pin(struct migrate_pins *pins, const char *value, size_t len)
 			return -EBADMSG;
 		else if (depth == 1 && key == MODE && token.kind == IPLD_INT && !token.negative)
 			mode = token.magnitude;
-		depth += (token.kind == IPLD_MAP || token.kind == IPLD_LIST) - (token.kind == IPLD_END);
+		depth += (token.kind == IPLD_MAP || token.kind == IPLD_LIST) -
+			(token.kind == IPLD_END);
 	}
 	if (rc < 0 || !cid.digest_len || mode > 1)
 		return -EBADMSG;
@@ -161,9 +163,11 @@ static int load(struct leveldb *db, struct migrate_pins *pins)
 	} symbols[] = { { "leveldb_options_create", &db->options_create },
 		{ "leveldb_options_destroy", &db->options_destroy }, { "leveldb_open", &db->open },
 		{ "leveldb_close", &db->close }, { "leveldb_readoptions_create", &db->read_create },
-		{ "leveldb_readoptions_destroy", &db->read_destroy }, { "leveldb_create_iterator", &db->iterator },
-		{ "leveldb_iter_destroy", &db->iterator_destroy }, { "leveldb_iter_valid", &db->valid },
-		{ "leveldb_iter_seek", &db->seek }, { "leveldb_iter_next", &db->next }, { "leveldb_iter_key", &db->key },
+		{ "leveldb_readoptions_destroy", &db->read_destroy },
+		{ "leveldb_create_iterator", &db->iterator },
+		{ "leveldb_iter_destroy", &db->iterator_destroy },
+		{ "leveldb_iter_valid", &db->valid }, { "leveldb_iter_seek", &db->seek },
+		{ "leveldb_iter_next", &db->next }, { "leveldb_iter_key", &db->key },
 		{ "leveldb_iter_value", &db->value }, { "leveldb_iter_get_error", &db->error },
 		{ "leveldb_free", &db->free } };
 
@@ -207,10 +211,11 @@ static int take_all(struct leveldb *db, void *iterator, struct migrate_pins *pin
 	if (rc)
 		return rc;
 	db->seek(iterator, files, strlen(files));
-	if (db->valid(iterator) && (key = db->key(iterator, &key_len)) && key_len == strlen(files) &&
-		!memcmp(key, files, key_len)) {
+	if (db->valid(iterator) && (key = db->key(iterator, &key_len)) &&
+		key_len == strlen(files) && !memcmp(key, files, key_len)) {
 		value = db->value(iterator, &value_len);
-		if (mf_cid_decode(&pins->files, (const uint8_t *)value, value_len) != (ssize_t)value_len)
+		if (mf_cid_decode(&pins->files, (const uint8_t *)value, value_len) !=
+			(ssize_t)value_len)
 			pins->files = (struct mf_cid){ 0 };
 	}
 	return 0;

@@ -13,15 +13,19 @@ static int listen_all(struct kit_node *node, const char *const *addresses)
 	for (; *addresses; addresses++) {
 		int rc = p2p_host_listen(node->core->host, *addresses);
 		if (rc == -EADDRINUSE)
-			return kit_fail(node, rc, "cannot listen on %s: the port is in use; choose another in swarm.listen or by --listen",
+			return kit_fail(node, rc,
+				"cannot listen on %s: the port is in use; choose another in swarm.listen or by --listen",
 				*addresses);
 		/* A machine without IPv6 is no reason not to start: the other addresses serve. */
 		if (rc == -EAFNOSUPPORT || (rc == -EADDRNOTAVAIL && strstr(*addresses, "/ip6/")))
 			continue;
 		if (rc == -EINVAL)
-			return kit_fail(node, rc, "'%s' cannot be listened on; it looks like /ip4/0.0.0.0/tcp/4001", *addresses);
+			return kit_fail(node, rc,
+				"'%s' cannot be listened on; it looks like /ip4/0.0.0.0/tcp/4001",
+				*addresses);
 		if (rc)
-			return kit_fail(node, rc, "cannot listen on %s: %s", *addresses, anyio_error_text(rc));
+			return kit_fail(node, rc, "cannot listen on %s: %s", *addresses,
+				anyio_error_text(rc));
 	}
 	return 0;
 }
@@ -40,7 +44,8 @@ static int listen_configured(struct kit_node *node)
 	kit_config_free(config);
 	if (!text)
 		return kit_fail_code(node, -ENOMEM, "listening");
-	for (char *word = strtok_r(text, " ", &rest); word && count < 16; word = strtok_r(NULL, " ", &rest))
+	for (char *word = strtok_r(text, " ", &rest); word && count < 16;
+		word = strtok_r(NULL, " ", &rest))
 		list[count++] = word;
 	rc = listen_all(node, list);
 	anyio_free(text);
@@ -56,7 +61,8 @@ static int serve(struct kit_network *network, struct anyio_task_group *group)
 		rc = anyio_start_soon(group, bitswap_run, node->core->bitswap, "bitswap");
 	if (rc)
 		return rc == ANYIO_CANCELLED ? rc : kit_fail_code(node, rc, "going online");
-	rc = network->options.listen ? listen_all(node, network->options.listen) : listen_configured(node);
+	rc = network->options.listen ? listen_all(node, network->options.listen)
+				     : listen_configured(node);
 	if (!rc)
 		anyio_started(NULL);
 	return rc;
@@ -68,13 +74,15 @@ int kit_network_run(void *arg)
 	struct kit_node *node = network->node;
 	char agent[64];
 	struct p2p_host_options options = {
-		.key = &node->core->key, .agent_version = agent, .perf = network->options.perf };
+		.key = &node->core->key, .agent_version = agent, .perf = network->options.perf
+	};
 
 	snprintf(agent, sizeof(agent), "ipfs-kit/%s", kit_version());
 	int rc = p2p_host_create(&options, &node->core->host);
 
 	if (!rc)
-		rc = bitswap_create(node->core->host, node->core->store, NULL, &node->core->bitswap);
+		rc = bitswap_create(
+			node->core->host, node->core->store, NULL, &node->core->bitswap);
 	if (rc) {
 		p2p_host_free(node->core->host);
 		node->core->host = NULL;
@@ -122,8 +130,9 @@ int kit_addresses(struct kit_node *node, char ***out)
 
 int kit_protocols(struct kit_node *node, char ***out)
 {
-	static const char *const served[] = { "/ipfs/bitswap", "/ipfs/bitswap/1.0.0", "/ipfs/bitswap/1.1.0",
-		"/ipfs/bitswap/1.2.0", "/ipfs/id/1.0.0", "/ipfs/id/push/1.0.0", "/ipfs/ping/1.0.0" };
+	static const char *const served[] = { "/ipfs/bitswap", "/ipfs/bitswap/1.0.0",
+		"/ipfs/bitswap/1.1.0", "/ipfs/bitswap/1.2.0", "/ipfs/id/1.0.0",
+		"/ipfs/id/push/1.0.0", "/ipfs/ping/1.0.0" };
 	enum { SERVED = sizeof(served) / sizeof(*served) };
 
 	*out = calloc(SERVED + 1, sizeof(**out));
@@ -149,12 +158,15 @@ static int peer_of(struct kit_node *node, const char *text, struct mf_peer_id *i
 	if (mf_peer_id_parse(id, name, strlen(name)) == 0 &&
 		(text[0] != '/' || strstr(text, "/p2p/") || strstr(text, "/ipfs/")))
 		return 0;
-	return kit_fail(node, -EINVAL, "'%s' does not end with a peer: /ip4/1.2.3.4/tcp/4001/p2p/12D3...", text);
+	return kit_fail(node, -EINVAL,
+		"'%s' does not end with a peer: /ip4/1.2.3.4/tcp/4001/p2p/12D3...", text);
 }
 
 static int want_online(struct kit_node *node)
 {
-	return node->core->host ? 0 : kit_fail(node, -ENOTCONN, "this node is offline; start it with 'ipfs-kit daemon'");
+	return node->core->host ? 0
+				: kit_fail(node, -ENOTCONN,
+					  "this node is offline; start it with 'ipfs-kit daemon'");
 }
 
 int kit_connect(struct kit_node *node, const char *multiaddr)
@@ -173,9 +185,10 @@ int kit_connect(struct kit_node *node, const char *multiaddr)
 	if (rc == ANYIO_CANCELLED || !rc)
 		return rc;
 	const char *why = rc == -EPERM ? "another peer answered there"
-		: rc == -EINVAL ? "this kind of address cannot be dialled; use /ip4, /ip6 or /dns with /tcp"
+		: rc == -EINVAL
+		? "this kind of address cannot be dialled; use /ip4, /ip6 or /dns with /tcp"
 		: rc == -ENOENT ? "no address of this peer is known"
-		: anyio_error_text(rc);
+				: anyio_error_text(rc);
 	return kit_fail(node, rc, "connecting to %s: %s", multiaddr, why);
 }
 
@@ -202,7 +215,8 @@ int kit_peers(struct kit_node *node, int (*each)(void *arg, const struct kit_pee
 		kit_fail_code(node, rc, "listing peers");
 	for (size_t i = 0; !rc && i < count; i++) {
 		struct kit_peer peer = { .latency = peers[i].latency ? peers[i].latency : -1,
-			.inbound = peers[i].inbound, .streams = (unsigned)peers[i].streams };
+			.inbound = peers[i].inbound,
+			.streams = (unsigned)peers[i].streams };
 		mf_peer_id_format(&peers[i].id, peer.id, sizeof(peer.id));
 		snprintf(peer.address, sizeof(peer.address), "%.255s", peers[i].address);
 		snprintf(peer.agent, sizeof(peer.agent), "%.79s", peers[i].agent);

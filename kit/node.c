@@ -34,14 +34,16 @@ int kit_fail(struct kit_node *node, int code, const char *format, ...)
 int kit_fail_code(struct kit_node *node, int code, const char *what)
 {
 	if (code == -ENOSPC)
-		return kit_fail(node, code, "%s: no space left on the disk of %s; nothing acknowledged is lost", what,
+		return kit_fail(node, code,
+			"%s: no space left on the disk of %s; nothing acknowledged is lost", what,
 			node->core->dir);
 	if (code == -EBADMSG)
-		return kit_fail(node, code, "%s: the data is malformed or does not match its CID", what);
+		return kit_fail(
+			node, code, "%s: the data is malformed or does not match its CID", what);
 	if (code == ANYIO_BROKEN)
 		return kit_fail(node, code,
-			"%s: the disk of %s failed while syncing; it is read-only until the repo is opened anew", what,
-			node->core->dir);
+			"%s: the disk of %s failed while syncing; it is read-only until the repo is opened anew",
+			what, node->core->dir);
 	return kit_fail(node, code, "%s: %s", what, anyio_error_text(code));
 }
 
@@ -131,8 +133,10 @@ static int load_key(struct kit_node *node, char *error, size_t cap)
 	if (!rc)
 		rc = p2p_key_load(&node->core->key, path);
 	if (rc) {
-		const char *why = rc == -EPERM ? "others may read it; make it private with chmod 600"
-			: rc == -EINVAL ? "it is damaged; restore it from a copy. No new identity is made by itself"
+		const char *why = rc == -EPERM
+			? "others may read it; make it private with chmod 600"
+			: rc == -EINVAL
+			? "it is damaged; restore it from a copy. No new identity is made by itself"
 			: anyio_error_text(rc);
 		snprintf(error, cap, "%s: %s", path, why);
 		return rc == -EINVAL ? -EBADMSG : rc;
@@ -141,8 +145,8 @@ static int load_key(struct kit_node *node, char *error, size_t cap)
 	mf_peer_id_format(&id, node->core->peer_id, sizeof(node->core->peer_id));
 	ssize_t len = p2p_key_public(&node->core->key, public_key, sizeof(public_key));
 	if (len > 0)
-		sodium_bin2base64(node->core->public_key, sizeof(node->core->public_key), public_key, (size_t)len,
-			sodium_base64_VARIANT_ORIGINAL);
+		sodium_bin2base64(node->core->public_key, sizeof(node->core->public_key),
+			public_key, (size_t)len, sodium_base64_VARIANT_ORIGINAL);
 	return 0;
 }
 
@@ -160,7 +164,8 @@ static struct kit_node *node_new(const char *dir)
 {
 	struct kit_node *node = anyio_calloc(1, sizeof(*node));
 
-	if (node && (node->core = anyio_calloc(1, sizeof(*node->core))) && (node->core->dir = anyio_strdup(dir)))
+	if (node && (node->core = anyio_calloc(1, sizeof(*node->core))) &&
+		(node->core->dir = anyio_strdup(dir)))
 		return node;
 	node_free(node);
 	return NULL;
@@ -192,8 +197,9 @@ static int open_in(struct kit_node *node, char *error, size_t cap)
 	if (!rc && stat(path, &st))
 		rc = -errno;
 	if (rc) {
-		snprintf(error, cap, rc == -ENOENT ? "no repo in %s; make one with 'ipfs-kit init'" : "%s: %s", node->core->dir,
-			anyio_error_text(rc));
+		snprintf(error, cap,
+			rc == -ENOENT ? "no repo in %s; make one with 'ipfs-kit init'" : "%s: %s",
+			node->core->dir, anyio_error_text(rc));
 		return rc;
 	}
 	rc = kit_config_load(node->core->dir, &config, error, cap);
@@ -208,13 +214,16 @@ static int open_in(struct kit_node *node, char *error, size_t cap)
 	if (!rc && !join(path, sizeof(path), node->core->dir, "api"))
 		unlink(path);
 	if (rc == -EBUSY)
-		snprintf(error, cap, "the repo %s is in use by another process, and no daemon answers for it", node->core->dir);
+		snprintf(error, cap,
+			"the repo %s is in use by another process, and no daemon answers for it",
+			node->core->dir);
 	else if (rc)
 		snprintf(error, cap, "%s", recovery.text[0] ? recovery.text : anyio_error_text(rc));
 	return rc;
 }
 
-int kit_open(const char *dir, const struct kit_options *options, struct kit_node **out, char *error, size_t cap)
+int kit_open(const char *dir, const struct kit_options *options, struct kit_node **out, char *error,
+	size_t cap)
 {
 	char scratch[256];
 	struct kit_node *node;
@@ -231,7 +240,8 @@ int kit_open(const char *dir, const struct kit_options *options, struct kit_node
 	if (options && options->create) {
 		rc = kit_init(dir, NULL);
 		if (rc && rc != -EEXIST) {
-			snprintf(error, cap, "no repo could be made in %s: %s", dir, anyio_error_text(rc));
+			snprintf(error, cap, "no repo could be made in %s: %s", dir,
+				anyio_error_text(rc));
 			return rc;
 		}
 	}

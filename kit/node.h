@@ -18,11 +18,11 @@ struct kit_core {
 	char *dir;
 	struct store *store;
 	struct p2p_key key;
-	struct p2p_host *host;      /* NULL while offline */
-	struct bitswap *bitswap;    /* NULL while offline */
+	struct p2p_host *host;   /* NULL while offline */
+	struct bitswap *bitswap; /* NULL while offline */
 	char peer_id[MF_PEER_ID_TEXT_MAX];
-	char public_key[64];        /* base64 */
-	struct journal *journal;    /* of the add in progress, or NULL */
+	char public_key[64];     /* base64 */
+	struct journal *journal; /* of the add in progress, or NULL */
 };
 
 /* One user's handle: its last error is its own. */
@@ -86,8 +86,9 @@ int kit_walk(struct kit_blocks *blocks, const struct mf_cid *root, kit_walk_fn *
 /* ---- file.c ---- */
 
 /* Streams a file's bytes to sink; progress may be NULL. */
-int kit_file_copy(struct kit_blocks *blocks, const struct mf_cid *root, uint64_t offset, uint64_t length,
-	const struct kit_sink *sink, void (*progress)(void *arg, uint64_t done), void *arg);
+int kit_file_copy(struct kit_blocks *blocks, const struct mf_cid *root, uint64_t offset,
+	uint64_t length, const struct kit_sink *sink, void (*progress)(void *arg, uint64_t done),
+	void *arg);
 /* Looks at a node: its kind, sizes, target (malloc'd by anyio_malloc when symlink, else NULL). */
 struct kit_look {
 	enum kit_kind kind;

@@ -14,7 +14,8 @@ int kit_path_parse(struct kit_node *node, const char *path, struct mf_cid *root,
 		text += 7;
 	size_t len = strcspn(text, "/");
 	if (mf_cid_parse(root, text, len))
-		return kit_fail(node, -EINVAL, "'%.100s' is not a CID or a path like /ipfs/CID/name", path);
+		return kit_fail(
+			node, -EINVAL, "'%.100s' is not a CID or a path like /ipfs/CID/name", path);
 	*rest = text + len;
 	while (**rest == '/')
 		++*rest;
@@ -22,7 +23,8 @@ int kit_path_parse(struct kit_node *node, const char *path, struct mf_cid *root,
 }
 
 /* Finds one name below cid, walking shards. *explained: the blocks have said what was wrong. */
-static int step(struct kit_blocks *blocks, struct mf_cid *cid, const char *name, size_t len, bool *explained)
+static int step(struct kit_blocks *blocks, struct mf_cid *cid, const char *name, size_t len,
+	bool *explained)
 {
 	struct unixfs_lookup lookup;
 	struct unixfs_entry entry;
@@ -58,10 +60,12 @@ int kit_path_walk(struct kit_blocks *blocks, const char *path, struct mf_cid *ci
 		if (explained)
 			break;
 		if (rc == -ENOENT)
-			kit_fail(blocks->node, rc, "no link named '%.*s' in %s", (int)len, rest, path);
+			kit_fail(blocks->node, rc, "no link named '%.*s' in %s", (int)len, rest,
+				path);
 		else if (rc == -ENOTDIR || rc == -EPROTONOSUPPORT)
-			kit_fail(blocks->node, rc, "'%.*s' is looked for in something that is not a folder: %s", (int)len,
-				rest, path);
+			kit_fail(blocks->node, rc,
+				"'%.*s' is looked for in something that is not a folder: %s",
+				(int)len, rest, path);
 		else if (rc == -EBADMSG)
 			kit_fail_code(blocks->node, rc, path);
 		rest += len;

@@ -11,8 +11,9 @@ enum { WINDOW_FIRST = 8 };
 static bool stood_still(const struct stat *a, const struct stat *b)
 {
 	return a->st_ino == b->st_ino && a->st_size == b->st_size &&
-	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
-	       a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+		a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+		a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
+		a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }
 
 /* Whatever is unusual about a file is left to who adds it as any other. */
@@ -23,15 +24,15 @@ static void read_one(struct peek *peek, const char *name, struct peeked *file)
 
 	file->data = NULL;
 	if ((name[0] == '.' && !peek->hidden) ||
-	        fstatat(peek->dir, name, &file->st, AT_SYMLINK_NOFOLLOW) ||
-	        !S_ISREG(file->st.st_mode) || file->st.st_size > PEEK_FILE_MAX)
+		fstatat(peek->dir, name, &file->st, AT_SYMLINK_NOFOLLOW) ||
+		!S_ISREG(file->st.st_mode) || file->st.st_size > PEEK_FILE_MAX)
 		return;
 	int fd = openat(peek->dir, name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return;
 	if (!fstat(fd, &after) && stood_still(&file->st, &after) &&
-	        read(fd, data, PEEK_FILE_MAX) == file->st.st_size && !fstat(fd, &after) &&
-	        stood_still(&file->st, &after)) {
+		read(fd, data, PEEK_FILE_MAX) == file->st.st_size && !fstat(fd, &after) &&
+		stood_still(&file->st, &after)) {
 		file->data = data;
 		peek->used += (size_t)file->st.st_size;
 	}
@@ -44,10 +45,10 @@ static int read_some(void *arg)
 	struct peek *peek = arg;
 
 	for (; peek->count < peek->window && peek->first + peek->count < peek->names->count &&
-	        peek->used + PEEK_FILE_MAX <= PEEK_BYTES;
-	        peek->count++)
+		peek->used + PEEK_FILE_MAX <= PEEK_BYTES;
+		peek->count++)
 		read_one(peek, peek->names->names[peek->first + peek->count],
-		        &peek->files[peek->count]);
+			&peek->files[peek->count]);
 	return 0;
 }
 
@@ -86,7 +87,7 @@ static bool prepare(struct peek *peek)
 }
 
 const struct peeked *peek_file(
-        struct peek *peek, int dir, const struct anyio_names *names, size_t index)
+	struct peek *peek, int dir, const struct anyio_names *names, size_t index)
 {
 	if (peek->dir != dir || peek->names != names) {
 		peek_forget(peek);

@@ -35,7 +35,7 @@ void peek_destroy(struct peek *peek);
  * be opened as any other. May wait. names stay the caller's and must live until another folder is
  * asked for or peek_forget. */
 const struct peeked *peek_file(
-        struct peek *peek, int dir, const struct anyio_names *names, size_t index);
+	struct peek *peek, int dir, const struct anyio_names *names, size_t index);
 void peek_forget(struct peek *peek);
 
 #endif

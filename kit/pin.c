@@ -30,7 +30,8 @@ int kit_pin_add(struct kit_node *node, const char *path, bool recursive, struct 
 	kit_blocks_close(&blocks);
 	if (rc)
 		return rc;
-	rc = store_pin_add(node->core->store, cid, recursive ? STORE_PIN_RECURSIVE : STORE_PIN_DIRECT, &ticket);
+	rc = store_pin_add(node->core->store, cid,
+		recursive ? STORE_PIN_RECURSIVE : STORE_PIN_DIRECT, &ticket);
 	if (rc == -EEXIST)
 		return kit_fail(node, rc, "it is pinned recursively already");
 	if (!rc)
@@ -61,7 +62,8 @@ int kit_pin_ls(struct kit_node *node, int (*each)(void *arg, const struct kit_pi
 
 	node->error[0] = 0;
 	while ((rc = store_pin_next(node->core->store, &cursor, &pin)) > 0) {
-		struct kit_pin out = { .cid = pin.cid, .recursive = pin.mode == STORE_PIN_RECURSIVE };
+		struct kit_pin out = { .cid = pin.cid,
+			.recursive = pin.mode == STORE_PIN_RECURSIVE };
 		int stop = each(arg, &out);
 		if (stop)
 			return stop;

@@ -48,8 +48,10 @@ struct listing {
 static int list_entry(void *arg, const struct unixfs_entry *from)
 {
 	struct listing *listing = arg;
-	struct kit_entry entry = { .cid = from->cid, .tsize = from->tsize,
-		.kind = from->cid.codec == MF_CODEC_RAW ? KIT_FILE : KIT_OTHER, .size = from->tsize };
+	struct kit_entry entry = { .cid = from->cid,
+		.tsize = from->tsize,
+		.kind = from->cid.codec == MF_CODEC_RAW ? KIT_FILE : KIT_OTHER,
+		.size = from->tsize };
 	struct kit_look look = { 0 };
 	int rc = 0;
 
@@ -89,7 +91,8 @@ int kit_ls(struct kit_node *node, const char *path, bool resolve,
 		rc = kit_look(&listing.reading.blocks, &listing.reading.cid, &look);
 	/* A file lists its chunks in Kubo; here, as in a shell, it lists nothing below it. */
 	if (!rc && look.kind == KIT_DIRECTORY)
-		rc = kit_directory_each(&listing.reading.blocks, &listing.reading.cid, list_entry, &listing);
+		rc = kit_directory_each(
+			&listing.reading.blocks, &listing.reading.cid, list_entry, &listing);
 	anyio_free(look.target);
 	return end(&listing.reading, rc);
 }
@@ -103,10 +106,15 @@ int kit_stat_path(struct kit_node *node, const char *path, struct kit_stat *stat
 	if (!rc)
 		rc = kit_look(&reading.blocks, &reading.cid, &look);
 	if (!rc)
-		*stat = (struct kit_stat){ .cid = reading.cid, .kind = look.kind,
-			.size = look.kind == KIT_DIRECTORY ? 0 : look.size, .cumulative_size = look.cumulative,
-			.blocks = look.links, .has_mtime = look.meta.has_mtime, .has_mode = look.meta.has_mode,
-			.mtime = look.meta.mtime, .mode = look.meta.mode };
+		*stat = (struct kit_stat){ .cid = reading.cid,
+			.kind = look.kind,
+			.size = look.kind == KIT_DIRECTORY ? 0 : look.size,
+			.cumulative_size = look.cumulative,
+			.blocks = look.links,
+			.has_mtime = look.meta.has_mtime,
+			.has_mode = look.meta.has_mode,
+			.mtime = look.meta.mtime,
+			.mode = look.meta.mode };
 	anyio_free(look.target);
 	return end(&reading, rc);
 }

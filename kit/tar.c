@@ -68,9 +68,11 @@ static size_t record(char *out, size_t cap, const char *key, const char *value)
 }
 
 /* A header, with an extended one before it when something does not fit. */
-static int put_entry(struct tarring *t, char type, uint64_t size, uint32_t mode, int64_t mtime, const char *target)
+static int put_entry(struct tarring *t, char type, uint64_t size, uint32_t mode, int64_t mtime,
+	const char *target)
 {
-	bool long_name = strlen(t->path) > 100, long_target = strlen(target) > 100, large = size >= 1ull << 33;
+	bool long_name = strlen(t->path) > 100, long_target = strlen(target) > 100,
+	     large = size >= 1ull << 33;
 	int rc = 0;
 
 	if (long_name || long_target || large) {
@@ -103,9 +105,11 @@ static int put_child(void *arg, const struct unixfs_entry *entry)
 	size_t before = t->len;
 
 	if (!get_name_ok((const char *)entry->name, entry->name_len))
-		return kit_fail(t->blocks.node, -EBADMSG, "a folder holds a name that would leave it");
+		return kit_fail(
+			t->blocks.node, -EBADMSG, "a folder holds a name that would leave it");
 	if (t->len + entry->name_len + 2 > sizeof(t->path))
-		return kit_fail(t->blocks.node, -ENAMETOOLONG, "a path is longer than %zu bytes", sizeof(t->path));
+		return kit_fail(t->blocks.node, -ENAMETOOLONG, "a path is longer than %zu bytes",
+			sizeof(t->path));
 	t->path[t->len++] = '/';
 	memcpy(t->path + t->len, entry->name, entry->name_len);
 	t->len += entry->name_len;
@@ -123,7 +127,8 @@ static int put_any(struct tarring *t, const struct mf_cid *cid)
 	int rc;
 
 	if (++t->depth > KIT_DEPTH_MAX)
-		return kit_fail(t->blocks.node, -ELOOP, "folders are nested deeper than %d", KIT_DEPTH_MAX);
+		return kit_fail(
+			t->blocks.node, -ELOOP, "folders are nested deeper than %d", KIT_DEPTH_MAX);
 	rc = kit_look(&t->blocks, cid, &look);
 	mode = look.meta.has_mode ? look.meta.mode : look.kind == KIT_DIRECTORY ? 0755 : 0644;
 	if (rc) {
@@ -140,7 +145,8 @@ static int put_any(struct tarring *t, const struct mf_cid *cid)
 		if (!rc)
 			rc = pad(t, look.size);
 	} else {
-		rc = kit_fail(t->blocks.node, -EPROTONOSUPPORT, "%s is not a file or folder", t->path);
+		rc = kit_fail(
+			t->blocks.node, -EPROTONOSUPPORT, "%s is not a file or folder", t->path);
 	}
 	anyio_free(look.target);
 	t->depth--;

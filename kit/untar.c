@@ -22,7 +22,7 @@ struct untar {
 	bool has_size, ended;
 	uint64_t size;
 	char type, link[101];
-	char root[256];      /* the archive's first name */
+	char root[256]; /* the archive's first name */
 	size_t entries;
 };
 
@@ -117,7 +117,9 @@ static int parse_pax(struct untar *u, char *text, size_t len)
 		if (!value || value >= text + size)
 			return -EBADMSG;
 		*value++ = 0;
-		char **slot = !strcmp(key, "path") ? &u->path : !strcmp(key, "linkpath") ? &u->target : NULL;
+		char **slot = !strcmp(key, "path") ? &u->path
+			: !strcmp(key, "linkpath") ? &u->target
+						   : NULL;
 		if (slot) {
 			anyio_free(*slot);
 			if (!(*slot = anyio_strdup(value)))
@@ -180,7 +182,8 @@ static int next(struct untar *u)
 	snprintf(u->link, sizeof(u->link), "%.100s", block + 157);
 	if (!u->path) {
 		bool ustar = !memcmp(block + 257, "ustar", 5) && block[345];
-		snprintf(name, sizeof(name), "%.155s%s%.100s", ustar ? block + 345 : "", ustar ? "/" : "", block);
+		snprintf(name, sizeof(name), "%.155s%s%.100s", ustar ? block + 345 : "",
+			ustar ? "/" : "", block);
 		u->path = anyio_strdup(name);
 	}
 	return u->path ? 1 : -ENOMEM;
@@ -211,7 +214,8 @@ static int find_place(struct untar *u, struct get_place *place)
 			rc = -EBADMSG;
 			break;
 		}
-		inside.dir = anyio_openat(place->dir, place->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+		inside.dir = anyio_openat(
+			place->dir, place->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 		snprintf(inside.name, sizeof(inside.name), "%.*s", (int)len, name);
 		get_close_place(place);
 		*place = inside;
@@ -245,7 +249,8 @@ static int take_file(struct untar *u, const struct get_place *place)
 		left -= (uint64_t)n;
 		u->done += (uint64_t)n;
 		if (u->options->progress)
-			u->options->progress(u->options->arg, u->done, u->entries == 0 ? u->size : 0);
+			u->options->progress(
+				u->options->arg, u->done, u->entries == 0 ? u->size : 0);
 	}
 	rc = get_close_file(&file, rc);
 	return rc ? rc : skip(u, padding(u->size));
@@ -261,7 +266,8 @@ static int take(struct untar *u)
 	switch (u->type) {
 	case '0': rc = take_file(u, &place); break;
 	case '2':
-		rc = get_make_symlink(&place, u->target ? u->target : u->link, u->options->overwrite);
+		rc = get_make_symlink(
+			&place, u->target ? u->target : u->link, u->options->overwrite);
 		break;
 	case '5':
 		rc = get_make_directory(&place, u->options->overwrite, &inside);
@@ -275,10 +281,13 @@ static int take(struct untar *u)
 	return rc;
 }
 
-int kit_untar(const struct kit_source *source, const char *output, const struct kit_get_options *options)
+int kit_untar(
+	const struct kit_source *source, const char *output, const struct kit_get_options *options)
 {
 	static const struct kit_get_options none;
-	struct untar u = { .source = source, .options = options ? options : &none, .output = output };
+	struct untar u = {
+		.source = source, .options = options ? options : &none, .output = output
+	};
 	int rc = (u.buffer = anyio_malloc(CHUNK)) ? 1 : -ENOMEM;
 
 	while (rc > 0 && (rc = next(&u)) == 1) {

@@ -22,7 +22,7 @@ struct walk {
 	struct seen *seen; /* open addressing */
 	size_t seen_used, seen_size;
 	uint8_t key[crypto_shorthash_siphashx24_KEYBYTES];
-	size_t first;   /* where the links of the current block start on the stack */
+	size_t first; /* where the links of the current block start on the stack */
 	struct mf_cid ahead[AHEAD];
 	struct store_block run[RUN]; /* got together: run[i] answers ahead[i] */
 	size_t run_at, run_count;
@@ -120,7 +120,8 @@ static int get(struct walk *walk, const struct mf_cid *cid, struct store_block *
 		for (size_t i = walk->used; i-- > 0 && count < AHEAD;)
 			walk->ahead[count++] = walk->stack[i];
 		walk->run_at = walk->run_count = 0;
-		rc = kit_blocks_get_some(walk->blocks, walk->ahead, count, walk->run, &walk->run_count);
+		rc = kit_blocks_get_some(
+			walk->blocks, walk->ahead, count, walk->run, &walk->run_count);
 	}
 	if (!rc)
 		*block = walk->run[walk->run_at++];

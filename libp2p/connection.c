@@ -67,9 +67,9 @@ static void tell(struct p2p_host *host, const struct mf_peer_id *id, size_t whic
 	struct p2p_watch *next;
 
 	for (struct p2p_watch *watch = host->watches; watch; watch = next) {
-		void (*fn)(void *, const struct mf_peer_id *) = which == 0   ? watch->connected
-		                                                : which == 1 ? watch->disconnected
-		                                                             : watch->identified;
+		void (*fn)(void *, const struct mf_peer_id *) = which == 0 ? watch->connected
+			: which == 1                                       ? watch->disconnected
+									   : watch->identified;
 
 		next = watch->next;
 		if (fn)
@@ -177,7 +177,7 @@ static int charge(struct p2p_connection *c)
 }
 
 static struct p2p_connection *make(struct p2p_host *host, const struct p2p_noise_result *secured,
-        bool inbound, const struct mf_multiaddr *remote)
+	bool inbound, const struct mf_multiaddr *remote)
 {
 	char text[P2P_ADDRESS_MAX];
 	struct p2p_connection *c;
@@ -209,9 +209,9 @@ static struct p2p_connection *make(struct p2p_host *host, const struct p2p_noise
  * deep in some handshake before would keep its pages for as long as this connection lasts. */
 static int spawn(struct p2p_connection *c)
 {
-	const struct anyio_task_options options = { .name = "connection",
-		.stack_size = STACK_SIZE,
-		.may_fail = true };
+	const struct anyio_task_options options = {
+		.name = "connection", .stack_size = STACK_SIZE, .may_fail = true
+	};
 	struct anyio_cancel_scope scope;
 	int rc = anyio_start_soon_with(c->host->group, connection_task, c, &options);
 
@@ -221,14 +221,14 @@ static int spawn(struct p2p_connection *c)
 	}
 	anyio_cancel_scope_init(&scope);
 	anyio_cancel_scope_set_shield(
-	        &scope, true); /* it will not be long: the task opens its session */
+		&scope, true); /* it will not be long: the task opens its session */
 	anyio_cancel_scope_enter(&scope);
 	anyio_event_wait(&c->ready);
 	return anyio_cancel_scope_exit(&scope, c->rc);
 }
 
 int p2p_connection_start(struct p2p_host *host, const struct p2p_noise_result *secured,
-        bool inbound, const struct mf_multiaddr *remote)
+	bool inbound, const struct mf_multiaddr *remote)
 {
 	struct p2p_connection *c = NULL;
 	int rc;

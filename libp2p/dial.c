@@ -45,7 +45,7 @@ struct attempt {
 
 /* The peer that must answer: the one asked for, else the one the address names. */
 static const struct mf_peer_id *expected_peer(
-        const struct p2p_dial *dial, const struct mf_multiaddr *address, struct mf_peer_id *named)
+	const struct p2p_dial *dial, const struct mf_multiaddr *address, struct mf_peer_id *named)
 {
 	if (dial->peer)
 		return &dial->peer->id;
@@ -148,7 +148,7 @@ static void dial_add(struct p2p_dial *dial, const char *text, int *why)
 	if (mf_multiaddr_parse(address, text, strlen(text)) < 0 || !p2p_tcp_fits(address))
 		return;
 	if (dial->peer && mf_multiaddr_peer(address, &named) == 0 &&
-	        !mf_peer_id_equal(&named, &dial->peer->id)) {
+		!mf_peer_id_equal(&named, &dial->peer->id)) {
 		*why = -EPERM;
 		return;
 	}
@@ -156,11 +156,11 @@ static void dial_add(struct p2p_dial *dial, const char *text, int *why)
 }
 
 static int dial_make(struct p2p_host *host, struct p2p_peer_entry *peer,
-        const char *const *addresses, size_t count, struct p2p_dial **out)
+	const char *const *addresses, size_t count, struct p2p_dial **out)
 {
 	const char *remembered = peer ? peer->addresses : NULL;
 	struct p2p_dial *dial =
-	        anyio_calloc(1, sizeof *dial + DIAL_ADDRESSES_MAX * sizeof dial->addresses[0]);
+		anyio_calloc(1, sizeof *dial + DIAL_ADDRESSES_MAX * sizeof dial->addresses[0]);
 	int why = count || remembered ? -EINVAL : -ENOENT;
 
 	if (!dial)
@@ -182,7 +182,7 @@ static int dial_make(struct p2p_host *host, struct p2p_peer_entry *peer,
 }
 
 static int dial_start(struct p2p_host *host, struct p2p_peer_entry *peer,
-        const char *const *addresses, size_t count, struct p2p_dial **out)
+	const char *const *addresses, size_t count, struct p2p_dial **out)
 {
 	int rc = dial_make(host, peer, addresses, count, out);
 
@@ -210,14 +210,14 @@ static int dial_wait(struct p2p_dial *dial, struct mf_peer_id *found)
 
 /* The peer that all addresses name, if they do. */
 static const struct mf_peer_id *named_by_all(
-        const char *const *addresses, size_t count, struct mf_peer_id *named)
+	const char *const *addresses, size_t count, struct mf_peer_id *named)
 {
 	struct mf_multiaddr address;
 	struct mf_peer_id other;
 
 	for (size_t i = 0; i < count; i++) {
 		if (mf_multiaddr_parse(&address, addresses[i], strlen(addresses[i])) < 0 ||
-		        mf_multiaddr_peer(&address, i ? &other : named) < 0)
+			mf_multiaddr_peer(&address, i ? &other : named) < 0)
 			return NULL;
 		if (i && !mf_peer_id_equal(named, &other))
 			return NULL;
@@ -226,7 +226,7 @@ static const struct mf_peer_id *named_by_all(
 }
 
 int p2p_host_connect(struct p2p_host *host, const struct mf_peer_id *id,
-        const char *const *addresses, size_t count, struct mf_peer_id *found)
+	const char *const *addresses, size_t count, struct mf_peer_id *found)
 {
 	struct p2p_peer_entry *peer = NULL;
 	struct mf_peer_id named;

@@ -38,9 +38,9 @@ static int host_init(struct p2p_host *host, const struct p2p_host_options *optio
 	p2p_account_init(&host->system, NULL, &host->options.limits.system);
 	p2p_account_init(&host->transient, &host->system, &host->options.limits.transient);
 	host->agent =
-	        anyio_strdup(options->agent_version ? options->agent_version : "ipfs-kit/0.1.0");
+		anyio_strdup(options->agent_version ? options->agent_version : "ipfs-kit/0.1.0");
 	host->protocol_version =
-	        anyio_strdup(options->protocol_version ? options->protocol_version : "ipfs/0.1.0");
+		anyio_strdup(options->protocol_version ? options->protocol_version : "ipfs/0.1.0");
 	if (!host->agent || !host->protocol_version)
 		return -ENOMEM;
 	rc = p2p_noise_init(&host->noise, &host->key, muxers, 1);
@@ -236,7 +236,7 @@ int p2p_host_wait_identified(struct p2p_host *host, const struct mf_peer_id *id)
 }
 
 int p2p_host_remember(struct p2p_host *host, const struct mf_peer_id *id,
-        const char *const *addresses, size_t count)
+	const char *const *addresses, size_t count)
 {
 	struct mf_pb_view views[P2P_REMEMBERED_MAX];
 	struct p2p_peer_entry *peer;

@@ -138,7 +138,7 @@ static int add_interfaces(struct p2p_addresses *list, const struct anyio_address
 		struct anyio_address address = { 0 };
 
 		if (!at->ifa_addr || at->ifa_addr->sa_family != wildcard->any.sa_family ||
-		        !(at->ifa_flags & IFF_UP))
+			!(at->ifa_flags & IFF_UP))
 			continue;
 		if (wildcard->any.sa_family == AF_INET) {
 			memcpy(&address.ip4, at->ifa_addr, sizeof address.ip4);
@@ -172,7 +172,7 @@ int p2p_host_addresses(struct p2p_host *host, struct p2p_addresses *list)
 		if (anyio_listener_address(at->listener, &address) < 0)
 			continue;
 		rc = is_wildcard(&address) ? add_interfaces(list, &address)
-		                           : add_address(list, &address.any);
+					   : add_address(list, &address.any);
 	}
 	if (rc < 0)
 		p2p_addresses_free(list);

@@ -146,7 +146,7 @@ void p2p_peers_expire(struct p2p_host *host)
 		oldest = NULL;
 		for (peer = p2p_peer_next(host, NULL); peer; peer = p2p_peer_next(host, peer))
 			if (peer->refs == 0 && !peer->dial &&
-			        (!oldest || peer->remembered < oldest->remembered))
+				(!oldest || peer->remembered < oldest->remembered))
 				oldest = peer;
 		if (!oldest)
 			break;

@@ -53,7 +53,7 @@ void p2p_limits_default(struct p2p_limits *limits)
 }
 
 void p2p_account_init(
-        struct p2p_account *account, struct p2p_account *parent, const struct p2p_limit *limit)
+	struct p2p_account *account, struct p2p_account *parent, const struct p2p_limit *limit)
 {
 	*account = (struct p2p_account){ .parent = parent, .limit = limit };
 }
@@ -78,7 +78,7 @@ int p2p_account_add_connection(struct p2p_account *account, bool inbound)
 {
 	for (struct p2p_account *at = account; at; at = at->parent)
 		if (at->used.connections >= at->limit->connections ||
-		        (inbound && at->used.connections_in >= at->limit->connections_in))
+			(inbound && at->used.connections_in >= at->limit->connections_in))
 			return ANYIO_TOO_MANY;
 	for (struct p2p_account *at = account; at; at = at->parent) {
 		at->used.connections++;
@@ -99,7 +99,7 @@ int p2p_account_add_stream(struct p2p_account *account, bool inbound)
 {
 	for (struct p2p_account *at = account; at; at = at->parent)
 		if (at->used.streams >= at->limit->streams ||
-		        (inbound && at->used.streams_in >= at->limit->streams_in))
+			(inbound && at->used.streams_in >= at->limit->streams_in))
 			return ANYIO_TOO_MANY;
 	for (struct p2p_account *at = account; at; at = at->parent) {
 		at->used.streams++;

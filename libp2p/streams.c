@@ -35,7 +35,7 @@ static int eager_confirm(struct eager_stream *stream)
 	while (stream->have < stream->size) {
 		size_t left = (size_t)(stream->size - stream->have);
 		ssize_t n = anyio_stream_receive(
-		        stream->inner, bytes, left < sizeof bytes ? left : sizeof bytes);
+			stream->inner, bytes, left < sizeof bytes ? left : sizeof bytes);
 
 		if (n <= 0)
 			return n < 0 ? (int)n : ANYIO_INCOMPLETE_READ;
@@ -99,7 +99,7 @@ static const struct anyio_stream_ops eager_ops = {
 };
 
 static int eager_open(
-        struct anyio_stream *inner, const char *protocol, struct anyio_stream **stream)
+	struct anyio_stream *inner, const char *protocol, struct anyio_stream **stream)
 {
 	uint8_t answer[2 * P2P_MULTISTREAM_MESSAGE_MAX];
 	struct eager_stream *eager;
@@ -145,7 +145,7 @@ static int select_task(void *arg)
 }
 
 int p2p_connection_open_stream(struct p2p_connection *connection, const char *const *protocols,
-        size_t count, struct anyio_stream **stream, const char **chosen)
+	size_t count, struct anyio_stream **stream, const char **chosen)
 {
 	struct selection selection = { .protocols = protocols, .count = count };
 	struct p2p_mux_stream *mux;
@@ -174,8 +174,8 @@ int p2p_connection_open_stream(struct p2p_connection *connection, const char *co
 }
 
 int p2p_host_open_stream(struct p2p_host *host, const struct mf_peer_id *id,
-        const char *const *protocols, size_t count, struct anyio_stream **stream,
-        const char **chosen)
+	const char *const *protocols, size_t count, struct anyio_stream **stream,
+	const char **chosen)
 {
 	struct p2p_connection *connection = p2p_connection_of(host, id);
 

@@ -96,13 +96,13 @@ struct p2p_host {
 /* ---- peers.c ---- */
 struct p2p_peer_entry *p2p_peer_find(const struct p2p_host *host, const struct mf_peer_id *id);
 struct p2p_peer_entry *p2p_peer_make(
-        struct p2p_host *host, const struct mf_peer_id *id); /* NULL: memory */
+	struct p2p_host *host, const struct mf_peer_id *id); /* NULL: memory */
 /* Forgets the peer if nothing needs it any more. */
 void p2p_peer_settle(struct p2p_peer_entry *peer);
 void p2p_peers_destroy(struct p2p_host *host);
 /* Iteration: NULL begins and ends. */
 struct p2p_peer_entry *p2p_peer_next(
-        const struct p2p_host *host, const struct p2p_peer_entry *peer);
+	const struct p2p_host *host, const struct p2p_peer_entry *peer);
 bool p2p_peer_speaks(const struct p2p_peer_entry *peer, const char *protocol);
 /* Copies texts into one block as protocols and addresses have it. NULL: no memory. */
 char *p2p_texts_pack(const struct mf_pb_view *texts, size_t count);
@@ -112,12 +112,12 @@ void p2p_peers_expire(struct p2p_host *host);
 /* ---- upgrade.c ---- */
 /* Raw stream to secured channel and muxer, within 15 s. Takes raw over, also when it fails. */
 int p2p_upgrade(struct p2p_host *host, struct anyio_stream *raw, bool initiator,
-        const struct mf_peer_id *expected, struct p2p_noise_result *result);
+	const struct mf_peer_id *expected, struct p2p_noise_result *result);
 
 /* ---- connection.c ---- */
 /* Starts the connection's task. Takes the channel over, also when it fails. */
 int p2p_connection_start(struct p2p_host *host, const struct p2p_noise_result *secured,
-        bool inbound, const struct mf_multiaddr *remote);
+	bool inbound, const struct mf_multiaddr *remote);
 /* The connection to use for new streams, or NULL. */
 struct p2p_connection *p2p_connection_of(const struct p2p_host *host, const struct mf_peer_id *id);
 void p2p_connection_hold(struct p2p_connection *connection);
@@ -130,7 +130,7 @@ void p2p_tell_identified(struct p2p_host *host, const struct mf_peer_id *id);
 int p2p_stream_accept(void *connection, struct p2p_mux_stream *stream);
 /* A stream on this very connection. */
 int p2p_connection_open_stream(struct p2p_connection *connection, const char *const *protocols,
-        size_t count, struct anyio_stream **stream, const char **chosen);
+	size_t count, struct anyio_stream **stream, const char **chosen);
 struct p2p_handler_entry *p2p_handler_find(const struct p2p_host *host, const char *id);
 /* The connection that an inbound stream came on. */
 struct p2p_connection *p2p_stream_connection(const struct p2p_stream_in *in);

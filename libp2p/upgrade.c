@@ -26,7 +26,7 @@ static const void *find_muxer(void *arg, const char *id)
 }
 
 static int negotiate(struct anyio_stream *stream, bool initiator, const char *const *ours,
-        const void *(*find)(void *arg, const char *id))
+	const void *(*find)(void *arg, const char *id))
 {
 	const void *found;
 
@@ -59,7 +59,7 @@ static int secure_and_mux(void *arg)
 }
 
 int p2p_upgrade(struct p2p_host *host, struct anyio_stream *raw, bool initiator,
-        const struct mf_peer_id *expected, struct p2p_noise_result *result)
+	const struct mf_peer_id *expected, struct p2p_noise_result *result)
 {
 	struct upgrade upgrade = { host, raw, initiator, expected, result };
 	int rc;

@@ -44,7 +44,7 @@ static void round_once(uint32_t s[16], const uint32_t m[16])
 		mix(s, i, i + 4, i + 8, i + 12, m[2 * i], m[2 * i + 1]);
 	for (int i = 0; i < 4; i++)
 		mix(s, i, 4 + (i + 1) % 4, 8 + (i + 2) % 4, 12 + (i + 3) % 4, m[2 * i + 8],
-		        m[2 * i + 9]);
+			m[2 * i + 9]);
 }
 
 static void compress(const struct node *node, uint32_t out[16])
@@ -87,7 +87,7 @@ static void load(struct node *node, const uint8_t *data, size_t len)
 		memcpy(block, data, len);
 	for (size_t i = 0; i < BLOCK; i += 4)
 		node->words[i / 4] = (uint32_t)block[i] | (uint32_t)block[i + 1] << 8 |
-		                     (uint32_t)block[i + 2] << 16 | (uint32_t)block[i + 3] << 24;
+			(uint32_t)block[i + 2] << 16 | (uint32_t)block[i + 3] << 24;
 	node->len = (uint32_t)len;
 }
 

@@ -83,7 +83,7 @@ int mf_cid_parse(struct mf_cid *cid, const char *text, size_t len)
 	if (len < 2 || len > TEXT_IN_MAX || text[0] == '\0')
 		return -EINVAL;
 	ssize_t n = v0 ? mf_base_decode(MF_BASE58_BTC, text, len, bytes, sizeof bytes)
-	               : mf_multibase_decode(NULL, text, len, bytes, sizeof bytes);
+		       : mf_multibase_decode(NULL, text, len, bytes, sizeof bytes);
 	/* Version 0 has no multibase prefix, and version 1 always has one. */
 	if (n < 0 || is_v0(bytes, (size_t)n) != v0)
 		return -EINVAL;
@@ -112,7 +112,7 @@ ssize_t mf_cid_format(const struct mf_cid *cid, char *out, size_t cap)
 bool mf_cid_equal(const struct mf_cid *a, const struct mf_cid *b)
 {
 	return a->version == b->version && a->codec == b->codec && a->hash == b->hash &&
-	       a->digest_len == b->digest_len && memcmp(a->digest, b->digest, a->digest_len) == 0;
+		a->digest_len == b->digest_len && memcmp(a->digest, b->digest, a->digest_len) == 0;
 }
 
 void mf_cid_of_sha256(struct mf_cid *cid, int version, uint32_t codec, const uint8_t digest[32])

@@ -98,15 +98,15 @@ int mf_hash_find(const char *name, uint32_t *code)
 }
 
 static int digest_libcrypto(
-        const struct hash *hash, const void *data, size_t len, size_t want, uint8_t *out)
+	const struct hash *hash, const void *data, size_t len, size_t want, uint8_t *out)
 {
 	bool xof = is_shake(hash->code);
 	EVP_MD *md = EVP_MD_fetch(NULL, hash->libcrypto, NULL);
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 
 	bool ok = md && ctx && EVP_DigestInit_ex2(ctx, md, NULL) &&
-	          EVP_DigestUpdate(ctx, data, len) &&
-	          (xof ? EVP_DigestFinalXOF(ctx, out, want) : EVP_DigestFinal_ex(ctx, out, NULL));
+		EVP_DigestUpdate(ctx, data, len) &&
+		(xof ? EVP_DigestFinalXOF(ctx, out, want) : EVP_DigestFinal_ex(ctx, out, NULL));
 	/* A digest the running libcrypto was built or configured without cannot be fetched. */
 	int rc = ok ? 0 : md ? -ENOMEM : -ENOTSUP;
 	EVP_MD_CTX_free(ctx);
@@ -116,7 +116,7 @@ static int digest_libcrypto(
 
 /* blake2b is parametrised by its length, so the code's own length is hashed and then cut. */
 static ssize_t digest_blake2b(
-        size_t size, const void *data, size_t len, size_t want, uint8_t out[MF_DIGEST_MAX])
+	size_t size, const void *data, size_t len, size_t want, uint8_t out[MF_DIGEST_MAX])
 {
 	if (want > size)
 		return -EMSGSIZE;
@@ -135,7 +135,7 @@ static ssize_t digest_identity(const void *data, size_t len, size_t want, uint8_
 }
 
 ssize_t mf_hash_digest(
-        uint32_t code, const void *data, size_t len, size_t want, uint8_t out[MF_DIGEST_MAX])
+	uint32_t code, const void *data, size_t len, size_t want, uint8_t out[MF_DIGEST_MAX])
 {
 	const struct hash *hash = find_code(code);
 	int rc = 0;

@@ -94,7 +94,7 @@ static ssize_t part_read(struct mf_multiaddr_part *part, const uint8_t *data, si
 	if (n < 0)
 		return -EINVAL;
 	const struct protocol *protocol =
-	        code <= UINT32_MAX ? protocol_by_code((uint32_t)code) : NULL;
+		code <= UINT32_MAX ? protocol_by_code((uint32_t)code) : NULL;
 	if (!protocol)
 		return -EPROTONOSUPPORT;
 	size_t head = (size_t)n;
@@ -150,7 +150,7 @@ int mf_multiaddr_decode(struct mf_multiaddr *addr, const uint8_t *data, size_t l
 		if (parts == MF_MULTIADDR_PARTS_MAX)
 			return -E2BIG;
 		ssize_t n =
-		        part.code == MF_P_UNIX ? -EINVAL : part_read(&part, data + at, len - at);
+			part.code == MF_P_UNIX ? -EINVAL : part_read(&part, data + at, len - at);
 		if (n < 0)
 			return (int)n;
 		at += (size_t)n;
@@ -162,7 +162,7 @@ int mf_multiaddr_decode(struct mf_multiaddr *addr, const uint8_t *data, size_t l
 }
 
 bool mf_multiaddr_find(
-        const struct mf_multiaddr *addr, uint32_t code, struct mf_multiaddr_part *part)
+	const struct mf_multiaddr *addr, uint32_t code, struct mf_multiaddr_part *part)
 {
 	struct mf_multiaddr_part each;
 
@@ -177,7 +177,7 @@ bool mf_multiaddr_find(
 }
 
 bool mf_multiaddr_find_last(
-        const struct mf_multiaddr *addr, uint32_t code, struct mf_multiaddr_part *part)
+	const struct mf_multiaddr *addr, uint32_t code, struct mf_multiaddr_part *part)
 {
 	struct mf_multiaddr_part each;
 	bool found = false;
@@ -201,7 +201,7 @@ int mf_multiaddr_append(struct mf_multiaddr *addr, uint32_t code, const void *va
 		return -EPROTONOSUPPORT;
 	bool fixed = protocol->kind < VALUE_VARIABLE;
 	if ((fixed && len != value_fixed_size(protocol->kind)) ||
-	        !value_valid(protocol->kind, value, len))
+		!value_valid(protocol->kind, value, len))
 		return -EINVAL;
 	int rc = may_follow(addr, 1);
 	if (rc < 0)
@@ -281,7 +281,7 @@ static uint32_t zone_number(const struct mf_multiaddr_part *zone)
 }
 
 int mf_multiaddr_to_sockaddr(
-        const struct mf_multiaddr *addr, struct sockaddr_storage *out, socklen_t *len)
+	const struct mf_multiaddr *addr, struct sockaddr_storage *out, socklen_t *len)
 {
 	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;
 	struct sockaddr_in *in4 = (struct sockaddr_in *)out;
@@ -298,7 +298,7 @@ int mf_multiaddr_to_sockaddr(
 			return -EAFNOSUPPORT;
 	}
 	if ((ip.code != MF_P_IP4 && ip.code != MF_P_IP6) || !mf_multiaddr_next(addr, &at, &port) ||
-	        (port.code != MF_P_TCP && port.code != MF_P_UDP))
+		(port.code != MF_P_TCP && port.code != MF_P_UDP))
 		return -EAFNOSUPPORT;
 	memset(out, 0, sizeof(*out));
 	if (ip.code == MF_P_IP4) {
@@ -329,7 +329,7 @@ static void append_zone(struct mf_multiaddr *addr, uint32_t scope)
 }
 
 int mf_multiaddr_from_sockaddr(
-        struct mf_multiaddr *addr, const struct sockaddr *from, uint32_t transport)
+	struct mf_multiaddr *addr, const struct sockaddr *from, uint32_t transport)
 {
 	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)from;
 	const struct sockaddr_in *in4 = (const struct sockaddr_in *)from;

@@ -54,7 +54,7 @@ bool value_valid(enum value_kind kind, const uint8_t *value, size_t len)
 	case VALUE_NAME: return len > 0 && !memchr(value, '/', len) && !memchr(value, 0, len);
 	case VALUE_PATH:
 		return len > 1 && value[0] == '/' && value[len - 1] != '/' &&
-		       !memchr(value, 0, len);
+			!memchr(value, 0, len);
 	case VALUE_HTTP_PATH: return len > 0;
 	case VALUE_PEER: return mf_peer_id_decode(&id, value, len) == 0;
 	case VALUE_CERTHASH: return is_multihash(value, len);
@@ -174,7 +174,7 @@ static ssize_t parse_percent(const char *text, size_t len, uint8_t *out, size_t 
 static bool unreserved(uint8_t c)
 {
 	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-	       (c && strchr("-._~", c));
+		(c && strchr("-._~", c));
 }
 
 static ssize_t format_percent(const uint8_t *value, size_t len, char *out, size_t cap)
@@ -342,7 +342,7 @@ static ssize_t format_part(const struct mf_multiaddr_part *part, char *out, size
 {
 	const struct protocol *protocol = protocol_by_code(part->code);
 	int head = snprintf(out, cap, "/%s%s", protocol->name,
-	        protocol->kind == VALUE_NONE || protocol->kind == VALUE_PATH ? "" : "/");
+		protocol->kind == VALUE_NONE || protocol->kind == VALUE_PATH ? "" : "/");
 
 	if ((size_t)head >= cap)
 		return -ENOSPC;

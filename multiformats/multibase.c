@@ -33,15 +33,15 @@ static const struct base bases[] = {
 	{ MF_BASE32_UPPER, "base32upper", UPPER "234567", .bits = 5, .any_case = true },
 	{ MF_BASE32_PAD, "base32pad", LOWER "234567", .bits = 5, .pad = 8, .any_case = true },
 	{ MF_BASE32_PAD_UPPER, "base32padupper", UPPER "234567", .bits = 5, .pad = 8,
-	        .any_case = true },
+		.any_case = true },
 	{ MF_BASE32_HEX, "base32hex", DIGITS "abcdefghijklmnopqrstuv", .bits = 5,
-	        .any_case = true },
+		.any_case = true },
 	{ MF_BASE32_HEX_UPPER, "base32hexupper", DIGITS "ABCDEFGHIJKLMNOPQRSTUV", .bits = 5,
-	        .any_case = true },
+		.any_case = true },
 	{ MF_BASE32_HEX_PAD, "base32hexpad", DIGITS "abcdefghijklmnopqrstuv", .bits = 5, .pad = 8,
-	        .any_case = true },
+		.any_case = true },
 	{ MF_BASE32_HEX_PAD_UPPER, "base32hexpadupper", DIGITS "ABCDEFGHIJKLMNOPQRSTUV", .bits = 5,
-	        .pad = 8, .any_case = true },
+		.pad = 8, .any_case = true },
 	{ MF_BASE32_Z, "base32z", "ybndrfg8ejkmcpqxot1uwisza345h769", .bits = 5 },
 	{ MF_BASE36_UPPER, "base36upper", DIGITS UPPER, .any_case = true },
 	{ MF_BASE58_FLICKR, "base58flickr", "123456789" LOWER_58 UPPER_58 },
@@ -92,7 +92,7 @@ static void digit_values(const struct base *base, uint8_t values[256])
 }
 
 static ssize_t encode_bits(
-        const struct base *base, const uint8_t *data, size_t len, char *out, size_t cap)
+	const struct base *base, const uint8_t *data, size_t len, char *out, size_t cap)
 {
 	size_t digits = len / base->bits * 8 + (len % base->bits * 8 + base->bits - 1) / base->bits;
 	size_t total = base->pad ? (digits + base->pad - 1) / base->pad * base->pad : digits;
@@ -106,7 +106,7 @@ static ssize_t encode_bits(
 		buffer = buffer << 8 | data[i];
 		for (held += 8; held >= base->bits; held -= base->bits)
 			out[n++] = base->alphabet[buffer >> (held - base->bits) &
-			                          ((1u << base->bits) - 1)];
+				((1u << base->bits) - 1)];
 	}
 	if (held > 0)
 		out[n++] = base->alphabet[buffer << (base->bits - held) & ((1u << base->bits) - 1)];
@@ -131,7 +131,7 @@ static bool strip_padding(const struct base *base, const char *text, size_t *len
 }
 
 static ssize_t decode_bits(
-        const struct base *base, const char *text, size_t len, uint8_t *out, size_t cap)
+	const struct base *base, const char *text, size_t len, uint8_t *out, size_t cap)
 {
 	uint8_t values[256];
 	uint32_t buffer = 0;
@@ -171,7 +171,7 @@ static size_t leading(const uint8_t *data, size_t len, uint8_t what)
 
 /* number = number * factor + add, little-endian digits to the given radix. */
 static size_t multiply_add(
-        uint8_t *number, size_t used, uint32_t radix, uint32_t factor, uint32_t add)
+	uint8_t *number, size_t used, uint32_t radix, uint32_t factor, uint32_t add)
 {
 	for (size_t i = 0; i < used; i++) {
 		add += number[i] * factor;
@@ -184,7 +184,7 @@ static size_t multiply_add(
 }
 
 static ssize_t encode_radix(
-        const struct base *base, const uint8_t *data, size_t len, char *out, size_t cap)
+	const struct base *base, const uint8_t *data, size_t len, char *out, size_t cap)
 {
 	/* Base 10, the longest, needs 2.41 digits a byte. */
 	uint8_t digits[MF_RADIX_BYTES_MAX * 5 / 2];
@@ -205,7 +205,7 @@ static ssize_t encode_radix(
 }
 
 static ssize_t decode_radix(
-        const struct base *base, const char *text, size_t len, uint8_t *out, size_t cap)
+	const struct base *base, const char *text, size_t len, uint8_t *out, size_t cap)
 {
 	uint8_t values[256];
 	uint8_t number[MF_RADIX_TEXT_MAX];
@@ -249,9 +249,9 @@ ssize_t mf_base_encode(uint32_t code, const uint8_t *data, size_t len, char *out
 		return -ENOSPC;
 	if (base->alphabet)
 		return base->bits ? encode_bits(base, data, len, out, cap)
-		                  : encode_radix(base, data, len, out, cap);
+				  : encode_radix(base, data, len, out, cap);
 	ssize_t n = code == MF_BASE256_EMOJI ? emoji_encode(data, len, out, cap - 1)
-	                                     : copy(data, len, out, cap - 1);
+					     : copy(data, len, out, cap - 1);
 	if (n >= 0)
 		out[n] = '\0';
 	return n;
@@ -265,9 +265,9 @@ ssize_t mf_base_decode(uint32_t code, const char *text, size_t len, uint8_t *out
 		return -EINVAL;
 	if (base->alphabet)
 		return base->bits ? decode_bits(base, text, len, out, cap)
-		                  : decode_radix(base, text, len, out, cap);
+				  : decode_radix(base, text, len, out, cap);
 	return code == MF_BASE256_EMOJI ? emoji_decode(text, len, out, cap)
-	                                : copy(text, len, out, cap);
+					: copy(text, len, out, cap);
 }
 
 ssize_t mf_multibase_encode(uint32_t base, const uint8_t *data, size_t len, char *out, size_t cap)

@@ -29,7 +29,7 @@ ssize_t mf_multihash_decode(struct mf_multihash *hash, const uint8_t *data, size
 }
 
 ssize_t mf_multihash_encode(
-        uint32_t code, const uint8_t *digest, size_t digest_len, uint8_t *out, size_t cap)
+	uint32_t code, const uint8_t *digest, size_t digest_len, uint8_t *out, size_t cap)
 {
 	uint8_t head[2 * MF_VARINT_WRITE_MAX];
 
@@ -67,13 +67,13 @@ bool mf_hash_allowed(uint32_t code, size_t digest_len)
 	case MF_HASH_DBL_SHA2_256: return digest_len >= MF_DIGEST_MIN;
 	}
 	bool blake2 =
-	        (code >= MF_HASH_BLAKE2B_8 + MF_DIGEST_MIN - 1 && code <= MF_HASH_BLAKE2B_512) ||
-	        (code >= MF_HASH_BLAKE2S_8 + MF_DIGEST_MIN - 1 && code <= MF_HASH_BLAKE2S_256);
+		(code >= MF_HASH_BLAKE2B_8 + MF_DIGEST_MIN - 1 && code <= MF_HASH_BLAKE2B_512) ||
+		(code >= MF_HASH_BLAKE2S_8 + MF_DIGEST_MIN - 1 && code <= MF_HASH_BLAKE2S_256);
 	return blake2 && digest_len >= MF_DIGEST_MIN;
 }
 
 int mf_hash_verify(
-        uint32_t code, const uint8_t *digest, size_t digest_len, const void *data, size_t len)
+	uint32_t code, const uint8_t *digest, size_t digest_len, const void *data, size_t len)
 {
 	uint8_t actual[MF_DIGEST_MAX];
 

@@ -35,7 +35,7 @@ static const uint8_t *read_varint(const uint8_t *at, const uint8_t *end, uint64_
 }
 
 static const uint8_t *read_fixed(
-        const uint8_t *at, const uint8_t *end, size_t size, struct mf_pb_field *field)
+	const uint8_t *at, const uint8_t *end, size_t size, struct mf_pb_field *field)
 {
 	if ((size_t)(end - at) < size)
 		return NULL;

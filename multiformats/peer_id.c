@@ -105,7 +105,7 @@ int mf_peer_id_decode(struct mf_peer_id *id, const uint8_t *data, size_t len)
 	if (n < 0 || (size_t)n != len)
 		return -EINVAL;
 	bool inlined = hash.code == MF_HASH_IDENTITY && hash.digest_len > 0 &&
-	               hash.digest_len <= MF_PEER_KEY_INLINE_MAX;
+		hash.digest_len <= MF_PEER_KEY_INLINE_MAX;
 	bool hashed = hash.code == MF_HASH_SHA2_256 && hash.digest_len == MF_SHA256_SIZE;
 	if (!inlined && !hashed)
 		return -EINVAL;

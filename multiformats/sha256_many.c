@@ -105,9 +105,9 @@ static void drop_lane(struct lanes *lanes, size_t i)
 		return;
 	memcpy(lanes->state[i], lanes->state[last], sizeof(lanes->state[i]));
 	lanes->lane[i] = lanes->lane[last];
-	lanes->at[i] = lanes->lane[i].padded ? lanes->lane[i].padding +
-	                                               (lanes->at[last] - lanes->lane[last].padding)
-	                                     : lanes->at[last];
+	lanes->at[i] = lanes->lane[i].padded
+		? lanes->lane[i].padding + (lanes->at[last] - lanes->lane[last].padding)
+		: lanes->at[last];
 }
 
 static void advance(struct lanes *lanes, size_t blocks)

@@ -31,7 +31,7 @@ static int ni_works(void)
 	unsigned a, b, c, d;
 
 	return __builtin_cpu_supports("sse4.1") && __get_cpuid_count(7, 0, &a, &b, &c, &d) &&
-	       b >> 29 & 1;
+		b >> 29 & 1;
 }
 
 INLINE(SHA_NI) void ni_load(struct ni_lane *lane, const uint32_t state[8])
@@ -77,7 +77,7 @@ INLINE(SHA_NI) void ni_four_rounds(struct ni_lane *lane, int i)
 }
 
 __attribute__((target(SHA_NI))) static void ni_fold(
-        uint32_t (*states)[8], const uint8_t *const *data, size_t blocks)
+	uint32_t (*states)[8], const uint8_t *const *data, size_t blocks)
 {
 	struct ni_lane lanes[NI_LANES];
 
@@ -158,7 +158,7 @@ INLINE(AVX2) void transpose(__m256i r[8])
 INLINE(AVX2) void load_words(__m256i w[16], const uint8_t *const *data, size_t offset)
 {
 	const __m256i swap =
-	        _mm256_broadcastsi128_si256(_mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203));
+		_mm256_broadcastsi128_si256(_mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203));
 
 	for (int half = 0; half < 16; half += 8) {
 		for (int l = 0; l < AVX2_LANES; l++) {
@@ -198,7 +198,7 @@ INLINE(AVX2) void avx2_round(__m256i v[8], __m256i w, int i)
 }
 
 __attribute__((target(AVX2))) static void avx2_fold(
-        uint32_t (*states)[8], const uint8_t *const *data, size_t blocks)
+	uint32_t (*states)[8], const uint8_t *const *data, size_t blocks)
 {
 	__m256i s[8], v[8], w[16];
 

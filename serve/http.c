@@ -140,7 +140,8 @@ static void *borrow(void *arg, size_t *size)
 static int feed(struct http_connection *c)
 {
 	size_t at = c->rest_len ? c->rest_at : 0;
-	ssize_t n = c->rest_len ? (ssize_t)c->rest_len : anyio_stream_receive_lazy(c->stream, borrow, c);
+	ssize_t n = c->rest_len ? (ssize_t)c->rest_len
+				: anyio_stream_receive_lazy(c->stream, borrow, c);
 
 	c->rest_len = c->body_at = c->body_len = 0;
 	if (n < 0)
@@ -230,9 +231,21 @@ static void reset(struct http_connection *c)
 	char *head = c->head, *buffer = c->buffer;
 	size_t rest_at = c->rest_at, rest_len = c->rest_len;
 
-	*c = (struct http_connection){ .stream = stream, .head = head, .buffer = buffer, .rest_at = rest_at,
-		.rest_len = rest_len, .url = empty, .path = empty, .origin = empty, .referer = empty, .authorization = empty,
-		.content_type = empty, .user_agent = empty, .host = empty, .fetch_site = empty, .expect = empty };
+	*c = (struct http_connection){ .stream = stream,
+		.head = head,
+		.buffer = buffer,
+		.rest_at = rest_at,
+		.rest_len = rest_len,
+		.url = empty,
+		.path = empty,
+		.origin = empty,
+		.referer = empty,
+		.authorization = empty,
+		.content_type = empty,
+		.user_agent = empty,
+		.host = empty,
+		.fetch_site = empty,
+		.expect = empty };
 	http_parser_init(&c->parser, HTTP_REQUEST);
 	c->parser.data = c;
 	/* Idle connections give their buffers back. */
@@ -275,7 +288,8 @@ ssize_t http_body(struct http_connection *c, void *buffer, size_t size)
 {
 	static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
 
-	if (*c->expect && !c->answered && !strcasecmp(c->expect, "100-continue") && c->body_len == 0) {
+	if (*c->expect && !c->answered && !strcasecmp(c->expect, "100-continue") &&
+		c->body_len == 0) {
 		int rc = anyio_stream_send(c->stream, go_on, sizeof(go_on) - 1);
 		if (rc)
 			return rc;
@@ -351,7 +365,8 @@ int http_answer(struct http_connection *c, int status, const char *type, const c
 		"%s%s%s\r\n",
 		status, reason(status), type, headers, cors(c, shared, sizeof(shared)),
 		c->keep_alive ? "" : "Connection: close\r\n");
-	return len < (int)sizeof(head) ? anyio_stream_send(c->stream, head, (size_t)len) : -EMSGSIZE;
+	return len < (int)sizeof(head) ? anyio_stream_send(c->stream, head, (size_t)len)
+				       : -EMSGSIZE;
 }
 
 int http_write(struct http_connection *c, const void *data, size_t len)
@@ -392,7 +407,8 @@ int http_reply(struct http_connection *c, int status, const char *type, const ch
 	if (!c->message_done)
 		c->keep_alive = false;
 	iov[0].iov_len = (size_t)snprintf(head, sizeof(head),
-		"HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s%s\r\n", status, reason(status),
-		type, body, cors(c, shared, sizeof(shared)), c->keep_alive ? "" : "Connection: close\r\n");
+		"HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s%s\r\n", status,
+		reason(status), type, body, cors(c, shared, sizeof(shared)),
+		c->keep_alive ? "" : "Connection: close\r\n");
 	return anyio_stream_sendv(c->stream, iov, 2, NULL);
 }

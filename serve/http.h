@@ -29,11 +29,12 @@ struct http_connection {
 	char *head;
 	size_t head_used;
 	char *url, *path;
-	char *origin, *referer, *authorization, *content_type, *user_agent, *host, *fetch_site, *expect;
+	char *origin, *referer, *authorization, *content_type, *user_agent, *host, *fetch_site,
+		*expect;
 	struct http_param params[HTTP_PARAMS_MAX];
 	size_t param_count;
 	size_t header_start, value_start;
-	int failure;              /* HTTP status when the head was refused */
+	int failure; /* HTTP status when the head was refused */
 
 	/* The answer. */
 	bool answered, keep_alive;
@@ -57,7 +58,8 @@ const char *http_param(const struct http_connection *connection, const char *nam
 bool http_flag(const struct http_connection *connection, const char *name, bool dflt);
 
 /* Starts an answer with a chunked body. headers: whole lines with their CRLF, or "". */
-int http_answer(struct http_connection *connection, int status, const char *type, const char *headers);
+int http_answer(
+	struct http_connection *connection, int status, const char *type, const char *headers);
 /* A piece of its body. */
 int http_write(struct http_connection *connection, const void *data, size_t len);
 /* Ends it. error, when not NULL, goes out as the trailer X-Stream-Error: the body is not whole. */

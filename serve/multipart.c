@@ -146,7 +146,8 @@ static int head_line(struct multipart *m, const char *text)
 			*c = *c >= 'A' && *c <= 'Z' ? (char)(*c | 0x20) : *c;
 	} else if (!strncasecmp(text, "Content-Disposition:", 20)) {
 		parameter(text, "name", m->name, sizeof(m->name));
-		if (strstr(text, "filename=") && !parameter(text, "filename", m->filename, sizeof(m->filename)))
+		if (strstr(text, "filename=") &&
+			!parameter(text, "filename", m->filename, sizeof(m->filename)))
 			return -EPROTO;
 		if (!http_unescape(m->filename, false))
 			return -EPROTO;

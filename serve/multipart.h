@@ -14,14 +14,14 @@ enum { MULTIPART_BUFFER = 64 << 10, MULTIPART_HEAD_MAX = 8 << 10 };
 struct multipart {
 	ssize_t (*read)(void *arg, void *buffer, size_t size);
 	void *arg;
-	char *buffer;           /* MULTIPART_BUFFER bytes */
+	char *buffer; /* MULTIPART_BUFFER bytes */
 	size_t start, end;
-	char boundary[80];      /* "\r\n--" and the boundary */
+	char boundary[80]; /* "\r\n--" and the boundary */
 	size_t boundary_len;
 	bool in_part, ended, first;
 	/* The current part. */
-	char type[128];         /* content type without parameters, lower case; "" when absent */
-	char filename[4096];    /* percent-decoded; "" when absent */
+	char type[128];      /* content type without parameters, lower case; "" when absent */
+	char filename[4096]; /* percent-decoded; "" when absent */
 	char name[256];
 };
 

@@ -40,9 +40,11 @@ int rpc_fail_text(struct rpc_request *request, int code, const char *text)
 		return http_end(request->http, text);
 	char *message = kit_json_text(text);
 	json_t *error = !message ? NULL
-		: json_pack("{s:s, s:i, s:s, s:i}", "Message", message, "Code", 0, "Type", "error", "Errno", code);
+				 : json_pack("{s:s, s:i, s:s, s:i}", "Message", message, "Code", 0,
+					   "Type", "error", "Errno", code);
 	char *body = error ? json_dumps(error, JSON_COMPACT) : NULL;
-	int rc = http_reply(request->http, 500, "application/json", body ? body : "{\"Message\":\"error\",\"Code\":0,\"Type\":\"error\"}");
+	int rc = http_reply(request->http, 500, "application/json",
+		body ? body : "{\"Message\":\"error\",\"Code\":0,\"Type\":\"error\"}");
 	free(body);
 	json_decref(error);
 	free(message);
@@ -61,7 +63,8 @@ const char *rpc_arg(struct rpc_request *request)
 	const char *arg = http_param(request->http, "arg", 0);
 
 	if (!arg || !*arg) {
-		http_reply(request->http, 400, "text/plain", "argument \"ipfs-path\" is required\n");
+		http_reply(
+			request->http, 400, "text/plain", "argument \"ipfs-path\" is required\n");
 		return NULL;
 	}
 	return arg;
@@ -73,7 +76,8 @@ int rpc_stream_write(void *arg, const void *data, size_t len)
 	int rc = 0;
 
 	if (!stream->begun)
-		rc = http_answer(stream->request->http, 200, stream->type, stream->headers ? stream->headers : "");
+		rc = http_answer(stream->request->http, 200, stream->type,
+			stream->headers ? stream->headers : "");
 	stream->begun = true;
 	return rc ? rc : http_write(stream->request->http, data, len);
 }
@@ -83,7 +87,8 @@ int rpc_stream_end(struct rpc_stream *stream, int rc)
 	if (rc)
 		return rpc_fail(stream->request, rc);
 	if (!stream->begun)
-		rc = http_answer(stream->request->http, 200, stream->type, stream->headers ? stream->headers : "");
+		rc = http_answer(stream->request->http, 200, stream->type,
+			stream->headers ? stream->headers : "");
 	return rc ? rc : http_end(stream->request->http, NULL);
 }
 
@@ -109,10 +114,14 @@ static int call(struct rpc_request *request)
 		if (!strcmp(param->name, "arg"))
 			args[arg_count++] = param->value;
 		else
-			options[option_count++] = (struct kit_call_option){ param->name, param->value };
+			options[option_count++] =
+				(struct kit_call_option){ param->name, param->value };
 	}
-	struct kit_call it = { .command = request->command, .args = args, .options = options,
-		.answer = on_answer, .arg = &stream };
+	struct kit_call it = { .command = request->command,
+		.args = args,
+		.options = options,
+		.answer = on_answer,
+		.arg = &stream };
 	int rc = kit_call_run(request->node, &it);
 	if (rc == -ENOSYS && !http->answered)
 		return http_reply(http, 404, "text/plain", "404 page not found\n");
@@ -190,13 +199,15 @@ static bool refused(struct rpc_request *request, int *rc)
 		http->allow_origin = http->origin;
 	if ((*http->origin && !origin_allowed(rpc, http->origin)) ||
 		(*http->referer && !*http->origin && !origin_allowed(rpc, http->referer)) ||
-		(!strcasecmp(http->fetch_site, "cross-site") && !*http->origin && !*http->referer) ||
+		(!strcasecmp(http->fetch_site, "cross-site") && !*http->origin &&
+			!*http->referer) ||
 		!host_allowed(rpc, http->host)) {
 		*rc = http_reply(http, 403, "text/plain",
 			"403 - Forbidden: this origin is not in api.origins of the node's config\n");
 	} else if (rpc->secret && http->parser.method != HTTP_OPTIONS &&
-		   !secret_given(rpc, http->authorization)) {
-		*rc = http_reply(http, 401, "text/plain", "401 - Unauthorized: this API wants its secret\n");
+		!secret_given(rpc, http->authorization)) {
+		*rc = http_reply(
+			http, 401, "text/plain", "401 - Unauthorized: this API wants its secret\n");
 	} else if (http->parser.method == HTTP_OPTIONS && *http->origin) {
 		*rc = http_reply(http, 204, "text/plain", "");
 	} else if (http->parser.method != HTTP_POST) {
@@ -244,7 +255,8 @@ static size_t half_the_descriptors(void)
 {
 	struct rlimit limit;
 
-	return getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur > 1 << 20 ? 1 << 19 : limit.rlim_cur / 2;
+	return getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur > 1 << 20 ? 1 << 19
+									    : limit.rlim_cur / 2;
 }
 
 static int next_request(void *http)
@@ -308,7 +320,9 @@ static int accept_clients(void *arg)
 	int rc;
 
 	while ((rc = anyio_accept(listening->listener, &stream)) == 0) {
-		struct client *client = listening->crowd->count < listening->crowd->most ? anyio_malloc(sizeof(*client)) : NULL;
+		struct client *client = listening->crowd->count < listening->crowd->most
+			? anyio_malloc(sizeof(*client))
+			: NULL;
 		if (!client) {
 			anyio_stream_free(stream);
 			continue;
@@ -325,7 +339,8 @@ static int accept_clients(void *arg)
 	return rc;
 }
 
-static int listen_at(struct serve_rpc *rpc, const char *text, struct anyio_listener **listener, char *real)
+static int listen_at(
+	struct serve_rpc *rpc, const char *text, struct anyio_listener **listener, char *real)
 {
 	struct anyio_address address;
 	char kind[4], host[64];
@@ -336,8 +351,8 @@ static int listen_at(struct serve_rpc *rpc, const char *text, struct anyio_liste
 		snprintf(real, sizeof(rpc->addresses[0]), "%s", text);
 		return anyio_listen_unix(text + 5, NULL, listener);
 	}
-	if (sscanf(text, "/%3[ip46]/%63[^/]/tcp/%u%n", kind, host, &port, &end) != 3 || text[end] || port > 65535 ||
-		anyio_address_parse(&address, host, (uint16_t)port))
+	if (sscanf(text, "/%3[ip46]/%63[^/]/tcp/%u%n", kind, host, &port, &end) != 3 || text[end] ||
+		port > 65535 || anyio_address_parse(&address, host, (uint16_t)port))
 		return -EINVAL;
 	bool loopback = address.any.sa_family == AF_INET
 		? (ntohl(address.ip4.sin_addr.s_addr) >> 24) == 127
@@ -349,16 +364,19 @@ static int listen_at(struct serve_rpc *rpc, const char *text, struct anyio_liste
 		rc = anyio_listener_address(*listener, &address);
 	if (!rc)
 		snprintf(real, sizeof(rpc->addresses[0]), "/%s/%s/tcp/%u", kind, host,
-			ntohs(address.any.sa_family == AF_INET ? address.ip4.sin_port : address.ip6.sin6_port));
+			ntohs(address.any.sa_family == AF_INET ? address.ip4.sin_port
+							       : address.ip6.sin6_port));
 	return rc;
 }
 
 static int explain(struct serve_rpc *rpc, const char *text, int rc)
 {
-	const char *why = rc == -EPERM ? "it is not loopback, and the API rules the node: set api.secret first"
-		: rc == -EINVAL ? "it is not an API address; use /ip4/127.0.0.1/tcp/PORT or /unix/PATH"
+	const char *why = rc == -EPERM
+		? "it is not loopback, and the API rules the node: set api.secret first"
+		: rc == -EINVAL
+		? "it is not an API address; use /ip4/127.0.0.1/tcp/PORT or /unix/PATH"
 		: rc == -EADDRINUSE ? "the port is in use; another daemon? choose one with --api"
-		: anyio_error_text(rc);
+				    : anyio_error_text(rc);
 
 	snprintf(rpc->error, sizeof(rpc->error), "the API cannot listen on %s: %s", text, why);
 	return rc;
@@ -376,7 +394,8 @@ int serve_rpc_run(void *arg)
 	ANYIO_TASK_GROUP(group);
 	for (; !rc && count < LISTENERS && rpc->listen[count]; count++) {
 		listening[count] = (struct listening){ rpc, NULL, &group, &crowd };
-		rc = listen_at(rpc, rpc->listen[count], &listening[count].listener, rpc->addresses[count]);
+		rc = listen_at(
+			rpc, rpc->listen[count], &listening[count].listener, rpc->addresses[count]);
 		if (rc) {
 			explain(rpc, rpc->listen[count], rc);
 			break;

@@ -50,7 +50,9 @@ static int on_entry(void *arg, const char *path, const struct mf_cid *cid, uint6
 	mf_cid_format(cid, text, sizeof(text));
 	snprintf(number, sizeof(number), "%llu", (unsigned long long)size);
 	char *name = kit_json_text(*path ? path : text);
-	json_t *object = name ? json_pack("{s:s, s:s, s:s}", "Name", name, "Hash", text, "Size", number) : NULL;
+	json_t *object = name
+		? json_pack("{s:s, s:s, s:s}", "Name", name, "Hash", text, "Size", number)
+		: NULL;
 	char *line = object ? json_dumps(object, JSON_COMPACT) : NULL;
 	int rc = line ? enqueue(adding, line, strlen(line)) : -ENOMEM;
 	if (!rc)
@@ -96,14 +98,17 @@ static int take_part(struct adding *adding)
 	if (!strcmp(parts->type, "application/x-directory"))
 		return kit_adder_directory(adding->adder, path);
 	if (!strcmp(parts->type, "application/symlink")) {
-		while ((n = multipart_read(parts, target + len, sizeof(target) - 1 - (size_t)len)) > 0)
+		while ((n = multipart_read(parts, target + len, sizeof(target) - 1 - (size_t)len)) >
+			0)
 			len += n;
 		if (n < 0)
 			return (int)n;
 		if (len == sizeof(target) - 1)
 			return -ENAMETOOLONG;
 		target[len] = 0;
-		return memchr(target, 0, (size_t)len) ? -EINVAL : kit_adder_symlink(adding->adder, path, target);
+		return memchr(target, 0, (size_t)len)
+			? -EINVAL
+			: kit_adder_symlink(adding->adder, path, target);
 	}
 	struct kit_source source = { multipart_read, parts };
 	return kit_adder_file(adding->adder, path, &source);
@@ -152,13 +157,19 @@ int rpc_add(struct rpc_request *request)
 	const struct http_connection *http = request->http;
 	struct anyio_event more;
 	struct adding adding = { .more = &more,
-		.stream = { .request = request, .type = "application/json", .headers = "X-Chunked-Output: 1\r\n" } };
+		.stream = { .request = request,
+			.type = "application/json",
+			.headers = "X-Chunked-Output: 1\r\n" } };
 	struct kit_add_options options = KIT_ADD_DEFAULTS;
-	const char *version = http_param(http, "cid-version", 0), *profile = http_param(http, "profile", 0);
+	const char *version = http_param(http, "cid-version", 0),
+		   *profile = http_param(http, "profile", 0);
 	int rc;
 
 	options.profile = profile && *profile ? profile : NULL;
-	options.cid_version = !version || !*version ? -1 : !strcmp(version, "0") ? 0 : !strcmp(version, "1") ? 1 : 2;
+	options.cid_version = !version || !*version ? -1
+		: !strcmp(version, "0")             ? 0
+		: !strcmp(version, "1")             ? 1
+						    : 2;
 	options.raw_leaves = tristate(http, "raw-leaves");
 	options.chunker = http_param(http, "chunker", 0);
 	options.only_hash = http_flag(http, "only-hash", false);
@@ -170,10 +181,10 @@ int rpc_add(struct rpc_request *request)
 	if (options.cid_version > 1)
 		return rpc_fail_text(request, -EINVAL, "cid-version is 0 or 1");
 	anyio_event_init(&more);
-	rc = multipart_open(&adding.parts, http->content_type,
-		rpc_read_body, request->http);
+	rc = multipart_open(&adding.parts, http->content_type, rpc_read_body, request->http);
 	if (rc)
-		return http_reply(request->http, 400, "text/plain", "a multipart/form-data body is required\n");
+		return http_reply(request->http, 400, "text/plain",
+			"a multipart/form-data body is required\n");
 	rc = converse(&adding, &options);
 	multipart_close(&adding.parts);
 	anyio_free(adding.queue);

@@ -19,7 +19,9 @@ static uint64_t number(const struct http_connection *http, const char *name, uin
 
 int rpc_cat(struct rpc_request *request)
 {
-	struct rpc_stream stream = { .request = request, .type = "text/plain", .headers = "X-Stream-Output: 1\r\n" };
+	struct rpc_stream stream = {
+		.request = request, .type = "text/plain", .headers = "X-Stream-Output: 1\r\n"
+	};
 	struct kit_sink sink = { rpc_stream_write, &stream };
 	const char *path = rpc_arg(request);
 
@@ -33,20 +35,23 @@ int rpc_cat(struct rpc_request *request)
 int rpc_get(struct rpc_request *request)
 {
 	struct rpc_stream stream = {
-		.request = request, .type = "application/x-tar", .headers = "X-Stream-Output: 1\r\n" };
+		.request = request, .type = "application/x-tar", .headers = "X-Stream-Output: 1\r\n"
+	};
 	struct kit_sink sink = { rpc_stream_write, &stream };
 	const char *path = rpc_arg(request);
 
 	if (!path)
 		return 0;
 	if (http_flag(request->http, "compress", false))
-		return rpc_fail_text(request, -ENOTSUP, "compressed archives are not offered; ask without compress");
+		return rpc_fail_text(request, -ENOTSUP,
+			"compressed archives are not offered; ask without compress");
 	return rpc_stream_end(&stream, kit_get_tar(request->node, path, &sink));
 }
 
 int rpc_dag_export(struct rpc_request *request)
 {
-	struct rpc_stream stream = { .request = request, .type = "application/vnd.ipld.car",
+	struct rpc_stream stream = { .request = request,
+		.type = "application/vnd.ipld.car",
 		.headers = "X-Stream-Output: 1\r\n" };
 	struct kit_sink sink = { rpc_stream_write, &stream };
 	const char *path = rpc_arg(request);
@@ -58,7 +63,8 @@ int rpc_dag_export(struct rpc_request *request)
 
 int rpc_block_get(struct rpc_request *request)
 {
-	struct rpc_stream stream = { .request = request, .type = "application/octet-stream",
+	struct rpc_stream stream = { .request = request,
+		.type = "application/octet-stream",
 		.headers = "X-Stream-Output: 1\r\n" };
 	const char *cid = rpc_arg(request);
 	void *data = NULL;
@@ -92,7 +98,8 @@ static int open_part(struct rpc_request *request, struct multipart *parts)
 		multipart_close(parts);
 		rc = rc ? rc : -EINVAL;
 	}
-	int sent = http_reply(request->http, 400, "text/plain", "a multipart/form-data body with a file is required\n");
+	int sent = http_reply(request->http, 400, "text/plain",
+		"a multipart/form-data body with a file is required\n");
 	return sent ? sent : rc;
 }
 
@@ -101,9 +108,10 @@ static uint32_t codec_of(const char *name)
 	static const struct {
 		const char *name;
 		uint32_t codec;
-	} codecs[] = { { "raw", MF_CODEC_RAW }, { "dag-pb", MF_CODEC_DAG_PB }, { "dag-cbor", MF_CODEC_DAG_CBOR },
-		{ "dag-json", MF_CODEC_DAG_JSON }, { "cbor", MF_CODEC_CBOR }, { "json", MF_CODEC_JSON },
-		{ "v0", MF_CODEC_DAG_PB }, { "protobuf", MF_CODEC_DAG_PB } };
+	} codecs[] = { { "raw", MF_CODEC_RAW }, { "dag-pb", MF_CODEC_DAG_PB },
+		{ "dag-cbor", MF_CODEC_DAG_CBOR }, { "dag-json", MF_CODEC_DAG_JSON },
+		{ "cbor", MF_CODEC_CBOR }, { "json", MF_CODEC_JSON }, { "v0", MF_CODEC_DAG_PB },
+		{ "protobuf", MF_CODEC_DAG_PB } };
 
 	for (size_t i = 0; i < sizeof(codecs) / sizeof(*codecs); i++)
 		if (!strcmp(codecs[i].name, name))
@@ -132,7 +140,10 @@ int rpc_block_put(struct rpc_request *request)
 	const char *codec_name = http_param(request->http, "cid-codec", 0);
 	const char *format = http_param(request->http, "format", 0);
 	const char *hash_name = http_param(request->http, "mhtype", 0);
-	uint32_t codec = codec_of(format && *format ? format : codec_name ? codec_name : "raw"), hash;
+	uint32_t codec = codec_of(format && *format ? format
+				 : codec_name       ? codec_name
+						    : "raw"),
+		 hash;
 	int version = format && !strcmp(format, "v0") ? 0 : 1;
 	struct multipart parts;
 	struct mf_cid cid;
@@ -144,8 +155,9 @@ int rpc_block_put(struct rpc_request *request)
 	if (rc)
 		return rc < 0 && rc != -EINVAL ? rc : 0;
 	ssize_t len = read_part(&parts, &data);
-	rc = len < 0 ? (int)len : kit_block_put(request->node, codec, hash, version, data, (size_t)len,
-		http_flag(request->http, "pin", false), &cid);
+	rc = len < 0 ? (int)len
+		     : kit_block_put(request->node, codec, hash, version, data, (size_t)len,
+			       http_flag(request->http, "pin", false), &cid);
 	anyio_free(data);
 	multipart_close(&parts);
 	if (rc == -EMSGSIZE)
@@ -164,7 +176,8 @@ static int on_root(void *arg, const struct mf_cid *cid, int pin_error)
 	char text[MF_CID_TEXT_MAX], line[MF_CID_TEXT_MAX + 256];
 
 	mf_cid_format(cid, text, sizeof(text));
-	int len = snprintf(line, sizeof(line), "{\"Root\":{\"Cid\":{\"/\":\"%s\"},\"PinErrorMsg\":\"%s\"}}\n", text,
+	int len = snprintf(line, sizeof(line),
+		"{\"Root\":{\"Cid\":{\"/\":\"%s\"},\"PinErrorMsg\":\"%s\"}}\n", text,
 		pin_error ? anyio_error_text(pin_error) : "");
 	return rpc_stream_write(arg, line, (size_t)len);
 }
@@ -172,9 +185,12 @@ static int on_root(void *arg, const struct mf_cid *cid, int pin_error)
 int rpc_dag_import(struct rpc_request *request)
 {
 	struct rpc_stream stream = {
-		.request = request, .type = "application/json", .headers = "X-Chunked-Output: 1\r\n" };
-	struct kit_import_options options = {
-		.no_pin = !http_flag(request->http, "pin-roots", true), .root = on_root, .arg = &stream };
+		.request = request, .type = "application/json", .headers = "X-Chunked-Output: 1\r\n"
+	};
+	struct kit_import_options options = { .no_pin =
+						      !http_flag(request->http, "pin-roots", true),
+		.root = on_root,
+		.arg = &stream };
 	struct multipart parts;
 	uint64_t blocks = 0, total = 0;
 	int rc = open_part(request, &parts);
@@ -189,7 +205,8 @@ int rpc_dag_import(struct rpc_request *request)
 	multipart_close(&parts);
 	if (!rc && http_flag(request->http, "stats", false)) {
 		char line[96];
-		int len = snprintf(line, sizeof(line), "{\"Stats\":{\"BlockCount\":%llu,\"BlockBytesCount\":0}}\n",
+		int len = snprintf(line, sizeof(line),
+			"{\"Stats\":{\"BlockCount\":%llu,\"BlockBytesCount\":0}}\n",
 			(unsigned long long)total);
 		rc = rpc_stream_write(&stream, line, (size_t)len);
 	}

@@ -25,7 +25,7 @@ static int checkpoint_now(struct store *store)
 	if (rc < 0)
 		return rc;
 	if (index_fresh(index) == 0 && store->log.committed.end == store->checkpoint.end &&
-	        store->log.committed.segment == store->checkpoint.segment)
+		store->log.committed.segment == store->checkpoint.segment)
 		return 0;
 	rc = log_sync_frozen(store);
 	if (rc == 0)

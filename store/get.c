@@ -62,7 +62,7 @@ static void gate_slice(void *arg, size_t slice)
 	size_t end = call->count * (slice + 1) / call->slices;
 
 	ipld_blocks_verify(call->cids + first, call->data + first, call->lens + first, end - first,
-	        call->results + first);
+		call->results + first);
 }
 
 int store_gate_many(const struct store_block *blocks, size_t count, int *results)
@@ -72,7 +72,7 @@ int store_gate_many(const struct store_block *blocks, size_t count, int *results
 	int rc = 0;
 
 	call.cids =
-	        anyio_calloc(count, sizeof(*call.cids) + sizeof(*call.data) + sizeof(*call.lens));
+		anyio_calloc(count, sizeof(*call.cids) + sizeof(*call.data) + sizeof(*call.lens));
 	if (!call.cids)
 		return -ENOMEM;
 	call.data = (const void **)(call.cids + count);
@@ -113,12 +113,12 @@ static bool peek(struct store *store, const struct index_place *place, void *out
 	const struct log *log = &store->log;
 
 	return log->active && place->segment == log->active->number && place->offset >= log->base &&
-	       log_peek(log, place->offset, out, place->len);
+		log_peek(log, place->offset, out, place->len);
 }
 
 /* Reads pieces of one segment that lie one behind the other. */
 static int read_run(
-        struct store *store, uint32_t number, const struct iovec *iov, int count, uint64_t offset)
+	struct store *store, uint32_t number, const struct iovec *iov, int count, uint64_t offset)
 {
 	struct segment_file *file = segment_set_find(&store->segments, number);
 	struct iovec rest[2 * RUN_BLOCKS];
@@ -131,9 +131,8 @@ static int read_run(
 	memcpy(rest, iov, count * sizeof(*iov));
 	while (first < count) {
 		ssize_t n = count - first == 1
-		                    ? anyio_pread(file->fd, rest[first].iov_base,
-		                              rest[first].iov_len, offset)
-		                    : anyio_preadv(file->fd, rest + first, count - first, offset);
+			? anyio_pread(file->fd, rest[first].iov_base, rest[first].iov_len, offset)
+			: anyio_preadv(file->fd, rest + first, count - first, offset);
 		if (n <= 0) {
 			rc = n < 0 ? n : -EBADMSG;
 			break;
@@ -253,7 +252,7 @@ static ssize_t batch_read_run(struct batch *batch, size_t first, uint8_t *gap)
 		const struct index_place *place = &wanted->place;
 
 		if (place->segment != start->segment || place->offset < at ||
-		        place->offset - at > GAP_MAX)
+			place->offset - at > GAP_MAX)
 			break;
 		if (place->offset > at)
 			iov[pieces++] = (struct iovec){ gap, place->offset - at };
@@ -268,7 +267,7 @@ static ssize_t batch_read_run(struct batch *batch, size_t first, uint8_t *gap)
 		const struct wanted *wanted = &batch->wanted[j];
 
 		batch->results[wanted->index] =
-		        read_block(batch->store, &wanted->place, batch->out[wanted->index].memory);
+			read_block(batch->store, &wanted->place, batch->out[wanted->index].memory);
 	}
 	return i;
 }
@@ -297,7 +296,7 @@ static int batch_verify(struct batch *batch)
 		if (batch->results[i] == 0 && batch->cids[i].hash != MF_HASH_IDENTITY)
 			batch->results[i] = results[i];
 		if (batch->results[i] == -EBADMSG &&
-		        index_find(&batch->store->index, &batch->cids[i], &place) > 0)
+			index_find(&batch->store->index, &batch->cids[i], &place) > 0)
 			index_forget(&batch->store->index, &batch->cids[i], &place);
 		if (batch->results[i] < 0)
 			store_block_release(&batch->out[i]);
@@ -307,7 +306,7 @@ static int batch_verify(struct batch *batch)
 }
 
 int store_get_many(struct store *store, const struct mf_cid *cids, size_t count,
-        struct store_block *out, int *results)
+	struct store_block *out, int *results)
 {
 	struct batch batch = {
 		.store = store, .cids = cids, .count = count, .out = out, .results = results

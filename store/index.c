@@ -11,7 +11,7 @@
 void index_block_key(struct index_key *key, const struct mf_cid *cid)
 {
 	key->len = mf_multihash_encode(
-	        cid->hash, cid->digest, cid->digest_len, key->bytes, sizeof(key->bytes));
+		cid->hash, cid->digest, cid->digest_len, key->bytes, sizeof(key->bytes));
 }
 
 void index_pin_key(struct index_key *key, const struct mf_cid *cid)
@@ -79,8 +79,8 @@ void index_forget(struct index *index, const struct mf_cid *cid, const struct in
 
 	index_block_key(&key, cid);
 	if (find_key(index, &key, &now) <= 0 || now.state == INDEX_DAMAGED ||
-	        now.segment != place->segment || now.offset != place->offset ||
-	        index_reserve(index, 1) < 0)
+		now.segment != place->segment || now.offset != place->offset ||
+		index_reserve(index, 1) < 0)
 		return;
 	now.state = INDEX_DAMAGED;
 	index->counts.blocks--;
@@ -109,7 +109,7 @@ void index_pin_put(struct index *index, const struct mf_cid *cid, uint32_t mode,
 	index_pin_key(&key, cid);
 	index->counts.pins += (mode != STORE_PIN_NONE) - before;
 	*(struct index_pin *)table_put(&index->fresh.pins, key.bytes, key.len) =
-	        (struct index_pin){ .sequence = sequence, .mode = mode };
+		(struct index_pin){ .sequence = sequence, .mode = mode };
 }
 
 size_t index_fresh(const struct index *index)
@@ -145,7 +145,7 @@ int index_write(struct index *index)
 }
 
 int index_open(struct index *index, const char *dir, const uint8_t repo[16],
-        struct index_position *position)
+	struct index_position *position)
 {
 	*index = (struct index){ .dir = anyio_strdup(dir) };
 	if (!index->dir)

@@ -76,7 +76,7 @@ struct index {
 /* Opens or makes the index in dir (which exists). *position is that of its last checkpoint, or
  * empty when it is new or had to be made anew. 0 or a negative code. */
 int index_open(struct index *index, const char *dir, const uint8_t repo[16],
-        struct index_position *position);
+	struct index_position *position);
 /* What is not written is gone. */
 void index_close(struct index *index);
 /* Empties it, memory and disk. */

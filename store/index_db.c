@@ -75,7 +75,7 @@ static void encode_meta(const struct index *index, uint8_t out[META_SIZE])
 
 /* False when this is not an index of this repo in this format. */
 static bool decode_meta(
-        struct index *index, const uint8_t *in, size_t len, struct index_position *position)
+	struct index *index, const uint8_t *in, size_t len, struct index_position *position)
 {
 	if (len != META_SIZE || get_u32(in) != FORMAT || memcmp(in + 4, index->repo, 16) != 0)
 		return false;
@@ -101,8 +101,8 @@ static bool file_is_whole(struct index *index)
 
 	snprintf(path, sizeof(path), "%s/data.mdb", index->dir);
 	return mdb_env_info(index->env, &info) == 0 && mdb_env_stat(index->env, &stat_of) == 0 &&
-	       stat(path, &st) == 0 &&
-	       (uint64_t)st.st_size >= (info.me_last_pgno + 1) * (uint64_t)stat_of.ms_psize;
+		stat(path, &st) == 0 &&
+		(uint64_t)st.st_size >= (info.me_last_pgno + 1) * (uint64_t)stat_of.ms_psize;
 }
 
 static int open_tables(struct index *index, struct index_position *position, bool *usable)
@@ -114,14 +114,14 @@ static int open_tables(struct index *index, struct index_position *position, boo
 	if (rc)
 		return from_lmdb(rc);
 	if ((rc = mdb_dbi_open(txn, "blocks", MDB_CREATE, &index->blocks)) ||
-	        (rc = mdb_dbi_open(txn, "pins", MDB_CREATE, &index->pins)) ||
-	        (rc = mdb_dbi_open(txn, "meta", MDB_CREATE, &index->meta))) {
+		(rc = mdb_dbi_open(txn, "pins", MDB_CREATE, &index->pins)) ||
+		(rc = mdb_dbi_open(txn, "meta", MDB_CREATE, &index->meta))) {
 		mdb_txn_abort(txn);
 		return from_lmdb(rc);
 	}
 	rc = mdb_get(txn, index->meta, &key, &value);
 	*usable = rc == MDB_NOTFOUND ||
-	          (rc == 0 && decode_meta(index, value.mv_data, value.mv_size, position));
+		(rc == 0 && decode_meta(index, value.mv_data, value.mv_size, position));
 	if (rc == MDB_NOTFOUND) {
 		MDB_stat blocks = { 0 };
 
@@ -241,7 +241,7 @@ int index_db_pin(struct index *index, const struct index_key *key)
 /* The entry after *key; the key found replaces it, its value is handed to take() before the
  * transaction ends. */
 static int next(struct index *index, MDB_dbi table, struct index_key *key,
-        int (*take)(const MDB_val *value, void *out), void *out)
+	int (*take)(const MDB_val *value, void *out), void *out)
 {
 	MDB_cursor *cursor;
 	MDB_val k = { key->len, key->bytes }, v;
@@ -253,7 +253,7 @@ static int next(struct index *index, MDB_dbi table, struct index_key *key,
 	if (rc == 0) {
 		rc = mdb_cursor_get(cursor, &k, &v, key->len ? MDB_SET_RANGE : MDB_FIRST);
 		if (rc == 0 && key->len == k.mv_size &&
-		        memcmp(key->bytes, k.mv_data, key->len) == 0)
+			memcmp(key->bytes, k.mv_data, key->len) == 0)
 			rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
 		if (rc == 0 && k.mv_size > sizeof(key->bytes))
 			rc = MDB_CORRUPTED;
@@ -323,7 +323,7 @@ struct write_call {
 };
 
 static int write_entry(
-        MDB_txn *txn, MDB_dbi table, const struct sorted *entry, void *bytes, size_t len)
+	MDB_txn *txn, MDB_dbi table, const struct sorted *entry, void *bytes, size_t len)
 {
 	MDB_val k = { entry->len, (void *)entry->key }, v = { len, bytes };
 	int rc = bytes ? mdb_put(txn, table, &k, &v, 0) : mdb_del(txn, table, &k, NULL);
@@ -344,7 +344,7 @@ static int write_all(MDB_txn *txn, struct write_call *call)
 
 		encode_place(place, bytes);
 		rc = write_entry(txn, index->blocks, &call->sorted[i],
-		        place->state == INDEX_DAMAGED ? NULL : bytes, BLOCK_SIZE);
+			place->state == INDEX_DAMAGED ? NULL : bytes, BLOCK_SIZE);
 	}
 	sort(&frozen->pins, call->sorted);
 	for (size_t i = 0; i < frozen->pins.count && rc == 0; i++) {
@@ -379,7 +379,7 @@ int index_db_write(struct index *index)
 {
 	const struct index_generation *frozen = &index->frozen;
 	size_t most = frozen->blocks.count > frozen->pins.count ? frozen->blocks.count
-	                                                        : frozen->pins.count;
+								: frozen->pins.count;
 	struct write_call call = { .index = index,
 		.sorted = anyio_calloc(most + 1, sizeof(*call.sorted)) };
 	int rc = call.sorted ? -EOVERFLOW : -ENOMEM;

@@ -42,6 +42,6 @@ int store_checkpoint_if_due(struct store *store);
 int store_recover(struct store *store, struct store_recovery *recovery);
 
 void store_say(struct store_recovery *recovery, const char *format, ...)
-        __attribute__((format(printf, 2, 3)));
+	__attribute__((format(printf, 2, 3)));
 
 #endif

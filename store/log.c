@@ -82,7 +82,7 @@ bool log_has_room(const struct log *log, size_t len)
 
 	/* A commit must always fit behind it. */
 	return log->staged + copied + SEGMENT_RECORD_SECTION_MAX <= LOG_STAGE_SIZE &&
-	       log->count + 3 <= LOG_VECTOR_MAX;
+		log->count + 3 <= LOG_VECTOR_MAX;
 }
 
 static void append_bytes(struct log *log, const void *data, size_t len)
@@ -106,7 +106,7 @@ static void append_copy(struct log *log, const void *data, size_t len)
 }
 
 uint64_t log_append_block(
-        struct store *store, const struct mf_cid *cid, const void *data, size_t len)
+	struct store *store, const struct mf_cid *cid, const void *data, size_t len)
 {
 	struct log *log = &store->log;
 	uint8_t head[SEGMENT_HEAD_MAX];
@@ -167,9 +167,8 @@ int log_flush(struct store *store)
 	if (log->count == 0)
 		return 0;
 	int rc = log->end - log->base >= BULK_SIZE
-	                 ? anyio_pwritev_all_uncached(
-	                           log->active->fd, log->vector, log->count, log->base)
-	                 : anyio_pwritev_all(log->active->fd, log->vector, log->count, log->base);
+		? anyio_pwritev_all_uncached(log->active->fd, log->vector, log->count, log->base)
+		: anyio_pwritev_all(log->active->fd, log->vector, log->count, log->base);
 	if (rc < 0)
 		return rc;
 	log->base = log->active->size = log->end;
@@ -303,12 +302,12 @@ static int roll(struct store *store)
 		rc = ANYIO_BROKEN;
 	else if (log->end == log->committed.end && log->committed.sequence == log->durable) {
 		rc = segment_set_add(
-		        &store->segments, &store->keys, log->sequence, log->durable, &file);
+			&store->segments, &store->keys, log->sequence, log->durable, &file);
 		if (rc == 0) {
 			segment_file_release(log->active);
 			log->active = file;
 			log->base = log->end = log->start = log->hinted = log->durable_end =
-			        file->size;
+				file->size;
 		}
 	}
 	anyio_lock_release(&store->writing);

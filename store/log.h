@@ -47,7 +47,7 @@ struct log {
 
 /* Goes on behind a record at position in file, which is in use and synced up to there. */
 int log_start(
-        struct store *store, struct segment_file *file, const struct index_position *position);
+	struct store *store, struct segment_file *file, const struct index_position *position);
 void log_stop(struct store *store);
 
 /* Memory for the stage and the vector, made by the first put: 0 or -ENOMEM. */
@@ -70,7 +70,7 @@ void log_take_back(struct log *log, const struct log_mark *mark);
 bool log_has_room(const struct log *log, size_t len);
 /* Appends a block; the offset of its data. */
 uint64_t log_append_block(
-        struct store *store, const struct mf_cid *cid, const void *data, size_t len);
+	struct store *store, const struct mf_cid *cid, const void *data, size_t len);
 /* Appends a record (place and sequence are filled in). */
 void log_append_record(struct store *store, struct segment_record *record);
 /* Ends the group, if anything is in it (always: even then). */

@@ -11,7 +11,7 @@ int store_pin_get(struct store *store, const struct mf_cid *cid)
 
 /* With the lock held. */
 static int append_pin(
-        struct store *store, const struct mf_cid *cid, uint32_t mode, store_ticket *ticket)
+	struct store *store, const struct mf_cid *cid, uint32_t mode, store_ticket *ticket)
 {
 	struct segment_record record = { .kind = SEGMENT_RECORD_PIN };
 	int rc = log_prepare(&store->log);
@@ -32,7 +32,7 @@ static int append_pin(
 }
 
 static int change_pin(
-        struct store *store, const struct mf_cid *cid, uint32_t mode, store_ticket *ticket)
+	struct store *store, const struct mf_cid *cid, uint32_t mode, store_ticket *ticket)
 {
 	uint64_t sequence;
 	int now = index_pin_find(&store->index, cid, &sequence);
@@ -53,7 +53,7 @@ static int change_pin(
 }
 
 static int change_pin_locked(
-        struct store *store, const struct mf_cid *cid, uint32_t mode, store_ticket *ticket)
+	struct store *store, const struct mf_cid *cid, uint32_t mode, store_ticket *ticket)
 {
 	int rc = anyio_lock_acquire(&store->writing);
 
@@ -65,7 +65,7 @@ static int change_pin_locked(
 }
 
 int store_pin_add(struct store *store, const struct mf_cid *cid, enum store_pin_mode mode,
-        store_ticket *ticket)
+	store_ticket *ticket)
 {
 	if (mode != STORE_PIN_DIRECT && mode != STORE_PIN_RECURSIVE)
 		return -EINVAL;

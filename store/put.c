@@ -32,7 +32,7 @@ static void raise_ticket(store_ticket *ticket, uint64_t sequence)
 static bool same_hash(const struct mf_cid *a, const struct mf_cid *b)
 {
 	return a->digest_len == b->digest_len && a->hash == b->hash &&
-	       memcmp(a->digest, b->digest, a->digest_len) == 0;
+		memcmp(a->digest, b->digest, a->digest_len) == 0;
 }
 
 /* Whether the block needs no writing: 1, 0 or a negative code. */
@@ -67,11 +67,11 @@ static int append_chunk(struct chunk *chunk, store_ticket *ticket)
 		if (rc > 0)
 			continue;
 		if (chunk->placed_count == CHUNK_BLOCKS || chunk->bytes >= CHUNK_BYTES ||
-		        !log_has_room(&store->log, block->len))
+			!log_has_room(&store->log, block->len))
 			break;
 		chunk->placed[chunk->placed_count] = block;
 		chunk->offset[chunk->placed_count++] =
-		        log_append_block(store, &block->cid, block->data, block->len);
+			log_append_block(store, &block->cid, block->data, block->len);
 		chunk->bytes += block->len;
 		chunk->copied &= block->len <= LOG_SMALL_MAX;
 	}
@@ -126,7 +126,7 @@ static int put_chunk(struct chunk *chunk, store_ticket *ticket)
 }
 
 static int put_verified(
-        struct store *store, const struct store_block *blocks, size_t count, store_ticket *ticket)
+	struct store *store, const struct store_block *blocks, size_t count, store_ticket *ticket)
 {
 	struct chunk chunk = { .store = store, .blocks = blocks, .count = count };
 	int rc = 0;
@@ -155,7 +155,7 @@ static int gate(const struct store_block *blocks, size_t count)
 }
 
 int store_put_many(struct store *store, const struct store_block *blocks, size_t count,
-        unsigned flags, store_ticket *ticket)
+	unsigned flags, store_ticket *ticket)
 {
 	int rc;
 
@@ -170,7 +170,7 @@ int store_put_many(struct store *store, const struct store_block *blocks, size_t
 }
 
 int store_put(struct store *store, const struct mf_cid *cid, const void *data, size_t len,
-        unsigned flags, store_ticket *ticket)
+	unsigned flags, store_ticket *ticket)
 {
 	struct store_block block = { .cid = *cid, .data = data, .len = len };
 
@@ -183,7 +183,7 @@ int store_sync(struct store *store, store_ticket ticket)
 }
 
 int store_put_durable(
-        struct store *store, const struct mf_cid *cid, const void *data, size_t len, unsigned flags)
+	struct store *store, const struct mf_cid *cid, const void *data, size_t len, unsigned flags)
 {
 	store_ticket ticket = 0;
 	int rc = store_put(store, cid, data, len, flags, &ticket);

@@ -103,9 +103,9 @@ static int position_holds(struct store *store, const struct index_position *posi
 	if (rc < 0)
 		return rc;
 	return segment_section_decode(&section, bytes, len) > 0 &&
-	       section.head + section.len == len &&
-	       segment_record_decode(&store->keys, &section, bytes + section.head, file->number,
-	               position->offset, &record);
+		section.head + section.len == len &&
+		segment_record_decode(&store->keys, &section, bytes + section.head, file->number,
+			position->offset, &record);
 }
 
 /* Where to read on from; an index that does not fit the log is thrown away. */
@@ -131,7 +131,7 @@ static int replay_all(struct replay *replay, const struct index_position *from)
 
 		if (file->number >= from->segment)
 			rc = replay_segment(
-			        replay, file, from, file->size, i + 1 == segments->count);
+				replay, file, from, file->size, i + 1 == segments->count);
 	}
 	return rc < 0 ? rc : replay_finish(replay);
 }
@@ -190,7 +190,7 @@ static int write_voids(struct recovering *recovering)
 
 /* Goes on writing in the last segment, or in a first one. */
 static int start_log(
-        struct store *store, const struct replay *replay, struct store_recovery *report)
+	struct store *store, const struct replay *replay, struct store_recovery *report)
 {
 	struct segment_set *segments = &store->segments;
 	struct segment_file *file;
@@ -224,7 +224,7 @@ static void count_missing(const struct store *store, struct store_recovery *repo
 	for (size_t i = 0; i < segments->count; i++) {
 		const struct segment_file *file = segments->files[i];
 		const struct segment_file *previous =
-		        file->previous ? segment_set_find(segments, file->previous) : NULL;
+			file->previous ? segment_set_find(segments, file->previous) : NULL;
 
 		if (file->previous && (!previous || previous->size < file->previous_len))
 			report->damaged++;
@@ -235,8 +235,8 @@ static void summarise(struct store_recovery *report)
 {
 	if (report->damaged)
 		store_say(report,
-		        "%llu damaged places in the log are being skipped: run a verification",
-		        (unsigned long long)report->damaged);
+			"%llu damaged places in the log are being skipped: run a verification",
+			(unsigned long long)report->damaged);
 	else if (report->rebuilt)
 		store_say(report, "the index was made anew from the segments");
 	else if (report->cut || report->unfinished)

@@ -64,27 +64,27 @@ void replay_free(struct replay *replay)
 
 /* A new item, with a CID or without. */
 static struct replay_item *add_item(
-        struct replay *replay, enum item_what what, const struct mf_cid *cid, int *rc)
+	struct replay *replay, enum item_what what, const struct mf_cid *cid, int *rc)
 {
 	*rc = grow(
-	        &replay->items, &replay->item_room, replay->item_count + 1, sizeof(*replay->items));
+		&replay->items, &replay->item_room, replay->item_count + 1, sizeof(*replay->items));
 	if (*rc == 0)
 		*rc = grow(&replay->bytes, &replay->bytes_room,
-		        replay->bytes_used + MF_CID_BYTES_MAX, 1);
+			replay->bytes_used + MF_CID_BYTES_MAX, 1);
 	if (*rc < 0)
 		return NULL;
 	struct replay_item *item = &replay->items[replay->item_count++];
 	*item = (struct replay_item){ .what = what, .bytes_at = replay->bytes_used };
 	if (cid) {
 		item->cid_len =
-		        mf_cid_encode(cid, replay->bytes + replay->bytes_used, MF_CID_BYTES_MAX);
+			mf_cid_encode(cid, replay->bytes + replay->bytes_used, MF_CID_BYTES_MAX);
 		replay->bytes_used += item->cid_len;
 	}
 	return item;
 }
 
 static void item_cid(
-        const struct replay *replay, const struct replay_item *item, struct mf_cid *cid)
+	const struct replay *replay, const struct replay_item *item, struct mf_cid *cid)
 {
 	mf_cid_decode(cid, replay->bytes + item->bytes_at, item->cid_len);
 }
@@ -95,7 +95,7 @@ static bool is_void(const struct replay *replay, const struct replay_item *item)
 		const struct replay_void *nothing = &replay->voids[i];
 
 		if (nothing->segment == item->segment && nothing->from <= item->offset &&
-		        item->offset + item->len <= nothing->to)
+			item->offset + item->len <= nothing->to)
 			return true;
 	}
 	return false;
@@ -112,7 +112,7 @@ static size_t check_run(const struct replay_item *items, size_t count)
 	size_t n = 1;
 
 	while (n < count && n < CHECK_BLOCKS && items[n].segment == items[0].segment &&
-	        items[n].offset + items[n].len - items[0].offset <= CHECK_SIZE)
+		items[n].offset + items[n].len - items[0].offset <= CHECK_SIZE)
 		n++;
 	return n;
 }
@@ -274,17 +274,17 @@ static int settle(struct replay *replay, bool all)
 		return rc;
 	replay->group_count -= done;
 	memmove(replay->groups, replay->groups + done,
-	        replay->group_count * sizeof(*replay->groups));
+		replay->group_count * sizeof(*replay->groups));
 	drop_settled(replay);
 	return rc;
 }
 
 /* The open items up to end become a group. */
 static int close_group(struct replay *replay, size_t end, uint64_t sequence, bool intact,
-        const struct index_position *position)
+	const struct index_position *position)
 {
 	int rc = grow(&replay->groups, &replay->group_room, replay->group_count + 1,
-	        sizeof(*replay->groups));
+		sizeof(*replay->groups));
 
 	if (rc < 0)
 		return rc;
@@ -313,7 +313,7 @@ static int close_older_group(struct replay *replay, const struct segment_record 
 static int take_void(struct replay *replay, const struct segment_record *record)
 {
 	int rc = grow(
-	        &replay->voids, &replay->void_room, replay->void_count + 1, sizeof(*replay->voids));
+		&replay->voids, &replay->void_room, replay->void_count + 1, sizeof(*replay->voids));
 
 	if (rc == 0)
 		replay->voids[replay->void_count++] = (struct replay_void){ record->nothing.segment,
@@ -343,7 +343,7 @@ static int take_record(struct replay *replay, const struct scan_event *event)
 		rc = close_older_group(replay, record);
 		if (rc == 0)
 			rc = close_group(replay, replay->item_count, record->sequence,
-			        event->intact, &position);
+				event->intact, &position);
 		replay->last = position;
 		if (replay->sequence < record->sequence)
 			replay->sequence = record->sequence;
@@ -372,7 +372,7 @@ static int take_event(struct replay *replay, uint32_t segment, const struct scan
 	if (event->what == SCAN_RECORD)
 		return take_record(replay, event);
 	item = event->what == SCAN_BLOCK ? add_item(replay, ITEM_BLOCK, &event->section.cid, &rc)
-	                                 : add_item(replay, ITEM_LOST, NULL, &rc);
+					 : add_item(replay, ITEM_LOST, NULL, &rc);
 	if (!item)
 		return rc;
 	item->segment = segment;
@@ -399,7 +399,7 @@ static int scan_file(struct replay *replay, struct segment_file *file, struct sc
 		}
 		if (replay->calls->progress)
 			rc = replay->calls->progress(
-			        replay->arg, event.offset > from ? event.offset - from : 0);
+				replay->arg, event.offset > from ? event.offset - from : 0);
 		from = event.offset;
 		len = scan->size - from < WINDOW_SIZE ? scan->size - from : WINDOW_SIZE;
 		if (rc == 0)
@@ -429,7 +429,7 @@ static int close_segment(struct replay *replay, const struct scan *scan)
 }
 
 int replay_segment(struct replay *replay, struct segment_file *file,
-        const struct index_position *position, uint64_t size, bool last)
+	const struct index_position *position, uint64_t size, bool last)
 {
 	struct store *store = replay->store;
 	struct scan scan;
@@ -441,7 +441,7 @@ int replay_segment(struct replay *replay, struct segment_file *file,
 		return -ENOMEM;
 	if (position->segment == file->number)
 		scan_start_at(
-		        &scan, &store->keys, file->number, size, position->end, position->sequence);
+			&scan, &store->keys, file->number, size, position->end, position->sequence);
 	else
 		scan_start(&scan, &store->keys, file->number, size);
 	rc = segment_file_use(&store->segments, file);

@@ -75,7 +75,7 @@ struct replay {
 /* Scans one segment from a position in it (its start when position->segment is another), up to
  * size. last: it is the last segment of the log. */
 int replay_segment(struct replay *replay, struct segment_file *file,
-        const struct index_position *position, uint64_t size, bool last);
+	const struct index_position *position, uint64_t size, bool last);
 /* Settles what is left, unproven. */
 int replay_finish(struct replay *replay);
 void replay_free(struct replay *replay);

@@ -72,7 +72,7 @@ static int check_version(struct store *store, struct store_recovery *report)
 		return 1;
 	text[strcspn(text, "\n")] = 0;
 	store_say(report, "%s is a repo of version \"%s\"; this program knows version %d",
-	        store->dir, text, STORE_VERSION);
+		store->dir, text, STORE_VERSION);
 	return -EPROTO;
 }
 
@@ -127,7 +127,7 @@ static int make_repo(struct store *store, struct store_recovery *report)
 		rc = sync_parent(store);
 	if (rc == 0)
 		rc = write_file(store->dir_fd, "version", 0644, version,
-		        snprintf(version, sizeof(version), "%d\n", STORE_VERSION));
+			snprintf(version, sizeof(version), "%d\n", STORE_VERSION));
 	if (rc < 0)
 		store_say(report, "making a repo in %s: %s", store->dir, anyio_error_text(rc));
 	return rc;
@@ -148,9 +148,9 @@ static int read_secret(struct store *store, struct store_recovery *report)
 		return len;
 	}
 	store_say(report,
-	        "%s/secret is %s; without it the log cannot be trusted: put it back, or import "
-	        "segments/*.car into a new repo",
-	        store->dir, len == -ENOENT ? "missing" : "damaged");
+		"%s/secret is %s; without it the log cannot be trusted: put it back, or import "
+		"segments/*.car into a new repo",
+		store->dir, len == -ENOENT ? "missing" : "damaged");
 	return -EKEYREJECTED;
 }
 
@@ -164,7 +164,7 @@ static int open_dir(struct store *store, struct store_recovery *report)
 		rc = anyio_open(store->dir, O_RDONLY | O_DIRECTORY, 0);
 	if (rc < 0) {
 		store_say(report, rc == -ENOENT ? "there is no repo in %s" : "%s: %s", store->dir,
-		        anyio_error_text(rc));
+			anyio_error_text(rc));
 		return rc;
 	}
 	store->dir_fd = rc;
@@ -256,7 +256,7 @@ static struct store *make_store(const char *dir, const struct store_options *opt
 }
 
 int store_open(const char *dir, const struct store_options *options, struct store **out,
-        struct store_recovery *recovery)
+	struct store_recovery *recovery)
 {
 	struct store_recovery ignored, *report = recovery ? recovery : &ignored;
 	struct store *store = sodium_init() < 0 ? NULL : make_store(dir, options);
@@ -269,7 +269,7 @@ int store_open(const char *dir, const struct store_options *options, struct stor
 		rc = open_index(store, report);
 	if (rc == 0)
 		rc = segment_set_open(
-		        &store->segments, store->dir_fd, "segments", &store->keys, report);
+			&store->segments, store->dir_fd, "segments", &store->keys, report);
 	if (rc == 0)
 		rc = store_recover(store, report);
 	if (rc == 0) {

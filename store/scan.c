@@ -6,7 +6,7 @@
 enum { WINDOW_LEAST = SEGMENT_HEAD_MAX + SEGMENT_RECORD_MAX };
 
 void scan_start_at(struct scan *scan, const struct segment_keys *keys, uint32_t number,
-        uint64_t size, uint64_t at, uint64_t sequence)
+	uint64_t size, uint64_t at, uint64_t sequence)
 {
 	*scan = (struct scan){ .keys = keys,
 		.number = number,
@@ -54,8 +54,8 @@ static void take_record(struct scan *scan, const uint8_t *bytes, struct scan_eve
 	if (record->kind == SEGMENT_RECORD_COMMIT) {
 		segment_sum_get(&scan->sum, heads);
 		event->intact = !scan->broken && record->commit.start == scan->start &&
-		                record->commit.count == scan->sum.count &&
-		                memcmp(heads, record->commit.heads, sizeof(heads)) == 0;
+			record->commit.count == scan->sum.count &&
+			memcmp(heads, record->commit.heads, sizeof(heads)) == 0;
 		scan->sequence = record->sequence;
 	} else if (record->kind != SEGMENT_RECORD_SEGMENT) {
 		segment_sum_add(&scan->sum, bytes, event->section.head);
@@ -71,18 +71,18 @@ static void take_record(struct scan *scan, const uint8_t *bytes, struct scan_eve
 static bool is_next(const struct scan *scan, const struct segment_record *record)
 {
 	return record->sequence > scan->sequence ||
-	       (record->kind == SEGMENT_RECORD_SEGMENT && scan->sequence == 0);
+		(record->kind == SEGMENT_RECORD_SEGMENT && scan->sequence == 0);
 }
 
 /* Looks for the magic from scan->search on; ends the search at a record that holds. */
 static void search(struct scan *scan, const uint8_t *window, uint64_t from, size_t len,
-        struct scan_event *event)
+	struct scan_event *event)
 {
 	for (;;) {
 		size_t left = len;
 		const uint8_t *bytes = look(window, from, &left, scan->search);
 		const uint8_t *hit =
-		        left ? memmem(bytes, left, segment_magic, SEGMENT_MAGIC_SIZE) : NULL;
+			left ? memmem(bytes, left, segment_magic, SEGMENT_MAGIC_SIZE) : NULL;
 
 		if (!hit) {
 			if (left >= SEGMENT_MAGIC_SIZE)
@@ -99,16 +99,16 @@ static void search(struct scan *scan, const uint8_t *window, uint64_t from, size
 			if (scan->search < scan->at + head)
 				continue;
 			if (there < WINDOW_LEAST &&
-			        (offset < from || offset + there < scan->size)) {
+				(offset < from || offset + there < scan->size)) {
 				want(scan, event, offset, 2 * WINDOW_LEAST);
 				return;
 			}
 			if (segment_section_decode(&event->section, start, there) !=
-			                (ssize_t)head ||
-			        there < head + event->section.len ||
-			        !segment_record_decode(scan->keys, &event->section, start + head,
-			                scan->number, offset, &event->record) ||
-			        !is_next(scan, &event->record))
+					(ssize_t)head ||
+				there < head + event->section.len ||
+				!segment_record_decode(scan->keys, &event->section, start + head,
+					scan->number, offset, &event->record) ||
+				!is_next(scan, &event->record))
 				continue;
 			event->what = SCAN_LOST;
 			event->offset = scan->at;
@@ -135,7 +135,7 @@ static void lose(struct scan *scan)
 
 /* The section at scan->at; false when there is none. */
 static bool step(
-        struct scan *scan, const uint8_t *bytes, size_t len, bool last, struct scan_event *event)
+	struct scan *scan, const uint8_t *bytes, size_t len, bool last, struct scan_event *event)
 {
 	struct segment_section *section = &event->section;
 	ssize_t head = segment_section_decode(section, bytes, len);
@@ -154,8 +154,8 @@ static bool step(
 			return !last;
 		}
 		if (segment_record_decode(scan->keys, section, bytes + head, scan->number, scan->at,
-		            &event->record) &&
-		        is_next(scan, &event->record)) {
+			    &event->record) &&
+			is_next(scan, &event->record)) {
 			take_record(scan, bytes, event);
 			return true;
 		}
@@ -167,7 +167,7 @@ static bool step(
 }
 
 void scan_next(struct scan *scan, const uint8_t *window, uint64_t from, size_t len,
-        struct scan_event *event)
+	struct scan_event *event)
 {
 	if (scan->searching) {
 		search(scan, window, from, len, event);

@@ -45,11 +45,11 @@ struct scan_event {
 void scan_start(struct scan *scan, const struct segment_keys *keys, uint32_t number, uint64_t size);
 /* Starts behind a commit known from elsewhere. */
 void scan_start_at(struct scan *scan, const struct segment_keys *keys, uint32_t number,
-        uint64_t size, uint64_t at, uint64_t sequence);
+	uint64_t size, uint64_t at, uint64_t sequence);
 
 /* The next event. window holds the len bytes of the file at from; one that ends early although it
  * was asked for more means that the file does. */
 void scan_next(struct scan *scan, const uint8_t *window, uint64_t from, size_t len,
-        struct scan_event *event);
+	struct scan_event *event);
 
 #endif

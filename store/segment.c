@@ -15,8 +15,8 @@ enum {
 };
 
 const uint8_t segment_header[SEGMENT_HEADER_SIZE] =
-        "\x19\xa2\x65roots\x81\xd8\x2a\x45\0\x01\x55\0\0"
-        "\x67version\x01";
+	"\x19\xa2\x65roots\x81\xd8\x2a\x45\0\x01\x55\0\0"
+	"\x67version\x01";
 const uint8_t segment_magic[SEGMENT_MAGIC_SIZE] = "ipfskit\1";
 
 void segment_keys_derive(struct segment_keys *keys, const uint8_t secret[SEGMENT_SECRET_SIZE])
@@ -106,8 +106,9 @@ static bool body_decode(struct segment_record *record, const uint8_t *in, size_t
 		return len == BODY_COMMIT;
 	case SEGMENT_RECORD_PIN:
 		record->pin.mode = get_u32(in);
-		return len > BODY_PIN && mf_cid_decode(&record->pin.cid, in + BODY_PIN,
-		                                 len - BODY_PIN) == (ssize_t)(len - BODY_PIN);
+		return len > BODY_PIN &&
+			mf_cid_decode(&record->pin.cid, in + BODY_PIN, len - BODY_PIN) ==
+			(ssize_t)(len - BODY_PIN);
 	case SEGMENT_RECORD_VOID:
 		record->nothing.segment = get_u32(in);
 		record->nothing.from = get_u64(in + 8);
@@ -123,7 +124,7 @@ static void seal(const struct segment_keys *keys, const uint8_t *data, size_t le
 }
 
 size_t segment_record_encode(const struct segment_keys *keys, const struct segment_record *record,
-        uint8_t out[SEGMENT_RECORD_SECTION_MAX])
+	uint8_t out[SEGMENT_RECORD_SECTION_MAX])
 {
 	uint8_t data[SEGMENT_RECORD_MAX];
 	struct mf_cid cid;
@@ -144,15 +145,15 @@ size_t segment_record_encode(const struct segment_keys *keys, const struct segme
 }
 
 bool segment_record_decode(const struct segment_keys *keys, const struct segment_section *section,
-        const uint8_t *data, uint32_t number, uint64_t offset, struct segment_record *record)
+	const uint8_t *data, uint32_t number, uint64_t offset, struct segment_record *record)
 {
 	size_t len = section->len;
 	uint8_t sealed[SEGMENT_SEAL_SIZE];
 
 	if (len < RECORD_FIXED + BODY_PIN + SEGMENT_SEAL_SIZE || len > SEGMENT_RECORD_MAX ||
-	        section->cid.version != 1 || section->cid.codec != MF_CODEC_RAW ||
-	        section->cid.hash != MF_HASH_SHA2_256 ||
-	        memcmp(data, segment_magic, SEGMENT_MAGIC_SIZE) != 0)
+		section->cid.version != 1 || section->cid.codec != MF_CODEC_RAW ||
+		section->cid.hash != MF_HASH_SHA2_256 ||
+		memcmp(data, segment_magic, SEGMENT_MAGIC_SIZE) != 0)
 		return false;
 	record->kind = get_u32(data + 8);
 	record->segment = get_u32(data + 12);
@@ -163,7 +164,7 @@ bool segment_record_decode(const struct segment_keys *keys, const struct segment
 	len -= SEGMENT_SEAL_SIZE;
 	seal(keys, data, len, sealed);
 	if (sodium_memcmp(sealed, data + len, SEGMENT_SEAL_SIZE) != 0 ||
-	        ipld_block_verify(&section->cid, data, section->len) != 0)
+		ipld_block_verify(&section->cid, data, section->len) != 0)
 		return false;
 	return body_decode(record, data + RECORD_FIXED, len - RECORD_FIXED);
 }

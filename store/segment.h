@@ -110,12 +110,12 @@ struct segment_record {
 
 /* Writes the whole section of a record. Returns its length. */
 size_t segment_record_encode(const struct segment_keys *keys, const struct segment_record *record,
-        uint8_t out[SEGMENT_RECORD_SECTION_MAX]);
+	uint8_t out[SEGMENT_RECORD_SECTION_MAX]);
 
 /* Whether a section is a record that was written at this place of this segment; fills *record. data
  * is the section's data, whole. */
 bool segment_record_decode(const struct segment_keys *keys, const struct segment_section *section,
-        const uint8_t *data, uint32_t number, uint64_t offset, struct segment_record *record);
+	const uint8_t *data, uint32_t number, uint64_t offset, struct segment_record *record);
 
 /* The running sum over the heads of a group. */
 struct segment_sum {

@@ -158,7 +158,7 @@ static int probe(struct segment_file *file, const struct segment_keys *keys)
 
 /* Opens a file and finds out whether it is ours. 1, 0 or a negative code. */
 static int examine(
-        struct segment_set *set, struct segment_file *file, const struct segment_keys *keys)
+	struct segment_set *set, struct segment_file *file, const struct segment_keys *keys)
 {
 	struct stat st;
 	int rc = segment_file_use(set, file);
@@ -175,7 +175,7 @@ static int examine(
 }
 
 static int take_name(struct segment_set *set, const char *name, const struct segment_keys *keys,
-        struct store_recovery *recovery)
+	struct store_recovery *recovery)
 {
 	uint32_t number = number_of(name);
 
@@ -207,7 +207,7 @@ static int take_name(struct segment_set *set, const char *name, const struct seg
 }
 
 int segment_set_open(struct segment_set *set, int dir_fd, const char *name,
-        const struct segment_keys *keys, struct store_recovery *recovery)
+	const struct segment_keys *keys, struct store_recovery *recovery)
 {
 	struct anyio_names names;
 	int rc;
@@ -241,7 +241,7 @@ void segment_set_close(struct segment_set *set)
 
 /* The header and the first record. */
 static size_t first_bytes(const struct segment_set *set, const struct segment_keys *keys,
-        const struct segment_file *file, uint64_t sequence, uint64_t synced, uint8_t *out)
+	const struct segment_file *file, uint64_t sequence, uint64_t synced, uint8_t *out)
 {
 	const struct segment_file *last = set->count ? set->files[set->count - 1] : NULL;
 	struct segment_record record = { .kind = SEGMENT_RECORD_SEGMENT,
@@ -254,11 +254,11 @@ static size_t first_bytes(const struct segment_set *set, const struct segment_ke
 	record.previous.synced = synced;
 	memcpy(out, segment_header, SEGMENT_HEADER_SIZE);
 	return SEGMENT_HEADER_SIZE +
-	       segment_record_encode(keys, &record, out + SEGMENT_HEADER_SIZE);
+		segment_record_encode(keys, &record, out + SEGMENT_HEADER_SIZE);
 }
 
 static int write_first(struct segment_set *set, const struct segment_keys *keys,
-        struct segment_file *file, uint64_t sequence, uint64_t synced)
+	struct segment_file *file, uint64_t sequence, uint64_t synced)
 {
 	uint8_t bytes[SEGMENT_HEADER_SIZE + SEGMENT_RECORD_SECTION_MAX];
 	size_t len = first_bytes(set, keys, file, sequence, synced, bytes);
@@ -274,7 +274,7 @@ static int write_first(struct segment_set *set, const struct segment_keys *keys,
 }
 
 int segment_set_add(struct segment_set *set, const struct segment_keys *keys, uint64_t sequence,
-        uint64_t synced, struct segment_file **out)
+	uint64_t synced, struct segment_file **out)
 {
 	struct segment_file *file = anyio_calloc(1, sizeof(*file));
 	char name[16];

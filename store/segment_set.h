@@ -32,7 +32,7 @@ struct segment_set {
 
 /* Looks through the directory (path of it for messages; it is kept open). */
 int segment_set_open(struct segment_set *set, int dir_fd, const char *name,
-        const struct segment_keys *keys, struct store_recovery *recovery);
+	const struct segment_keys *keys, struct store_recovery *recovery);
 void segment_set_close(struct segment_set *set);
 
 struct segment_file *segment_set_find(const struct segment_set *set, uint32_t number);
@@ -44,6 +44,6 @@ void segment_file_release(struct segment_file *file);
 /* Makes the next segment, with its header and first record, durable in its directory; it comes back
  * in use. On failure no such segment exists. */
 int segment_set_add(struct segment_set *set, const struct segment_keys *keys, uint64_t sequence,
-        uint64_t synced, struct segment_file **file);
+	uint64_t synced, struct segment_file **file);
 
 #endif

@@ -50,7 +50,7 @@ static uint32_t *find_slot(const struct table *table, const uint8_t *key, size_t
 			return slot;
 		const uint8_t *entry = table->entries + (size_t)(*slot - 1) * 8;
 		if (key_length(table, entry) == len &&
-		        memcmp(entry + key_offset(table), key, len) == 0)
+			memcmp(entry + key_offset(table), key, len) == 0)
 			return slot;
 	}
 }
@@ -83,7 +83,7 @@ int table_reserve(struct table *table, size_t count, size_t key_len)
 
 	if (need > table->room) {
 		size_t room =
-		        table->room + table->room / 2 > need ? table->room + table->room / 2 : need;
+			table->room + table->room / 2 > need ? table->room + table->room / 2 : need;
 		uint8_t *entries = anyio_realloc(table->entries, room);
 
 		if (!entries)
@@ -121,7 +121,7 @@ void *table_put(struct table *table, const uint8_t *key, size_t len)
 }
 
 bool table_walk(
-        const struct table *table, size_t *at, const uint8_t **key, size_t *len, void **value)
+	const struct table *table, size_t *at, const uint8_t **key, size_t *len, void **value)
 {
 	if (*at >= table->used)
 		return false;

@@ -32,6 +32,6 @@ void *table_put(struct table *table, const uint8_t *key, size_t len);
 
 /* Walks: *at starts at 0; false at the end. */
 bool table_walk(
-        const struct table *table, size_t *at, const uint8_t **key, size_t *len, void **value);
+	const struct table *table, size_t *at, const uint8_t **key, size_t *len, void **value);
 
 #endif

@@ -36,12 +36,13 @@ static int on_block(void *arg, const struct replay_block *block)
 	if (rc > 0 && same_place(&place, &block->place))
 		verifying->matched++;
 	else if (rc <= 0 && block->cid->hash != MF_HASH_IDENTITY)
-		report(verifying, &(struct store_fault){ .kind = STORE_FAULT_INDEX,
-		                          .segment = block->place.segment,
-		                          .from = block->section,
-		                          .to = block->end,
-		                          .cid = block->cid,
-		                          .error = rc });
+		report(verifying,
+			&(struct store_fault){ .kind = STORE_FAULT_INDEX,
+				.segment = block->place.segment,
+				.from = block->section,
+				.to = block->end,
+				.cid = block->cid,
+				.error = rc });
 	return 0;
 }
 
@@ -53,15 +54,15 @@ static int on_fault(void *arg, const struct replay_fault *fault)
 	struct index_place place;
 
 	report(verifying,
-	        &(struct store_fault){ .kind = fault->cid ? STORE_FAULT_BLOCK : STORE_FAULT_DAMAGE,
-	                .segment = fault->segment,
-	                .from = fault->from,
-	                .to = fault->to,
-	                .cid = fault->cid,
-	                .error = -EBADMSG });
+		&(struct store_fault){ .kind = fault->cid ? STORE_FAULT_BLOCK : STORE_FAULT_DAMAGE,
+			.segment = fault->segment,
+			.from = fault->from,
+			.to = fault->to,
+			.cid = fault->cid,
+			.error = -EBADMSG });
 	if (fault->cid && index_find(index, fault->cid, &place) > 0 &&
-	        place.segment == fault->segment && place.offset > fault->from &&
-	        place.offset <= fault->to) {
+		place.segment == fault->segment && place.offset > fault->from &&
+		place.offset <= fault->to) {
 		verifying->matched++;
 		index_forget(index, fault->cid, &place);
 	}
@@ -75,8 +76,8 @@ static int on_progress(void *arg, uint64_t bytes)
 
 	verifying->done += bytes;
 	return options->progress
-	               ? options->progress(options->arg, verifying->done, verifying->total)
-	               : 0;
+		? options->progress(options->arg, verifying->done, verifying->total)
+		: 0;
 }
 
 static const struct replay_calls calls = { on_block, NULL, on_fault, NULL, on_progress };
@@ -90,21 +91,23 @@ static int check_file(struct verifying *verifying, struct segment_file *file)
 	int rc;
 
 	if (file->previous && (!previous || previous->size < file->previous_len))
-		report(verifying, &(struct store_fault){ .kind = STORE_FAULT_SEGMENT,
-		                          .segment = file->previous,
-		                          .from = previous ? previous->size : 0,
-		                          .to = file->previous_len,
-		                          .error = -ENOENT });
+		report(verifying,
+			&(struct store_fault){ .kind = STORE_FAULT_SEGMENT,
+				.segment = file->previous,
+				.from = previous ? previous->size : 0,
+				.to = file->previous_len,
+				.error = -ENOENT });
 	rc = segment_file_use(&store->segments, file);
 	if (rc < 0)
 		return rc;
 	rc = anyio_pread_all(file->fd, header, sizeof(header), 0);
 	segment_file_release(file);
 	if (rc == 0 && memcmp(header, segment_header, sizeof(header)) != 0)
-		report(verifying, &(struct store_fault){ .kind = STORE_FAULT_DAMAGE,
-		                          .segment = file->number,
-		                          .to = sizeof(header),
-		                          .error = -EBADMSG });
+		report(verifying,
+			&(struct store_fault){ .kind = STORE_FAULT_DAMAGE,
+				.segment = file->number,
+				.to = sizeof(header),
+				.error = -EBADMSG });
 	return rc;
 }
 
@@ -132,11 +135,12 @@ static int verify_segments(struct verifying *verifying)
 		if (rc == 0)
 			rc = replay_segment(&replay, file, &start, last ? end : file->size, last);
 		if (rc == 0 && last && replay.tail < end)
-			report(verifying, &(struct store_fault){ .kind = STORE_FAULT_DAMAGE,
-			                          .segment = file->number,
-			                          .from = replay.tail,
-			                          .to = end,
-			                          .error = -EBADMSG });
+			report(verifying,
+				&(struct store_fault){ .kind = STORE_FAULT_DAMAGE,
+					.segment = file->number,
+					.from = replay.tail,
+					.to = end,
+					.error = -EBADMSG });
 	}
 	/* Only now: a VOID record comes after what it is about. */
 	replay.proven = durable;
@@ -145,10 +149,10 @@ static int verify_segments(struct verifying *verifying)
 	replay_free(&replay);
 	if (rc == 0 && verifying->matched != expected)
 		report(verifying,
-		        &(struct store_fault){ .kind = STORE_FAULT_POINTERS,
-		                .to = expected > verifying->matched ? expected - verifying->matched
-		                                                    : verifying->matched - expected,
-		                .error = -EUCLEAN });
+			&(struct store_fault){ .kind = STORE_FAULT_POINTERS,
+				.to = expected > verifying->matched ? expected - verifying->matched
+								    : verifying->matched - expected,
+				.error = -EUCLEAN });
 	return rc;
 }
 
@@ -170,7 +174,7 @@ static int walk_push(void *arg, const struct mf_cid *cid)
 	 * and may name others in it. */
 	index_pin_key(&key, cid);
 	if ((cid->hash == MF_HASH_IDENTITY && cid->codec == MF_CODEC_RAW) ||
-	        table_find(&walk->seen, key.bytes, key.len))
+		table_find(&walk->seen, key.bytes, key.len))
 		return 0;
 	if (table_reserve(&walk->seen, 1, key.len) < 0)
 		return -ENOMEM;
@@ -193,8 +197,8 @@ static int walk_push(void *arg, const struct mf_cid *cid)
 static void report_missing(struct walk *walk, const struct mf_cid *cid, int error)
 {
 	report(walk->verifying,
-	        &(struct store_fault){
-	                .kind = STORE_FAULT_PIN, .cid = cid, .pin = walk->pin, .error = error });
+		&(struct store_fault){
+			.kind = STORE_FAULT_PIN, .cid = cid, .pin = walk->pin, .error = error });
 }
 
 /* Every block was read already; only those that may have links are read again. */
@@ -252,7 +256,7 @@ static int verify_pins(struct verifying *verifying)
 		verifying->result->pins++;
 		walk.pin = &pin.cid;
 		rc = pin.mode == STORE_PIN_RECURSIVE ? walk_pin(&walk, &pin)
-		                                     : walk_block(&walk, &pin.cid, false);
+						     : walk_block(&walk, &pin.cid, false);
 		if (rc < 0)
 			break;
 	}
@@ -262,7 +266,7 @@ static int verify_pins(struct verifying *verifying)
 }
 
 int store_verify(struct store *store, const struct store_verify_options *options,
-        struct store_verify_result *result)
+	struct store_verify_result *result)
 {
 	static const struct store_verify_options defaults;
 	struct verifying verifying = {

@@ -36,6 +36,9 @@ done
 long=$(git ls-files '*.c' '*.h' | xargs wc -l | awk '$2 != "total" && $1 > 650 {print $2 ": " $1}')
 [ -z "$long" ] || complain "files past 650 lines: $long"
 
+badly=$(git ls-files '*.c' '*.h' | xargs clang-format --dry-run 2>&1 | grep -c warning)
+[ "$badly" = 0 ] || complain "$badly places are not as clang-format (14) lays them out: git ls-files '*.c' '*.h' | xargs clang-format -i"
+
 words=$(git grep -nwE 'TODO|FIXME|XXX|HACK' -- '*.c' '*.h' '*.py' '*.mjs' '*.go' ':!tests/lint.sh' | head -5)
 [ -z "$words" ] || complain "unfinished: $words"
 

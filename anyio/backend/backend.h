@@ -23,38 +23,38 @@ struct anyio_task;
 
 enum anyio_opcode {
 	/* Waiting kinds: may stay in flight for ever. */
-	ANYIO_OP_RECV,     /* fd, base, len, flags(MSG_*) */
-	ANYIO_OP_SENDMSG,  /* fd, msg, flags; MSG_NOSIGNAL is added */
-	ANYIO_OP_RECVMSG,  /* fd, msg, flags */
-	ANYIO_OP_ACCEPT,   /* fd; result: the new descriptor, non-blocking, close-on-exec */
-	ANYIO_OP_CONNECT,  /* fd, addr, addrlen */
-	ANYIO_OP_POLL,     /* fd, flags: POLLIN or POLLOUT; result: revents */
-	ANYIO_OP_READ,     /* fd, base, len at the file position (pipes, terminals) */
-	ANYIO_OP_WRITE,    /* fd, base, len at the file position */
+	ANYIO_OP_RECV,    /* fd, base, len, flags(MSG_*) */
+	ANYIO_OP_SENDMSG, /* fd, msg, flags; MSG_NOSIGNAL is added */
+	ANYIO_OP_RECVMSG, /* fd, msg, flags */
+	ANYIO_OP_ACCEPT,  /* fd; result: the new descriptor, non-blocking, close-on-exec */
+	ANYIO_OP_CONNECT, /* fd, addr, addrlen */
+	ANYIO_OP_POLL,    /* fd, flags: POLLIN or POLLOUT; result: revents */
+	ANYIO_OP_READ,    /* fd, base, len at the file position (pipes, terminals) */
+	ANYIO_OP_WRITE,   /* fd, base, len at the file position */
 	/* File kinds: end by themselves. */
-	ANYIO_OP_PREADV,   /* fd, iov, iovcnt, offset */
+	ANYIO_OP_PREADV, /* fd, iov, iovcnt, offset */
 	ANYIO_OP_PWRITEV,
 	ANYIO_OP_FSYNC,
 	ANYIO_OP_FDATASYNC,
-	ANYIO_OP_FTRUNCATE, /* fd, offset: the size */
-	ANYIO_OP_FALLOCATE, /* fd, flags: mode, offset, len */
-	ANYIO_OP_SYNC_RANGE, /* fd, offset, len */
-	ANYIO_OP_OPENAT,   /* fd: dirfd, path, flags, mode */
-	ANYIO_OP_STAT,     /* fd: dirfd, path (NULL: fd itself), flags, st */
-	ANYIO_OP_RENAMEAT, /* fd, path to fd2, path2 */
-	ANYIO_OP_UNLINKAT, /* fd, path, flags */
-	ANYIO_OP_MKDIRAT,  /* fd, path, mode */
-	ANYIO_OP_SYMLINKAT, /* path: target, fd2, path2 */
-	ANYIO_OP_READLINKAT, /* fd, path, base, len */
-	ANYIO_OP_LISTDIR,  /* fd, path, names (struct anyio_names *) */
-	ANYIO_OP_FLOCK,    /* fd, flags */
+	ANYIO_OP_FTRUNCATE,   /* fd, offset: the size */
+	ANYIO_OP_FALLOCATE,   /* fd, flags: mode, offset, len */
+	ANYIO_OP_SYNC_RANGE,  /* fd, offset, len */
+	ANYIO_OP_OPENAT,      /* fd: dirfd, path, flags, mode */
+	ANYIO_OP_STAT,        /* fd: dirfd, path (NULL: fd itself), flags, st */
+	ANYIO_OP_RENAMEAT,    /* fd, path to fd2, path2 */
+	ANYIO_OP_UNLINKAT,    /* fd, path, flags */
+	ANYIO_OP_MKDIRAT,     /* fd, path, mode */
+	ANYIO_OP_SYMLINKAT,   /* path: target, fd2, path2 */
+	ANYIO_OP_READLINKAT,  /* fd, path, base, len */
+	ANYIO_OP_LISTDIR,     /* fd, path, names (struct anyio_names *) */
+	ANYIO_OP_FLOCK,       /* fd, flags */
 	ANYIO_OP_GETADDRINFO, /* path: host, flags: family, flags2: port, base: room for len
 			       * struct anyio_address; result: how many, -ENOENT when unknown */
-	ANYIO_OP_WORK,     /* fn(arg) on a worker thread; result: what it returned */
+	ANYIO_OP_WORK,        /* fn(arg) on a worker thread; result: what it returned */
 	/* Immediate kinds: start() always completes them at once. */
-	ANYIO_OP_SOCKET,   /* fd: family, flags: type */
-	ANYIO_OP_BIND,     /* fd, addr, addrlen */
-	ANYIO_OP_LISTEN,   /* fd, flags: backlog */
+	ANYIO_OP_SOCKET,     /* fd: family, flags: type */
+	ANYIO_OP_BIND,       /* fd, addr, addrlen */
+	ANYIO_OP_LISTEN,     /* fd, flags: backlog */
 	ANYIO_OP_SETSOCKOPT, /* fd, flags: level, flags2: name, base, len */
 	ANYIO_OP_GETSOCKOPT, /* fd, flags: level, flags2: name, base, len (in and out through len) */
 	ANYIO_OP_GETSOCKNAME, /* fd, addr, addrlen: in and out */
@@ -65,28 +65,37 @@ enum anyio_opcode {
 };
 
 struct anyio_op {
-	struct anyio_task *task;  /* woken by completion; NULL: done() is called instead */
+	struct anyio_task *task; /* woken by completion; NULL: done() is called instead */
 	void (*done)(struct anyio_op *op);
-	int64_t result;           /* 0 or a count or a descriptor, or a negative code */
+	int64_t result; /* 0 or a count or a descriptor, or a negative code */
 	int fd, fd2;
 	int flags, flags2;
 	mode_t mode;
-	uint8_t code;             /* enum anyio_opcode */
+	uint8_t code; /* enum anyio_opcode */
 	bool cancel_asked;
 	int64_t offset;
 	void *base;
 	size_t len;
 	const char *path, *path2;
 	union {
-		struct { const struct iovec *iov; int iovcnt; };
+		struct {
+			const struct iovec *iov;
+			int iovcnt;
+		};
 		struct msghdr *msg;
-		struct { void *addr; socklen_t addrlen; };
+		struct {
+			void *addr;
+			socklen_t addrlen;
+		};
 		struct stat *st;
 		struct anyio_names *names;
-		struct { int (*fn)(void *arg); void *arg; };
+		struct {
+			int (*fn)(void *arg);
+			void *arg;
+		};
 	};
-	struct anyio_op *next;    /* the backend's while in flight */
-	uint64_t backend[20];     /* the backend's while in flight */
+	struct anyio_op *next; /* the backend's while in flight */
+	uint64_t backend[20];  /* the backend's while in flight */
 };
 
 enum anyio_abort { ANYIO_ABORTED, ANYIO_ABORT_PENDING };

@@ -40,8 +40,7 @@ static int64_t perform_file(struct anyio_op *op)
 	case ANYIO_OP_READ: return read(op->fd, op->base, op->len);
 	case ANYIO_OP_WRITE: return write(op->fd, op->base, op->len);
 	case ANYIO_OP_PREADV: return preadv(op->fd, op->iov, op->iovcnt, op->offset);
-	case ANYIO_OP_PWRITEV:
-		return pwritev2(op->fd, op->iov, op->iovcnt, op->offset, op->flags);
+	case ANYIO_OP_PWRITEV: return pwritev2(op->fd, op->iov, op->iovcnt, op->offset, op->flags);
 	case ANYIO_OP_FSYNC: return fsync(op->fd);
 	case ANYIO_OP_FDATASYNC: return fdatasync(op->fd);
 	case ANYIO_OP_FTRUNCATE: return ftruncate(op->fd, op->offset);
@@ -59,7 +58,7 @@ static int64_t perform_path(struct anyio_op *op)
 	case ANYIO_OP_OPENAT: return openat(op->fd, op->path, op->flags | O_CLOEXEC, op->mode);
 	case ANYIO_OP_STAT:
 		return op->path ? fstatat(op->fd, op->path, op->st, op->flags)
-		                : fstat(op->fd, op->st);
+				: fstat(op->fd, op->st);
 	case ANYIO_OP_RENAMEAT: return renameat(op->fd, op->path, op->fd2, op->path2);
 	case ANYIO_OP_UNLINKAT: return unlinkat(op->fd, op->path, op->flags);
 	case ANYIO_OP_MKDIRAT: return mkdirat(op->fd, op->path, op->mode);

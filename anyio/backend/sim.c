@@ -134,7 +134,7 @@ int sim_handle_new(struct sim *sim, struct sim_handle what)
 		if (sim->handle_count == sim->handle_room) {
 			int room = sim->handle_room ? sim->handle_room * 2 : 64;
 			struct sim_handle *grown =
-			        realloc(sim->handles, (size_t)room * sizeof(*grown));
+				realloc(sim->handles, (size_t)room * sizeof(*grown));
 			if (!grown)
 				return -ENOMEM;
 			sim->handles = grown;
@@ -211,7 +211,7 @@ static bool op_attempt(struct sim *sim, struct anyio_op *op, int64_t *result)
 	else
 		*result = op->fd >= SIM_FD_FIRST ? -EBADF : anyio_op_perform(op);
 	if (op->code == ANYIO_OP_FLOCK && *result == -EWOULDBLOCK && !(op->flags & LOCK_NB) &&
-	        !op->cancel_asked) {
+		!op->cancel_asked) {
 		sim_schedule(sim, sim_op_event(op), ANYIO_MILLISECOND);
 		return false;
 	}
@@ -316,7 +316,7 @@ static void sim_wait(void *opaque, anyio_time timeout)
 		sim->now = sim->heap[1]->when;
 	uint64_t limit = sim->order; /* what these schedule is for the next time */
 	while (sim->heap_count > 0 && sim->heap[1]->when <= sim->now &&
-	        sim->heap[1]->order < limit) {
+		sim->heap[1]->order < limit) {
 		struct sim_event *event = sim->heap[1];
 		sim_unschedule(sim, event);
 		event->fire(sim, event);

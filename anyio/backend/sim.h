@@ -105,9 +105,9 @@ struct sim_content {
 void sim_content_init(struct sim_content *content);
 void sim_content_free(struct sim_content *content);
 int64_t sim_content_read(const struct sim_content *content, const struct iovec *iov, int count,
-        int64_t offset, size_t most);
+	int64_t offset, size_t most);
 int64_t sim_content_write(struct sim_content *content, const struct iovec *iov, int count,
-        int64_t offset, size_t most);
+	int64_t offset, size_t most);
 int sim_content_resize(struct sim_content *content, int64_t size);
 int sim_content_sync(struct sim_content *content);
 int sim_content_crash(struct sim_content *content, uint64_t *random);

@@ -41,7 +41,7 @@ int sim_address_read(struct sim_address *out, const void *addr, socklen_t len)
 }
 
 static socklen_t address_build(
-        const struct sim_address *address, sa_family_t family, struct sockaddr_storage *out)
+	const struct sim_address *address, sa_family_t family, struct sockaddr_storage *out)
 {
 	memset(out, 0, sizeof(*out));
 	out->ss_family = family;
@@ -63,7 +63,7 @@ static socklen_t address_build(
 }
 
 void sim_address_write(
-        const struct sim_address *address, sa_family_t family, void *addr, socklen_t *len)
+	const struct sim_address *address, sa_family_t family, void *addr, socklen_t *len)
 {
 	struct sockaddr_storage storage;
 	socklen_t size = address_build(address, family, &storage);

@@ -45,7 +45,7 @@ static int file_find(struct sim *sim, int fd, struct sim_file **file)
 }
 
 static int place_find(
-        struct sim *sim, int dirfd, const char *path, bool follow, struct sim_place *place)
+	struct sim *sim, int dirfd, const char *path, bool follow, struct sim_place *place)
 {
 	struct sim_inode *from = sim_tree_root();
 	struct sim_file *file;
@@ -113,7 +113,7 @@ static int64_t file_new(struct sim *sim, struct sim_inode *inode, int flags)
 }
 
 static struct sim_inode *create(
-        struct sim *sim, const struct sim_place *place, mode_t mode, struct sim_inode **out)
+	struct sim *sim, const struct sim_place *place, mode_t mode, struct sim_inode **out)
 {
 	struct sim_inode *inode = sim_inode_new(mode);
 	inode->changed = sim->now / ANYIO_SECOND;
@@ -160,7 +160,7 @@ static size_t total_of(const struct iovec *iov, int count)
 }
 
 static int64_t read_at(
-        struct sim *sim, struct sim_file *file, const struct iovec *iov, int count, int64_t offset)
+	struct sim *sim, struct sim_file *file, const struct iovec *iov, int count, int64_t offset)
 {
 	if (S_ISDIR(file->inode->mode))
 		return -EISDIR;
@@ -171,7 +171,7 @@ static int64_t read_at(
 }
 
 static int64_t write_at(
-        struct sim *sim, struct sim_file *file, const struct iovec *iov, int count, int64_t offset)
+	struct sim *sim, struct sim_file *file, const struct iovec *iov, int count, int64_t offset)
 {
 	struct sim_inode *inode = file->inode;
 	if ((file->flags & O_ACCMODE) == O_RDONLY)
@@ -188,7 +188,7 @@ static int64_t do_sequential(struct sim *sim, const struct anyio_op *op, struct 
 	struct iovec iov = { op->base, op->len };
 	bool reads = op->code == ANYIO_OP_READ;
 	int64_t rc = reads ? read_at(sim, file, &iov, 1, file->position)
-	                   : write_at(sim, file, &iov, 1, file->position);
+			   : write_at(sim, file, &iov, 1, file->position);
 	if (rc > 0 && !reads && (file->flags & O_APPEND))
 		file->position = (int64_t)file->inode->content.size;
 	else if (rc > 0)
@@ -421,10 +421,10 @@ static int64_t by_file(struct sim *sim, struct anyio_op *op, struct sim_file *fi
 static int64_t misfortune(struct sim *sim, const struct anyio_op *op)
 {
 	if (op->code == ANYIO_OP_FLOCK || op->code == ANYIO_OP_SYNC_RANGE ||
-	        !sim_chance(sim, sim->options.disk_error))
+		!sim_chance(sim, sim->options.disk_error))
 		return 0;
 	bool writes = op->code == ANYIO_OP_WRITE || op->code == ANYIO_OP_PWRITEV ||
-	              op->code == ANYIO_OP_FALLOCATE || op->code == ANYIO_OP_MKDIRAT;
+		op->code == ANYIO_OP_FALLOCATE || op->code == ANYIO_OP_MKDIRAT;
 	return writes && sim_below(sim, 2) ? -ENOSPC : -EIO;
 }
 

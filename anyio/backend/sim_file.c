@@ -55,7 +55,7 @@ static int image_resize(uint8_t **bytes, size_t *size, size_t *room, size_t want
 static int durable_resize(struct sim_content *content, size_t wanted)
 {
 	return image_resize(
-	        &content->durable, &content->durable_size, &content->durable_room, wanted);
+		&content->durable, &content->durable_size, &content->durable_room, wanted);
 }
 
 static struct sim_piece *piece_add(struct sim_content *content, int64_t offset, size_t len)
@@ -70,7 +70,7 @@ static struct sim_piece *piece_add(struct sim_content *content, int64_t offset, 
 }
 
 int64_t sim_content_read(const struct sim_content *content, const struct iovec *iov, int count,
-        int64_t offset, size_t most)
+	int64_t offset, size_t most)
 {
 	if (offset < 0)
 		return -EINVAL;
@@ -89,7 +89,7 @@ int64_t sim_content_read(const struct sim_content *content, const struct iovec *
 }
 
 int64_t sim_content_write(struct sim_content *content, const struct iovec *iov, int count,
-        int64_t offset, size_t most)
+	int64_t offset, size_t most)
 {
 	if (offset < 0)
 		return -EINVAL;
@@ -99,7 +99,7 @@ int64_t sim_content_write(struct sim_content *content, const struct iovec *iov, 
 		return -EFBIG;
 	size_t end = (size_t)offset + most;
 	if (end > content->size &&
-	        image_resize(&content->bytes, &content->size, &content->room, end) < 0)
+		image_resize(&content->bytes, &content->size, &content->room, end) < 0)
 		return -ENOSPC;
 	struct sim_piece *piece = piece_add(content, offset, most);
 	if (!piece)
@@ -137,9 +137,9 @@ static int durable_put(struct sim_content *content, size_t offset, const uint8_t
 int sim_content_sync(struct sim_content *content)
 {
 	for (const struct sim_piece *piece = content->first; piece; piece = piece->next) {
-		int rc = piece->len ? durable_put(content, (size_t)piece->offset, piece->data,
-		                              piece->len)
-		                    : durable_resize(content, (size_t)piece->offset);
+		int rc = piece->len
+			? durable_put(content, (size_t)piece->offset, piece->data, piece->len)
+			: durable_resize(content, (size_t)piece->offset);
 		if (rc < 0)
 			return rc;
 	}
@@ -161,11 +161,11 @@ static size_t sector_fate(enum fate fate, uint64_t *random, size_t run)
 }
 
 static int piece_crash(struct sim_content *content, const struct sim_piece *piece, enum fate fate,
-        uint64_t *random)
+	uint64_t *random)
 {
 	if (piece->len == 0)
 		return sector_fate(fate, random, 1) ? durable_resize(content, (size_t)piece->offset)
-		                                    : 0;
+						    : 0;
 	for (size_t done = 0; done < piece->len;) {
 		size_t at = (size_t)piece->offset + done;
 		size_t run = SIM_SECTOR - at % SIM_SECTOR;

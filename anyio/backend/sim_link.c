@@ -139,7 +139,7 @@ static void connect_failed(struct sim *sim, struct sim_socket *socket, int error
 }
 
 static struct sim_socket *accept_on(
-        struct sim *sim, struct sim_socket *listener, struct sim_socket *client)
+	struct sim *sim, struct sim_socket *listener, struct sim_socket *client)
 {
 	struct sim_socket *child = sim_socket_new(sim, listener->family);
 	if (!child)

@@ -112,7 +112,7 @@ struct sim_socket *sim_socket_listener(struct sim *sim, const struct sim_address
 		if (sim_address_equal(&socket->local, address))
 			return socket;
 		if (address->family != AF_UNIX && socket->local.family != AF_UNIX &&
-		        socket->local.port == address->port && sim_address_any(&socket->local))
+			socket->local.port == address->port && sim_address_any(&socket->local))
 			return socket;
 	}
 	return NULL;
@@ -128,7 +128,7 @@ static bool address_taken(struct sim *sim, const struct sim_address *address)
 			return true;
 		bool any = sim_address_any(&socket->local) || sim_address_any(address);
 		if (any && address->family != AF_UNIX && socket->local.family != AF_UNIX &&
-		        socket->local.port == address->port)
+			socket->local.port == address->port)
 			return true;
 	}
 	return false;
@@ -235,7 +235,7 @@ static size_t total_of(const struct iovec *iov, size_t count)
 }
 
 static int64_t receive(
-        struct sim *sim, struct sim_socket *socket, struct iovec *iov, size_t count, int flags)
+	struct sim *sim, struct sim_socket *socket, struct iovec *iov, size_t count, int flags)
 {
 	if (socket->state != SIM_CONNECTED)
 		return socket->error ? take_error(socket) : -ENOTCONN;
@@ -266,7 +266,7 @@ static size_t room_at(const struct sim_socket *to)
 }
 
 static int64_t transmit(
-        struct sim *sim, struct sim_socket *socket, const struct iovec *iov, size_t count)
+	struct sim *sim, struct sim_socket *socket, const struct iovec *iov, size_t count)
 {
 	if (socket->error)
 		return take_error(socket);
@@ -417,7 +417,7 @@ static int64_t listen_on(struct sim *sim, const struct anyio_op *op, struct sim_
 static int64_t set_option(const struct anyio_op *op, struct sim_socket *socket)
 {
 	if (op->flags == SOL_SOCKET && op->flags2 == SO_LINGER &&
-	        op->len == sizeof(struct linger)) {
+		op->len == sizeof(struct linger)) {
 		const struct linger *linger = op->base;
 		socket->linger_none = linger->l_onoff && linger->l_linger == 0;
 	}

@@ -62,7 +62,7 @@ struct sim_socket {
 /* sim_address.c */
 int sim_address_read(struct sim_address *out, const void *addr, socklen_t len);
 void sim_address_write(
-        const struct sim_address *address, sa_family_t family, void *addr, socklen_t *len);
+	const struct sim_address *address, sa_family_t family, void *addr, socklen_t *len);
 bool sim_address_any(const struct sim_address *address);
 bool sim_address_same_host(const struct sim_address *a, const struct sim_address *b);
 bool sim_address_equal(const struct sim_address *a, const struct sim_address *b);

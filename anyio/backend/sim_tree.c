@@ -112,14 +112,14 @@ static void entries_set(struct sim_entries *entries, const char *name, struct si
 		if (entries->count == entries->room) {
 			entries->room = entries->room ? entries->room * 2 : 8;
 			entries->items = sure(
-			        realloc(entries->items, entries->room * sizeof(*entries->items)));
+				realloc(entries->items, entries->room * sizeof(*entries->items)));
 		}
 		entries->items[entries->count++] = (struct sim_entry){ sure(strdup(name)), inode };
 	}
 }
 
 static void change_add(
-        struct change *change, struct sim_inode *dir, const char *name, struct sim_inode *inode)
+	struct change *change, struct sim_inode *dir, const char *name, struct sim_inode *inode)
 {
 	sim_inode_ref(dir);
 	if (inode)
@@ -144,7 +144,7 @@ void sim_tree_set(struct sim_inode *dir, const char *name, struct sim_inode *ino
 }
 
 void sim_tree_move(struct sim_inode *from, const char *from_name, struct sim_inode *to,
-        const char *to_name, struct sim_inode *inode)
+	const char *to_name, struct sim_inode *inode)
 {
 	struct change *change = change_new();
 	change_add(change, to, to_name, inode);
@@ -180,11 +180,11 @@ void sim_tree_sync(struct sim_inode *dir)
 }
 
 static int walk(
-        struct sim_inode *from, const char *path, bool follow, int links, struct sim_place *place);
+	struct sim_inode *from, const char *path, bool follow, int links, struct sim_place *place);
 
 /* Goes on through a link: its target counts from the directory it lies in. */
 static int walk_link(
-        struct sim_inode *dir, const struct sim_inode *link, int links, struct sim_place *place)
+	struct sim_inode *dir, const struct sim_inode *link, int links, struct sim_place *place)
 {
 	char target[4096];
 	size_t size = link->content.size;
@@ -206,7 +206,7 @@ static struct sim_inode *step(struct sim_inode *dir, const char *name)
 }
 
 static int walk(
-        struct sim_inode *from, const char *path, bool follow, int links, struct sim_place *place)
+	struct sim_inode *from, const char *path, bool follow, int links, struct sim_place *place)
 {
 	if (*path == '\0')
 		return -ENOENT;
@@ -280,7 +280,7 @@ void anyio_sim_disk_crash(uint64_t seed)
 			sure(NULL);
 		struct anyio_list *next = inode->all.next;
 		struct sim_inode *follower =
-		        next == &disk.inodes ? NULL : anyio_container(next, struct sim_inode, all);
+			next == &disk.inodes ? NULL : anyio_container(next, struct sim_inode, all);
 		if (follower)
 			sim_inode_ref(follower);
 		sim_inode_unref(inode);

@@ -46,7 +46,7 @@ int sim_tree_walk(struct sim_inode *from, const char *path, bool follow, struct 
 /* Sets name in dir to inode, NULL: to nothing; and at the same instant the other name. */
 void sim_tree_set(struct sim_inode *dir, const char *name, struct sim_inode *inode);
 void sim_tree_move(struct sim_inode *from, const char *from_name, struct sim_inode *to,
-        const char *to_name, struct sim_inode *inode);
+	const char *to_name, struct sim_inode *inode);
 /* What happened in dir so far is durable. */
 void sim_tree_sync(struct sim_inode *dir);
 

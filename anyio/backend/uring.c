@@ -181,7 +181,7 @@ static void prepare_file(struct io_uring_sqe *sqe, struct anyio_op *op)
 		break;
 	case ANYIO_OP_PWRITEV:
 		io_uring_prep_writev2(
-		        sqe, op->fd, op->iov, (unsigned)op->iovcnt, offset, op->flags);
+			sqe, op->fd, op->iov, (unsigned)op->iovcnt, offset, op->flags);
 		break;
 	case ANYIO_OP_FSYNC: io_uring_prep_fsync(sqe, op->fd, 0); break;
 	case ANYIO_OP_FDATASYNC: io_uring_prep_fsync(sqe, op->fd, IORING_FSYNC_DATASYNC); break;
@@ -190,15 +190,15 @@ static void prepare_file(struct io_uring_sqe *sqe, struct anyio_op *op)
 		break;
 	case ANYIO_OP_SYNC_RANGE:
 		io_uring_prep_sync_file_range(
-		        sqe, op->fd, capped(op->len), offset, SYNC_FILE_RANGE_WRITE);
+			sqe, op->fd, capped(op->len), offset, SYNC_FILE_RANGE_WRITE);
 		break;
 	case ANYIO_OP_OPENAT:
 		io_uring_prep_openat(sqe, op->fd, op->path, op->flags | O_CLOEXEC, op->mode);
 		break;
 	case ANYIO_OP_STAT:
 		io_uring_prep_statx(sqe, op->fd, op->path ? op->path : "",
-		        op->path ? op->flags : op->flags | AT_EMPTY_PATH, STATX_BASIC_STATS,
-		        mine(op)->statx);
+			op->path ? op->flags : op->flags | AT_EMPTY_PATH, STATX_BASIC_STATS,
+			mine(op)->statx);
 		break;
 	case ANYIO_OP_RENAMEAT:
 		io_uring_prep_renameat(sqe, op->fd, op->path, op->fd2, op->path2, 0);
@@ -236,8 +236,8 @@ static bool submit_op(struct uring *uring, struct anyio_op *op)
 		return false;
 	if (mine(op)->polling)
 		io_uring_prep_poll_add(sqe, op->fd,
-		        op->code == ANYIO_OP_WRITE || op->code == ANYIO_OP_SENDMSG ? POLLOUT
-		                                                                   : POLLIN);
+			op->code == ANYIO_OP_WRITE || op->code == ANYIO_OP_SENDMSG ? POLLOUT
+										   : POLLIN);
 	else if (op->code <= ANYIO_OP_WRITE)
 		prepare_socket(sqe, op);
 	else
@@ -416,8 +416,7 @@ static void reap(struct uring *uring)
 {
 	struct io_uring_cqe *cqe;
 	unsigned head, count = 0;
-	io_uring_for_each_cqe(&uring->ring, head, cqe)
-	{
+	io_uring_for_each_cqe (&uring->ring, head, cqe) {
 		uint64_t data = cqe->user_data;
 		count++;
 		if (data == DATA_WAKE)

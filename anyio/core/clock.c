@@ -75,7 +75,7 @@ void timer_unset(struct clock *clock, struct timer *timer)
 }
 
 void timer_set(struct clock *clock, struct timer *timer, anyio_time when,
-        void (*fire)(struct timer *timer))
+	void (*fire)(struct timer *timer))
 {
 	timer_unset(clock, timer);
 	timer->when = when;

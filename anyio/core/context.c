@@ -68,7 +68,7 @@ void context_adopt(struct context *context)
 }
 
 void context_make(
-        struct context *context, char *bottom, char *top, void (*entry)(void *), void *arg)
+	struct context *context, char *bottom, char *top, void (*entry)(void *), void *arg)
 {
 	context->exceptions[0] = context->exceptions[1] = NULL;
 #ifdef CONTEXT_ASAN

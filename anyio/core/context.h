@@ -43,7 +43,7 @@ struct context {
 void context_adopt(struct context *context);
 /* A new context that will call entry(arg) at top, growing down to bottom. */
 void context_make(
-        struct context *context, char *bottom, char *top, void (*entry)(void *), void *arg);
+	struct context *context, char *bottom, char *top, void (*entry)(void *), void *arg);
 void context_free(struct context *context);
 /* First thing on a new context's stack. */
 void context_began(void);

@@ -102,6 +102,6 @@ void anyio_locks_break(struct anyio_list *locks);
 bool anyio_fault_hit(enum anyio_fault_kind kind, int *error);
 
 _Noreturn void anyio_die(const char *file, int line, const char *format, ...)
-        __attribute__((format(printf, 3, 4)));
+	__attribute__((format(printf, 3, 4)));
 
 #endif

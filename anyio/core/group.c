@@ -52,7 +52,7 @@ int anyio_task_group_exit(struct anyio_task_group *opaque, int rc)
 	struct anyio_loop *loop = anyio_loop_here;
 	struct scope *scope = &group->scope;
 	if (!loop || group->state != GROUP_OPEN || group->host != loop->current ||
-	        loop->current->scope != scope)
+		loop->current->scope != scope)
 		return ANYIO_WRONG_ORDER;
 	if (rc < 0 && (rc != ANYIO_CANCELLED || !scope->effective))
 		group_fail(group, group->host->name, rc);
@@ -83,7 +83,7 @@ void anyio_task_group_check_left(struct anyio_task_group *opaque)
 	struct group *group = of(opaque);
 	if (group->state == GROUP_OPEN)
 		anyio_die(group->scope.file, group->scope.line,
-		        "the block was left without leaving the task group entered here");
+			"the block was left without leaving the task group entered here");
 }
 
 static void handle_settle(struct handle *handle, int rc)
@@ -110,7 +110,7 @@ void group_child_ended(struct anyio_task *task)
 		anyio_wake(starter->waiter, 0);
 	} else if (cancelled) {
 		group->child_cancelled |=
-		        task->own.state != SCOPE_ENTERED || group->scope.effective;
+			task->own.state != SCOPE_ENTERED || group->scope.effective;
 	} else if (task->rc < 0) {
 		group_fail(group, task->name, task->rc);
 	}
@@ -121,7 +121,7 @@ void group_child_ended(struct anyio_task *task)
 
 /* Spawns into the group; a failure sticks, unless someone waits for it or it may fail. */
 static int group_spawn(struct group *group, anyio_task_fn fn, void *arg,
-        const struct anyio_task_options *options, struct starter *starter)
+	const struct anyio_task_options *options, struct starter *starter)
 {
 	struct anyio_loop *loop = anyio_loop_here;
 	struct handle *handle = (struct handle *)options->handle;
@@ -158,14 +158,14 @@ int anyio_start_soon(struct anyio_task_group *group, anyio_task_fn fn, void *arg
 }
 
 int anyio_try_start_soon(
-        struct anyio_task_group *group, anyio_task_fn fn, void *arg, const char *name)
+	struct anyio_task_group *group, anyio_task_fn fn, void *arg, const char *name)
 {
 	struct anyio_task_options options = { .name = name, .may_fail = true };
 	return group_spawn(of(group), fn, arg, &options, NULL);
 }
 
 int anyio_start_soon_with(struct anyio_task_group *group, anyio_task_fn fn, void *arg,
-        const struct anyio_task_options *options)
+	const struct anyio_task_options *options)
 {
 	static const struct anyio_task_options defaults;
 	return group_spawn(of(group), fn, arg, options ? options : &defaults, NULL);
@@ -180,7 +180,7 @@ static enum anyio_abort start_abort(struct anyio_task *task, void *arg)
 }
 
 int anyio_start(
-        struct anyio_task_group *group, anyio_task_fn fn, void *arg, const char *name, void **value)
+	struct anyio_task_group *group, anyio_task_fn fn, void *arg, const char *name, void **value)
 {
 	struct starter starter = { .waiter = anyio_current_task() };
 	if (!starter.waiter)
@@ -230,7 +230,7 @@ void anyio_task_group_cancel(struct anyio_task_group *group, const char *reason)
 }
 
 size_t anyio_task_group_errors(
-        const struct anyio_task_group *opaque, const struct anyio_task_error **errors)
+	const struct anyio_task_group *opaque, const struct anyio_task_error **errors)
 {
 	const struct group *group = (const struct group *)opaque;
 	if (errors)

@@ -125,8 +125,8 @@ static void deadlock(struct anyio_loop *loop)
 	}
 	struct anyio_task *task = anyio_container(loop->tasks.next, struct anyio_task, all);
 	anyio_die(__FILE__, __LINE__,
-	        "deadlock: %zu tasks wait for ever and cannot be cancelled; one is \"%s\"",
-	        loop->task_count, task->name);
+		"deadlock: %zu tasks wait for ever and cannot be cancelled; one is \"%s\"",
+		loop->task_count, task->name);
 }
 
 /* How long the backend may wait when nothing is ready; moves the mock clock. */
@@ -144,7 +144,7 @@ static anyio_time idle_timeout(struct anyio_loop *loop)
 		}
 		if (!loop->backend->now) {
 			clock->now =
-			        clock->root->when > clock->now ? clock->root->when : clock->now;
+				clock->root->when > clock->now ? clock->root->when : clock->now;
 			return 0;
 		}
 	}

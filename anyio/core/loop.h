@@ -189,7 +189,7 @@ void overflow_watch(void);
 
 /* task.c */
 int task_spawn(struct anyio_loop *loop, anyio_task_fn fn, void *arg,
-        const struct anyio_task_options *options, struct anyio_task **task);
+	const struct anyio_task_options *options, struct anyio_task **task);
 /* Puts a spawned task under a scope and into the run queue. */
 void task_launch(struct anyio_task *task, struct scope *scope, bool own_scope);
 void task_yield(struct anyio_task *task);
@@ -206,7 +206,7 @@ int loop_reserve(struct anyio_loop *loop);  /* room to shuffle one more task */
 /* scope.c */
 void scope_init(struct scope *scope);
 void scope_enter(struct scope *scope, struct scope *parent, struct anyio_task *task,
-        const char *file, int line);
+	const char *file, int line);
 void scope_leave(struct scope *scope);
 void scope_cancel(struct scope *scope, const char *reason);
 bool scope_parent_effective(const struct scope *scope);
@@ -216,7 +216,7 @@ void group_child_ended(struct anyio_task *task);
 
 /* clock.c */
 void timer_set(struct clock *clock, struct timer *timer, anyio_time when,
-        void (*fire)(struct timer *timer));
+	void (*fire)(struct timer *timer));
 void timer_unset(struct clock *clock, struct timer *timer);
 void clock_fire(struct clock *clock);
 anyio_time clock_real(void);

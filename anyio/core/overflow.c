@@ -19,8 +19,8 @@ static void say(const struct anyio_task *task)
 {
 	char text[160];
 	int size =
-	        snprintf(text, sizeof text, "anyio: task \"%s\" overflowed its stack of %zu KiB\n",
-	                task->name, task->stack->size / 1024);
+		snprintf(text, sizeof text, "anyio: task \"%s\" overflowed its stack of %zu KiB\n",
+			task->name, task->stack->size / 1024);
 	ssize_t ignored = write(STDERR_FILENO, text, (size_t)size);
 	(void)ignored;
 }

@@ -45,7 +45,7 @@ static void loop_close(struct anyio_loop *loop)
 {
 	if (loop->in_flight > 0)
 		anyio_die(__FILE__, __LINE__, "the loop ends with %zu operations in flight",
-		        loop->in_flight);
+			loop->in_flight);
 	for (int i = 0; i < ANYIO_SLOTS; i++)
 		if (loop->slots[i].close)
 			loop->slots[i].close(loop->slots[i].value);

@@ -85,7 +85,7 @@ static void scope_arm(struct scope *scope)
 }
 
 void scope_enter(struct scope *scope, struct scope *parent, struct anyio_task *task,
-        const char *file, int line)
+	const char *file, int line)
 {
 	scope->state = SCOPE_ENTERED;
 	scope->loop = anyio_loop_here;
@@ -214,7 +214,7 @@ int anyio_cancel_scope_exit(struct anyio_cancel_scope *opaque, int rc)
 	struct scope *scope = of(opaque);
 	struct anyio_loop *loop = anyio_loop_here;
 	if (!loop || scope->state != SCOPE_ENTERED || scope->task != loop->current ||
-	        loop->current->scope != scope)
+		loop->current->scope != scope)
 		return ANYIO_WRONG_ORDER;
 	if (rc == ANYIO_CANCELLED && scope->effective && !scope_parent_effective(scope)) {
 		scope->caught = true;
@@ -231,8 +231,8 @@ int anyio_cancel_scope_run(struct anyio_cancel_scope *scope, anyio_task_fn fn, v
 	int left = anyio_cancel_scope_exit(scope, rc);
 	if (left == ANYIO_WRONG_ORDER && of(scope)->state == SCOPE_ENTERED)
 		anyio_die(anyio_loop_here->current->scope->file,
-		        anyio_loop_here->current->scope->line,
-		        "the function left a cancel scope open that was entered here");
+			anyio_loop_here->current->scope->line,
+			"the function left a cancel scope open that was entered here");
 	return left;
 }
 

@@ -77,7 +77,7 @@ static int guard(struct slab *slab, struct stack *stack)
 	size_t page = page_size();
 	if (slab->used == 0)
 		slab->light_guards = madvise(stack->low, page, MADV_GUARD_INSTALL) == 0 &&
-		                     guard_works(stack->low);
+			guard_works(stack->low);
 	else if (slab->light_guards)
 		slab->light_guards = madvise(stack->low, page, MADV_GUARD_INSTALL) == 0;
 	if (slab->light_guards)
@@ -94,7 +94,7 @@ static struct slab *slab_map(struct stack_pool *pool, size_t size)
 	slab->size = count * size;
 	slab->count = (unsigned)count;
 	slab->memory = mmap(NULL, slab->size, PROT_READ | PROT_WRITE,
-	        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
 	if (slab->memory == MAP_FAILED) {
 		free(slab);
 		return NULL;

@@ -67,7 +67,7 @@ void anyio_wake(struct anyio_task *task, int64_t result)
 {
 	if (task->state != TASK_PARKED)
 		anyio_die(
-		        __FILE__, __LINE__, "task \"%s\" was woken but is not parked", task->name);
+			__FILE__, __LINE__, "task \"%s\" was woken but is not parked", task->name);
 	make_ready(task, result);
 }
 
@@ -127,7 +127,7 @@ static void unhook(struct anyio_task *task)
 	struct anyio_loop *loop = task->loop;
 	if (task->scope != task->base)
 		anyio_die(task->scope->file, task->scope->line,
-		        "task \"%s\" ended inside the scope or group entered here", task->name);
+			"task \"%s\" ended inside the scope or group entered here", task->name);
 	if (!anyio_list_empty(&task->locks))
 		anyio_locks_break(&task->locks);
 	if (task->group)
@@ -157,7 +157,7 @@ static void task_main(void *arg)
 }
 
 int task_spawn(struct anyio_loop *loop, anyio_task_fn fn, void *arg,
-        const struct anyio_task_options *options, struct anyio_task **out)
+	const struct anyio_task_options *options, struct anyio_task **out)
 {
 	int error = 0;
 	if (loop->task_count >= loop->options.max_tasks)
@@ -174,7 +174,7 @@ int task_spawn(struct anyio_loop *loop, anyio_task_fn fn, void *arg,
 		return rc;
 	struct anyio_task *task = (void *)stack_top(stack, sizeof *task);
 	context_make(
-	        &task->context, stack->low + stack_guard_size(), (char *)task, task_main, task);
+		&task->context, stack->low + stack_guard_size(), (char *)task, task_main, task);
 	anyio_list_init(&task->in_scope);
 	task->loop = loop;
 	task->stack = stack;

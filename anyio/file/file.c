@@ -172,7 +172,7 @@ int anyio_pread_all(int fd, void *buffer, size_t size, off_t offset)
 {
 	for (size_t done = 0; done < size;) {
 		ssize_t rc =
-		        anyio_pread(fd, (char *)buffer + done, size - done, offset + (off_t)done);
+			anyio_pread(fd, (char *)buffer + done, size - done, offset + (off_t)done);
 		if (rc < 0)
 			return (int)rc;
 		if (rc == 0)

@@ -107,7 +107,7 @@ static int race_start(struct race *race, const struct anyio_address *addresses, 
 }
 
 int anyio_connect_race(
-        const struct anyio_address *addresses, size_t count, struct anyio_stream **stream)
+	const struct anyio_address *addresses, size_t count, struct anyio_stream **stream)
 {
 	struct race race = { .attempts = NULL };
 	int rc;

@@ -46,7 +46,7 @@ static int listener_create(int fd, int family, int backlog, struct anyio_listene
 }
 
 int anyio_listen_address(const struct anyio_address *address,
-        const struct anyio_listen_options *options, struct anyio_listener **listener)
+	const struct anyio_listen_options *options, struct anyio_listener **listener)
 {
 	int family = address->any.sa_family;
 	int fd = anyio_fd_socket(family), rc;
@@ -128,7 +128,7 @@ static int unix_bind(int fd, const char *path, const struct anyio_address *addre
 }
 
 int anyio_listen_unix(const char *path, const struct anyio_listen_options *options,
-        struct anyio_listener **listener)
+	struct anyio_listener **listener)
 {
 	struct anyio_address address;
 	int rc = anyio_address_unix(&address, path), fd;
@@ -161,7 +161,7 @@ static bool out_of_resources(int64_t rc)
 static bool died_in_queue(int64_t rc)
 {
 	return rc == -ECONNABORTED || rc == -EPROTO || rc == -ENETDOWN || rc == -ENOPROTOOPT ||
-	       rc == -EHOSTDOWN || rc == -ENONET || rc == -EHOSTUNREACH || rc == -ENETUNREACH;
+		rc == -EHOSTDOWN || rc == -ENONET || rc == -EHOSTUNREACH || rc == -ENETUNREACH;
 }
 
 static int accept_one(struct anyio_listener *listener, struct anyio_stream **stream)

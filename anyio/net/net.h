@@ -26,7 +26,7 @@ int anyio_stream_from_socket(int fd, int family, struct anyio_stream **stream);
 
 /* The race of RFC 8305 over addresses already in order: the first error when all fail. */
 int anyio_connect_race(
-        const struct anyio_address *addresses, size_t count, struct anyio_stream **stream);
+	const struct anyio_address *addresses, size_t count, struct anyio_stream **stream);
 /* Puts IPv6 first and lets the families alternate; within one the order is kept. */
 void anyio_addresses_interleave(struct anyio_address *addresses, size_t count);
 

@@ -51,7 +51,7 @@ static struct lookup *lookup_create(const char *host, uint16_t port, int family)
 }
 
 static int addresses_copy(
-        const struct anyio_address *from, size_t n, struct anyio_address **addresses, size_t *count)
+	const struct anyio_address *from, size_t n, struct anyio_address **addresses, size_t *count)
 {
 	*addresses = anyio_malloc(n * sizeof(*from));
 	if (*addresses == NULL)
@@ -78,13 +78,13 @@ static int lookup_run(struct lookup *lookup, struct anyio_address **addresses, s
 		return rc; /* abandoned: it goes when the thread is through with it */
 	found = lookup->detached.result;
 	rc = found < 0 ? (int)found
-	               : addresses_copy(lookup->addresses, (size_t)found, addresses, count);
+		       : addresses_copy(lookup->addresses, (size_t)found, addresses, count);
 	lookup_free(&lookup->detached);
 	return rc;
 }
 
 int anyio_getaddrinfo(const char *host, uint16_t port, int family, struct anyio_address **addresses,
-        size_t *count)
+	size_t *count)
 {
 	struct anyio_address numeric;
 	struct lookup *lookup;

@@ -43,7 +43,7 @@ static void socket_settle(struct socket *socket)
 }
 
 static int socket_enter(
-        struct socket *socket, struct anyio_use *use, struct anyio_cancel_scope *scope)
+	struct socket *socket, struct anyio_use *use, struct anyio_cancel_scope *scope)
 {
 	return socket->closed ? ANYIO_CLOSED : anyio_use_begin(use, scope);
 }
@@ -107,7 +107,7 @@ static ssize_t socket_receive_lazy(struct anyio_stream *stream, anyio_borrow_fn 
 	if (rc < 0)
 		return rc;
 	return (ssize_t)socket_leave(
-	        socket, &socket->receiving, receive_borrowed(socket->fd, borrow, arg));
+		socket, &socket->receiving, receive_borrowed(socket->fd, borrow, arg));
 }
 
 /* Where a vectored send stands. */
@@ -164,7 +164,7 @@ static int64_t send_all(int fd, const struct iovec *iov, int count, size_t *sent
 }
 
 static int socket_sendv(
-        struct anyio_stream *stream, const struct iovec *iov, int count, size_t *sent)
+	struct anyio_stream *stream, const struct iovec *iov, int count, size_t *sent)
 {
 	struct socket *socket = socket_of(stream);
 	struct anyio_cancel_scope scope;
@@ -255,7 +255,7 @@ int anyio_stream_from_socket(int fd, int family, struct anyio_stream **stream)
 }
 
 static int socket_address(
-        const struct anyio_stream *stream, bool remote, struct anyio_address *address)
+	const struct anyio_stream *stream, bool remote, struct anyio_address *address)
 {
 	struct socket *socket = socket_of((struct anyio_stream *)stream);
 

@@ -44,7 +44,7 @@ static struct party *party_first(const struct anyio_wait_queue *queue)
 }
 
 static int party_wait(
-        struct anyio_wait_queue *queue, struct party *party, const void *end, const void *item)
+	struct anyio_wait_queue *queue, struct party *party, const void *end, const void *item)
 {
 	party->end = end;
 	party->item = (void *)item;
@@ -64,7 +64,7 @@ static void end_wake(struct anyio_wait_queue *queue, const void *end)
 }
 
 int anyio_channel_create(size_t item_size, size_t capacity, void (*drop)(void *item),
-        struct anyio_sender **sender, struct anyio_receiver **receiver)
+	struct anyio_sender **sender, struct anyio_receiver **receiver)
 {
 	struct channel *channel = anyio_calloc(1, sizeof(*channel));
 
@@ -73,7 +73,7 @@ int anyio_channel_create(size_t item_size, size_t capacity, void (*drop)(void *i
 	if (channel != NULL && capacity > 0)
 		channel->ring = anyio_calloc(capacity, item_size);
 	if (channel == NULL || *sender == NULL || *receiver == NULL ||
-	        (capacity > 0 && channel->ring == NULL)) {
+		(capacity > 0 && channel->ring == NULL)) {
 		if (channel != NULL)
 			anyio_free(channel->ring);
 		anyio_free(channel);
@@ -242,7 +242,7 @@ void anyio_sender_stat(const struct anyio_sender *sender, struct anyio_channel_s
 }
 
 void anyio_receiver_stat(
-        const struct anyio_receiver *receiver, struct anyio_channel_statistics *out)
+	const struct anyio_receiver *receiver, struct anyio_channel_statistics *out)
 {
 	channel_stat(receiver->channel, out);
 }

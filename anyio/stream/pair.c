@@ -108,7 +108,7 @@ static int end_wait_readable(struct end *end)
 
 /* Waits, then takes into buffer, or into what borrow gives when buffer is NULL. */
 static ssize_t end_take(
-        struct end *end, void *buffer, size_t size, anyio_borrow_fn borrow, void *arg)
+	struct end *end, void *buffer, size_t size, anyio_borrow_fn borrow, void *arg)
 {
 	struct pair *pair = end->pair;
 	struct pipe *pipe = end->in;

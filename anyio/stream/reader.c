@@ -81,7 +81,7 @@ int anyio_reader_exactly(struct anyio_reader *reader, void *buffer, size_t size)
 	while (got < size) {
 		bool direct = reader->start == reader->end && size - got >= reader->size;
 		ssize_t n = direct ? anyio_stream_receive(reader->stream, at + got, size - got)
-		                   : anyio_reader_peek(reader, &(const uint8_t *){ NULL });
+				   : anyio_reader_peek(reader, &(const uint8_t *){ NULL });
 
 		if (n < 0)
 			return (int)n;

@@ -35,7 +35,7 @@ int anyio_stream_receive_exactly(struct anyio_stream *stream, void *buffer, size
 }
 
 int anyio_stream_sendv(
-        struct anyio_stream *stream, const struct iovec *iov, int count, size_t *sent)
+	struct anyio_stream *stream, const struct iovec *iov, int count, size_t *sent)
 {
 	size_t ignored;
 

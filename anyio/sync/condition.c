@@ -5,7 +5,7 @@ struct condition {
 	struct anyio_wait_queue waiting;
 };
 _Static_assert(sizeof(struct condition) <= sizeof(struct anyio_condition),
-        "condition outgrew its storage");
+	"condition outgrew its storage");
 
 void anyio_condition_init(struct anyio_condition *condition, struct anyio_lock *lock)
 {

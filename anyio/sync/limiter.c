@@ -19,7 +19,7 @@ struct limiter {
 	struct anyio_wait_queue waiting;
 };
 _Static_assert(
-        sizeof(struct limiter) <= sizeof(struct anyio_limiter), "limiter outgrew its storage");
+	sizeof(struct limiter) <= sizeof(struct anyio_limiter), "limiter outgrew its storage");
 
 /* A waiter that knows for whom. */
 struct limiter_waiter {
@@ -114,7 +114,7 @@ static void limiter_hand_out(struct limiter *self)
 {
 	while (self->waiting.first != NULL && self->borrowed < self->total) {
 		struct limiter_waiter *next =
-		        anyio_container(self->waiting.first, struct limiter_waiter, waiter);
+			anyio_container(self->waiting.first, struct limiter_waiter, waiter);
 
 		table_find(self, next->key)->holds = true;
 		self->borrowed++;

@@ -7,7 +7,7 @@ struct semaphore {
 	struct anyio_wait_queue waiting;
 };
 _Static_assert(sizeof(struct semaphore) <= sizeof(struct anyio_semaphore),
-        "semaphore outgrew its storage");
+	"semaphore outgrew its storage");
 
 void anyio_semaphore_init(struct anyio_semaphore *semaphore, uint64_t value, uint64_t maximum)
 {

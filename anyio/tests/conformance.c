@@ -69,7 +69,7 @@ static void run_case(void **state)
 		run_once(run);
 		if (conformance_failures() != before)
 			fail_msg("%s failed with seed %llu", run->name,
-			        (unsigned long long)run->options.seed);
+				(unsigned long long)run->options.seed);
 		run->options.seed++;
 	}
 }
@@ -80,7 +80,7 @@ static bool is_sim(const char *backend)
 }
 
 static void add_run(struct CMUnitTest *tests, size_t at, const struct conformance_case *test,
-        const char *backend, bool strict)
+	const char *backend, bool strict)
 {
 	struct run *run = calloc(1, sizeof *run);
 	if (!run)
@@ -96,7 +96,7 @@ static void add_run(struct CMUnitTest *tests, size_t at, const struct conformanc
 	};
 	run->seeds = is_sim(backend) ? SIM_SEEDS : 1;
 	snprintf(run->name, sizeof run->name, "%s/%s/%s", backend, strict ? "strict" : "budget",
-	        test->name);
+		test->name);
 	tests[at] = (struct CMUnitTest){
 		.name = run->name, .test_func = run_case, .initial_state = run
 	};

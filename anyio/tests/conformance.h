@@ -50,13 +50,13 @@ int run_conformance(const struct conformance_case *cases, size_t count);
 		int64_t check_got = (expression), check_want = (expected);                         \
 		if (check_got != check_want)                                                       \
 			conformance_fail(__FILE__, __LINE__, "%s is %lld (%s), not %lld (%s)",     \
-			        #expression, (long long)check_got,                                 \
-			        anyio_error_name((int)check_got), (long long)check_want,           \
-			        anyio_error_name((int)check_want));                                \
+				#expression, (long long)check_got,                                 \
+				anyio_error_name((int)check_got), (long long)check_want,           \
+				anyio_error_name((int)check_want));                                \
 	} while (0)
 
 void conformance_fail(const char *file, int line, const char *format, ...)
-        __attribute__((format(printf, 3, 4)));
+	__attribute__((format(printf, 3, 4)));
 unsigned conformance_failures(void);
 
 /* Open descriptors of this process. */

@@ -5,7 +5,7 @@
 #include "conformance.h"
 
 static inline void spawn(struct anyio_task_group *group, anyio_task_fn fn, void *arg,
-        struct anyio_task_handle *handle)
+	struct anyio_task_handle *handle)
 {
 	struct anyio_task_options options = { .name = "child", .handle = handle };
 

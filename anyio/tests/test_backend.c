@@ -72,7 +72,7 @@ static int b_cancels_never_hit_the_next_operation(void *arg)
 	for (int i = 0; i < 300; i++) {
 		CHECK_RC(anyio_move_on_after(0, receive_for_ever, &ends[0]), 0);
 		CHECK_RC(
-		        anyio_move_on_after(10 * ANYIO_MICROSECOND, receive_for_ever, &ends[0]), 0);
+			anyio_move_on_after(10 * ANYIO_MICROSECOND, receive_for_ever, &ends[0]), 0);
 		CHECK_RC(write(ends[1], "x", 1), 1);
 		CHECK_RC(receive_one(&receiver), 0);
 	}
@@ -142,7 +142,7 @@ static void forbid_ring(int error)
 	};
 	struct sock_fprog program = { sizeof filter / sizeof *filter, filter };
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-	        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
+		prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
 		_exit(2);
 }
 

@@ -196,7 +196,7 @@ static int c_random_cancellations_lose_nothing(void *arg)
 		run_world(seed);
 		if (conformance_failures() != before)
 			conformance_fail(
-			        __FILE__, __LINE__, "with seed %llu", (unsigned long long)seed);
+				__FILE__, __LINE__, "with seed %llu", (unsigned long long)seed);
 	}
 	return 0;
 }

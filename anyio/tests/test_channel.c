@@ -3,7 +3,7 @@
 #include <errno.h>
 
 static void spawn(struct anyio_task_group *group, anyio_task_fn fn, void *arg,
-        struct anyio_task_handle *handle)
+	struct anyio_task_handle *handle)
 {
 	struct anyio_task_options options = { .name = "child", .handle = handle };
 
@@ -20,8 +20,8 @@ static struct channel channel_make(size_t capacity, void (*drop)(void *item))
 	struct channel channel;
 
 	CHECK_RC(anyio_channel_create(
-	                 sizeof(int), capacity, drop, &channel.sender, &channel.receiver),
-	        0);
+			 sizeof(int), capacity, drop, &channel.sender, &channel.receiver),
+		0);
 	return channel;
 }
 

@@ -46,7 +46,7 @@ static void deaf_open(struct deaf *deaf)
 		struct pollfd connected = { .events = POLLOUT };
 
 		deaf->fillers[i] = connected.fd =
-		        socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+			socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 		if (connect(connected.fd, &deaf->address.any, deaf->address.len) < 0)
 			poll(&connected, 1, 20);
 	}
@@ -130,7 +130,7 @@ static int c54c_a_cancelled_race_leaves_nothing(void *arg)
 
 	deaf_open(&deaf);
 	CHECK_RC(
-	        anyio_fail_after(300 * ANYIO_MILLISECOND, connect_race, &deaf.address), -ETIMEDOUT);
+		anyio_fail_after(300 * ANYIO_MILLISECOND, connect_race, &deaf.address), -ETIMEDOUT);
 	deaf_close(&deaf);
 	return 0;
 }
@@ -148,7 +148,7 @@ static int addresses_alternate_with_ipv6_first(void *arg)
 	anyio_addresses_interleave(addresses, 5);
 	for (int i = 0; i < 5; i++) {
 		CHECK_RC(anyio_address_format(&addresses[i], text, sizeof(text)),
-		        (int64_t)strlen(want[i]));
+			(int64_t)strlen(want[i]));
 		CHECK(strcmp(text, want[i]) == 0);
 	}
 	return 0;
@@ -273,7 +273,7 @@ static void folder_make(struct folder *self)
 	const char *base = getenv("TMPDIR");
 
 	snprintf(self->folder, sizeof(self->folder), "%s/anyio-XXXXXX",
-	        base != NULL && strlen(base) < 40 ? base : "/tmp");
+		base != NULL && strlen(base) < 40 ? base : "/tmp");
 	CHECK(mkdtemp(self->folder) != NULL);
 	snprintf(self->path, sizeof(self->path), "%s/socket", self->folder);
 }

@@ -75,7 +75,7 @@ static int64_t call_names(int dir, const struct disk_call *call)
 		rc = anyio_listdir(dir, from, &names);
 		for (size_t i = 0; rc >= 0 && i < names.count; i++)
 			rc = (rc * 31 + sum(names.names[i], (ssize_t)strlen(names.names[i]))) &
-			     INT32_MAX;
+				INT32_MAX;
 		anyio_names_free(&names);
 		return rc;
 	}
@@ -104,12 +104,12 @@ static int two_disks(void *arg)
 			draw(3000), draw(1500) };
 		int64_t want = call.what < 4 ? call_file(real, &call) : call_names(real, &call);
 		int64_t got =
-		        call.what < 4 ? call_file(simulated, &call) : call_names(simulated, &call);
+			call.what < 4 ? call_file(simulated, &call) : call_names(simulated, &call);
 		if (want != got)
 			conformance_fail(__FILE__, __LINE__,
-			        "step %d: call %u flags %u %s to %s: %lld, not %lld", i, call.what,
-			        call.flags, places[call.from], places[call.to], (long long)got,
-			        (long long)want);
+				"step %d: call %u flags %u %s to %s: %lld, not %lld", i, call.what,
+				call.flags, places[call.from], places[call.to], (long long)got,
+				(long long)want);
 	}
 	anyio_close(simulated);
 	anyio_close(real);

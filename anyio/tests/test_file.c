@@ -19,7 +19,7 @@ static char folder[64]; /* where the running test may make files */
 	do {                                                                                       \
 		if (!(condition)) {                                                                \
 			print_error("%s:%d: [%s] %s\n", __FILE__, __LINE__, anyio_backend_name(),  \
-			        #condition);                                                       \
+				#condition);                                                       \
 			return -EPROTO;                                                            \
 		}                                                                                  \
 	} while (0)
@@ -72,10 +72,10 @@ static void run_on(const char *backend, bool strict, anyio_task_fn body)
 	struct anyio_options options = { .backend = backend, .strict = strict };
 	bool sim = strcmp(backend, "sim") == 0;
 	snprintf(folder, sizeof(folder), "%s/anyio-file-%d",
-	        sim                ? "/sim"
-	        : getenv("TMPDIR") ? getenv("TMPDIR")
-	                           : "/tmp",
-	        (int)getpid());
+		sim                        ? "/sim"
+			: getenv("TMPDIR") ? getenv("TMPDIR")
+					   : "/tmp",
+		(int)getpid());
 	/* What a process opens once, at its first loop, is no leak. */
 	assert_int_equal(anyio_run(nothing, NULL, &options), 0);
 	int before = open_descriptors();
@@ -364,7 +364,7 @@ static int reuse_body(void *arg)
 		CHECK(last == -1 || ends[0] == last);
 		last = ends[0];
 		CHECK(anyio_move_on_after(
-		              ANYIO_MICROSECOND, ours ? read_pipe : wait_pipe, &ends[0]) == 0);
+			      ANYIO_MICROSECOND, ours ? read_pipe : wait_pipe, &ends[0]) == 0);
 		ANYIO_TASK_GROUP(group);
 		anyio_start_soon(&group, ours ? read_pipe : wait_pipe, &ends[0], "reader");
 		anyio_cancel_shielded_checkpoint();

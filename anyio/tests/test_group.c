@@ -114,7 +114,7 @@ static int g05b_more_failures_than_are_kept_are_counted(void *arg)
 	ANYIO_TASK_GROUP(group);
 	for (int i = 0; i < 20; i++)
 		anyio_start_soon(
-		        &group, fail_io, NULL, "one of many with a name that is far too long");
+			&group, fail_io, NULL, "one of many with a name that is far too long");
 	CHECK_RC(anyio_task_group_exit(&group, 0), -EIO);
 	CHECK_RC(anyio_task_group_errors(&group, NULL), 20);
 	return 0;

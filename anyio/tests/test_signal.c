@@ -104,7 +104,7 @@ static int a_waiting_receiver_is_woken_closed_or_cancelled(void *arg)
 static int one_receiver_a_signal(void *arg)
 {
 	static const int second[] = { SIGHUP, SIGUSR2, 0 }, wrong[] = { SIGHUP, SIGKILL, 0 },
-	                 nonsense[] = { 1000, 0 };
+			 nonsense[] = { 1000, 0 };
 	struct anyio_signal_receiver *receiver, *other;
 
 	notes_begin();

@@ -16,7 +16,7 @@ static void note(const char *what, int64_t value)
 {
 	char line[64];
 	int len = snprintf(
-	        line, sizeof(line), "%s %lld %lld", what, (long long)value, (long long)anyio_now());
+		line, sizeof(line), "%s %lld %lld", what, (long long)value, (long long)anyio_now());
 	for (int i = 0; i < len; i++)
 		trace = (trace ^ (uint8_t)line[i]) * 0x100000001b3;
 }

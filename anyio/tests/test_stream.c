@@ -4,7 +4,7 @@
 #include <string.h>
 
 static void spawn(struct anyio_task_group *group, anyio_task_fn fn, void *arg,
-        struct anyio_task_handle *handle)
+	struct anyio_task_handle *handle)
 {
 	struct anyio_task_options options = { .name = "child", .handle = handle };
 

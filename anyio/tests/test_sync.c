@@ -4,7 +4,7 @@
 
 /* A child that can be cancelled alone. */
 static void spawn(struct anyio_task_group *group, anyio_task_fn fn, void *arg,
-        struct anyio_task_handle *handle)
+	struct anyio_task_handle *handle)
 {
 	struct anyio_task_options options = { .name = "child", .handle = handle };
 
@@ -466,7 +466,7 @@ int main(void)
 		CONFORM(c39_releasing_above_the_maximum_is_an_error, CONFORM_MOCK),
 		CONFORM(semaphore_cancel_after_handoff, CONFORM_MOCK),
 		CONFORM(c40_limiter_is_fifo_and_never_oversubscribed,
-		        CONFORM_MOCK | CONFORM_ORDERED),
+			CONFORM_MOCK | CONFORM_ORDERED),
 		CONFORM(c41_non_waiting_acquire_cannot_jump_the_queue, CONFORM_MOCK),
 		CONFORM(limiter_counts_every_borrower, CONFORM_MOCK),
 		CONFORM(c42_an_owner_dying_breaks_its_waiters, CONFORM_MOCK),

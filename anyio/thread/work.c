@@ -51,7 +51,7 @@ static int call_perform(void *arg)
 	rc = call->fn(call->arg);
 	call_here = NULL;
 	if (!atomic_compare_exchange_strong(&call->state, &running, CALL_ENDED) &&
-	        call->destroy != NULL)
+		call->destroy != NULL)
 		call->destroy(call->arg);
 	return rc;
 }
@@ -81,7 +81,7 @@ static enum anyio_abort call_abort(struct anyio_task *task, void *arg)
 
 	atomic_store(&call->cancelled, true);
 	if (!call->may_abandon ||
-	        !atomic_compare_exchange_strong(&call->state, &running, CALL_ABANDONED))
+		!atomic_compare_exchange_strong(&call->state, &running, CALL_ABANDONED))
 		return ANYIO_ABORT_PENDING;
 	return anyio_detached_abandon(&call->detached);
 }
@@ -102,7 +102,7 @@ static int call_wait(struct call *call)
 }
 
 static struct call *call_create(
-        int (*fn)(void *arg), void *arg, const struct anyio_thread_options *options)
+	int (*fn)(void *arg), void *arg, const struct anyio_thread_options *options)
 {
 	struct call *call = anyio_calloc(1, sizeof(*call));
 
@@ -131,7 +131,7 @@ int anyio_to_thread(int (*fn)(void *arg), void *arg, const struct anyio_thread_o
 	if (call == NULL)
 		return -ENOMEM;
 	rc = anyio_detached_start(
-	        &call->detached, own_limiter ? options->limiter : &threads->calls);
+		&call->detached, own_limiter ? options->limiter : &threads->calls);
 	/* Not before: a token in other hands says that this loop may be called from outside. */
 	if (rc == 0)
 		call->token = anyio_current_token();

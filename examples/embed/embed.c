@@ -16,7 +16,8 @@ static char **arguments;
 static int say(struct kit_node *node, const char *what, int rc)
 {
 	if (rc)
-		fprintf(stderr, "%s: %s\n", what, node ? kit_error_text(node) : anyio_error_text(rc));
+		fprintf(stderr, "%s: %s\n", what,
+			node ? kit_error_text(node) : anyio_error_text(rc));
 	return rc;
 }
 
@@ -65,7 +66,8 @@ static int talk(struct kit_node *one, struct kit_node *two)
 	ANYIO_TASK_GROUP(online);
 	rc = say(one, "listen", anyio_start(&online, kit_network_run, &first, "first node", NULL));
 	if (!rc && two)
-		rc = say(two, "listen", anyio_start(&online, kit_network_run, &second, "second node", NULL));
+		rc = say(two, "listen",
+			anyio_start(&online, kit_network_run, &second, "second node", NULL));
 	if (!rc && !two)
 		rc = fetch(one, arguments[3], arguments[4]);
 	else if (!rc && !(rc = say(one, "addresses", kit_addresses(one, &addresses))))

@@ -82,13 +82,15 @@ static void take_more(struct work *work)
 	struct bitswap_arrival *arrival;
 	struct bitswap_item item;
 
-	while (work->count < WORK_BLOCKS && work->bytes < WORK_BYTES && (arrival = open_arrival(work))) {
+	while (work->count < WORK_BLOCKS && work->bytes < WORK_BYTES &&
+		(arrival = open_arrival(work))) {
 		int rc = bitswap_next(&arrival->reader, &item);
 		if (rc <= 0) {
 			STAILQ_INSERT_TAIL(&work->ended, arrival, link);
 			work->open = NULL;
 		} else if (item.kind == BITSWAP_BLOCK) {
-			work->pieces[work->count++] = (struct piece){ .item = item, .from = arrival };
+			work->pieces[work->count++] =
+				(struct piece){ .item = item, .from = arrival };
 			work->bytes += item.data.len;
 		}
 	}
@@ -142,7 +144,8 @@ static void hash_slice(void *arg, size_t slice)
 	mf_sha256_many(work->jobs + first, end - first);
 	for (size_t i = first; i < end; i++)
 		if (is_sha256(&work->pieces[i].item.cid))
-			memcpy(work->pieces[i].item.cid.digest, work->jobs[i].digest, MF_SHA256_SIZE);
+			memcpy(work->pieces[i].item.cid.digest, work->jobs[i].digest,
+				MF_SHA256_SIZE);
 }
 
 /* Blocks hashed in pairs gain more than blocks hashed on many cores. */
@@ -196,7 +199,8 @@ static void match(struct work *work)
 		bitswap_want_arrived(want, peer);
 		work->put_from[work->put_count] = piece;
 		work->puts[work->put_count++] = (struct store_block){
-			.cid = want->cid, .data = piece->item.data.data, .len = piece->item.data.len };
+			.cid = want->cid, .data = piece->item.data.data, .len = piece->item.data.len
+		};
 	}
 }
 
@@ -251,8 +255,8 @@ static int work_once(struct work *work)
 		return rc;
 	match(work);
 	if (work->put_count > 0)
-		rc = store_put_many(bitswap->store, work->puts, work->put_count, STORE_VERIFIED,
-			&work->ticket);
+		rc = store_put_many(
+			bitswap->store, work->puts, work->put_count, STORE_VERIFIED, &work->ticket);
 	for (size_t i = 0; i < work->put_count; i++) {
 		settle(work, i, rc == ANYIO_CANCELLED ? ANYIO_CLOSED : rc);
 		if (rc == 0)
@@ -314,13 +318,17 @@ void bitswap_arrive(struct bitswap_peer *peer, uint8_t *data, size_t len, size_t
 		p2p_account_release(&peer->account, len);
 		return;
 	}
-	*arrival = (struct bitswap_arrival){ .peer = peer, .reader = bitswap_read(data, len),
-		.data = data, .len = len, .blocks = blocks };
+	*arrival = (struct bitswap_arrival){ .peer = peer,
+		.reader = bitswap_read(data, len),
+		.data = data,
+		.len = len,
+		.blocks = blocks };
 	bitswap_peer_ref(peer);
 	peer->inbox += len;
 	bitswap->arriving += len;
 	STAILQ_INSERT_TAIL(&bitswap->arrivals, arrival, link);
-	if (bitswap->workers == 0 || (bitswap->workers < WORKERS && bitswap->arriving >= WORK_BYTES / 2))
+	if (bitswap->workers == 0 ||
+		(bitswap->workers < WORKERS && bitswap->arriving >= WORK_BYTES / 2))
 		if (anyio_start_soon(bitswap->group, worker, bitswap, "bitswap blocks") == 0)
 			bitswap->workers++;
 }

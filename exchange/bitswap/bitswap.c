@@ -35,7 +35,7 @@ static void on_disconnected(void *arg, const struct mf_peer_id *id)
 	struct bitswap *bitswap = arg;
 	struct bitswap_peer *peer;
 
-	TAILQ_FOREACH(peer, &bitswap->peers, link)
+	TAILQ_FOREACH (peer, &bitswap->peers, link)
 		if (mf_peer_id_equal(&peer->id, id)) {
 			bitswap_peer_lost(peer);
 			return;
@@ -51,7 +51,7 @@ void bitswap_peers_join(struct bitswap *bitswap)
 		return;
 	for (size_t i = 0; i < count; i++) {
 		bool silent = !peers[i].identified &&
-			      anyio_now() - peers[i].since > IDENTIFY_SECONDS * ANYIO_SECOND;
+			anyio_now() - peers[i].since > IDENTIFY_SECONDS * ANYIO_SECOND;
 		if (bitswap->group && (silent || speaks(bitswap, &peers[i].id)))
 			bitswap_peer_get(bitswap, &peers[i].id);
 	}
@@ -80,7 +80,8 @@ void bitswap_moved(struct bitswap *bitswap)
 {
 	bitswap->moved = true;
 	if (!bitswap->resting && bitswap->group)
-		bitswap->resting = anyio_start_soon(bitswap->group, rest, bitswap, "bitswap rest") == 0;
+		bitswap->resting =
+			anyio_start_soon(bitswap->group, rest, bitswap, "bitswap rest") == 0;
 }
 
 /* ---- running ---- */
@@ -106,7 +107,7 @@ static int run_once(struct bitswap *bitswap)
 	bitswap_peers_join(bitswap);
 	bitswap_want_keep(bitswap);
 	bitswap_session_advance_all(bitswap);
-	TAILQ_FOREACH(peer, &bitswap->peers, link)
+	TAILQ_FOREACH (peer, &bitswap->peers, link)
 		bitswap_peer_kick(peer);
 	rc = anyio_sleep_forever();
 	bitswap->group = NULL;
@@ -153,8 +154,8 @@ static int register_all(struct bitswap *bitswap)
 	return rc;
 }
 
-int bitswap_create(struct p2p_host *host, struct store *store, const struct bitswap_options *options,
-	struct bitswap **out)
+int bitswap_create(struct p2p_host *host, struct store *store,
+	const struct bitswap_options *options, struct bitswap **out)
 {
 	struct bitswap *bitswap = anyio_calloc(1, sizeof(*bitswap));
 	int rc;
@@ -175,7 +176,8 @@ int bitswap_create(struct p2p_host *host, struct store *store, const struct bits
 	anyio_event_init(&bitswap->left);
 	anyio_semaphore_init(&bitswap->serving, SERVING, SERVING);
 	bitswap->watch = (struct p2p_watch){
-		.disconnected = on_disconnected, .identified = on_identified, .arg = bitswap };
+		.disconnected = on_disconnected, .identified = on_identified, .arg = bitswap
+	};
 	p2p_host_watch(host, &bitswap->watch);
 	rc = register_all(bitswap);
 	if (rc < 0) {

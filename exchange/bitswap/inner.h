@@ -25,11 +25,11 @@
 #include "table.h"
 
 enum {
-	BITSWAP_INBOX_BYTES = 8 << 20,    /* messages of one peer that wait to be hashed, or are */
-	BITSWAP_IN_FLIGHT = 16 << 20,     /* bytes asked of one peer at a time */
-	BITSWAP_SEARCHES = 32,            /* wants of a session that every peer is asked about */
-	BITSWAP_MEMORY = 256 << 20,       /* messages being read, of all peers */
-	BITSWAP_PEER_MEMORY = 16 << 20,   /* the same of one */
+	BITSWAP_INBOX_BYTES = 8 << 20,  /* messages of one peer that wait to be hashed, or are */
+	BITSWAP_IN_FLIGHT = 16 << 20,   /* bytes asked of one peer at a time */
+	BITSWAP_SEARCHES = 32,          /* wants of a session that every peer is asked about */
+	BITSWAP_MEMORY = 256 << 20,     /* messages being read, of all peers */
+	BITSWAP_PEER_MEMORY = 16 << 20, /* the same of one */
 };
 
 TAILQ_HEAD(bitswap_asks, bitswap_ask);
@@ -62,8 +62,8 @@ struct bitswap_want {
 	TAILQ_ENTRY(bitswap_want) link;
 	struct mf_cid cid;
 	int32_t priority;
-	bool arrived;              /* the block is here, and on its way into the store */
-	anyio_time searched;       /* when all peers were last asked; 0: not yet */
+	bool arrived;        /* the block is here, and on its way into the store */
+	anyio_time searched; /* when all peers were last asked; 0: not yet */
 	struct bitswap_needs needs;
 	struct bitswap_asks asks;
 	struct bitswap_ask *block; /* the ask that is to bring it; NULL: none */
@@ -72,7 +72,7 @@ struct bitswap_want {
 enum bitswap_need_state {
 	NEED_PENDING, /* nobody was asked yet */
 	NEED_WANTED,
-	NEED_HERE,    /* and not taken yet */
+	NEED_HERE, /* and not taken yet */
 	NEED_FAILED,
 };
 
@@ -81,13 +81,13 @@ struct bitswap_need {
 	struct bitswap_node node;
 	struct bitswap_session *session;
 	enum bitswap_need_state state;
-	TAILQ_ENTRY(bitswap_need) link;    /* of the session: pending, or here, or neither */
+	TAILQ_ENTRY(bitswap_need) link; /* of the session: pending, or here, or neither */
 	TAILQ_ENTRY(bitswap_need) of_want, of_session;
 	struct bitswap_want *want;
-	size_t reserved;                   /* bytes of the session's cache */
-	unsigned waiting;                  /* tasks */
-	int error;                         /* when failed */
-	struct store_block block;          /* its cid from the beginning */
+	size_t reserved;          /* bytes of the session's cache */
+	unsigned waiting;         /* tasks */
+	int error;                /* when failed */
+	struct store_block block; /* its cid from the beginning */
 	struct anyio_event done;
 };
 
@@ -151,8 +151,8 @@ struct bitswap_peer {
 	bool asked;                    /* ever */
 	struct mf_cid *cancels;
 	size_t cancel_count, cancel_size;
-	anyio_time gave;               /* when it last gave us a block */
-	uint64_t given;                /* bytes */
+	anyio_time gave; /* when it last gave us a block */
+	uint64_t given;  /* bytes */
 
 	/* theirs */
 	struct bitswap_table served;

@@ -33,7 +33,7 @@ struct bitswap_reader bitswap_read(const void *data, size_t len)
 static bool read_cid(struct mf_cid *cid, struct mf_pb_view view)
 {
 	return view.len > 0 && view.len <= BITSWAP_CID_MAX &&
-	       mf_cid_decode(cid, view.data, view.len) == (ssize_t)view.len;
+		mf_cid_decode(cid, view.data, view.len) == (ssize_t)view.len;
 }
 
 /* Reads one wantlist entry: 1, 0 to skip it, -EINVAL. */
@@ -47,13 +47,19 @@ static int read_entry(struct mf_pb_view view, struct bitswap_item *item)
 	*item = (struct bitswap_item){ .kind = BITSWAP_WANT, .priority = 1 };
 	while ((rc = mf_pb_next(&in, &f)) > 0) {
 		switch (f.key) {
-		case MF_PB_KEY(ENTRY_BLOCK, MF_PB_BYTES): named = read_cid(&item->cid, f.bytes); break;
-		case MF_PB_KEY(ENTRY_PRIORITY, MF_PB_VARINT): item->priority = (int32_t)f.value; break;
+		case MF_PB_KEY(ENTRY_BLOCK, MF_PB_BYTES):
+			named = read_cid(&item->cid, f.bytes);
+			break;
+		case MF_PB_KEY(ENTRY_PRIORITY, MF_PB_VARINT):
+			item->priority = (int32_t)f.value;
+			break;
 		case MF_PB_KEY(ENTRY_CANCEL, MF_PB_VARINT): item->cancel = f.value != 0; break;
 		case MF_PB_KEY(ENTRY_TYPE, MF_PB_VARINT):
 			item->want = f.value == 1 ? BITSWAP_WANT_HAVE : BITSWAP_WANT_BLOCK;
 			break;
-		case MF_PB_KEY(ENTRY_SEND_DONT_HAVE, MF_PB_VARINT): item->send_dont_have = f.value != 0; break;
+		case MF_PB_KEY(ENTRY_SEND_DONT_HAVE, MF_PB_VARINT):
+			item->send_dont_have = f.value != 0;
+			break;
 		}
 	}
 	return rc < 0 ? rc : named;
@@ -74,10 +80,13 @@ static bool read_prefix(struct mf_cid *cid, struct mf_pb_view view)
 	if (at != view.len || word[0] > 1 || word[1] > UINT32_MAX || word[2] > UINT32_MAX ||
 		word[3] > MF_DIGEST_MAX)
 		return false;
-	if (word[0] == 0 && (word[1] != MF_CODEC_DAG_PB || word[2] != MF_HASH_SHA2_256 || word[3] != 32))
+	if (word[0] == 0 &&
+		(word[1] != MF_CODEC_DAG_PB || word[2] != MF_HASH_SHA2_256 || word[3] != 32))
 		return false;
-	*cid = (struct mf_cid){ .version = (uint8_t)word[0], .codec = (uint32_t)word[1],
-		.hash = (uint32_t)word[2], .digest_len = (uint8_t)word[3] };
+	*cid = (struct mf_cid){ .version = (uint8_t)word[0],
+		.codec = (uint32_t)word[1],
+		.hash = (uint32_t)word[2],
+		.digest_len = (uint8_t)word[3] };
 	return true;
 }
 
@@ -127,8 +136,11 @@ static int read_field(
 		reader->in_wantlist = true;
 		return 0;
 	case MF_PB_KEY(MESSAGE_BLOCKS, MF_PB_BYTES):
-		*item = (struct bitswap_item){ .kind = BITSWAP_BLOCK, .data = f->bytes,
-			.cid = { .codec = MF_CODEC_DAG_PB, .hash = MF_HASH_SHA2_256, .digest_len = 32 } };
+		*item = (struct bitswap_item){ .kind = BITSWAP_BLOCK,
+			.data = f->bytes,
+			.cid = { .codec = MF_CODEC_DAG_PB,
+				.hash = MF_HASH_SHA2_256,
+				.digest_len = 32 } };
 		return f->bytes.len <= BITSWAP_BLOCK_MAX;
 	case MF_PB_KEY(MESSAGE_PAYLOAD, MF_PB_BYTES): return read_block(f->bytes, item);
 	case MF_PB_KEY(MESSAGE_PRESENCES, MF_PB_BYTES): return read_presence(f->bytes, item);
@@ -151,7 +163,8 @@ int bitswap_next(struct bitswap_reader *reader, struct bitswap_item *item)
 				reader->in_wantlist = false;
 			else if (rc > 0)
 				rc = f.key == MF_PB_KEY(WANTLIST_ENTRIES, MF_PB_BYTES)
-					? read_entry(f.bytes, item) : 0;
+					? read_entry(f.bytes, item)
+					: 0;
 		} else {
 			rc = mf_pb_next(&reader->message, &f);
 			if (rc == 0)
@@ -195,7 +208,7 @@ int bitswap_block_cid(struct bitswap_item *item)
 static size_t entry_size(const struct bitswap_item *want, size_t cid_len)
 {
 	size_t size = mf_pb_size_bytes(ENTRY_BLOCK, cid_len) +
-		      mf_pb_size_varint(ENTRY_PRIORITY, (uint64_t)(int64_t)want->priority);
+		mf_pb_size_varint(ENTRY_PRIORITY, (uint64_t)(int64_t)want->priority);
 
 	if (want->cancel)
 		size += mf_pb_size_varint(ENTRY_CANCEL, 1);
@@ -243,8 +256,8 @@ void bitswap_put_block_head(struct mf_pb_writer *out, const struct mf_cid *cid, 
 	n += (size_t)mf_varint_encode(cid->codec, prefix + n);
 	n += (size_t)mf_varint_encode(cid->hash, prefix + n);
 	n += (size_t)mf_varint_encode(cid->digest_len, prefix + n);
-	mf_pb_put_length(
-		out, MESSAGE_PAYLOAD, mf_pb_size_bytes(BLOCK_PREFIX, n) + mf_pb_size_bytes(BLOCK_DATA, len));
+	mf_pb_put_length(out, MESSAGE_PAYLOAD,
+		mf_pb_size_bytes(BLOCK_PREFIX, n) + mf_pb_size_bytes(BLOCK_DATA, len));
 	mf_pb_put_bytes(out, BLOCK_PREFIX, prefix, n);
 	mf_pb_put_length(out, BLOCK_DATA, len);
 }
@@ -260,7 +273,8 @@ void bitswap_put_presence(struct mf_pb_writer *out, const struct mf_cid *cid, bo
 	ssize_t len = mf_cid_encode(cid, bytes, sizeof(bytes));
 	size_t size = mf_pb_size_bytes(PRESENCE_CID, (size_t)len);
 
-	mf_pb_put_length(out, MESSAGE_PRESENCES, have ? size : size + mf_pb_size_varint(PRESENCE_TYPE, 1));
+	mf_pb_put_length(
+		out, MESSAGE_PRESENCES, have ? size : size + mf_pb_size_varint(PRESENCE_TYPE, 1));
 	mf_pb_put_bytes(out, PRESENCE_CID, bytes, (size_t)len);
 	if (!have)
 		mf_pb_put_varint(out, PRESENCE_TYPE, 1);

@@ -11,15 +11,15 @@
 enum {
 	BITSWAP_MESSAGE_MAX = 4 << 20, /* bytes of one message, its length prefix left out */
 	BITSWAP_BLOCK_MAX = 2 << 20,   /* bytes of one block */
-	BITSWAP_CID_MAX = 168,         /* bytes of a binary CID; longer ones are dropped, as boxo does */
-	BITSWAP_WANTS_MAX = 1024,      /* wants kept for a peer */
+	BITSWAP_CID_MAX = 168,    /* bytes of a binary CID; longer ones are dropped, as boxo does */
+	BITSWAP_WANTS_MAX = 1024, /* wants kept for a peer */
 };
 
 enum bitswap_want_type { BITSWAP_WANT_BLOCK = 0, BITSWAP_WANT_HAVE = 1 };
 
 enum bitswap_item_kind {
-	BITSWAP_WANT,     /* cid, priority, cancel, want, send_dont_have */
-	BITSWAP_BLOCK,    /* cid without its digest (codec, hash, version), digest_len asked, data */
+	BITSWAP_WANT,  /* cid, priority, cancel, want, send_dont_have */
+	BITSWAP_BLOCK, /* cid without its digest (codec, hash, version), digest_len asked, data */
 	BITSWAP_PRESENCE, /* cid, have */
 	BITSWAP_PENDING,  /* pending: bytes the sender has queued for us */
 };
@@ -58,7 +58,8 @@ int bitswap_block_cid(struct bitswap_item *item);
 
 /* Writing: open a wantlist (always, empty if need be: older peers insist), then the rest. The
  * writer's errors stick, see multiformats/pb.h. */
-void bitswap_put_wantlist(struct mf_pb_writer *out, const struct bitswap_item *wants, size_t count, bool full);
+void bitswap_put_wantlist(
+	struct mf_pb_writer *out, const struct bitswap_item *wants, size_t count, bool full);
 /* The head of a block of len bytes; the block's bytes follow it on the wire. */
 void bitswap_put_block_head(struct mf_pb_writer *out, const struct mf_cid *cid, size_t len);
 /* The same for peers that speak 1.0.0, whose blocks are CIDv0 all. */

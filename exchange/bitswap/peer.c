@@ -17,8 +17,8 @@
 enum {
 	MESSAGE_BYTES = 256 << 10, /* a message is full of blocks from here on */
 	ATTEMPTS = 3,
-	SEND_SECONDS = 30,         /* a message has this long, */
-	SEND_RATE = 16 << 10,      /* and a second for so many bytes */
+	SEND_SECONDS = 30,    /* a message has this long, */
+	SEND_RATE = 16 << 10, /* and a second for so many bytes */
 };
 
 const char *const bitswap_protocols[] = { "/ipfs/bitswap/1.2.0", "/ipfs/bitswap/1.1.0",
@@ -30,7 +30,7 @@ static struct bitswap_peer *peer_find(const struct bitswap *bitswap, const struc
 {
 	struct bitswap_peer *peer;
 
-	TAILQ_FOREACH(peer, &bitswap->peers, link)
+	TAILQ_FOREACH (peer, &bitswap->peers, link)
 		if (mf_peer_id_equal(&peer->id, id))
 			break;
 	return peer;
@@ -108,8 +108,8 @@ static int open_stream(struct bitswap_peer *peer)
 {
 	const char *const *protocols;
 	size_t count = choose_protocols(peer, &protocols);
-	int rc = p2p_host_open_stream(peer->bitswap->host, &peer->id, protocols, count, &peer->stream,
-		&peer->protocol);
+	int rc = p2p_host_open_stream(
+		peer->bitswap->host, &peer->id, protocols, count, &peer->stream, &peer->protocol);
 
 	if (rc < 0)
 		peer->stream = NULL;
@@ -121,7 +121,7 @@ static int open_stream(struct bitswap_peer *peer)
 
 /* The pieces of a message: bytes made here, and blocks where they lie. */
 struct outgoing {
-	struct mf_pb_writer head; /* all that is not blocks */
+	struct mf_pb_writer head;         /* all that is not blocks */
 	size_t cut[BITSWAP_BATCH_BLOCKS]; /* block i follows this many bytes of head */
 	const struct store_block *blocks;
 	size_t count, bytes;
@@ -175,14 +175,15 @@ static int send_pieces(struct bitswap_peer *peer, const struct outgoing *message
 		(size_t)mf_varint_encode(message->head.len + message->bytes, prefix) };
 	for (size_t i = 0; i < message->count; i++) {
 		iov[n++] = (struct iovec){ message->head.data + done, message->cut[i] - done };
-		iov[n++] = (struct iovec){ (void *)message->blocks[i].data, message->blocks[i].len };
+		iov[n++] =
+			(struct iovec){ (void *)message->blocks[i].data, message->blocks[i].len };
 		done = message->cut[i];
 	}
 	if (done < message->head.len)
 		iov[n++] = (struct iovec){ message->head.data + done, message->head.len - done };
 	anyio_cancel_scope_init(&limit);
-	anyio_cancel_scope_set_timeout(&limit,
-		(SEND_SECONDS + (anyio_time)(message->bytes / SEND_RATE)) * ANYIO_SECOND);
+	anyio_cancel_scope_set_timeout(
+		&limit, (SEND_SECONDS + (anyio_time)(message->bytes / SEND_RATE)) * ANYIO_SECOND);
 	anyio_cancel_scope_enter(&limit);
 	peer->stuck = anyio_now();
 	rc = anyio_stream_sendv(peer->stream, iov, n, NULL);
@@ -194,7 +195,8 @@ static int send_pieces(struct bitswap_peer *peer, const struct outgoing *message
 /* Whether it was the old stream's end, and not the peer's sloth or our own doing. */
 static bool is_stream_gone(int rc)
 {
-	return rc < 0 && rc != ANYIO_CANCELLED && rc != ANYIO_CLOSED && rc != -ETIMEDOUT && rc != -ENOMEM;
+	return rc < 0 && rc != ANYIO_CANCELLED && rc != ANYIO_CLOSED && rc != -ETIMEDOUT &&
+		rc != -ENOMEM;
 }
 
 /* A message that an old stream did not take is sent over a new one. */
@@ -306,8 +308,9 @@ static int send_all(struct bitswap_peer *peer)
 	int rc = sending ? 0 : -ENOMEM;
 
 	if (sending)
-		*sending = (struct sending){ .peer = peer, .now = &sending->batches[0],
-			.next = &sending->batches[1] };
+		*sending = (struct sending){
+			.peer = peer, .now = &sending->batches[0], .next = &sending->batches[1]
+		};
 	while (rc == 0 && !peer->gone && (sending->now->count > 0 || has_output(peer))) {
 		rc = send_round(sending);
 		if (rc == 0) {

@@ -15,7 +15,7 @@ enum {
 	RECEIVE_SECONDS = 30,    /* a message has this long once begun, */
 	RECEIVE_RATE = 16 << 10, /* and a second for so many bytes */
 	YIELD_ITEMS = 256,
-	LENGTH_MAX = 4,          /* bytes of a length prefix that can be valid */
+	LENGTH_MAX = 4, /* bytes of a length prefix that can be valid */
 };
 
 /* The length of the next message: 1, or 0 at the end of the stream, or a negative code. */
@@ -174,7 +174,7 @@ void bitswap_receive_end(struct bitswap *bitswap)
 	anyio_cancel_scope_init(&shield);
 	anyio_cancel_scope_set_shield(&shield, true);
 	anyio_cancel_scope_enter(&shield);
-	LIST_FOREACH(inbound, &bitswap->inbound, link)
+	LIST_FOREACH (inbound, &bitswap->inbound, link)
 		anyio_stream_abort(inbound->stream);
 	anyio_event_init(&bitswap->left);
 	while (rc == 0 && !LIST_EMPTY(&bitswap->inbound))

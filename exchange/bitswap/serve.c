@@ -134,7 +134,7 @@ void bitswap_have(struct bitswap *bitswap, const struct mf_cid *cid)
 {
 	struct bitswap_peer *peer;
 
-	TAILQ_FOREACH(peer, &bitswap->peers, link) {
+	TAILQ_FOREACH (peer, &bitswap->peers, link) {
 		struct bitswap_served *served = served_find(peer, cid);
 		if (!served || served->state == SERVED_READY)
 			continue;
@@ -146,7 +146,7 @@ void bitswap_have(struct bitswap *bitswap, const struct mf_cid *cid)
 bool bitswap_serve_has_output(const struct bitswap_peer *peer)
 {
 	return !TAILQ_EMPTY(&peer->by_state[SERVED_READY]) ||
-	       !TAILQ_EMPTY(&peer->by_state[SERVED_PRESENCE]);
+		!TAILQ_EMPTY(&peer->by_state[SERVED_PRESENCE]);
 }
 
 /* Who was told that we have it asks again, for the block; who was told that we don't waits on. */
@@ -172,7 +172,8 @@ static size_t pick(struct bitswap_peer *peer, struct mf_cid *cids, bool *send_do
 	struct bitswap_served *served;
 	size_t count = 0, bytes = 0;
 
-	while ((served = TAILQ_FIRST(&peer->by_state[SERVED_READY])) && count < BITSWAP_BATCH_BLOCKS) {
+	while ((served = TAILQ_FIRST(&peer->by_state[SERVED_READY])) &&
+		count < BITSWAP_BATCH_BLOCKS) {
 		ssize_t size = store_size(peer->bitswap->store, &served->cid);
 		bytes += size > 0 ? (size_t)size : 0;
 		if (count > 0 && bytes > BITSWAP_BATCH_BYTES)
@@ -187,8 +188,9 @@ static size_t pick(struct bitswap_peer *peer, struct mf_cid *cids, bool *send_do
 /* A block that was there a moment ago cannot be read: to the peer that is the same as not here. */
 static void put_back(struct bitswap_peer *peer, const struct mf_cid *cid, bool send_dont_have)
 {
-	struct bitswap_item item = { .kind = BITSWAP_WANT, .cid = *cid, .priority = 1,
-		.send_dont_have = send_dont_have };
+	struct bitswap_item item = {
+		.kind = BITSWAP_WANT, .cid = *cid, .priority = 1, .send_dont_have = send_dont_have
+	};
 	struct bitswap_served *served;
 
 	if (peer->gone || served_find(peer, cid) || !(served = served_new(peer, &item)))
@@ -237,7 +239,7 @@ static void end_stuck(struct bitswap *bitswap)
 {
 	struct bitswap_peer *peer, *stuck = NULL;
 
-	TAILQ_FOREACH(peer, &bitswap->peers, link)
+	TAILQ_FOREACH (peer, &bitswap->peers, link)
 		if (peer->stuck && (!stuck || peer->stuck < stuck->stuck))
 			stuck = peer;
 	if (stuck && anyio_now() - stuck->stuck > STUCK_SECONDS * ANYIO_SECOND)

@@ -19,7 +19,8 @@ enum {
 	NEEDS_MAX = 4096,   /* prefetched ones of a session */
 };
 
-static struct bitswap_need *need_find(const struct bitswap_session *session, const struct mf_cid *cid)
+static struct bitswap_need *need_find(
+	const struct bitswap_session *session, const struct mf_cid *cid)
 {
 	return (struct bitswap_need *)bitswap_table_find(&session->needs, cid);
 }
@@ -93,8 +94,8 @@ void bitswap_need_give(struct bitswap_need *need, const void *data, size_t len, 
 	need->block.memory = memory;
 	need->reserved = len;
 	session->used += len;
-	session->expected = len > session->expected ? len
-		: session->expected - (session->expected - len) / 8;
+	session->expected =
+		len > session->expected ? len : session->expected - (session->expected - len) / 8;
 	TAILQ_INSERT_TAIL(&session->here, need, link);
 	if (!need->waiting && session->used > session->cache)
 		session->overfull = true;
@@ -106,8 +107,8 @@ static void trim(struct bitswap_session *session)
 {
 	struct bitswap_need *need, *next;
 
-	for (need = TAILQ_LAST(&session->here, bitswap_needs); need && session->used > session->cache;
-		need = next) {
+	for (need = TAILQ_LAST(&session->here, bitswap_needs);
+		need && session->used > session->cache; need = next) {
 		next = TAILQ_PREV(need, bitswap_needs, link);
 		if (!need->waiting)
 			need_free(need);
@@ -138,7 +139,7 @@ void bitswap_session_drop_holder(struct bitswap_session *session, struct bitswap
 static bool may_ask(const struct bitswap_session *session, const struct bitswap_peer *peer)
 {
 	return peer->ask_count < BITSWAP_WANTS_MAX &&
-	       peer->block_count * session->expected < BITSWAP_IN_FLIGHT;
+		peer->block_count * session->expected < BITSWAP_IN_FLIGHT;
 }
 
 static bool has_room(const struct bitswap_session *session)
@@ -181,7 +182,7 @@ void bitswap_session_advance_all(struct bitswap *bitswap)
 {
 	struct bitswap_session *session;
 
-	LIST_FOREACH(session, &bitswap->sessions, link) {
+	LIST_FOREACH (session, &bitswap->sessions, link) {
 		if (session->overfull)
 			trim(session);
 		bitswap_session_advance(session);
@@ -257,14 +258,16 @@ static void make_room(struct bitswap_session *session)
 {
 	struct bitswap_need *need, *next;
 
-	for (need = TAILQ_FIRST(&session->here); need && session->used >= session->cache; need = next) {
+	for (need = TAILQ_FIRST(&session->here); need && session->used >= session->cache;
+		need = next) {
 		next = TAILQ_NEXT(need, link);
 		if (!need->waiting)
 			need_free(need);
 	}
 }
 
-int bitswap_take(struct bitswap_session *session, const struct mf_cid *cid, struct store_block *block)
+int bitswap_take(
+	struct bitswap_session *session, const struct mf_cid *cid, struct store_block *block)
 {
 	struct bitswap_need *need = need_find(session, cid);
 	int rc;
@@ -284,16 +287,19 @@ static bool is_empty_block(const struct mf_cid *cid)
 	return ipld_block_verify(cid, "", 0) == 0;
 }
 
-static int make_empty(struct bitswap_session *session, const struct mf_cid *cid, struct store_block *block)
+static int make_empty(
+	struct bitswap_session *session, const struct mf_cid *cid, struct store_block *block)
 {
 	*block = (struct store_block){ .cid = *cid, .memory = anyio_malloc(1) };
 	block->data = block->memory;
-	return block->memory ? store_put(session->bitswap->store, cid, "", 0, STORE_VERIFIED,
-				       &session->ticket) : -ENOMEM;
+	return block->memory
+		? store_put(session->bitswap->store, cid, "", 0, STORE_VERIFIED, &session->ticket)
+		: -ENOMEM;
 }
 
 /* From the store, or from nowhere: else -ENOENT or -EBADMSG. */
-static int get_here(struct bitswap_session *session, const struct mf_cid *cid, struct store_block *block)
+static int get_here(
+	struct bitswap_session *session, const struct mf_cid *cid, struct store_block *block)
 {
 	int rc;
 
@@ -350,8 +356,8 @@ void bitswap_prefetch(struct bitswap_session *session, const struct mf_cid *cids
 	for (size_t i = 0; session->bitswap && i < count && session->needs.count < NEEDS_MAX; i++)
 		if (!need_find(session, &cids[i]) &&
 			mf_hash_allowed(cids[i].hash, cids[i].digest_len) &&
-			store_has(session->bitswap->store, &cids[i]) == 0 && !is_empty_block(&cids[i]) &&
-			!need_new(session, &cids[i]))
+			store_has(session->bitswap->store, &cids[i]) == 0 &&
+			!is_empty_block(&cids[i]) && !need_new(session, &cids[i]))
 			break;
 	bitswap_session_advance(session);
 }

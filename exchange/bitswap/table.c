@@ -33,7 +33,7 @@ static size_t slot(const struct mf_cid *cid, size_t size)
 static bool same(const struct mf_cid *a, const struct mf_cid *b)
 {
 	return a->hash == b->hash && a->digest_len == b->digest_len &&
-	       memcmp(a->digest, b->digest, a->digest_len) == 0;
+		memcmp(a->digest, b->digest, a->digest_len) == 0;
 }
 
 static void insert(struct bitswap_node **buckets, size_t size, struct bitswap_node *node)

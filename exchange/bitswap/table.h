@@ -20,7 +20,8 @@ struct bitswap_table {
 
 /* 0 or -ENOMEM. The CID must not be in the table. */
 int bitswap_table_add(struct bitswap_table *table, struct bitswap_node *node);
-struct bitswap_node *bitswap_table_find(const struct bitswap_table *table, const struct mf_cid *cid);
+struct bitswap_node *bitswap_table_find(
+	const struct bitswap_table *table, const struct mf_cid *cid);
 /* The node must be in the table. */
 void bitswap_table_remove(struct bitswap_table *table, struct bitswap_node *node);
 

@@ -39,7 +39,7 @@ static struct bitswap_ask *ask_find(struct bitswap_want *want, const struct bits
 {
 	struct bitswap_ask *ask;
 
-	TAILQ_FOREACH(ask, &want->asks, of_want)
+	TAILQ_FOREACH (ask, &want->asks, of_want)
 		if (ask->peer == peer)
 			break;
 	return ask;
@@ -89,7 +89,8 @@ static void ask_cancel(struct bitswap_ask *ask)
 	if (peer->cancel_count == peer->cancel_size && !peer->full) {
 		size_t size = peer->cancel_size ? peer->cancel_size * 2 : 16;
 		struct mf_cid *more = size > BITSWAP_WANTS_MAX
-			? NULL : anyio_realloc(peer->cancels, size * sizeof(*more));
+			? NULL
+			: anyio_realloc(peer->cancels, size * sizeof(*more));
 		peer->full = !more;
 		if (more) {
 			peer->cancels = more;
@@ -136,12 +137,12 @@ static struct bitswap_peer *find_holder(struct bitswap_want *want)
 	struct bitswap_need *need;
 	struct bitswap_ask *ask;
 
-	TAILQ_FOREACH(ask, &want->asks, of_want)
+	TAILQ_FOREACH (ask, &want->asks, of_want)
 		if (ask->state == ASK_HAS)
 			best = better(best, ask->peer);
 	if (best)
 		return best;
-	TAILQ_FOREACH(need, &want->needs, of_want)
+	TAILQ_FOREACH (need, &want->needs, of_want)
 		for (size_t i = 0; i < need->session->holder_count; i++) {
 			struct bitswap_peer *peer = need->session->holders[i];
 			ask = ask_find(want, peer);
@@ -158,12 +159,12 @@ static void search(struct bitswap *bitswap, struct bitswap_want *want)
 	struct bitswap_peer *peer, *best = NULL;
 
 	want->searched = anyio_now();
-	TAILQ_FOREACH(peer, &bitswap->peers, link)
+	TAILQ_FOREACH (peer, &bitswap->peers, link)
 		if (!ask_find(want, peer))
 			best = better(best, peer);
 	if (best)
 		ask(want, best, true);
-	TAILQ_FOREACH(peer, &bitswap->peers, link)
+	TAILQ_FOREACH (peer, &bitswap->peers, link)
 		if (!ask_find(want, peer))
 			ask(want, peer, false);
 }
@@ -192,7 +193,7 @@ static void pass_over(struct bitswap *bitswap, struct bitswap_ask *ask)
 	struct bitswap_peer *peer = ask->peer;
 	struct bitswap_need *need;
 
-	TAILQ_FOREACH(need, &want->needs, of_want)
+	TAILQ_FOREACH (need, &want->needs, of_want)
 		bitswap_session_drop_holder(need->session, peer);
 	ask_no_block(ask);
 	ask->state = ASK_HAS_NOT;
@@ -224,7 +225,7 @@ static void look_after(struct bitswap *bitswap, struct bitswap_want *want)
 	if (!TAILQ_EMPTY(&want->asks) && now - want->searched < SEARCH_SECONDS * ANYIO_SECOND)
 		return;
 	want->searched = now;
-	TAILQ_FOREACH(each, &want->asks, of_want)
+	TAILQ_FOREACH (each, &want->asks, of_want)
 		ask_queue(each);
 	pursue(bitswap, want);
 }
@@ -252,7 +253,8 @@ static int keep(void *arg)
 void bitswap_want_keep(struct bitswap *bitswap)
 {
 	if (!bitswap->keeping && bitswap->group && bitswap->wants.count > 0)
-		bitswap->keeping = anyio_start_soon(bitswap->group, keep, bitswap, "bitswap wants") == 0;
+		bitswap->keeping =
+			anyio_start_soon(bitswap->group, keep, bitswap, "bitswap wants") == 0;
 }
 
 /* ---- life ---- */
@@ -322,7 +324,7 @@ void bitswap_want_arrived(struct bitswap_want *want, struct bitswap_peer *peer)
 
 	want->arrived = true;
 	if (!peer->gone)
-		TAILQ_FOREACH(need, &want->needs, of_want)
+		TAILQ_FOREACH (need, &want->needs, of_want)
 			bitswap_session_add_holder(need->session, peer);
 	end_asks(want, peer);
 }
@@ -338,7 +340,7 @@ void bitswap_want_presence(struct bitswap_peer *peer, const struct mf_cid *cid, 
 	if (!ask || want->arrived)
 		return;
 	if (have) {
-		TAILQ_FOREACH(need, &want->needs, of_want)
+		TAILQ_FOREACH (need, &want->needs, of_want)
 			bitswap_session_add_holder(need->session, peer);
 		if (ask != want->block)
 			ask->state = ASK_HAS;
@@ -356,7 +358,7 @@ void bitswap_want_peer_joined(struct bitswap_peer *peer)
 	struct bitswap_want *want;
 
 	bitswap_want_keep(bitswap);
-	TAILQ_FOREACH(want, &bitswap->want_list, link)
+	TAILQ_FOREACH (want, &bitswap->want_list, link)
 		if (!want->block && !want->arrived && !ask_find(want, peer))
 			ask(want, peer, true);
 	bitswap_session_advance_all(bitswap);
@@ -379,7 +381,7 @@ void bitswap_want_peer_lost(struct bitswap_peer *peer)
 	struct bitswap *bitswap = peer->bitswap;
 	struct bitswap_session *session;
 
-	LIST_FOREACH(session, &bitswap->sessions, link)
+	LIST_FOREACH (session, &bitswap->sessions, link)
 		bitswap_session_drop_holder(session, peer);
 	asks_lost(bitswap, &peer->unsent);
 	asks_lost(bitswap, &peer->sent);
@@ -394,13 +396,15 @@ void bitswap_want_peer_lost(struct bitswap_peer *peer)
 bool bitswap_want_has_output(const struct bitswap_peer *peer)
 {
 	return !TAILQ_EMPTY(&peer->unsent) || peer->cancel_count > 0 ||
-	       (peer->full && peer->ask_count > 0);
+		(peer->full && peer->ask_count > 0);
 }
 
 static void entry_of(const struct bitswap_ask *ask, struct bitswap_item *item)
 {
-	*item = (struct bitswap_item){ .kind = BITSWAP_WANT, .cid = ask->want->cid,
-		.priority = ask->want->priority, .send_dont_have = true,
+	*item = (struct bitswap_item){ .kind = BITSWAP_WANT,
+		.cid = ask->want->cid,
+		.priority = ask->want->priority,
+		.send_dont_have = true,
 		.want = ask->block ? BITSWAP_WANT_BLOCK : BITSWAP_WANT_HAVE };
 }
 
@@ -435,11 +439,12 @@ void bitswap_want_put(struct bitswap_peer *peer, struct mf_pb_writer *out)
 		return;
 	}
 	if (full)
-		TAILQ_FOREACH(ask, &peer->sent, of_peer)
+		TAILQ_FOREACH (ask, &peer->sent, of_peer)
 			entry_of(ask, &items[n++]);
 	for (size_t i = 0; !full && i < peer->cancel_count; i++)
 		items[n++] = (struct bitswap_item){
-			.kind = BITSWAP_WANT, .cid = peer->cancels[i], .cancel = true };
+			.kind = BITSWAP_WANT, .cid = peer->cancels[i], .cancel = true
+		};
 	for (ask = TAILQ_FIRST(&peer->unsent); ask; ask = next) {
 		next = TAILQ_NEXT(ask, of_peer);
 		entry_of(ask, &items[n++]);

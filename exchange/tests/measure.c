@@ -108,7 +108,8 @@ static int with_node(struct node *node, const struct arguments *arguments)
 	if (rc == 0)
 		rc = anyio_start_soon(&group, bitswap_run, node->bitswap, "bitswap");
 	if (rc == 0)
-		rc = strcmp(texts[1], "serve") == 0 ? serve(node, strtoull(texts[3], NULL, 10))
+		rc = strcmp(texts[1], "serve") == 0
+			? serve(node, strtoull(texts[3], NULL, 10))
 			: fetch(node, texts[3], strtoull(texts[4], NULL, 10));
 	anyio_task_group_cancel(&group, "done");
 	return anyio_task_group_exit(&group, rc);

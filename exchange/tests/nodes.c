@@ -117,8 +117,7 @@ int nodes_connect(struct nodes *nodes, int from, int to)
 {
 	const char *addresses[] = { nodes->node[to].address };
 
-	return p2p_host_connect(
-		nodes->node[from].host, &nodes->node[to].id, addresses, 1, NULL);
+	return p2p_host_connect(nodes->node[from].host, &nodes->node[to].id, addresses, 1, NULL);
 }
 
 static uint64_t mix(uint64_t x)
@@ -162,7 +161,8 @@ int test_fetch(struct bitswap_session *session, uint64_t n, size_t len)
 	test_block(n, len, data, &cid);
 	rc = bitswap_fetch(session, &cid, &block);
 	if (rc == 0) {
-		if (block.len != len || memcmp(block.data, data, len) || !mf_cid_equal(&block.cid, &cid))
+		if (block.len != len || memcmp(block.data, data, len) ||
+			!mf_cid_equal(&block.cid, &cid))
 			rc = -EBADMSG;
 		store_block_release(&block);
 	}

@@ -68,6 +68,6 @@ int test_put(struct node *node, uint64_t n, size_t len, struct mf_cid *cid);
 int test_fetch(struct bitswap_session *session, uint64_t n, size_t len);
 
 /* Runs fn(arg) with a deadline: -ETIMEDOUT when something hangs. */
-#define WITHIN(seconds, fn, arg) anyio_fail_after((seconds) * ANYIO_SECOND, fn, arg)
+#define WITHIN(seconds, fn, arg) anyio_fail_after((seconds)*ANYIO_SECOND, fn, arg)
 
 #endif

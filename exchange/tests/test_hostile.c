@@ -14,8 +14,9 @@ static int open_stream(struct nodes *nodes, struct anyio_stream **stream)
 
 	if (rc == 0)
 		rc = p2p_host_wait_identified(nodes->node[1].host, &nodes->node[0].id);
-	return rc < 0 ? rc : p2p_host_open_stream(nodes->node[1].host, &nodes->node[0].id, protocol, 1,
-				     stream, NULL);
+	return rc < 0 ? rc
+		      : p2p_host_open_stream(
+				nodes->node[1].host, &nodes->node[0].id, protocol, 1, stream, NULL);
 }
 
 static int send_message(struct anyio_stream *stream, struct mf_pb_writer *out)
@@ -25,7 +26,8 @@ static int send_message(struct anyio_stream *stream, struct mf_pb_writer *out)
 	int rc = (int)len;
 
 	if (len >= 0)
-		rc = anyio_stream_send(stream, prefix, (size_t)mf_varint_encode((uint64_t)len, prefix));
+		rc = anyio_stream_send(
+			stream, prefix, (size_t)mf_varint_encode((uint64_t)len, prefix));
 	if (rc >= 0)
 		rc = anyio_stream_send(stream, out->data, (size_t)len);
 	free(out->data);
@@ -191,7 +193,8 @@ static int bad_stream(struct nodes *nodes, const uint8_t *bytes, size_t len, int
 
 static int bad_messages(struct nodes *nodes)
 {
-	static const uint8_t too_long[] = { 0x81, 0x80, 0x80, 0x02 }, longer[] = { 0xff, 0xff, 0xff, 0xff, 1 };
+	static const uint8_t too_long[] = { 0x81, 0x80, 0x80, 0x02 },
+			     longer[] = { 0xff, 0xff, 0xff, 0xff, 1 };
 	static const uint8_t nonsense[] = { 3, 0x0b, 0x0b, 0x0b };
 
 	CHECK_RC(0, bad_stream(nodes, too_long, sizeof(too_long), -ECONNRESET));
@@ -259,7 +262,8 @@ static int ask_for_all(struct nodes *nodes, struct p2p_host *host, const struct 
 	return rc;
 }
 
-static int start_takers(struct nodes *nodes, struct anyio_task_group *group, struct p2p_host **hosts)
+static int start_takers(
+	struct nodes *nodes, struct anyio_task_group *group, struct p2p_host **hosts)
 {
 	struct bitswap_item wants[TAKEN];
 

@@ -13,8 +13,9 @@
 
 /* sha2-256 of "hello", as a raw CIDv1. */
 #define HELLO_DIGEST                                                                               \
-	0x2c, 0xf2, 0x4d, 0xba, 0x5f, 0xb0, 0xa3, 0x0e, 0x26, 0xe8, 0x3b, 0x2a, 0xc5, 0xb9, 0xe2, 0x9e, \
-	0x1b, 0x16, 0x1e, 0x5c, 0x1f, 0xa7, 0x42, 0x5e, 0x73, 0x04, 0x33, 0x62, 0x93, 0x8b, 0x98, 0x24
+	0x2c, 0xf2, 0x4d, 0xba, 0x5f, 0xb0, 0xa3, 0x0e, 0x26, 0xe8, 0x3b, 0x2a, 0xc5, 0xb9, 0xe2,  \
+		0x9e, 0x1b, 0x16, 0x1e, 0x5c, 0x1f, 0xa7, 0x42, 0x5e, 0x73, 0x04, 0x33, 0x62,      \
+		0x93, 0x8b, 0x98, 0x24
 #define HELLO_CID 0x01, 0x55, 0x12, 0x20, HELLO_DIGEST
 
 static const uint8_t hello_cid[] = { HELLO_CID };
@@ -30,8 +31,8 @@ static struct mf_cid hello(void)
 static void test_want(void **state)
 {
 	/* wantlist { entries { block, priority 7, wantType Have, sendDontHave } } */
-	static const uint8_t bytes[] = { 0x0a, 0x2e, 0x0a, 0x2c, 0x0a, 0x24, HELLO_CID, 0x10, 7, 0x20, 1,
-		0x28, 1 };
+	static const uint8_t bytes[] = { 0x0a, 0x2e, 0x0a, 0x2c, 0x0a, 0x24, HELLO_CID, 0x10, 7,
+		0x20, 1, 0x28, 1 };
 	struct mf_cid cid = hello();
 	struct bitswap_reader in = bitswap_read(bytes, sizeof(bytes));
 	struct mf_pb_writer out = mf_pb_write_growing(0);
@@ -75,8 +76,8 @@ static void test_full_and_cancel(void **state)
 static void test_block(void **state)
 {
 	/* an empty wantlist; payload { prefix v1 raw sha2-256 32, data "hello" } */
-	static const uint8_t bytes[] = { 0x0a, 0, 0x1a, 13, 0x0a, 4, 0x01, 0x55, 0x12, 0x20, 0x12, 5, 'h',
-		'e', 'l', 'l', 'o' };
+	static const uint8_t bytes[] = { 0x0a, 0, 0x1a, 13, 0x0a, 4, 0x01, 0x55, 0x12, 0x20, 0x12,
+		5, 'h', 'e', 'l', 'l', 'o' };
 	struct mf_cid cid = hello();
 	struct bitswap_reader in = bitswap_read(bytes, sizeof(bytes));
 	struct mf_pb_writer out = mf_pb_write_growing(0);
@@ -141,6 +142,7 @@ static void test_presences_and_pending(void **state)
 /* Entries that make no sense are skipped, and those after them are read. */
 static void test_skipped(void **state)
 {
+	/* clang-format off */
 	static const uint8_t bytes[] = {
 		0x1a, 5, 0x12, 3, 'a', 'b', 'c',                                 /* no prefix */
 		0x1a, 11, 0x0a, 4, 0x00, 0x55, 0x12, 0x20, 0x12, 3, 'a', 'b', 'c', /* version 0, raw */
@@ -151,6 +153,7 @@ static void test_skipped(void **state)
 		0x22, 2, 0x10, 1,                                                /* no CID */
 		0x28, 1,
 	};
+	/* clang-format on */
 	struct bitswap_reader in = bitswap_read(bytes, sizeof(bytes));
 	struct bitswap_item item;
 
@@ -162,8 +165,9 @@ static void test_skipped(void **state)
 /* A digest that is too short, or of a function nobody trusts, names nothing. */
 static void test_unsound_prefix(void **state)
 {
-	static const uint8_t bytes[] = { 0x1a, 13, 0x0a, 4, 0x01, 0x55, 0x12, 4, 0x12, 5, 'h', 'e', 'l', 'l',
-		'o', 0x1a, 14, 0x0a, 5, 0x01, 0x55, 0xd5, 0x01, 0x10, 0x12, 5, 'h', 'e', 'l', 'l', 'o' };
+	static const uint8_t bytes[] = { 0x1a, 13, 0x0a, 4, 0x01, 0x55, 0x12, 4, 0x12, 5, 'h', 'e',
+		'l', 'l', 'o', 0x1a, 14, 0x0a, 5, 0x01, 0x55, 0xd5, 0x01, 0x10, 0x12, 5, 'h', 'e',
+		'l', 'l', 'o' };
 	struct bitswap_reader in = bitswap_read(bytes, sizeof(bytes));
 	struct bitswap_item item;
 
@@ -192,7 +196,8 @@ static void test_giant_cid(void **state)
 
 static void test_broken(void **state)
 {
-	static const uint8_t cut[] = { 0x1a, 40, 0x0a, 4 }, group[] = { 0x0b }, zero[] = { 0x00, 0x01 };
+	static const uint8_t cut[] = { 0x1a, 40, 0x0a, 4 }, group[] = { 0x0b },
+			     zero[] = { 0x00, 0x01 };
 	struct bitswap_item item;
 	struct bitswap_reader in = bitswap_read(cut, sizeof(cut));
 

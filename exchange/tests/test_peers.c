@@ -127,7 +127,8 @@ static int fallback(struct nodes *nodes)
 	for (uint64_t i = 0; i < 40; i++)
 		CHECK_RC(0, fetch_number(session, i));
 	CHECK(stat_of(&nodes->node[2]).duplicates_received == 0);
-	CHECK(stat_of(&nodes->node[0]).blocks_sent == 20 && stat_of(&nodes->node[1]).blocks_sent == 20);
+	CHECK(stat_of(&nodes->node[0]).blocks_sent == 20 &&
+		stat_of(&nodes->node[1]).blocks_sent == 20);
 	bitswap_session_close(session);
 	return 0;
 }

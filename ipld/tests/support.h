@@ -32,7 +32,7 @@ struct blocks {
 		struct mf_cid cid;
 		uint8_t *data;
 		size_t len;
-	} *items;
+	} * items;
 	size_t count;
 };
 

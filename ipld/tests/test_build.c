@@ -18,22 +18,14 @@ static const struct {
 	size_t size;
 	const char *cid;
 } files[] = {
-	{ "unixfs-v0-2015", 64, 174, 0,
-		"QmbFMke1KXqnYyBBWxB74N4c5SBnJMVAiMNRcGu6x1AwQH" },
-	{ "unixfs-v0-2015", 64, 174, 1,
-		"QmZGt1QzJJWwjCjZvNjcBkJ6zSq8k5KAtyvvCukDKiyRrM" },
-	{ "unixfs-v0-2015", 64, 174, 64,
-		"QmVWKKU9Sn6hnKdTN5FtRwHhrKy7g64D1TSJ2sA6hqwooB" },
-	{ "unixfs-v0-2015", 64, 174, 65,
-		"QmYx5WVhqhvr39H2nP9caVp5sBB7FXTUvoLvHjsdbpiUQ6" },
-	{ "unixfs-v0-2015", 64, 174, 11135,
-		"QmXKriXuxEa2TftLo4kquc3czSHeaS7oD6SGZCxqScMBoC" },
-	{ "unixfs-v0-2015", 64, 174, 11136,
-		"QmRFxCyhUaiH5ASmwtitmSjphR9wAGhhPsqfay2X1WGQMN" },
-	{ "unixfs-v0-2015", 64, 174, 11137,
-		"Qmd7TxXWfwcSpNkpzz1NDWYK8apAuafEcXcwyF1RB6EzS7" },
-	{ "unixfs-v0-2015", 64, 174, 11207,
-		"QmRns7mqRNjZjr12CJrVaqNpVYRr6F5DaoCtWMbrfd29fs" },
+	{ "unixfs-v0-2015", 64, 174, 0, "QmbFMke1KXqnYyBBWxB74N4c5SBnJMVAiMNRcGu6x1AwQH" },
+	{ "unixfs-v0-2015", 64, 174, 1, "QmZGt1QzJJWwjCjZvNjcBkJ6zSq8k5KAtyvvCukDKiyRrM" },
+	{ "unixfs-v0-2015", 64, 174, 64, "QmVWKKU9Sn6hnKdTN5FtRwHhrKy7g64D1TSJ2sA6hqwooB" },
+	{ "unixfs-v0-2015", 64, 174, 65, "QmYx5WVhqhvr39H2nP9caVp5sBB7FXTUvoLvHjsdbpiUQ6" },
+	{ "unixfs-v0-2015", 64, 174, 11135, "QmXKriXuxEa2TftLo4kquc3czSHeaS7oD6SGZCxqScMBoC" },
+	{ "unixfs-v0-2015", 64, 174, 11136, "QmRFxCyhUaiH5ASmwtitmSjphR9wAGhhPsqfay2X1WGQMN" },
+	{ "unixfs-v0-2015", 64, 174, 11137, "Qmd7TxXWfwcSpNkpzz1NDWYK8apAuafEcXcwyF1RB6EzS7" },
+	{ "unixfs-v0-2015", 64, 174, 11207, "QmRns7mqRNjZjr12CJrVaqNpVYRr6F5DaoCtWMbrfd29fs" },
 	{ "unixfs-v1-2025", 64, 1024, 0,
 		"bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku" },
 	{ "unixfs-v1-2025", 64, 1024, 1,
@@ -66,20 +58,13 @@ static const struct {
 		"bafybeidysj6ycajxkpbksc6m6u26yahluja7dtflwposj2ia2q3qtvjpu4" },
 	{ "kubo-cid-v1", 64, 174, 11207,
 		"bafybeiapy6346vnch75uaexadhvpo26hw2m6whrer35lnxbnfbeh6gmlqe" },
-	{ "unixfs-v0-2015", 16, 3, 45,
-		"QmZUTWBsew9R2kUaa7cXQNfRN1ACASG3vuYLQq1Gu51hWf" },
-	{ "unixfs-v0-2015", 16, 3, 61,
-		"QmRnMRMgiuwvs3WEn7aW58GmiM3pLbmo1GoZZU2KYhLkKa" },
-	{ "unixfs-v0-2015", 16, 3, 77,
-		"QmXhE9a3NGsNNuUhG6xwwUdSWQu6B7mxgonx6ggpvxDKSp" },
-	{ "unixfs-v0-2015", 16, 3, 125,
-		"QmTVhs2jR77Rr3dZn1C9dZbna3Y2EjxLqgdyGJdbsjyuvz" },
-	{ "unixfs-v0-2015", 16, 3, 141,
-		"QmTkdFp2sYTRU2rdU4MrDc2YLEoVyaBkjQiVmXFhdTo8ti" },
-	{ "unixfs-v0-2015", 16, 3, 429,
-		"Qmbzx8cC6ZfgL6zyDitUnbZM3m5Ak5pG7NDUPaARRWVSjN" },
-	{ "unixfs-v0-2015", 16, 3, 445,
-		"QmQrqf3YUmfe6UMdNoB8gn4JDWWGyT8vCCA6uHS148mEa8" },
+	{ "unixfs-v0-2015", 16, 3, 45, "QmZUTWBsew9R2kUaa7cXQNfRN1ACASG3vuYLQq1Gu51hWf" },
+	{ "unixfs-v0-2015", 16, 3, 61, "QmRnMRMgiuwvs3WEn7aW58GmiM3pLbmo1GoZZU2KYhLkKa" },
+	{ "unixfs-v0-2015", 16, 3, 77, "QmXhE9a3NGsNNuUhG6xwwUdSWQu6B7mxgonx6ggpvxDKSp" },
+	{ "unixfs-v0-2015", 16, 3, 125, "QmTVhs2jR77Rr3dZn1C9dZbna3Y2EjxLqgdyGJdbsjyuvz" },
+	{ "unixfs-v0-2015", 16, 3, 141, "QmTkdFp2sYTRU2rdU4MrDc2YLEoVyaBkjQiVmXFhdTo8ti" },
+	{ "unixfs-v0-2015", 16, 3, 429, "Qmbzx8cC6ZfgL6zyDitUnbZM3m5Ak5pG7NDUPaARRWVSjN" },
+	{ "unixfs-v0-2015", 16, 3, 445, "QmQrqf3YUmfe6UMdNoB8gn4JDWWGyT8vCCA6uHS148mEa8" },
 };
 
 /* count empty files named by their number in five digits and padded with x to length, the last one
@@ -89,12 +74,9 @@ static const struct {
 	size_t count, length, last;
 	const char *cid;
 } dirs[] = {
-	{ "unixfs-v0-2015", 2048, 94, 94,
-		"QmSTLdD2CrkyyZFCTY1RKEPhtYbVeD9zC56Ros6voAeRXx" },
-	{ "unixfs-v0-2015", 2048, 94, 95,
-		"QmTsZ4woyYHGoKctf1mY9FFyWTuC7oEHH3yV3WC9yq1gbj" },
-	{ "unixfs-v0-2015", 5000, 60, 60,
-		"QmSqsJHiajNV6mVfwNYGJGeWf1eMMEi3KHhrYEa17NDkRq" },
+	{ "unixfs-v0-2015", 2048, 94, 94, "QmSTLdD2CrkyyZFCTY1RKEPhtYbVeD9zC56Ros6voAeRXx" },
+	{ "unixfs-v0-2015", 2048, 94, 95, "QmTsZ4woyYHGoKctf1mY9FFyWTuC7oEHH3yV3WC9yq1gbj" },
+	{ "unixfs-v0-2015", 5000, 60, 60, "QmSqsJHiajNV6mVfwNYGJGeWf1eMMEi3KHhrYEa17NDkRq" },
 	{ "unixfs-v0-2015", 0, 0, 0, "QmUNLLsPACCz1vLxQVkXqqLX5R1X345qqfHbsf67hvA3Nn" },
 	{ "unixfs-v1-2025", 2048, 84, 80,
 		"bafybeicepctzewxofy2jfwywqlueoewjso2xwf25rek5bu7u3equrqq7li" },
@@ -102,7 +84,8 @@ static const struct {
 		"bafybeief53z2sryozp2zbt7rff6pqohnb5e2r6bkhj2fw2uvfiurswjkji" },
 	{ "unixfs-v1-2025", 5000, 60, 60,
 		"bafybeidhvstijyc7f3svkmlatkizscsszwbltyx4qtynkudzcby3j6fdj4" },
-	{ "unixfs-v1-2025", 0, 0, 0, "bafybeiczsscdsbs7ffqz55asqdf3smv6klcw3gofszvwlyarci47bgf354" },
+	{ "unixfs-v1-2025", 0, 0, 0,
+		"bafybeiczsscdsbs7ffqz55asqdf3smv6klcw3gofszvwlyarci47bgf354" },
 	{ "kubo-cid-v1", 2048, 92, 92,
 		"bafybeigzhxl23q4qkdiwbrzgede57vwbbc3zmlxqogstq6phg5ksedmeuy" },
 	{ "kubo-cid-v1", 2048, 92, 93,
@@ -167,8 +150,11 @@ static void files_have_kubos_cids(void **state)
 
 static void files_with_metadata_have_kubos_cids(void **state)
 {
-	const struct unixfs_meta meta = { .has_mode = true, .mode = 04755, .has_mtime = true,
-		.mtime = 1600000000, .mtime_nsec = 123456789 };
+	const struct unixfs_meta meta = { .has_mode = true,
+		.mode = 04755,
+		.has_mtime = true,
+		.mtime = 1600000000,
+		.mtime_nsec = 123456789 };
 
 	for (size_t i = 0; i < sizeof(with_meta) / sizeof(with_meta[0]); i++) {
 		struct unixfs_profile profile = *unixfs_profile_find(with_meta[i].profile);
@@ -257,8 +243,8 @@ static void builders_refuse_nonsense(void **state)
 }
 
 /* Entries with the names described at dirs; freed with free_entries. */
-static struct unixfs_entry *make_entries(const struct unixfs_profile *profile, size_t count,
-	size_t length, size_t last)
+static struct unixfs_entry *make_entries(
+	const struct unixfs_profile *profile, size_t count, size_t length, size_t last)
 {
 	struct unixfs_entry *entries = calloc(count + 1, sizeof(*entries));
 	struct unixfs_built leaf;
@@ -274,8 +260,9 @@ static struct unixfs_entry *make_entries(const struct unixfs_profile *profile, s
 		snprintf(name, n + 6, "%05zu", i);
 		name[5] = 'x';
 		/* Reversed: the order given must not matter. */
-		entries[count - 1 - i] = (struct unixfs_entry){ .name = (uint8_t *)name,
-			.name_len = n, .cid = leaf.cid, .tsize = leaf.tsize };
+		entries[count - 1 - i] = (struct unixfs_entry){
+			.name = (uint8_t *)name, .name_len = n, .cid = leaf.cid, .tsize = leaf.tsize
+		};
 	}
 	return entries;
 }
@@ -313,7 +300,8 @@ static size_t list(const struct blocks *blocks, const struct mf_cid *root)
 		for (cid = *root, rc = 0; rc == 0; cid = found.cid) {
 			const struct stored *block = blocks_get(blocks, &cid);
 
-			rc = unixfs_lookup_feed(&lookup, cid.codec, block->data, block->len, &found);
+			rc = unixfs_lookup_feed(
+				&lookup, cid.codec, block->data, block->len, &found);
 		}
 		assert_int_equal(rc, 1);
 		assert_true(mf_cid_equal(&found.cid, &entry.cid));
@@ -365,12 +353,15 @@ static void directories_refuse_bad_names(void **state)
 	}
 	entries[0].name = (const uint8_t *)"a\0b";
 	entries[0].name_len = 3;
-	assert_int_equal(unixfs_dir_build(&profile, NULL, entries, 1, ignore, NULL, &root), -EINVAL);
+	assert_int_equal(
+		unixfs_dir_build(&profile, NULL, entries, 1, ignore, NULL, &root), -EINVAL);
 	entries[0].name_len = 1;
 	entries[1] = entries[0];
-	assert_int_equal(unixfs_dir_build(&profile, NULL, entries, 2, ignore, NULL, &root), -EEXIST);
+	assert_int_equal(
+		unixfs_dir_build(&profile, NULL, entries, 2, ignore, NULL, &root), -EEXIST);
 	profile.hamt_threshold = 1;
-	assert_int_equal(unixfs_dir_build(&profile, NULL, entries, 2, ignore, NULL, &root), -EEXIST);
+	assert_int_equal(
+		unixfs_dir_build(&profile, NULL, entries, 2, ignore, NULL, &root), -EEXIST);
 	entries[1].name = (const uint8_t *)"b";
 	entries[0].tsize = entries[1].tsize = UINT64_MAX;
 	assert_int_equal(
@@ -394,8 +385,8 @@ static void a_failing_sink_stops_everything(void **state)
 		int left = at;
 
 		profile.hamt_threshold = 1;
-		assert_int_equal(unixfs_dir_build(&profile, NULL, entries, 3000, stop_at, &left,
-					 &root),
+		assert_int_equal(
+			unixfs_dir_build(&profile, NULL, entries, 3000, stop_at, &left, &root),
 			-EIO);
 		assert_int_equal(left, -1);
 	}

@@ -72,10 +72,8 @@ static void see_fixture(void *arg, const struct car_event *event)
 	assert_non_null(block);
 	assert_cid(&event->cid, json_cid(json_object_get(block, "cid")));
 	assert_int_equal(event->len, json_integer_value(json_object_get(block, "blockLength")));
-	assert_int_equal(
-		event->section_at, json_integer_value(json_object_get(block, "offset")));
-	assert_int_equal(
-		event->data_at, json_integer_value(json_object_get(block, "blockOffset")));
+	assert_int_equal(event->section_at, json_integer_value(json_object_get(block, "offset")));
+	assert_int_equal(event->data_at, json_integer_value(json_object_get(block, "blockOffset")));
 	assert_int_equal(ipld_block_verify(&event->cid, event->data, event->len), 0);
 }
 
@@ -164,7 +162,14 @@ static void headers_match_the_known_bytes(void **state)
 	struct car_header header;
 	struct mf_cid empty = cid_of("bafkqaaa"), root;
 	uint8_t known[64];
-	size_t len = unhex("19" "a2" "65726f6f7473" "81" "d82a45" "0001550000" "6776657273696f6e" "01",
+	size_t len = unhex("19"
+			   "a2"
+			   "65726f6f7473"
+			   "81"
+			   "d82a45"
+			   "0001550000"
+			   "6776657273696f6e"
+			   "01",
 		known, sizeof(known));
 
 	car_put_header(&out, &empty, 1);
@@ -215,8 +220,8 @@ static int read_hex(const char *hex, bool zeros_end, size_t *events)
 	return read_car(bytes, len, 5, zeros_end, see_nothing, events);
 }
 
-#define HEADER "11a265726f6f7473806776657273696f6e01"
-#define PRAGMA "0aa16776657273696f6e02"
+#define HEADER  "11a265726f6f7473806776657273696f6e01"
+#define PRAGMA  "0aa16776657273696f6e02"
 #define ZEROS16 "00000000000000000000000000000000"
 
 static void malformed_cars_are_refused(void **state)
@@ -225,38 +230,58 @@ static void malformed_cars_are_refused(void **state)
 		const char *hex;
 		int error;
 	} bad[] = {
-		{ "", -EBADMSG },
-		{ "00", -EBADMSG },                                    /* empty header */
-		{ "ffffffff07", -EMSGSIZE },                           /* huge header */
-		{ "818040", -EMSGSIZE },                               /* header just over 1 MiB */
-		{ "ffffffffffffffffff01", -EBADMSG },                  /* varint of ten bytes */
-		{ "8000", -EBADMSG },                                  /* varint padded */
-		{ "0aa16776657273696f6e01", -EBADMSG },                /* no roots */
-		{ "11a265726f6f7473806776657273696f6e03", -EBADMSG },  /* version 3 */
-		{ "11a265726f6f7473016776657273696f6e01", -EBADMSG },  /* roots no list */
+		{ "", -EBADMSG }, { "00", -EBADMSG },                   /* empty header */
+		{ "ffffffff07", -EMSGSIZE },                            /* huge header */
+		{ "818040", -EMSGSIZE },                                /* header just over 1 MiB */
+		{ "ffffffffffffffffff01", -EBADMSG },                   /* varint of ten bytes */
+		{ "8000", -EBADMSG },                                   /* varint padded */
+		{ "0aa16776657273696f6e01", -EBADMSG },                 /* no roots */
+		{ "11a265726f6f7473806776657273696f6e03", -EBADMSG },   /* version 3 */
+		{ "11a265726f6f7473016776657273696f6e01", -EBADMSG },   /* roots no list */
 		{ "12a265726f6f747381016776657273696f6e01", -EBADMSG }, /* a root no link */
-		{ "1aa265726f6f74739bffffffffffffffff6776657273696f6e01", -EBADMSG }, /* 2^64-1 roots */
+		{ "1aa265726f6f74739bffffffffffffffff6776657273696f6e01",
+			-EBADMSG },                                         /* 2^64-1 roots */
 		{ "14a361610065726f6f7473806776657273696f6e01", -EBADMSG }, /* another key */
-		{ HEADER "00", -EBADMSG },                             /* empty section */
-		{ HEADER "818080808001", -EMSGSIZE },                  /* huge section */
+		{ HEADER "00", -EBADMSG },                                  /* empty section */
+		{ HEADER "818080808001", -EMSGSIZE },                       /* huge section */
 		{ HEADER "ffffffffffffffff7f", -EMSGSIZE },
-		{ HEADER "0155", -EBADMSG },                           /* section too short for a CID */
-		{ HEADER "0401550000", 0 },                            /* identity CID, empty block */
-		{ HEADER "040155ff00", -EBADMSG },                     /* digest past the section */
-		{ PRAGMA, -EBADMSG },
-		{ PRAGMA ZEROS16 ZEROS16 ZEROS16, -EBADMSG },          /* data at 0 */
-		{ PRAGMA ZEROS16 "3300000000000000" "0000000000000000" "0000000000000000", -EBADMSG },
-		{ PRAGMA ZEROS16 "3300000000000000" "ffffffffffffffff" "0000000000000000", -EBADMSG },
-		{ PRAGMA ZEROS16 "ffffffffffffffff" "1200000000000000" "0000000000000000", -EBADMSG },
-		{ PRAGMA ZEROS16 "3300000000000000" "1200000000000000" "0000000000000000" HEADER, 0 },
-		{ PRAGMA ZEROS16 "3400000000000000" "1200000000000000" "0000000000000000" "ff" HEADER
-				"aabbcc", 0 },                         /* padding, index */
-		{ PRAGMA ZEROS16 "3300000000000000" "1100000000000000" "0000000000000000" HEADER,
-			-EBADMSG },                                    /* header past the payload */
-		{ PRAGMA ZEROS16 "3300000000000000" "1300000000000000" "0000000000000000" HEADER
-				"0401550000", -EBADMSG },              /* section past the payload */
-		{ PRAGMA ZEROS16 "3300000000000000" "0b00000000000000" "0000000000000000" PRAGMA,
-			-EBADMSG },                                    /* version 2 inside version 2 */
+		{ HEADER "0155", -EBADMSG },       /* section too short for a CID */
+		{ HEADER "0401550000", 0 },        /* identity CID, empty block */
+		{ HEADER "040155ff00", -EBADMSG }, /* digest past the section */
+		{ PRAGMA, -EBADMSG }, { PRAGMA ZEROS16 ZEROS16 ZEROS16, -EBADMSG }, /* data at 0 */
+		{ PRAGMA ZEROS16 "3300000000000000"
+				 "0000000000000000"
+				 "0000000000000000",
+			-EBADMSG },
+		{ PRAGMA ZEROS16 "3300000000000000"
+				 "ffffffffffffffff"
+				 "0000000000000000",
+			-EBADMSG },
+		{ PRAGMA ZEROS16 "ffffffffffffffff"
+				 "1200000000000000"
+				 "0000000000000000",
+			-EBADMSG },
+		{ PRAGMA ZEROS16 "3300000000000000"
+				 "1200000000000000"
+				 "0000000000000000" HEADER,
+			0 },
+		{ PRAGMA ZEROS16 "3400000000000000"
+				 "1200000000000000"
+				 "0000000000000000"
+				 "ff" HEADER "aabbcc",
+			0 }, /* padding, index */
+		{ PRAGMA ZEROS16 "3300000000000000"
+				 "1100000000000000"
+				 "0000000000000000" HEADER,
+			-EBADMSG }, /* header past the payload */
+		{ PRAGMA ZEROS16 "3300000000000000"
+				 "1300000000000000"
+				 "0000000000000000" HEADER "0401550000",
+			-EBADMSG }, /* section past the payload */
+		{ PRAGMA ZEROS16 "3300000000000000"
+				 "0b00000000000000"
+				 "0000000000000000" PRAGMA,
+			-EBADMSG }, /* version 2 inside version 2 */
 	};
 	size_t events;
 
@@ -266,7 +291,10 @@ static void malformed_cars_are_refused(void **state)
 		if (rc != bad[i].error)
 			fail_msg("%s: %d, not %d", bad[i].hex, rc, bad[i].error);
 	}
-	assert_int_equal(read_hex(HEADER "0401550000" "0000000000", true, &events), 0);
+	assert_int_equal(read_hex(HEADER "0401550000"
+					 "0000000000",
+				 true, &events),
+		0);
 	assert_int_equal(events, 2);
 }
 

@@ -119,7 +119,7 @@ static void refuse_decoding(const char *file, uint32_t codec)
 
 	snprintf(path, sizeof(path), "%s/codecs/negative-fixtures/%s", fixtures(), file);
 	json_t *list = load_list(path);
-	json_array_foreach(list, i, item) {
+	json_array_foreach (list, i, item) {
 		const char *hex = json_string_value(json_object_get(item, "hex"));
 		size_t len = unhex(hex, bytes, sizeof(bytes));
 
@@ -139,7 +139,7 @@ static void refuse_encoding(const char *file, uint32_t codec)
 
 	snprintf(path, sizeof(path), "%s/codecs/negative-fixtures/%s", fixtures(), file);
 	json_t *list = load_list(path);
-	json_array_foreach(list, i, item) {
+	json_array_foreach (list, i, item) {
 		char *text = json_dumps(json_object_get(item, "dag-json"), JSON_ENCODE_ANY);
 
 		if (ipld_transcode(MF_CODEC_DAG_JSON, text, strlen(text), codec, &out, &len) !=
@@ -173,30 +173,30 @@ static int decode_hex(uint32_t codec, const char *hex)
 static void loose_cbor_is_refused(void **state)
 {
 	static const char *const bad[] = {
-		"",                       /* nothing */
-		"1801",                   /* one in two bytes */
-		"190017",                 /* 23 in three bytes */
-		"1b00000000ffffffff",     /* 32 bits in 64 */
-		"f97e00",                 /* half float */
-		"fa3f800000",             /* single float */
-		"fb7ff8000000000000",     /* NaN */
-		"fb7ff0000000000000",     /* infinity */
-		"f7",                     /* undefined */
-		"9fff",                   /* indefinite list */
-		"5f4100ff",               /* indefinite bytes */
-		"c11a514b67b0",           /* another tag */
-		"d82a40",                 /* empty link */
-		"d82a4100",               /* link without CID */
-		"a10102",                 /* integer key */
-		"a2616201616102",         /* keys out of order */
-		"a2626161016162",         /* truncated */
-		"61ff",                   /* not UTF-8 */
-		"0000",                   /* trailing byte */
-		"9bffffffffffffffff",     /* list of 2^64-1 */
-		"bbffffffffffffffff",     /* map of 2^64-1 */
-		"9b00000000ffffffff00",   /* list of 2^32-1 in nine bytes */
-		"5bffffffffffffffff00",   /* bytes of 2^64-1 */
-		"7a7fffffff41",           /* text of 2^31-1 */
+		"",                     /* nothing */
+		"1801",                 /* one in two bytes */
+		"190017",               /* 23 in three bytes */
+		"1b00000000ffffffff",   /* 32 bits in 64 */
+		"f97e00",               /* half float */
+		"fa3f800000",           /* single float */
+		"fb7ff8000000000000",   /* NaN */
+		"fb7ff0000000000000",   /* infinity */
+		"f7",                   /* undefined */
+		"9fff",                 /* indefinite list */
+		"5f4100ff",             /* indefinite bytes */
+		"c11a514b67b0",         /* another tag */
+		"d82a40",               /* empty link */
+		"d82a4100",             /* link without CID */
+		"a10102",               /* integer key */
+		"a2616201616102",       /* keys out of order */
+		"a2626161016162",       /* truncated */
+		"61ff",                 /* not UTF-8 */
+		"0000",                 /* trailing byte */
+		"9bffffffffffffffff",   /* list of 2^64-1 */
+		"bbffffffffffffffff",   /* map of 2^64-1 */
+		"9b00000000ffffffff00", /* list of 2^32-1 in nine bytes */
+		"5bffffffffffffffff00", /* bytes of 2^64-1 */
+		"7a7fffffff41",         /* text of 2^31-1 */
 	};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -219,12 +219,13 @@ static void loose_json_is_refused(void **state)
 {
 	static const char *const bad[] = { "", " ", "nul", "truex", "[1,]", "[1 2]", "[", "]", "{",
 		"{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{a:1}", "\"", "\"\\\"", "\"\\x\"", "\"\t\"",
-		"\"\\ud800\"", "\"\\udc00\\ud800\"", "\"\xff\"", "01", "1.", ".5", "+1", "1e", "NaN",
-		"1e999", "18446744073709551616", "-18446744073709551617", "1 2", "[1}", "{\"a\":1]",
-		"{\"/\":\"nonsense\"}", "{\"/\":\"bafkqaaa\",\"a\":1}", "{\"a\":1,\"/\":\"bafkqaaa\"}",
-		"{\"/\":{\"bytes\":\"A\"}}", "{\"/\":{\"bytes\":\"AB!!\"}}",
-		"{\"/\":{\"bytes\":\"AA\",\"x\":1}}", "{\"/\":{\"bytes\":\"AB\"}}",
-		"{\"a\":1,\"b\":2,\"a\":3}", "{\"a\":1,\"\\u0061\":3}" };
+		"\"\\ud800\"", "\"\\udc00\\ud800\"", "\"\xff\"", "01", "1.", ".5", "+1", "1e",
+		"NaN", "1e999", "18446744073709551616", "-18446744073709551617", "1 2", "[1}",
+		"{\"a\":1]", "{\"/\":\"nonsense\"}", "{\"/\":\"bafkqaaa\",\"a\":1}",
+		"{\"a\":1,\"/\":\"bafkqaaa\"}", "{\"/\":{\"bytes\":\"A\"}}",
+		"{\"/\":{\"bytes\":\"AB!!\"}}", "{\"/\":{\"bytes\":\"AA\",\"x\":1}}",
+		"{\"/\":{\"bytes\":\"AB\"}}", "{\"a\":1,\"b\":2,\"a\":3}",
+		"{\"a\":1,\"\\u0061\":3}" };
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		if (decode_json(bad[i]) != -EBADMSG)
@@ -240,8 +241,8 @@ static void assert_transcodes(const char *json, const char *canonical)
 	assert_int_equal(ipld_transcode(MF_CODEC_DAG_JSON, json, strlen(json), MF_CODEC_DAG_CBOR,
 				 &cbor, &cbor_len),
 		0);
-	assert_int_equal(ipld_transcode(MF_CODEC_DAG_CBOR, cbor, cbor_len, MF_CODEC_DAG_JSON, &text,
-				 &len),
+	assert_int_equal(
+		ipld_transcode(MF_CODEC_DAG_CBOR, cbor, cbor_len, MF_CODEC_DAG_JSON, &text, &len),
 		0);
 	assert_int_equal(len, strlen(canonical));
 	assert_memory_equal(text, canonical, len);
@@ -251,9 +252,12 @@ static void assert_transcodes(const char *json, const char *canonical)
 
 static void json_becomes_canonical(void **state)
 {
-	assert_transcodes(" { \"b\" : [ 1 , -1.50e1 ] , \"a\" : { } } ", "{\"a\":{},\"b\":[1,-15.0]}");
-	assert_transcodes("\"\\u0041\\ud83d\\ude00\\/\\b\\u0001\"", "\"A\xf0\x9f\x98\x80/\\b\\u0001\"");
-	assert_transcodes("[1.0,0.0,-0.0,1e21,1e20,1e-6,1e-7,123456789.125,5e-324,1.7976931348623157e308]",
+	assert_transcodes(
+		" { \"b\" : [ 1 , -1.50e1 ] , \"a\" : { } } ", "{\"a\":{},\"b\":[1,-15.0]}");
+	assert_transcodes(
+		"\"\\u0041\\ud83d\\ude00\\/\\b\\u0001\"", "\"A\xf0\x9f\x98\x80/\\b\\u0001\"");
+	assert_transcodes(
+		"[1.0,0.0,-0.0,1e21,1e20,1e-6,1e-7,123456789.125,5e-324,1.7976931348623157e308]",
 		"[1.0,0.0,-0.0,1e+21,100000000000000000000.0,0.000001,1e-7,123456789.125,5e-324,"
 		"1.7976931348623157e+308]");
 	assert_transcodes("[18446744073709551615,-18446744073709551616,-0,9007199254740993]",
@@ -345,18 +349,22 @@ static void links_are_found_and_can_stop(void **state)
 static void malformed_pb_is_refused(void **state)
 {
 	static const char *const bad[] = {
-		"0a",                           /* no length */
-		"0a05aa",                       /* data past the end */
-		"0affffffffffffffff7faa",       /* data of 2^63-1 */
-		"0a010a0a010b",                 /* data twice */
-		"1a00",                         /* field 3 */
-		"0801",                         /* data as varint */
-		"12ffffffffffffffffff010a",     /* link of 2^64-1 */
-		"12070a0155000012ff",           /* link with its CID cut short */
-		"120a0a0401550000120212",       /* name past its link's end */
-		"120a1800" "0a0401550000" "00", /* Tsize before Hash */
-		"120c0a0401550000" "0a0401550000", /* Hash twice */
-		"12080a050155000000" "00",      /* CID with a byte after it */
+		"0a",                       /* no length */
+		"0a05aa",                   /* data past the end */
+		"0affffffffffffffff7faa",   /* data of 2^63-1 */
+		"0a010a0a010b",             /* data twice */
+		"1a00",                     /* field 3 */
+		"0801",                     /* data as varint */
+		"12ffffffffffffffffff010a", /* link of 2^64-1 */
+		"12070a0155000012ff",       /* link with its CID cut short */
+		"120a0a0401550000120212",   /* name past its link's end */
+		"120a1800"
+		"0a0401550000"
+		"00", /* Tsize before Hash */
+		"120c0a0401550000"
+		"0a0401550000", /* Hash twice */
+		"12080a050155000000"
+		"00", /* CID with a byte after it */
 	};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -365,8 +373,7 @@ static void malformed_pb_is_refused(void **state)
 	}
 	/* Data first, and a Tsize of 2^64-1. */
 	assert_int_equal(decode_hex(MF_CODEC_DAG_PB, "0a010112060a0401550000"), 0);
-	assert_int_equal(
-		decode_hex(MF_CODEC_DAG_PB, "12110a040155000018ffffffffffffffffff01"), 0);
+	assert_int_equal(decode_hex(MF_CODEC_DAG_PB, "12110a040155000018ffffffffffffffffff01"), 0);
 }
 
 static void the_gate_refuses(void **state)

@@ -140,7 +140,7 @@ static void the_window_foretells_the_wants(void **state)
 
 /* A dag-pb file node put together by hand, honest or not. */
 struct fake {
-	const char *data;     /* own bytes, or NULL */
+	const char *data; /* own bytes, or NULL */
 	const char *link_name;
 	struct mf_cid links[4];
 	uint64_t sizes[4];
@@ -156,16 +156,23 @@ static struct mf_cid put_fake(struct blocks *blocks, const struct fake *fake)
 
 	for (size_t i = 0; i < fake->link_count; i++) {
 		const char *name = fake->link_name ? fake->link_name : "";
-		struct dag_pb_link link = { .cid = fake->links[i], .name = (const uint8_t *)name,
-			.name_len = strlen(name), .has_tsize = true, .tsize = UINT64_MAX };
+		struct dag_pb_link link = { .cid = fake->links[i],
+			.name = (const uint8_t *)name,
+			.name_len = strlen(name),
+			.has_tsize = true,
+			.tsize = UINT64_MAX };
 
 		dag_pb_put_link(&out, &link);
 	}
 	for (size_t i = 0; i < fake->size_count; i++)
 		mf_pb_put_varint(&sizes, 4, fake->sizes[i]);
-	struct unixfs_message message = { .type = fake->type, .data = fake->data,
-		.data_len = fake->data ? strlen(fake->data) : 0, .with_size = true,
-		.file_size = fake->file_size, .sizes = sizes.data, .sizes_len = sizes.len };
+	struct unixfs_message message = { .type = fake->type,
+		.data = fake->data,
+		.data_len = fake->data ? strlen(fake->data) : 0,
+		.with_size = true,
+		.file_size = fake->file_size,
+		.sizes = sizes.data,
+		.sizes_len = sizes.len };
 	unixfs_put_block(&out, &message);
 	mf_cid_of(&cid, 1, MF_CODEC_DAG_PB, out.data, out.len);
 	blocks_put(blocks, &cid, out.data, out.len);
@@ -202,12 +209,21 @@ static void inner_nodes_may_hold_data(void **state)
 {
 	struct blocks blocks = { 0 };
 	struct fake leaf = { .type = UNIXFS_RAW, .data = "fg", .file_size = 2 };
-	struct fake inner = { .type = UNIXFS_FILE, .data = "cd", .file_size = 5,
-		.links = { put_raw(&blocks, "e"), put_fake(&blocks, &leaf) }, .sizes = { 1, 2 },
-		.link_count = 2, .size_count = 2 };
-	struct fake root = { .type = UNIXFS_FILE, .data = "ab", .file_size = 9,
-		.links = { put_fake(&blocks, &inner), put_raw(&blocks, ""), put_raw(&blocks, "hi") },
-		.sizes = { 5, 0, 2 }, .link_count = 3, .size_count = 3 };
+	struct fake inner = { .type = UNIXFS_FILE,
+		.data = "cd",
+		.file_size = 5,
+		.links = { put_raw(&blocks, "e"), put_fake(&blocks, &leaf) },
+		.sizes = { 1, 2 },
+		.link_count = 2,
+		.size_count = 2 };
+	struct fake root = { .type = UNIXFS_FILE,
+		.data = "ab",
+		.file_size = 9,
+		.links = { put_fake(&blocks, &inner), put_raw(&blocks, ""),
+			put_raw(&blocks, "hi") },
+		.sizes = { 5, 0, 2 },
+		.link_count = 3,
+		.size_count = 3 };
 	struct mf_cid cid = put_fake(&blocks, &root);
 
 	assert_reads(&blocks, &cid, "abcdefghi");
@@ -248,8 +264,12 @@ static void lies_are_found(void **state)
 {
 	struct blocks blocks = { 0 };
 	struct mf_cid a = put_raw(&blocks, "aaa");
-	const struct fake honest = { .type = UNIXFS_FILE, .file_size = 3, .links = { a },
-		.sizes = { 3 }, .link_count = 1, .size_count = 1 };
+	const struct fake honest = { .type = UNIXFS_FILE,
+		.file_size = 3,
+		.links = { a },
+		.sizes = { 3 },
+		.link_count = 1,
+		.size_count = 1 };
 	struct fake lie = honest;
 
 	assert_refused(&blocks, &honest, 0);
@@ -295,8 +315,12 @@ static void towers_have_a_top(void **state)
 	struct got got;
 
 	for (int level = 1; level <= UNIXFS_FILE_DEPTH_MAX + 1; level++) {
-		struct fake node = { .type = UNIXFS_FILE, .file_size = 1, .links = { cid },
-			.sizes = { 1 }, .link_count = 1, .size_count = 1 };
+		struct fake node = { .type = UNIXFS_FILE,
+			.file_size = 1,
+			.links = { cid },
+			.sizes = { 1 },
+			.link_count = 1,
+			.size_count = 1 };
 
 		cid = put_fake(&blocks, &node);
 		int rc = read_range(&blocks, &cid, 0, UNIXFS_TO_END, &got);
@@ -342,8 +366,7 @@ static void bad_shards_are_refused(void **state)
 
 	assert_int_equal(decode_shard(256, 0x22, bits, 2, two, 2), 0);
 	for (size_t i = 0; i < sizeof(bad_fanouts) / sizeof(bad_fanouts[0]); i++)
-		assert_int_equal(
-			decode_shard(bad_fanouts[i], 0x22, bits, 2, two, 2), -EBADMSG);
+		assert_int_equal(decode_shard(bad_fanouts[i], 0x22, bits, 2, two, 2), -EBADMSG);
 	assert_int_equal(decode_shard(256, 0x12, bits, 2, two, 2), -EBADMSG);
 	assert_int_equal(decode_shard(256, 0x22, padded + 1, 32, two, 2), 0);
 	assert_int_equal(decode_shard(256, 0x22, padded, 33, two, 2), -EBADMSG);
@@ -368,8 +391,9 @@ static void shard_towers_have_a_top(void **state)
 	mf_cid_of(&link.cid, 1, MF_CODEC_RAW, "", 0);
 	for (int level = 0; level < 30; level++) {
 		struct mf_pb_writer out = mf_pb_write_growing(0);
-		struct unixfs_message message = { .type = UNIXFS_HAMT_SHARD, .data = &bit,
-			.data_len = 1, .fanout = 8 };
+		struct unixfs_message message = {
+			.type = UNIXFS_HAMT_SHARD, .data = &bit, .data_len = 1, .fanout = 8
+		};
 
 		dag_pb_put_link(&out, &link);
 		unixfs_put_block(&out, &message);
@@ -393,10 +417,13 @@ static void shard_towers_have_a_top(void **state)
 }
 
 /* A shard of 8 slots, those of bits taken: all by the same entry or, without a name, child. */
-static struct mf_cid put_shard(struct blocks *blocks, uint8_t bits, const char *name, struct mf_cid child)
+static struct mf_cid put_shard(
+	struct blocks *blocks, uint8_t bits, const char *name, struct mf_cid child)
 {
 	struct mf_pb_writer out = mf_pb_write_growing(0);
-	struct unixfs_message message = { .type = UNIXFS_HAMT_SHARD, .data = &bits, .data_len = 1, .fanout = 8 };
+	struct unixfs_message message = {
+		.type = UNIXFS_HAMT_SHARD, .data = &bits, .data_len = 1, .fanout = 8
+	};
 	struct mf_cid cid;
 
 	for (int slot = 0; slot < 8; slot++) {
@@ -416,7 +443,8 @@ static struct mf_cid put_shard(struct blocks *blocks, uint8_t bits, const char *
 }
 
 /* Lists a directory; the end's code, and how many entries and shards there were before it. */
-static int list(const struct blocks *blocks, const struct mf_cid *root, size_t *entries, size_t *shards)
+static int list(
+	const struct blocks *blocks, const struct mf_cid *root, size_t *entries, size_t *shards)
 {
 	struct unixfs_dir_reader *reader;
 	struct unixfs_entry entry;
@@ -482,11 +510,11 @@ struct census {
 	uint64_t bytes;
 };
 
-static void walk(const struct blocks *blocks, const struct mf_cid *cid, int depth,
-	struct census *census);
+static void walk(
+	const struct blocks *blocks, const struct mf_cid *cid, int depth, struct census *census);
 
-static void walk_dir(const struct blocks *blocks, const struct mf_cid *root, int depth,
-	struct census *census)
+static void walk_dir(
+	const struct blocks *blocks, const struct mf_cid *root, int depth, struct census *census)
 {
 	struct unixfs_dir_reader *reader;
 	struct unixfs_entry entry;
@@ -511,8 +539,8 @@ static void walk_dir(const struct blocks *blocks, const struct mf_cid *root, int
 	unixfs_dir_reader_free(reader);
 }
 
-static void walk(const struct blocks *blocks, const struct mf_cid *cid, int depth,
-	struct census *census)
+static void walk(
+	const struct blocks *blocks, const struct mf_cid *cid, int depth, struct census *census)
 {
 	struct unixfs_node node;
 	struct got got;
@@ -557,7 +585,8 @@ static const struct {
 	{ "trustless_gateway_car/dir-with-duplicate-files.car", { 1, 4, 0, 0, 0, 1100 } },
 	{ "trustless_gateway_car/dir-with-dag-cbor-with-links.car", { 1, 0, 0, 1, 0, 0 } },
 	{ "trustless_gateway_car/file-3k-and-3-blocks-missing-block.car", { 0, 1, 0, 0, 1, 1024 } },
-	{ "trustless_gateway_car/single-layer-hamt-with-multi-block-files.car", { 1, 1000, 0, 0, 0, 1026000 } },
+	{ "trustless_gateway_car/single-layer-hamt-with-multi-block-files.car",
+		{ 1, 1000, 0, 0, 0, 1026000 } },
 	{ "trustless_gateway_car/subdir-with-mixed-block-files.car", { 2, 3, 0, 0, 0, 1069 } },
 };
 

@@ -112,13 +112,15 @@ int make_file(const char *path, uint64_t seed, uint64_t size)
 	return fclose(file) ? -EIO : rc;
 }
 
-int make_folder(const char *path, uint64_t seed, unsigned count, int name_len, int last_len, uint64_t size)
+int make_folder(
+	const char *path, uint64_t seed, unsigned count, int name_len, int last_len, uint64_t size)
 {
 	char name[1024];
 	int rc = mkdir(path, 0755) ? -errno : 0;
 
 	for (unsigned i = 0; !rc && i < count; i++) {
-		snprintf(name, sizeof(name), "%s/%0*u", path, i + 1 == count ? last_len : name_len, i);
+		snprintf(name, sizeof(name), "%s/%0*u", path, i + 1 == count ? last_len : name_len,
+			i);
 		rc = make_file(name, seed + i, size);
 	}
 	return rc;
@@ -144,8 +146,9 @@ int make_tree(const char *path)
 	static const struct {
 		const char *name, *target;
 		uint64_t seed, size;
-	} parts[] = { { "" }, { "/sub" }, { "/.den" }, { "/void" }, { "/a", "", 1, 100 }, { "/sub/b", "", 2, 300000 },
-		{ "/.hidden", "", 3, 10 }, { "/.den/empty", "", 4, 0 }, { "/sub/up", "../a" } };
+	} parts[] = { { "" }, { "/sub" }, { "/.den" }, { "/void" }, { "/a", "", 1, 100 },
+		{ "/sub/b", "", 2, 300000 }, { "/.hidden", "", 3, 10 }, { "/.den/empty", "", 4, 0 },
+		{ "/sub/up", "../a" } };
 	char name[1024];
 	int rc = 0;
 
@@ -273,7 +276,8 @@ void bytes_free(struct bytes *bytes)
 	bytes_init(bytes);
 }
 
-int add_text(struct kit_node *node, const char *path, const struct kit_add_options *options, char *text)
+int add_text(
+	struct kit_node *node, const char *path, const struct kit_add_options *options, char *text)
 {
 	struct kit_add_options defaults = KIT_ADD_DEFAULTS;
 	struct mf_cid cid;

@@ -49,7 +49,8 @@ int scene_reopen(struct scene *scene);
 
 /* Inputs as tests/interop/gen.c makes them: the same words, the same bytes. */
 int make_file(const char *path, uint64_t seed, uint64_t size);
-int make_folder(const char *path, uint64_t seed, unsigned count, int name_len, int last_len, uint64_t size);
+int make_folder(
+	const char *path, uint64_t seed, unsigned count, int name_len, int last_len, uint64_t size);
 int make_deep(const char *path, uint64_t seed, unsigned depth);
 /* The small tree whose CIDs test_add.c has as constants. */
 int make_tree(const char *path);
@@ -72,6 +73,7 @@ void bytes_free(struct bytes *bytes);
 int bytes_append(struct bytes *bytes, const void *data, size_t len);
 
 /* Adds a path recursively and gives the CID's text. */
-int add_text(struct kit_node *node, const char *path, const struct kit_add_options *options, char *text);
+int add_text(
+	struct kit_node *node, const char *path, const struct kit_add_options *options, char *text);
 
 #endif

@@ -16,45 +16,79 @@ static const struct expected {
 	const char *text; /* a chunker, or a link's target */
 	const char *cids[PROFILES];
 } expected[] = {
-	{ FILES, 1, 0, .cids = { "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku",
-		"QmbFMke1KXqnYyBBWxB74N4c5SBnJMVAiMNRcGu6x1AwQH", "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku" } },
-	{ FILES, 1, 1, .cids = { "bafkreic2b3br3kue7itwm3nfnlzftojvccdlxifzvnfkmad6hzx3dbtli4",
-		"QmbUvZDTEzjLiVUDmr55A2PBqpBmUM989FJjahkoyjNNHY", "bafkreic2b3br3kue7itwm3nfnlzftojvccdlxifzvnfkmad6hzx3dbtli4" } },
-	{ FILES, 1, 1000000, .cids = { "bafkreib35pw6typwvhmzznwysalcwq7dyqhkikvffmrttsx263v2uzh3dq",
-		"QmUoHHmCXEMG5zohauJkPARezoEcV8T9Kd83L891LRydwQ", "bafybeifwyq5osmrbzpgxongxf7cjqec427lwmyy2ounfncfnaxvot2ummq" } },
-	{ FILES, 28, 44545, .text = "size-256", .cids = { "bafybeihqgpyagqycjirfhlks2gnvcfffrrmcd7xqukagctk3ddtlcwnruq",
-		"Qmb5M8ATSKgqBFHSYbJWkfDcLA99CLNXQ5tSBvAvX3XkPk", "bafybeigsorgdhg5nduv5anymr2pap5o2unvwncoswqmcf5ep4ijmvrwmye" } },
-	{ FOLDER, 1, 0, 0, 1, 1, .cids = { "bafybeiczsscdsbs7ffqz55asqdf3smv6klcw3gofszvwlyarci47bgf354",
-		"QmUNLLsPACCz1vLxQVkXqqLX5R1X345qqfHbsf67hvA3Nn", "bafybeiczsscdsbs7ffqz55asqdf3smv6klcw3gofszvwlyarci47bgf354" } },
-	{ FOLDER, 1, 0, 1, 1, 1, .cids = { "bafybeiapuxllgevyehce5dp5i47repxw66yb3pw2eca4lamsj6aw7t4a5a",
-		"QmPLNKUaHiSxjVrtXZsT2XRc8jpZz1PoCNFWs6m18xNiCZ", "bafybeiapuxllgevyehce5dp5i47repxw66yb3pw2eca4lamsj6aw7t4a5a" } },
-	{ FOLDER, 1, 300, 100, 8, 8, .cids = { "bafybeify663hyg2nzwfxozlgmnd4gzkzwdtecsbrrplrl3rl6kdx3s6xki",
-		"QmdqLcahWQmpv91jN9KMAUgKrNcAyqc8GgW6rD87texhfA", "bafybeify663hyg2nzwfxozlgmnd4gzkzwdtecsbrrplrl3rl6kdx3s6xki" } },
-	{ FOLDER, 1, 10, 300, 255, 255, .cids = { "bafybeid7ksiuwwb6ovestytxixmhudvfalx62lmf44o67atzdefsvtvt4i",
-		"QmQU5wUhU3BrvLFyDo73ZJMBFwCeWHP4EhzW7Tb7qN3jVK", "bafybeid7ksiuwwb6ovestytxixmhudvfalx62lmf44o67atzdefsvtvt4i" } },
-	{ FOLDER, 1, 0, 4033, 21, 16, .cids = { "bafybeibc2dfjlygxmtd3kufm64cnizywk5qo2rdhl6juhkvzr6xj3hyxqy",
-		"QmUhwzmnfnhWDjL9391xQmwkfNWTGLYEH7sW3jzVa7GBaF", "bafybeibc2dfjlygxmtd3kufm64cnizywk5qo2rdhl6juhkvzr6xj3hyxqy" } },
-	{ DEEP, 9, 0, 40, .cids = { "bafybeiaw4sng2vlq5x25kw6rjo2ksvtsrnu4ccn45jsf2fijjocvejtxai",
-		"QmSfxdqaJ2sfwEoRiztRaSvn4pPR8MaQhwzMpFY5ycwW24", "bafybeiaw4sng2vlq5x25kw6rjo2ksvtsrnu4ccn45jsf2fijjocvejtxai" } },
-	{ LINK, .text = "some/where", .cids = { "bafybeiehmbdsrmiqhc26iftvshvlx7fvdyynf4tnhtxeiyumhlzcpzp3ta",
-		"QmXT6u1J1K3Knk2xzTdG11bWZcD3aQwg6FcMv4nYGayM6w", "bafybeiehmbdsrmiqhc26iftvshvlx7fvdyynf4tnhtxeiyumhlzcpzp3ta" } },
-	{ LINK, .text = "../grüße/日本語", .cids = { "bafybeifxvr43qvqoyeea43tqifkfe2boyeprpj7ixisa2kbh5wc272vehm",
-		"QmahdrdCyrwygNY1siBMy6uPWkd6pX6ozKC5Z1ihvdpupE", "bafybeifxvr43qvqoyeea43tqifkfe2boyeprpj7ixisa2kbh5wc272vehm" } },
-	{ TREE, .cids = { "bafybeihb4sfucs2temijtmgofflk5mglyz5vwk3fpzaw67y2xhebp2tzve",
-		"QmNW6HKAEZoFoxwcntEQhzWkdR24Nj1q7kQMYqxhQctZ72", "bafybeid7xkoghaikdusm6hjompf3behdtn72x4yqj7erllcqitqqkczv3i" } },
-	{ HIDDEN, .cids = { "bafybeicmlv4rvqw56svu5nkpsic4z6gts4igkgxdipc4ib7bpvae564x4u",
-		"QmaDictJr4JK9W6A5SUGxRkQcX1VUQccadmzGeA2aGa3gY", "bafybeighq2ba4q2bjvtfe6mbki7slpxza3n4nm7vjr5o5plcm2cnf4qkmy" } },
-	{ WRAPPED, .cids = { "bafybeiddfxp67ka6fbkr2rj7w6ffvpzmd5egx5dhxtyzeklf3xs62k6umy",
-		"QmPBAo2AnJJKXSE7j3PvDywbr8wS4VoZaC1juUNxGgaTiw", "bafybeic7mb3udwfozx63rngjazp443zybuadnyzula77gojybbytpynhp4" } },
-	{ WRAPPED_FILE, .cids = { "bafybeifjn2rppyb4gvdyc6px5smeicfeaq2p3j4utsucsqzq4x6tp2o5xi",
-		"QmVH33anF4jRedWX3pZr138XCw3TMwuNL97NwvMwNtm2xQ", "bafybeifjn2rppyb4gvdyc6px5smeicfeaq2p3j4utsucsqzq4x6tp2o5xi" } },
+	{ FILES, 1, 0,
+		.cids = { "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku",
+			"QmbFMke1KXqnYyBBWxB74N4c5SBnJMVAiMNRcGu6x1AwQH",
+			"bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku" } },
+	{ FILES, 1, 1,
+		.cids = { "bafkreic2b3br3kue7itwm3nfnlzftojvccdlxifzvnfkmad6hzx3dbtli4",
+			"QmbUvZDTEzjLiVUDmr55A2PBqpBmUM989FJjahkoyjNNHY",
+			"bafkreic2b3br3kue7itwm3nfnlzftojvccdlxifzvnfkmad6hzx3dbtli4" } },
+	{ FILES, 1, 1000000,
+		.cids = { "bafkreib35pw6typwvhmzznwysalcwq7dyqhkikvffmrttsx263v2uzh3dq",
+			"QmUoHHmCXEMG5zohauJkPARezoEcV8T9Kd83L891LRydwQ",
+			"bafybeifwyq5osmrbzpgxongxf7cjqec427lwmyy2ounfncfnaxvot2ummq" } },
+	{ FILES, 28, 44545, .text = "size-256",
+		.cids = { "bafybeihqgpyagqycjirfhlks2gnvcfffrrmcd7xqukagctk3ddtlcwnruq",
+			"Qmb5M8ATSKgqBFHSYbJWkfDcLA99CLNXQ5tSBvAvX3XkPk",
+			"bafybeigsorgdhg5nduv5anymr2pap5o2unvwncoswqmcf5ep4ijmvrwmye" } },
+	{ FOLDER, 1, 0, 0, 1, 1,
+		.cids = { "bafybeiczsscdsbs7ffqz55asqdf3smv6klcw3gofszvwlyarci47bgf354",
+			"QmUNLLsPACCz1vLxQVkXqqLX5R1X345qqfHbsf67hvA3Nn",
+			"bafybeiczsscdsbs7ffqz55asqdf3smv6klcw3gofszvwlyarci47bgf354" } },
+	{ FOLDER, 1, 0, 1, 1, 1,
+		.cids = { "bafybeiapuxllgevyehce5dp5i47repxw66yb3pw2eca4lamsj6aw7t4a5a",
+			"QmPLNKUaHiSxjVrtXZsT2XRc8jpZz1PoCNFWs6m18xNiCZ",
+			"bafybeiapuxllgevyehce5dp5i47repxw66yb3pw2eca4lamsj6aw7t4a5a" } },
+	{ FOLDER, 1, 300, 100, 8, 8,
+		.cids = { "bafybeify663hyg2nzwfxozlgmnd4gzkzwdtecsbrrplrl3rl6kdx3s6xki",
+			"QmdqLcahWQmpv91jN9KMAUgKrNcAyqc8GgW6rD87texhfA",
+			"bafybeify663hyg2nzwfxozlgmnd4gzkzwdtecsbrrplrl3rl6kdx3s6xki" } },
+	{ FOLDER, 1, 10, 300, 255, 255,
+		.cids = { "bafybeid7ksiuwwb6ovestytxixmhudvfalx62lmf44o67atzdefsvtvt4i",
+			"QmQU5wUhU3BrvLFyDo73ZJMBFwCeWHP4EhzW7Tb7qN3jVK",
+			"bafybeid7ksiuwwb6ovestytxixmhudvfalx62lmf44o67atzdefsvtvt4i" } },
+	{ FOLDER, 1, 0, 4033, 21, 16,
+		.cids = { "bafybeibc2dfjlygxmtd3kufm64cnizywk5qo2rdhl6juhkvzr6xj3hyxqy",
+			"QmUhwzmnfnhWDjL9391xQmwkfNWTGLYEH7sW3jzVa7GBaF",
+			"bafybeibc2dfjlygxmtd3kufm64cnizywk5qo2rdhl6juhkvzr6xj3hyxqy" } },
+	{ DEEP, 9, 0, 40,
+		.cids = { "bafybeiaw4sng2vlq5x25kw6rjo2ksvtsrnu4ccn45jsf2fijjocvejtxai",
+			"QmSfxdqaJ2sfwEoRiztRaSvn4pPR8MaQhwzMpFY5ycwW24",
+			"bafybeiaw4sng2vlq5x25kw6rjo2ksvtsrnu4ccn45jsf2fijjocvejtxai" } },
+	{ LINK, .text = "some/where",
+		.cids = { "bafybeiehmbdsrmiqhc26iftvshvlx7fvdyynf4tnhtxeiyumhlzcpzp3ta",
+			"QmXT6u1J1K3Knk2xzTdG11bWZcD3aQwg6FcMv4nYGayM6w",
+			"bafybeiehmbdsrmiqhc26iftvshvlx7fvdyynf4tnhtxeiyumhlzcpzp3ta" } },
+	{ LINK, .text = "../grüße/日本語",
+		.cids = { "bafybeifxvr43qvqoyeea43tqifkfe2boyeprpj7ixisa2kbh5wc272vehm",
+			"QmahdrdCyrwygNY1siBMy6uPWkd6pX6ozKC5Z1ihvdpupE",
+			"bafybeifxvr43qvqoyeea43tqifkfe2boyeprpj7ixisa2kbh5wc272vehm" } },
+	{ TREE,
+		.cids = { "bafybeihb4sfucs2temijtmgofflk5mglyz5vwk3fpzaw67y2xhebp2tzve",
+			"QmNW6HKAEZoFoxwcntEQhzWkdR24Nj1q7kQMYqxhQctZ72",
+			"bafybeid7xkoghaikdusm6hjompf3behdtn72x4yqj7erllcqitqqkczv3i" } },
+	{ HIDDEN,
+		.cids = { "bafybeicmlv4rvqw56svu5nkpsic4z6gts4igkgxdipc4ib7bpvae564x4u",
+			"QmaDictJr4JK9W6A5SUGxRkQcX1VUQccadmzGeA2aGa3gY",
+			"bafybeighq2ba4q2bjvtfe6mbki7slpxza3n4nm7vjr5o5plcm2cnf4qkmy" } },
+	{ WRAPPED,
+		.cids = { "bafybeiddfxp67ka6fbkr2rj7w6ffvpzmd5egx5dhxtyzeklf3xs62k6umy",
+			"QmPBAo2AnJJKXSE7j3PvDywbr8wS4VoZaC1juUNxGgaTiw",
+			"bafybeic7mb3udwfozx63rngjazp443zybuadnyzula77gojybbytpynhp4" } },
+	{ WRAPPED_FILE,
+		.cids = { "bafybeifjn2rppyb4gvdyc6px5smeicfeaq2p3j4utsucsqzq4x6tp2o5xi",
+			"QmVH33anF4jRedWX3pZr138XCw3TMwuNL97NwvMwNtm2xQ",
+			"bafybeifjn2rppyb4gvdyc6px5smeicfeaq2p3j4utsucsqzq4x6tp2o5xi" } },
 };
 
 static int make_input(const struct expected *e, const char *path)
 {
 	switch (e->kind) {
 	case FILES: return make_file(path, e->seed, e->size);
-	case FOLDER: return make_folder(path, e->seed, e->count, (int)e->name_len, (int)e->last_len, e->size);
+	case FOLDER:
+		return make_folder(
+			path, e->seed, e->count, (int)e->name_len, (int)e->last_len, e->size);
 	case DEEP: return make_deep(path, e->seed, e->count);
 	case LINK: return symlink(e->text, path) ? -errno : 0;
 	default: return make_tree(path);
@@ -68,7 +102,8 @@ static int check_cids(struct scene *scene)
 		char path[256], name[MF_CID_TEXT_MAX];
 		remove_tree(scene_path(scene, "tree"));
 		CHECK_RC(0, make_input(e, scene_path(scene, "tree")));
-		snprintf(path, sizeof(path), "%s%s", scene_path(scene, "tree"), e->kind == WRAPPED_FILE ? "/a" : "");
+		snprintf(path, sizeof(path), "%s%s", scene_path(scene, "tree"),
+			e->kind == WRAPPED_FILE ? "/a" : "");
 		for (int profile = 0; profile < PROFILES; profile++) {
 			struct kit_add_options options = KIT_ADD_DEFAULTS;
 			options.profile = profiles[profile];
@@ -80,7 +115,8 @@ static int check_cids(struct scene *scene)
 			CHECK_RC(0, add_text(scene->node, path, &options, name));
 			CHECK(e->cids[profile]);
 			if (strcmp(name, e->cids[profile]))
-				print_error("case %zu, %s: %s, not %s\n", i, profiles[profile], name, e->cids[profile]);
+				print_error("case %zu, %s: %s, not %s\n", i, profiles[profile],
+					name, e->cids[profile]);
 			CHECK(!strcmp(name, e->cids[profile]));
 		}
 	}
@@ -99,15 +135,19 @@ static int check_leaves(struct scene *scene)
 		const char *profile, *cid;
 	} cases[] = {
 		{ 0, 1, "unixfs-v0-2015", "QmPqsDWEfj9XpDcdMVic9vfxW5Atsv8EEDtvRu2SkSFm3E" },
-		{ 0, 1, "unixfs-v1-2025", "bafkreihrrrfetawkfwwrxe75ubi3vfdwo2kqjdm6x7nfb5nlcct7gmxy3q" },
-		{ 1, 0, "unixfs-v0-2015", "bafybeihkn4ejdzmbqzkvrubnb4kzgf57gozlwww7jb4a4gtziwcssodlym" },
-		{ 1, 0, "unixfs-v1-2025", "bafybeiarqxck26v7lrnnx3lqq6di6rwfklptanwaeczxqix437hpmgzp2e" },
+		{ 0, 1, "unixfs-v1-2025",
+			"bafkreihrrrfetawkfwwrxe75ubi3vfdwo2kqjdm6x7nfb5nlcct7gmxy3q" },
+		{ 1, 0, "unixfs-v0-2015",
+			"bafybeihkn4ejdzmbqzkvrubnb4kzgf57gozlwww7jb4a4gtziwcssodlym" },
+		{ 1, 0, "unixfs-v1-2025",
+			"bafybeiarqxck26v7lrnnx3lqq6di6rwfklptanwaeczxqix437hpmgzp2e" },
 	};
 	char name[MF_CID_TEXT_MAX];
 
 	CHECK_RC(0, make_file(scene_path(scene, "file"), 3, 262145));
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		struct kit_add_options options = { .cid_version = cases[i].version, .raw_leaves = cases[i].raw,
+		struct kit_add_options options = { .cid_version = cases[i].version,
+			.raw_leaves = cases[i].raw,
 			.profile = cases[i].profile };
 		CHECK_RC(0, add_text(scene->node, scene_path(scene, "file"), &options, name));
 		CHECK(!strcmp(name, cases[i].cid));

@@ -7,7 +7,8 @@
 /* ---- Tar ---- */
 
 /* One header of a hand-made archive; its data, padded, follows. */
-static void tar_entry(struct bytes *tar, const char *name, char type, const char *link, const char *data)
+static void tar_entry(
+	struct bytes *tar, const char *name, char type, const char *link, const char *data)
 {
 	char block[512] = { 0 };
 	unsigned sum = 0;
@@ -93,9 +94,11 @@ static int check_hostile_tars(struct scene *scene)
 	static const struct {
 		const char *name, *link, *data;
 		char type;
-	} bad[] = { { "/etc/passwd", "", "x", '0' }, { "../out", "", "x", '0' }, { "root/../../out", "", "x", '0' },
-		{ "root/./x", "", "x", '0' }, { "other/x", "", "x", '0' }, { "root/hard", "root/a", "", '1' },
-		{ "root/device", "", "", '3' }, { "root/pipe", "", "", '6' }, { "", "", "x", '0' } };
+	} bad[] = { { "/etc/passwd", "", "x", '0' }, { "../out", "", "x", '0' },
+		{ "root/../../out", "", "x", '0' }, { "root/./x", "", "x", '0' },
+		{ "other/x", "", "x", '0' }, { "root/hard", "root/a", "", '1' },
+		{ "root/device", "", "", '3' }, { "root/pipe", "", "", '6' },
+		{ "", "", "x", '0' } };
 	struct bytes tar;
 
 	CHECK(!mkdir(scene_path(scene, "in"), 0755));

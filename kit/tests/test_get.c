@@ -127,7 +127,8 @@ static void test_what_is_in_the_way_stays(void **state)
 }
 
 /* A dag-pb folder with one entry of a name that no honest maker gives. */
-static int put_folder(struct kit_node *node, const char *name, size_t len, const struct mf_cid *child, char *text)
+static int put_folder(
+	struct kit_node *node, const char *name, size_t len, const struct mf_cid *child, char *text)
 {
 	uint8_t bytes[MF_CID_BYTES_MAX], block[1024], *p = block;
 	struct mf_cid cid;
@@ -148,7 +149,9 @@ static int put_folder(struct kit_node *node, const char *name, size_t len, const
 	*p++ = 1;
 	memcpy(p, "\x0a\x02\x08\x01", 4); /* data: a directory */
 	p += 4;
-	CHECK_RC(0, kit_block_put(node, MF_CODEC_DAG_PB, MF_HASH_SHA2_256, 1, block, (size_t)(p - block), false, &cid));
+	CHECK_RC(0,
+		kit_block_put(node, MF_CODEC_DAG_PB, MF_HASH_SHA2_256, 1, block,
+			(size_t)(p - block), false, &cid));
 	mf_cid_format(&cid, text, MF_CID_TEXT_MAX);
 	return 0;
 }
@@ -158,12 +161,15 @@ static int check_names(struct scene *scene)
 	static const struct {
 		const char *name;
 		size_t len;
-	} bad[] = { { "..", 2 }, { ".", 1 }, { "a/b", 3 }, { "/etc", 4 }, { "../x", 4 }, { "a\0b", 3 } };
+	} bad[] = { { "..", 2 }, { ".", 1 }, { "a/b", 3 }, { "/etc", 4 }, { "../x", 4 },
+		{ "a\0b", 3 } };
 	char root[MF_CID_TEXT_MAX];
 	struct bytes tar;
 	struct mf_cid leaf;
 
-	CHECK_RC(0, kit_block_put(scene->node, MF_CODEC_RAW, MF_HASH_SHA2_256, 1, "evil", 4, false, &leaf));
+	CHECK_RC(0,
+		kit_block_put(
+			scene->node, MF_CODEC_RAW, MF_HASH_SHA2_256, 1, "evil", 4, false, &leaf));
 	bytes_init(&tar);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
 		remove_tree(scene_path(scene, "in"));
@@ -174,7 +180,8 @@ static int check_names(struct scene *scene)
 			print_error("the name '%s'\n", bad[i].name);
 		CHECK_RC(-EBADMSG, rc);
 		CHECK_RC(-EBADMSG, kit_get_tar(scene->node, root, &tar.sink));
-		CHECK(access(scene_path(scene, "in/x"), F_OK) && access(scene_path(scene, "in/out/b"), F_OK));
+		CHECK(access(scene_path(scene, "in/x"), F_OK) &&
+			access(scene_path(scene, "in/out/b"), F_OK));
 		CHECK(!rmdir(scene_path(scene, "in/out")) && !rmdir(scene_path(scene, "in")));
 	}
 	bytes_free(&tar);

@@ -113,11 +113,14 @@ static int check_config(struct scene *scene)
 	CHECK_RC(-ENOENT, kit_config_set(scene->repo, "no.such", "1", error, sizeof(error)));
 	CHECK(strstr(error, "no.such"));
 	CHECK_RC(-EINVAL, kit_config_set(scene->repo, "add.profile", "zip", error, sizeof(error)));
-	CHECK_RC(-EINVAL, kit_config_set(scene->repo, "api.secret", "a\nb = c", error, sizeof(error)));
+	CHECK_RC(-EINVAL,
+		kit_config_set(scene->repo, "api.secret", "a\nb = c", error, sizeof(error)));
 
 	snprintf(path, sizeof(path), "%s/config", scene->repo);
-	CHECK_RC(0, overwrite(path, "# mine\n\n  add.profile=unixfs-v0-2015\n# last\nstore.max = 7"));
-	CHECK_RC(0, kit_config_set(scene->repo, "add.profile", "kubo-cid-v1", error, sizeof(error)));
+	CHECK_RC(0,
+		overwrite(path, "# mine\n\n  add.profile=unixfs-v0-2015\n# last\nstore.max = 7"));
+	CHECK_RC(
+		0, kit_config_set(scene->repo, "add.profile", "kubo-cid-v1", error, sizeof(error)));
 	CHECK_RC(0, kit_config_show(scene->repo, &text));
 	CHECK(!strcmp(text, "# mine\n\nadd.profile = kubo-cid-v1\n# last\nstore.max = 7"));
 	free(text);
@@ -150,7 +153,9 @@ static int check_blocks(struct scene *scene)
 	size_t len = 0;
 	void *data;
 
-	CHECK_RC(0, kit_block_put(scene->node, MF_CODEC_RAW, MF_HASH_SHA2_256, 1, "hello", 5, true, &cid));
+	CHECK_RC(0,
+		kit_block_put(
+			scene->node, MF_CODEC_RAW, MF_HASH_SHA2_256, 1, "hello", 5, true, &cid));
 	mf_cid_format(&cid, text, sizeof(text));
 	CHECK(!strcmp(text, hello));
 	CHECK_RC(0, kit_block_get(scene->node, text, &data, &len));
@@ -161,14 +166,22 @@ static int check_blocks(struct scene *scene)
 	CHECK_RC(-ENOENT, kit_block_get(scene->node, absent, &data, &len));
 	CHECK(!data && strstr(kit_error_text(scene->node), "offline"));
 	CHECK_RC(-EINVAL, kit_block_get(scene->node, "bafynonsense", &data, &len));
-	CHECK_RC(-EINVAL, kit_block_put(scene->node, MF_CODEC_RAW, MF_HASH_SHA2_256, 0, "hello", 5, false, &cid));
-	CHECK_RC(-EBADMSG, kit_block_put(scene->node, MF_CODEC_DAG_PB, MF_HASH_SHA2_256, 1, "hello", 5, false, &cid));
+	CHECK_RC(-EINVAL,
+		kit_block_put(
+			scene->node, MF_CODEC_RAW, MF_HASH_SHA2_256, 0, "hello", 5, false, &cid));
+	CHECK_RC(-EBADMSG,
+		kit_block_put(scene->node, MF_CODEC_DAG_PB, MF_HASH_SHA2_256, 1, "hello", 5, false,
+			&cid));
 
 	size_t large = (2u << 20) + 1;
 	char *much = calloc(1, large);
 	CHECK(much);
-	CHECK_RC(-EMSGSIZE, kit_block_put(scene->node, MF_CODEC_RAW, MF_HASH_SHA2_256, 1, much, large, false, &cid));
-	CHECK_RC(0, kit_block_put(scene->node, MF_CODEC_RAW, MF_HASH_SHA2_256, 1, much, large - 1, false, &cid));
+	CHECK_RC(-EMSGSIZE,
+		kit_block_put(
+			scene->node, MF_CODEC_RAW, MF_HASH_SHA2_256, 1, much, large, false, &cid));
+	CHECK_RC(0,
+		kit_block_put(scene->node, MF_CODEC_RAW, MF_HASH_SHA2_256, 1, much, large - 1,
+			false, &cid));
 	free(much);
 	return 0;
 }
@@ -214,8 +227,9 @@ static int check_pins(struct scene *scene)
 	CHECK(pins.recursive == 1 && pins.direct == 1);
 	CHECK_RC(0, kit_pin_rm(scene->node, inside, &cid));
 	CHECK_RC(-ENOENT, kit_pin_rm(scene->node, inside, &cid));
-	CHECK_RC(-ENOENT, kit_pin_add(scene->node,
-		"bafkreibm6jg3ux5qumhcn2b3flc3tyu6dmlb4xa7u5bf44yegnrjhc4yeq", true, &cid));
+	CHECK_RC(-ENOENT,
+		kit_pin_add(scene->node,
+			"bafkreibm6jg3ux5qumhcn2b3flc3tyu6dmlb4xa7u5bf44yegnrjhc4yeq", true, &cid));
 	CHECK_RC(0, kit_repo_verify(scene->node, &(struct kit_verify_options){ 0 }));
 	return 0;
 }

@@ -82,7 +82,8 @@ static struct outcome run_child(const char *repo, const char *input, bool die)
 		outcome.rc = anyio_run(add, &child, &options);
 		outcome.read = child.read;
 		strcpy(outcome.cid, child.cid);
-		_exit(write(pipes[1], &outcome, sizeof(outcome)) == (ssize_t)sizeof(outcome) ? 0 : 1);
+		_exit(write(pipes[1], &outcome, sizeof(outcome)) == (ssize_t)sizeof(outcome) ? 0
+											     : 1);
 	}
 	close(pipes[1]);
 	if (read(pipes[0], &outcome, sizeof(outcome)) != (ssize_t)sizeof(outcome))
@@ -107,7 +108,8 @@ static void until_quiet(const char *path)
 	assert_int_equal(stat(path, &st), 0);
 	do
 		clock_gettime(CLOCK_REALTIME, &now);
-	while ((now.tv_sec - st.st_ctim.tv_sec) * 1000000000ll + now.tv_nsec - st.st_ctim.tv_nsec < 60000000);
+	while ((now.tv_sec - st.st_ctim.tv_sec) * 1000000000ll + now.tv_nsec - st.st_ctim.tv_nsec <
+		60000000);
 }
 
 struct place {
@@ -136,8 +138,8 @@ static void check_resumed(struct place *place)
 	assert_int_equal(resumed.rc, 0);
 	assert_int_equal(whole.rc, 0);
 	assert_string_equal(resumed.cid, whole.cid);
-	print_message("          read %llu bytes the second time, of %llu\n", (unsigned long long)resumed.read,
-		(unsigned long long)whole.read);
+	print_message("          read %llu bytes the second time, of %llu\n",
+		(unsigned long long)resumed.read, (unsigned long long)whole.read);
 	assert_true(resumed.read < whole.read / 10 * 8);
 	snprintf(journal, sizeof(journal), "%s/adding", place->one);
 	assert_int_not_equal(access(journal, F_OK), 0);

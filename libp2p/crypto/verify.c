@@ -48,14 +48,14 @@ static bool key_fits(enum mf_key_type type, const EVP_PKEY *key)
 	if (type != MF_KEY_RSA)
 		return EVP_PKEY_get_base_id(key) == EVP_PKEY_EC;
 	return EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA && bits >= P2P_RSA_BITS_MIN &&
-	       bits <= P2P_RSA_BITS_MAX;
+		bits <= P2P_RSA_BITS_MAX;
 }
 
 static EVP_PKEY *parse_key(const struct mf_public_key *public)
 {
 	EVP_PKEY *key = public->type == MF_KEY_SECP256K1
-	                        ? parse_secp256k1(public->data, public->len)
-	                        : parse_spki(public->data, public->len);
+		? parse_secp256k1(public->data, public->len)
+		: parse_spki(public->data, public->len);
 
 	if (key && !key_fits(public->type, key)) {
 		EVP_PKEY_free(key);
@@ -83,7 +83,7 @@ int p2p_public_key_peer_id(const uint8_t *key, size_t len, struct mf_peer_id *id
 }
 
 static int verify_with_openssl(const struct mf_public_key *public, const void *data, size_t len,
-        const uint8_t *signature, size_t signature_len)
+	const uint8_t *signature, size_t signature_len)
 {
 	EVP_PKEY *key = parse_key(public);
 	EVP_MD_CTX *context;
@@ -103,12 +103,12 @@ static int verify_with_openssl(const struct mf_public_key *public, const void *d
 }
 
 int p2p_public_key_verify(const uint8_t *key, size_t key_len, const void *data, size_t len,
-        const uint8_t *signature, size_t signature_len)
+	const uint8_t *signature, size_t signature_len)
 {
 	struct mf_public_key public;
 
 	if (key_len > P2P_PUBLIC_KEY_MAX || signature_len > P2P_SIGNATURE_MAX ||
-	        mf_public_key_decode(&public, key, key_len) < 0)
+		mf_public_key_decode(&public, key, key_len) < 0)
 		return -EINVAL;
 	if (public.type != MF_KEY_ED25519)
 		return verify_with_openssl(&public, data, len, signature, signature_len);

@@ -27,7 +27,7 @@ static struct mf_pb_view view_of(const char *text)
 
 /* Turns texts to binary addresses inside `block` (one struct each). */
 static void put_addresses(
-        struct p2p_identify *message, const struct p2p_addresses *texts, struct mf_multiaddr *block)
+	struct p2p_identify *message, const struct p2p_addresses *texts, struct mf_multiaddr *block)
 {
 	for (size_t i = 0; i < texts->count && message->address_count < P2P_REMEMBERED_MAX; i++) {
 		struct mf_multiaddr *address = &block[message->address_count];
@@ -35,7 +35,7 @@ static void put_addresses(
 		if (mf_multiaddr_parse(address, texts->text[i], strlen(texts->text[i])) < 0)
 			continue;
 		message->addresses[message->address_count++] =
-		        (struct mf_pb_view){ address->bytes, address->len };
+			(struct mf_pb_view){ address->bytes, address->len };
 	}
 }
 
@@ -46,7 +46,7 @@ struct statement {
 };
 
 static void fill_statement(
-        struct statement *s, const struct p2p_connection *c, const struct p2p_addresses *texts)
+	struct statement *s, const struct p2p_connection *c, const struct p2p_addresses *texts)
 {
 	struct p2p_identify *message = &s->message;
 	const struct p2p_host *host = c->host;
@@ -57,13 +57,13 @@ static void fill_statement(
 	message->protocol_version = view_of(host->protocol_version);
 	put_addresses(message, texts, s->addresses);
 	for (const struct p2p_handler_entry *at = host->handlers;
-	        at && message->protocol_count < P2P_PROTOCOLS_PER_PEER; at = at->next)
+		at && message->protocol_count < P2P_PROTOCOLS_PER_PEER; at = at->next)
 		message->protocols[message->protocol_count++] = view_of(at->id);
 	if (c->address && mf_multiaddr_parse(&s->observed, c->address, strlen(c->address)) == 0)
 		message->observed_address =
-		        (struct mf_pb_view){ s->observed.bytes, s->observed.len };
+			(struct mf_pb_view){ s->observed.bytes, s->observed.len };
 	n = p2p_peer_record_seal(&host->key, host->record_sequence, message->addresses,
-	        message->address_count, s->record, sizeof s->record / 4);
+		message->address_count, s->record, sizeof s->record / 4);
 	if (n > 0)
 		message->signed_record = (struct mf_pb_view){ s->record, (size_t)n };
 }
@@ -160,9 +160,9 @@ static void remember_addresses(struct p2p_connection *c, const struct p2p_identi
 
 	for (size_t i = 0; i < message->address_count && count < P2P_REMEMBERED_MAX; i++) {
 		if (mf_multiaddr_decode(
-		            &address, message->addresses[i].data, message->addresses[i].len) < 0 ||
-		        !p2p_tcp_fits(&address) ||
-		        mf_multiaddr_format(&address, texts[count], sizeof texts[count]) < 0)
+			    &address, message->addresses[i].data, message->addresses[i].len) < 0 ||
+			!p2p_tcp_fits(&address) ||
+			mf_multiaddr_format(&address, texts[count], sizeof texts[count]) < 0)
 			continue;
 		list[count] = texts[count];
 		count++;
@@ -271,7 +271,7 @@ static int push_task(void *arg)
 static void push_if_stale(struct p2p_connection *c)
 {
 	if (c->group && c->said && c->said != c->host->record_sequence &&
-	        p2p_peer_speaks(c->peer, PUSH_PROTOCOL))
+		p2p_peer_speaks(c->peer, PUSH_PROTOCOL))
 		anyio_try_start_soon(c->group, push_task, c, "identify push");
 }
 

@@ -43,7 +43,7 @@ static void put_view(struct mf_pb_writer *writer, uint32_t number, struct mf_pb_
 
 /* Puts as many as fit; room stays for `reserve` bytes. */
 static void put_views(struct mf_pb_writer *writer, uint32_t number, const struct mf_pb_view *views,
-        size_t count, size_t reserve)
+	size_t count, size_t reserve)
 {
 	for (size_t i = 0; i < count; i++) {
 		if (mf_pb_size_bytes(number, views[i].len) + reserve > writer->cap - writer->len)

@@ -36,9 +36,9 @@ ssize_t p2p_identify_encode(const struct p2p_identify *message, uint8_t *out, si
  * replace those of the message when `message` is not NULL. -EBADMSG: another peer's, or a wrong
  * signature; -EINVAL malformed; -E2BIG. */
 int p2p_peer_record_open(
-        struct mf_pb_view envelope, const struct mf_peer_id *sender, struct p2p_identify *message);
+	struct mf_pb_view envelope, const struct mf_peer_id *sender, struct p2p_identify *message);
 /* Makes one. Returns the length, or -ENOSPC. */
 ssize_t p2p_peer_record_seal(const struct p2p_key *key, uint64_t sequence,
-        const struct mf_pb_view *addresses, size_t count, uint8_t *out, size_t cap);
+	const struct mf_pb_view *addresses, size_t count, uint8_t *out, size_t cap);
 
 #endif

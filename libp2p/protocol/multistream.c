@@ -28,7 +28,7 @@ static int receive_message(struct anyio_stream *stream, struct message *message)
 	if (rc < 0)
 		return rc;
 	if (p2p_multistream_decode(bytes, (size_t)n + size, &text, &len) < 0 ||
-	        memchr(text, 0, len))
+		memchr(text, 0, len))
 		return -EPROTO;
 	memcpy(message->text, text, len);
 	message->text[len] = 0;
@@ -97,7 +97,7 @@ int p2p_multistream_select(struct anyio_stream *stream, const char *const *proto
 }
 
 int p2p_multistream_answer(struct anyio_stream *stream,
-        const void *(*find)(void *arg, const char *id), void *arg, const void **found)
+	const void *(*find)(void *arg, const char *id), void *arg, const void **found)
 {
 	struct message message;
 	int rc = send_message(stream, P2P_MULTISTREAM_HEADER);

@@ -20,6 +20,6 @@ int p2p_multistream_select(struct anyio_stream *stream, const char *const *proto
  * 0, -EPROTO, -EPROTONOSUPPORT after P2P_MULTISTREAM_PROPOSALS_MAX refusals; errors of the stream.
  */
 int p2p_multistream_answer(struct anyio_stream *stream,
-        const void *(*find)(void *arg, const char *id), void *arg, const void **found);
+	const void *(*find)(void *arg, const char *id), void *arg, const void **found);
 
 #endif

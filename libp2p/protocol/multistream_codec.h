@@ -21,6 +21,6 @@ ssize_t p2p_multistream_encode(const char *text, uint8_t *out, size_t cap);
  * (the newline left out) pointing into data; -EAGAIN when data ends inside; -EPROTO for a length of
  * 0 or over the limit, or no newline at the end. */
 ssize_t p2p_multistream_decode(
-        const uint8_t *data, size_t len, const char **text, size_t *text_len);
+	const uint8_t *data, size_t len, const char **text, size_t *text_len);
 
 #endif

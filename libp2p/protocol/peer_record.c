@@ -68,7 +68,7 @@ static int address_decode(struct p2p_identify *message, struct mf_pb_view bytes)
 }
 
 static int record_decode(
-        struct mf_pb_view payload, struct mf_peer_id *peer, struct p2p_identify *message)
+	struct mf_pb_view payload, struct mf_peer_id *peer, struct p2p_identify *message)
 {
 	struct mf_pb_reader in = mf_pb_read(payload.data, payload.len);
 	struct mf_pb_field field;
@@ -79,7 +79,7 @@ static int record_decode(
 	peer->len = 0;
 	while ((rc = mf_pb_next(&in, &field)) > 0) {
 		if (field.key == MF_PB_KEY(1, MF_PB_BYTES) &&
-		        mf_peer_id_decode(peer, field.bytes.data, field.bytes.len) < 0)
+			mf_peer_id_decode(peer, field.bytes.data, field.bytes.len) < 0)
 			return -EINVAL;
 		if (field.key == MF_PB_KEY(3, MF_PB_BYTES) && message) {
 			rc = address_decode(message, field.bytes);
@@ -91,7 +91,7 @@ static int record_decode(
 }
 
 int p2p_peer_record_open(
-        struct mf_pb_view bytes, const struct mf_peer_id *sender, struct p2p_identify *message)
+	struct mf_pb_view bytes, const struct mf_peer_id *sender, struct p2p_identify *message)
 {
 	uint8_t text[P2P_IDENTIFY_PART_MAX + 64];
 	struct mf_peer_id signer, subject;
@@ -103,14 +103,14 @@ int p2p_peer_record_open(
 	if (envelope.payload.len > P2P_IDENTIFY_PART_MAX)
 		return -E2BIG;
 	if (envelope.type.len != sizeof payload_type ||
-	        memcmp(envelope.type.data, payload_type, sizeof payload_type) != 0)
+		memcmp(envelope.type.data, payload_type, sizeof payload_type) != 0)
 		return -EINVAL;
 	mf_peer_id_of_key(&signer, envelope.key.data, envelope.key.len);
 	if (!mf_peer_id_equal(&signer, sender))
 		return -EBADMSG;
 	rc = p2p_public_key_verify(envelope.key.data, envelope.key.len, text,
-	        signed_text(text, envelope.payload.data, envelope.payload.len),
-	        envelope.signature.data, envelope.signature.len);
+		signed_text(text, envelope.payload.data, envelope.payload.len),
+		envelope.signature.data, envelope.signature.len);
 	if (rc < 0)
 		return rc;
 	rc = record_decode(envelope.payload, &subject, message);
@@ -120,7 +120,7 @@ int p2p_peer_record_open(
 }
 
 static ssize_t record_encode(const struct mf_peer_id *peer, uint64_t sequence,
-        const struct mf_pb_view *addresses, size_t count, uint8_t *out, size_t cap)
+	const struct mf_pb_view *addresses, size_t count, uint8_t *out, size_t cap)
 {
 	struct mf_pb_writer writer = mf_pb_write_fixed(out, cap);
 	size_t mark;
@@ -136,7 +136,7 @@ static ssize_t record_encode(const struct mf_peer_id *peer, uint64_t sequence,
 }
 
 ssize_t p2p_peer_record_seal(const struct p2p_key *key, uint64_t sequence,
-        const struct mf_pb_view *addresses, size_t count, uint8_t *out, size_t cap)
+	const struct mf_pb_view *addresses, size_t count, uint8_t *out, size_t cap)
 {
 	uint8_t payload[P2P_IDENTIFY_SEND_MAX], text[P2P_IDENTIFY_SEND_MAX + 64];
 	uint8_t public[64], signature[64];

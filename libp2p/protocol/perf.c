@@ -38,7 +38,7 @@ static int receive_all(struct anyio_stream *stream, uint64_t *count)
 }
 
 static int upload_and_download(
-        struct anyio_stream *stream, uint64_t upload, uint64_t download, anyio_time *turned)
+	struct anyio_stream *stream, uint64_t upload, uint64_t download, anyio_time *turned)
 {
 	uint8_t header[8];
 	uint64_t received;
@@ -58,7 +58,7 @@ static int upload_and_download(
 }
 
 int p2p_perf(struct p2p_host *host, const struct mf_peer_id *peer, uint64_t upload,
-        uint64_t download, anyio_time *upload_time, anyio_time *download_time)
+	uint64_t download, anyio_time *upload_time, anyio_time *download_time)
 {
 	static const char *const protocols[] = { P2P_PERF_PROTOCOL };
 	anyio_time start = anyio_now(), turned;

@@ -153,7 +153,7 @@ static int session_task(void *arg)
 }
 
 static void session_start(struct session *session, struct p2p_channel *channel, bool client,
-        struct anyio_task_group *group)
+	struct anyio_task_group *group)
 {
 	struct p2p_yamux_options options = { .client = client,
 		.account = &session->account,

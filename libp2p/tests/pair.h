@@ -17,7 +17,7 @@ struct pair {
 };
 
 static inline struct p2p_host *make_host(
-        uint8_t seed_byte, void (*adjust)(struct p2p_host_options *options))
+	uint8_t seed_byte, void (*adjust)(struct p2p_host_options *options))
 {
 	uint8_t seed[32] = { seed_byte };
 	struct p2p_host_options options = { .perf = true };

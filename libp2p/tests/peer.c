@@ -100,7 +100,7 @@ static int perf(struct p2p_host *host, const char *address, uint64_t upload, uin
 		fprintf(stderr, "perf: %s\n", anyio_error_name(rc));
 	else
 		printf("up %.3f GB/s, down %.3f GB/s\n", (double)upload / (double)(up + 1),
-		        (double)download / (double)(down + 1));
+			(double)download / (double)(down + 1));
 	return rc;
 }
 
@@ -192,7 +192,7 @@ static int command(struct p2p_host *host, int count, char **texts)
 		return ping(host, texts[1], count > 2 ? atoi(texts[2]) : 3);
 	if (count == 4 && strcmp(texts[0], "perf") == 0)
 		return perf(
-		        host, texts[1], strtoull(texts[2], NULL, 0), strtoull(texts[3], NULL, 0));
+			host, texts[1], strtoull(texts[2], NULL, 0), strtoull(texts[3], NULL, 0));
 	if (count == 3 && strcmp(texts[0], "both") == 0)
 		return both(host, strtoull(texts[1], NULL, 0), strtoull(texts[2], NULL, 0));
 	if (count == 3 && strcmp(texts[0], "idle") == 0)

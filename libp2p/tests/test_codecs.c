@@ -35,14 +35,14 @@ static void multistream_limits(void **state)
 	text[1023] = 'a';
 	assert_int_equal(p2p_multistream_encode(text, out, sizeof out), -EMSGSIZE);
 	assert_int_equal(
-	        p2p_multistream_decode((const uint8_t *)"\x81\x08", 2, &got, &len), -EPROTO);
+		p2p_multistream_decode((const uint8_t *)"\x81\x08", 2, &got, &len), -EPROTO);
 	assert_int_equal(
-	        p2p_multistream_decode((const uint8_t *)"\x80\x80", 2, &got, &len), -EPROTO);
+		p2p_multistream_decode((const uint8_t *)"\x80\x80", 2, &got, &len), -EPROTO);
 	assert_int_equal(p2p_multistream_decode((const uint8_t *)"\x00", 1, &got, &len), -EPROTO);
 	assert_int_equal(
-	        p2p_multistream_decode((const uint8_t *)"\x03/a ", 4, &got, &len), -EPROTO);
+		p2p_multistream_decode((const uint8_t *)"\x03/a ", 4, &got, &len), -EPROTO);
 	assert_int_equal(
-	        p2p_multistream_decode((const uint8_t *)"\x83\x00/a\n", 5, &got, &len), -EPROTO);
+		p2p_multistream_decode((const uint8_t *)"\x83\x00/a\n", 5, &got, &len), -EPROTO);
 }
 
 /* ---- identify ---- */

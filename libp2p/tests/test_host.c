@@ -48,7 +48,7 @@ static int identify_body(struct pair *pair)
 static void identify(void **state)
 {
 	run_pair(state,
-	        (struct pair){ .body = identify_body, .connect = true, .options = name_agent });
+		(struct pair){ .body = identify_body, .connect = true, .options = name_agent });
 }
 
 static int echo_handler(struct p2p_stream_in *in, void *arg)
@@ -82,7 +82,7 @@ static int echo_body(struct pair *pair)
 	assert_int_equal(anyio_stream_receive(stream, back, sizeof back), 0);
 	anyio_stream_free(stream);
 	assert_int_equal(p2p_host_open_stream(pair->a, pair->b_id, protocols, 1, &stream, NULL),
-	        -EPROTONOSUPPORT);
+		-EPROTONOSUPPORT);
 	return 0;
 }
 
@@ -319,7 +319,7 @@ static int full_body(struct pair *pair)
 static void full_host(void **state)
 {
 	run_pair(
-	        state, (struct pair){ .body = full_body, .connect = true, .options = one_inbound });
+		state, (struct pair){ .body = full_body, .connect = true, .options = one_inbound });
 }
 
 #define ON(name, backend) cmocka_unit_test_prestate(name, backend)

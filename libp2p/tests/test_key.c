@@ -15,10 +15,10 @@
 
 /* libp2p/specs peer-ids, test vectors. */
 static const char spec_private[] =
-        "080112407e0830617c4a7de83925dfb2694556b12936c477a0e1feb2e148ec9da60fee7d"
-        "1ed1e8fae2c4a144b8be8fd4b47bf3d3b34b871c3cacf6010f0e42d474fce27e";
+	"080112407e0830617c4a7de83925dfb2694556b12936c477a0e1feb2e148ec9da60fee7d"
+	"1ed1e8fae2c4a144b8be8fd4b47bf3d3b34b871c3cacf6010f0e42d474fce27e";
 static const char spec_public[] =
-        "080112201ed1e8fae2c4a144b8be8fd4b47bf3d3b34b871c3cacf6010f0e42d474fce27e";
+	"080112201ed1e8fae2c4a144b8be8fd4b47bf3d3b34b871c3cacf6010f0e42d474fce27e";
 
 static void spec_vector(void **state)
 {
@@ -72,9 +72,9 @@ static void sign_and_verify(void **state)
 	p2p_key_sign(&key, "text", 4, signature);
 	assert_int_equal(p2p_public_key_verify(public, (size_t)len, "text", 4, signature, 64), 0);
 	assert_int_equal(
-	        p2p_public_key_verify(public, (size_t)len, "Text", 4, signature, 64), -EBADMSG);
+		p2p_public_key_verify(public, (size_t)len, "Text", 4, signature, 64), -EBADMSG);
 	assert_int_equal(
-	        p2p_public_key_verify(public, (size_t)len, "text", 4, signature, 63), -EBADMSG);
+		p2p_public_key_verify(public, (size_t)len, "text", 4, signature, 63), -EBADMSG);
 	assert_int_equal(p2p_public_key_peer_id(public, (size_t)len, &derived), 0);
 	p2p_key_peer_id(&key, &own);
 	assert_true(mf_peer_id_equal(&own, &derived));
@@ -95,8 +95,8 @@ static void openssl_key(EVP_PKEY *key, enum p2p_key_type type, int expected)
 	if (type == P2P_KEY_SECP256K1) {
 		EVP_PKEY_set_utf8_string_param(key, "point-format", "compressed");
 		assert_int_equal(EVP_PKEY_get_octet_string_param(
-		                         key, "pub", point, sizeof point, &point_len),
-		        1);
+					 key, "pub", point, sizeof point, &point_len),
+			1);
 		data = point;
 		n = (int)point_len;
 	}
@@ -105,12 +105,12 @@ static void openssl_key(EVP_PKEY *key, enum p2p_key_type type, int expected)
 	EVP_DigestSignInit(context, NULL, EVP_sha256(), NULL, key);
 	assert_int_equal(EVP_DigestSign(context, signature, &len, (const uint8_t *)"text", 4), 1);
 	assert_int_equal(
-	        p2p_public_key_verify(message, writer.len, "text", 4, signature, len), expected);
+		p2p_public_key_verify(message, writer.len, "text", 4, signature, len), expected);
 	assert_int_equal(p2p_public_key_peer_id(message, writer.len, &id), expected);
 	if (expected == 0)
 		assert_int_equal(
-		        p2p_public_key_verify(message, writer.len, "Text", 4, signature, len),
-		        -EBADMSG);
+			p2p_public_key_verify(message, writer.len, "Text", 4, signature, len),
+			-EBADMSG);
 	EVP_MD_CTX_free(context);
 	OPENSSL_free(der);
 	EVP_PKEY_free(key);
@@ -152,8 +152,8 @@ static void giant_rsa(void **state)
 	mf_pb_put_varint(&writer, 1, P2P_KEY_RSA);
 	mf_pb_put_bytes(&writer, 2, der, (size_t)len);
 	assert_int_equal(
-	        p2p_public_key_verify(message, writer.len, "text", 4, signature, sizeof signature),
-	        -EINVAL);
+		p2p_public_key_verify(message, writer.len, "text", 4, signature, sizeof signature),
+		-EINVAL);
 	OPENSSL_free(der);
 	EVP_PKEY_free(key);
 }

@@ -228,7 +228,7 @@ static void each_layer(int (*body)(void *arg, struct ends *ends), bool half_clos
 		for (size_t i = 0; i < 3; i++)
 			if (!half_close || layers[l].half_close)
 				run_on(backends[i], 1, case_task,
-				        &(struct case_of){ &layers[l], body });
+					&(struct case_of){ &layers[l], body });
 }
 
 static void echo(void **state)

@@ -31,17 +31,17 @@ static void side_init(struct side *side, bool initiator, const json_t *vector)
 	hex_member(vector, initiator ? "init_ephemeral" : "resp_ephemeral", secret, sizeof secret);
 	p2p_noise_keypair_of(&ephemeral, secret);
 	len = hex_member(
-	        vector, initiator ? "init_prologue" : "resp_prologue", prologue, sizeof prologue);
+		vector, initiator ? "init_prologue" : "resp_prologue", prologue, sizeof prologue);
 	p2p_noise_handshake_init(
-	        &side->handshake, initiator, prologue, len, &own_static, &ephemeral);
+		&side->handshake, initiator, prologue, len, &own_static, &ephemeral);
 }
 
 static void handshake_message(struct p2p_aead *aead, struct side *from, struct side *to,
-        const uint8_t *payload, size_t payload_len, const uint8_t *expected, size_t expected_len)
+	const uint8_t *payload, size_t payload_len, const uint8_t *expected, size_t expected_len)
 {
 	uint8_t message[1024], *inside;
 	ssize_t n = p2p_noise_handshake_write(
-	        &from->handshake, aead, payload, payload_len, message, sizeof message);
+		&from->handshake, aead, payload, payload_len, message, sizeof message);
 
 	assert_int_equal(n, expected_len);
 	assert_memory_equal(message, expected, expected_len);
@@ -51,18 +51,18 @@ static void handshake_message(struct p2p_aead *aead, struct side *from, struct s
 }
 
 static void transport_message(struct p2p_aead *aead, struct side *from, struct side *to,
-        const uint8_t *payload, size_t payload_len, const uint8_t *expected, size_t expected_len)
+	const uint8_t *payload, size_t payload_len, const uint8_t *expected, size_t expected_len)
 {
 	uint8_t message[1024];
 	struct iovec iov = { (void *)payload, payload_len };
 	struct p2p_gather gather = { &iov, 1, 0 };
 
 	assert_int_equal(
-	        p2p_cipher_seal(aead, &from->send, NULL, 0, &gather, payload_len, message), 0);
+		p2p_cipher_seal(aead, &from->send, NULL, 0, &gather, payload_len, message), 0);
 	assert_int_equal(payload_len + P2P_AEAD_TAG, expected_len);
 	assert_memory_equal(message, expected, expected_len);
 	assert_int_equal(
-	        p2p_cipher_open(aead, &to->receive, NULL, 0, message, expected_len), payload_len);
+		p2p_cipher_open(aead, &to->receive, NULL, 0, message, expected_len), payload_len);
 	assert_memory_equal(message, payload, payload_len);
 }
 
@@ -94,8 +94,8 @@ static void run_vector(const json_t *vector)
 			assert_memory_equal(sides[0].handshake.hash, hash, hash_len);
 		for (int s = 0; i == 2 && s < 2; s++)
 			assert_int_equal(p2p_noise_handshake_split(&sides[s].handshake,
-			                         &sides[s].send, &sides[s].receive),
-			        0);
+						 &sides[s].send, &sides[s].receive),
+				0);
 	}
 	p2p_aead_destroy(&aead);
 }
@@ -135,7 +135,7 @@ static void pair_init(struct side sides[2])
 		p2p_noise_keypair_generate(&own_static);
 		p2p_noise_keypair_generate(&ephemeral);
 		p2p_noise_handshake_init(
-		        &sides[i].handshake, i == 0, NULL, 0, &own_static, &ephemeral);
+			&sides[i].handshake, i == 0, NULL, 0, &own_static, &ephemeral);
 	}
 }
 
@@ -148,13 +148,13 @@ static void out_of_turn(void **state)
 	assert_int_equal(p2p_aead_init(&aead), 0);
 	pair_init(sides);
 	assert_int_equal(p2p_noise_handshake_write(
-	                         &sides[1].handshake, &aead, NULL, 0, message, sizeof message),
-	        -EPROTO);
+				 &sides[1].handshake, &aead, NULL, 0, message, sizeof message),
+		-EPROTO);
 	assert_int_equal(p2p_noise_handshake_read(&sides[0].handshake, &aead, message, 32, &inside),
-	        -EPROTO);
+		-EPROTO);
 	assert_int_equal(
-	        p2p_noise_handshake_split(&sides[0].handshake, &sides[0].send, &sides[0].receive),
-	        -EPROTO);
+		p2p_noise_handshake_split(&sides[0].handshake, &sides[0].send, &sides[0].receive),
+		-EPROTO);
 	p2p_aead_destroy(&aead);
 }
 
@@ -172,20 +172,20 @@ static void damaged_message(void **state)
 	assert_int_equal(n, 32);
 	p2p_noise_handshake_read(&sides[1].handshake, &aead, first, (size_t)n, &inside);
 	n = p2p_noise_handshake_write(
-	        &sides[1].handshake, &aead, "hello", 5, second, sizeof second);
+		&sides[1].handshake, &aead, "hello", 5, second, sizeof second);
 	for (ssize_t i = 0; i < n; i++) {
 		struct p2p_noise_handshake copy = sides[0].handshake;
 
 		memcpy(damaged, second, (size_t)n);
 		assert_int_equal(
-		        p2p_noise_handshake_read(&copy, &aead, damaged, (size_t)i, &inside),
-		        -EBADMSG);
+			p2p_noise_handshake_read(&copy, &aead, damaged, (size_t)i, &inside),
+			-EBADMSG);
 		copy = sides[0].handshake;
 		memcpy(damaged, second, (size_t)n);
 		damaged[i] ^= 1u << (i % 8);
 		assert_int_equal(
-		        p2p_noise_handshake_read(&copy, &aead, damaged, (size_t)n, &inside),
-		        -EBADMSG);
+			p2p_noise_handshake_read(&copy, &aead, damaged, (size_t)n, &inside),
+			-EBADMSG);
 	}
 	p2p_aead_destroy(&aead);
 }
@@ -199,10 +199,10 @@ static void low_order_point(void **state)
 	assert_int_equal(p2p_aead_init(&aead), 0);
 	pair_init(sides);
 	assert_int_equal(
-	        p2p_noise_handshake_read(&sides[1].handshake, &aead, message, 32, &inside), 0);
+		p2p_noise_handshake_read(&sides[1].handshake, &aead, message, 32, &inside), 0);
 	assert_int_equal(
-	        p2p_noise_handshake_write(&sides[1].handshake, &aead, NULL, 0, out, sizeof out),
-	        -EBADMSG);
+		p2p_noise_handshake_write(&sides[1].handshake, &aead, NULL, 0, out, sizeof out),
+		-EBADMSG);
 	p2p_aead_destroy(&aead);
 }
 

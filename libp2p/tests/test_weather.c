@@ -35,7 +35,7 @@ static int converse(struct weather *weather)
 		return rc;
 	if (addresses.count)
 		rc = p2p_host_connect(weather->hosts[0], NULL, (const char *const *)addresses.text,
-		        addresses.count, &found);
+			addresses.count, &found);
 	else
 		rc = -ENOENT;
 	p2p_addresses_free(&addresses);

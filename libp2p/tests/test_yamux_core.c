@@ -185,8 +185,8 @@ static void cut_anywhere(void **state)
 	assert_int_equal(p2p_yamux_data(&f->client.core, ours, 100, wire), 100);
 	p2p_yamux_finish(&f->client.core, ours);
 	assert_int_equal(
-	        p2p_yamux_control(&f->client.core, wire + P2P_YAMUX_HEADER + 100, P2P_YAMUX_HEADER),
-	        P2P_YAMUX_HEADER);
+		p2p_yamux_control(&f->client.core, wire + P2P_YAMUX_HEADER + 100, P2P_YAMUX_HEADER),
+		P2P_YAMUX_HEADER);
 	for (size_t i = 0; i < sizeof wire; i++)
 		assert_int_equal(p2p_yamux_input(&f->server.core, wire + i, 1), 0);
 	assert_int_equal(f->server.len, 100);

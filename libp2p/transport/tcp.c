@@ -17,7 +17,7 @@ static int take_apart(const struct mf_multiaddr *address, struct parts *parts)
 	size_t at = 0;
 
 	if (!mf_multiaddr_next(address, &at, &parts->host) ||
-	        !mf_multiaddr_next(address, &at, &parts->port) || parts->port.code != MF_P_TCP)
+		!mf_multiaddr_next(address, &at, &parts->port) || parts->port.code != MF_P_TCP)
 		return -EINVAL;
 	switch (parts->host.code) {
 	case MF_P_IP4:
@@ -108,7 +108,7 @@ int p2p_tcp_listen(const struct mf_multiaddr *multiaddr, struct anyio_listener *
 	if (rc < 0)
 		return rc;
 	return anyio_listen_address(
-	        &address, &(struct anyio_listen_options){ .v6_only = true }, listener);
+		&address, &(struct anyio_listen_options){ .v6_only = true }, listener);
 }
 
 void p2p_tcp_remote(const struct anyio_stream *raw, struct mf_multiaddr *multiaddr)

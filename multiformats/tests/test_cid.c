@@ -82,9 +82,9 @@ static void binary_form(void **state)
 	uint8_t bytes[MF_CID_BYTES_MAX], out[MF_CID_BYTES_MAX];
 	struct mf_cid cid;
 	size_t len =
-	        unhex("01551220b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9"
-	              "ffff",
-	                bytes, sizeof(bytes));
+		unhex("01551220b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9"
+		      "ffff",
+			bytes, sizeof(bytes));
 
 	assert_int_equal(mf_cid_decode(&cid, bytes, len), 36);
 	assert_int_equal(cid.version, 1);

@@ -35,12 +35,12 @@ static const struct {
 	{ "/ip4/127.0.0.1/tcp/4321", "047f0000010610e1" },
 	{ "/ip4/127.0.0.1/udp/1234/ip4/127.0.0.1/tcp/4321", "047f000001910204d2047f0000010610e1" },
 	{ "/ip6/2001:8a0:7ac5:4201:3ac9:86ff:fe31:7095/tcp/8000",
-	        "29200108a07ac542013ac986fffe317095061f40" },
+		"29200108a07ac542013ac986fffe317095061f40" },
 	{ "/ip6zone/x/ip6/fe80::1", "2a017829fe800000000000000000000000000001" },
 	{ "/ip4/1.2.3.4/ipcidr/24", "04010203042b18" },
 	{ "/onion/timaq4ygg2iegci7:80", "bc039a18087306369043091f0050" },
 	{ "/onion3/" ONION ":1234",
-	        "bd03adadec040be047f9658668b11a504f3155001f231a37f54c4476c07fb4cc139ed7e30304d2" },
+		"bd03adadec040be047f9658668b11a504f3155001f231a37f54c4476c07fb4cc139ed7e30304d2" },
 	{ "/sctp/1234", "840104d2" },
 	{ "/dccp/1234", "2104d2" },
 	{ "/udp/1234/udt", "910204d2ad02" },
@@ -56,15 +56,16 @@ static const struct {
 	{ "/dnsaddr/bootstrap.libp2p.io", "3813626f6f7473747261702e6c69627032702e696f" },
 	{ "/unix/a/b/c/d/e", "90030a2f612f622f632f642f65" },
 	{ "/p2p/" PEER,
-	        "a503221220d52ebb89d85b02a284948203a62ff28389c57c9f42beec4ec20db76a68911c0b" },
+		"a503221220d52ebb89d85b02a284948203a62ff28389c57c9f42beec4ec20db76a68911c0b" },
 	{ "/ip4/127.0.0.1/tcp/4001/p2p/" PEER "/p2p-circuit", NULL },
 	{ "/ip4/127.0.0.1/udp/9090/webrtc-direct/certhash/"
 	  "uEiDDq4_xNyDorZBH3TlGazyJdOWSwvo4PUo5YHFMrvDE8g",
-	        "047f00000191022382"
-	        "9802d203221220"
-	        "c3ab8ff13720e8ad9047dd39466b3c8974e592c2fa383d4a3960714caef0c4f2" },
-	{ "/ip4/1.2.3.4/tcp/80/tls/http/http-path/foo%2Fbar", "04010203040600"
-	                                                      "50c003e003e10307666f6f2f626172" },
+		"047f00000191022382"
+		"9802d203221220"
+		"c3ab8ff13720e8ad9047dd39466b3c8974e592c2fa383d4a3960714caef0c4f2" },
+	{ "/ip4/1.2.3.4/tcp/80/tls/http/http-path/foo%2Fbar",
+		"04010203040600"
+		"50c003e003e10307666f6f2f626172" },
 	{ "/memory/7", "89060000000000000007" },
 	{ "/memory/18446744073709551615", "8906ffffffffffffffff" },
 	{ "/ip4/127.0.0.1/tcp/1/noise", NULL },
@@ -242,7 +243,7 @@ static void the_peer_is_the_last_part(void **state)
 static void addresses_can_be_joined(void **state)
 {
 	struct mf_multiaddr addr = parsed("/ip4/1.2.3.4/tcp/80"), ws = parsed("/ws"),
-	                    path = parsed("/unix/a"), none = parsed("/");
+			    path = parsed("/unix/a"), none = parsed("/");
 
 	assert_int_equal(mf_multiaddr_join(&addr, &ws), 0);
 	assert_int_equal(mf_multiaddr_join(&addr, &path), 0);
@@ -274,10 +275,11 @@ static void check_sockaddr(const char *text, int transport, const char *canonica
 	socklen_t len = 0;
 
 	assert_int_equal(mf_multiaddr_to_sockaddr(&addr, &storage, &len), transport);
-	assert_int_equal(len, storage.ss_family == AF_INET ? sizeof(struct sockaddr_in)
-	                                                   : sizeof(struct sockaddr_in6));
+	assert_int_equal(len,
+		storage.ss_family == AF_INET ? sizeof(struct sockaddr_in)
+					     : sizeof(struct sockaddr_in6));
 	assert_int_equal(
-	        mf_multiaddr_from_sockaddr(&back, (struct sockaddr *)&storage, transport), 0);
+		mf_multiaddr_from_sockaddr(&back, (struct sockaddr *)&storage, transport), 0);
 	assert_text(&back, canonical);
 }
 
@@ -319,7 +321,7 @@ static void codes_are_the_tables(void **state)
 
 	while (fgets(line, sizeof(line), file)) {
 		if (sscanf(line, "%127[^,], %63[^,], %x", name, tag, &code) != 3 ||
-		        strcmp(tag, "multiaddr") != 0 || !mf_protocol_name(code))
+			strcmp(tag, "multiaddr") != 0 || !mf_protocol_name(code))
 			continue;
 		assert_string_equal(mf_protocol_name(code), name);
 		checked++;

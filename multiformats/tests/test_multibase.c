@@ -91,16 +91,16 @@ static void every_length_comes_back_in_every_base(void **state)
 			assert_true(n > 0);
 			assert_int_equal(text[n], '\0');
 			assert_int_equal(
-			        mf_multibase_decode(&base, text, (size_t)n, back, len), len);
+				mf_multibase_decode(&base, text, (size_t)n, back, len), len);
 			assert_int_equal(base, all[b]);
 			assert_memory_equal(back, data, len);
 			/* Neither direction writes past the room it is given. */
 			assert_int_equal(
-			        mf_multibase_encode(all[b], data, len, text, (size_t)n), -ENOSPC);
+				mf_multibase_encode(all[b], data, len, text, (size_t)n), -ENOSPC);
 			if (len > 0)
 				assert_int_equal(
-				        mf_multibase_decode(NULL, text, (size_t)n, back, len - 1),
-				        -ENOSPC);
+					mf_multibase_decode(NULL, text, (size_t)n, back, len - 1),
+					-ENOSPC);
 		}
 	}
 }
@@ -114,7 +114,7 @@ static void essentials_without_fixtures(void **state)
 	mf_multibase_encode(MF_BASE58_BTC, (const uint8_t *)"yes mani !", 10, text, sizeof(text));
 	assert_string_equal(text, "z7paNL19xttacUY");
 	mf_multibase_encode(
-	        MF_BASE64_URL_PAD, (const uint8_t *)"yes mani !", 10, text, sizeof(text));
+		MF_BASE64_URL_PAD, (const uint8_t *)"yes mani !", 10, text, sizeof(text));
 	assert_string_equal(text, "UeWVzIG1hbmkgIQ==");
 	mf_base_encode(MF_BASE58_BTC, (const uint8_t *)"\0\0(\x7f\xb4\xcd", 6, text, sizeof(text));
 	assert_string_equal(text, "11233QC4");
@@ -146,8 +146,8 @@ static void refuses_malformed_text(void **state)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
 		uint8_t out[64];
 		assert_int_equal(
-		        mf_multibase_decode(NULL, bad[i], strlen(bad[i]), out, sizeof(out)),
-		        -EINVAL);
+			mf_multibase_decode(NULL, bad[i], strlen(bad[i]), out, sizeof(out)),
+			-EINVAL);
 	}
 	assert_null(mf_base_name('?'));
 }
@@ -160,19 +160,19 @@ static void arithmetic_bases_are_bounded(void **state)
 	memset(data, 0xff, sizeof(data));
 	for (const char *base = "9kz"; *base; base++) {
 		ssize_t n = mf_multibase_encode(
-		        (uint8_t)*base, data, MF_RADIX_BYTES_MAX, text, sizeof(text));
+			(uint8_t)*base, data, MF_RADIX_BYTES_MAX, text, sizeof(text));
 		assert_true(n > MF_RADIX_BYTES_MAX);
 		assert_int_equal(mf_multibase_decode(NULL, text, (size_t)n, back, sizeof(back)),
-		        MF_RADIX_BYTES_MAX);
+			MF_RADIX_BYTES_MAX);
 		assert_memory_equal(back, data, MF_RADIX_BYTES_MAX);
 		assert_int_equal(
-		        mf_multibase_encode((uint8_t)*base, data, sizeof(data), text, sizeof(text)),
-		        -E2BIG);
+			mf_multibase_encode((uint8_t)*base, data, sizeof(data), text, sizeof(text)),
+			-E2BIG);
 		memset(long_text, '9', sizeof(long_text));
 		long_text[0] = *base;
 		assert_int_equal(
-		        mf_multibase_decode(NULL, long_text, sizeof(long_text), back, sizeof(back)),
-		        -E2BIG);
+			mf_multibase_decode(NULL, long_text, sizeof(long_text), back, sizeof(back)),
+			-E2BIG);
 	}
 }
 

@@ -12,27 +12,27 @@ static const struct {
 	{ "sha1", "abc", "a9993e364706816aba3e25717850c26c9cd0d89d" },
 	{ "sha2-256", "abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" },
 	{ "dbl-sha2-256", "hello",
-	        "9595c9df90075148eb06860365df33584b75bff782a510c6cd4883a419833d50" },
+		"9595c9df90075148eb06860365df33584b75bff782a510c6cd4883a419833d50" },
 	{ "sha2-224", "abc", "23097d223405d8228642a477bda255b32aadbce4bda0b3f7e36c9da7" },
 	{ "sha2-512-256", "abc",
-	        "53048e2681941ef99b2e29b76b4c7dabe4c2d0c634fc6d46e0e2f13107e7af23" },
+		"53048e2681941ef99b2e29b76b4c7dabe4c2d0c634fc6d46e0e2f13107e7af23" },
 	{ "sha3-256", "", "a7ffc6f8bf1ed76651c14756a061d662f580ff4de43b49fa82d80a4b80f8434a" },
 	{ "shake-128", "", "7f9c2ba4e88f827d616045507605853ed73b8093f6efbc88eb1a6eacfa66ef26" },
 	{ "shake-256", "",
-	        "46b9dd2b0ba88d13233b3feb743eeb243fcd52ea62b81b82b50c27646ed5762f"
-	        "d75dc4ddd8c0f200cb05019d67b592f6fc821c49479ab48640292eacb3b7c4be" },
+		"46b9dd2b0ba88d13233b3feb743eeb243fcd52ea62b81b82b50c27646ed5762f"
+		"d75dc4ddd8c0f200cb05019d67b592f6fc821c49479ab48640292eacb3b7c4be" },
 	{ "keccak-224", "", "f71837502ba8e10837bdd8d365adb85591895602fc552b48b7390abd" },
 	{ "keccak-256", "", "c5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470" },
 	{ "keccak-384", "",
-	        "2c23146a63a29acf99e73b88f8c24eaa7dc60aa771780ccc006afbfa8fe2479b"
-	        "2dd2b21362337441ac12b515911957ff" },
+		"2c23146a63a29acf99e73b88f8c24eaa7dc60aa771780ccc006afbfa8fe2479b"
+		"2dd2b21362337441ac12b515911957ff" },
 	{ "keccak-512", "",
-	        "0eab42de4c3ceb9235fc91acffe746b29c29a8c366b7c60e4e67c466f36a4304"
-	        "c00fa9caf9d87976ba469bcbe06713b435f091ef2769fb160cdab33d3670680e" },
+		"0eab42de4c3ceb9235fc91acffe746b29c29a8c366b7c60e4e67c466f36a4304"
+		"c00fa9caf9d87976ba469bcbe06713b435f091ef2769fb160cdab33d3670680e" },
 	{ "blake2b-256", "", "0e5751c026e543b2e8ab2eb06099daa1d1e5df47778f7787faab45cdf12fe3a8" },
 	{ "blake2b-512", "abc",
-	        "ba80a53f981c4d0d6a2797b69f12f6e94c212f14685ac4b74b12bb6fdbffa2d1"
-	        "7d87c5392aab792dc252d5de4533cc9518d38aa8dbf1925ab92386edd4009923" },
+		"ba80a53f981c4d0d6a2797b69f12f6e94c212f14685ac4b74b12bb6fdbffa2d1"
+		"7d87c5392aab792dc252d5de4533cc9518d38aa8dbf1925ab92386edd4009923" },
 	{ "blake2s-256", "", "69217a3079908094e11121d042354a7c1f55b6482ca1a51e1b250dfd1ed0eef9" },
 };
 
@@ -52,7 +52,7 @@ static void published_digests(void **state)
 		assert_int_equal(mf_hash_verify(code, digest, (size_t)n, known[i].text, len), 0);
 		digest[0] ^= 1;
 		assert_int_equal(
-		        mf_hash_verify(code, digest, (size_t)n, known[i].text, len), -EBADMSG);
+			mf_hash_verify(code, digest, (size_t)n, known[i].text, len), -EBADMSG);
 	}
 }
 
@@ -95,11 +95,11 @@ static void blake3_trees(void **state)
 		text[i] = (uint8_t)(i % 251);
 	for (size_t i = 0; i < sizeof(vectors) / sizeof(*vectors); i++) {
 		assert_int_equal(
-		        mf_hash_digest(MF_HASH_BLAKE3, text, vectors[i].len, 0, digest), 32);
+			mf_hash_digest(MF_HASH_BLAKE3, text, vectors[i].len, 0, digest), 32);
 		assert_hex(digest, 32, vectors[i].digest);
 		/* Longer output begins as the shorter one does. */
 		assert_int_equal(
-		        mf_hash_digest(MF_HASH_BLAKE3, text, vectors[i].len, 100, digest), 100);
+			mf_hash_digest(MF_HASH_BLAKE3, text, vectors[i].len, 100, digest), 100);
 		assert_hex(digest, 32, vectors[i].digest);
 	}
 }
@@ -115,8 +115,8 @@ static void public_vectors(void **state)
 		uint8_t digest[MF_DIGEST_MAX], out[MF_MULTIHASH_BYTES_MAX];
 		uint32_t code;
 		assert_int_equal(sscanf(line, "%31[^,],%d,%255[^,],%511[0-9a-f]", name, &bits,
-		                         input, expected),
-		        4);
+					 input, expected),
+			4);
 		assert_int_equal(mf_hash_find(strcmp(name, "sha3") ? name : "sha3-512", &code), 0);
 		/* The input is the text itself, hex though it looks. */
 		size_t len = strlen(input), want = (size_t)bits / 8;
@@ -127,7 +127,7 @@ static void public_vectors(void **state)
 		struct mf_multihash hash;
 		assert_int_equal(mf_multihash_decode(&hash, out, (size_t)n), n);
 		assert_int_equal(
-		        mf_hash_verify(hash.code, hash.digest, hash.digest_len, input, len), 0);
+			mf_hash_verify(hash.code, hash.digest, hash.digest_len, input, len), 0);
 		checked++;
 	}
 	fclose(file);

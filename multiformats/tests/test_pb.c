@@ -8,11 +8,11 @@ static void reads_every_wire_type(void **state)
 {
 	uint8_t bytes[64];
 	size_t len = unhex("08ac02"             /* 1: varint 300 */
-	                   "1203616263"         /* 2: "abc" */
-	                   "1d04030201"         /* 3: fixed32 0x01020304 */
-	                   "210807060504030201" /* 4: fixed64 */
-	                   "2a00",              /* 5: empty */
-	        bytes, sizeof(bytes));
+			   "1203616263"         /* 2: "abc" */
+			   "1d04030201"         /* 3: fixed32 0x01020304 */
+			   "210807060504030201" /* 4: fixed64 */
+			   "2a00",              /* 5: empty */
+		bytes, sizeof(bytes));
 	struct mf_pb_reader in = mf_pb_read(bytes, len);
 	struct mf_pb_field f;
 

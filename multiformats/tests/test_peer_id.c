@@ -9,14 +9,14 @@ static const struct {
 	const char *base58, *base32, *base36;
 } known[] = {
 	{ "12D3KooWD3eckifWpRn9wQpMG9R9hX3sD158z7EqHWmweQAJU5SA",
-	        "bafzaajaiaejcal72gwuz2or47oyxxn6b3rkwdmmkrxgkjxzy3rqt5kczyn7lcm3l",
-	        "k51qzi5uqu5dhdmyb9bd18pypu2wp5lpv2xnskfmrqa4lb5knqryrotb05e7or" },
+		"bafzaajaiaejcal72gwuz2or47oyxxn6b3rkwdmmkrxgkjxzy3rqt5kczyn7lcm3l",
+		"k51qzi5uqu5dhdmyb9bd18pypu2wp5lpv2xnskfmrqa4lb5knqryrotb05e7or" },
 	{ "QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N",
-	        "bafzbeie5745rpv2m6tjyuugywy4d5ewrqgqqhfnf445he3omzpjbx5xqxe",
-	        "k2k4r8ncs1yoluq95unsd7x2vfhgve0ncjoggwqx9vyh3vl8warrcp15" },
+		"bafzbeie5745rpv2m6tjyuugywy4d5ewrqgqqhfnf445he3omzpjbx5xqxe",
+		"k2k4r8ncs1yoluq95unsd7x2vfhgve0ncjoggwqx9vyh3vl8warrcp15" },
 	{ "16Uiu2HAm2dSCBFxuge46aEt7U1oejtYuBUZXxASHqmcfVmk4gsbx",
-	        "bafzaajiiaijccatlauyjjuirfphhthoiajqebltnj22xiflzfhyvtalsaypxkpm3dm",
-	        "kzwfwjn5ji4pumc8lty2cjsm4v6hy0nl3a2p1k9sl55t45t3l7atdgds3q3qihn" },
+		"bafzaajiiaijccatlauyjjuirfphhthoiajqebltnj22xiflzfhyvtalsaypxkpm3dm",
+		"kzwfwjn5ji4pumc8lty2cjsm4v6hy0nl3a2p1k9sl55t45t3l7atdgds3q3qihn" },
 };
 
 static void all_text_forms_are_one_id(void **state)
@@ -31,7 +31,7 @@ static void all_text_forms_are_one_id(void **state)
 		assert_true(mf_peer_id_equal(&a, &b));
 		assert_true(mf_peer_id_equal(&a, &c));
 		assert_int_equal(
-		        mf_peer_id_format(&a, text, sizeof(text)), strlen(known[i].base58));
+			mf_peer_id_format(&a, text, sizeof(text)), strlen(known[i].base58));
 		assert_string_equal(text, known[i].base58);
 		mf_peer_id_to_cid(&a, &cid);
 		mf_cid_format(&cid, text, sizeof(text));
@@ -72,13 +72,13 @@ static void check_key(const char *hex, enum mf_key_type type, const char *id_tex
 static void keys_have_their_ids(void **state)
 {
 	check_key("080112201ed1e8fae2c4a144b8be8fd4b47bf3d3b34b871c3cacf6010f0e42d474fce27e",
-	        MF_KEY_ED25519, "12D3KooWBtg3aaRMjxwedh83aGiUkwSxDwUZkzuJcfaqUmo7R3pq");
+		MF_KEY_ED25519, "12D3KooWBtg3aaRMjxwedh83aGiUkwSxDwUZkzuJcfaqUmo7R3pq");
 	check_key("08021221037777e994e452c21604f91de093ce415f5432f701dd8cd1a7a6fea0e630bfca99",
-	        MF_KEY_SECP256K1, "16Uiu2HAmLhLvBoYaoZfaMUKuibM6ac163GwKY74c5kiSLg5KvLpY");
+		MF_KEY_SECP256K1, "16Uiu2HAmLhLvBoYaoZfaMUKuibM6ac163GwKY74c5kiSLg5KvLpY");
 	check_key("0803125b000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
-	          "202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f"
-	          "404142434445464748494a4b4c4d4e4f505152535455565758595a",
-	        MF_KEY_ECDSA, "QmUpGEJPXBwBEoMVg1CWuGrbo1kp9xmt4qyfuU7opnA1B6");
+		  "202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f"
+		  "404142434445464748494a4b4c4d4e4f505152535455565758595a",
+		MF_KEY_ECDSA, "QmUpGEJPXBwBEoMVg1CWuGrbo1kp9xmt4qyfuU7opnA1B6");
 }
 
 static void refuses_malformed_keys(void **state)

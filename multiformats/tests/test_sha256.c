@@ -10,13 +10,13 @@ static const struct {
 	{ "", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" },
 	{ "abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" },
 	{ "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
-	        "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1" },
+		"248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1" },
 };
 
 enum { MILLION = 1000000 };
 
 static const char million_digest[] =
-        "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0";
+	"cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0";
 
 static void published_digests(void **state)
 {
@@ -48,7 +48,7 @@ static void pieces_make_the_whole(void **state)
 			mf_sha256_init(&hash);
 			for (size_t at = 0; at < len; at += step)
 				mf_sha256_update(
-				        &hash, data + at, step < len - at ? step : len - at);
+					&hash, data + at, step < len - at ? step : len - at);
 			mf_sha256_final(&hash, pieces);
 			assert_memory_equal(whole, pieces, sizeof(whole));
 		}
@@ -56,7 +56,7 @@ static void pieces_make_the_whole(void **state)
 }
 
 static void check_batch(const struct sha256_engine *engine, const uint8_t *data, size_t n,
-        size_t (*length)(size_t i))
+	size_t (*length)(size_t i))
 {
 	struct mf_sha256_job jobs[64];
 	uint8_t digest[MF_SHA256_SIZE];

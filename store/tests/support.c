@@ -125,7 +125,7 @@ static void print_fault(void *arg, const struct store_fault *fault)
 	if (fault->cid)
 		mf_cid_format(fault->cid, text, sizeof(text));
 	print_message("fault %d at %u:%llu..%llu %s\n", fault->kind, fault->segment,
-	        (unsigned long long)fault->from, (unsigned long long)fault->to, text);
+		(unsigned long long)fault->from, (unsigned long long)fault->to, text);
 }
 
 static long verify(struct store *store, bool skip_pins)

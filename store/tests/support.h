@@ -18,7 +18,7 @@
 	do {                                                                                       \
 		if (!(condition)) {                                                                \
 			print_error("%s:%d: [%s] %s\n", __FILE__, __LINE__, anyio_backend_name(),  \
-			        #condition);                                                       \
+				#condition);                                                       \
 			return -EPROTO;                                                            \
 		}                                                                                  \
 	} while (0)
@@ -27,8 +27,8 @@
 		long rc_ = (call), expected_ = (expected);                                         \
 		if (rc_ != expected_) {                                                            \
 			print_error("%s:%d: [%s] %s: %ld (%s), not %ld\n", __FILE__, __LINE__,     \
-			        anyio_backend_name(), #call, rc_, anyio_error_name(rc_),           \
-			        expected_);                                                        \
+				anyio_backend_name(), #call, rc_, anyio_error_name(rc_),           \
+				expected_);                                                        \
 			return -EPROTO;                                                            \
 		}                                                                                  \
 	} while (0)
@@ -45,7 +45,7 @@ void run_body(anyio_task_fn body);
 void simulated_start(void);
 void simulated_end(void);
 int run_simulated(
-        anyio_task_fn body, void *arg, uint64_t seed, const struct anyio_sim_options *sim);
+	anyio_task_fn body, void *arg, uint64_t seed, const struct anyio_sim_options *sim);
 
 /* Block number n of a given length: bytes drawn from n. */
 enum { TEST_BLOCK_MAX = 300000 };

@@ -67,7 +67,7 @@ static void use(struct store *store, struct life *life)
 	}
 	life->pin_tried = true;
 	if (!failed(life, store_pin_add(store, &pin, STORE_PIN_RECURSIVE, &ticket)) &&
-	        !failed(life, store_sync(store, ticket)))
+		!failed(life, store_sync(store, ticket)))
 		life->pinned = true;
 	failed(life, store_checkpoint(store));
 	failed(life, look(store, life));
@@ -131,7 +131,7 @@ static bool fail_at(enum anyio_fault_kind kind, uint64_t at, int error, bool sti
 	simulated_end();
 	if (rc != 0)
 		print_error("fault %d at %llu, sticky %d, error %s\n", kind, (unsigned long long)at,
-		        sticky, anyio_error_name(error));
+			sticky, anyio_error_name(error));
 	assert_int_equal(rc, 0);
 	if (!reached)
 		assert_int_equal(life.error, 0);

@@ -72,11 +72,11 @@ static int change_pin(struct model *model, int task, store_ticket *ticket)
 	struct mf_cid cid = pin_name(task, id);
 
 	if (mode == model->pins[task][id].mode ||
-	        (mode == STORE_PIN_DIRECT && model->pins[task][id].mode == STORE_PIN_RECURSIVE))
+		(mode == STORE_PIN_DIRECT && model->pins[task][id].mode == STORE_PIN_RECURSIVE))
 		return 0;
 	model->pins[task][id].mask |= 1u << mode;
 	rc = mode ? store_pin_add(model->store, &cid, mode, ticket)
-	          : store_pin_remove(model->store, &cid, ticket);
+		  : store_pin_remove(model->store, &cid, ticket);
 	if (rc == 0)
 		model->pins[task][id].mode = mode;
 	return rc;
@@ -227,8 +227,8 @@ static void seeds(void (*run)(uint64_t seed))
 	for (uint64_t seed = 1; seed <= count; seed++)
 		run(seed);
 	print_message("%llu tails cut, %llu unfinished, %llu acknowledged, %llu faults\n",
-	        (unsigned long long)met_cuts, (unsigned long long)met_unfinished,
-	        (unsigned long long)met_acknowledged, (unsigned long long)met_faults);
+		(unsigned long long)met_cuts, (unsigned long long)met_unfinished,
+		(unsigned long long)met_acknowledged, (unsigned long long)met_faults);
 	assert_true(met_cuts > 0 && met_unfinished > 0 && met_acknowledged > 0);
 }
 

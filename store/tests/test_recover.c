@@ -76,7 +76,7 @@ static int any_cut_of_the_tail_is_recovered(void *arg)
 	long size = test_file_size(test_segment(1));
 	/* From the end downwards, each time as if the writing had stopped there. */
 	for (long cut = size - 1; cut >= synced;
-	        cut -= cut > synced + 40 && cut < size - 200 ? 97 : 1) {
+		cut -= cut > synced + 40 && cut < size - 200 ? 97 : 1) {
 		CHECK(truncate(test_segment(1), cut) == 0);
 		CHECK_RC(0, test_open(&store, &recovery));
 		CHECK(recovery.damaged == 0 && recovery.blocks == 4);
@@ -145,7 +145,7 @@ static int an_index_of_another_time_is_not_believed(void *arg)
 	CHECK_RC(0, store_close(store));
 	/* Segments put back from a copy older than the index. */
 	snprintf(command, sizeof(command), "rm -rf %s/segments; mv %s.old %s/segments", test_repo,
-	        test_repo, test_repo);
+		test_repo, test_repo);
 	CHECK(system(command) == 0);
 	CHECK_RC(0, test_open(&store, &recovery));
 	CHECK(recovery.rebuilt && recovery.blocks == 10);
@@ -186,9 +186,10 @@ static int damage_is_kept_reported_and_skipped(void *arg)
 		CHECK_RC(0, put_range(store, base + 10, base + 20, true));
 		CHECK_RC(0, put_range(store, base + 20, base + 30, true));
 		CHECK_RC(0, crash(store));
-		head[where] = find_block(base + 13, test_segment(1)) - (where == 0          ? -50
-		                                                               : where == 1 ? 5
-		                                                                            : 38);
+		head[where] = find_block(base + 13, test_segment(1)) -
+			(where == 0                  ? -50
+					: where == 1 ? 5
+						     : 38);
 		long size = test_file_size(test_segment(1));
 		test_flip(test_segment(1), head[where]);
 		CHECK_RC(0, test_open(&store, &recovery));
@@ -255,9 +256,9 @@ static int foreign_files_are_ignored(void *arg)
 	CHECK_RC(0, put_range(store, 0, 10, true));
 	CHECK_RC(0, store_close(store));
 	snprintf(command, sizeof(command),
-	        "cd %s/segments && cp 00000001.car 00000005.car && echo hello > notes.txt && "
-	        "head -c 9000 /dev/urandom > 00000003.car && : > 00000004.car",
-	        test_repo);
+		"cd %s/segments && cp 00000001.car 00000005.car && echo hello > notes.txt && "
+		"head -c 9000 /dev/urandom > 00000003.car && : > 00000004.car",
+		test_repo);
 	CHECK(system(command) == 0);
 	CHECK_RC(0, test_open(&store, &recovery));
 	CHECK(recovery.ignored == 3); /* the empty one was a leftover and is gone */

@@ -129,7 +129,7 @@ static void records_round_trip_and_hold_only_in_their_place(void **state)
 		.segment = 7,
 		.offset = 99,
 		.sequence = 5 },
-	                      out;
+			      out;
 	struct segment_section section;
 	struct segment_keys other = keys;
 
@@ -170,9 +170,9 @@ static void sections_are_refused_when_they_cannot_be(void **state)
 		assert_int_equal(segment_section_decode(&section, bytes, i), -EAGAIN);
 	assert_int_equal(segment_section_decode(&section, (uint8_t *)"\0\0\0\0", 4), -EINVAL);
 	assert_int_equal(
-	        segment_section_decode(&section, (uint8_t *)"\xff\xff\xff\x7f", 4), -EINVAL);
+		segment_section_decode(&section, (uint8_t *)"\xff\xff\xff\x7f", 4), -EINVAL);
 	assert_int_equal(segment_section_decode(&section, (uint8_t *)"\x05\xff\xff\xff\xff\xff", 6),
-	        -EINVAL);
+		-EINVAL);
 	len = segment_section_encode(&cid, IPLD_BLOCK_MAX + 1, bytes);
 	assert_int_equal(segment_section_decode(&section, bytes, len), -EINVAL);
 }
@@ -221,9 +221,10 @@ static void cut_anywhere_it_ends_at_the_last_commit(void **state)
 	for (size_t len = ends[0]; len <= image->len; len++) {
 		uint64_t tail = scan_image(image->bytes, len, 50).tail;
 
-		assert_int_equal(tail, len >= ends[2]   ? ends[2]
-		                       : len >= ends[1] ? ends[1]
-		                                        : ends[0]);
+		assert_int_equal(tail,
+			len >= ends[2]           ? ends[2]
+				: len >= ends[1] ? ends[1]
+						 : ends[0]);
 	}
 }
 

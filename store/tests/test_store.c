@@ -144,8 +144,8 @@ static int many_at_once_in_any_order(void *arg)
 			const struct store_block *in = &blocks[(i * 7 + round) % COUNT];
 			CHECK_RC(i == 5 ? -ENOENT : 0, results[i]);
 			CHECK(i == 5 ? !out[i].data
-			             : out[i].len == in->len &&
-			                        memcmp(out[i].data, in->data, in->len) == 0);
+				     : out[i].len == in->len &&
+						memcmp(out[i].data, in->data, in->len) == 0);
 			store_block_release(&out[i]);
 		}
 		free(out);

@@ -138,7 +138,7 @@ static int import_all(void *arg)
 	int rc;
 
 	if (import.leaves < 1 || import.leaves > LEAVES_MAX || import.leaf_max < 1 ||
-	        import.leaf_max > LEAF_MAX)
+		import.leaf_max > LEAF_MAX)
 		return -EINVAL;
 	rc = store_open(argv[2], &small, &import.store, &recovery);
 	if (rc < 0) {
@@ -198,7 +198,7 @@ static int read_model(struct check *check, const char *path)
 		struct promise *promise = find_promise(check, &root);
 		if (!promise) {
 			check->promises = realloc(
-			        check->promises, (check->count + 1) * sizeof(*check->promises));
+				check->promises, (check->count + 1) * sizeof(*check->promises));
 			promise = &check->promises[check->count++];
 			*promise = (struct promise){ .root = root };
 		}
@@ -264,7 +264,7 @@ static int check_pins(struct check *check)
 static void on_fault(void *arg, const struct store_fault *fault)
 {
 	fprintf(stderr, "check: fault %d in %u at %llu..%llu\n", fault->kind, fault->segment,
-	        (unsigned long long)fault->from, (unsigned long long)fault->to);
+		(unsigned long long)fault->from, (unsigned long long)fault->to);
 	complain(arg, "fault", fault->cid);
 }
 

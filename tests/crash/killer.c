@@ -18,7 +18,7 @@
 enum { KILLED = 0, FAILED = 1, ENDED_WELL = 3, ENDED_BADLY = 4 };
 
 static const long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL | PTRACE_O_TRACECLONE |
-                            PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACEEXEC;
+	PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACEEXEC;
 
 static pid_t start(char **argv)
 {
@@ -32,8 +32,8 @@ static pid_t start(char **argv)
 		_exit(127);
 	}
 	if (pid < 0 || waitpid(pid, &status, __WALL) != pid || !WIFSTOPPED(status) ||
-	        ptrace(PTRACE_SETOPTIONS, pid, 0, options) < 0 ||
-	        ptrace(PTRACE_SYSCALL, pid, 0, 0) < 0)
+		ptrace(PTRACE_SETOPTIONS, pid, 0, options) < 0 ||
+		ptrace(PTRACE_SYSCALL, pid, 0, 0) < 0)
 		return -1;
 	return pid;
 }
@@ -71,12 +71,12 @@ static int run(pid_t pid, unsigned long at, unsigned long *stops)
 			if (thread != pid)
 				continue;
 			return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? ENDED_WELL
-			                                                     : ENDED_BADLY;
+									     : ENDED_BADLY;
 		}
 		if (WSTOPSIG(status) == (SIGTRAP | 0x80) && ++*stops == at)
 			return reap(pid);
 		ptrace(PTRACE_SYSCALL, thread, 0,
-		        WSTOPSIG(status) == (SIGTRAP | 0x80) ? 0 : signal_of(status));
+			WSTOPSIG(status) == (SIGTRAP | 0x80) ? 0 : signal_of(status));
 	}
 }
 

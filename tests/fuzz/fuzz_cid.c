@@ -16,7 +16,7 @@ static void check(const struct mf_cid *cid)
 	for (const char *base = "079fFvVtTbBcChkKzZmMuU"; cid->version == 1 && *base; base++) {
 		n = mf_cid_format_base(cid, *base, text, sizeof(text));
 		if (n < 0 || mf_cid_parse(&again, text, (size_t)n) < 0 ||
-		        !mf_cid_equal(cid, &again))
+			!mf_cid_equal(cid, &again))
 			abort();
 	}
 }
@@ -29,7 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	ssize_t n = mf_cid_decode(&cid, data, size);
 	if (n >= 0) {
 		if (mf_cid_encode(&cid, bytes, sizeof(bytes)) != n ||
-		        memcmp(bytes, data, (size_t)n))
+			memcmp(bytes, data, (size_t)n))
 			abort();
 		check(&cid);
 	}

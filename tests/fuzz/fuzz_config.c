@@ -49,7 +49,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int rc = kit_config_load(dir, &config, error, sizeof(error));
 	if ((rc == 0) != (config != NULL) || (rc && !*error))
 		abort();
-	if (rc == 0 && (!kit_config_value(config, "store.max") || kit_config_value(config, "no.such")))
+	if (rc == 0 &&
+		(!kit_config_value(config, "store.max") || kit_config_value(config, "no.such")))
 		abort();
 	kit_config_free(config);
 

@@ -29,8 +29,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	free(out);
 	if (linked != 0)
 		abort();
-	if (ipld_transcode(MF_CODEC_DAG_CBOR, data, size, MF_CODEC_DAG_JSON, &json, &json_len) == 0) {
-		if (ipld_transcode(MF_CODEC_DAG_JSON, json, json_len, MF_CODEC_DAG_CBOR, &out, &len))
+	if (ipld_transcode(MF_CODEC_DAG_CBOR, data, size, MF_CODEC_DAG_JSON, &json, &json_len) ==
+		0) {
+		if (ipld_transcode(
+			    MF_CODEC_DAG_JSON, json, json_len, MF_CODEC_DAG_CBOR, &out, &len))
 			abort();
 		same(data, size, out, len);
 		free(out);

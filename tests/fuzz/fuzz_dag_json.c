@@ -10,8 +10,8 @@ static int ignore(void *arg, const struct mf_cid *cid)
 	return 0;
 }
 
-static void same_as(const uint8_t *canonical, size_t len, uint32_t codec, const uint8_t *data,
-	size_t size)
+static void same_as(
+	const uint8_t *canonical, size_t len, uint32_t codec, const uint8_t *data, size_t size)
 {
 	uint8_t *out;
 	size_t out_len;

@@ -38,8 +38,8 @@ static const struct block *get(const struct blocks *blocks, const struct mf_cid 
 	abort();
 }
 
-static void find(const struct blocks *blocks, const struct mf_cid *root,
-	const struct unixfs_entry *wanted)
+static void find(
+	const struct blocks *blocks, const struct mf_cid *root, const struct unixfs_entry *wanted)
 {
 	struct unixfs_lookup lookup;
 	struct unixfs_entry entry;
@@ -87,8 +87,9 @@ static size_t split(const uint8_t *data, size_t size, struct unixfs_entry *entri
 	for (size_t i = 0; i <= size && n < NAMES_MAX; i++) {
 		if (i < size && data[i] != '\n')
 			continue;
-		entries[n] = (struct unixfs_entry){ .name = data + start, .name_len = i - start,
-			.tsize = n };
+		entries[n] = (struct unixfs_entry){
+			.name = data + start, .name_len = i - start, .tsize = n
+		};
 		mf_cid_of(&entries[n++].cid, 1, MF_CODEC_RAW, "", 0);
 		start = i + 1;
 	}

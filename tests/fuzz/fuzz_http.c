@@ -86,7 +86,8 @@ static int read_requests(void *arg)
 	http_open(&http, input->ends[1]);
 	while (input->requests < REQUESTS_MAX && (rc = http_next(&http)) == 0) {
 		take_request(input, &http);
-		if (input->rc < 0 || http_reply(&http, 200, "text/plain", "fine") || !http.keep_alive)
+		if (input->rc < 0 || http_reply(&http, 200, "text/plain", "fine") ||
+			!http.keep_alive)
 			break;
 	}
 	http_close(&http);
@@ -127,7 +128,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* Cut finely or whole, the first request's head and body are the same. */
 	struct input whole = run(data + 1, size - 1, size);
 	struct input cut = run(data + 1, size - 1, (size_t)data[0] % 97 + 1);
-	if (whole.requests != cut.requests || (whole.rc == 0 && cut.rc == 0 && whole.digest != cut.digest))
+	if (whole.requests != cut.requests ||
+		(whole.rc == 0 && cut.rc == 0 && whole.digest != cut.digest))
 		abort();
 	return 0;
 }

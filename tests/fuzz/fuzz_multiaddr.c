@@ -17,7 +17,7 @@ static void check(const struct mf_multiaddr *addr)
 
 	ssize_t n = mf_multiaddr_format(addr, text, sizeof(text));
 	if (n < 0 || mf_multiaddr_parse(&again, text, (size_t)n) < 0 ||
-	        !mf_multiaddr_equal(addr, &again))
+		!mf_multiaddr_equal(addr, &again))
 		abort();
 	again.len = 0;
 	while (mf_multiaddr_next(addr, &at, &part))
@@ -26,8 +26,9 @@ static void check(const struct mf_multiaddr *addr)
 	if (at != addr->len || !mf_multiaddr_equal(addr, &again))
 		abort();
 	int transport = mf_multiaddr_to_sockaddr(addr, &storage, &len);
-	if (transport > 0 && mf_multiaddr_from_sockaddr(
-	                             &again, (struct sockaddr *)&storage, (uint32_t)transport) < 0)
+	if (transport > 0 &&
+		mf_multiaddr_from_sockaddr(
+			&again, (struct sockaddr *)&storage, (uint32_t)transport) < 0)
 		abort();
 	mf_multiaddr_peer(addr, &id);
 }

@@ -16,8 +16,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if ((size_t)n > size || hash.digest + hash.digest_len != data + n)
 		abort();
 	if (mf_multihash_encode(hash.code, hash.digest, hash.digest_len, again, sizeof(again)) !=
-	                n ||
-	        memcmp(again, data, (size_t)n))
+			n ||
+		memcmp(again, data, (size_t)n))
 		abort();
 	mf_hash_allowed(hash.code, hash.digest_len);
 	/* What follows the multihash is taken for the data it names. */

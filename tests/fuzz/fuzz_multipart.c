@@ -67,7 +67,9 @@ static struct digest parts_of(const uint8_t *data, size_t size, size_t piece)
 /* The input as one part: read back whole when the boundary does not lie in it. */
 static void round_trip(const uint8_t *data, size_t size, size_t piece)
 {
-	static const char head[] = "--b\r\nContent-Disposition: form-data; filename=\"%66\"\r\n\r\n", tail[] = "\r\n--b--\r\n";
+	static const char head[] =
+		"--b\r\nContent-Disposition: form-data; filename=\"%66\"\r\n\r\n",
+			  tail[] = "\r\n--b--\r\n";
 	size_t len = sizeof(head) - 1 + size + sizeof(tail) - 1, at = 0;
 	struct multipart *parts = malloc(sizeof(*parts));
 	uint8_t *whole = malloc(len);
@@ -83,8 +85,8 @@ static void round_trip(const uint8_t *data, size_t size, size_t piece)
 	memcpy(whole + sizeof(head) - 1, data, size);
 	memcpy(whole + sizeof(head) - 1 + size, tail, sizeof(tail) - 1);
 	struct body body = { whole, len, 0, piece };
-	if (multipart_open(parts, "multipart/form-data; boundary=b", take, &body) || multipart_next(parts) != 1 ||
-		strcmp(parts->filename, "f"))
+	if (multipart_open(parts, "multipart/form-data; boundary=b", take, &body) ||
+		multipart_next(parts) != 1 || strcmp(parts->filename, "f"))
 		abort();
 	while ((n = multipart_read(parts, buffer, sizeof(buffer))) > 0) {
 		if (at + (size_t)n > size || memcmp(data + at, buffer, (size_t)n))

@@ -42,7 +42,8 @@ static void take_payload(const uint8_t *data, size_t size)
 
 	if (p2p_noise_payload_decode(&payload, data, size) < 0)
 		return;
-	p2p_noise_payload_verify(&payload, (const uint8_t *)"0123456789abcdef0123456789abcdef", &peer);
+	p2p_noise_payload_verify(
+		&payload, (const uint8_t *)"0123456789abcdef0123456789abcdef", &peer);
 	p2p_noise_payload_choose_muxer(&payload, true, muxers, 1);
 	p2p_noise_payload_choose_muxer(&payload, false, muxers, 1);
 }

@@ -61,7 +61,7 @@ static void add_record(struct image *image, unsigned kind, unsigned sequence)
 		struct segment_section section;
 
 		segment_sum_add(&image->sum, image->bytes + image->len,
-		        (size_t)segment_section_decode(&section, image->bytes + image->len, len));
+			(size_t)segment_section_decode(&section, image->bytes + image->len, len));
 	}
 	image->len += len;
 	if (kind == SEGMENT_RECORD_COMMIT) {
@@ -122,11 +122,11 @@ static void scan(const struct image *image, size_t extra)
 		free(window);
 		if (event.what == SCAN_MORE) {
 			if (event.len == 0 || event.offset + event.len > image->len ||
-			        ++asked > 4 * IMAGE_MAX)
+				++asked > 4 * IMAGE_MAX)
 				abort();
 			from = event.offset;
 			there = event.len + extra < image->len - from ? event.len + extra
-			                                              : image->len - from;
+								      : image->len - from;
 		} else if (event.what != SCAN_END) {
 			if (event.offset != done || event.offset + event.len > image->len)
 				abort();

@@ -54,8 +54,8 @@ static void check_around(void)
 	DIR *around = opendir(dir);
 
 	for (struct dirent *entry; around && (entry = readdir(around));)
-		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..") && strcmp(entry->d_name, "out") &&
-			strcmp(entry->d_name, "sentinel"))
+		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..") &&
+			strcmp(entry->d_name, "out") && strcmp(entry->d_name, "sentinel"))
 			abort();
 	closedir(around);
 	snprintf(path, sizeof(path), "%s/sentinel", dir);

@@ -23,7 +23,8 @@ static const uint8_t *next_block(struct input *in, size_t *len)
 		*len = in->size;
 		return in->data;
 	}
-	size_t want = (size_t)in->data[in->at] << 8 | in->data[in->at + 1], left = in->size - in->at - 2;
+	size_t want = (size_t)in->data[in->at] << 8 | in->data[in->at + 1],
+	       left = in->size - in->at - 2;
 	const uint8_t *block = in->data + in->at + 2;
 
 	*len = want < left ? want : left;

@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	}
 	if (n > (int)size || mf_varint_encode(value, again) != n ||
-	        memcmp(again, data, (size_t)n) || mf_varint_size(value) != n)
+		memcmp(again, data, (size_t)n) || mf_varint_size(value) != n)
 		abort();
 	return 0;
 }

@@ -73,7 +73,7 @@ static int put(struct arena *arena, const void *data, size_t len)
 }
 
 static int frame(
-        struct arena *arena, uint8_t type, uint16_t flags, uint32_t stream, uint32_t length)
+	struct arena *arena, uint8_t type, uint16_t flags, uint32_t stream, uint32_t length)
 {
 	const struct p2p_yamux_frame f = { type, flags, stream, length };
 	uint8_t header[P2P_YAMUX_HEADER];
@@ -412,9 +412,9 @@ static void giant_rsa_key_how(struct arena *arena)
 	n = prefix[0] << 8 | prefix[1];
 	OK(anyio_stream_receive_exactly(arena->raw, out, (size_t)n));
 	assert_true(
-	        p2p_noise_handshake_read(&state, &arena->noise.aead, out, (size_t)n, &inside) > 0);
+		p2p_noise_handshake_read(&state, &arena->noise.aead, out, (size_t)n, &inside) > 0);
 	n = p2p_noise_handshake_write(
-	        &state, &arena->noise.aead, payload, writer.len, out + 2, sizeof out - 2);
+		&state, &arena->noise.aead, payload, writer.len, out + 2, sizeof out - 2);
 	assert_true(n > 0);
 	out[0] = (uint8_t)(n >> 8);
 	out[1] = (uint8_t)n;

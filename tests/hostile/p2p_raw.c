@@ -72,13 +72,15 @@ static ssize_t receive_message(int fd, uint8_t *data)
 
 static int dial(uint16_t port)
 {
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(port),
+	struct sockaddr_in to = { .sin_family = AF_INET,
+		.sin_port = htons(port),
 		.sin_addr = { htonl(INADDR_LOOPBACK) } };
 	uint8_t answer[sizeof(select_noise) - 1];
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to)) ||
-		!write_all(fd, (const uint8_t *)select_noise, sizeof(answer)) || !read_all(fd, answer, sizeof(answer)) ||
+		!write_all(fd, (const uint8_t *)select_noise, sizeof(answer)) ||
+		!read_all(fd, answer, sizeof(answer)) ||
 		memcmp(answer, select_noise, sizeof(answer)))
 		return -1;
 	return fd;
@@ -109,13 +111,15 @@ static bool shake_hands(struct bridge *bridge, const char *payload_hex)
 	p2p_noise_handshake_init(&handshake, true, NULL, 0, &own, &ephemeral);
 	if (p2p_aead_init(&aead))
 		return false;
-	ssize_t len = payload_hex ? (ssize_t)from_hex(payload_hex, payload, sizeof(payload) - P2P_NOISE_OVERHEAD)
-				  : p2p_noise_payload_encode(&key, own.public, muxers, 1, payload, sizeof(payload));
+	ssize_t len = payload_hex
+		? (ssize_t)from_hex(payload_hex, payload, sizeof(payload) - P2P_NOISE_OVERHEAD)
+		: p2p_noise_payload_encode(&key, own.public, muxers, 1, payload, sizeof(payload));
 	ssize_t n = p2p_noise_handshake_write(&handshake, &aead, NULL, 0, message, sizeof(message));
 	bool good = len >= 0 && n > 0 && send_message(bridge->fd, message, (size_t)n) &&
 		(n = receive_message(bridge->fd, message)) >= 0 &&
 		p2p_noise_handshake_read(&handshake, &aead, message, (size_t)n, &inside) >= 0 &&
-		(n = p2p_noise_handshake_write(&handshake, &aead, payload, (size_t)len, message, sizeof(message))) > 0 &&
+		(n = p2p_noise_handshake_write(
+			 &handshake, &aead, payload, (size_t)len, message, sizeof(message))) > 0 &&
 		send_message(bridge->fd, message, (size_t)n) &&
 		p2p_noise_handshake_split(&handshake, &bridge->send, &bridge->receive) == 0;
 	p2p_aead_destroy(&aead);
@@ -169,7 +173,8 @@ int main(int argc, char **argv)
 	bridge.fd = dial((uint16_t)atoi(argv[1]));
 	if (bridge.fd < 0 || !shake_hands(&bridge, argc > 2 ? argv[2] : NULL))
 		return 1;
-	if (!write_all(1, (const uint8_t *)"R", 1) || pthread_create(&thread, NULL, outward, &bridge))
+	if (!write_all(1, (const uint8_t *)"R", 1) ||
+		pthread_create(&thread, NULL, outward, &bridge))
 		return 1;
 	inward(&bridge);
 	_exit(0);

@@ -104,7 +104,7 @@ static void enter_new_dir(const char *path)
 
 /* COUNT files named by their index, padded with zeros to NAME_LEN bytes, the last to LAST_LEN. */
 static void make_dir(
-        uint64_t seed, unsigned count, int name_len, int last_len, uint64_t size, const char *path)
+	uint64_t seed, unsigned count, int name_len, int last_len, uint64_t size, const char *path)
 {
 	enter_new_dir(path);
 	for (unsigned i = 0; i < count; i++) {
@@ -200,7 +200,7 @@ int main(int argc, char **argv)
 		make_file(argv[4], number(argv[2]), number(argv[3]));
 	else if (strcmp(kind, "dir") == 0 && argc == 8)
 		make_dir(number(argv[2]), (unsigned)number(argv[3]), (int)number(argv[4]),
-		        (int)number(argv[5]), number(argv[6]), argv[7]);
+			(int)number(argv[5]), number(argv[6]), argv[7]);
 	else if (strcmp(kind, "mixed") == 0 && argc == 4)
 		make_mixed(number(argv[2]), argv[3]);
 	else if (strcmp(kind, "deep") == 0 && argc == 5)
@@ -208,11 +208,12 @@ int main(int argc, char **argv)
 	else if (strcmp(kind, "symlink") == 0 && argc == 4)
 		make_link(argv[2], argv[3]);
 	else {
-		fprintf(stderr, "usage: gen file SEED SIZE PATH\n"
-		                "       gen dir SEED COUNT NAME_LEN LAST_LEN SIZE PATH\n"
-		                "       gen mixed SEED PATH\n"
-		                "       gen deep SEED DEPTH PATH\n"
-		                "       gen symlink TARGET PATH\n");
+		fprintf(stderr,
+			"usage: gen file SEED SIZE PATH\n"
+			"       gen dir SEED COUNT NAME_LEN LAST_LEN SIZE PATH\n"
+			"       gen mixed SEED PATH\n"
+			"       gen deep SEED DEPTH PATH\n"
+			"       gen symlink TARGET PATH\n");
 		return 2;
 	}
 	return 0;

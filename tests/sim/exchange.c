@@ -84,8 +84,9 @@ static void make_blocks(struct world *world)
 {
 	for (int i = 0; i < BLOCKS; i++) {
 		uint64_t kind = below(world, 4);
-		size_t len = kind == 0 ? below(world, 8) : kind == 1 ? below(world, 2000)
-			: below(world, BLOCK_MAX);
+		size_t len = kind == 0 ? below(world, 8)
+			: kind == 1    ? below(world, 2000)
+				       : below(world, BLOCK_MAX);
 		uint64_t word = 0;
 
 		world->len[i] = len;
@@ -119,8 +120,11 @@ static bool disk_fails(const struct world *world)
 
 static int open_store(struct node *node)
 {
-	struct store_options options = { .create = true, .index_dir = node->index,
-		.segment_bytes = 1 << 20, .group_bytes = 200000, .checkpoint_blocks = 20 };
+	struct store_options options = { .create = true,
+		.index_dir = node->index,
+		.segment_bytes = 1 << 20,
+		.group_bytes = 200000,
+		.checkpoint_blocks = 20 };
 
 	return store_open(node->dir, &options, &node->store, NULL);
 }
@@ -136,7 +140,8 @@ static int fill(void *arg)
 		store_ticket ticket = 0;
 		int rc = open_store(node);
 		for (int i = n; i < BLOCKS && rc == 0; i += 2)
-			rc = store_put(node->store, &world->cid[i], world->data[i], world->len[i], 0, &ticket);
+			rc = store_put(node->store, &world->cid[i], world->data[i], world->len[i],
+				0, &ticket);
 		if (rc == 0)
 			rc = store_sync(node->store, ticket);
 		if (rc == 0)
@@ -161,7 +166,8 @@ static int keep_connected(void *arg)
 
 	while (rc != ANYIO_CANCELLED) {
 		if (!p2p_host_connected(world->node[0].host, &world->node[1].id))
-			p2p_host_connect(world->node[0].host, &world->node[1].id, &address, 1, NULL);
+			p2p_host_connect(
+				world->node[0].host, &world->node[1].id, &address, 1, NULL);
 		rc = anyio_sleep(ANYIO_SECOND / 2);
 	}
 	return rc;
@@ -201,8 +207,9 @@ static int fetch_one(struct world *world, struct bitswap_session *session, int i
 	struct fetch fetch = { .session = session, .cid = &world->cid[i] };
 	int rc = anyio_fail_after(3600 * ANYIO_SECOND, fetch_body, &fetch);
 
-	if (rc == 0 && (fetch.block.len != world->len[i] ||
-			       memcmp(fetch.block.data, world->data[i], fetch.block.len)))
+	if (rc == 0 &&
+		(fetch.block.len != world->len[i] ||
+			memcmp(fetch.block.data, world->data[i], fetch.block.len)))
 		rc = fail(world, "a fetch gave wrong bytes", i, 0);
 	world->fetched += rc == 0;
 	world->errors += rc != 0;
@@ -355,7 +362,9 @@ static int look(struct world *world, struct node *node)
 	for (int i = 0; i < BLOCKS; i++) {
 		struct store_block block;
 		rc = store_get(node->store, &world->cid[i], &block);
-		if (rc == 0 && (block.len != world->len[i] || memcmp(block.data, world->data[i], block.len)))
+		if (rc == 0 &&
+			(block.len != world->len[i] ||
+				memcmp(block.data, world->data[i], block.len)))
 			fail(world, "the store gave wrong bytes", i, 0);
 		if (rc == 0)
 			store_block_release(&block);
@@ -392,7 +401,8 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 static bool live(struct world *world, int (*body)(void *arg), const struct anyio_sim_options *sim)
 {
 	struct anyio_options options = {
-		.backend = "sim", .seeded = true, .seed = world->seed, .sim = sim };
+		.backend = "sim", .seeded = true, .seed = world->seed, .sim = sim
+	};
 	int rc = anyio_run(body, world, &options);
 
 	if (rc < 0 && !world->failed)

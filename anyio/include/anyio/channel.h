@@ -28,7 +28,7 @@ ANYIO_API int anyio_receive_nowait(struct anyio_receiver *receiver, void *item);
 
 ANYIO_API int anyio_sender_clone(struct anyio_sender *sender, struct anyio_sender **clone);
 ANYIO_API int anyio_receiver_clone(struct anyio_receiver *receiver, struct anyio_receiver **clone);
-ANYIO_API void anyio_sender_close(struct anyio_sender *sender);     /* frees the handle; NULL ok */
+ANYIO_API void anyio_sender_close(struct anyio_sender *sender); /* frees the handle; NULL ok */
 ANYIO_API void anyio_receiver_close(struct anyio_receiver *receiver);
 
 struct anyio_channel_statistics {

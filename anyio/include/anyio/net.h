@@ -49,9 +49,9 @@ ANYIO_API int anyio_getaddrinfo(const char *host, uint16_t port, int family,
 struct anyio_listener;
 
 struct anyio_listen_options {
-	int backlog;      /* 0: 1024 */
+	int backlog; /* 0: 1024 */
 	bool reuse_port;
-	bool v6_only;     /* IPv6 wildcard listeners take IPv4 too unless set */
+	bool v6_only;       /* IPv6 wildcard listeners take IPv4 too unless set */
 	unsigned unix_mode; /* permissions of a UNIX socket; 0: 0600 */
 };
 /* Binds and listens; port 0 lets the kernel choose. A stale UNIX socket that nobody answers on is
@@ -61,8 +61,8 @@ ANYIO_API int anyio_listen_address(const struct anyio_address *address,
 ANYIO_API int anyio_listen_unix(const char *path, const struct anyio_listen_options *options,
 	struct anyio_listener **listener);
 /* Out of descriptors or memory (EMFILE, ENFILE, ENOBUFS, ENOMEM) backs off and goes on, though a
- * connection may be lost; connections that died in the queue are skipped. ANYIO_CLOSED once freed while waiting here, ANYIO_BUSY when another
- * task is accepting. */
+ * connection may be lost; connections that died in the queue are skipped. ANYIO_CLOSED once freed
+ * while waiting here, ANYIO_BUSY when another task is accepting. */
 ANYIO_API int anyio_accept(struct anyio_listener *listener, struct anyio_stream **stream);
 ANYIO_API int anyio_listener_address(
 	const struct anyio_listener *listener, struct anyio_address *address);

@@ -30,15 +30,15 @@ typedef int (*anyio_task_fn)(void *arg);
 
 /* All zero is the default everywhere. */
 struct anyio_options {
-	const char *backend;    /* "uring", "uv", "sim"; NULL: $ANYIO_BACKEND, else the best here */
-	bool strict;            /* every checkpoint yields, even one that need not wait */
-	bool mock_clock;        /* time stands still and jumps when every task waits */
-	bool seeded;            /* run ready tasks in an order drawn from seed */
-	uint64_t seed;          /* for seeded scheduling and the simulation */
-	size_t stack_size;      /* bytes for a task unless it asks otherwise; 0: 64 KiB */
-	size_t max_tasks;       /* 0: one million */
+	const char *backend; /* "uring", "uv", "sim"; NULL: $ANYIO_BACKEND, else the best here */
+	bool strict;         /* every checkpoint yields, even one that need not wait */
+	bool mock_clock;     /* time stands still and jumps when every task waits */
+	bool seeded;         /* run ready tasks in an order drawn from seed */
+	uint64_t seed;       /* for seeded scheduling and the simulation */
+	size_t stack_size;   /* bytes for a task unless it asks otherwise; 0: 64 KiB */
+	size_t max_tasks;    /* 0: one million */
 	unsigned worker_threads; /* most threads for blocking work; 0: 40 */
-	bool no_signals;        /* leave SIGINT alone: by default it cancels the root task,
+	bool no_signals;         /* leave SIGINT alone: by default it cancels the root task,
 				 * and a second one ends the process */
 	const struct anyio_sim_options *sim; /* anyio/testing.h; NULL: defaults */
 	void *reserved[8];

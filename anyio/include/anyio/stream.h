@@ -70,7 +70,8 @@ struct anyio_reader {
 	uint8_t *buffer;
 	size_t start, end, size;
 };
-ANYIO_API void anyio_reader_init(struct anyio_reader *reader, struct anyio_stream *stream, size_t size);
+ANYIO_API void anyio_reader_init(
+	struct anyio_reader *reader, struct anyio_stream *stream, size_t size);
 ANYIO_API void anyio_reader_destroy(struct anyio_reader *reader);
 ANYIO_API ssize_t anyio_reader_receive(struct anyio_reader *reader, void *buffer, size_t size);
 ANYIO_API int anyio_reader_exactly(struct anyio_reader *reader, void *buffer, size_t size);

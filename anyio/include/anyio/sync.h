@@ -12,7 +12,9 @@
 extern "C" {
 #endif
 
-struct anyio_event { uint64_t opaque[4]; };
+struct anyio_event {
+	uint64_t opaque[4];
+};
 ANYIO_API void anyio_event_init(struct anyio_event *event);
 ANYIO_API void anyio_event_set(struct anyio_event *event); /* wakes all; stays set */
 ANYIO_API bool anyio_event_is_set(const struct anyio_event *event);
@@ -22,7 +24,9 @@ ANYIO_API size_t anyio_event_waiting(const struct anyio_event *event);
 /* A lock has an owner: release by another task is ANYIO_NOT_OWNER, acquiring twice is
  * ANYIO_BUSY. Release hands it to the first waiter. An owner that ends breaks it: waiters and
  * later callers get ANYIO_BROKEN. */
-struct anyio_lock { uint64_t opaque[8]; };
+struct anyio_lock {
+	uint64_t opaque[8];
+};
 ANYIO_API void anyio_lock_init(struct anyio_lock *lock);
 ANYIO_API int anyio_lock_acquire(struct anyio_lock *lock);
 ANYIO_API int anyio_lock_acquire_nowait(struct anyio_lock *lock); /* ANYIO_WOULD_BLOCK */
@@ -32,7 +36,9 @@ ANYIO_API size_t anyio_lock_waiting(const struct anyio_lock *lock);
 
 /* wait and notify without holding the lock are ANYIO_NOT_OWNER. wait returns with the lock held,
  * also when cancelled; a waiter cancelled after its notify passes that on. */
-struct anyio_condition { uint64_t opaque[6]; };
+struct anyio_condition {
+	uint64_t opaque[6];
+};
 ANYIO_API void anyio_condition_init(struct anyio_condition *condition, struct anyio_lock *lock);
 ANYIO_API int anyio_condition_wait(struct anyio_condition *condition);
 ANYIO_API int anyio_condition_notify(struct anyio_condition *condition, size_t count);
@@ -40,7 +46,9 @@ ANYIO_API int anyio_condition_notify_all(struct anyio_condition *condition);
 ANYIO_API size_t anyio_condition_waiting(const struct anyio_condition *condition);
 
 /* maximum 0: none. Releasing above the maximum is -EOVERFLOW. */
-struct anyio_semaphore { uint64_t opaque[6]; };
+struct anyio_semaphore {
+	uint64_t opaque[6];
+};
 ANYIO_API void anyio_semaphore_init(
 	struct anyio_semaphore *semaphore, uint64_t value, uint64_t maximum);
 ANYIO_API int anyio_semaphore_acquire(struct anyio_semaphore *semaphore);
@@ -51,7 +59,9 @@ ANYIO_API uint64_t anyio_semaphore_value(const struct anyio_semaphore *semaphore
 /* Tokens that belong to borrowers (any pointer; by default the task). Borrowing twice on behalf
  * of the same borrower is ANYIO_BUSY; releasing what was not borrowed is ANYIO_NOT_OWNER. FIFO,
  * never oversubscribed; a non-waiting acquire cannot jump the queue. */
-struct anyio_limiter { uint64_t opaque[10]; };
+struct anyio_limiter {
+	uint64_t opaque[10];
+};
 ANYIO_API void anyio_limiter_init(struct anyio_limiter *limiter, size_t total);
 ANYIO_API void anyio_limiter_destroy(struct anyio_limiter *limiter);
 ANYIO_API void anyio_limiter_set_total(struct anyio_limiter *limiter, size_t total);
@@ -61,12 +71,16 @@ ANYIO_API int anyio_limiter_acquire_nowait_for(struct anyio_limiter *limiter, co
 ANYIO_API int anyio_limiter_release(struct anyio_limiter *limiter);
 ANYIO_API int anyio_limiter_release_for(struct anyio_limiter *limiter, const void *borrower);
 
-struct anyio_limiter_statistics { size_t total, borrowed, waiting; };
+struct anyio_limiter_statistics {
+	size_t total, borrowed, waiting;
+};
 ANYIO_API void anyio_limiter_stat(
 	const struct anyio_limiter *limiter, struct anyio_limiter_statistics *out);
 
 /* Guards a resource that only one task may use at a time: the second gets ANYIO_BUSY. */
-struct anyio_guard { uint64_t opaque[1]; }; /* begins as all zero */
+struct anyio_guard {
+	uint64_t opaque[1];
+}; /* begins as all zero */
 ANYIO_API int anyio_guard_enter(struct anyio_guard *guard);
 ANYIO_API void anyio_guard_leave(struct anyio_guard *guard);
 

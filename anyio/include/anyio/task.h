@@ -24,8 +24,8 @@ struct anyio_task_group {
 /* One collected error. Strings are copies that live as long as the group. */
 struct anyio_task_error {
 	int code;
-	char task[48];     /* the name of the task */
-	const char *file;  /* where the group was entered */
+	char task[48];    /* the name of the task */
+	const char *file; /* where the group was entered */
 	int line;
 };
 
@@ -72,8 +72,8 @@ ANYIO_API int anyio_start_soon_with(struct anyio_task_group *group, anyio_task_f
 /* Spawns fn(arg) and waits until it calls anyio_started, whose value is stored in *value (may be
  * NULL). Errors before that are returned from here alone; ending without it is
  * ANYIO_NOT_STARTED. Being cancelled cancels the child and waits for it. */
-ANYIO_API int anyio_start(
-	struct anyio_task_group *group, anyio_task_fn fn, void *arg, const char *name, void **value);
+ANYIO_API int anyio_start(struct anyio_task_group *group, anyio_task_fn fn, void *arg,
+	const char *name, void **value);
 /* From a task spawned by anyio_start: tells the starter. ANYIO_ALREADY_STARTED the second time, or
  * in a task that was not. */
 ANYIO_API int anyio_started(void *value);

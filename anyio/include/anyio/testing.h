@@ -45,12 +45,12 @@ ANYIO_API void anyio_free(void *memory);
  * parts per million, durations in nanoseconds of simulated time. */
 struct anyio_sim_options {
 	anyio_time latency_min, latency_max; /* of the network, one way */
-	uint32_t short_io;          /* an operation does less than asked */
-	uint32_t connection_break;  /* a send or receive finds the connection reset */
-	uint32_t connect_fail;      /* a connect is refused or times out */
-	uint32_t disk_error;        /* a file operation fails with EIO (ENOSPC for writes) */
-	uint32_t late_cancel;       /* a cancelled operation completes anyway */
-	uint64_t bandwidth;         /* bytes a second on a link; 0: unlimited */
+	uint32_t short_io;                   /* an operation does less than asked */
+	uint32_t connection_break;           /* a send or receive finds the connection reset */
+	uint32_t connect_fail;               /* a connect is refused or times out */
+	uint32_t disk_error;  /* a file operation fails with EIO (ENOSPC for writes) */
+	uint32_t late_cancel; /* a cancelled operation completes anyway */
+	uint64_t bandwidth;   /* bytes a second on a link; 0: unlimited */
 	void *reserved[4];
 };
 

@@ -21,15 +21,16 @@ struct bitswap;
 struct bitswap_session;
 
 struct bitswap_options {
-	size_t wants_per_peer;      /* kept for one peer; 0: 1024 */
-	size_t session_cache;       /* bytes of fetched, untaken blocks a session holds; 0: 64 MiB */
-	anyio_time peer_timeout;    /* a peer that gives nothing for this long is passed over; 0: 10 s */
+	size_t wants_per_peer; /* kept for one peer; 0: 1024 */
+	size_t session_cache;  /* bytes of fetched, untaken blocks a session holds; 0: 64 MiB */
+	anyio_time
+		peer_timeout; /* a peer that gives nothing for this long is passed over; 0: 10 s */
 	void *reserved[4];
 };
 
 /* Registers the protocols with the host. -ENOMEM. Free after run has returned. */
-int bitswap_create(struct p2p_host *host, struct store *store, const struct bitswap_options *options,
-	struct bitswap **bitswap);
+int bitswap_create(struct p2p_host *host, struct store *store,
+	const struct bitswap_options *options, struct bitswap **bitswap);
 void bitswap_free(struct bitswap *bitswap);
 
 /* The body of a task: serves peers and fetches until cancelled. Everything it spawns lives in its

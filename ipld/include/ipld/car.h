@@ -18,9 +18,9 @@ extern "C" {
 #endif
 
 enum {
-	CAR_HEADER_MAX = 1 << 20, /* bytes of a header's dag-cbor */
+	CAR_HEADER_MAX = 1 << 20,                            /* bytes of a header's dag-cbor */
 	CAR_SECTION_MAX = IPLD_BLOCK_MAX + MF_CID_BYTES_MAX, /* bytes of a CID and its block */
-	CAR_PREFIX_MAX = 10 + MF_CID_BYTES_MAX, /* bytes before a section's block */
+	CAR_PREFIX_MAX = 10 + MF_CID_BYTES_MAX,              /* bytes before a section's block */
 };
 
 /* A CAR version 1 header. */
@@ -70,11 +70,11 @@ enum car_event_kind {
 
 struct car_event {
 	enum car_event_kind kind;
-	struct car_header header;   /* CAR_HEADER */
-	struct mf_cid cid;          /* CAR_BLOCK */
-	const uint8_t *data;        /* CAR_BLOCK: its bytes; like header's, gone at the next call */
+	struct car_header header; /* CAR_HEADER */
+	struct mf_cid cid;        /* CAR_BLOCK */
+	const uint8_t *data;      /* CAR_BLOCK: its bytes; like header's, gone at the next call */
 	size_t len;
-	uint64_t section_at;        /* CAR_BLOCK: offsets from the first byte of the stream */
+	uint64_t section_at; /* CAR_BLOCK: offsets from the first byte of the stream */
 	uint64_t data_at;
 };
 
@@ -90,8 +90,8 @@ void car_reader_free(struct car_reader *reader); /* NULL is fine */
  * payload that overlaps its header or an inner header that is not version 1; -EMSGSIZE for a header
  * over CAR_HEADER_MAX or a section over CAR_SECTION_MAX; -ENOMEM. After an error it can only be
  * freed. Bytes after the payload (the index of version 2) are skipped unread. */
-int car_reader_next(struct car_reader *reader, const uint8_t **data, size_t *len,
-	struct car_event *event);
+int car_reader_next(
+	struct car_reader *reader, const uint8_t **data, size_t *len, struct car_event *event);
 
 /* Call at the end of the stream. Returns 0, or -EBADMSG when it ended inside something. */
 int car_reader_finish(const struct car_reader *reader);

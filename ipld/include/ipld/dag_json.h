@@ -18,7 +18,7 @@ struct ipld_json_reader {
 	uint8_t *scratch; /* the rest of the caller's scratch */
 	size_t scratch_left;
 	unsigned depth;
-	uint8_t expect; /* what may come next, private */
+	uint8_t expect;                   /* what may come next, private */
 	uint8_t maps[IPLD_DEPTH_MAX / 8]; /* bit set: the list or map at that depth is a map */
 };
 

@@ -16,7 +16,7 @@ extern "C" {
 struct dag_pb_link {
 	struct mf_cid cid;
 	struct mf_pb_view cid_bytes; /* the CID as it was read; writing takes cid */
-	const uint8_t *name; /* any bytes; NULL when the field is absent */
+	const uint8_t *name;         /* any bytes; NULL when the field is absent */
 	size_t name_len;
 	bool has_tsize;
 	uint64_t tsize; /* claimed by whoever made the block: never trust it, never add unchecked */

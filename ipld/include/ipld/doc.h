@@ -23,9 +23,9 @@ typedef uint32_t ipld_ref;
 #define IPLD_NONE UINT32_MAX
 
 struct ipld_node {
-	uint8_t kind; /* enum ipld_kind; a map's children are IPLD_KEY nodes */
-	bool flag;    /* IPLD_BOOL: its value; IPLD_INT: negative */
-	uint32_t len; /* bytes at data, or the count of a list or map */
+	uint8_t kind;  /* enum ipld_kind; a map's children are IPLD_KEY nodes */
+	bool flag;     /* IPLD_BOOL: its value; IPLD_INT: negative */
+	uint32_t len;  /* bytes at data, or the count of a list or map */
 	ipld_ref next; /* the next child of the same parent, or IPLD_NONE */
 	union {
 		const uint8_t *data;
@@ -72,8 +72,8 @@ static inline ipld_ref ipld_doc_value(ipld_ref key)
 
 /* Decode and encode in one call. *out is allocated, *out_len bytes, freed with free(). Errors of
  * both. */
-int ipld_transcode(uint32_t from, const void *data, size_t len, uint32_t to, uint8_t **out,
-	size_t *out_len);
+int ipld_transcode(
+	uint32_t from, const void *data, size_t len, uint32_t to, uint8_t **out, size_t *out_len);
 
 #ifdef __cplusplus
 }

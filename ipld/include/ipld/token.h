@@ -32,14 +32,14 @@ enum ipld_kind {
 
 struct ipld_token {
 	enum ipld_kind kind;
-	bool boolean;        /* IPLD_BOOL */
-	bool negative;       /* IPLD_INT: the value is magnitude, or -1 - magnitude if negative */
-	uint64_t magnitude;  /* IPLD_INT */
-	double real;         /* IPLD_FLOAT, always finite */
+	bool boolean;       /* IPLD_BOOL */
+	bool negative;      /* IPLD_INT: the value is magnitude, or -1 - magnitude if negative */
+	uint64_t magnitude; /* IPLD_INT */
+	double real;        /* IPLD_FLOAT, always finite */
 	/* IPLD_STRING and IPLD_KEY (valid UTF-8), IPLD_BYTES, IPLD_LINK (a binary CID that decodes):
 	 * points into the reader's input or scratch */
 	const uint8_t *data;
-	size_t len;          /* bytes at data */
+	size_t len; /* bytes at data */
 };
 
 #ifdef __cplusplus

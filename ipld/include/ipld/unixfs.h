@@ -41,10 +41,10 @@ struct unixfs_node {
 	bool is_raw;         /* a block of codec raw: all of it is data */
 	const uint8_t *data; /* file bytes, symlink target, a shard's bitfield; NULL when absent */
 	size_t data_len;
-	uint64_t file_size;  /* bytes of the file below this node; 0 for directories */
-	uint32_t fanout;     /* shards only */
+	uint64_t file_size; /* bytes of the file below this node; 0 for directories */
+	uint32_t fanout;    /* shards only */
 	struct unixfs_meta meta;
-	struct dag_pb_node pb;  /* its links; empty when is_raw */
+	struct dag_pb_node pb;     /* its links; empty when is_raw */
 	struct mf_pb_view message; /* the UnixFS message, for unixfs_sizes */
 };
 
@@ -78,7 +78,7 @@ struct unixfs_message {
 	uint64_t file_size; /* with_size only */
 	const void *sizes;  /* block sizes, encoded already: fields 4, one after the other */
 	size_t sizes_len;
-	uint32_t fanout;    /* not 0: a shard, with its hash function */
+	uint32_t fanout;                /* not 0: a shard, with its hash function */
 	const struct unixfs_meta *meta; /* may be NULL */
 };
 

@@ -33,8 +33,8 @@ struct unixfs_leaf_frame {
 	uint32_t codec;
 	uint8_t cid_version;
 };
-void unixfs_leaf_frame(struct unixfs_leaf_frame *frame, const struct unixfs_profile *profile,
-	size_t chunk_len);
+void unixfs_leaf_frame(
+	struct unixfs_leaf_frame *frame, const struct unixfs_profile *profile, size_t chunk_len);
 
 struct unixfs_file_builder;
 
@@ -48,13 +48,13 @@ void unixfs_file_builder_free(struct unixfs_file_builder *builder); /* NULL is f
 /* Adds the file's next chunk: makes its leaf, emits it. len is the profile's chunk size but for the
  * last chunk (any length up to UNIXFS_CHUNK_MAX is taken: the caller is the chunker). Empty chunks
  * are ignored. Returns 0, -EMSGSIZE, -ENOMEM, or what emit returned. */
-int unixfs_file_builder_add_chunk(struct unixfs_file_builder *builder, const void *data,
-	size_t len);
+int unixfs_file_builder_add_chunk(
+	struct unixfs_file_builder *builder, const void *data, size_t len);
 
 /* Adds a leaf that the caller has made and kept by itself (see unixfs_leaf_frame). Errors as above;
  * -EINVAL for a builder with meta, whose only leaf may have to carry it, and for an empty leaf. */
-int unixfs_file_builder_add_leaf(struct unixfs_file_builder *builder,
-	const struct unixfs_built *leaf);
+int unixfs_file_builder_add_leaf(
+	struct unixfs_file_builder *builder, const struct unixfs_built *leaf);
 
 /* Ends the file: emits what is unfinished, the root last. A file without chunks becomes one empty
  * leaf. Returns 0, -EOVERFLOW when sizes pass 64 bits, or errors as above. The builder can then

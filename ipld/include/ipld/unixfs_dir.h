@@ -15,8 +15,8 @@ extern "C" {
 #endif
 
 enum {
-	UNIXFS_SHARD_DEPTH_MAX = 22,     /* 64 bits of hash, 3 bits a level at the least */
-	UNIXFS_DIR_HELD_MAX = 16 << 20,  /* bytes of shards a reader keeps */
+	UNIXFS_SHARD_DEPTH_MAX = 22,    /* 64 bits of hash, 3 bits a level at the least */
+	UNIXFS_DIR_HELD_MAX = 16 << 20, /* bytes of shards a reader keeps */
 };
 
 /* A name in a directory. */
@@ -83,8 +83,8 @@ int unixfs_dir_reader_want(const struct unixfs_dir_reader *reader, struct mf_cid
 int unixfs_dir_reader_feed(struct unixfs_dir_reader *reader, const void *block, size_t len);
 
 /* Up to max shards that will be wanted, in order, as far as they can be seen. Returns how many. */
-size_t unixfs_dir_reader_window(const struct unixfs_dir_reader *reader, struct mf_cid *cids,
-	size_t max);
+size_t unixfs_dir_reader_window(
+	const struct unixfs_dir_reader *reader, struct mf_cid *cids, size_t max);
 
 /* The root's mode and time, once it was fed. */
 const struct unixfs_meta *unixfs_dir_reader_meta(const struct unixfs_dir_reader *reader);

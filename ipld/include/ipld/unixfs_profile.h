@@ -25,17 +25,17 @@ enum unixfs_size_rule {
 
 struct unixfs_profile {
 	const char *name;
-	uint8_t cid_version;     /* 0 or 1, of dag-pb nodes; raw leaves always have version 1 */
+	uint8_t cid_version; /* 0 or 1, of dag-pb nodes; raw leaves always have version 1 */
 	bool raw_leaves;
 	uint32_t chunk_size;     /* bytes, 1 to UNIXFS_CHUNK_MAX */
 	uint32_t links_per_node; /* of a file's inner nodes, 2 to UNIXFS_LINKS_MAX */
 	uint32_t hamt_threshold; /* bytes; a directory above it is sharded. 0: never */
 	enum unixfs_size_rule hamt_size_by;
-	uint32_t hamt_fanout;    /* a power of two from 8 to 1024 */
+	uint32_t hamt_fanout; /* a power of two from 8 to 1024 */
 };
 
-extern const struct unixfs_profile unixfs_v1_2025; /* "unixfs-v1-2025" */
-extern const struct unixfs_profile unixfs_v0_2015; /* "unixfs-v0-2015", Kubo's default */
+extern const struct unixfs_profile unixfs_v1_2025;     /* "unixfs-v1-2025" */
+extern const struct unixfs_profile unixfs_v0_2015;     /* "unixfs-v0-2015", Kubo's default */
 extern const struct unixfs_profile unixfs_kubo_cid_v1; /* "kubo-cid-v1": Kubo's --cid-version=1 */
 
 /* A named profile, or NULL. */

@@ -21,8 +21,8 @@ extern "C" {
 #endif
 
 enum {
-	UNIXFS_FILE_DEPTH_MAX = 64,         /* inner nodes above a leaf */
-	UNIXFS_FILE_HELD_MAX = 16 << 20,    /* bytes of inner nodes a reader keeps */
+	UNIXFS_FILE_DEPTH_MAX = 64,      /* inner nodes above a leaf */
+	UNIXFS_FILE_HELD_MAX = 16 << 20, /* bytes of inner nodes a reader keeps */
 };
 
 #define UNIXFS_TO_END UINT64_MAX
@@ -31,8 +31,8 @@ struct unixfs_reader;
 
 /* Makes a reader of length bytes from offset on; UNIXFS_TO_END for all there is. Returns 0 or
  * -ENOMEM. */
-int unixfs_reader_new(struct unixfs_reader **out, const struct mf_cid *root, uint64_t offset,
-	uint64_t length);
+int unixfs_reader_new(
+	struct unixfs_reader **out, const struct mf_cid *root, uint64_t offset, uint64_t length);
 void unixfs_reader_free(struct unixfs_reader *reader); /* NULL is fine */
 
 /* Starts again at the root with another range; the size, once known, stays known. */
@@ -47,8 +47,8 @@ int unixfs_reader_want(const struct unixfs_reader *reader, struct mf_cid *cid);
  * -ENOTSUP for a symlink; -EMSGSIZE over UNIXFS_FILE_DEPTH_MAX or UNIXFS_FILE_HELD_MAX;
  * -EPROTONOSUPPORT for a CID whose codec is neither raw nor dag-pb; -ENOMEM. After an error it can
  * only be freed or sought. */
-int unixfs_reader_feed(struct unixfs_reader *reader, const void *block, size_t len,
-	struct mf_pb_view *bytes);
+int unixfs_reader_feed(
+	struct unixfs_reader *reader, const void *block, size_t len, struct mf_pb_view *bytes);
 
 /* The whole file's size once the root was fed; false before. */
 bool unixfs_reader_size(const struct unixfs_reader *reader, uint64_t *size);

@@ -42,7 +42,7 @@ struct kit_init_options {
 KIT_API int kit_init(const char *dir, const struct kit_init_options *options);
 
 struct kit_options {
-	bool create;    /* make the repo when it is missing */
+	bool create;           /* make the repo when it is missing */
 	bool read_only_config; /* reserved for embedders that supply their own */
 	void *reserved[4];
 };
@@ -94,23 +94,25 @@ struct kit_peer {
 	bool inbound;
 	unsigned streams;
 };
-KIT_API int kit_peers(struct kit_node *node, int (*each)(void *arg, const struct kit_peer *), void *arg);
+KIT_API int kit_peers(
+	struct kit_node *node, int (*each)(void *arg, const struct kit_peer *), void *arg);
 /* One ping; dials the peer when an address was given or is known. */
 KIT_API int kit_ping(struct kit_node *node, const char *peer, anyio_time *round_trip);
 
 /* ---- Adding ---- */
 
 struct kit_add_options {
-	const char *profile;  /* "unixfs-v1-2025", "unixfs-v0-2015", "kubo-cid-v1"; NULL: the config's */
-	int cid_version;      /* -1: the profile's; --cid-version=1 alone over a v0 profile means kubo-cid-v1 */
-	int raw_leaves;       /* -1: the profile's; else 0 or 1 */
-	const char *chunker;  /* "size-262144"; NULL: the profile's */
-	bool only_hash;       /* compute CIDs, store nothing */
-	bool no_pin;          /* do not pin the root */
-	bool hidden;          /* take names that begin with a dot */
-	bool wrap;            /* put a directory around */
-	bool recursive;       /* directories are allowed */
-	bool dereference;     /* follow symlinks given as arguments */
+	const char *
+		profile; /* "unixfs-v1-2025", "unixfs-v0-2015", "kubo-cid-v1"; NULL: the config's */
+	int cid_version; /* -1: the profile's; --cid-version=1 alone over a v0 profile means kubo-cid-v1 */
+	int raw_leaves;      /* -1: the profile's; else 0 or 1 */
+	const char *chunker; /* "size-262144"; NULL: the profile's */
+	bool only_hash;      /* compute CIDs, store nothing */
+	bool no_pin;         /* do not pin the root */
+	bool hidden;         /* take names that begin with a dot */
+	bool wrap;           /* put a directory around */
+	bool recursive;      /* directories are allowed */
+	bool dereference;    /* follow symlinks given as arguments */
 	/* Called for each entry as its CID is known; for roots when all of them is durable, last. path is
 	 * relative, "" for an unnamed stream. */
 	int (*entry)(void *arg, const char *path, const struct mf_cid *cid, uint64_t size);
@@ -119,7 +121,10 @@ struct kit_add_options {
 	void *arg;
 	void *reserved[4];
 };
-#define KIT_ADD_DEFAULTS { .cid_version = -1, .raw_leaves = -1 }
+#define KIT_ADD_DEFAULTS                                                                           \
+	{                                                                                          \
+		.cid_version = -1, .raw_leaves = -1                                                \
+	}
 
 /* Adds a file, symlink or directory from disk; on return it is durable and, unless no_pin, pinned
  * recursively. An add that was interrupted goes on where it stopped: finished files that have not
@@ -140,7 +145,8 @@ struct kit_adder;
 /* Enters a task group: finish or abandon it in the same task, after leaving what was entered since. */
 KIT_API int kit_adder_begin(
 	struct kit_node *node, const struct kit_add_options *options, struct kit_adder **adder);
-KIT_API int kit_adder_file(struct kit_adder *adder, const char *path, const struct kit_source *source);
+KIT_API int kit_adder_file(
+	struct kit_adder *adder, const char *path, const struct kit_source *source);
 KIT_API int kit_adder_symlink(struct kit_adder *adder, const char *path, const char *target);
 KIT_API int kit_adder_directory(struct kit_adder *adder, const char *path);
 /* Makes directories, root and pins durable and reports them. Frees the adder, also on failure. */
@@ -170,16 +176,16 @@ KIT_API int kit_get(struct kit_node *node, const char *path, const char *output,
 KIT_API int kit_get_tar(struct kit_node *node, const char *path, const struct kit_sink *sink);
 
 /* Unpacks such an archive under the same rules as kit_get; no node needed. */
-KIT_API int kit_untar(const struct kit_source *source, const char *output,
-	const struct kit_get_options *options);
+KIT_API int kit_untar(
+	const struct kit_source *source, const char *output, const struct kit_get_options *options);
 
 enum kit_kind { KIT_FILE, KIT_DIRECTORY, KIT_SYMLINK, KIT_OTHER };
 struct kit_entry {
-	char *name;        /* valid during the call */
+	char *name; /* valid during the call */
 	struct mf_cid cid;
 	enum kit_kind kind; /* KIT_OTHER: a block that is not UnixFS */
-	uint64_t size;     /* of the file's content; 0 for directories */
-	uint64_t tsize;    /* cumulative size as the link tells it */
+	uint64_t size;      /* of the file's content; 0 for directories */
+	uint64_t tsize;     /* cumulative size as the link tells it */
 	const char *target; /* symlinks */
 	bool has_mtime, has_mode;
 	int64_t mtime;
@@ -222,13 +228,15 @@ KIT_API int kit_dag_import(struct kit_node *node, const struct kit_source *sourc
 	const struct kit_import_options *options, uint64_t *blocks);
 
 /* Pinning recursively fetches what is missing. */
-KIT_API int kit_pin_add(struct kit_node *node, const char *path, bool recursive, struct mf_cid *cid);
+KIT_API int kit_pin_add(
+	struct kit_node *node, const char *path, bool recursive, struct mf_cid *cid);
 KIT_API int kit_pin_rm(struct kit_node *node, const char *path, struct mf_cid *cid);
 struct kit_pin {
 	struct mf_cid cid;
 	bool recursive;
 };
-KIT_API int kit_pin_ls(struct kit_node *node, int (*each)(void *arg, const struct kit_pin *), void *arg);
+KIT_API int kit_pin_ls(
+	struct kit_node *node, int (*each)(void *arg, const struct kit_pin *), void *arg);
 
 /* ---- Repo ---- */
 
@@ -258,20 +266,21 @@ struct kit_migrated {
 	uint64_t blocks;  /* taken now */
 	uint64_t present; /* were here already */
 	uint64_t pins;
-	uint64_t bad;     /* problems told */
+	uint64_t bad; /* problems told */
 };
 /* Takes the blocks and pins of a stopped Kubo repo (flatfs blocks, LevelDB pins), each block checked
  * against its name; the root of its mutable files is pinned too. The repo in dir is not changed.
  * Durable on return; when interrupted, run it again: what was taken is not read twice. -EBADMSG: done,
  * but there were problems. -ENOENT no Kubo repo; -EBUSY Kubo runs; -ENOTSUP another kind of store;
  * -ENOPKG the LevelDB library is not installed. */
-KIT_API int kit_migrate_kubo(struct kit_node *node, const char *dir, const struct kit_migrate_options *options,
-	struct kit_migrated *result);
+KIT_API int kit_migrate_kubo(struct kit_node *node, const char *dir,
+	const struct kit_migrate_options *options, struct kit_migrated *result);
 
 /* Config keys are "section.name" ("add.profile", "swarm.listen", "api.listen"); lists are written
  * space-separated. get: *value is malloc'd; -ENOENT for an unknown key. set keeps the comments. */
 KIT_API int kit_config_get(const char *dir, const char *key, char **value);
-KIT_API int kit_config_set(const char *dir, const char *key, const char *value, char *error, size_t cap);
+KIT_API int kit_config_set(
+	const char *dir, const char *key, const char *value, char *error, size_t cap);
 /* The whole file, malloc'd. */
 KIT_API int kit_config_show(const char *dir, char **text);
 

@@ -89,7 +89,7 @@ ANYIO_API void p2p_addresses_free(struct p2p_addresses *addresses);
  * known; -ETIMEDOUT; ANYIO_TOO_MANY: the budget; ANYIO_CLOSED: the host is ending; the kernel's
  * errors. */
 ANYIO_API int p2p_host_connect(struct p2p_host *host, const struct mf_peer_id *peer,
-        const char *const *addresses, size_t count, struct mf_peer_id *found);
+	const char *const *addresses, size_t count, struct mf_peer_id *found);
 
 /* Closes all connections to the peer. -ENOTCONN when there was none. Does not wait. */
 ANYIO_API int p2p_host_disconnect(struct p2p_host *host, const struct mf_peer_id *peer);
@@ -113,13 +113,13 @@ ANYIO_API int p2p_host_peers(const struct p2p_host *host, struct p2p_peer **peer
 /* Whether the peer said by identify that it speaks the protocol: 1 or 0; -EAGAIN before identify
  * has completed; -ENOTCONN. */
 ANYIO_API int p2p_host_speaks(
-        const struct p2p_host *host, const struct mf_peer_id *peer, const char *protocol);
+	const struct p2p_host *host, const struct mf_peer_id *peer, const char *protocol);
 /* Waits until identify has completed. -ENOTCONN when the connection is gone, or went. */
 ANYIO_API int p2p_host_wait_identified(struct p2p_host *host, const struct mf_peer_id *peer);
 
 /* Remembers addresses of a peer for an hour (bounded: the oldest peers without a connection go). */
 ANYIO_API int p2p_host_remember(struct p2p_host *host, const struct mf_peer_id *peer,
-        const char *const *addresses, size_t count);
+	const char *const *addresses, size_t count);
 
 /* Callbacks on the host's loop; they must not wait (start a task instead). Any may be NULL.
  * connected: the first connection to the peer; disconnected: the last one is gone; identified:
@@ -144,14 +144,13 @@ ANYIO_API void p2p_host_unwatch(struct p2p_host *host, struct p2p_watch *watch);
  * connection is gone, ANYIO_CLOSED closed on this side, -EPROTONOSUPPORT refused (late, see above).
  * Here: -ENOTCONN, -EPROTONOSUPPORT none of them, -ETIMEDOUT after 10 s, ANYIO_TOO_MANY. */
 ANYIO_API int p2p_host_open_stream(struct p2p_host *host, const struct mf_peer_id *peer,
-        const char *const *protocols, size_t count, struct anyio_stream **stream,
-        const char **chosen);
+	const char *const *protocols, size_t count, struct anyio_stream **stream,
+	const char **chosen);
 
 /* An inbound stream, in a task of its own. */
 struct p2p_stream_in {
 	struct p2p_host *host;
-	struct anyio_stream
-	        *stream; /* the host's: closed when the handler returns 0, reset when it
+	struct anyio_stream *stream; /* the host's: closed when the handler returns 0, reset when it
 	                  * returns an error. Set to NULL to keep it, and free it later */
 	struct mf_peer_id peer;
 	const char *protocol; /* as registered */
@@ -161,7 +160,7 @@ typedef int (*p2p_handler)(struct p2p_stream_in *in, void *arg);
 /* Serves a protocol id. A handler's error ends its stream, never the host. Peers are told by
  * identify push. -EEXIST, -EINVAL for an id over P2P_PROTOCOL_MAX, -ENOMEM. */
 ANYIO_API int p2p_host_handle(
-        struct p2p_host *host, const char *protocol, p2p_handler handler, void *arg);
+	struct p2p_host *host, const char *protocol, p2p_handler handler, void *arg);
 /* -ENOENT. Streams being served go on. */
 ANYIO_API int p2p_host_unhandle(struct p2p_host *host, const char *protocol);
 

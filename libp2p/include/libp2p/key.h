@@ -29,7 +29,7 @@ enum {
 	P2P_RSA_BITS_MIN = 2048,
 	P2P_RSA_BITS_MAX = 8192,
 	P2P_PUBLIC_KEY_MAX =
-	        1200, /* longest PublicKey message accepted, bytes (RSA-8192 is 1,070) */
+		1200, /* longest PublicKey message accepted, bytes (RSA-8192 is 1,070) */
 	P2P_SIGNATURE_MAX = 1024, /* longest signature accepted, bytes (RSA-8192) */
 	P2P_PRIVATE_KEY_MAX = 80, /* room for an Ed25519 PrivateKey message, bytes */
 };
@@ -50,7 +50,7 @@ ANYIO_API ssize_t p2p_key_public(const struct p2p_key *key, uint8_t *out, size_t
 /* The peer id of the key. */
 ANYIO_API void p2p_key_peer_id(const struct p2p_key *key, struct mf_peer_id *id);
 ANYIO_API void p2p_key_sign(
-        const struct p2p_key *key, const void *data, size_t len, uint8_t signature[64]);
+	const struct p2p_key *key, const void *data, size_t len, uint8_t signature[64]);
 
 /* The PrivateKey message, as Kubo's Identity.PrivKey has it (in base64 there). Reading accepts the
  * 64-byte and the old 96-byte form. 0 or a length; -EINVAL: damaged, or the public half is not that
@@ -70,7 +70,7 @@ ANYIO_API int p2p_public_key_peer_id(const uint8_t *key, size_t len, struct mf_p
 /* Verifies a signature by a PublicKey message. 0; -EBADMSG when the signature is wrong; -EINVAL for
  * a key as above or a signature over P2P_SIGNATURE_MAX; -ENOMEM. */
 ANYIO_API int p2p_public_key_verify(const uint8_t *key, size_t key_len, const void *data,
-        size_t len, const uint8_t *signature, size_t signature_len);
+	size_t len, const uint8_t *signature, size_t signature_len);
 
 #ifdef __cplusplus
 }

@@ -13,7 +13,7 @@ extern "C" {
 /* Sends upload bytes, then receives download bytes. Durations in nanoseconds may be NULL. Errors of
  * p2p_host_open_stream and of streams; -EBADMSG when another number of bytes came. */
 ANYIO_API int p2p_perf(struct p2p_host *host, const struct mf_peer_id *peer, uint64_t upload,
-        uint64_t download, anyio_time *upload_time, anyio_time *download_time);
+	uint64_t download, anyio_time *upload_time, anyio_time *download_time);
 
 #ifdef __cplusplus
 }

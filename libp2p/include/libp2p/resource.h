@@ -44,7 +44,7 @@ struct p2p_account {
 };
 
 ANYIO_API void p2p_account_init(
-        struct p2p_account *account, struct p2p_account *parent, const struct p2p_limit *limit);
+	struct p2p_account *account, struct p2p_account *parent, const struct p2p_limit *limit);
 
 /* Takes bytes. ANYIO_TOO_MANY when this account or one above it would go over its limit. */
 ANYIO_API int p2p_account_charge(struct p2p_account *account, size_t bytes);

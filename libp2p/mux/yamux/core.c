@@ -8,7 +8,7 @@
 #include "table.h"
 
 void p2p_yamux_init(struct p2p_yamux *core, bool client, uint32_t window_max,
-        const struct p2p_yamux_hooks *hooks, void *owner)
+	const struct p2p_yamux_hooks *hooks, void *owner)
 {
 	*core = (struct p2p_yamux){
 		.hooks = hooks,
@@ -100,7 +100,7 @@ static uint16_t take_flags(struct p2p_yamux *core, struct p2p_yamux_stream *stre
 }
 
 size_t p2p_yamux_data(struct p2p_yamux *core, struct p2p_yamux_stream *stream, size_t want,
-        uint8_t header[P2P_YAMUX_HEADER])
+	uint8_t header[P2P_YAMUX_HEADER])
 {
 	size_t len = want < P2P_YAMUX_DATA_MAX ? want : P2P_YAMUX_DATA_MAX;
 	struct p2p_yamux_frame frame = { .type = P2P_YAMUX_DATA, .stream = stream->id };
@@ -135,7 +135,7 @@ static void widen(struct p2p_yamux *core, struct p2p_yamux_stream *stream, anyio
 }
 
 void p2p_yamux_taken(
-        struct p2p_yamux *core, struct p2p_yamux_stream *stream, size_t len, anyio_time now)
+	struct p2p_yamux *core, struct p2p_yamux_stream *stream, size_t len, anyio_time now)
 {
 	stream->buffered -= len;
 	if (!stream->attached || stream->remote_fin || credit_of(stream) < stream->recv_max / 2)
@@ -192,7 +192,7 @@ void p2p_yamux_go_away(struct p2p_yamux *core, enum p2p_yamux_go_away reason)
 bool p2p_yamux_has_control(const struct p2p_yamux *core)
 {
 	return core->listed_first || core->refusal_count || core->echo_count || core->ping_wanted ||
-	       (core->going && !core->go_away_said);
+		(core->going && !core->go_away_said);
 }
 
 /* The frame of the first stream on the list. False when it has nothing to say any more. */

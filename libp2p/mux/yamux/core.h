@@ -30,7 +30,7 @@
 enum {
 	P2P_YAMUX_UNACKED_MAX = 256, /* streams begun and not yet accepted, each way */
 	P2P_YAMUX_DATA_MAX =
-	        65507, /* most data in a frame of ours: with its header one Noise message */
+		65507, /* most data in a frame of ours: with its header one Noise message */
 	P2P_YAMUX_ECHOES_MAX = 16, /* answers owed and unsent, then the peer is cut off */
 	P2P_YAMUX_REFUSALS_MAX = 256,
 };
@@ -102,7 +102,7 @@ struct p2p_yamux {
 };
 
 void p2p_yamux_init(struct p2p_yamux *core, bool client, uint32_t window_max,
-        const struct p2p_yamux_hooks *hooks, void *owner);
+	const struct p2p_yamux_hooks *hooks, void *owner);
 /* Detaches every stream and frees the table. */
 void p2p_yamux_destroy(struct p2p_yamux *core);
 
@@ -123,10 +123,10 @@ int p2p_yamux_open(struct p2p_yamux *core, struct p2p_yamux_stream *stream);
 /* Makes the header of a data frame of at most `want` bytes and takes them from the window. Returns
  * the bytes the frame holds, 0 when the window is empty. Not after local_fin or reset. */
 size_t p2p_yamux_data(struct p2p_yamux *core, struct p2p_yamux_stream *stream, size_t want,
-        uint8_t header[P2P_YAMUX_HEADER]);
+	uint8_t header[P2P_YAMUX_HEADER]);
 /* The owner took len buffered bytes at time now. */
 void p2p_yamux_taken(
-        struct p2p_yamux *core, struct p2p_yamux_stream *stream, size_t len, anyio_time now);
+	struct p2p_yamux *core, struct p2p_yamux_stream *stream, size_t len, anyio_time now);
 /* Lets unsaid flags (SYN, ACK) go out although there is no data to carry them. */
 void p2p_yamux_announce(struct p2p_yamux *core, struct p2p_yamux_stream *stream);
 void p2p_yamux_finish(struct p2p_yamux *core, struct p2p_yamux_stream *stream);
@@ -138,6 +138,6 @@ void p2p_yamux_go_away(struct p2p_yamux *core, enum p2p_yamux_go_away reason);
 /* For the owner's sweeps: the stream after `stream` in no particular order; NULL begins and ends.
  */
 struct p2p_yamux_stream *p2p_yamux_next(
-        const struct p2p_yamux *core, const struct p2p_yamux_stream *stream);
+	const struct p2p_yamux *core, const struct p2p_yamux_stream *stream);
 
 #endif

@@ -14,7 +14,7 @@ static bool is_theirs(const struct p2p_yamux *core, uint32_t id)
 
 /* A stream the peer begins. *stream stays NULL when it is refused. */
 static int begin_stream(struct p2p_yamux *core, const struct p2p_yamux_frame *frame,
-        struct p2p_yamux_stream **stream)
+	struct p2p_yamux_stream **stream)
 {
 	if (*stream || !is_theirs(core, frame->stream))
 		return -EPROTO;
@@ -55,7 +55,7 @@ static void end_stream(struct p2p_yamux *core, struct p2p_yamux_stream *stream, 
 }
 
 static int on_window_update(struct p2p_yamux *core, struct p2p_yamux_stream *stream,
-        const struct p2p_yamux_frame *frame)
+	const struct p2p_yamux_frame *frame)
 {
 	if (frame->length > UINT32_MAX - stream->send_window)
 		return -EPROTO;
@@ -69,7 +69,7 @@ static int on_window_update(struct p2p_yamux *core, struct p2p_yamux_stream *str
 
 /* The header of a data frame: its body follows. */
 static int on_data(struct p2p_yamux *core, struct p2p_yamux_stream *stream,
-        const struct p2p_yamux_frame *frame)
+	const struct p2p_yamux_frame *frame)
 {
 	if (stream && frame->length > stream->recv_window)
 		return -EPROTO;
@@ -100,7 +100,7 @@ static int on_stream_frame(struct p2p_yamux *core, const struct p2p_yamux_frame 
 			return rc;
 	}
 	if (stream && frame->flags & P2P_YAMUX_ACK && !stream->acked &&
-	        !is_theirs(core, stream->id)) {
+		!is_theirs(core, stream->id)) {
 		stream->acked = true;
 		core->unacked_out--;
 	}

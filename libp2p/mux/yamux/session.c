@@ -16,7 +16,7 @@ enum {
 };
 
 int p2p_yamux_create(struct p2p_channel *channel, const struct p2p_yamux_options *options,
-        struct p2p_yamux_session **out)
+	struct p2p_yamux_session **out)
 {
 	struct p2p_yamux_session *session = anyio_calloc(1, sizeof *session);
 
@@ -29,7 +29,7 @@ int p2p_yamux_create(struct p2p_channel *channel, const struct p2p_yamux_options
 	anyio_lock_init(&session->sending);
 	anyio_event_init(&session->left);
 	p2p_yamux_init(&session->core, options->client,
-	        options->window_max ? options->window_max : WINDOW_MAX, &p2p_mux_hooks, session);
+		options->window_max ? options->window_max : WINDOW_MAX, &p2p_mux_hooks, session);
 	*out = session;
 	return 0;
 }
@@ -98,8 +98,8 @@ static void batch_control(struct batch *batch, struct p2p_yamux *core)
 /* Puts the next pieces of the list, at most `want` bytes and as many pieces as there is room for,
  * behind one header. How many bytes, 0 when the window or the room is used up. */
 static size_t batch_frame(struct batch *batch, struct p2p_yamux *core,
-        struct p2p_yamux_stream *stream, int frame, const struct iovec **iov, int *count,
-        size_t *offset)
+	struct p2p_yamux_stream *stream, int frame, const struct iovec **iov, int *count,
+	size_t *offset)
 {
 	const int room = (int)(sizeof batch->iov / sizeof *batch->iov) - batch->count - 1;
 	uint8_t *header = batch->headers[frame];
@@ -171,7 +171,7 @@ static int lock_sending(struct p2p_yamux_session *session)
 }
 
 int p2p_yamux_send(struct p2p_yamux_session *session, struct p2p_mux_stream *stream,
-        const struct iovec *iov, int count, size_t *taken)
+	const struct iovec *iov, int count, size_t *taken)
 {
 	struct batch batch;
 	size_t n, offset = 0;
@@ -222,7 +222,7 @@ static int flush_task(void *arg)
 static bool has_work(const struct p2p_yamux_session *session)
 {
 	return !session->dead &&
-	       (p2p_yamux_has_control(&session->core) || p2p_channel_unsent(session->channel));
+		(p2p_yamux_has_control(&session->core) || p2p_channel_unsent(session->channel));
 }
 
 void p2p_yamux_kick(struct p2p_yamux_session *session)
@@ -263,7 +263,7 @@ static int read_frames(struct p2p_yamux_session *session)
  * anyway. Kept out of line so that the reading task, which is parked above it, does not carry its
  * frame. */
 static __attribute__((noinline)) void say_go_away(
-        struct p2p_yamux_session *session, enum p2p_yamux_go_away reason)
+	struct p2p_yamux_session *session, enum p2p_yamux_go_away reason)
 {
 	struct anyio_cancel_scope scope;
 	struct batch batch = { .count = 0 };
@@ -308,8 +308,9 @@ int p2p_yamux_run(struct p2p_yamux_session *session)
 	p2p_yamux_ping(&session->core, session->ping_value);
 	p2p_yamux_kick(session);
 	rc = read_frames(session);
-	say_go_away(session, rc == -EPROTO || rc == ANYIO_TOO_MANY ? P2P_YAMUX_PROTOCOL_ERROR
-	                                                           : P2P_YAMUX_NORMAL);
+	say_go_away(session,
+		rc == -EPROTO || rc == ANYIO_TOO_MANY ? P2P_YAMUX_PROTOCOL_ERROR
+						      : P2P_YAMUX_NORMAL);
 	p2p_yamux_break(session);
 	p2p_yamux_destroy(&session->core);
 	wait_until_left(session);
@@ -355,7 +356,7 @@ anyio_time p2p_yamux_rtt(const struct p2p_yamux_session *session)
 }
 
 void p2p_yamux_counts(const struct p2p_yamux_session *session, uint64_t *received, uint64_t *sent,
-        size_t *streams)
+	size_t *streams)
 {
 	*received = session->received;
 	*sent = session->sent;

@@ -17,7 +17,7 @@ struct p2p_yamux_session {
 	anyio_time ping_sent; /* 0: none outstanding */
 	uint32_t ping_value;
 	uint8_t missed; /* ticks since the ping outstanding */
-	bool heard; /* something came since the last tick */
+	bool heard;     /* something came since the last tick */
 	uint64_t received, sent;
 };
 
@@ -67,7 +67,7 @@ void p2p_yamux_kick(struct p2p_yamux_session *session);
  * who is inside the session. *taken says how many bytes are on their way for certain, whatever is
  * returned. */
 int p2p_yamux_send(struct p2p_yamux_session *session, struct p2p_mux_stream *stream,
-        const struct iovec *iov, int count, size_t *taken);
+	const struct iovec *iov, int count, size_t *taken);
 /* The connection is unusable. */
 void p2p_yamux_break(struct p2p_yamux_session *session);
 /* An operation that did not have to wait yields now and then. */

@@ -385,7 +385,7 @@ static void advance(const struct iovec **iov, int *count, struct iovec *head, si
 }
 
 static int send_some(
-        struct p2p_mux_stream *stream, const struct iovec *iov, int count, size_t *taken)
+	struct p2p_mux_stream *stream, const struct iovec *iov, int count, size_t *taken)
 {
 	struct p2p_yamux_session *session = stream->session;
 	int rc;

@@ -76,7 +76,7 @@ void p2p_yamux_table_remove(struct p2p_yamux *core, struct p2p_yamux_stream *str
 }
 
 struct p2p_yamux_stream *p2p_yamux_next(
-        const struct p2p_yamux *core, const struct p2p_yamux_stream *stream)
+	const struct p2p_yamux *core, const struct p2p_yamux_stream *stream)
 {
 	size_t i = 0;
 

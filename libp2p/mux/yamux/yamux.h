@@ -38,7 +38,7 @@ struct p2p_yamux_options {
 
 /* Takes the channel over, also when it fails. -ENOMEM. */
 int p2p_yamux_create(struct p2p_channel *channel, const struct p2p_yamux_options *options,
-        struct p2p_yamux_session **session);
+	struct p2p_yamux_session **session);
 
 /* Reads until the connection ends or the task is cancelled: says go away if there is room for it. 0
  * when the peer or a tick ended it, else the reason. All streams are broken by then and nobody is
@@ -54,7 +54,7 @@ void p2p_yamux_tick(struct p2p_yamux_session *session);
 bool p2p_yamux_alive(const struct p2p_yamux_session *session);
 anyio_time p2p_yamux_rtt(const struct p2p_yamux_session *session);
 void p2p_yamux_counts(const struct p2p_yamux_session *session, uint64_t *received, uint64_t *sent,
-        size_t *streams);
+	size_t *streams);
 
 /* A new stream of ours, to be freed with anyio_stream_free. ANYIO_BROKEN, ANYIO_CLOSED: the peer
  * goes away; ANYIO_TOO_MANY: the budget, or too many that the peer has not accepted; -ENOMEM. */

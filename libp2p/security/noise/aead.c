@@ -15,8 +15,8 @@ int p2p_aead_init(struct p2p_aead *aead)
 	aead->seal = EVP_CIPHER_CTX_new();
 	aead->open = EVP_CIPHER_CTX_new();
 	made = algorithm && aead->seal && aead->open &&
-	       EVP_EncryptInit_ex2(aead->seal, algorithm, NULL, NULL, NULL) == 1 &&
-	       EVP_DecryptInit_ex2(aead->open, algorithm, NULL, NULL, NULL) == 1;
+		EVP_EncryptInit_ex2(aead->seal, algorithm, NULL, NULL, NULL) == 1 &&
+		EVP_DecryptInit_ex2(aead->open, algorithm, NULL, NULL, NULL) == 1;
 	EVP_CIPHER_free(algorithm);
 	if (made)
 		return 0;
@@ -63,7 +63,7 @@ static bool seal_pieces(EVP_CIPHER_CTX *context, struct p2p_gather *from, size_t
 }
 
 int p2p_cipher_seal(struct p2p_aead *aead, struct p2p_cipher *cipher, const void *ad, size_t ad_len,
-        struct p2p_gather *from, size_t len, uint8_t *out)
+	struct p2p_gather *from, size_t len, uint8_t *out)
 {
 	EVP_CIPHER_CTX *context = aead->seal;
 	uint8_t nonce[12];
@@ -73,17 +73,17 @@ int p2p_cipher_seal(struct p2p_aead *aead, struct p2p_cipher *cipher, const void
 		return -EOVERFLOW;
 	nonce_of(cipher, nonce);
 	if (EVP_EncryptInit_ex2(context, NULL, cipher->key, nonce, NULL) != 1 ||
-	        (ad_len && EVP_EncryptUpdate(context, NULL, &done, ad, (int)ad_len) != 1) ||
-	        !seal_pieces(context, from, len, out) ||
-	        EVP_EncryptFinal_ex(context, out + len, &done) != 1 ||
-	        EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, P2P_AEAD_TAG, out + len) != 1)
+		(ad_len && EVP_EncryptUpdate(context, NULL, &done, ad, (int)ad_len) != 1) ||
+		!seal_pieces(context, from, len, out) ||
+		EVP_EncryptFinal_ex(context, out + len, &done) != 1 ||
+		EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, P2P_AEAD_TAG, out + len) != 1)
 		return -ENOMEM;
 	cipher->counter++;
 	return 0;
 }
 
 ssize_t p2p_cipher_open(struct p2p_aead *aead, struct p2p_cipher *cipher, const void *ad,
-        size_t ad_len, uint8_t *data, size_t len)
+	size_t ad_len, uint8_t *data, size_t len)
 {
 	EVP_CIPHER_CTX *context = aead->open;
 	uint8_t nonce[12];
@@ -96,10 +96,10 @@ ssize_t p2p_cipher_open(struct p2p_aead *aead, struct p2p_cipher *cipher, const 
 	len -= P2P_AEAD_TAG;
 	nonce_of(cipher, nonce);
 	if (EVP_DecryptInit_ex2(context, NULL, cipher->key, nonce, NULL) != 1 ||
-	        EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, P2P_AEAD_TAG, data + len) !=
-	                1 ||
-	        (ad_len && EVP_DecryptUpdate(context, NULL, &done, ad, (int)ad_len) != 1) ||
-	        (len && EVP_DecryptUpdate(context, data, &done, data, (int)len) != 1))
+		EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, P2P_AEAD_TAG, data + len) !=
+			1 ||
+		(ad_len && EVP_DecryptUpdate(context, NULL, &done, ad, (int)ad_len) != 1) ||
+		(len && EVP_DecryptUpdate(context, data, &done, data, (int)len) != 1))
 		return -ENOMEM;
 	if (EVP_DecryptFinal_ex(context, data + len, &done) != 1) {
 		ERR_clear_error();

@@ -36,12 +36,12 @@ struct p2p_gather {
 /* Seals the next len bytes of the list, which must hold as many, into out: len + P2P_AEAD_TAG
  * bytes. Moves the list on. -EOVERFLOW: the counter ran out; -ENOMEM. */
 int p2p_cipher_seal(struct p2p_aead *aead, struct p2p_cipher *cipher, const void *ad, size_t ad_len,
-        struct p2p_gather *from, size_t len, uint8_t *out);
+	struct p2p_gather *from, size_t len, uint8_t *out);
 
 /* Opens len bytes (the tag included) where they lie. Returns the plaintext's length; -EBADMSG when
  * the tag is wrong or len is under P2P_AEAD_TAG; -EOVERFLOW, -ENOMEM. The counter moves on success
  * only. */
 ssize_t p2p_cipher_open(struct p2p_aead *aead, struct p2p_cipher *cipher, const void *ad,
-        size_t ad_len, uint8_t *data, size_t len);
+	size_t ad_len, uint8_t *data, size_t len);
 
 #endif

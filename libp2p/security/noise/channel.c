@@ -253,8 +253,8 @@ static const struct p2p_channel_ops noise_ops = {
 };
 
 int p2p_noise_channel_create(struct p2p_noise *noise, struct anyio_stream *raw,
-        const struct p2p_cipher *send, const struct p2p_cipher *receive,
-        struct p2p_channel **channel)
+	const struct p2p_cipher *send, const struct p2p_cipher *receive,
+	struct p2p_channel **channel)
 {
 	struct noise_channel *c = anyio_calloc(1, sizeof *c);
 

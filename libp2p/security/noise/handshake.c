@@ -46,7 +46,7 @@ static void hmac(uint8_t out[32], const uint8_t key[32], const void *data, size_
 
 /* HKDF with two outputs (Noise, section 4.3). first may be chaining_key itself. */
 static void hkdf(const uint8_t chaining_key[32], const void *input, size_t len, uint8_t first[32],
-        uint8_t second[32])
+	uint8_t second[32])
 {
 	uint8_t secret[32], block[33];
 
@@ -61,7 +61,7 @@ static void hkdf(const uint8_t chaining_key[32], const void *input, size_t len, 
 
 /* A shared secret of all zeros means that the other side sent a point of low order: refused. */
 static int mix_dh(struct p2p_noise_handshake *hs, const struct p2p_noise_keypair *own,
-        const uint8_t remote[P2P_NOISE_DH])
+	const uint8_t remote[P2P_NOISE_DH])
 {
 	uint8_t shared[P2P_NOISE_DH];
 
@@ -76,7 +76,7 @@ static int mix_dh(struct p2p_noise_handshake *hs, const struct p2p_noise_keypair
 
 /* Appends data, sealed once there is a key, and mixes what was written. */
 static int put_sealed(struct p2p_noise_handshake *hs, struct p2p_aead *aead, const void *data,
-        size_t len, uint8_t **out)
+	size_t len, uint8_t **out)
 {
 	struct iovec iov = { .iov_base = (void *)data, .iov_len = len };
 	struct p2p_gather from = { .iov = &iov, .count = 1 };
@@ -87,7 +87,7 @@ static int put_sealed(struct p2p_noise_handshake *hs, struct p2p_aead *aead, con
 			memcpy(*out, data, len);
 	} else {
 		rc = p2p_cipher_seal(
-		        aead, &hs->cipher, hs->hash, sizeof hs->hash, &from, len, *out);
+			aead, &hs->cipher, hs->hash, sizeof hs->hash, &from, len, *out);
 		if (rc < 0)
 			return rc;
 		len += P2P_AEAD_TAG;
@@ -99,7 +99,7 @@ static int put_sealed(struct p2p_noise_handshake *hs, struct p2p_aead *aead, con
 
 /* Takes len bytes on the wire and opens them in place: the length inside. */
 static ssize_t take_sealed(
-        struct p2p_noise_handshake *hs, struct p2p_aead *aead, uint8_t *data, size_t len)
+	struct p2p_noise_handshake *hs, struct p2p_aead *aead, uint8_t *data, size_t len)
 {
 	uint8_t before[P2P_NOISE_HASH];
 
@@ -111,8 +111,8 @@ static ssize_t take_sealed(
 }
 
 void p2p_noise_handshake_init(struct p2p_noise_handshake *hs, bool initiator, const void *prologue,
-        size_t prologue_len, const struct p2p_noise_keypair *own_static,
-        const struct p2p_noise_keypair *own_ephemeral)
+	size_t prologue_len, const struct p2p_noise_keypair *own_static,
+	const struct p2p_noise_keypair *own_ephemeral)
 {
 	*hs = (struct p2p_noise_handshake){
 		.initiator = initiator,
@@ -150,7 +150,7 @@ static int write_tokens(struct p2p_noise_handshake *hs, struct p2p_aead *aead, u
 }
 
 ssize_t p2p_noise_handshake_write(struct p2p_noise_handshake *hs, struct p2p_aead *aead,
-        const void *payload, size_t len, uint8_t *out, size_t cap)
+	const void *payload, size_t len, uint8_t *out, size_t cap)
 {
 	uint8_t *at = out;
 	int rc;
@@ -168,7 +168,7 @@ ssize_t p2p_noise_handshake_write(struct p2p_noise_handshake *hs, struct p2p_aea
 
 /* Reads the static key of the other side and mixes our ephemeral key with it (es or se). */
 static int read_static(
-        struct p2p_noise_handshake *hs, struct p2p_aead *aead, uint8_t **at, const uint8_t *end)
+	struct p2p_noise_handshake *hs, struct p2p_aead *aead, uint8_t **at, const uint8_t *end)
 {
 	ssize_t n;
 
@@ -183,7 +183,7 @@ static int read_static(
 }
 
 static int read_tokens(
-        struct p2p_noise_handshake *hs, struct p2p_aead *aead, uint8_t **at, const uint8_t *end)
+	struct p2p_noise_handshake *hs, struct p2p_aead *aead, uint8_t **at, const uint8_t *end)
 {
 	int rc;
 
@@ -205,7 +205,7 @@ static int read_tokens(
 }
 
 ssize_t p2p_noise_handshake_read(struct p2p_noise_handshake *hs, struct p2p_aead *aead,
-        uint8_t *message, size_t len, uint8_t **payload)
+	uint8_t *message, size_t len, uint8_t **payload)
 {
 	uint8_t *at = message;
 	ssize_t n;
@@ -221,13 +221,13 @@ ssize_t p2p_noise_handshake_read(struct p2p_noise_handshake *hs, struct p2p_aead
 }
 
 int p2p_noise_handshake_split(
-        struct p2p_noise_handshake *hs, struct p2p_cipher *send, struct p2p_cipher *receive)
+	struct p2p_noise_handshake *hs, struct p2p_cipher *send, struct p2p_cipher *receive)
 {
 	if (hs->step != 3)
 		return -EPROTO;
 	*send = *receive = (struct p2p_cipher){ 0 };
 	hkdf(hs->chaining_key, NULL, 0, hs->initiator ? send->key : receive->key,
-	        hs->initiator ? receive->key : send->key);
+		hs->initiator ? receive->key : send->key);
 	p2p_noise_handshake_wipe(hs);
 	return 0;
 }

@@ -39,24 +39,24 @@ void p2p_noise_keypair_generate(struct p2p_noise_keypair *pair);
 
 /* Both pairs are copied. A pair of ephemeral keys is for one handshake only. */
 void p2p_noise_handshake_init(struct p2p_noise_handshake *handshake, bool initiator,
-        const void *prologue, size_t prologue_len, const struct p2p_noise_keypair *own_static,
-        const struct p2p_noise_keypair *own_ephemeral);
+	const void *prologue, size_t prologue_len, const struct p2p_noise_keypair *own_static,
+	const struct p2p_noise_keypair *own_ephemeral);
 void p2p_noise_handshake_wipe(struct p2p_noise_handshake *handshake);
 
 /* The next message out, with its payload. Returns its length; -EPROTO when it is not our turn;
  * -ENOSPC when cap is under len + P2P_NOISE_OVERHEAD; -EBADMSG for a public key of low order;
  * -ENOMEM. After an error the handshake is over. */
 ssize_t p2p_noise_handshake_write(struct p2p_noise_handshake *handshake, struct p2p_aead *aead,
-        const void *payload, size_t len, uint8_t *out, size_t cap);
+	const void *payload, size_t len, uint8_t *out, size_t cap);
 
 /* The next message in; it is decrypted where it lies. *payload points into it. Returns the
  * payload's length; -EPROTO, -EBADMSG (too short, a wrong tag, or a public key of low order),
  * -ENOMEM. */
 ssize_t p2p_noise_handshake_read(struct p2p_noise_handshake *handshake, struct p2p_aead *aead,
-        uint8_t *message, size_t len, uint8_t **payload);
+	uint8_t *message, size_t len, uint8_t **payload);
 
 /* After three messages: the two ciphers, and the state is wiped. -EPROTO before. */
 int p2p_noise_handshake_split(
-        struct p2p_noise_handshake *handshake, struct p2p_cipher *send, struct p2p_cipher *receive);
+	struct p2p_noise_handshake *handshake, struct p2p_cipher *send, struct p2p_cipher *receive);
 
 #endif

@@ -28,7 +28,7 @@ struct p2p_noise {
 };
 
 int p2p_noise_init(struct p2p_noise *noise, const struct p2p_key *key, const char *const *muxers,
-        size_t muxer_count); /* -ENOMEM */
+	size_t muxer_count); /* -ENOMEM */
 void p2p_noise_destroy(struct p2p_noise *noise);
 
 struct p2p_noise_result {
@@ -41,11 +41,11 @@ struct p2p_noise_result {
  * stays the caller's. -EPERM: another peer; -EBADMSG: a wrong tag or signature; -EINVAL: a bad
  * payload or key; -EPROTO; -EMSGSIZE; -ENOMEM; errors of the stream. */
 int p2p_noise_secure(struct p2p_noise *noise, struct anyio_stream *raw, bool initiator,
-        const struct mf_peer_id *expected, struct p2p_noise_result *result);
+	const struct mf_peer_id *expected, struct p2p_noise_result *result);
 
 /* The channel after the handshake. Owns raw; the ciphers are copied. -ENOMEM. */
 int p2p_noise_channel_create(struct p2p_noise *noise, struct anyio_stream *raw,
-        const struct p2p_cipher *send, const struct p2p_cipher *receive,
-        struct p2p_channel **channel);
+	const struct p2p_cipher *send, const struct p2p_cipher *receive,
+	struct p2p_channel **channel);
 
 #endif

@@ -12,7 +12,7 @@ static void signed_text(uint8_t out[sizeof signed_prefix + 32], const uint8_t st
 }
 
 ssize_t p2p_noise_payload_encode(const struct p2p_key *key, const uint8_t static_public[32],
-        const char *const *muxers, size_t muxer_count, uint8_t *out, size_t cap)
+	const char *const *muxers, size_t muxer_count, uint8_t *out, size_t cap)
 {
 	struct mf_pb_writer writer = mf_pb_write_fixed(out, cap);
 	uint8_t public[64], text[sizeof signed_prefix + 32], signature[64];
@@ -40,7 +40,7 @@ static int decode_extensions(struct p2p_noise_payload *payload, struct mf_pb_vie
 
 	while ((rc = mf_pb_next(&in, &field)) > 0)
 		if (field.key == MF_PB_KEY(2, MF_PB_BYTES) &&
-		        payload->muxer_count < P2P_NOISE_MUXERS_MAX)
+			payload->muxer_count < P2P_NOISE_MUXERS_MAX)
 			payload->muxers[payload->muxer_count++] = field.bytes;
 	return rc;
 }
@@ -68,14 +68,14 @@ int p2p_noise_payload_decode(struct p2p_noise_payload *payload, const uint8_t *d
 }
 
 int p2p_noise_payload_verify(const struct p2p_noise_payload *payload,
-        const uint8_t static_public[32], struct mf_peer_id *peer)
+	const uint8_t static_public[32], struct mf_peer_id *peer)
 {
 	uint8_t text[sizeof signed_prefix + 32];
 	int rc;
 
 	signed_text(text, static_public);
 	rc = p2p_public_key_verify(payload->identity_key.data, payload->identity_key.len, text,
-	        sizeof text, payload->signature.data, payload->signature.len);
+		sizeof text, payload->signature.data, payload->signature.len);
 	if (rc == 0)
 		mf_peer_id_of_key(peer, payload->identity_key.data, payload->identity_key.len);
 	return rc;
@@ -87,7 +87,7 @@ static bool same(struct mf_pb_view view, const char *text)
 }
 
 int p2p_noise_payload_choose_muxer(const struct p2p_noise_payload *payload, bool initiator,
-        const char *const *ours, size_t count)
+	const char *const *ours, size_t count)
 {
 	size_t outer = initiator ? count : payload->muxer_count;
 	size_t inner = initiator ? payload->muxer_count : count;

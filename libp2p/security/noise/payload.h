@@ -22,7 +22,7 @@ struct p2p_noise_payload {
 
 /* Returns the length, or -ENOSPC. muxers: protocol ids, best first. */
 ssize_t p2p_noise_payload_encode(const struct p2p_key *key, const uint8_t static_public[32],
-        const char *const *muxers, size_t muxer_count, uint8_t *out, size_t cap);
+	const char *const *muxers, size_t muxer_count, uint8_t *out, size_t cap);
 
 /* Points into data. Unknown fields are skipped. -EINVAL when malformed or without key or signature.
  */
@@ -30,11 +30,11 @@ int p2p_noise_payload_decode(struct p2p_noise_payload *payload, const uint8_t *d
 
 /* Checks the signature and makes the peer id. -EBADMSG, -EINVAL for a bad key, -ENOMEM. */
 int p2p_noise_payload_verify(const struct p2p_noise_payload *payload,
-        const uint8_t static_public[32], struct mf_peer_id *peer);
+	const uint8_t static_public[32], struct mf_peer_id *peer);
 
 /* The first of the initiator's muxers that the responder has too, as index into ours; -ENOENT when
  * the two lists share none (early negotiation did not happen: use multistream-select). */
 int p2p_noise_payload_choose_muxer(const struct p2p_noise_payload *payload, bool initiator,
-        const char *const *ours, size_t count);
+	const char *const *ours, size_t count);
 
 #endif

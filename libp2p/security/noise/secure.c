@@ -9,7 +9,7 @@
 #include "noise.h"
 
 int p2p_noise_init(struct p2p_noise *noise, const struct p2p_key *key, const char *const *muxers,
-        size_t muxer_count)
+	size_t muxer_count)
 {
 	ssize_t n;
 	int rc;
@@ -20,7 +20,7 @@ int p2p_noise_init(struct p2p_noise *noise, const struct p2p_key *key, const cha
 		return rc;
 	p2p_noise_keypair_generate(&noise->keypair);
 	n = p2p_noise_payload_encode(key, noise->keypair.public, muxers, muxer_count,
-	        noise->payload, sizeof noise->payload);
+		noise->payload, sizeof noise->payload);
 	noise->payload_len = n < 0 ? 0 : (size_t)n;
 	return n < 0 ? (int)n : 0;
 }
@@ -44,7 +44,7 @@ static int send_message(struct exchange *x, bool with_payload)
 {
 	uint8_t out[2 + P2P_NOISE_PAYLOAD_MAX + P2P_NOISE_OVERHEAD];
 	ssize_t n = p2p_noise_handshake_write(&x->state, &x->noise->aead, x->noise->payload,
-	        with_payload ? x->noise->payload_len : 0, out + 2, sizeof out - 2);
+		with_payload ? x->noise->payload_len : 0, out + 2, sizeof out - 2);
 
 	if (n < 0)
 		return (int)n;
@@ -63,7 +63,7 @@ static int take_payload(struct exchange *x, const uint8_t *data, size_t len)
 	if (rc < 0)
 		return rc;
 	x->result->muxer = p2p_noise_payload_choose_muxer(
-	        &payload, x->initiator, x->noise->muxers, x->noise->muxer_count);
+		&payload, x->initiator, x->noise->muxers, x->noise->muxer_count);
 	return 0;
 }
 
@@ -118,7 +118,7 @@ static int shake_hands(struct exchange *x, const struct mf_peer_id *expected)
 }
 
 int p2p_noise_secure(struct p2p_noise *noise, struct anyio_stream *raw, bool initiator,
-        const struct mf_peer_id *expected, struct p2p_noise_result *result)
+	const struct mf_peer_id *expected, struct p2p_noise_result *result)
 {
 	struct exchange x = {
 		.noise = noise, .raw = raw, .initiator = initiator, .result = result

@@ -17,9 +17,10 @@ extern "C" {
 
 struct serve_rpc {
 	struct kit_node *node;
-	const char *const *listen;  /* multiaddrs /ip4/../tcp/.. /ip6/../tcp/.. /unix/PATH; NULL-terminated */
+	const char *const
+		*listen; /* multiaddrs /ip4/../tcp/.. /ip6/../tcp/.. /unix/PATH; NULL-terminated */
 	const char *const *origins; /* allowed ones ("http://localhost:3000"), or "*"; NULL: none */
-	const char *secret;         /* wanted as "Authorization: Bearer SECRET" or Basic; NULL: none */
+	const char *secret; /* wanted as "Authorization: Bearer SECRET" or Basic; NULL: none */
 	void (*shutdown)(void *arg); /* called for /api/v0/shutdown */
 	void *arg;
 	/* Filled when it listens, before anyio_started: what it listens on, as multiaddrs with real

@@ -39,7 +39,7 @@ struct store_block {
 
 enum store_put_flags {
 	STORE_VERIFIED =
-	        1, /* the caller has just passed it through the gate, or hashed it himself */
+		1, /* the caller has just passed it through the gate, or hashed it himself */
 };
 
 /*
@@ -54,9 +54,9 @@ enum store_put_flags {
  * earlier sync failed; nothing is written any more until the repo is opened anew. ANYIO_CANCELLED.
  */
 int store_put(struct store *store, const struct mf_cid *cid, const void *data, size_t len,
-        unsigned flags, store_ticket *ticket);
+	unsigned flags, store_ticket *ticket);
 int store_put_many(struct store *store, const struct store_block *blocks, size_t count,
-        unsigned flags, store_ticket *ticket);
+	unsigned flags, store_ticket *ticket);
 
 /*
  * Waits until everything up to ticket is durable. One of the waiting tasks writes the commit and
@@ -68,7 +68,7 @@ int store_sync(struct store *store, store_ticket ticket);
 
 /* One block, put and synced. */
 int store_put_durable(struct store *store, const struct mf_cid *cid, const void *data, size_t len,
-        unsigned flags);
+	unsigned flags);
 
 /*
  * Reads a block into memory of its own and passes it through the gate; release it. -ENOENT: not
@@ -83,7 +83,7 @@ int store_get(struct store *store, const struct mf_cid *cid, struct store_block 
  * that stopped it (nothing to release then). Memory: the sum of the sizes; see store_size.
  */
 int store_get_many(struct store *store, const struct mf_cid *cids, size_t count,
-        struct store_block *out, int *results);
+	struct store_block *out, int *results);
 
 /* Gives the memory back and empties the block. An empty block is allowed. */
 void store_block_release(struct store_block *block);

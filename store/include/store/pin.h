@@ -21,7 +21,7 @@ enum store_pin_mode {
 /* Pins cid; *ticket is raised: sync it. Pinned so already: 0, and the ticket waits for that.
  * -EEXIST: a direct pin where a recursive one is. Else the errors of store_put. */
 int store_pin_add(struct store *store, const struct mf_cid *cid, enum store_pin_mode mode,
-        store_ticket *ticket);
+	store_ticket *ticket);
 
 /* Takes the pin away; *ticket is raised. -ENOENT: not pinned. Else the errors of store_put. */
 int store_pin_remove(struct store *store, const struct mf_cid *cid, store_ticket *ticket);

@@ -59,7 +59,7 @@ struct store_recovery {
  * always says which file and what to do. options may be NULL.
  */
 int store_open(const char *dir, const struct store_options *options, struct store **store,
-        struct store_recovery *recovery);
+	struct store_recovery *recovery);
 
 /* Makes everything durable, writes a checkpoint, gives back the lock and the memory. The store is
  * gone whatever is returned: 0, or the first error, after which unacknowledged blocks may be lost.

@@ -61,7 +61,7 @@ struct store_verify_result {
  * looking itself failed. options may be NULL. Memory: a few MiB, and 64 bytes a block under pins.
  */
 int store_verify(struct store *store, const struct store_verify_options *options,
-        struct store_verify_result *result);
+	struct store_verify_result *result);
 
 /* Throws the index away and makes it from the segments. No other task may be inside the store. */
 int store_rebuild_index(struct store *store, struct store_recovery *recovery);
