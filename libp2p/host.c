@@ -35,6 +35,7 @@ static int host_init(struct p2p_host *host, const struct p2p_host_options *optio
 		host->options.keep_alive = KEEP_ALIVE;
 	p2p_key_peer_id(&host->key, &host->id);
 	p2p_limits_default(&host->options.limits);
+	TAILQ_INIT(&host->arrivals);
 	p2p_account_init(&host->system, NULL, &host->options.limits.system);
 	p2p_account_init(&host->transient, &host->system, &host->options.limits.transient);
 	host->agent =

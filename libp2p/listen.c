@@ -1,3 +1,4 @@
+/* Listening, and the addresses we listen on. */
 #include <errno.h>
 #include <ifaddrs.h>
 #include <net/if.h>
@@ -8,53 +9,6 @@
 #include "swarm.h"
 #include "transport/tcp.h"
 
-/* ---- accepting ---- */
-
-struct arrival {
-	struct p2p_host *host;
-	struct anyio_stream *raw;
-};
-
-/* The handshake of one arrival. It has a task of its own because it needs a deep stack, for a
- * moment. */
-static int arrival_task(void *arg)
-{
-	struct arrival arrival = *(struct arrival *)arg;
-	struct p2p_noise_result secured;
-	struct mf_multiaddr remote;
-	int rc;
-
-	anyio_free(arg);
-	p2p_tcp_remote(arrival.raw, &remote);
-	rc = p2p_upgrade(arrival.host, arrival.raw, false, NULL, &secured);
-	p2p_account_drop_connection(&arrival.host->transient, true);
-	p2p_account_release(&arrival.host->transient, P2P_NOISE_HANDSHAKE_MAX);
-	if (rc == 0)
-		rc = p2p_connection_start(arrival.host, &secured, true, &remote);
-	return rc == ANYIO_CANCELLED ? rc : 0;
-}
-
-/* Takes the stream over: refused at once when too many are in their handshake. */
-static void arrive(struct p2p_host *host, struct anyio_stream *raw)
-{
-	struct p2p_account *transient = &host->transient;
-	struct arrival *arrival = anyio_malloc(sizeof *arrival);
-
-	if (!arrival || p2p_account_add_connection(transient, true) < 0)
-		goto refused;
-	if (p2p_account_charge(transient, P2P_NOISE_HANDSHAKE_MAX) < 0)
-		goto uncount;
-	*arrival = (struct arrival){ host, raw };
-	if (anyio_try_start_soon(host->group, arrival_task, arrival, "arrival") == 0)
-		return;
-	p2p_account_release(transient, P2P_NOISE_HANDSHAKE_MAX);
-uncount:
-	p2p_account_drop_connection(transient, true);
-refused:
-	anyio_free(arrival);
-	anyio_stream_free(raw);
-}
-
 static int accept_task(void *arg)
 {
 	struct p2p_listener *listener = arg;
@@ -62,7 +16,7 @@ static int accept_task(void *arg)
 	int rc;
 
 	while ((rc = anyio_accept(listener->listener, &raw)) == 0)
-		arrive(listener->host, raw);
+		p2p_arrive(listener->host, raw);
 	return rc == ANYIO_CANCELLED ? rc : 0;
 }
 

@@ -12,6 +12,7 @@
 #include <libp2p/host.h>
 #include <multiformats/multiaddr.h>
 #include <multiformats/pb.h>
+#include <sys/queue.h>
 
 #include "mux/yamux/yamux.h"
 #include "security/noise/noise.h"
@@ -82,7 +83,8 @@ struct p2p_host {
 	char *agent, *protocol_version;
 	struct p2p_noise noise;
 	struct p2p_account system, transient;
-	struct anyio_task_group *group; /* of p2p_host_run; NULL outside it */
+	TAILQ_HEAD(, p2p_arrival) arrivals; /* in their handshake, oldest first */
+	struct anyio_task_group *group;     /* of p2p_host_run; NULL outside it */
 	bool closing;
 	struct p2p_listener *listeners;
 	struct p2p_handler_entry *handlers;
@@ -113,6 +115,10 @@ void p2p_peers_expire(struct p2p_host *host);
 /* Raw stream to secured channel and muxer, within 15 s. Takes raw over, also when it fails. */
 int p2p_upgrade(struct p2p_host *host, struct anyio_stream *raw, bool initiator,
 	const struct mf_peer_id *expected, struct p2p_noise_result *result);
+
+/* ---- arrival.c ---- */
+/* Secures a connection that came in, in a task of its own, or closes it. Takes raw over. */
+void p2p_arrive(struct p2p_host *host, struct anyio_stream *raw);
 
 /* ---- connection.c ---- */
 /* Starts the connection's task. Takes the channel over, also when it fails. */

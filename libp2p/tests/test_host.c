@@ -305,6 +305,7 @@ static int full_body(struct pair *pair)
 	const char *list[] = { pair->address };
 	int rc;
 
+	OK(p2p_ping(pair->a, pair->b_id, NULL)); /* b is done with the handshake then */
 	ANYIO_TASK_GROUP(group);
 	OK(anyio_start(&group, p2p_host_run, third, "third", NULL));
 	rc = p2p_host_connect(third, pair->b_id, list, 1, NULL);
@@ -320,6 +321,40 @@ static void full_host(void **state)
 {
 	run_pair(
 		state, (struct pair){ .body = full_body, .connect = true, .options = one_inbound });
+}
+
+/* Who says nothing makes room for who comes next: the longest silent first, and no more than needed. */
+enum { PLACES = 4, CROWD = 2 * PLACES };
+
+static void few_places(struct p2p_host_options *options)
+{
+	options->limits.transient.connections_in = PLACES;
+}
+
+static int crowd_body(struct pair *pair)
+{
+	const char *list[] = { pair->address };
+	uint16_t port = (uint16_t)atoi(strrchr(pair->address, '/') + 1);
+	struct anyio_stream *silent[CROWD];
+	uint8_t bytes[64];
+
+	for (int i = 0; i < CROWD; i++)
+		OK(anyio_connect_tcp("127.0.0.1", port, &silent[i]));
+	for (int i = 0; i < PLACES; i++)
+		while (anyio_stream_receive(silent[i], bytes, sizeof bytes) > 0)
+			; /* what b begins with, then the end */
+	assert_int_equal(pair->b->transient.used.connections_in, PLACES);
+	OK(p2p_host_connect(pair->a, pair->b_id, list, 1, NULL));
+	OK(p2p_ping(pair->a, pair->b_id, NULL));
+	assert_int_equal(pair->b->transient.used.connections_in, PLACES - 1);
+	for (int i = 0; i < CROWD; i++)
+		anyio_stream_free(silent[i]);
+	return 0;
+}
+
+static void silent_crowd(void **state)
+{
+	run_pair(state, (struct pair){ .body = crowd_body, .options = few_places });
 }
 
 #define ON(name, backend) cmocka_unit_test_prestate(name, backend)
@@ -340,6 +375,7 @@ int main(void)
 		TEST(remembered_addresses),
 		TEST(late_muxer),
 		TEST(full_host),
+		TEST(silent_crowd),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

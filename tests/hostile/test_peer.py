@@ -157,6 +157,44 @@ def before_noise():
         scene.attack('20: before Noise', act)
 
 
+def crowd():
+    """More silent connections than there are places for handshakes: they make room, those of other addresses are left alone."""
+    with Scene() as scene:
+        def silent(source):
+            return socket.create_connection(('127.0.0.1', scene.node.swarm_port), BOUND, (source, 0))
+
+        def ended(s):
+            s.settimeout(BOUND)
+            try:
+                while s.recv(4096):
+                    pass
+                return True
+            except OSError as error:
+                return not isinstance(error, TimeoutError)
+
+        def act(first):
+            usage = scene.node.descriptors()
+            alone = silent('127.0.0.3')  # older than all of the crowd
+            sockets = [silent('127.0.0.2') for _ in range(100)]
+            if first:
+                check('3: the oldest of the crowd are closed to make room', all(ended(s) for s in sockets[:60]))
+            kit('swarm', 'disconnect', scene.node.swarm[0], repo=scene.honest.repo)
+            got = kit('swarm', 'connect', scene.node.swarm[0], repo=scene.honest.repo)
+            if first:
+                equal('3: a peer that comes beside 100 silent connections is let in', got.code, 0)
+                alone.settimeout(1)
+                try:
+                    while (rest := alone.recv(4096)):
+                        pass
+                except TimeoutError:
+                    rest = None
+                check('3: who came alone from an address keeps its place', rest is None, rest)
+            for s in [alone, *sockets]:
+                s.close()
+            until('they are forgotten', lambda: scene.node.descriptors() <= usage)
+        scene.attack('3: 100 silent connections from one address', act)
+
+
 def keys():
     with Scene() as scene:
         def integer(value):
@@ -366,4 +404,4 @@ def bitswap_blocks():
 
 
 raw.HELPER = sys.argv[2] if len(sys.argv) > 2 else raw.HELPER
-run_all([yamux, before_noise, keys, identify, bitswap_wants, bitswap_blocks])
+run_all([yamux, before_noise, crowd, keys, identify, bitswap_wants, bitswap_blocks])
