@@ -9,6 +9,7 @@
 #include <jansson.h>
 #include <kit/call.h>
 #include <kit/kit.h>
+#include <stdio.h>
 
 /* Exit codes; README and the man page list them too. */
 enum {
@@ -74,7 +75,10 @@ bool cli_flag(const struct cli *cli, const char *name, bool dflt);
 /* Parses argv. 0, or an exit code after having said what is wrong; -1: help was printed. */
 int cli_parse(struct cli *cli, int argc, char **argv);
 void cli_print_help(const struct cli_command *command); /* NULL: the overview */
-void cli_print_completion(const char *shell);
+/* Whether there are two-word commands that begin with this one, as "swarm"; and what they are. */
+bool cli_is_family(const char *name);
+void cli_print_family(FILE *out, const char *name);
+void cli_print_man(void);
 
 /* Prints "ipfs-kit COMMAND: text" on stderr and returns the exit code for a negative result code. */
 int cli_fail(struct cli *cli, int code, const char *format, ...)

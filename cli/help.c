@@ -1,12 +1,23 @@
-/* Help and shell completions, both made from the command table. */
+/* Help and the man page, both made from the command table. */
 #include "cli.h"
 
 #include <stdio.h>
 #include <string.h>
 
-static void print_options(const struct cli_option *table)
+static bool has_option(const struct cli_option *table, const char *name)
+{
+	for (; table && table->name; table++)
+		if (!strcmp(table->name, name))
+			return true;
+	return false;
+}
+
+/* All of a table but what another one has under the same name. */
+static void print_options(const struct cli_option *table, const struct cli_option *but)
 {
 	for (; table && table->name; table++) {
+		if (has_option(but, table->name))
+			continue;
 		char left[64];
 		snprintf(left, sizeof(left), "%s%c%s--%s%s%s", table->letter ? "-" : "",
 			table->letter ? table->letter : ' ', table->letter ? ", " : "   ",
@@ -22,7 +33,7 @@ static void print_overview(void)
 	for (const struct cli_command *c = cli_commands; c->name; c++)
 		printf("  %-18s %s\n", c->name, c->summary);
 	puts("\nOptions for every command:");
-	print_options(cli_global_options);
+	print_options(cli_global_options, NULL);
 	puts("\nBegin with:\n"
 	     "  ipfs-kit init                 make a repo\n"
 	     "  ipfs-kit add -r FOLDER        add files; prints their CIDs\n"
@@ -45,10 +56,31 @@ void cli_print_help(const struct cli_command *command)
 		*command->arguments ? " " : "", command->arguments, command->help);
 	if (command->options && command->options->name) {
 		puts("\nOptions:");
-		print_options(command->options);
+		print_options(command->options, NULL);
 	}
 	puts("\nOptions for every command:");
-	print_options(cli_global_options);
+	print_options(cli_global_options, command->options);
+}
+
+bool cli_is_family(const char *name)
+{
+	size_t len = strlen(name);
+
+	for (const struct cli_command *c = cli_commands; c->name; c++)
+		if (!strncmp(c->name, name, len) && c->name[len] == ' ')
+			return true;
+	return false;
+}
+
+void cli_print_family(FILE *out, const char *name)
+{
+	size_t len = strlen(name);
+
+	fprintf(out, "Usage: ipfs-kit %s COMMAND\n\n", name);
+	for (const struct cli_command *c = cli_commands; c->name; c++)
+		if (!strncmp(c->name, name, len) && c->name[len] == ' ')
+			fprintf(out, "  %-18s %s\n", c->name, c->summary);
+	fprintf(out, "\n'ipfs-kit %s COMMAND --help' explains a command.\n", name);
 }
 
 int cmd_help(struct cli *cli)
@@ -66,71 +98,12 @@ int cmd_help(struct cli *cli)
 			cli_print_help(c);
 			return CLI_OK;
 		}
-	fprintf(stderr, "ipfs-kit help: no command '%s'\n", name);
-	return CLI_USAGE;
-}
-
-static void words_of(const struct cli_option *table, char separator)
-{
-	for (; table && table->name; table++)
-		printf("--%s%c", table->name, separator);
-}
-
-static void complete_bash(void)
-{
-	puts("_ipfs_kit()\n{\n\tlocal cur=${COMP_WORDS[COMP_CWORD]} line=\" ${COMP_WORDS[*]:1} \" words=");
-	puts("\tcase $line in");
-	/* Two-word commands first: "pin add" must win over a "pin" of its own. */
-	for (int pass = 2; pass >= 1; pass--)
-		for (const struct cli_command *c = cli_commands; c->name; c++) {
-			if ((strchr(c->name, ' ') != NULL) != (pass == 2))
-				continue;
-			printf("\t*' %s '*) words='", c->name);
-			words_of(c->options, ' ');
-			words_of(cli_global_options, ' ');
-			puts("' ;;");
-		}
-	printf("\t*) words='");
-	for (const struct cli_command *c = cli_commands; c->name; c++)
-		printf("%s ", c->name);
-	words_of(cli_global_options, ' ');
-	puts("' ;;\n\tesac\n\tCOMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
-	     "\t[[ $cur == -* ]] || COMPREPLY+=($(compgen -f -- \"$cur\"))\n}\n"
-	     "complete -o filenames -F _ipfs_kit ipfs-kit");
-}
-
-static void complete_zsh(void)
-{
-	puts("#compdef ipfs-kit\nautoload -U +X bashcompinit && bashcompinit");
-	complete_bash();
-}
-
-static void complete_fish(void)
-{
-	for (const struct cli_command *c = cli_commands; c->name; c++) {
-		const char *space = strchr(c->name, ' ');
-		if (space)
-			printf("complete -c ipfs-kit -n '__fish_seen_subcommand_from %.*s' -a %s -d '%s'\n",
-				(int)(space - c->name), c->name, space + 1, c->summary);
-		else
-			printf("complete -c ipfs-kit -n __fish_use_subcommand -a %s -d '%s'\n",
-				c->name, c->summary);
-		for (const struct cli_option *o = c->options; o && o->name; o++)
-			printf("complete -c ipfs-kit -n '__fish_seen_subcommand_from %s' -l %s%s\n",
-				c->name, o->name, o->value ? " -r" : "");
+	if (cli_is_family(name)) {
+		cli_print_family(stdout, name);
+		return CLI_OK;
 	}
-	for (const struct cli_option *o = cli_global_options; o->name; o++)
-		printf("complete -c ipfs-kit -l %s%s\n", o->name, o->value ? " -r" : "");
-}
-
-void cli_print_completion(const char *shell)
-{
-	if (!strcmp(shell, "zsh"))
-		complete_zsh();
-	else if (!strcmp(shell, "fish"))
-		complete_fish();
-	else
-		complete_bash();
+	fprintf(stderr, "ipfs-kit help: no command '%s'; 'ipfs-kit help' lists them\n", name);
+	return CLI_USAGE;
 }
 
 /* ---- The man page, from the same table ---- */
@@ -167,7 +140,7 @@ static void man_options(const struct cli_option *table)
 	}
 }
 
-static void print_man(void)
+void cli_print_man(void)
 {
 	printf(".TH IPFS\\-KIT 1 \"\" \"ipfs\\-kit %s\" \"User Commands\"\n.SH NAME\n"
 	       "ipfs\\-kit \\- add, keep, find and exchange content\\-addressed data\n.SH SYNOPSIS\n"
@@ -200,22 +173,4 @@ static void print_man(void)
 	     ".TP\n.I ~/.ipfs\\-kit/config\nThe settings, with their explanations.\n.TP\n"
 	     ".I ~/.ipfs\\-kit/identity\nThe private key. Keep it, and keep it to yourself.\n.TP\n"
 	     ".I ~/.ipfs\\-kit/segments\nThe blocks, in CAR files.");
-}
-
-int cmd_completion(struct cli *cli)
-{
-	const char *shell = cli->args[0];
-
-	if (!strcmp(shell, "man")) {
-		print_man();
-		return CLI_OK;
-	}
-	if (strcmp(shell, "bash") && strcmp(shell, "zsh") && strcmp(shell, "fish")) {
-		fprintf(stderr,
-			"ipfs-kit completion: no completions for '%s'; there are bash, zsh and fish\n",
-			shell);
-		return CLI_USAGE;
-	}
-	cli_print_completion(shell);
-	return CLI_OK;
 }

@@ -151,23 +151,34 @@ static int find_command(struct cli *cli, const char *first, const char *second)
 	return 0;
 }
 
-static int unknown_command(const char *first, const char *second)
+static bool asks_for_help(char **argv)
 {
-	size_t len = strlen(first);
-	bool family = false;
+	for (; *argv; argv++)
+		if (!strcmp(*argv, "--help") || !strcmp(*argv, "-h"))
+			return true;
+	return false;
+}
 
-	for (const struct cli_command *c = cli_commands; c->name; c++)
-		family = family || (!strncmp(c->name, first, len) && c->name[len] == ' ');
+/* A word that is no command: the first of two, alone; or a mistake. Returns as cli_parse does. */
+static int unknown_command(char **argv)
+{
+	const char *first = argv[0], *second = argv[1] && argv[1][0] != '-' ? argv[1] : NULL;
+	bool family = cli_is_family(first), help = global_values[7] || asks_for_help(argv);
+
+	if (help && family && !second) {
+		cli_print_family(stdout, first);
+		return -1;
+	}
 	if (family && second)
 		fprintf(stderr, "ipfs-kit: '%s' has no command '%s'\n", first, second);
 	else if (family)
-		fprintf(stderr, "ipfs-kit: '%s' wants one of:\n", first);
+		fprintf(stderr, "ipfs-kit: '%s' wants a command after it\n", first);
 	else
-		fprintf(stderr, "ipfs-kit: unknown command '%s'\n", first);
-	for (const struct cli_command *c = cli_commands; family && c->name; c++)
-		if (!strncmp(c->name, first, len) && c->name[len] == ' ')
-			fprintf(stderr, "  %-20s %s\n", c->name, c->summary);
-	fprintf(stderr, "Try 'ipfs-kit --help'.\n");
+		fprintf(stderr, "ipfs-kit: there is no command '%s'\n", first);
+	if (family)
+		cli_print_family(stderr, first);
+	else
+		fprintf(stderr, "Try 'ipfs-kit --help'.\n");
 	return CLI_USAGE;
 }
 
@@ -230,13 +241,8 @@ int cli_parse(struct cli *cli, int argc, char **argv)
 				return rc;
 		} else if (!cli->command) {
 			int words = find_command(cli, word, argv[1]);
-			if (!words && global_values[7]) {
-				cli_print_help(NULL);
-				return -1;
-			}
 			if (!words)
-				return unknown_command(
-					word, argv[1] && argv[1][0] != '-' ? argv[1] : NULL);
+				return unknown_command(argv);
 			argv += words - 1;
 		} else if (cli->count + 1 < sizeof(args) / sizeof(*args)) {
 			args[cli->count++] = word;

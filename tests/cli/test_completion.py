@@ -1,0 +1,160 @@
+#!/usr/bin/env python3
+"""What the shells offer after Tab, and that help, man page and completions tell of the same commands."""
+import os
+import pty
+import re
+import select
+import shutil
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
+from node import PROGRAM, check, environment, equal, kit, run_all, temp, write
+
+# Words typed, the last one unfinished, and what is offered for it.
+OFFERS = [
+    (['sw'], {'swarm'}),
+    (['swarm', ''], {'connect', 'disconnect', 'peers'}),
+    (['swarm', 'c'], {'connect'}),
+    (['repo', 'st'], {'stat'}),
+    (['pin', ''], {'add', 'ls', 'rm'}),
+    (['dag', 'e'], {'export'}),
+    (['config', 's'], {'show'}),
+    (['--repo', '/x', 'pin', 'l'], {'ls'}),
+    (['--json', 'swarm', 'd'], {'disconnect'}),
+    (['dag', 'export', '--o'], {'--output'}),
+    (['pin', 'ls', '--ty'], {'--type'}),
+    (['get', '-o', 'swarm', '--fo'], {'--force'}),
+    (['help', 'rep'], {'repo'}),
+    (['cat', '--lib'], set()),
+]
+
+
+def commands():
+    """The commands and their options, as help tells them."""
+    names = re.findall(r'^  (\S+(?: \S+)?)  +[A-Z]', kit('--help').text.split('Options for every')[0], re.M)
+    found = {}
+    for name in names:
+        text = kit(*name.split(), '--help').text
+        own = text.split('\nOptions:')[1].split('\nOptions for every command:')[0] if '\nOptions:' in text else ''
+        found[name] = set(re.findall(r'^  (?:-\w, |    )(--[\w-]+)', own, re.M))
+    return found
+
+
+def in_bash():
+    script = write(temp('completion'), kit('completion', 'bash').out)
+    program = f'''source {script}
+        ask() {{ COMP_WORDS=(ipfs-kit "$@"); COMP_CWORD=$#; COMPREPLY=(); _ipfs_kit; printf '%s\\n' "${{COMPREPLY[@]}}"; }}
+        ask "$@"'''
+
+    def offered(words):
+        done = subprocess.run(['bash', '--norc', '-c', program, 'bash', *words], capture_output=True, text=True, cwd='/')
+        check(f'bash has nothing to say of {words}', not done.stderr, done.stderr)
+        return set(done.stdout.split())
+
+    for words, wanted in OFFERS:
+        equal(f'bash, {" ".join(words)!r}', offered(words), wanted)
+    equal('bash, a file to add', offered(['add', '/us']), {'/usr'})
+    equal('bash, no file to read', offered(['cat', '/us']), set())
+    equal('bash, the value of an option', offered(['--repo', '/us']), {'/usr'})
+    equal('bash, the value of an option after =', offered(['--repo', '=', '/us']), {'/usr'})
+    for name, options in commands().items():
+        *family, last = name.split()
+        equal(f'bash offers {name}', last in offered([*family, last]), True)
+        equal(f'bash offers its options', options - offered([*name.split(), '--']), set())
+    real = subprocess.run(['bash', '--norc', '-c', f'source {script}; complete -p ipfs-kit'], capture_output=True, text=True)
+    check('bash knows whom to ask', '-F _ipfs_kit' in real.stdout, real)
+
+
+def in_fish():
+    if not shutil.which('fish'):
+        print('skip  fish is not installed')
+        return
+    script = write(temp('ipfs-kit.fish'), kit('completion', 'fish').out)
+    home = temp('home')
+    os.mkdir(home)
+    for words, wanted in OFFERS:
+        done = subprocess.run(['fish', '-c', f'source {script}; complete -C "ipfs-kit {" ".join(words)}"'], capture_output=True, text=True,
+            cwd='/', env=environment(HOME=home))
+        equal(f'fish, {" ".join(words)!r}', {line.split('\t')[0] for line in done.stdout.splitlines()}, wanted)
+
+
+def typed_in_zsh(setup, text, wanted):
+    """Whether a zsh on a terminal makes wanted out of text and a Tab."""
+    home = temp('home')
+    os.mkdir(home)
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execvpe('zsh', ['zsh', '-f', '-i'], environment(HOME=home, TERM='dumb', PS1='> '))
+    seen = b''
+    try:
+        os.write(terminal, setup.encode() + b'\n' + b'print -r "$((40 + 2))" is ready\n')
+        sent, end = False, time.monotonic() + 20
+        while time.monotonic() < end and wanted.encode() not in seen.replace(b'\x07', b'').replace(b'\b', b''):
+            if select.select([terminal], [], [], 0.5)[0]:
+                seen += os.read(terminal, 65536)
+            if not sent and b'42 is ready' in seen:
+                sent, seen = True, b''
+                os.write(terminal, text.encode() + b'\t')
+        return wanted.encode() in seen.replace(b'\x07', b'').replace(b'\b', b''), seen
+    finally:
+        os.close(terminal)
+        os.waitpid(child, 0)
+
+
+def in_zsh():
+    if not shutil.which('zsh'):
+        print('skip  zsh is not installed')
+        return
+    script = write(temp('_ipfs-kit'), kit('completion', 'zsh').out)
+    load = 'autoload -Uz compinit; compinit -u -D'
+    for how, setup in (('sourced', f'{load}; source {script}'), ('found in fpath', f'fpath=({os.path.dirname(script)} $fpath); {load}')):
+        for text, wanted in (('ipfs-kit swarm conn', 'swarm connect'), ('ipfs-kit --repo /x pin l', 'pin ls'),
+                ('ipfs-kit dag export --out', 'export --output')):
+            done, seen = typed_in_zsh(setup, text, wanted)
+            check(f'zsh, {how}: {text!r}', done, seen)
+
+
+def the_man_page_tells_what_help_tells():
+    page = kit('completion', 'man').out.decode().replace('\\-', '-').replace('\\e', '\\').replace('\\&', '')
+    sections = dict(re.findall(r'^\.SS ([^\n]*)\n(.*?)(?=^\.S[SH] )', page, re.M | re.S))
+    told = commands()
+    equal('the man page has every command and no other', sorted(sections), sorted(told))
+    for name, options in told.items():
+        equal(f'{name}: the man page has its options', set(re.findall(r'^\.B (?:-\w, )?(--[\w-]+)', sections[name], re.M)), options)
+        text = kit(*name.split(), '--help').text
+        usage = re.search(r'^Usage: ipfs-kit (.*)$', text, re.M)[1]
+        equal(f'{name}: both show the same use', re.sub(r'\\f[IR]', '', ' '.join(sections[name].split('.PP')[0].replace('.B ipfs-kit', '').split())),
+            usage)
+        body = text.split(f'Usage: ipfs-kit {usage}\n', 1)[1].split('\nOptions')[0].strip()
+        check(f'{name}: the man page explains it in the same words', body in sections[name], body)
+    shown = set(re.findall(r'(--[\w-]+)', kit('--help').text.split('Options for every command:')[1].split('Begin with')[0]))
+    equal('the man page has the options for every command', shown - set(re.findall(r'--[\w-]+', page.split('.SH OPTIONS')[1])), set())
+    if shutil.which('man'):
+        path = write(temp('ipfs-kit.1'), kit('completion', 'man').out)
+        done = subprocess.run(['man', '--warnings', '-l', path], capture_output=True, text=True, env=environment(MANWIDTH='100', LC_ALL='C.UTF-8'))
+        check('man shows it without a warning', done.returncode == 0 and not done.stderr and 'swarm connect' in done.stdout, done.stderr)
+
+
+def families_explain_themselves():
+    families = sorted({name.split()[0] for name in commands() if ' ' in name})
+    check('there are families', 'swarm' in families and 'pin' in families, families)
+    for family in families:
+        members = [name for name in commands() if name.startswith(family + ' ')]
+        for words in ([family, '--help'], [family, '-h'], ['--help', family], ['help', family]):
+            done = kit(*words)
+            check(f'"{" ".join(words)}" exits 0 and lists what there is', done.code == 0 and not done.err and
+                (family == 'config' or all(name in done.text for name in members)), done)
+        if family != 'config':
+            for words in ([family], [family, 'nonsense']):
+                done = kit(*words)
+                check(f'"{" ".join(words)}" exits 2 and lists what there is', done.code == 2 and not done.out and
+                    all(name in done.err for name in members), done)
+    for name in commands():
+        text = kit(*name.split(), '--help').text
+        options = re.findall(r'^  (?:-\w, |    )(--[\w-]+)', text, re.M)
+        equal(f'{name} --help tells of each option once', sorted(options), sorted(set(options)))
+
+
+run_all([in_bash, in_fish, in_zsh, the_man_page_tells_what_help_tells, families_explain_themselves])
