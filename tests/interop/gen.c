@@ -170,6 +170,21 @@ static void make_mixed(uint64_t seed, const char *path)
 	make_link("../a", "sub/up");
 }
 
+/* COUNT folders, each with a file of its own and one that all have: blocks that many want at once. */
+static void make_shared(uint64_t seed, unsigned count, const char *path)
+{
+	enter_new_dir(path);
+	for (unsigned i = 0; i < count; i++) {
+		char name[16];
+		snprintf(name, sizeof(name), "%u", i);
+		enter_new_dir(name);
+		make_file("own", seed + i + 1, 100);
+		make_file("shared", seed, 100);
+		if (chdir("..") < 0)
+			die("..");
+	}
+}
+
 static void make_deep(uint64_t seed, unsigned depth, const char *path)
 {
 	enter_new_dir(path);
@@ -203,6 +218,8 @@ int main(int argc, char **argv)
 			(int)number(argv[5]), number(argv[6]), argv[7]);
 	else if (strcmp(kind, "mixed") == 0 && argc == 4)
 		make_mixed(number(argv[2]), argv[3]);
+	else if (strcmp(kind, "shared") == 0 && argc == 5)
+		make_shared(number(argv[2]), (unsigned)number(argv[3]), argv[4]);
 	else if (strcmp(kind, "deep") == 0 && argc == 5)
 		make_deep(number(argv[2]), (unsigned)number(argv[3]), argv[4]);
 	else if (strcmp(kind, "symlink") == 0 && argc == 4)
@@ -212,6 +229,7 @@ int main(int argc, char **argv)
 			"usage: gen file SEED SIZE PATH\n"
 			"       gen dir SEED COUNT NAME_LEN LAST_LEN SIZE PATH\n"
 			"       gen mixed SEED PATH\n"
+			"       gen shared SEED COUNT PATH\n"
 			"       gen deep SEED DEPTH PATH\n"
 			"       gen symlink TARGET PATH\n");
 		return 2;

@@ -135,6 +135,9 @@ class Node:
     def log(self):
         return self.folder / "log"
 
+    def slow_store(self):
+        """From now on blocks take a while to be stored, in a node that can be told so."""
+
 
 class CommandNode(Node):
     """A node with a command line: a daemon, and commands that find it through the repo."""
@@ -312,6 +315,9 @@ class HeliaNode(Node):
 
     def connect(self, addr):
         self.ask(do="connect", addr=addr)
+
+    def slow_store(self):
+        self.ask(do="slow", milliseconds=100)
 
 
 def end_by_signal(*_):

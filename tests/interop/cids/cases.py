@@ -69,6 +69,7 @@ def all_cases():
         ("mixed", ["mixed", "5"], ["-r"], False),
         ("mixed-hidden", ["mixed", "5"], ["-r", "--hidden"], False),
         ("mixed-small-chunks", ["mixed", "6"], ["-r", "--hidden", "--chunker=size-64"], False),
+        ("shared-100", ["shared", "11", "100"], ["-r"], False),
         ("deep-40", ["deep", "9", "40"], ["-r"], False),
         ("symlink", ["symlink", "some/where"], [], False),
         ("symlink-utf8", ["symlink", "../grüße/日本語"], [], False),

@@ -9,6 +9,7 @@
 //   {"do":"fetch","cid":C,"dest":P}        -> {bytes, seconds}   P must not exist; "" discards
 //   {"do":"stat","cid":C}                  -> {type, size}
 //   {"do":"memory"}                        -> {rss}
+//   {"do":"slow","milliseconds":N}         -> {}       a block takes up to so long to be stored
 //   {"do":"quit"}                          -> the process ends
 import { setMaxListeners } from 'node:events'
 import fs from 'node:fs'
@@ -31,8 +32,48 @@ import { inputLines, libp2pOptions, say } from './common.mjs'
 
 const FILES_AT_ONCE = 32
 
+// A store in files that takes its time when told to, as on a busy disk.
+let slowness = 0
+class FileStore extends FsBlockstore {
+	async put (cid, block, options) {
+		if (slowness > 0) {
+			await new Promise(resolve => setTimeout(resolve, Math.random() * slowness))
+		}
+		return super.put(cid, block, options)
+	}
+}
+
+function slow (helia, { milliseconds }) {
+	slowness = milliseconds
+	return {}
+}
+
+// Helia loses a want for a block that has come and is not in its store yet: whoever asks for it then
+// joins the want that is about to be removed (addEntry in want-list.ts finds an entry whose cancel is
+// set), which is never sent again and never answered: two files of the same bytes are enough. So while a
+// block is being got, whoever wants it too waits for the same answer.
+function askOnce (blockstore) {
+	const running = new Map()
+	async function gather (cid, options) {
+		const chunks = []
+		for await (const chunk of blockstore.get(cid, options)) {
+			chunks.push(chunk)
+		}
+		return chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)
+	}
+	return {
+		async * get (cid, options) {
+			const key = Buffer.from(cid.multihash.bytes).toString('base64')
+			if (!running.has(key)) {
+				running.set(key, gather(cid, options).finally(() => running.delete(key)))
+			}
+			yield running.get(key)
+		}
+	}
+}
+
 async function startNode (folder) {
-	const blockstore = folder == null ? new MemoryBlockstore() : new FsBlockstore(folder)
+	const blockstore = folder == null ? new MemoryBlockstore() : new FileStore(folder)
 	if (folder != null) {
 		await blockstore.open()
 	}
@@ -114,7 +155,7 @@ async function fetch (helia, { cid, dest, seconds }) {
 	const began = performance.now()
 	const signal = AbortSignal.timeout(seconds * 1e3)
 	setMaxListeners(Infinity, signal)
-	const bytes = await write(CID.parse(cid), helia.blockstore, dest, signal)
+	const bytes = await write(CID.parse(cid), askOnce(helia.blockstore), dest, signal)
 	return { bytes, seconds: (performance.now() - began) / 1e3 }
 }
 
@@ -128,7 +169,7 @@ async function connect (helia, { addr }) {
 	return {}
 }
 
-const requests = { add, connect, fetch, stat, memory: () => ({ rss: process.memoryUsage().rss }) }
+const requests = { add, connect, fetch, slow, stat, memory: () => ({ rss: process.memoryUsage().rss }) }
 
 const helia = await startNode(process.argv[2])
 say({ id: helia.libp2p.peerId.toString(), addrs: helia.libp2p.getMultiaddrs().map(String) })
