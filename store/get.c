@@ -124,8 +124,10 @@ static int read_run(
 	struct iovec rest[2 * RUN_BLOCKS];
 	int first = 0, rc;
 
-	if (!file)
+	if (!file) {
+		store->index.doubtful = true;
 		return -EUCLEAN;
+	}
 	if ((rc = segment_file_use(&store->segments, file)) < 0)
 		return rc;
 	memcpy(rest, iov, count * sizeof(*iov));

@@ -83,6 +83,7 @@ void index_forget(struct index *index, const struct mf_cid *cid, const struct in
 		index_reserve(index, 1) < 0)
 		return;
 	now.state = INDEX_DAMAGED;
+	index->doubtful = true; /* the block may be well, and its place wrong */
 	index->counts.blocks--;
 	index->counts.bytes -= now.len;
 	*(struct index_place *)table_put(&index->fresh.blocks, key.bytes, key.len) = now;

@@ -70,7 +70,9 @@ struct index {
 	MDB_txn *reader;
 	struct index_generation fresh, frozen;
 	struct index_counts counts; /* of everything */
-	bool suspect; /* LMDB's file is damaged: it will be made anew by the next opening */
+	uint64_t sum;               /* of the entries in LMDB: index_trust.h */
+	bool suspect;  /* LMDB's file is damaged: it will be made anew by the next opening */
+	bool doubtful; /* it may be: the next opening will look it over first */
 };
 
 /* Opens or makes the index in dir (which exists). *position is that of its last checkpoint, or

@@ -1,3 +1,7 @@
+/*
+ * The index in LMDB: opening it when it can be trusted (index_trust.h), reading it on the loop's
+ * thread, writing checkpoints on a worker thread.
+ */
 #include "index_db.h"
 
 #include <errno.h>
@@ -5,18 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <anyio/testing.h>
 #include <anyio/thread.h>
 #include <store/pin.h>
 #include "bytes.h"
+#include "index_trust.h"
 
-enum {
-	FORMAT = 1,
-	BLOCK_SIZE = 21, /* bytes of a block's entry */
-	META_SIZE = 76,
-};
 static const size_t map_least = 64 << 20;
 
 /* Codes of LMDB's own mean that its file is not what it should be. */
@@ -34,7 +33,7 @@ static int noted(struct index *index, int rc)
 	return rc;
 }
 
-static void encode_place(const struct index_place *place, uint8_t out[BLOCK_SIZE])
+static void encode_place(const struct index_place *place, uint8_t out[INDEX_BLOCK_SIZE])
 {
 	put_u64(out, place->offset);
 	put_u32(out + 8, place->segment);
@@ -47,7 +46,7 @@ static int decode_place(const MDB_val *value, struct index_place *place)
 {
 	const uint8_t *in = value->mv_data;
 
-	if (value->mv_size != BLOCK_SIZE)
+	if (value->mv_size != INDEX_BLOCK_SIZE)
 		return -EUCLEAN;
 	*place = (struct index_place){ .offset = get_u64(in),
 		.segment = get_u32(in + 8),
@@ -57,58 +56,11 @@ static int decode_place(const MDB_val *value, struct index_place *place)
 	return 1;
 }
 
-static void encode_meta(const struct index *index, uint8_t out[META_SIZE])
-{
-	const struct index_generation *frozen = &index->frozen;
-
-	put_u32(out, FORMAT);
-	memcpy(out + 4, index->repo, 16);
-	put_u64(out + 20, frozen->position.offset);
-	put_u64(out + 28, frozen->position.end);
-	put_u64(out + 36, frozen->position.sequence);
-	put_u64(out + 44, frozen->counts.blocks);
-	put_u64(out + 52, frozen->counts.bytes);
-	put_u64(out + 60, frozen->counts.pins);
-	put_u32(out + 68, frozen->position.segment);
-	put_u32(out + 72, 0);
-}
-
-/* False when this is not an index of this repo in this format. */
-static bool decode_meta(
-	struct index *index, const uint8_t *in, size_t len, struct index_position *position)
-{
-	if (len != META_SIZE || get_u32(in) != FORMAT || memcmp(in + 4, index->repo, 16) != 0)
-		return false;
-	*position = (struct index_position){ .offset = get_u64(in + 20),
-		.end = get_u64(in + 28),
-		.sequence = get_u64(in + 36),
-		.segment = get_u32(in + 68) };
-	index->counts = (struct index_counts){
-		.blocks = get_u64(in + 44), .bytes = get_u64(in + 52), .pins = get_u64(in + 60)
-	};
-	return true;
-}
-
-static const char meta_key[] = "checkpoint";
-
-/* LMDB reads its file through a map: one that was cut short must not be touched. */
-static bool file_is_whole(struct index *index)
-{
-	char path[PATH_MAX];
-	struct stat st;
-	MDB_envinfo info;
-	MDB_stat stat_of;
-
-	snprintf(path, sizeof(path), "%s/data.mdb", index->dir);
-	return mdb_env_info(index->env, &info) == 0 && mdb_env_stat(index->env, &stat_of) == 0 &&
-		stat(path, &st) == 0 &&
-		(uint64_t)st.st_size >= (info.me_last_pgno + 1) * (uint64_t)stat_of.ms_psize;
-}
-
 static int open_tables(struct index *index, struct index_position *position, bool *usable)
 {
 	MDB_txn *txn;
-	MDB_val key = { sizeof(meta_key), (void *)meta_key }, value;
+	MDB_val key = { sizeof(index_meta_key), (void *)index_meta_key }, value;
+	struct index_meta meta = { 0 };
 	int rc = mdb_txn_begin(index->env, NULL, 0, &txn);
 
 	if (rc)
@@ -121,13 +73,16 @@ static int open_tables(struct index *index, struct index_position *position, boo
 	}
 	rc = mdb_get(txn, index->meta, &key, &value);
 	*usable = rc == MDB_NOTFOUND ||
-		(rc == 0 && decode_meta(index, value.mv_data, value.mv_size, position));
+		(rc == 0 && index_meta_decode(index, value.mv_data, value.mv_size, &meta));
 	if (rc == MDB_NOTFOUND) {
 		MDB_stat blocks = { 0 };
 
 		mdb_stat(txn, index->blocks, &blocks);
 		*usable = blocks.ms_entries == 0;
 	}
+	*position = meta.position;
+	index->counts = meta.counts;
+	index->sum = meta.sum;
 	return from_lmdb(mdb_txn_commit(txn));
 }
 
@@ -143,8 +98,6 @@ static int open_once(struct index *index, struct index_position *position, bool 
 	rc = mdb_env_open(index->env, index->dir, MDB_NOTLS | MDB_NORDAHEAD, 0644);
 	if (rc)
 		return from_lmdb(rc);
-	if (!file_is_whole(index))
-		return -EUCLEAN;
 	return open_tables(index, position, usable);
 }
 
@@ -159,10 +112,15 @@ static int open_work(void *arg)
 	struct open_call *call = arg;
 	struct index *index = call->index;
 	bool usable;
-	int rc = open_once(index, call->position, &usable);
+	int rc = index_trusted(index);
 
-	if ((rc == 0 && usable) || (rc < 0 && rc != -EUCLEAN && rc != -EINVAL))
+	if (rc < 0)
 		return rc;
+	if (rc > 0) {
+		rc = open_once(index, call->position, &usable);
+		if ((rc == 0 && usable) || (rc < 0 && rc != -EUCLEAN && rc != -EINVAL))
+			return rc;
+	}
 	index_db_close(index);
 	if ((rc = index_db_remove(index)) < 0)
 		return rc;
@@ -172,8 +130,10 @@ static int open_work(void *arg)
 int index_db_open(struct index *index, struct index_position *position)
 {
 	struct open_call call = { index, position };
+	int rc = anyio_to_thread(open_work, &call, NULL);
 
-	return anyio_to_thread(open_work, &call, NULL);
+	index->doubtful |= rc < 0;
+	return rc;
 }
 
 void index_db_close(struct index *index)
@@ -183,18 +143,20 @@ void index_db_close(struct index *index)
 	if (index->env)
 		mdb_env_close(index->env);
 	index->reader = NULL;
-	index->env = NULL;
 	if (index->suspect)
 		index_db_remove(index);
-	index->suspect = false;
+	else if (index->env && !index->doubtful)
+		index_seal(index);
+	index->env = NULL;
+	index->suspect = index->doubtful = false;
 }
 
 int index_db_remove(struct index *index)
 {
-	static const char *const names[] = { "data.mdb", "lock.mdb" };
+	static const char *const names[] = { "sealed", "data.mdb", "lock.mdb" };
 	char path[PATH_MAX];
 
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 3; i++) {
 		snprintf(path, sizeof(path), "%s/%s", index->dir, names[i]);
 		if (unlink(path) < 0 && errno != ENOENT)
 			return -errno;
@@ -320,22 +282,50 @@ static void sort(const struct table *table, struct sorted *out)
 struct write_call {
 	struct index *index;
 	struct sorted *sorted;
+	uint64_t sum;
 };
 
-static int write_entry(
-	MDB_txn *txn, MDB_dbi table, const struct sorted *entry, void *bytes, size_t len)
+/* Puts an entry, or takes it away when there are no bytes. */
+static int write_entry(MDB_txn *txn, struct write_call *call, enum index_table table,
+	const struct sorted *entry, const void *bytes, size_t len)
 {
-	MDB_val k = { entry->len, (void *)entry->key }, v = { len, bytes };
-	int rc = bytes ? mdb_put(txn, table, &k, &v, 0) : mdb_del(txn, table, &k, NULL);
+	const struct index *index = call->index;
+	MDB_dbi dbi = table == INDEX_BLOCKS ? index->blocks : index->pins;
+	MDB_val k = { entry->len, (void *)entry->key }, v = { len, (void *)bytes };
+	int rc = bytes ? mdb_put(txn, dbi, &k, &v, MDB_NOOVERWRITE) : mdb_get(txn, dbi, &k, &v);
 
-	return !bytes && rc == MDB_NOTFOUND ? 0 : rc;
+	if (!bytes && rc == MDB_NOTFOUND)
+		return 0;
+	/* Now v is what was there. */
+	if (rc == (bytes ? MDB_KEYEXIST : 0)) {
+		call->sum -=
+			index_entry_sum(index, table, entry->key, entry->len, v.mv_data, v.mv_size);
+		v = (MDB_val){ len, (void *)bytes };
+		rc = bytes ? mdb_put(txn, dbi, &k, &v, 0) : mdb_del(txn, dbi, &k, NULL);
+	}
+	if (rc == 0 && bytes)
+		call->sum += index_entry_sum(index, table, entry->key, entry->len, bytes, len);
+	return rc;
+}
+
+static int write_meta(MDB_txn *txn, struct write_call *call)
+{
+	struct index *index = call->index;
+	struct index_meta meta = {
+		.position = index->frozen.position, .counts = index->frozen.counts, .sum = call->sum
+	};
+	uint8_t bytes[INDEX_META_SIZE];
+	MDB_val k = { sizeof(index_meta_key), (void *)index_meta_key },
+		v = { INDEX_META_SIZE, bytes };
+
+	index_meta_encode(index, &meta, bytes);
+	return mdb_put(txn, index->meta, &k, &v, 0);
 }
 
 static int write_all(MDB_txn *txn, struct write_call *call)
 {
-	struct index *index = call->index;
-	const struct index_generation *frozen = &index->frozen;
-	uint8_t bytes[META_SIZE];
+	const struct index_generation *frozen = &call->index->frozen;
+	uint8_t bytes[INDEX_BLOCK_SIZE];
 	int rc = 0;
 
 	sort(&frozen->blocks, call->sorted);
@@ -343,19 +333,18 @@ static int write_all(MDB_txn *txn, struct write_call *call)
 		const struct index_place *place = call->sorted[i].value;
 
 		encode_place(place, bytes);
-		rc = write_entry(txn, index->blocks, &call->sorted[i],
-			place->state == INDEX_DAMAGED ? NULL : bytes, BLOCK_SIZE);
+		rc = write_entry(txn, call, INDEX_BLOCKS, &call->sorted[i],
+			place->state == INDEX_DAMAGED ? NULL : bytes, INDEX_BLOCK_SIZE);
 	}
 	sort(&frozen->pins, call->sorted);
 	for (size_t i = 0; i < frozen->pins.count && rc == 0; i++) {
 		const struct index_pin *pin = call->sorted[i].value;
 
 		bytes[0] = pin->mode;
-		rc = write_entry(txn, index->pins, &call->sorted[i], pin->mode ? bytes : NULL, 1);
+		rc = write_entry(txn, call, INDEX_PINS, &call->sorted[i], pin->mode ? bytes : NULL,
+			INDEX_PIN_SIZE);
 	}
-	encode_meta(index, bytes);
-	struct sorted meta = { (const uint8_t *)meta_key, sizeof(meta_key), NULL };
-	return rc ? rc : write_entry(txn, index->meta, &meta, bytes, META_SIZE);
+	return rc ? rc : write_meta(txn, call);
 }
 
 /* On a worker thread. */
@@ -365,6 +354,7 @@ static int write_work(void *arg)
 	MDB_txn *txn;
 	int rc = mdb_txn_begin(call->index->env, NULL, 0, &txn);
 
+	call->sum = call->index->sum;
 	if (rc == 0) {
 		rc = write_all(txn, call);
 		if (rc)
@@ -372,6 +362,8 @@ static int write_work(void *arg)
 		else
 			rc = mdb_txn_commit(txn);
 	}
+	if (rc == 0)
+		call->index->sum = call->sum;
 	return rc == MDB_MAP_FULL ? -EOVERFLOW : from_lmdb(rc);
 }
 
@@ -396,6 +388,8 @@ int index_db_write(struct index *index)
 		}
 	}
 	anyio_free(call.sorted);
+	/* Whatever stopped LMDB in the middle: the file is looked over before it is used again. */
+	index->doubtful |= rc < 0;
 	return rc;
 }
 

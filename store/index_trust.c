@@ -1,0 +1,205 @@
+/*
+ * LMDB believes every byte of its file. So the file is opened only when
+ *
+ * - it is sealed: `sealed`, written after a good close, names its inode, size and times, and these
+ *   are what they were; or
+ * - it has been read from end to end: its pages are sound (index_pages.h), its entries are of our
+ *   making, as many as the checkpoint says, and their sum is the checkpoint's. The sum is of a
+ *   keyed hash of each entry, so that none can be changed, lost or come by unnoticed, and so that a
+ *   checkpoint need only add and take away what it changes.
+ *
+ * Else it is made anew from the segments. The seal is broken before LMDB comes near the file, and
+ * set only when nothing came up that might be the index's fault. So whatever brings a process down,
+ * the next one reads the file first: to be killed costs one reading of the index, and no damage can
+ * bring down two in a row. What rots under an unbroken seal shows as an error, as a block that does
+ * not match, or as a crash; each of them leaves no seal.
+ *
+ * A block is said to be absent by an index that was sealed or checked, never by one that is known
+ * to be neither.
+ */
+#include "index_trust.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "bytes.h"
+
+enum {
+	SEAL_SIZE = 48,
+	ENTRY_MAX = INDEX_KEY_MAX + INDEX_META_SIZE + 2,
+};
+
+const char index_meta_key[11] = "checkpoint";
+
+/* ---- Sums ---- */
+
+uint64_t index_entry_sum(const struct index *index, enum index_table table, const void *key,
+	size_t key_len, const void *value, size_t len)
+{
+	uint8_t bytes[ENTRY_MAX], sum[crypto_shorthash_BYTES];
+	size_t n = 0;
+
+	bytes[n++] = table;
+	bytes[n++] = len;
+	memcpy(bytes + n, value, len);
+	n += len;
+	memcpy(bytes + n, key, key_len);
+	crypto_shorthash(sum, bytes, n + key_len, index->repo);
+	return get_u64(sum);
+}
+
+void index_meta_encode(
+	const struct index *index, const struct index_meta *meta, uint8_t out[INDEX_META_SIZE])
+{
+	put_u32(out, INDEX_FORMAT);
+	memcpy(out + 4, index->repo, 16);
+	put_u64(out + 20, meta->position.offset);
+	put_u64(out + 28, meta->position.end);
+	put_u64(out + 36, meta->position.sequence);
+	put_u64(out + 44, meta->counts.blocks);
+	put_u64(out + 52, meta->counts.bytes);
+	put_u64(out + 60, meta->counts.pins);
+	put_u32(out + 68, meta->position.segment);
+	put_u64(out + 72, meta->sum);
+	put_u64(out + 80, index_entry_sum(index, INDEX_META, "", 0, out, 80));
+}
+
+bool index_meta_decode(
+	const struct index *index, const uint8_t *in, size_t len, struct index_meta *meta)
+{
+	if (len != INDEX_META_SIZE || get_u32(in) != INDEX_FORMAT ||
+		memcmp(in + 4, index->repo, 16) != 0 ||
+		get_u64(in + 80) != index_entry_sum(index, INDEX_META, "", 0, in, 80))
+		return false;
+	*meta = (struct index_meta){ .position = { .offset = get_u64(in + 20),
+					     .end = get_u64(in + 28),
+					     .sequence = get_u64(in + 36),
+					     .segment = get_u32(in + 68) },
+		.counts = { .blocks = get_u64(in + 44),
+			.bytes = get_u64(in + 52),
+			.pins = get_u64(in + 60) },
+		.sum = get_u64(in + 72) };
+	return true;
+}
+
+/* ---- Reading the file from end to end ---- */
+
+struct adding {
+	const struct index *index;
+	uint64_t sum, blocks, pins;
+	struct index_meta meta;
+	bool any; /* there is a checkpoint */
+};
+
+static int add_entry(void *arg, enum index_table table, const uint8_t *key, size_t key_len,
+	const uint8_t *value, size_t len)
+{
+	struct adding *adding = arg;
+
+	if (table == INDEX_META) {
+		adding->any = true;
+		return key_len == sizeof(index_meta_key) &&
+				memcmp(key, index_meta_key, key_len) == 0 &&
+				index_meta_decode(adding->index, value, len, &adding->meta)
+			? 0
+			: -EUCLEAN;
+	}
+	if (key_len > sizeof(((struct index_key *)0)->bytes) ||
+		len != (table == INDEX_BLOCKS ? INDEX_BLOCK_SIZE : INDEX_PIN_SIZE))
+		return -EUCLEAN;
+	++*(table == INDEX_BLOCKS ? &adding->blocks : &adding->pins);
+	adding->sum += index_entry_sum(adding->index, table, key, key_len, value, len);
+	return 0;
+}
+
+static int check_file(const struct index *index, int fd)
+{
+	struct adding adding = { .index = index };
+	int rc = index_pages_check(fd, add_entry, &adding);
+
+	if (rc < 0)
+		return rc;
+	return adding.sum == adding.meta.sum && adding.blocks == adding.meta.counts.blocks &&
+			adding.pins == adding.meta.counts.pins
+		? 0
+		: -EUCLEAN;
+}
+
+/* ---- The seal ---- */
+
+static void seal_of(const struct stat *st, uint8_t out[SEAL_SIZE])
+{
+	put_u64(out, st->st_ino);
+	put_u64(out + 8, st->st_size);
+	put_u64(out + 16, st->st_mtim.tv_sec);
+	put_u64(out + 24, st->st_mtim.tv_nsec);
+	put_u64(out + 32, st->st_ctim.tv_sec);
+	put_u64(out + 40, st->st_ctim.tv_nsec);
+}
+
+/* Its path; false when that is too long. */
+static bool path_of(const struct index *index, const char *name, char path[PATH_MAX])
+{
+	return snprintf(path, PATH_MAX, "%s/%s", index->dir, name) < PATH_MAX;
+}
+
+/* Breaks the seal; *whole tells whether it was that of this file. */
+static int break_seal(const struct index *index, const struct stat *st, bool *whole)
+{
+	uint8_t expected[SEAL_SIZE], found[SEAL_SIZE];
+	char path[PATH_MAX];
+
+	*whole = false;
+	if (!path_of(index, "sealed", path))
+		return -ENAMETOOLONG;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd >= 0) {
+		seal_of(st, expected);
+		*whole = read(fd, found, SEAL_SIZE) == SEAL_SIZE &&
+			memcmp(found, expected, SEAL_SIZE) == 0;
+		close(fd);
+	}
+	return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+int index_trusted(const struct index *index)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	bool sealed = false;
+
+	if (!path_of(index, "data.mdb", path))
+		return -ENAMETOOLONG;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return errno == ENOENT ? 1 : -errno;
+	int rc = fstat(fd, &st) < 0 ? -errno : break_seal(index, &st, &sealed);
+	if (rc == 0 && !sealed)
+		rc = S_ISREG(st.st_mode) ? check_file(index, fd) : -EUCLEAN;
+	close(fd);
+	/* What the disk does not give back can be made anew too. */
+	return rc == 0 ? 1 : rc == -EUCLEAN || rc == -EIO ? 0 : rc;
+}
+
+void index_seal(const struct index *index)
+{
+	char path[PATH_MAX];
+	uint8_t seal[SEAL_SIZE];
+	struct stat st;
+
+	if (!path_of(index, "data.mdb", path) || stat(path, &st) < 0)
+		return;
+	seal_of(&st, seal);
+	path_of(index, "sealed", path);
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return;
+	/* Half a seal is none. */
+	(void)!write(fd, seal, SEAL_SIZE);
+	close(fd);
+}

@@ -1,0 +1,37 @@
+/* Whether the index on disk can be believed. Private to index_db.c. */
+#ifndef STORE_INDEX_TRUST_H
+#define STORE_INDEX_TRUST_H
+
+#include "index.h"
+#include "index_pages.h"
+
+enum {
+	INDEX_FORMAT = 2,
+	INDEX_BLOCK_SIZE = 21, /* bytes of a block's entry */
+	INDEX_PIN_SIZE = 1,
+	INDEX_META_SIZE = 88,
+};
+
+/* 1 when the index in index->dir may be opened, or there is none; 0 when it must be made anew; or
+ * a negative code. From now on it is not sealed. Blocks. */
+int index_trusted(const struct index *index);
+/* It is closed, and as it should be. Failing only costs the next opening time. */
+void index_seal(const struct index *index);
+
+/* What an entry adds to the sum of all. */
+uint64_t index_entry_sum(const struct index *index, enum index_table table, const void *key,
+	size_t key_len, const void *value, size_t len);
+
+struct index_meta {
+	struct index_position position;
+	struct index_counts counts;
+	uint64_t sum; /* of all entries of blocks and pins */
+};
+extern const char index_meta_key[11];
+void index_meta_encode(
+	const struct index *index, const struct index_meta *meta, uint8_t out[INDEX_META_SIZE]);
+/* False when this is not what was encoded, or is not this repo's. */
+bool index_meta_decode(
+	const struct index *index, const uint8_t *in, size_t len, struct index_meta *meta);
+
+#endif

@@ -1,0 +1,263 @@
+/*
+ * The index can be thrown away, so nothing that stands in its files may matter: whatever they hold,
+ * the repo opens, and every block is there.
+ */
+#include "support.h"
+
+#include <fcntl.h>
+#include <lmdb.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { BLOCKS = 1500, PAGE = 4096 };
+
+static const char *index_path(const char *name)
+{
+	static char path[128];
+
+	snprintf(path, sizeof(path), "%s/index/%s", test_repo, name);
+	return path;
+}
+
+/* A file whole, or written whole. */
+static uint8_t *load(const char *path, size_t *len)
+{
+	FILE *file = fopen(path, "rb");
+	struct stat st;
+
+	if (!file)
+		return NULL;
+	fstat(fileno(file), &st);
+	uint8_t *bytes = malloc(st.st_size + 1);
+	*len = fread(bytes, 1, st.st_size, file);
+	fclose(file);
+	return bytes;
+}
+
+static int save(const char *path, const void *bytes, size_t len)
+{
+	unlink(path); /* it may be open */
+	FILE *file = fopen(path, "wb");
+
+	CHECK(file && fwrite(bytes, 1, len, file) == len);
+	return fclose(file);
+}
+
+static size_t length_of(uint64_t i)
+{
+	return 20 + i % 50;
+}
+
+/* Puts blocks in many checkpoints, pins some and unpins others, so that the index has pages of
+ * every kind, and free ones. */
+static int fill(struct store *store, uint64_t first, uint64_t end)
+{
+	store_ticket ticket = 0;
+
+	for (uint64_t i = first; i < end; i++) {
+		struct mf_cid cid;
+		uint8_t data[100];
+
+		test_block(i, length_of(i), data, &cid);
+		CHECK_RC(0, test_put(store, i, length_of(i), &ticket));
+		if (i % 3 == 0)
+			CHECK_RC(0, store_pin_add(store, &cid, STORE_PIN_DIRECT, &ticket));
+		if (i % 90 == 89)
+			CHECK_RC(0, store_checkpoint(store));
+		if (i % 6 == 0)
+			CHECK_RC(0, store_pin_remove(store, &cid, &ticket));
+	}
+	return store_checkpoint(store);
+}
+
+static int all_there(struct store *store, uint64_t end)
+{
+	for (uint64_t i = 0; i < end; i++) {
+		struct mf_cid cid;
+		uint8_t data[100];
+
+		test_block(i, length_of(i), data, &cid);
+		CHECK(store_has(store, &cid) == 1);
+		if (i % 7 == 0)
+			CHECK_RC(0, test_get(store, i, length_of(i)));
+		CHECK(store_pin_get(store, &cid) ==
+			(i % 3 == 0 && i % 6 != 0 ? STORE_PIN_DIRECT : STORE_PIN_NONE));
+	}
+	return 0;
+}
+
+static uint64_t state;
+
+static uint64_t draw(uint64_t below)
+{
+	state = state * 6364136223846793005 + 1442695040888963407;
+	return (state >> 33) % below;
+}
+
+/* Spoils a copy of the file in one of the ways a disk, a hand or a program may. */
+static size_t spoil(uint8_t *bytes, size_t len, uint64_t way)
+{
+	size_t pages = len / PAGE, page = draw(pages);
+
+	switch (way % 8) {
+	case 0: bytes[draw(len)] ^= 1 << draw(8); break;
+	case 1: /* heads of pages */
+		for (int i = 0; i < 8; i++)
+			bytes[draw(pages) * PAGE + draw(40)] = draw(256);
+		break;
+	case 2:
+		for (size_t i = 0; i < PAGE; i++)
+			bytes[page * PAGE + i] = draw(256);
+		break;
+	case 3: memcpy(bytes + page * PAGE, bytes + draw(pages) * PAGE, PAGE); break;
+	case 4: /* the meta pages */ bytes[draw(2) * PAGE + 16 + draw(136)] = draw(256); break;
+	case 5: return draw(len);
+	case 6: memset(bytes + page * PAGE, 0, PAGE); break;
+	default: /* the last nodes of a page: keys, values, free lists */
+		for (int i = 0; i < 4; i++)
+			bytes[page * PAGE + PAGE - 1 - draw(200)] = draw(256);
+	}
+	return len;
+}
+
+static int whatever_is_in_the_file_no_block_is_lost(void *arg)
+{
+	struct store *store;
+	struct store_recovery recovery;
+	size_t len, changed = 0;
+
+	CHECK_RC(0, test_open(&store, NULL));
+	CHECK_RC(0, fill(store, 0, BLOCKS));
+	CHECK_RC(0, store_close(store));
+	uint8_t *good = load(index_path("data.mdb"), &len), *bad = malloc(len);
+	CHECK(good && len > 20 * PAGE);
+	for (uint64_t i = 0; i < 160; i++) {
+		state = i;
+		memcpy(bad, good, len);
+		size_t now = spoil(bad, len, i);
+		CHECK_RC(0, save(index_path("data.mdb"), bad, now));
+		CHECK_RC(0, test_open(&store, &recovery));
+		changed += recovery.rebuilt;
+		CHECK_RC(0, all_there(store, BLOCKS));
+		if (i % 8 == 7) { /* and it can be written */
+			CHECK_RC(0, fill(store, BLOCKS, BLOCKS + 90));
+			CHECK_RC(0, all_there(store, BLOCKS + 90));
+		}
+		CHECK_RC(0, store_close(store));
+	}
+	free(good);
+	free(bad);
+	CHECK(changed > 40); /* else the spoiling hit pages not in use */
+	return 0;
+}
+
+static int other_files_of_the_index_do_not_matter(void *arg)
+{
+	static const char *const names[] = { "lock.mdb", "sealed", "data.mdb" };
+	struct store *store;
+	uint8_t noise[20000];
+
+	CHECK_RC(0, test_open(&store, NULL));
+	CHECK_RC(0, fill(store, 0, 100));
+	CHECK_RC(0, store_close(store));
+	for (uint64_t i = 0; i < 30; i++) {
+		size_t len = draw(i % 2 ? sizeof(noise) : 100);
+
+		state = i;
+		for (size_t j = 0; j < len; j++)
+			noise[j] = draw(256);
+		CHECK_RC(0, save(index_path(names[i % 3]), noise, len));
+		CHECK_RC(0, test_open(&store, NULL));
+		CHECK_RC(0, all_there(store, 100));
+		CHECK_RC(0, store_close(store));
+	}
+	return 0;
+}
+
+static int rebuilt(void)
+{
+	struct store *store;
+	struct store_recovery recovery;
+
+	CHECK_RC(0, test_open(&store, &recovery));
+	CHECK_RC(0, store_close(store));
+	return recovery.rebuilt;
+}
+
+/* What LMDB writes is believed at any time, so that being killed costs no reading of the log. */
+static int a_good_file_is_believed_without_its_seal(void *arg)
+{
+	struct store *store;
+	size_t len;
+
+	for (uint64_t i = 0; i < 40; i++) {
+		CHECK_RC(0, test_open(&store, NULL));
+		CHECK_RC(0, fill(store, i * 50, i * 50 + 50));
+		uint8_t *bytes = load(index_path("data.mdb"), &len);
+		CHECK(bytes);
+		CHECK(test_file_size(index_path("sealed")) == -ENOENT);
+		CHECK_RC(0, store_close(store));
+		CHECK(test_file_size(index_path("sealed")) > 0);
+		if (i % 2) {
+			unlink(index_path("sealed"));
+			CHECK_RC(0, rebuilt());
+		} else {
+			CHECK_RC(0, save(index_path("data.mdb"), bytes, len));
+			CHECK_RC(0, rebuilt());
+		}
+		free(bytes);
+	}
+	CHECK_RC(0, test_open(&store, NULL));
+	CHECK_RC(0, all_there(store, 2000));
+	return store_close(store);
+}
+
+/* A free list longer than a page, and lists that shrink again. */
+static int long_lists_of_free_pages_are_understood(void *arg)
+{
+	struct store *store;
+	store_ticket ticket = 0;
+
+	test_options.checkpoint_blocks = 1 << 20;
+	CHECK_RC(0, test_open(&store, NULL));
+	for (uint64_t i = 0; i < 40000; i++)
+		CHECK_RC(0, test_put(store, i, 20, &ticket));
+	CHECK_RC(0, store_checkpoint(store));
+	for (uint64_t i = 40000; i < 50000; i++)
+		CHECK_RC(0, test_put(store, i, 20, &ticket));
+	CHECK_RC(0, store_checkpoint(store));
+	CHECK_RC(0, store_close(store));
+	unlink(index_path("sealed"));
+	CHECK_RC(0, rebuilt());
+	for (uint64_t i = 50000; i < 50040; i++) {
+		CHECK_RC(0, test_open(&store, NULL));
+		CHECK_RC(0, test_put(store, i, 20, &ticket));
+		CHECK_RC(0, store_close(store));
+		unlink(index_path("sealed"));
+		CHECK_RC(0, rebuilt());
+	}
+	test_options.checkpoint_blocks = 50;
+	return 0;
+}
+
+#define ON_BACKENDS(name)                                                                          \
+	static void test_##name(void **state)                                                      \
+	{                                                                                          \
+		run_body(name);                                                                    \
+	}
+ON_BACKENDS(whatever_is_in_the_file_no_block_is_lost)
+ON_BACKENDS(other_files_of_the_index_do_not_matter)
+ON_BACKENDS(a_good_file_is_believed_without_its_seal)
+ON_BACKENDS(long_lists_of_free_pages_are_understood)
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_whatever_is_in_the_file_no_block_is_lost),
+		cmocka_unit_test(test_other_files_of_the_index_do_not_matter),
+		cmocka_unit_test(test_a_good_file_is_believed_without_its_seal),
+		cmocka_unit_test(test_long_lists_of_free_pages_are_understood),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
