@@ -18,6 +18,7 @@ static int go_remote(struct cli *cli, const char *address)
 			cli->command->name, address);
 		return CLI_USAGE;
 	}
+	snprintf(cli->address, sizeof(cli->address), "%s", address);
 	return rc ? cli_fail(cli, rc, "%s", anyio_error_text(rc)) : 0;
 }
 
@@ -51,8 +52,7 @@ int cli_open(struct cli *cli)
 		return go_remote(cli, address);
 	if (rc == ANYIO_CANCELLED)
 		return CLI_INTERRUPTED;
-	fprintf(stderr, "ipfs-kit %s: %s\n", cli->command->name,
-		*error ? error : anyio_error_text(rc));
+	cli_say(cli, "%s", *error ? error : anyio_error_text(rc));
 	return CLI_REPO;
 }
 
@@ -67,6 +67,20 @@ void cli_close(struct cli *cli)
 	cli->node = NULL;
 	remote_free(cli->remote);
 	cli->remote = NULL;
+}
+
+int cli_open_aside(const struct cli *cli, struct cli *aside)
+{
+	*aside = *cli;
+	return cli->remote ? remote_create(cli->address, cli->api_auth, &aside->remote)
+			   : kit_share(cli->node, &aside->node);
+}
+
+void cli_close_aside(struct cli *aside)
+{
+	if (aside->node)
+		kit_unshare(aside->node);
+	remote_free(aside->remote);
 }
 
 struct each {

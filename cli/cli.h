@@ -35,11 +35,12 @@ struct cli_command;
 
 struct cli {
 	const struct cli_command *command;
-	const char *repo;     /* folder, already resolved */
-	const char *api;      /* --api, or NULL */
-	const char *api_auth; /* the API's secret, or NULL */
-	const char *connect;  /* a peer to connect to first, or NULL */
-	anyio_time timeout;   /* 0: none */
+	const char *repo;      /* folder, already resolved */
+	const char *repo_said; /* as --repo gave it, or NULL */
+	const char *api;       /* --api, or NULL */
+	const char *api_auth;  /* the API's secret, or NULL */
+	const char *connect;   /* a peer to connect to first, or NULL */
+	anyio_time timeout;    /* 0: none */
 	bool json, progress;
 	const char *const *args; /* positional, NULL-terminated */
 	size_t count;
@@ -50,6 +51,7 @@ struct cli {
 
 	struct kit_node *node; /* the repo, opened here; or */
 	struct remote *remote; /* the daemon that has it */
+	char address[256];     /* and where its API listens */
 };
 
 struct cli_command {
@@ -61,6 +63,7 @@ struct cli_command {
 	int min_args, max_args; /* max -1: any number */
 	bool repeats;           /* the first option may be given several times */
 	bool no_repo;           /* does not want a node */
+	bool fetches;           /* may wait for blocks of peers */
 	int (*run)(struct cli *cli);
 };
 
@@ -83,6 +86,9 @@ void cli_print_man(void);
 /* Prints "ipfs-kit COMMAND: text" on stderr and returns the exit code for a negative result code. */
 int cli_fail(struct cli *cli, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+/* "ipfs-kit COMMAND: text" on stderr. A command that the text shows, 'ipfs-kit WORDS', is given the
+ * --repo and --api of this one, so that it can be run as it is shown. */
+void cli_say(const struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The same, with the sentence that the node or the daemon gave. */
 int cli_fail_node(struct cli *cli, int code);
 int cli_exit_code(int code);
@@ -90,6 +96,9 @@ int cli_exit_code(int code);
 /* Opens the repo, or finds the daemon that has it. 0 or an exit code. */
 int cli_open(struct cli *cli);
 void cli_close(struct cli *cli);
+/* Another handle to the same node or daemon, for a task that fails by itself. 0 or a negative code. */
+int cli_open_aside(const struct cli *cli, struct cli *aside);
+void cli_close_aside(struct cli *aside);
 
 /* Runs one of the small commands here or in the daemon and gives each answer, parsed. */
 int cli_call(struct cli *cli, const char *command, const char *const *args,
@@ -109,6 +118,13 @@ struct cli_progress {
 void cli_progress_start(struct cli_progress *progress, const struct cli *cli, const char *what);
 void cli_progress_update(void *progress, uint64_t done, uint64_t total);
 void cli_progress_end(struct cli_progress *progress);
+
+/* Runs the command, and tells on a terminal what it waits for when nobody sends what it wants. An exit
+ * code. */
+int cli_run_telling(struct cli *cli);
+/* What the command was waiting for when it was last looked at, "" when for nothing: "bafy...: 2 peers
+ * connected, none has it". */
+const char *cli_waited_for(void);
 
 /* "1.5 MiB"; a static buffer of the calling thread. */
 const char *cli_size(uint64_t bytes);

@@ -103,7 +103,7 @@ static void announce(struct daemon *daemon)
 		for (char **address = addresses; *address; address++)
 			printf("listening on %s\n", *address);
 	kit_strings_free(addresses);
-	for (size_t i = 0; i < 8 && daemon->rpc.addresses[i][0]; i++)
+	for (size_t i = 0; i < SERVE_LISTEN_MAX && daemon->rpc.addresses[i][0]; i++)
 		printf("API server listening on %s\n", daemon->rpc.addresses[i]);
 	puts("daemon is ready");
 	fflush(stdout);
@@ -166,8 +166,7 @@ int cmd_daemon(struct cli *cli)
 	const char *api = cli_value(cli, "api");
 
 	if (!cli->node) {
-		fprintf(stderr,
-			"ipfs-kit daemon: a daemon already has the repo %s; stop it with 'ipfs-kit shutdown'\n",
+		cli_say(cli, "a daemon already has the repo %s; stop it with 'ipfs-kit shutdown'",
 			cli->repo);
 		return CLI_REPO;
 	}

@@ -54,9 +54,7 @@ static int want_daemon(struct cli *cli)
 {
 	if (cli->remote)
 		return 0;
-	fprintf(stderr,
-		"ipfs-kit %s: no daemon is running on %s; start one with 'ipfs-kit daemon'\n",
-		cli->command->name, cli->repo);
+	cli_say(cli, "no daemon is running on %s; start one with 'ipfs-kit daemon'", cli->repo);
 	return CLI_FAILED;
 }
 

@@ -211,9 +211,7 @@ int cmd_migrate(struct cli *cli)
 	struct kit_migrated done;
 
 	if (!cli->node) {
-		fprintf(stderr,
-			"ipfs-kit %s: the daemon has the repo; stop it first ('ipfs-kit shutdown')\n",
-			cli->command->name);
+		cli_say(cli, "the daemon has the repo; stop it first ('ipfs-kit shutdown')");
 		return CLI_REPO;
 	}
 	cli_progress_start(&progress, cli, "migrating");

@@ -25,7 +25,7 @@ static int run_connected(struct cli *cli)
 		rc = anyio_start(&group, kit_network_run, &network, "network", NULL);
 	if (!rc)
 		rc = cli_call(cli, "swarm/connect", args, NULL, ignore, NULL);
-	code = rc ? cli_fail_node(cli, rc) : cli->command->run(cli);
+	code = rc ? cli_fail_node(cli, rc) : cli_run_telling(cli);
 	anyio_task_group_cancel(&group, "done");
 	rc = anyio_task_group_exit(&group, 0);
 	return rc == ANYIO_CANCELLED ? CLI_INTERRUPTED : code;
@@ -38,7 +38,7 @@ static int with_node(void *arg)
 
 	if (code == 0)
 		code = cli->connect && !cli->command->no_repo ? run_connected(cli)
-							      : cli->command->run(cli);
+							      : cli_run_telling(cli);
 	cli_close(cli);
 	return code;
 }
@@ -57,6 +57,18 @@ static int timed_body(void *arg)
 	return timed->code == CLI_INTERRUPTED ? ANYIO_CANCELLED : 0;
 }
 
+static void say_timed_out(const struct cli *cli)
+{
+	const char *waited_for = cli_waited_for();
+
+	if (*waited_for)
+		cli_say(cli,
+			"timed out, waiting for %s; 'ipfs-kit swarm connect ADDR' connects to a peer that has it",
+			waited_for);
+	else
+		cli_say(cli, "timed out");
+}
+
 static int root(void *arg)
 {
 	struct timed *timed = arg;
@@ -67,7 +79,7 @@ static int root(void *arg)
 	} else {
 		rc = anyio_fail_after(timed->cli->timeout, timed_body, timed);
 		if (rc == -ETIMEDOUT) {
-			fprintf(stderr, "ipfs-kit %s: timed out\n", timed->cli->command->name);
+			say_timed_out(timed->cli);
 			timed->code = CLI_TIMEOUT;
 		}
 	}

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 int cli_exit_code(int code)
@@ -19,6 +20,60 @@ int cli_exit_code(int code)
 	return CLI_FAILED;
 }
 
+/* A path as a shell takes it. */
+static void put_word(const char *word)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+				    "_./:@%+,=-";
+
+	if (*word && !word[strspn(word, plain)]) {
+		fputs(word, stderr);
+		return;
+	}
+	fputc('"', stderr);
+	for (; *word; word++) {
+		if (strchr("\"\\$`", *word))
+			fputc('\\', stderr);
+		fputc(*word, stderr);
+	}
+	fputc('"', stderr);
+}
+
+static void say(const struct cli *cli, const char *format, va_list ap)
+{
+	static const char shown[] = "'ipfs-kit ";
+	char text[4096];
+	const char *at = text, *command;
+
+	vsnprintf(text, sizeof(text), format, ap);
+	fprintf(stderr, "ipfs-kit %s: ", cli->command->name);
+	while ((command = strstr(at, shown))) {
+		command += sizeof(shown) - 1;
+		fwrite(at, 1, (size_t)(command - at), stderr);
+		if (cli->repo_said) {
+			fputs("--repo ", stderr);
+			put_word(cli->repo_said);
+			fputc(' ', stderr);
+		}
+		if (cli->api) {
+			fputs("--api ", stderr);
+			put_word(cli->api);
+			fputc(' ', stderr);
+		}
+		at = command;
+	}
+	fprintf(stderr, "%s\n", at);
+}
+
+void cli_say(const struct cli *cli, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	say(cli, format, ap);
+	va_end(ap);
+}
+
 int cli_fail(struct cli *cli, int code, const char *format, ...)
 {
 	va_list ap;
@@ -26,11 +81,9 @@ int cli_fail(struct cli *cli, int code, const char *format, ...)
 	/* What was printed before an interruption is the caller's; the interruption says itself. */
 	if (code == ANYIO_CANCELLED)
 		return CLI_INTERRUPTED;
-	fprintf(stderr, "ipfs-kit %s: ", cli->command->name);
 	va_start(ap, format);
-	vfprintf(stderr, format, ap);
+	say(cli, format, ap);
 	va_end(ap);
-	fputc('\n', stderr);
 	return cli_exit_code(code);
 }
 

@@ -202,7 +202,7 @@ static int apply_globals(struct cli *cli)
 {
 	static char home_repo[4096];
 
-	cli->repo = global_values[0];
+	cli->repo = cli->repo_said = global_values[0];
 	if (!cli->repo)
 		cli->repo = getenv("IPFS_KIT_PATH");
 	if (!cli->repo || !*cli->repo) {

@@ -303,11 +303,16 @@ static int converse(void *arg)
 
 	ANYIO_TASK_GROUP(group);
 	/* Walking a tree of folders takes a deep stack. */
-	static const struct anyio_task_options deep = { .name = "request body",
-		.stack_size = 1 << 20 };
+	static const struct anyio_task_options deep = {
+		.name = "request body", .stack_size = 1 << 20, .may_fail = true
+	};
 	if (call->request->body)
-		anyio_start_soon_with(&group, send_body, call, &deep);
-	rc = read_answer(call);
+		rc = anyio_start_soon_with(&group, send_body, call, &deep);
+	if (rc)
+		snprintf(call->remote->error, sizeof(call->remote->error),
+			"the request cannot be sent: %s", anyio_error_text(rc));
+	else
+		rc = read_answer(call);
 	/* The answer is whole: what is still being sent interests nobody any more. */
 	anyio_task_group_cancel(&group, "answered");
 	return anyio_task_group_exit(&group, rc);

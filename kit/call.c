@@ -8,11 +8,12 @@
 int call_answer(struct call *call, json_t *value)
 {
 	char *text = value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+
+	/* Whoever takes the text may take long: the larger half of the memory goes first. */
+	json_decref(value);
 	int rc = text ? call->from->answer(call->from->arg, text, strlen(text))
 		      : kit_fail_code(call->node, -ENOMEM, call->from->command);
-
 	free(text);
-	json_decref(value);
 	return rc;
 }
 
@@ -235,6 +236,7 @@ static const struct {
 	size_t min_args, max_args;
 	int (*run)(struct call *call);
 } commands[] = {
+	{ "bitswap/wantlist", 0, 0, call_bitswap_wantlist },
 	{ "block/stat", 1, 1, call_block_stat },
 	{ "config", 1, 2, call_config },
 	{ "config/show", 0, 0, call_config_show },

@@ -22,6 +22,7 @@ json_t *call_cid(const struct mf_cid *cid);
 /* A name or path as JSON; NULL when memory is short. */
 json_t *call_text(const char *bytes);
 
+int call_bitswap_wantlist(struct call *call);
 int call_config(struct call *call);
 int call_config_show(struct call *call);
 int call_id(struct call *call);

@@ -117,6 +117,38 @@ int call_swarm_peers(struct call *call)
 	return call_answer(call, json_pack("{s:o}", "Peers", peers));
 }
 
+struct wantlist {
+	json_t *keys, *offers;
+};
+
+static int list_missing(void *arg, const struct bitswap_missing *missing)
+{
+	struct wantlist *list = arg;
+	json_t *key = json_pack("{s:o}", "/", call_cid(&missing->cid));
+
+	return json_array_append_new(list->keys, key) ||
+			json_array_append_new(
+				list->offers, json_integer((json_int_t)missing->offers))
+		? -ENOMEM
+		: 0;
+}
+
+int call_bitswap_wantlist(struct call *call)
+{
+	struct bitswap *bitswap = call->node->core->bitswap;
+	struct wantlist list = { json_array(), json_array() };
+	int rc = list.keys && list.offers ? 0 : -ENOMEM;
+
+	if (!rc && bitswap)
+		rc = bitswap_missing_each(bitswap, list_missing, &list);
+	if (rc) {
+		json_decref(list.keys);
+		json_decref(list.offers);
+		return kit_fail_code(call->node, rc, "bitswap/wantlist");
+	}
+	return call_answer(call, json_pack("{s:o, s:o}", "Keys", list.keys, "Offers", list.offers));
+}
+
 int call_swarm_addrs_local(struct call *call)
 {
 	char **addresses;

@@ -459,3 +459,23 @@ void bitswap_want_put(struct bitswap_peer *peer, struct mf_pb_writer *out)
 	peer->cancel_count = peer->cancel_size = 0;
 	peer->full = false;
 }
+
+int bitswap_missing_each(const struct bitswap *bitswap,
+	int (*each)(void *arg, const struct bitswap_missing *missing), void *arg)
+{
+	const struct bitswap_want *want;
+	const struct bitswap_ask *ask;
+	int rc = 0;
+
+	TAILQ_FOREACH (want, &bitswap->want_list, link) {
+		struct bitswap_missing missing = { .cid = want->cid };
+		if (want->arrived)
+			continue;
+		TAILQ_FOREACH (ask, &want->asks, of_want)
+			missing.offers += ask->state == ASK_HAS;
+		rc = each(arg, &missing);
+		if (rc)
+			break;
+	}
+	return rc;
+}

@@ -64,6 +64,16 @@ void bitswap_prefetch(struct bitswap_session *session, const struct mf_cid *cids
 /* What to give store_sync so that everything this session fetched so far is durable. */
 store_ticket bitswap_session_ticket(const struct bitswap_session *session);
 
+/* One of our wants: how many connected peers said that they have the block. */
+struct bitswap_missing {
+	struct mf_cid cid;
+	size_t offers;
+};
+/* Calls each for what we want and have not got, the oldest first, until it returns other than 0;
+ * returns what it returned. each must not wait. */
+int bitswap_missing_each(const struct bitswap *bitswap,
+	int (*each)(void *arg, const struct bitswap_missing *missing), void *arg);
+
 struct bitswap_statistics {
 	uint64_t blocks_sent, bytes_sent;
 	uint64_t blocks_received, bytes_received;

@@ -1,0 +1,140 @@
+/*
+ * What a command waits for. Beside a command that fetches runs a task that asks the node, once a
+ * second, for the blocks it wants and the peers it has. When the same block is wanted and offered by
+ * nobody for a while, a line on standard error says so. The task has a handle of its own, so that a
+ * question that fails never speaks for the command.
+ */
+#include "cli.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { PATIENCE = 2 /* looks that find the same want, before it is told */ };
+
+static const anyio_time first_look = 250 * ANYIO_MILLISECOND, next_look = ANYIO_SECOND;
+
+struct waiting {
+	struct cli *cli;
+	char cid[400]; /* wanted, "" for none */
+	size_t offers, peers;
+	unsigned looks; /* that found it */
+	char told[520]; /* the last line */
+};
+
+/* What cli_waited_for gives. */
+static char text[520];
+
+const char *cli_waited_for(void)
+{
+	return text;
+}
+
+static const char *key_of(json_t *keys, size_t i)
+{
+	const char *cid = json_string_value(json_object_get(json_array_get(keys, i), "/"));
+
+	return cid ? cid : "";
+}
+
+/* A daemon may want blocks for others too: one that the command's paths name goes first. */
+static size_t choose(const struct cli *cli, json_t *keys)
+{
+	for (size_t i = 0; i < json_array_size(keys); i++)
+		for (size_t arg = 0; arg < cli->count; arg++)
+			if (strstr(cli->args[arg], key_of(keys, i)))
+				return i;
+	return 0;
+}
+
+static int take_wants(void *arg, json_t *answer)
+{
+	struct waiting *waiting = arg;
+	json_t *keys = json_object_get(answer, "Keys");
+	size_t i = choose(waiting->cli, keys);
+	const char *cid = key_of(keys, i);
+
+	waiting->looks = strcmp(cid, waiting->cid) ? 1 : waiting->looks + 1;
+	snprintf(waiting->cid, sizeof(waiting->cid), "%s", cid);
+	waiting->offers =
+		(size_t)json_integer_value(json_array_get(json_object_get(answer, "Offers"), i));
+	return 0;
+}
+
+static int take_peers(void *arg, json_t *answer)
+{
+	((struct waiting *)arg)->peers = json_array_size(json_object_get(answer, "Peers"));
+	return 0;
+}
+
+static void put_text(const struct waiting *waiting)
+{
+	size_t peers = waiting->peers;
+
+	if (!*waiting->cid)
+		*text = 0;
+	else if (!peers)
+		snprintf(text, sizeof(text), "%s: no peer is connected", waiting->cid);
+	else if (!waiting->offers)
+		snprintf(text, sizeof(text), "%s: %zu peer%s connected, none has it", waiting->cid,
+			peers, peers == 1 ? "" : "s");
+	else
+		snprintf(text, sizeof(text), "%s: %zu of %zu connected peers %s it", waiting->cid,
+			waiting->offers, peers, waiting->offers == 1 ? "has" : "have");
+}
+
+static void tell(struct waiting *waiting)
+{
+	const struct cli *cli = waiting->cli;
+
+	if (!cli->progress || cli->json || !*text || waiting->offers || waiting->looks < PATIENCE ||
+		!strcmp(text, waiting->told))
+		return;
+	snprintf(waiting->told, sizeof(waiting->told), "%s", text);
+	fprintf(stderr, "\rwaiting for %s\n", text);
+}
+
+static int look(struct waiting *waiting, struct cli *aside)
+{
+	static const char *const none[] = { NULL };
+	anyio_time pause = first_look;
+	int rc = 0;
+
+	for (; !rc; pause = next_look) {
+		rc = anyio_sleep(pause);
+		if (!rc)
+			rc = cli_call(aside, "bitswap/wantlist", none, NULL, take_wants, waiting);
+		if (!rc)
+			rc = cli_call(aside, "swarm/peers", none, NULL, take_peers, waiting);
+		if (!rc) {
+			put_text(waiting);
+			tell(waiting);
+		}
+	}
+	return rc;
+}
+
+/* Ends quietly when the node cannot be asked: the command itself says what is wrong. */
+static int watch(void *arg)
+{
+	struct waiting waiting = { .cli = arg };
+	struct cli aside;
+	int rc = cli_open_aside(waiting.cli, &aside);
+
+	if (rc)
+		return 0;
+	rc = look(&waiting, &aside);
+	cli_close_aside(&aside);
+	return rc == ANYIO_CANCELLED ? rc : 0;
+}
+
+int cli_run_telling(struct cli *cli)
+{
+	if (!cli->command->fetches || !(cli->remote || cli->connect))
+		return cli->command->run(cli);
+	ANYIO_TASK_GROUP(group);
+	anyio_try_start_soon(&group, watch, cli, "what it waits for");
+	int code = cli->command->run(cli);
+	anyio_task_group_cancel(&group, "done");
+	return anyio_task_group_exit(&group, 0) == ANYIO_CANCELLED ? CLI_INTERRUPTED : code;
+}

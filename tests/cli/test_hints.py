@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+"""What the program says while it waits, when it gives up, and what to do next: hints can be run as they are shown."""
+import os
+import pty
+import re
+import shlex
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
+from node import PROGRAM, Daemon, check, environment, equal, kit, new_repo, run_all, temp
+
+ABSENT = 'bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy'
+
+
+def on_a_terminal(*words, repo):
+    """Runs the program with standard error on a terminal: (exit code, stdout, what the terminal showed)."""
+    terminal, end = pty.openpty()
+    process = subprocess.Popen([PROGRAM, '--repo', repo, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=end,
+        env=environment())
+    os.close(end)
+    shown = b''
+    try:
+        while data := os.read(terminal, 65536):
+            shown += data
+    except OSError:  # the program has ended
+        pass
+    os.close(terminal)
+    out = process.communicate()[0]
+    return process.returncode, out.decode(), shown.decode().replace('\r', '')
+
+
+def waiting_says_for_what():
+    with Daemon() as one, Daemon() as two:
+        code, out, shown = on_a_terminal('--timeout=4s', 'cat', ABSENT, repo=two.repo)
+        check('alone: a line says that no peer is connected', f'waiting for {ABSENT}: no peer is connected\n' in shown, shown)
+        equal('and then it times out', code, 5)
+        kit('swarm', 'connect', one.swarm[0], repo=two.repo)
+        for words in (['cat', ABSENT], ['get', ABSENT, '-o', temp('x')], ['ls', ABSENT], ['pin', 'add', ABSENT], ['block', 'get', ABSENT],
+                ['dag', 'export', ABSENT]):
+            code, out, shown = on_a_terminal('--timeout=4s', *words, repo=two.repo)
+            what = ' '.join(words[:2 if words[1] in ('add', 'get', 'export') else 1])
+            check(f'{what}: a line says who is connected and that none has it', shown.count(f'waiting for {ABSENT}: 1 peer connected, none has it\n')
+                == 1, shown)
+            check(f'{what}: the end says why and what to do', code == 5 and re.search(
+                f"timed out, waiting for {ABSENT}: 1 peer connected, none has it; 'ipfs-kit --repo {two.repo} swarm connect ADDR'", shown), shown)
+            equal(f'{what}: nothing on standard output', out, '')
+        quiet = kit('--timeout=3s', 'cat', ABSENT, repo=two.repo)
+        equal('no terminal: one line alone', len(quiet.err.splitlines()), 1)
+        check('which says why', 'none has it' in quiet.err, quiet)
+        code, out, shown = on_a_terminal('--json', '--timeout=3s', 'ls', ABSENT, repo=two.repo)
+        check('--json: only the end is told', out == '' and len(shown.splitlines()) == 1, shown)
+        done = kit('--connect', one.swarm[0], '--timeout=3s', 'cat', ABSENT, repo=new_repo())
+        check('without a daemon the end says the same', done.code == 5 and f'{ABSENT}: 1 peer connected, none has it' in done.err, done)
+        cid = kit('add', '-Q', repo=one.repo, stdin=b'somebody has it').text
+        code, out, shown = on_a_terminal('cat', cid, repo=two.repo)
+        check('what is there is not waited for', (code, out, shown) == (0, 'somebody has it', ''), shown)
+
+
+def hints_name_the_repo():
+    for name in ('plain', 'with space', "quo'te", 'dol$lar', 'back`tick'):
+        repo = temp(name)
+        missing = kit('id', repo=repo)
+        hint = re.search(r"'ipfs-kit (.*)'$", missing.err.strip())
+        if check(f'{name}: a missing repo hints at init', missing.code == 4 and hint, missing):
+            done = subprocess.run(f'"{PROGRAM}" {hint[1]} --test', shell=True, capture_output=True, env=environment(), cwd=os.path.dirname(repo))
+            check(f'{name}: the hint makes that repo', done.returncode == 0 and os.path.exists(f'{repo}/config'), done)
+            offline = kit('cat', ABSENT, repo=repo)
+            check(f'{name}: what is absent hints at its daemon', offline.code == 3 and f'--repo ' in offline.err and ' daemon' in offline.err, offline)
+    repo = new_repo()
+    plain = kit('swarm', 'peers', env={'IPFS_KIT_PATH': repo})
+    check('without --repo a hint has none', "'ipfs-kit daemon'" in plain.err, plain)
+    api = kit('--api', '/ip4/127.0.0.1/tcp/9', 'id', repo=repo)
+    check('--api is named too', "'ipfs-kit --repo" in api.err and '--api /ip4/127.0.0.1/tcp/9 daemon' in api.err, api)
+    equal('a quoted hint is one word', shlex.split(re.search(r"'ipfs-kit (.*)'$", kit('id', repo='/no such/x').err.strip())[1]),
+        ['--repo', '/no such/x', 'init'])
+
+
+run_all([waiting_says_for_what, hints_name_the_repo])
