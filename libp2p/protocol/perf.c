@@ -5,7 +5,7 @@
 
 #include "../swarm.h"
 
-enum { BLOCK = 4 * P2P_YAMUX_DATA_MAX }; /* as much as goes out at once */
+enum { BLOCK = P2P_FRAMES_AT_ONCE * P2P_YAMUX_DATA_MAX }; /* as much as goes out at once */
 
 static uint8_t zeros[BLOCK];
 

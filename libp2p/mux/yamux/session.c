@@ -6,10 +6,12 @@
 
 #include <anyio/testing.h>
 
+#include "../../buffers.h"
+
 enum {
 	WINDOW_MAX = 16 * 1024 * 1024,
 	CONTROL_MAX = 64 * P2P_YAMUX_HEADER, /* control frames sent at a time */
-	FRAMES_MAX = 4,                      /* data frames sent at a time */
+	FRAMES_MAX = P2P_FRAMES_AT_ONCE,     /* data frames sent at a time */
 	PIECES_MAX = 64,                     /* pieces of the caller's list sent at a time */
 	QUICK_MAX = 64,
 	MISSED_MAX = 3, /* ticks that one ping may go unanswered although other bytes come */
