@@ -1,7 +1,15 @@
 /*
- * Everything below a root, each block once, depth first. The set of what was seen is a hash table; the
- * stack holds the links still to follow. Both are bounded by the size of the DAG. Blocks are got in
- * runs: the one wanted now, and those that will come off the stack after it.
+ * Everything below a root, each block once, depth first in the order of the links.
+ *
+ * The links still to follow lie on a stack, as bytes, in one frame for each block on the way down.
+ * Of a block's links only those go there that are new: neither visited nor pushed by this block
+ * already. So a frame is never larger than the block it came from, whatever the block says, and the
+ * stack is bounded by the blocks between the root and here. A link that waits in a frame below may
+ * be pushed again, for depth first means that who comes to it first takes it.
+ *
+ * The set of all links met is a hash table of keyed fingerprints. Blocks are got in runs: the one
+ * wanted now, and those that will come off the stack after it. Whatever goes over many links lets
+ * others have a turn now and then.
  */
 #include "node.h"
 
@@ -9,96 +17,181 @@
 #include <sodium.h>
 #include <string.h>
 
-enum { AHEAD = 64, RUN = 32 };
+enum { AHEAD = 64, RUN = 32, STEPS_A_TURN = 1024 };
 
-struct seen {
-	uint64_t word[2];
+/* What the table knows of a link. 96 bits tell it from others. */
+struct met {
+	uint64_t high;
+	uint32_t low;
+	uint32_t mark; /* NOBODY: an empty place; VISITED; else the block that pushed it last */
+};
+enum { NOBODY, VISITED, FIRST_BLOCK };
+
+struct frame {
+	size_t start, next; /* of its links, and of those that are left, on the stack */
 };
 
 struct walk {
 	struct kit_blocks *blocks;
-	struct mf_cid *stack;
+	uint8_t *stack; /* links, each a length and the CID */
 	size_t used, size;
-	struct seen *seen; /* open addressing */
-	size_t seen_used, seen_size;
+	struct frame *frames;
+	size_t depth, frames_size;
+	struct met *met; /* open addressing */
+	size_t met_count, met_size;
 	uint8_t key[crypto_shorthash_siphashx24_KEYBYTES];
-	size_t first; /* where the links of the current block start on the stack */
+	uint32_t block; /* the number of the one whose links are being pushed; it may wrap, for a
+			 * mark that is mistaken only leaves the link where it lies */
+	uint32_t steps;
 	struct mf_cid ahead[AHEAD];
 	struct store_block run[RUN]; /* got together: run[i] answers ahead[i] */
 	size_t run_at, run_count;
 };
 
+static int step(struct walk *walk)
+{
+	return ++walk->steps % STEPS_A_TURN ? 0 : anyio_checkpoint();
+}
+
+/* ---- the links met ---- */
+
 /* A keyed hash of all that tells one block from another: whoever makes a DAG cannot make two of its
  * blocks look the same. The codec counts, because the same bytes may be read in two ways. */
-static struct seen fingerprint(const struct walk *walk, const struct mf_cid *cid)
+static struct met fingerprint(const struct walk *walk, const struct mf_cid *cid)
 {
-	uint8_t bytes[MF_CID_BYTES_MAX];
+	uint8_t bytes[MF_CID_BYTES_MAX], hash[crypto_shorthash_siphashx24_BYTES];
 	struct mf_cid whole = *cid;
-	struct seen value;
+	struct met met = { 0 };
 
 	whole.version = 1;
 	ssize_t len = mf_cid_encode(&whole, bytes, sizeof(bytes));
-	crypto_shorthash_siphashx24((unsigned char *)value.word, bytes, (size_t)len, walk->key);
-	value.word[1] |= !value.word[0] && !value.word[1]; /* all zero is an empty place */
-	return value;
+	crypto_shorthash_siphashx24(hash, bytes, (size_t)len, walk->key);
+	memcpy(&met.high, hash, sizeof(met.high));
+	memcpy(&met.low, hash + sizeof(met.high), sizeof(met.low));
+	return met;
 }
 
-static bool insert(struct seen *table, size_t size, struct seen value)
+/* Where it is, or the empty place where it belongs. */
+static struct met *find(struct met *table, size_t size, const struct met *met)
 {
-	size_t at = (size_t)(value.word[0] * 0x9e3779b97f4a7c15u >> 20) & (size - 1);
+	size_t at = (size_t)met->high & (size - 1);
 
-	for (; table[at].word[0] || table[at].word[1]; at = (at + 1) & (size - 1))
-		if (table[at].word[0] == value.word[0] && table[at].word[1] == value.word[1])
-			return false;
-	table[at] = value;
-	return true;
+	while (table[at].mark != NOBODY &&
+		(table[at].high != met->high || table[at].low != met->low))
+		at = (at + 1) & (size - 1);
+	return &table[at];
 }
 
-/* 1 when new, 0 when seen, -ENOMEM. */
-static int see(struct walk *walk, const struct mf_cid *cid)
+static int grow(struct walk *walk)
 {
-	if ((walk->seen_used + 1) * 2 > walk->seen_size) {
-		size_t size = walk->seen_size ? walk->seen_size * 2 : 1024;
-		struct seen *bigger = anyio_calloc(size, sizeof(*bigger));
+	size_t size = walk->met_size ? walk->met_size * 2 : 1024;
+	struct met *bigger = anyio_calloc(size, sizeof(*bigger));
+	int rc = bigger ? 0 : -ENOMEM;
+
+	for (size_t i = 0; !rc && i < walk->met_size; i++) {
+		if (walk->met[i].mark != NOBODY)
+			*find(bigger, size, &walk->met[i]) = walk->met[i];
+		rc = step(walk);
+	}
+	if (rc) {
+		anyio_free(bigger);
+		return rc;
+	}
+	anyio_free(walk->met);
+	walk->met = bigger;
+	walk->met_size = size;
+	return 0;
+}
+
+/* The table's place for a link, made if need be; valid until the next is made. */
+static int meet(struct walk *walk, const struct mf_cid *cid, struct met **out)
+{
+	struct met met = fingerprint(walk, cid);
+	int rc = (walk->met_count + 1) * 4 > walk->met_size * 3 ? grow(walk) : 0;
+
+	if (rc)
+		return rc;
+	*out = find(walk->met, walk->met_size, &met);
+	if ((*out)->mark == NOBODY) {
+		**out = met;
+		walk->met_count++;
+	}
+	return 0;
+}
+
+static bool is_visited(const struct walk *walk, const struct mf_cid *cid)
+{
+	struct met met = fingerprint(walk, cid);
+
+	return find(walk->met, walk->met_size, &met)->mark == VISITED;
+}
+
+/* ---- the stack ---- */
+
+static int open_frame(struct walk *walk)
+{
+	if (walk->depth == walk->frames_size) {
+		size_t size = walk->frames_size ? walk->frames_size * 2 : 16;
+		struct frame *bigger = anyio_realloc(walk->frames, size * sizeof(*bigger));
 		if (!bigger)
 			return -ENOMEM;
-		for (size_t i = 0; i < walk->seen_size; i++)
-			if (walk->seen[i].word[0] || walk->seen[i].word[1])
-				insert(bigger, size, walk->seen[i]);
-		anyio_free(walk->seen);
-		walk->seen = bigger;
-		walk->seen_size = size;
+		walk->frames = bigger;
+		walk->frames_size = size;
 	}
-	bool added = insert(walk->seen, walk->seen_size, fingerprint(walk, cid));
-	walk->seen_used += added;
-	return added;
+	walk->frames[walk->depth++] = (struct frame){ walk->used, walk->used };
+	if (++walk->block < FIRST_BLOCK)
+		walk->block = FIRST_BLOCK;
+	return 0;
+}
+
+/* A frame that nothing is left of goes. */
+static void close_frames(struct walk *walk)
+{
+	while (walk->depth && walk->frames[walk->depth - 1].next == walk->used)
+		walk->used = walk->frames[--walk->depth].start;
 }
 
 static int push(void *arg, const struct mf_cid *cid)
 {
 	struct walk *walk = arg;
+	struct met *met = NULL;
+	int rc = step(walk);
 
-	if (walk->used == walk->size) {
-		size_t size = walk->size ? walk->size * 2 : 256;
-		struct mf_cid *bigger = anyio_realloc(walk->stack, size * sizeof(*bigger));
+	if (!rc)
+		rc = meet(walk, cid, &met);
+	if (rc || met->mark == VISITED || met->mark == walk->block)
+		return rc;
+	met->mark = walk->block;
+	if (walk->used + 1 + MF_CID_BYTES_MAX > walk->size) {
+		size_t size = walk->size * 2 + 4096;
+		uint8_t *bigger = anyio_realloc(walk->stack, size);
 		if (!bigger)
 			return -ENOMEM;
 		walk->stack = bigger;
 		walk->size = size;
 	}
-	walk->stack[walk->used++] = *cid;
+	ssize_t len = mf_cid_encode(cid, walk->stack + walk->used + 1, MF_CID_BYTES_MAX);
+	walk->stack[walk->used] = (uint8_t)len;
+	walk->used += 1 + (size_t)len;
 	return 0;
 }
 
-/* Links were pushed in order; the first must come off first. */
-static void reverse(struct walk *walk)
+/* Reads the link at a place of the stack and returns the next place. */
+static size_t link_at(const struct walk *walk, size_t at, struct mf_cid *cid)
 {
-	for (size_t i = walk->first, j = walk->used; i + 1 < j; i++) {
-		struct mf_cid swap = walk->stack[i];
-		walk->stack[i] = walk->stack[--j];
-		walk->stack[j] = swap;
-	}
+	mf_cid_decode(cid, walk->stack + at + 1, walk->stack[at]);
+	return at + 1 + walk->stack[at];
 }
+
+static void pop(struct walk *walk, struct mf_cid *cid)
+{
+	struct frame *frame = &walk->frames[walk->depth - 1];
+
+	frame->next = link_at(walk, frame->next, cid);
+	close_frames(walk);
+}
+
+/* ---- blocks ---- */
 
 static void drop_run(struct walk *walk)
 {
@@ -106,66 +199,107 @@ static void drop_run(struct walk *walk)
 		store_block_release(&walk->run[walk->run_at++]);
 }
 
+/* Fills ahead, from the second place on, with what comes off the stack next. */
+static size_t look_ahead(struct walk *walk)
+{
+	size_t count = 1, looked = 0, end = walk->used;
+
+	for (size_t i = walk->depth; i-- > 0; end = walk->frames[i].start)
+		for (size_t at = walk->frames[i].next; at < end;) {
+			if (count == AHEAD || looked++ == 2 * AHEAD)
+				return count;
+			at = link_at(walk, at, &walk->ahead[count]);
+			count += !is_visited(walk, &walk->ahead[count]);
+		}
+	return count;
+}
+
 /* Gets a block, and with it as many of those that come next as are at hand. */
 static int get(struct walk *walk, const struct mf_cid *cid, struct store_block *block)
 {
-	size_t count = 1;
 	int rc = 0;
 
-	/* What lies before it in the run was seen elsewhere meanwhile. */
+	/* What lies before it in the run was visited elsewhere meanwhile. */
 	while (walk->run_at < walk->run_count && !mf_cid_equal(&walk->ahead[walk->run_at], cid))
 		store_block_release(&walk->run[walk->run_at++]);
 	if (walk->run_at == walk->run_count) {
 		walk->ahead[0] = *cid;
-		for (size_t i = walk->used; i-- > 0 && count < AHEAD;)
-			walk->ahead[count++] = walk->stack[i];
 		walk->run_at = walk->run_count = 0;
 		rc = kit_blocks_get_some(
-			walk->blocks, walk->ahead, count, walk->run, &walk->run_count);
+			walk->blocks, walk->ahead, look_ahead(walk), walk->run, &walk->run_count);
 	}
 	if (!rc)
 		*block = walk->run[walk->run_at++];
 	return rc;
 }
 
+/* ---- walking ---- */
+
+static int push_links(struct walk *walk, const struct mf_cid *cid, const struct store_block *block)
+{
+	int rc = open_frame(walk);
+
+	if (rc)
+		return rc;
+	rc = ipld_links(cid->codec, block->data, block->len, push, walk);
+	if (rc && rc != ANYIO_CANCELLED)
+		kit_fail_code(walk->blocks->node, rc, "following links");
+	close_frames(walk);
+	return rc;
+}
+
+static int visit(struct walk *walk, const struct mf_cid *cid, kit_walk_fn *fn, void *arg)
+{
+	struct store_block block;
+	int rc = get(walk, cid, &block);
+
+	if (rc)
+		return rc;
+	rc = fn(arg, cid, block.data, block.len);
+	if (!rc)
+		rc = push_links(walk, cid, &block);
+	store_block_release(&block);
+	return rc;
+}
+
+static int walk_all(struct walk *walk, const struct mf_cid *root, kit_walk_fn *fn, void *arg)
+{
+	int rc = open_frame(walk);
+
+	if (!rc)
+		rc = push(walk, root);
+	while (!rc && walk->depth) {
+		struct mf_cid cid;
+		struct met *met;
+
+		pop(walk, &cid);
+		rc = step(walk);
+		if (!rc)
+			rc = meet(walk, &cid, &met);
+		if (rc || met->mark == VISITED)
+			continue;
+		met->mark = VISITED;
+		rc = visit(walk, &cid, fn, arg);
+	}
+	return rc;
+}
+
 int kit_walk(struct kit_blocks *blocks, const struct mf_cid *root, kit_walk_fn *fn, void *arg)
 {
 	struct walk *walk = anyio_calloc(1, sizeof(*walk));
-	int rc = walk ? 0 : -ENOMEM;
+	int rc = -ENOMEM;
 
-	if (!rc) {
+	if (walk) {
 		walk->blocks = blocks;
 		randombytes_buf(walk->key, sizeof(walk->key));
-		rc = push(walk, root);
-	}
-	while (!rc && walk->used) {
-		struct mf_cid cid = walk->stack[--walk->used];
-		struct store_block block;
-		int new = see(walk, &cid);
-		if (new <= 0) {
-			rc = new;
-			continue;
-		}
-		rc = get(walk, &cid, &block);
-		if (rc)
-			break;
-		rc = fn(arg, &cid, block.data, block.len);
-		walk->first = walk->used;
-		if (!rc) {
-			rc = ipld_links(cid.codec, block.data, block.len, push, walk);
-			if (rc)
-				kit_fail_code(blocks->node, rc, "following links");
-		}
-		store_block_release(&block);
-		reverse(walk);
-	}
-	if (rc == -ENOMEM)
-		kit_fail_code(blocks->node, rc, "walking");
-	if (walk) {
+		rc = walk_all(walk, root, fn, arg);
 		drop_run(walk);
 		anyio_free(walk->stack);
-		anyio_free(walk->seen);
+		anyio_free(walk->frames);
+		anyio_free(walk->met);
 	}
 	anyio_free(walk);
+	if (rc == -ENOMEM)
+		kit_fail_code(blocks->node, rc, "walking");
 	return rc;
 }
