@@ -4,9 +4,12 @@ PREFIX ?= /usr/local
 export KIT_FIXTURES ?= $(abspath ../shared/fixtures)
 NINJA = ninja -C $(BUILD)
 
-.PHONY: all deps run check test interop bench fuzz lint format install clean help
+.PHONY: all program deps run check test interop bench fuzz lint format install clean help
 
-all: $(BUILD)/build.ninja
+all: program
+	@echo "$(BUILD)/ipfs-kit is ready: 'make run' shows two nodes, 'make install' installs, '$(BUILD)/ipfs-kit --help' says more"
+
+program: $(BUILD)/build.ninja
 	@$(NINJA)
 	@ln -sf cli/ipfs-kit $(BUILD)/ipfs-kit
 
@@ -19,19 +22,19 @@ $(BUILD)/build.ninja:
 deps:       ## install what building and testing need (Debian packages)
 	@./deps.sh
 
-run: all    ## two nodes: add to one, fetch from the other over libp2p, compare
+run: program    ## two nodes: add to one, fetch from the other over libp2p, compare
 	@./examples/two-nodes.sh $(BUILD)/ipfs-kit
 
-check: all  ## the quick suites on both backends, no network, under three minutes
+check: program  ## the quick suites on both backends, no network, under three minutes
 	@meson test -C $(BUILD) --no-suite crash --no-suite hostile --no-suite sim --no-suite interop --no-suite cli --print-errorlogs
 
 test: deps  ## everything: suites, sanitizers, crashes, hostile input, fuzzing, interop; FULL=1 for full sizes
 	@BUILD=$(BUILD) FULL=$(FULL) ./tests/run
 
-interop: all ## with Kubo and Helia, both directions, both backends
+interop: program ## with Kubo and Helia, both directions, both backends
 	@BUILD=$(BUILD) FULL=$(FULL) ./tests/run interop
 
-bench: all  ## ours and the peers side by side; writes build/bench.json
+bench: program  ## ours and the peers side by side; writes build/bench.json
 	@BUILD=$(BUILD) FULL=$(FULL) ./bench/run
 
 fuzz: deps  ## every decoder's fuzz target; SECONDS_EACH=60 to run longer
@@ -43,7 +46,7 @@ lint:       ## formatting, folder rules, file sizes
 format:
 	@git ls-files '*.c' '*.h' | xargs clang-format -i
 
-install: all
+install: program
 	@DESTDIR=$(DESTDIR) meson configure $(BUILD) -Dprefix=$(PREFIX) >/dev/null
 	@DESTDIR=$(DESTDIR) meson install -C $(BUILD)
 	@[ -n "$(DESTDIR)" ] || ldconfig 2>/dev/null || true

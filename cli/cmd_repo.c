@@ -20,6 +20,9 @@ int cmd_init(struct cli *cli)
 			       cli->repo)
 			? CLI_REPO
 			: 0;
+	if (rc == -EINVAL && options.profile && !strcmp(options.profile, "test"))
+		return cli_fail(cli, rc,
+			"'test' is no profile here; for a repo on loopback and free ports: 'ipfs-kit init --test'");
 	if (rc == -EINVAL)
 		return cli_fail(cli, rc,
 			"no profile '%s'; there are unixfs-v1-2025, unixfs-v0-2015 and kubo-cid-v1",

@@ -18,7 +18,8 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 130' INT TERM
 
-say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+if [ -t 1 ]; then bold=$(printf '\033[1m') plain=$(printf '\033[0m'); else bold= plain=; fi
+say() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
 peak() { awk '/^VmHWM/ {printf "%.1f MiB", $2 / 1024}' "/proc/$1/status"; }
 now() { date +%s.%N; }
 
@@ -63,9 +64,9 @@ echo "$address"
 
 say "the second fetches them"
 begin=$(now)
-"$kit" --repo "$dir/b" get --progress -o "$dir/got-file" "$file_cid"
+"$kit" --repo "$dir/b" get -o "$dir/got-file" "$file_cid"
 end=$(now)
-"$kit" --repo "$dir/b" get --progress -o "$dir/got-project" "$folder_cid"
+"$kit" --repo "$dir/b" get -o "$dir/got-project" "$folder_cid"
 echo "$begin $end $size" | awk '{printf "file: %.0f MiB/s\n", $3 / ($2 - $1)}'
 
 say "comparing"

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <multiformats/multiaddr.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,18 +27,65 @@ static int check_size(const char *value)
 	return *value && *value != '-' && !*end ? 0 : -EINVAL;
 }
 
+/* Whether one can listen there: ip4 or ip6, then tcp; or, for the RPC, a socket of this machine. */
+static bool is_place(const char *word, size_t len, bool unix_too)
+{
+	struct mf_multiaddr_part host, port, rest;
+	struct mf_multiaddr address;
+	size_t at = 0;
+
+	if (mf_multiaddr_parse(&address, word, len) || !mf_multiaddr_next(&address, &at, &host))
+		return false;
+	if (unix_too && host.code == MF_P_UNIX)
+		return true;
+	return (host.code == MF_P_IP4 || host.code == MF_P_IP6) &&
+		mf_multiaddr_next(&address, &at, &port) && port.code == MF_P_TCP &&
+		!mf_multiaddr_next(&address, &at, &rest);
+}
+
+static int are_places(const char *value, bool unix_too, char *why, size_t cap)
+{
+	size_t len;
+
+	for (const char *word = value; *(word += strspn(word, " ")); word += len) {
+		len = strcspn(word, " ");
+		if (is_place(word, len, unix_too))
+			continue;
+		snprintf(why, cap, "'%.*s' is not an address to listen on; use %s",
+			(int)(len < 80 ? len : 80), word,
+			unix_too ? "/ip4/127.0.0.1/tcp/PORT, /ip6/::1/tcp/PORT or /unix/PATH"
+				 : "/ip4/ADDRESS/tcp/PORT or /ip6/ADDRESS/tcp/PORT");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int check_listen(const char *value, char *why, size_t cap)
+{
+	return are_places(value, false, why, cap);
+}
+
+static int check_api(const char *value, char *why, size_t cap)
+{
+	return are_places(value, true, why, cap);
+}
+
+/* check holds for a value wherever it is from; check_new for one that is set now, and says why. In a
+ * file that was edited, the daemon says what is wrong with an address. */
 static const struct {
 	const char *key, *dflt, *about;
 	int (*check)(const char *value);
+	int (*check_new)(const char *value, char *why, size_t cap);
 } settings[] = {
 	{ "add.profile", "unixfs-v1-2025",
 		"How files become blocks: unixfs-v1-2025, unixfs-v0-2015 (Kubo's default), or kubo-cid-v1.",
 		check_profile },
 	{ "swarm.listen", "/ip4/0.0.0.0/tcp/4001 /ip6/::/tcp/4001",
-		"Where the daemon listens for peers: multiaddrs, separated by spaces.", NULL },
+		"Where the daemon listens for peers: multiaddrs, separated by spaces.", NULL,
+		check_listen },
 	{ "api.listen", "/ip4/127.0.0.1/tcp/5001",
 		"Where the daemon serves its RPC: loopback addresses or /unix/PATH, separated by spaces.",
-		NULL },
+		NULL, check_api },
 	{ "api.origins", "",
 		"Web pages that may call the RPC: origins such as http://localhost:3000, separated by spaces.",
 		NULL },
@@ -292,6 +340,8 @@ int kit_config_set(const char *dir, const char *key, const char *value, char *er
 			settings[i].about);
 		return -EINVAL;
 	}
+	if (settings[i].check_new && settings[i].check_new(value, error, cap))
+		return -EINVAL;
 	rc = read_file(dir, &text);
 	if (rc) {
 		snprintf(error, cap, "%s/config: %s", dir, anyio_error_text(rc));

@@ -31,7 +31,11 @@ def init_makes_a_repo_once():
     check('init again: says so', 'already' in again.err, again)
     equal('init again: identity untouched', read(f'{repo}/identity'), identity)
     equal('init: identity is private', oct(os.stat(f'{repo}/identity').st_mode & 0o777), '0o600')
-    equal('init --profile of no such name', kit('init', '--profile=odd', repo=temp('repo')).code, 2)
+    odd = kit('init', '--profile=odd', repo=temp('repo'))
+    check('init --profile of no such name exits 2 and tells which there are', odd.code == 2 and 'unixfs-v1-2025, unixfs-v0-2015 and kubo-cid-v1' in
+        odd.err, odd)
+    odd = kit('init', '--profile=test', repo=temp('repo'))
+    check("init --profile=test, Kubo's word, names ours", odd.code == 2 and '--test' in odd.err, odd)
     made = kit('init', '--json', repo=temp('repo'))
     check('init --json parses', 'ID' in json.loads(made.out), made)
     equal('repo by IPFS_KIT_PATH', kit('id', env={'IPFS_KIT_PATH': repo}).code, 0)
@@ -297,6 +301,16 @@ def config_keeps_comments():
     equal('config show', kit('config', 'show', repo=repo).text, after.strip())
     equal('config of no such name', kit('config', 'no.such', 'x', repo=repo).code, 3)
     equal('config of no such value', kit('config', 'store.max', 'many', repo=repo).code, 2)
+    for key, bad, good in (('swarm.listen', '/ip4/0.0.0.0', '/ip4/0.0.0.0/tcp/4002 /ip6/::/tcp/4002'), ('swarm.listen', '/ip4/1.2.3.4/tcp/70000', ''),
+            ('swarm.listen', '/ip4/0.0.0.0/tcp/1 0.0.0.0:4001', '/ip4/127.0.0.1/tcp/0'), ('swarm.listen', '/unix/tmp/s', '/ip6/::1/tcp/0'),
+            ('api.listen', 'localhost:5001', '/ip4/127.0.0.1/tcp/5002'), ('api.listen', '/ip4/127.0.0.1/udp/5001', '/unix/tmp/api.sock')):
+        was = kit('config', key, repo=repo).text
+        done = kit('config', key, bad, repo=repo)
+        check(f'config {key} {bad!r} is refused, with the address and what to use', done.code == 2 and bad.split()[-1] in done.err and '/tcp/PORT' in
+            done.err, done)
+        equal('and nothing changes', kit('config', key, repo=repo).text, was)
+        equal(f'config {key} {good!r} is taken', (kit('config', key, good, repo=repo).code, kit('config', key, repo=repo).text), (0, good))
+    after = kit('config', 'show', repo=repo).out.decode()
     equal('config with a line end in it', kit('config', 'api.secret', 'a\nb', repo=repo).code, 2)
     equal('a refused value changes nothing', read(path).decode(), after)
     write(path, '# all is gone but this')
