@@ -120,6 +120,33 @@ def reading_is_the_same():
             check('block put over 2 MiB is refused', large.code != 0 and large.err.strip(), large)
 
 
+def names_that_are_not_utf8():
+    """A name is bytes: what goes in comes out, here and through a daemon. JSON shows the odd ones as U+FFFD."""
+    top = temp('raw')
+    for raw in (b'\xff', b'caf\xe9', b'\xc3(', b'\xed\xa0\x80', b'cut \xe6\x97', b'\xff' * 255, b'd\xe9/in \xfe'):
+        write(os.fsdecode(os.fsencode(top) + b'/' + raw), raw)
+    os.symlink(b'to \xff', os.fsencode(top) + b'/link \xfe')
+    alone = new_repo()
+    with Daemon() as daemon:
+        roots = {kit('add', '-rQ', top, repo=repo).text for repo in (alone, daemon.repo)}
+        equal('add: one root, with a daemon and without', len(roots), 1)
+        root = roots.pop()
+        named, out = os.fsdecode(b'caf\xe9'), temp('out')
+        for repo, how in ((alone, 'without a daemon'), (daemon.repo, 'through a daemon')):
+            done = kit('get', '-o', f'{out} {how}', root, repo=repo)
+            check(f'get {how}: the same names, bytes and target', done.code == 0 and same_tree(top, f'{out} {how}'), done)
+            equal(f'cat by such a name {how}', kit('cat', f'{root}/{named}', repo=repo).out, b'caf\xe9')
+            place = os.path.dirname(write(temp('place') + '/x'))
+            done = kit('get', f'{root}/{named}', repo=repo, cwd=place)
+            check(f'get of such a name {how} makes a file of that name', read(f'{place}/{named}') == b'caf\xe9', done)
+            wrapped = kit('ls', kit('add', '-Qw', f'{top}/{named}', repo=repo).text, repo=repo).text
+            check(f'add -w and ls {how}', wrapped.endswith('caf\ufffd'), wrapped)
+            links = json.loads(kit('ls', '--json', root, repo=repo).out)['Objects'][0]['Links']
+            equal(f'ls --json {how} names them all', sorted(link['Name'] for link in links),
+                sorted(re.sub('[\udc80-\udcff]', '\ufffd', name) for name in os.listdir(top)))
+            check(f'add -r {how} tells of each', len(kit('add', '-r', top, repo=repo).out.splitlines()) == 10)
+
+
 def two_nodes():
     with Daemon() as one, Daemon() as two:
         data = noise(6_000_000, 9)
@@ -162,4 +189,4 @@ def two_nodes():
         check('fetched is kept', kit('cat', cid, repo=alone).out == data)
 
 
-run_all([adding_is_the_same, reading_is_the_same, two_nodes])
+run_all([adding_is_the_same, reading_is_the_same, names_that_are_not_utf8, two_nodes])
