@@ -1,12 +1,9 @@
 #include "batch.h"
 
 #include <errno.h>
+#include <multiformats/multihash.h>
 #include <multiformats/sha256.h>
-#include <stdlib.h>
 #include <string.h>
-
-/* Files this small are hashed at once by the caller: a hand-over would cost more. */
-enum { INLINE_BYTES = 128 << 10, HASH_JOBS = 16 };
 
 static size_t slot_size(const struct unixfs_profile *profile)
 {
@@ -15,62 +12,23 @@ static size_t slot_size(const struct unixfs_profile *profile)
 
 /* ---- Hashing ---- */
 
-struct hashing {
-	struct batch *batch;
-	size_t first, count, each; /* blocks of a piece of work */
-};
-
-static void hash_some(void *arg, size_t index)
-{
-	const struct hashing *hashing = arg;
-	size_t at = hashing->first + index * hashing->each;
-	size_t end = at + hashing->each < hashing->first + hashing->count
-		? at + hashing->each
-		: hashing->first + hashing->count;
-	struct mf_sha256_job jobs[HASH_JOBS];
-
-	while (at < end) {
-		size_t n = end - at < HASH_JOBS ? end - at : HASH_JOBS;
-		for (size_t i = 0; i < n; i++)
-			jobs[i] =
-				(struct mf_sha256_job){ .data = hashing->batch->blocks[at + i].data,
-					.len = hashing->batch->blocks[at + i].len };
-		mf_sha256_many(jobs, n);
-		for (size_t i = 0; i < n; i++) {
-			struct mf_cid *cid = &hashing->batch->blocks[at + i].cid;
-			mf_cid_of_sha256(cid, cid->version, cid->codec, jobs[i].digest);
-		}
-		at += n;
-	}
-}
-
 /* Makes the CIDs of the leaves that have none yet and gives them to the open file's builder. */
 static int hash_batch(struct line *line, struct batch *batch)
 {
-	size_t count = batch->count - batch->hashed, bytes = 0;
-	struct hashing work = { batch, batch->hashed, count, 0 };
-	int rc = 0;
+	int rc = store_gate_name(batch->blocks + batch->hashed, batch->count - batch->hashed,
+		batch->results + batch->hashed);
 
-	for (size_t i = batch->hashed; i < batch->count; i++)
-		bytes += batch->blocks[i].len;
-	if (bytes <= INLINE_BYTES || count < 2) {
-		work.each = count;
-		if (count)
-			hash_some(&work, 0);
-	} else {
-		unsigned cores = anyio_cpu_count();
-		/* Pairs, because two buffers are hashed in the time of 1.6; shares small enough to even out. */
-		size_t each = (count + cores * 2 - 1) / (cores * 2);
-		work.each = each < 2 ? 2 : each;
-		rc = anyio_cpu_map(hash_some, &work, (count + work.each - 1) / work.each);
-	}
 	for (; !rc && batch->hashed < batch->count; batch->hashed++) {
 		struct store_block *block = &batch->blocks[batch->hashed];
 		struct unixfs_built leaf = { .cid = block->cid,
 			.file_size = batch->file_bytes[batch->hashed],
 			.tsize = block->len };
-		rc = unixfs_file_builder_add_leaf(line->builder, &leaf);
-		journal_leaf(line->journal, batch->number, &block->cid, (uint32_t)leaf.file_size);
+		rc = batch->results[batch->hashed];
+		if (!rc)
+			rc = unixfs_file_builder_add_leaf(line->builder, &leaf);
+		if (!rc)
+			journal_leaf(line->journal, batch->number, &block->cid,
+				(uint32_t)leaf.file_size);
 	}
 	return rc;
 }
@@ -344,6 +302,8 @@ static ssize_t read_chunk(struct line *line, const struct kit_source *source)
 		.len = frame.head_len + len + frame.tail_len };
 	block->cid.version = frame.cid_version;
 	block->cid.codec = frame.codec;
+	block->cid.hash = MF_HASH_SHA2_256;
+	block->cid.digest_len = MF_SHA256_SIZE;
 	batch->file_bytes[batch->count++] = (uint32_t)len;
 	batch->used += (BATCH_HEAD + len + frame.tail_len + 63) & ~(size_t)63;
 	return (ssize_t)len;

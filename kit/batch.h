@@ -28,6 +28,7 @@ struct batch {
 	size_t used, size;
 	struct store_block blocks[BATCH_BLOCKS];
 	uint32_t file_bytes[BATCH_BLOCKS]; /* of leaves: the chunk's length */
+	int results[BATCH_BLOCKS];         /* of hashing */
 	uint64_t number;      /* they are filled, hashed and put in this order, from 1 */
 	size_t count, hashed; /* blocks[hashed..count) are leaves of the open file, CIDs unknown */
 };

@@ -6,13 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <multiformats/multihash.h>
+#include <store/gate.h>
 #include "inner.h"
 
 enum {
-	GATE_INLINE = 64 << 10, /* bytes up to which another thread does not pay */
-	GATE_SLICES = 16,       /* most pieces of one batch */
-	GAP_MAX = 16 << 10,     /* bytes between neighbours worth reading over */
-	RUN_BLOCKS = 64,        /* blocks read by one call */
+	GAP_MAX = 16 << 10, /* bytes between neighbours worth reading over */
+	RUN_BLOCKS = 64,    /* blocks read by one call */
 };
 
 int store_find(struct store *store, const struct mf_cid *cid, struct index_place *place)
@@ -45,56 +44,6 @@ void store_block_release(struct store_block *block)
 {
 	anyio_free(block->memory);
 	*block = (struct store_block){ 0 };
-}
-
-struct gate_call {
-	const struct mf_cid **cids;
-	const void **data;
-	size_t *lens;
-	int *results;
-	size_t count, slices;
-};
-
-static void gate_slice(void *arg, size_t slice)
-{
-	struct gate_call *call = arg;
-	size_t first = call->count * slice / call->slices;
-	size_t end = call->count * (slice + 1) / call->slices;
-
-	ipld_blocks_verify(call->cids + first, call->data + first, call->lens + first, end - first,
-		call->results + first);
-}
-
-int store_gate_many(const struct store_block *blocks, size_t count, int *results)
-{
-	struct gate_call call = { .results = results, .count = count };
-	size_t bytes = 0;
-	int rc = 0;
-
-	call.cids =
-		anyio_calloc(count, sizeof(*call.cids) + sizeof(*call.data) + sizeof(*call.lens));
-	if (!call.cids)
-		return -ENOMEM;
-	call.data = (const void **)(call.cids + count);
-	call.lens = (size_t *)(call.data + count);
-	for (size_t i = 0; i < count; i++) {
-		call.cids[i] = &blocks[i].cid;
-		call.data[i] = blocks[i].data ? blocks[i].data : "";
-		call.lens[i] = blocks[i].len;
-		bytes += blocks[i].len;
-	}
-	call.slices = bytes <= GATE_INLINE ? 1 : anyio_cpu_count() * 2;
-	if (call.slices > GATE_SLICES)
-		call.slices = GATE_SLICES;
-	/* Two blocks hashed side by side take less than one after the other. */
-	if (call.slices > (count + 1) / 2)
-		call.slices = (count + 1) / 2;
-	if (bytes <= GATE_INLINE)
-		gate_slice(&call, 0);
-	else
-		rc = anyio_cpu_map(gate_slice, &call, call.slices);
-	anyio_free(call.cids);
-	return rc;
 }
 
 /* A block that carries itself, or memory for one that is at place. */
@@ -163,7 +112,7 @@ static int read_block(struct store *store, const struct index_place *place, void
 int store_get(struct store *store, const struct mf_cid *cid, struct store_block *out)
 {
 	struct index_place place;
-	int rc;
+	int rc, result;
 
 	*out = (struct store_block){ 0 };
 	if (cid->hash == MF_HASH_IDENTITY)
@@ -174,8 +123,8 @@ int store_get(struct store *store, const struct mf_cid *cid, struct store_block 
 	rc = make_block(cid, place.len, out);
 	if (rc == 0)
 		rc = read_block(store, &place, out->memory);
-	if (rc == 0)
-		rc = ipld_block_verify(cid, out->data, out->len);
+	if (rc == 0 && (rc = store_gate_check(out, 1, &result)) == 0)
+		rc = result;
 	if (rc == -EBADMSG)
 		index_forget(&store->index, cid, &place);
 	if (rc < 0)
@@ -290,7 +239,7 @@ static int batch_read(struct batch *batch)
 static int batch_verify(struct batch *batch)
 {
 	int *results = anyio_calloc(batch->count, sizeof(*results));
-	int rc = results ? store_gate_many(batch->out, batch->count, results) : -ENOMEM;
+	int rc = results ? store_gate_check(batch->out, batch->count, results) : -ENOMEM;
 
 	for (size_t i = 0; i < batch->count && rc == 0; i++) {
 		struct index_place place;

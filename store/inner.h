@@ -32,9 +32,6 @@ struct store {
 /* Where a block is, as store_has sees it: 1 and the place, 0, or a negative code. */
 int store_find(struct store *store, const struct mf_cid *cid, struct index_place *place);
 
-/* The gate over many blocks, on the CPU pool when that pays. results as of ipld_blocks_verify. */
-int store_gate_many(const struct store_block *blocks, size_t count, int *results);
-
 /* Writes the index when enough is new. */
 int store_checkpoint_if_due(struct store *store);
 

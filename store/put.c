@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <store/gate.h>
 #include "inner.h"
 
 enum {
@@ -146,7 +147,7 @@ static int put_verified(
 static int gate(const struct store_block *blocks, size_t count)
 {
 	int *results = anyio_calloc(count, sizeof(*results));
-	int rc = results ? store_gate_many(blocks, count, results) : -ENOMEM;
+	int rc = results ? store_gate_check(blocks, count, results) : -ENOMEM;
 
 	for (size_t i = 0; i < count && rc == 0; i++)
 		rc = results[i];

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <store/gate.h>
 #include "inner.h"
 
 enum {
@@ -140,7 +141,7 @@ static int check_items(struct replay *replay, struct replay_item *items, size_t 
 		blocks[n++].len = items[i].len - items[i].head;
 	}
 	if (rc == 0 && n > 0)
-		rc = store_gate_many(blocks, n, results);
+		rc = store_gate_check(blocks, n, results);
 	for (size_t i = 0, j = 0; i < count && rc == 0; i++)
 		if (items[i].what == ITEM_BLOCK)
 			items[i].bad = results[j++] != 0;

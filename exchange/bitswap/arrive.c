@@ -10,18 +10,15 @@
  */
 #include "inner.h"
 
-#include <anyio/testing.h>
+#include <anyio/memory.h>
 #include <errno.h>
-#include <multiformats/multihash.h>
-#include <multiformats/sha256.h>
+#include <store/gate.h>
 #include <string.h>
 
 enum {
 	WORK_BLOCKS = 64,
 	WORK_BYTES = 4 << 20,
 	WORKERS = 2,
-	INLINE_BYTES = 32 << 10, /* up to here another thread does not pay */
-	SLICES = 16,
 	PAIR_BYTES = 128 << 10,
 };
 
@@ -41,10 +38,9 @@ struct work {
 	struct bitswap_arrival *open; /* not all of its blocks were taken yet */
 	struct arrivals ended;        /* all were, and pieces point into it */
 	struct piece pieces[WORK_BLOCKS];
-	struct mf_sha256_job jobs[WORK_BLOCKS];
 	struct store_block puts[WORK_BLOCKS];
 	struct piece *put_from[WORK_BLOCKS];
-	size_t count, bytes, put_count, slices;
+	size_t count, bytes, put_count;
 	store_ticket ticket;
 };
 
@@ -123,48 +119,24 @@ static void empty(struct work *work)
 
 /* ---- hashing ---- */
 
-static bool is_sha256(const struct mf_cid *cid)
-{
-	return cid->hash == MF_HASH_SHA2_256 && cid->digest_len == MF_SHA256_SIZE;
-}
-
-static void hash_slice(void *arg, size_t slice)
-{
-	struct work *work = arg;
-	size_t first = work->count * slice / work->slices;
-	size_t end = work->count * (slice + 1) / work->slices;
-
-	for (size_t i = first; i < end; i++) {
-		struct piece *piece = &work->pieces[i];
-		bool fast = is_sha256(&piece->item.cid);
-		work->jobs[i].data = fast ? piece->item.data.data : NULL;
-		work->jobs[i].len = fast ? piece->item.data.len : 0;
-		piece->rc = fast ? 0 : bitswap_block_cid(&piece->item);
-	}
-	mf_sha256_many(work->jobs + first, end - first);
-	for (size_t i = first; i < end; i++)
-		if (is_sha256(&work->pieces[i].item.cid))
-			memcpy(work->pieces[i].item.cid.digest, work->jobs[i].digest,
-				MF_SHA256_SIZE);
-}
-
-/* Blocks hashed in pairs gain more than blocks hashed on many cores. */
+/* In puts, which match() then fills with those that are wanted. */
 static int hash(struct work *work)
 {
-	int rc = -EAGAIN;
+	int results[WORK_BLOCKS];
 
-	work->slices = anyio_cpu_count();
-	if (work->slices > work->count / 2)
-		work->slices = work->count / 2;
-	if (work->slices > SLICES)
-		work->slices = SLICES;
-	if (work->slices == 0)
-		work->slices = 1;
-	if (work->bytes > INLINE_BYTES)
-		rc = anyio_cpu_map(hash_slice, work, work->slices);
-	for (size_t i = 0; rc == -EAGAIN && i < work->slices; i++)
-		hash_slice(work, i);
-	return rc == -EAGAIN ? 0 : rc;
+	for (size_t i = 0; i < work->count; i++) {
+		const struct bitswap_item *item = &work->pieces[i].item;
+
+		work->puts[i] = (struct store_block){
+			.cid = item->cid, .data = item->data.data, .len = item->data.len
+		};
+	}
+	int rc = store_gate_name(work->puts, work->count, results);
+	for (size_t i = 0; i < work->count && rc == 0; i++) {
+		work->pieces[i].item.cid = work->puts[i].cid;
+		work->pieces[i].rc = results[i];
+	}
+	return rc;
 }
 
 /* ---- what was wanted ---- */
@@ -282,12 +254,12 @@ static int work_all(struct work *work)
 	return rc;
 }
 
+/* What a lack of memory leaves in the queue is looked at again; what was in hand is asked for again. */
 static int worker(void *arg)
 {
 	struct bitswap *bitswap = arg;
 	struct work *work = anyio_malloc(sizeof(*work));
-	struct bitswap_arrival *arrival;
-	int rc = 0;
+	int rc = -ENOMEM;
 
 	if (work) {
 		work->bitswap = bitswap;
@@ -299,12 +271,19 @@ static int worker(void *arg)
 	anyio_free(work);
 	bitswap->workers--;
 	bitswap_moved(bitswap);
-	while (!work && (arrival = STAILQ_FIRST(&bitswap->arrivals))) {
-		STAILQ_REMOVE_HEAD(&bitswap->arrivals, link);
-		bitswap->arriving -= arrival->len;
-		bitswap_arrival_free(arrival);
-	}
-	return rc;
+	if (rc < 0)
+		bitswap_held_up(bitswap);
+	return rc == ANYIO_CANCELLED ? rc : 0;
+}
+
+void bitswap_arrive_kick(struct bitswap *bitswap)
+{
+	bool needed = bitswap->workers == 0
+		? !STAILQ_EMPTY(&bitswap->arrivals)
+		: bitswap->workers < WORKERS && bitswap->arriving >= WORK_BYTES / 2;
+
+	if (needed && bitswap_start(bitswap, worker, bitswap, "bitswap blocks") == 0)
+		bitswap->workers++;
 }
 
 void bitswap_arrive(struct bitswap_peer *peer, uint8_t *data, size_t len, size_t blocks)
@@ -327,8 +306,5 @@ void bitswap_arrive(struct bitswap_peer *peer, uint8_t *data, size_t len, size_t
 	peer->inbox += len;
 	bitswap->arriving += len;
 	STAILQ_INSERT_TAIL(&bitswap->arrivals, arrival, link);
-	if (bitswap->workers == 0 ||
-		(bitswap->workers < WORKERS && bitswap->arriving >= WORK_BYTES / 2))
-		if (anyio_start_soon(bitswap->group, worker, bitswap, "bitswap blocks") == 0)
-			bitswap->workers++;
+	bitswap_arrive_kick(bitswap);
 }

@@ -404,32 +404,6 @@ static void the_gate_refuses(void **state)
 	free(big);
 }
 
-static void the_gate_takes_batches(void **state)
-{
-	enum { N = 53 };
-	struct mf_cid cids[N];
-	const struct mf_cid *cid_at[N];
-	uint8_t bytes[N][64];
-	const void *data[N];
-	size_t lens[N];
-	int results[N];
-
-	for (size_t i = 0; i < N; i++) {
-		fill(bytes[i], sizeof(bytes[i]), i);
-		cid_at[i] = &cids[i];
-		data[i] = bytes[i];
-		lens[i] = i;
-		mf_cid_of(&cids[i], 1, MF_CODEC_RAW, bytes[i], i);
-	}
-	assert_int_equal(ipld_blocks_verify(cid_at, data, lens, N, results), N);
-	cids[7].digest[0] ^= 1;
-	cids[52].hash = 0x7777;
-	assert_int_equal(ipld_blocks_verify(cid_at, data, lens, N, results), N - 2);
-	for (size_t i = 0; i < N; i++)
-		assert_int_equal(results[i], i == 7 ? -EBADMSG : i == 52 ? -EPROTONOSUPPORT : 0);
-	assert_int_equal(ipld_blocks_verify(cid_at, data, lens, 0, results), 0);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -443,7 +417,6 @@ int main(void)
 		cmocka_unit_test(links_are_found_and_can_stop),
 		cmocka_unit_test(malformed_pb_is_refused),
 		cmocka_unit_test(the_gate_refuses),
-		cmocka_unit_test(the_gate_takes_batches),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

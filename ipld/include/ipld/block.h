@@ -20,11 +20,6 @@ enum { IPLD_BLOCK_MAX = 2 << 20 };
  * make sense for the CID's codec. Any thread. */
 int ipld_block_verify(const struct mf_cid *cid, const void *data, size_t len);
 
-/* The same for n blocks at once, sha2-256 ones hashed side by side. results[i] is what
- * ipld_block_verify would return for block i. Returns how many are good. */
-size_t ipld_blocks_verify(const struct mf_cid *const cids[], const void *const data[],
-	const size_t lens[], size_t n, int results[]);
-
 #ifdef __cplusplus
 }
 #endif
