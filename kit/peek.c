@@ -1,7 +1,7 @@
 #include "peek.h"
 
 #include <anyio/run.h>
-#include <anyio/testing.h>
+#include <anyio/memory.h>
 #include <anyio/thread.h>
 #include <string.h>
 #include <unistd.h>

@@ -1,6 +1,6 @@
 #include "buffers.h"
 
-#include <anyio/testing.h>
+#include <anyio/memory.h>
 
 void *p2p_buffer_borrow(struct p2p_buffers *buffers)
 {

@@ -5,7 +5,7 @@
  */
 #include <errno.h>
 
-#include <anyio/testing.h>
+#include <anyio/memory.h>
 
 #include "swarm.h"
 

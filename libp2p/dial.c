@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <anyio/testing.h>
+#include <anyio/memory.h>
 
 #include "swarm.h"
 #include "transport/tcp.h"

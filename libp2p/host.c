@@ -4,7 +4,7 @@
 
 #include <sodium.h>
 
-#include <anyio/testing.h>
+#include <anyio/memory.h>
 
 #include "swarm.h"
 

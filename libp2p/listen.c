@@ -4,7 +4,7 @@
 #include <net/if.h>
 #include <string.h>
 
-#include <anyio/testing.h>
+#include <anyio/memory.h>
 
 #include "swarm.h"
 #include "transport/tcp.h"

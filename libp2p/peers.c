@@ -1,7 +1,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include <anyio/testing.h>
+#include <anyio/memory.h>
 
 #include "swarm.h"
 

@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include <anyio/testing.h>
+#include <anyio/memory.h>
 
 #include "protocol/multistream.h"
 #include "swarm.h"

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <anyio/testing.h>
+#include <anyio/memory.h>
 #include <store/pin.h>
 #include "index_db.h"
 

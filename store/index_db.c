@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <anyio/testing.h>
+#include <anyio/memory.h>
 #include <anyio/thread.h>
 #include <store/pin.h>
 #include "bytes.h"

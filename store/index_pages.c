@@ -19,7 +19,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <anyio/testing.h>
+#include <anyio/memory.h>
 
 enum {
 	MAGIC = 0xBEEFC0DE,

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <anyio/file.h>
-#include <anyio/testing.h>
+#include <anyio/memory.h>
 #include "inner.h"
 #include "scan.h"
 

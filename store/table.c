@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sodium.h>
-#include <anyio/testing.h>
+#include <anyio/memory.h>
 
 /* An entry: the value (so that it is aligned), the key's length as u16, the key. */
 static size_t key_offset(const struct table *table)

@@ -1,6 +1,6 @@
 #include "inner.h"
 
-#include <anyio/testing.h>
+#include <anyio/memory.h>
 #include <errno.h>
 #include <malloc.h>
 

@@ -8,7 +8,7 @@
  */
 #include "inner.h"
 
-#include <anyio/testing.h>
+#include <anyio/memory.h>
 #include <errno.h>
 #include <ipld/block.h>
 #include <multiformats/multihash.h>

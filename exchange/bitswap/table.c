@@ -1,6 +1,6 @@
 #include "table.h"
 
-#include <anyio/testing.h>
+#include <anyio/memory.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/random.h>

@@ -9,7 +9,7 @@
  */
 #include "inner.h"
 
-#include <anyio/testing.h>
+#include <anyio/memory.h>
 #include <errno.h>
 
 enum { SEARCH_SECONDS = 60 };

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include <anyio/testing.h>
+#include <anyio/memory.h>
 #include <multiformats/varint.h>
 
 #include "../swarm.h"

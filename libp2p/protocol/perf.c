@@ -1,6 +1,6 @@
 #include <errno.h>
 
-#include <anyio/testing.h>
+#include <anyio/memory.h>
 #include <libp2p/perf.h>
 
 #include "../swarm.h"

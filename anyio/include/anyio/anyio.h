@@ -6,6 +6,7 @@
 #include <anyio/channel.h>
 #include <anyio/error.h>
 #include <anyio/file.h>
+#include <anyio/memory.h>
 #include <anyio/net.h>
 #include <anyio/run.h>
 #include <anyio/signal.h>

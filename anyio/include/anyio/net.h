@@ -74,6 +74,13 @@ ANYIO_API int anyio_stream_local_address(
 ANYIO_API int anyio_stream_remote_address(
 	const struct anyio_stream *stream, struct anyio_address *address);
 
+/* Whether the other side is still there, as far as is known without sending: 0; ANYIO_END_OF_STREAM
+ * when it will send no more, though it may still read (what it sent before may be unread yet, and a
+ * TCP socket that was closed whole looks the same until something is sent to it); ANYIO_BROKEN when
+ * it is gone; ANYIO_CLOSED; -ENOTSOCK. Never waits; also while tasks receive and send. The
+ * simulation always says 0. */
+ANYIO_API int anyio_stream_peer_state(const struct anyio_stream *stream);
+
 /* Waits on a descriptor of the caller's. ANYIO_BUSY when another task of this loop waits for the same
  * of it. Closing it elsewhere: anyio_notify_closing first, which wakes them with ANYIO_CLOSED. */
 ANYIO_API int anyio_wait_readable(int fd);

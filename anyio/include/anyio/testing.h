@@ -28,13 +28,6 @@ ANYIO_API void anyio_fault_set(enum anyio_fault_kind kind, uint64_t at, int erro
 ANYIO_API void anyio_fault_set_sticky(enum anyio_fault_kind kind, uint64_t from, int error);
 ANYIO_API uint64_t anyio_fault_count(enum anyio_fault_kind kind);
 
-/* The allocator that all floors use, so that its failure can be injected. As malloc and friends. */
-ANYIO_API void *anyio_malloc(size_t size);
-ANYIO_API void *anyio_calloc(size_t count, size_t size);
-ANYIO_API void *anyio_realloc(void *memory, size_t size);
-ANYIO_API char *anyio_strdup(const char *text);
-ANYIO_API void anyio_free(void *memory);
-
 /* The simulation (backend "sim") replays from anyio_options.seed. All sockets are simulated: TCP on
  * any address of 127.0.0.0/8 and ::1, and UNIX streams; "localhost" and "node-N.sim" (127.0.0.N)
  * are the names it knows. Paths that begin with /sim/ lie on the simulated disk, all others are the

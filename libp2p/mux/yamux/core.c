@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include <anyio/testing.h>
+#include <anyio/memory.h>
 
 #include "table.h"
 

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include <anyio/testing.h>
+#include <anyio/memory.h>
 
 enum { CHUNK_MIN = 4 * 1024 };
 

@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#include <anyio/testing.h>
+#include <anyio/memory.h>
 
 static struct p2p_yamux_stream **bucket_of(const struct p2p_yamux *core, uint32_t id)
 {

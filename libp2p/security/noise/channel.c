@@ -14,7 +14,7 @@
 
 #include <sodium.h>
 
-#include <anyio/testing.h>
+#include <anyio/memory.h>
 
 #include "noise.h"
 

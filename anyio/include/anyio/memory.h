@@ -1,0 +1,25 @@
+/*
+ * The allocator that all floors use, so that its failure can be injected (anyio/testing.h).
+ */
+#ifndef ANYIO_MEMORY_H
+#define ANYIO_MEMORY_H
+
+#include <anyio/export.h>
+#include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* As malloc and friends; any thread, with or without a loop. Memory from one of these is given back
+ * with anyio_free, or with free(): where a caller gets memory to keep, its header says so. */
+ANYIO_API void *anyio_malloc(size_t size);
+ANYIO_API void *anyio_calloc(size_t count, size_t size);
+ANYIO_API void *anyio_realloc(void *memory, size_t size);
+ANYIO_API char *anyio_strdup(const char *text);
+ANYIO_API void anyio_free(void *memory);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
