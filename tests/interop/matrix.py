@@ -18,6 +18,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 import peers
 import trees
@@ -93,6 +94,7 @@ class Matrix:
         self.cases = {case[0]: case for case in all_cases()}
         self.inputs = {}
         self.serial = 0
+        self.minutes = {}
 
     def input(self, name):
         if name not in self.inputs:
@@ -100,6 +102,13 @@ class Matrix:
             folder.mkdir(exist_ok=True)
             self.inputs[name] = cids.make_input(self.gen, self.cases[name], folder)
         return self.inputs[name]
+
+    @contextlib.contextmanager
+    def timed(self, piece):
+        """Adds the time of what happens inside to the piece's."""
+        began = time.monotonic()
+        yield
+        self.minutes[piece] = self.minutes.get(piece, 0) + (time.monotonic() - began) / 60
 
     def place(self):
         """A name in the temporary folder that nothing has yet."""
@@ -214,12 +223,17 @@ def main():
     with tempfile.TemporaryDirectory(prefix="kit-interop-") as folder:
         matrix = Matrix(folder)
         for provider, fetcher in pairs if "transfers" in parts else ():
-            matrix.pair(provider, fetcher)
+            with matrix.timed(f"{provider} > {fetcher}"):
+                matrix.pair(provider, fetcher)
         for name in (("kubo",) if arguments.harness else KITS) if "rpc" in parts else ():
-            matrix.rpc(name)
+            with matrix.timed("kubo-rpc-client"):
+                matrix.rpc(name)
         for name in KITS if "cids" in parts and not arguments.harness else ():
-            matrix.same_cids(name)
+            with matrix.timed("CIDs"):
+                matrix.same_cids(name)
         matrix.report.print_matrix()
+    for piece, minutes in matrix.minutes.items():
+        print(f"  {piece:<22} {minutes:5.1f} min")
     print(f"{matrix.report.counts[True]} passed, {matrix.report.counts[False]} failed")
     return 1 if matrix.report.counts[False] else 0
 
