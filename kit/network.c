@@ -59,6 +59,8 @@ static int serve(struct kit_network *network, struct anyio_task_group *group)
 
 	if (!rc)
 		rc = anyio_start_soon(group, bitswap_run, node->core->bitswap, "bitswap");
+	if (!rc)
+		rc = anyio_start_soon(group, store_tend, node->core->store, "index");
 	if (rc)
 		return rc == ANYIO_CANCELLED ? rc : kit_fail_code(node, rc, "going online");
 	rc = network->options.listen ? listen_all(node, network->options.listen)

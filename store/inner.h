@@ -26,6 +26,7 @@ struct store {
 	struct log log;
 	struct index_position checkpoint; /* what LMDB holds */
 	struct anyio_lock checkpointing, syncing, writing;
+	struct anyio_event put; /* something was, that store_tend has not seen to */
 	int broken; /* a sync failed with this: nothing is written any more */
 };
 

@@ -26,6 +26,7 @@ static int append_pin(
 	record.pin.cid = *cid;
 	log_append_record(store, &record);
 	index_pin_put(&store->index, cid, mode, store->log.sequence);
+	anyio_event_set(&store->put);
 	if (*ticket < store->log.sequence)
 		*ticket = store->log.sequence;
 	return 0;

@@ -119,8 +119,10 @@ static int put_chunk(struct chunk *chunk, store_ticket *ticket)
 		return rc;
 	}
 	enter_chunk(chunk);
-	if (chunk->placed_count)
+	if (chunk->placed_count) {
 		raise_ticket(ticket, log->sequence);
+		anyio_event_set(&store->put);
+	}
 	if (log->end - log->start >= store->options.group_bytes)
 		log_commit(store, false);
 	return 0;

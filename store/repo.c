@@ -248,6 +248,7 @@ static struct store *make_store(const char *dir, const struct store_options *opt
 	anyio_lock_init(&store->checkpointing);
 	anyio_lock_init(&store->syncing);
 	anyio_lock_init(&store->writing);
+	anyio_event_init(&store->put);
 	store->dir = anyio_strdup(dir);
 	if (store->dir)
 		return store;

@@ -69,9 +69,15 @@ int store_close(struct store *store);
 /* The directory it was opened with; valid until close. */
 const char *store_dir(const struct store *store);
 
-/* Writes the index out, so that the next opening has nothing to read: worth calling when idle. The
- * store does so by itself every checkpoint_blocks. Durable first, then the index. */
+/* Writes the index out, so that the next opening has nothing to read. The store does so by itself
+ * every checkpoint_blocks. Durable first, then the index. */
 int store_checkpoint(struct store *store);
+
+/* The body of a task beside those that use the store: calls store_checkpoint when something was put
+ * and then nothing for 30 seconds. Sleeps without waking as long as nothing is put. Ends when
+ * cancelled, with ANYIO_CANCELLED, and must have ended before store_close. A checkpoint that fails
+ * is tried again after the next put. */
+int store_tend(void *store);
 
 #ifdef __cplusplus
 }
