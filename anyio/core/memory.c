@@ -1,5 +1,5 @@
 /* The allocator of all floors: malloc, whose failure can be injected. Any thread. */
-#include "../core/core.h"
+#include "core.h"
 
 #include <stdlib.h>
 #include <string.h>
