@@ -9,7 +9,8 @@ enum {
 	PEER_SECONDS = 10,
 	IDENTIFY_SECONDS = 15, /* a peer that said nothing of itself by then is tried */
 	REST_SECONDS = 2,
-	SERVING = 16, /* batches of blocks in memory for peers */
+	HELD_UP_SECONDS = 1, /* and what could not be done is tried again */
+	SERVING = 16,        /* batches of blocks in memory for peers */
 };
 
 /* ---- peers come and go ---- */
@@ -80,8 +81,7 @@ void bitswap_moved(struct bitswap *bitswap)
 {
 	bitswap->moved = true;
 	if (!bitswap->resting && bitswap->group)
-		bitswap->resting =
-			anyio_start_soon(bitswap->group, rest, bitswap, "bitswap rest") == 0;
+		bitswap->resting = bitswap_start(bitswap, rest, bitswap, "bitswap rest") == 0;
 }
 
 /* ---- running ---- */
@@ -97,36 +97,52 @@ static void end_arrivals(struct bitswap *bitswap)
 	bitswap->arriving = 0;
 }
 
-static int run_once(struct bitswap *bitswap)
+int bitswap_start(struct bitswap *bitswap, anyio_task_fn fn, void *arg, const char *name)
+{
+	int rc = anyio_try_start_soon(bitswap->group, fn, arg, name);
+
+	if (rc < 0)
+		bitswap_held_up(bitswap);
+	return rc;
+}
+
+void bitswap_held_up(struct bitswap *bitswap)
+{
+	anyio_event_set(&bitswap->held_up);
+}
+
+/* Starts whatever there is to do and nobody does. */
+static void resume(struct bitswap *bitswap)
 {
 	struct bitswap_peer *peer;
-	int rc;
 
-	ANYIO_TASK_GROUP(group);
-	bitswap->group = &group;
 	bitswap_peers_join(bitswap);
 	bitswap_want_keep(bitswap);
 	bitswap_session_advance_all(bitswap);
 	TAILQ_FOREACH (peer, &bitswap->peers, link)
 		bitswap_peer_kick(peer);
-	rc = anyio_sleep_forever();
-	bitswap->group = NULL;
-	rc = anyio_task_group_exit(&group, rc);
-	end_arrivals(bitswap);
-	return rc;
+	bitswap_arrive_kick(bitswap);
+	if (bitswap->moved)
+		bitswap_moved(bitswap);
 }
 
-/* A task that cannot be started ends the group. That is no reason for the node to end. */
 int bitswap_run(void *arg)
 {
 	struct bitswap *bitswap = arg;
-	int rc = run_once(bitswap);
+	int rc = 0;
 
-	while (rc == -ENOMEM || rc == ANYIO_TOO_MANY) {
-		rc = anyio_sleep(ANYIO_SECOND);
+	ANYIO_TASK_GROUP(group);
+	bitswap->group = &group;
+	while (rc == 0) {
+		anyio_event_init(&bitswap->held_up);
+		resume(bitswap);
+		rc = anyio_event_wait(&bitswap->held_up);
 		if (rc == 0)
-			rc = run_once(bitswap);
+			rc = anyio_sleep(HELD_UP_SECONDS * ANYIO_SECOND);
 	}
+	bitswap->group = NULL;
+	rc = anyio_task_group_exit(&group, rc);
+	end_arrivals(bitswap);
 	while (!LIST_EMPTY(&bitswap->sessions))
 		bitswap_session_end(LIST_FIRST(&bitswap->sessions));
 	bitswap_receive_end(bitswap);
@@ -174,6 +190,7 @@ int bitswap_create(struct p2p_host *host, struct store *store,
 	TAILQ_INIT(&bitswap->want_list);
 	STAILQ_INIT(&bitswap->arrivals);
 	anyio_event_init(&bitswap->left);
+	anyio_event_init(&bitswap->held_up);
 	anyio_semaphore_init(&bitswap->serving, SERVING, SERVING);
 	bitswap->watch = (struct p2p_watch){
 		.disconnected = on_disconnected, .identified = on_identified, .arg = bitswap

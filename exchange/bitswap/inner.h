@@ -183,6 +183,7 @@ struct bitswap {
 	struct store *store;
 	struct bitswap_options options;
 	struct anyio_task_group *group; /* while running, else NULL */
+	struct anyio_event held_up;     /* some work could not be done now */
 	struct p2p_watch watch;
 	struct p2p_limit limit, peer_limit;
 	struct p2p_account account;
@@ -210,6 +211,11 @@ enum { BITSWAP_PROTOCOLS = 4, BITSWAP_BARE = 2 };
 
 /* ---- bitswap.c ---- */
 
+/* Starts a task in the group. An error is only returned: the work is held up, not bitswap. Whoever
+ * starts tasks does so from what there is to do, so that it can be asked again. */
+int bitswap_start(struct bitswap *bitswap, anyio_task_fn fn, void *arg, const char *name);
+/* For lack of memory or tasks something is undone: all that start tasks are asked again soon. */
+void bitswap_held_up(struct bitswap *bitswap);
 /* Blocks have been sent or received. */
 void bitswap_moved(struct bitswap *bitswap);
 /* Makes records of all connected peers that speak bitswap and have none. */
@@ -236,6 +242,8 @@ void bitswap_receive_end(struct bitswap *bitswap);
 
 /* Takes a message that has blocks over, with the charge for it. */
 void bitswap_arrive(struct bitswap_peer *peer, uint8_t *data, size_t len, size_t blocks);
+/* Starts a worker if what has arrived needs one more. */
+void bitswap_arrive_kick(struct bitswap *bitswap);
 void bitswap_arrival_free(struct bitswap_arrival *arrival);
 
 /* ---- serve.c ---- */

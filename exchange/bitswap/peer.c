@@ -307,7 +307,9 @@ static int send_all(struct bitswap_peer *peer)
 	unsigned failures = 0;
 	int rc = sending ? 0 : -ENOMEM;
 
-	if (sending)
+	if (!sending)
+		bitswap_held_up(peer->bitswap);
+	else
 		*sending = (struct sending){
 			.peer = peer, .now = &sending->batches[0], .next = &sending->batches[1]
 		};
@@ -346,7 +348,7 @@ void bitswap_peer_kick(struct bitswap_peer *peer)
 		return;
 	bitswap_peer_ref(peer);
 	peer->sending = true;
-	if (anyio_start_soon(bitswap->group, send_task, peer, "bitswap send") == 0)
+	if (bitswap_start(bitswap, send_task, peer, "bitswap send") == 0)
 		return;
 	peer->sending = false;
 	bitswap_peer_unref(peer);

@@ -253,8 +253,7 @@ static int keep(void *arg)
 void bitswap_want_keep(struct bitswap *bitswap)
 {
 	if (!bitswap->keeping && bitswap->group && bitswap->wants.count > 0)
-		bitswap->keeping =
-			anyio_start_soon(bitswap->group, keep, bitswap, "bitswap wants") == 0;
+		bitswap->keeping = bitswap_start(bitswap, keep, bitswap, "bitswap wants") == 0;
 }
 
 /* ---- life ---- */

@@ -104,11 +104,14 @@ void nodes_run(int (*body)(struct nodes *nodes), const struct bitswap_options *o
 	}
 }
 
-void nodes_run_simulated(int (*body)(struct nodes *nodes))
+void nodes_run_simulated(int (*body)(struct nodes *nodes), const struct bitswap_options *options,
+	const struct anyio_sim_options *sim)
 {
-	struct anyio_options run = { .backend = "sim", .seeded = true, .seed = 1 };
+	struct anyio_options run = { .backend = "sim", .seeded = true, .seed = 1, .sim = sim };
 	struct nodes nodes = { .body = body, .simulated = true };
 
+	if (options)
+		nodes.options = *options;
 	anyio_sim_disk_reset();
 	assert_int_equal(anyio_run(run_nodes, &nodes, &run), 0);
 }

@@ -54,8 +54,9 @@ struct nodes {
 /* On every backend that works here, each with fresh repos. */
 void nodes_run(int (*body)(struct nodes *nodes), const struct bitswap_options *options);
 
-/* In the simulation, with a perfect network and disk, where waiting takes no time. */
-void nodes_run_simulated(int (*body)(struct nodes *nodes));
+/* In the simulation, where waiting takes no time; sim NULL: with a perfect network and disk. */
+void nodes_run_simulated(int (*body)(struct nodes *nodes), const struct bitswap_options *options,
+	const struct anyio_sim_options *sim);
 
 int nodes_connect(struct nodes *nodes, int from, int to);
 

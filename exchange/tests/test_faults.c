@@ -1,6 +1,7 @@
 /*
  * Memory that runs out at every allocation of an exchange in turn: the fetch succeeds, or reports an
- * error, and a later one succeeds.
+ * error, and a later one succeeds. And at every allocation of one want alone: what else goes on in
+ * that node goes on.
  */
 #include "nodes.h"
 
@@ -62,13 +63,77 @@ static void test_memory(void **state)
 {
 	reached = true;
 	for (fault_at = 1; reached && fault_at < 2000; fault_at++)
-		nodes_run_simulated(with_fault);
+		nodes_run_simulated(with_fault, NULL, NULL);
 	print_message("%d allocations\n", (int)fault_at - 1);
+}
+
+/* ---- one want ---- */
+
+enum { LARGE = 512 << 10, LARGES = 16, OTHER = 100 };
+
+static int fetch_rest(void *arg)
+{
+	int rc = 0;
+
+	for (uint64_t i = 1; i < LARGES && rc == 0; i++)
+		rc = test_fetch(arg, i, LARGE);
+	return rc;
+}
+
+static int fetch_other(void *arg)
+{
+	return test_fetch(arg, OTHER, SIZE);
+}
+
+/* Node 0 is sending to node 1, and wants a block meanwhile, for which something is lacking. What it
+ * had begun to send would never be asked for again. */
+static int with_want(struct nodes *nodes)
+{
+	struct bitswap_session *giving, *taking;
+	struct mf_cid cids[LARGES], other;
+	uint8_t bytes[SIZE];
+
+	for (uint64_t i = 0; i < LARGES; i++)
+		CHECK_RC(0, test_put(&nodes->node[0], i, LARGE, &cids[i]));
+	CHECK_RC(0, nodes_connect(nodes, 1, 0));
+	CHECK_RC(0, p2p_host_wait_identified(nodes->node[1].host, &nodes->node[0].id));
+	CHECK_RC(0, p2p_host_wait_identified(nodes->node[0].host, &nodes->node[1].id));
+	CHECK_RC(0, bitswap_session_open(nodes->node[0].bitswap, &giving));
+	CHECK_RC(0, bitswap_session_open(nodes->node[1].bitswap, &taking));
+	bitswap_prefetch(taking, cids, LARGES);
+	CHECK_RC(0, test_fetch(taking, 0, LARGE));
+	test_block(OTHER, SIZE, bytes, &other);
+	anyio_fault_set(ANYIO_FAULT_MEMORY, fault_at, 0);
+	bitswap_prefetch(giving, &other, 1);
+	reached = anyio_fault_count(ANYIO_FAULT_MEMORY) >= fault_at;
+	anyio_fault_set(ANYIO_FAULT_MEMORY, 0, 0);
+	CHECK_RC(0, WITHIN(SECONDS, fetch_rest, taking));
+	CHECK_RC(0, test_put(&nodes->node[1], OTHER, SIZE, &other));
+	bitswap_have(nodes->node[1].bitswap, &other);
+	CHECK_RC(0, WITHIN(SECONDS, fetch_other, giving));
+	bitswap_session_close(giving);
+	bitswap_session_close(taking);
+	return 0;
+}
+
+static void test_one_want(void **state)
+{
+	const struct bitswap_options options = { .peer_timeout = 10 * SECONDS * ANYIO_SECOND };
+	const struct anyio_sim_options sim = { .bandwidth = 4 << 20 };
+
+	reached = true;
+	for (fault_at = 1; reached && fault_at < 100; fault_at++)
+		nodes_run_simulated(with_want, &options, &sim);
+	print_message("%d allocations\n", (int)fault_at - 1);
+	assert_true(fault_at > 4); /* the need, the want, an ask, two tasks at least */
 }
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_memory) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_one_want),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -305,7 +305,7 @@ static int slow_takers(struct nodes *nodes)
 
 static void test_slow_takers(void **state)
 {
-	nodes_run_simulated(slow_takers);
+	nodes_run_simulated(slow_takers, NULL, NULL);
 }
 
 int main(void)
