@@ -157,6 +157,7 @@ int kit_adder_begin(
 	int rc;
 
 	*out = NULL;
+	node->error[0] = 0;
 	if (!adder)
 		return kit_fail_code(node, -ENOMEM, "adding");
 	adder->node = node;

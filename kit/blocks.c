@@ -1,5 +1,6 @@
 /* Blocks from the store, and from peers what the store does not have. */
 #include "node.h"
+#include "room.h"
 
 #include <errno.h>
 #include <string.h>
@@ -15,8 +16,15 @@ void kit_blocks_open(struct kit_blocks *blocks, struct kit_node *node)
 	*blocks = (struct kit_blocks){ .node = node };
 }
 
+/* What the last get gave has been released by now. */
+static int hold(struct kit_blocks *blocks, size_t bytes)
+{
+	return blocks->node->room ? kit_room_hold(blocks->node->room, &blocks->held, bytes) : 0;
+}
+
 void kit_blocks_close(struct kit_blocks *blocks)
 {
+	hold(blocks, 0);
 	if (blocks->session)
 		bitswap_session_close(blocks->session);
 	blocks->session = NULL;
@@ -97,14 +105,55 @@ static size_t take(
 	return n;
 }
 
+static size_t size_here(struct kit_blocks *blocks, const struct mf_cid *cid)
+{
+	ssize_t size = store_size(blocks->node->core->store, cid);
+
+	return size > 0 ? (size_t)size : 0;
+}
+
+/* Counts blocks that are in memory already; on failure they are released. */
+static int keep(struct kit_blocks *blocks, struct store_block *out, size_t count)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < count; i++)
+		bytes += out[i].len;
+	int rc = hold(blocks, bytes);
+	for (size_t i = 0; rc && i < count; i++)
+		store_block_release(&out[i]);
+	return rc;
+}
+
 int kit_blocks_get(struct kit_blocks *blocks, const struct mf_cid *cid, struct store_block *block)
 {
-	int rc = take(blocks, cid, 1, block) ? 0 : store_get(blocks->node->core->store, cid, block);
+	hold(blocks, 0);
+	if (take(blocks, cid, 1, block))
+		return keep(blocks, block, 1);
+	int rc = hold(blocks, size_here(blocks, cid));
+	if (!rc)
+		rc = store_get(blocks->node->core->store, cid, block);
 
 	/* A damaged block counts as absent: peers may mend it. */
-	if (rc == -ENOENT || (rc == -EBADMSG && blocks->node->core->bitswap))
-		return fetch(blocks, cid, 1, block);
+	if (rc == -ENOENT || (rc == -EBADMSG && blocks->node->core->bitswap)) {
+		hold(blocks, 0);
+		rc = fetch(blocks, cid, 1, block);
+		return rc ? rc : keep(blocks, block, 1);
+	}
 	return rc ? damaged(blocks, cid, rc) : 0;
+}
+
+/* How many of cids lie here, one after another, of those that may be got at once. */
+static size_t run_here(
+	struct kit_blocks *blocks, const struct mf_cid *cids, size_t count, size_t *bytes)
+{
+	size_t n = 0, most = room_share(blocks->node->room, SOME_BYTES);
+
+	for (*bytes = 0; n < count && n < SOME_MAX && (n == 0 || *bytes < most) &&
+		store_has(blocks->node->core->store, &cids[n]) == 1;
+		n++)
+		*bytes += size_here(blocks, &cids[n]);
+	return n;
 }
 
 int kit_blocks_get_some(struct kit_blocks *blocks, const struct mf_cid *cids, size_t count,
@@ -112,22 +161,22 @@ int kit_blocks_get_some(struct kit_blocks *blocks, const struct mf_cid *cids, si
 {
 	struct store *store = blocks->node->core->store;
 	int results[SOME_MAX], rc;
-	size_t n = 0, bytes = 0;
+	size_t n, bytes;
 
+	hold(blocks, 0);
 	/* Only a block that is in the store can be at hand: for others there is room for one. */
 	*got = store_has(store, cids) == 1 ? take(blocks, cids, count, out) : 0;
 	if (*got)
-		return 0;
-	while (n < count && n < SOME_MAX && bytes < SOME_BYTES && store_has(store, &cids[n]) == 1) {
-		ssize_t size = store_size(store, &cids[n]);
-		bytes += size > 0 ? (size_t)size : 0;
-		n++;
-	}
+		return keep(blocks, out, *got);
+	n = run_here(blocks, cids, count, &bytes);
 	if (n < 2) {
 		rc = n ? kit_blocks_get(blocks, cids, out) : fetch(blocks, cids, count, out);
 		*got = rc ? 0 : 1;
-		return rc;
+		return rc || n ? rc : keep(blocks, out, 1);
 	}
+	rc = hold(blocks, bytes);
+	if (rc)
+		return rc;
 	rc = store_get_many(store, cids, n, out, results);
 	if (rc)
 		return damaged(blocks, cids, rc);

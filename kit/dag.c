@@ -17,6 +17,7 @@ static int parse_cid(struct kit_node *node, const char *text, struct mf_cid *cid
 		: rc;
 }
 
+/* The block, and blocks open, to be closed after it was released; on failure both are. */
 static int get_block(struct kit_node *node, const char *text, struct mf_cid *cid,
 	struct store_block *block, struct kit_blocks *blocks)
 {
@@ -27,7 +28,8 @@ static int get_block(struct kit_node *node, const char *text, struct mf_cid *cid
 		rc = kit_blocks_get(blocks, cid, block);
 	if (!rc && (rc = kit_blocks_sync(blocks)))
 		store_block_release(block);
-	kit_blocks_close(blocks);
+	if (rc)
+		kit_blocks_close(blocks);
 	return rc;
 }
 
@@ -46,7 +48,23 @@ int kit_block_get(struct kit_node *node, const char *text, void **data, size_t *
 	if (*data)
 		memcpy(*data, block.data, block.len);
 	store_block_release(&block);
+	kit_blocks_close(&blocks);
 	return *data ? 0 : kit_fail_code(node, -ENOMEM, "reading a block");
+}
+
+int kit_block_cat(struct kit_node *node, const char *text, const struct kit_sink *sink)
+{
+	struct kit_blocks blocks;
+	struct store_block block;
+	struct mf_cid cid;
+	int rc = get_block(node, text, &cid, &block, &blocks);
+
+	if (rc)
+		return rc;
+	rc = sink->write(sink->arg, block.data, block.len);
+	store_block_release(&block);
+	kit_blocks_close(&blocks);
+	return rc;
 }
 
 int kit_block_stat(struct kit_node *node, const char *text, struct mf_cid *cid, size_t *len)
@@ -59,6 +77,7 @@ int kit_block_stat(struct kit_node *node, const char *text, struct mf_cid *cid, 
 		return rc;
 	*len = block.len;
 	store_block_release(&block);
+	kit_blocks_close(&blocks);
 	return 0;
 }
 

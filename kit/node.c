@@ -180,6 +180,11 @@ int kit_share(struct kit_node *node, struct kit_node **handle)
 	return 0;
 }
 
+void kit_limit(struct kit_node *handle, struct kit_room *room)
+{
+	handle->room = room;
+}
+
 void kit_unshare(struct kit_node *handle)
 {
 	anyio_free(handle);

@@ -28,6 +28,7 @@ struct kit_core {
 /* One user's handle: its last error is its own. */
 struct kit_node {
 	struct kit_core *core;
+	struct kit_room *room; /* of what its readers hold; NULL: no bound */
 	char error[512];
 };
 
@@ -58,6 +59,7 @@ struct kit_blocks {
 	struct bitswap_session *session; /* opened at the first block that is missing */
 	uint64_t unsynced;               /* bytes fetched since the last sync */
 	bool offline;                    /* ask no peer */
+	size_t held; /* of the node's room: what the last get gave, until the next one */
 };
 void kit_blocks_open(struct kit_blocks *blocks, struct kit_node *node);
 void kit_blocks_close(struct kit_blocks *blocks);

@@ -7,6 +7,66 @@
 
 static char empty[] = "";
 
+/* ---- Sending ---- */
+
+#define LOOK_EVERY (1 * ANYIO_SECOND)
+
+struct sending {
+	struct http_connection *c;
+	struct iovec *iov;
+	int count;
+};
+
+static int send_all(void *arg)
+{
+	struct sending *sending = arg;
+
+	return anyio_stream_sendv(
+		sending->c->stream, sending->iov, sending->count, &sending->c->sending);
+}
+
+/* Takes what was sent off the front. */
+static void advance(struct sending *sending, size_t count)
+{
+	for (; sending->count && count >= sending->iov->iov_len; sending->count--)
+		count -= sending->iov++->iov_len;
+	if (sending->count) {
+		sending->iov->iov_base = (char *)sending->iov->iov_base + count;
+		sending->iov->iov_len -= count;
+	}
+}
+
+/* Sends all of it, for as long as it takes; iov is used up. */
+static int put(struct http_connection *c, struct iovec *iov, int count)
+{
+	struct sending sending = { c, iov, count };
+	anyio_time since = anyio_now();
+	int rc;
+
+	do {
+		c->sending = 0;
+		rc = anyio_fail_after(LOOK_EVERY, send_all, &sending);
+		size_t sent = c->sending;
+		c->moved += sent;
+		c->sending = 0;
+		advance(&sending, sent);
+		if (rc != -ETIMEDOUT)
+			continue;
+		if (sent)
+			since = anyio_now();
+		bool stands = anyio_now() - since >= HTTP_STANDSTILL;
+		rc = stands && c->wanted && c->wanted(c->wanted_arg) ? ANYIO_BROKEN : 0;
+	} while (!rc && sending.count);
+	return rc;
+}
+
+static int put_bytes(struct http_connection *c, const void *data, size_t len)
+{
+	struct iovec iov = { (void *)data, len };
+
+	return put(c, &iov, 1);
+}
+
 /* ---- Parsing ---- */
 
 /* Appends to the head's storage; strings there are ended when the next one begins. */
@@ -146,6 +206,7 @@ static int feed(struct http_connection *c)
 	c->rest_len = c->body_at = c->body_len = 0;
 	if (n < 0)
 		return (int)n;
+	c->moved += (size_t)n;
 	if (n == 0)
 		return c->head_used || c->head_done ? ANYIO_INCOMPLETE_READ : ANYIO_END_OF_STREAM;
 	size_t used = http_parser_execute(&c->parser, &callbacks, c->buffer + at, (size_t)n);
@@ -236,6 +297,8 @@ static void reset(struct http_connection *c)
 		.buffer = buffer,
 		.rest_at = rest_at,
 		.rest_len = rest_len,
+		.wanted = c->wanted,
+		.wanted_arg = c->wanted_arg,
 		.url = empty,
 		.path = empty,
 		.origin = empty,
@@ -290,7 +353,7 @@ ssize_t http_body(struct http_connection *c, void *buffer, size_t size)
 
 	if (*c->expect && !c->answered && !strcasecmp(c->expect, "100-continue") &&
 		c->body_len == 0) {
-		int rc = anyio_stream_send(c->stream, go_on, sizeof(go_on) - 1);
+		int rc = put_bytes(c, go_on, sizeof(go_on) - 1);
 		if (rc)
 			return rc;
 	}
@@ -365,8 +428,7 @@ int http_answer(struct http_connection *c, int status, const char *type, const c
 		"%s%s%s\r\n",
 		status, reason(status), type, headers, cors(c, shared, sizeof(shared)),
 		c->keep_alive ? "" : "Connection: close\r\n");
-	return len < (int)sizeof(head) ? anyio_stream_send(c->stream, head, (size_t)len)
-				       : -EMSGSIZE;
+	return len < (int)sizeof(head) ? put_bytes(c, head, (size_t)len) : -EMSGSIZE;
 }
 
 int http_write(struct http_connection *c, const void *data, size_t len)
@@ -377,8 +439,7 @@ int http_write(struct http_connection *c, const void *data, size_t len)
 	if (len == 0)
 		return 0;
 	iov[0].iov_len = (size_t)snprintf(head, sizeof(head), "%zx\r\n", len);
-	c->sent += len;
-	return anyio_stream_sendv(c->stream, iov, 3, NULL);
+	return put(c, iov, 3);
 }
 
 int http_end(struct http_connection *c, const char *error)
@@ -387,13 +448,13 @@ int http_end(struct http_connection *c, const char *error)
 	size_t n;
 
 	if (!error)
-		return anyio_stream_send(c->stream, "0\r\n\r\n", 5);
+		return put_bytes(c, "0\r\n\r\n", 5);
 	c->keep_alive = false;
 	n = (size_t)snprintf(tail, sizeof(tail) - 8, "0\r\nX-Stream-Error: ");
 	for (; *error && n + 8 < sizeof(tail); error++)
 		tail[n++] = *error == '\r' || *error == '\n' ? ' ' : *error;
 	memcpy(tail + n, "\r\n\r\n", 4);
-	return anyio_stream_send(c->stream, tail, n + 4);
+	return put_bytes(c, tail, n + 4);
 }
 
 int http_reply(struct http_connection *c, int status, const char *type, const char *text)
@@ -410,5 +471,5 @@ int http_reply(struct http_connection *c, int status, const char *type, const ch
 		"HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s%s\r\n", status,
 		reason(status), type, body, cors(c, shared, sizeof(shared)),
 		c->keep_alive ? "" : "Connection: close\r\n");
-	return anyio_stream_sendv(c->stream, iov, 2, NULL);
+	return put(c, iov, 2);
 }

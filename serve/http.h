@@ -2,7 +2,9 @@
  * One HTTP/1.1 connection, as straight-line code: read a request's head, read its body as it is
  * wanted, write an answer whose body is sent in chunks. http_parser does the parsing.
  *
- * Bounds: head 32 KiB, 64 query parameters. A body is never kept, so it has no bound.
+ * Bounds: head 32 KiB, 64 query parameters. A body is never kept, so it has no bound. A client may
+ * take its answer as slowly as it likes, or pause, until others wait for what the answer holds:
+ * then one that took nothing for HTTP_STANDSTILL is ended.
  */
 #ifndef SERVE_HTTP_H
 #define SERVE_HTTP_H
@@ -10,6 +12,8 @@
 #include <anyio/anyio.h>
 #include <http_parser.h>
 #include <kit/kit.h>
+
+#define HTTP_STANDSTILL (10 * ANYIO_SECOND)
 
 enum { HTTP_HEAD_MAX = 32 << 10, HTTP_BUFFER = 64 << 10, HTTP_PARAMS_MAX = 64 };
 
@@ -39,9 +43,15 @@ struct http_connection {
 	/* The answer. */
 	bool answered, keep_alive;
 	const char *allow_origin; /* a browser's origin that may read the answer; NULL: none */
-	uint64_t sent;
+	uint64_t moved; /* bytes received and sent so far, but for those of the send in progress: */
+	size_t sending;
+
+	/* Whether others wait for what this answer holds; may be NULL. */
+	bool (*wanted)(void *arg);
+	void *wanted_arg;
 };
 
+/* wanted and its argument may be set afterwards. */
 void http_open(struct http_connection *connection, struct anyio_stream *stream);
 void http_close(struct http_connection *connection);
 

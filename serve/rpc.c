@@ -96,9 +96,14 @@ int rpc_stream_end(struct rpc_stream *stream, int rc)
 
 static int on_answer(void *arg, const char *json, size_t len)
 {
-	int rc = rpc_stream_write(arg, json, len);
+	struct rpc_stream *stream = arg;
+	size_t held = 0;
+	int rc = kit_room_hold(stream->request->room, &held, len);
 
-	return rc ? rc : rpc_stream_write(arg, "\n", 1);
+	if (!rc)
+		rc = rpc_stream_write(stream, json, len);
+	kit_room_hold(stream->request->room, &held, 0);
+	return rc ? rc : rpc_stream_write(stream, "\n", 1);
 }
 
 static int call(struct rpc_request *request)
@@ -240,9 +245,14 @@ static int answer(struct rpc_request *request)
 
 /* ---- Connections ---- */
 
-/* How many clients there are and may be: they never take the descriptors that peers need. */
+/* All that answers may hold in memory while their clients read. */
+enum { ANSWERS_MAX = 128 << 20 };
+
+/* How many clients there are and may be: they never take the descriptors that peers need. And the
+ * memory that they share. */
 struct crowd {
 	size_t count, most;
+	struct kit_room *room;
 };
 
 struct client {
@@ -257,6 +267,13 @@ static size_t half_the_descriptors(void)
 
 	return getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur > 1 << 20 ? 1 << 19
 									    : limit.rlim_cur / 2;
+}
+
+static bool others_wait(void *arg)
+{
+	const struct crowd *crowd = arg;
+
+	return crowd->count >= crowd->most || kit_room_is_wanted(crowd->room);
 }
 
 static int next_request(void *http)
@@ -291,11 +308,14 @@ static int serve_client(void *arg)
 		client.crowd->count--;
 		return 0;
 	}
+	kit_limit(node, client.crowd->room);
 	http_open(&http, client.stream);
+	http.wanted = others_wait;
+	http.wanted_arg = client.crowd;
 	/* Nobody keeps a connection by saying nothing, or by saying it slowly. */
 	while ((rc = anyio_fail_after(IDLE_MAX, next_request, &http)) == 0) {
-		struct rpc_request request = { client.rpc, node, &http, NULL };
-		if (answer(&request) || drain(&http))
+		struct rpc_request request = { client.rpc, node, &http, client.crowd->room, NULL };
+		if (rpc_while_there(&request, answer) || drain(&http))
 			break;
 	}
 	http_close(&http);
@@ -382,31 +402,55 @@ static int explain(struct serve_rpc *rpc, const char *text, int rc)
 	return rc;
 }
 
-int serve_rpc_run(void *arg)
+/* Listens on all of them, or on none. */
+static int listen_all(struct serve_rpc *rpc, struct listening *listening, size_t *count)
 {
-	enum { LISTENERS = 8 };
-	struct serve_rpc *rpc = arg;
-	struct listening listening[LISTENERS];
-	struct crowd crowd = { .most = half_the_descriptors() };
-	size_t count = 0;
+	int rc = 0;
+
+	for (*count = 0; !rc && rpc->listen[*count]; ++*count) {
+		if (*count == SERVE_LISTEN_MAX) {
+			snprintf(rpc->error, sizeof(rpc->error),
+				"api.listen has more than %d addresses", SERVE_LISTEN_MAX);
+			return -E2BIG;
+		}
+		rc = listen_at(rpc, rpc->listen[*count], &listening[*count].listener,
+			rpc->addresses[*count]);
+		if (rc)
+			return explain(rpc, rpc->listen[*count], rc);
+	}
+	return rc;
+}
+
+static int accept_all(struct listening *listening, size_t count)
+{
 	int rc = 0;
 
 	ANYIO_TASK_GROUP(group);
-	for (; !rc && count < LISTENERS && rpc->listen[count]; count++) {
-		listening[count] = (struct listening){ rpc, NULL, &group, &crowd };
-		rc = listen_at(
-			rpc, rpc->listen[count], &listening[count].listener, rpc->addresses[count]);
-		if (rc) {
-			explain(rpc, rpc->listen[count], rc);
-			break;
-		}
-	}
-	for (size_t i = 0; !rc && i < count; i++)
+	for (size_t i = 0; !rc && i < count; i++) {
+		listening[i].group = &group;
 		rc = anyio_start_soon(&group, accept_clients, &listening[i], "rpc accept");
+	}
 	if (!rc)
 		anyio_started(NULL);
-	rc = anyio_task_group_exit(&group, rc);
+	return anyio_task_group_exit(&group, rc);
+}
+
+int serve_rpc_run(void *arg)
+{
+	struct serve_rpc *rpc = arg;
+	struct crowd crowd = { .most = half_the_descriptors() };
+	struct listening listening[SERVE_LISTEN_MAX];
+	size_t count = 0;
+	int rc = kit_room_create(ANSWERS_MAX, &crowd.room);
+
+	for (size_t i = 0; i < SERVE_LISTEN_MAX; i++)
+		listening[i] = (struct listening){ .rpc = rpc, .crowd = &crowd };
+	if (!rc)
+		rc = listen_all(rpc, listening, &count);
+	if (!rc)
+		rc = accept_all(listening, count);
 	for (size_t i = 0; i < count; i++)
 		anyio_listener_free(listening[i].listener);
+	kit_room_free(crowd.room);
 	return rc;
 }

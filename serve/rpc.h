@@ -9,8 +9,12 @@ struct rpc_request {
 	struct serve_rpc *rpc;
 	struct kit_node *node;
 	struct http_connection *http;
-	const char *command; /* "pin/ls" */
+	struct kit_room *room; /* for what waits in memory to be taken by clients */
+	const char *command;   /* "pin/ls" */
 };
+
+/* Runs answer for as long as its caller is there; ANYIO_BROKEN when it went. */
+int rpc_while_there(struct rpc_request *request, int (*answer)(struct rpc_request *request));
 
 /* Answers 500 with Kubo's {Message, Code, Type}; once an answer has begun, its trailer. */
 int rpc_fail(struct rpc_request *request, int code);

@@ -19,23 +19,39 @@ struct adding {
 	struct rpc_stream stream;
 	struct multipart parts;
 	struct kit_adder *adder;
-	bool finished;
+	bool finished, unserved;
 	char *queue;
 	size_t used, size;
+	size_t held;              /* of the room, for the queue */
 	struct anyio_event *more; /* set when the queue has lines or nothing more will come */
 	int failure;
 };
 
+static struct kit_room *room_of(const struct adding *adding)
+{
+	return adding->stream.request->room;
+}
+
+/* Makes room for len more. While it waits its turn, the queue may be sent. */
+static int grow(struct adding *adding, size_t len)
+{
+	size_t size = (adding->used + len) * 2;
+	int rc = size <= QUEUE_MAX ? kit_room_hold(room_of(adding), &adding->held, size) : -ENOMEM;
+	char *bigger = rc ? NULL : anyio_realloc(adding->queue, size);
+
+	if (!bigger)
+		return rc ? rc : -ENOMEM;
+	adding->queue = bigger;
+	adding->size = size;
+	return 0;
+}
+
 static int enqueue(struct adding *adding, const char *line, size_t len)
 {
-	if (adding->used + len > adding->size) {
-		size_t size = (adding->used + len) * 2;
-		char *bigger = size <= QUEUE_MAX ? anyio_realloc(adding->queue, size) : NULL;
-		if (!bigger)
-			return -ENOMEM;
-		adding->queue = bigger;
-		adding->size = size;
-	}
+	int rc = adding->used + len > adding->size ? grow(adding, len) : 0;
+
+	if (rc)
+		return rc;
 	memcpy(adding->queue + adding->used, line, len);
 	adding->used += len;
 	anyio_event_set(adding->more);
@@ -74,13 +90,14 @@ static int send_lines(void *arg)
 		if (rc || !adding->used)
 			break;
 		char *lines = adding->queue;
-		size_t len = adding->used;
+		size_t len = adding->used, held = adding->held;
 		adding->queue = NULL;
-		adding->used = adding->size = 0;
+		adding->used = adding->size = adding->held = 0;
 		if (!adding->finished)
 			anyio_event_init(adding->more);
 		rc = rpc_stream_write(&adding->stream, lines, len);
 		anyio_free(lines);
+		kit_room_hold(room_of(adding), &held, 0);
 	}
 	return rc;
 }
@@ -140,11 +157,11 @@ static int tristate(const struct http_connection *http, const char *name)
 
 static int converse(struct adding *adding, const struct kit_add_options *options)
 {
-	int rc;
-
 	ANYIO_TASK_GROUP(group);
-	anyio_start_soon(&group, send_lines, adding, "add answers");
-	rc = add_parts(adding, options);
+	int rc = anyio_try_start_soon(&group, send_lines, adding, "add answers");
+	adding->unserved = rc != 0;
+	if (!rc)
+		rc = add_parts(adding, options);
 	adding->failure = rc;
 	adding->finished = true;
 	anyio_event_set(adding->more);
@@ -188,7 +205,10 @@ int rpc_add(struct rpc_request *request)
 	rc = converse(&adding, &options);
 	multipart_close(&adding.parts);
 	anyio_free(adding.queue);
+	kit_room_hold(request->room, &adding.held, 0);
 	if (rc)
 		return rc;
+	if (adding.unserved)
+		return rpc_fail_text(request, adding.failure, anyio_error_text(adding.failure));
 	return rpc_stream_end(&adding.stream, adding.failure);
 }

@@ -66,17 +66,12 @@ int rpc_block_get(struct rpc_request *request)
 	struct rpc_stream stream = { .request = request,
 		.type = "application/octet-stream",
 		.headers = "X-Stream-Output: 1\r\n" };
+	struct kit_sink sink = { rpc_stream_write, &stream };
 	const char *cid = rpc_arg(request);
-	void *data = NULL;
-	size_t len = 0;
 
 	if (!cid)
 		return 0;
-	int rc = kit_block_get(request->node, cid, &data, &len);
-	if (!rc)
-		rc = rpc_stream_write(&stream, data, len);
-	free(data);
-	return rpc_stream_end(&stream, rc);
+	return rpc_stream_end(&stream, kit_block_cat(request->node, cid, &sink));
 }
 
 /* ---- Bodies coming in ---- */

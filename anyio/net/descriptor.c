@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
 #include "net.h"
@@ -79,6 +80,16 @@ int anyio_fd_shutdown(int fd)
 	struct anyio_op op = { .code = ANYIO_OP_SHUTDOWN, .fd = fd, .flags = SHUT_WR };
 
 	return (int)anyio_op_now(&op);
+}
+
+/* The simulation's sockets are not the kernel's. */
+int anyio_fd_peer_state(int fd)
+{
+	struct pollfd look = { .fd = fd, .events = POLLRDHUP };
+
+	if (strcmp(anyio_backend_name(), "sim") == 0 || poll(&look, 1, 0) <= 0)
+		return 0;
+	return look.revents & (POLLERR | POLLHUP) ? ANYIO_BROKEN : ANYIO_END_OF_STREAM;
 }
 
 void anyio_fd_close(int fd)

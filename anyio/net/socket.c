@@ -264,6 +264,15 @@ static int socket_address(
 	return socket->closed ? ANYIO_CLOSED : anyio_fd_address(socket->fd, remote, address);
 }
 
+int anyio_stream_peer_state(const struct anyio_stream *stream)
+{
+	struct socket *socket = socket_of((struct anyio_stream *)stream);
+
+	if (stream->ops != &socket_ops)
+		return -ENOTSOCK;
+	return socket->closed ? ANYIO_CLOSED : anyio_fd_peer_state(socket->fd);
+}
+
 int anyio_stream_local_address(const struct anyio_stream *stream, struct anyio_address *address)
 {
 	return socket_address(stream, false, address);

@@ -345,6 +345,24 @@ static int any_fault_leaves_nothing_behind(void *arg)
 	return 0;
 }
 
+static int the_other_side_is_seen_without_reading(void *arg)
+{
+	struct anyio_stream *ends[2];
+
+	connect_pair(ends);
+	CHECK_RC(anyio_stream_peer_state(ends[1]), 0);
+	CHECK_RC(anyio_stream_send(ends[0], "unread", 6), 0);
+	CHECK_RC(anyio_stream_peer_state(ends[1]), 0);
+	CHECK_RC(anyio_stream_send_eof(ends[0]), 0);
+	CHECK_RC(anyio_stream_peer_state(ends[1]), ANYIO_END_OF_STREAM);
+	anyio_stream_abort(ends[0]);
+	CHECK_RC(anyio_stream_peer_state(ends[1]), ANYIO_BROKEN);
+	anyio_stream_close(ends[1]);
+	CHECK_RC(anyio_stream_peer_state(ends[1]), ANYIO_CLOSED);
+	pair_free(ends);
+	return 0;
+}
+
 /* The same on a network that does less than asked, is slow, and completes what was cancelled. */
 static int a_hostile_network_changes_nothing(void *arg)
 {
@@ -383,6 +401,7 @@ int main(void)
 		CONFORM(cancelled_receive_leaves_the_data, 0),
 		CONFORM(abort_resets_the_other_side, 0),
 		CONFORM(addresses_of_a_stream, 0),
+		CONFORM(the_other_side_is_seen_without_reading, CONFORM_NO_SIM),
 		CONFORM(any_fault_leaves_nothing_behind, CONFORM_NO_SIM),
 		CONFORM(a_hostile_network_changes_nothing, CONFORM_BARE),
 	};

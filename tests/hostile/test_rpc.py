@@ -1,19 +1,21 @@
 #!/usr/bin/env python3
 """The HTTP RPC of a running daemon: who may call, what is answered, and what a hostile client can do."""
 import base64
+import contextlib
 import http.client
 import io
 import json
 import os
 import select
 import socket
+import struct
 import subprocess
 import sys
 import tarfile
 import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from node import (BOUND, BOUNDARY, Daemon, Usage, check, environment, equal, form, form_type, kit, new_repo, noise, part,
+from node import (BOUND, BOUNDARY, Daemon, Usage, check, cid_raw, environment, equal, form, form_type, kit, new_repo, noise, part,
     run_all, temp, until, write)
 
 POST_ID = b'POST /api/v0/id HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n'
@@ -369,6 +371,95 @@ def malformed_multipart():
         check('an honest client is served', daemon.serves())
 
 
+def reset(sock):
+    """Closes by RST."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+    sock.close()
+
+
+def departed_callers():
+    """A caller that is gone is noticed though there is nothing to send it."""
+    path = temp('api.sock')
+    for api in ('/ip4/127.0.0.1/tcp/0', f'/unix/{path}'):
+        with Daemon(api=api) as daemon:
+            def ask(command, cid):
+                s = daemon.connect() if 'tcp' in api else socket.socket(socket.AF_UNIX)
+                if 'tcp' not in api:
+                    s.connect(path)
+                s.sendall(POST_ID.replace(b'/id', f'/{command}?arg={cid}'.encode()))
+                return s
+
+            def absent(i):
+                return cid_raw(f'nobody has {i}'.encode())
+            for leave in (socket.socket.close, reset):
+                fds = daemon.descriptors()
+                gone = [ask(('cat', 'pin/add', 'block/get', 'ls', 'get', 'dag/export')[i % 6], absent(i)) for i in range(60)]
+                until('they are accepted', lambda: daemon.descriptors() >= fds + 55)
+                for s in gone:
+                    leave(s)
+                with contextlib.suppress(TimeoutError):
+                    until('they are noticed', lambda: daemon.descriptors() <= fds)
+                check(f'{api[:5]}: 60 callers that left ({leave.__name__}) while their content was looked for are forgotten',
+                    daemon.descriptors() <= fds, f'{daemon.descriptors() - fds} are still there')
+
+            # One that only half-closed is answered all the same, be it with more than any buffer holds.
+            if 'tcp' in api:
+                data = noise(30_000_000)
+                cid = daemon.add(data)
+                with daemon.connect() as s:
+                    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+                    s.sendall(POST_ID.replace(b'/id', b'/cat?arg=' + cid.encode()))
+                    s.shutdown(socket.SHUT_WR)
+                    check('a caller that half-closed gets its answer', Reader(s).answer()[2] == data)
+            equal('it stops cleanly', daemon.stop(), 0)
+
+
+def readers_that_read_nothing():
+    """Together they hold no more than a bound, and those that wait for them are served in the end."""
+    with Daemon() as daemon:
+        data = noise(24 << 20)
+        cids = daemon.add(data), daemon.add(data, chunker='size-65536')
+        daemon.rpc('cat', cids[0])
+        usage = Usage(daemon, 48 << 20)
+        sockets = []
+        for i in range(150):
+            s = socket.socket()
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            s.connect(('127.0.0.1', daemon.api_port))
+            s.sendall(POST_ID.replace(b'/id', f'/{("cat", "get", "dag/export")[i % 3]}?arg={cids[i % 2]}'.encode()))
+            sockets.append(s)
+        until('they are accepted', lambda: daemon.descriptors() >= usage.fds + 145)  # the last caller may count
+        most = 0
+        for _ in range(40):
+            most = max(most, daemon.anonymous() - usage.memory)
+            daemon.rpc('id')
+            select.select([], [], [], 0.05)
+        bound = (128 << 20) + 150 * (160 << 10) + usage.slack
+        check('150 clients that ask for 24 MiB and read nothing hold no more than the bound', most <= bound, f'{most >> 20} MiB of {bound >> 20}')
+        check('a client that reads is served beside them', daemon.rpc('cat', cids[0])[2] == data)
+        for s in sockets:
+            s.close()
+        until('their descriptors are given back', lambda: daemon.descriptors() <= usage.fds)
+        check('and afterwards', daemon.serves())
+        equal('it stops cleanly', daemon.stop(), 0)
+
+
+def listening():
+    """Every address of api.listen is served, or none."""
+    paths = [temp('sock') for _ in range(9)]
+    repo = new_repo()
+    kit('config', 'api.listen', ' '.join(f'/unix/{path}' for path in paths[:8]), repo=repo)
+    with Daemon(repo=repo, api=None) as daemon:
+        equal('eight addresses are served', daemon.api, [f'/unix/{path}' for path in paths[:8]])
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(paths[7])
+            s.sendall(POST_ID)
+            equal('the last too', Reader(s).answer()[0], 200)
+    kit('config', 'api.listen', ' '.join(f'/unix/{path}' for path in paths), repo=repo)
+    done = kit('daemon', '--listen=/ip4/127.0.0.1/tcp/0', repo=repo, timeout=20)
+    check('nine are refused with a reason', done.code not in (0, None) and 'api.listen' in done.err and '8' in done.err, done)
+
+
 def slow_loris():
     with Daemon() as daemon:
         def many(count, data):
@@ -447,4 +538,4 @@ def the_stock_client():
 
 
 run_all([callers, errors_are_json, adding_streams, bodies_and_connections, get_is_a_tar, malformed_http, malformed_multipart,
-    slow_loris, the_stock_client])
+    departed_callers, readers_that_read_nothing, listening, slow_loris, the_stock_client])

@@ -58,6 +58,20 @@ KIT_API const char *kit_error_text(const struct kit_node *node);
  * itself. Give it back by kit_unshare before kit_close. -ENOMEM. */
 KIT_API int kit_share(struct kit_node *node, struct kit_node **handle);
 KIT_API void kit_unshare(struct kit_node *handle);
+/* A bound on the bytes that tasks of one loop hold at once, for who serves many: with kit_limit, the
+ * blocks in memory while a handle's sinks take them count, and a read waits for its turn when there
+ * is no room. KIT_ROOM_SMALL bytes and less do not count and never wait. */
+struct kit_room;
+enum { KIT_ROOM_SMALL = 64 << 10 };
+/* -ENOMEM. Free it when no handle that it limits is left. */
+KIT_API int kit_room_create(size_t bytes, struct kit_room **room);
+KIT_API void kit_room_free(struct kit_room *room);
+KIT_API void kit_limit(struct kit_node *handle, struct kit_room *room);
+/* Gives back *held, 0 at first, then waits for bytes and holds them; 0 bytes only gives back. More
+ * than all there is is all there is. ANYIO_CANCELLED: nothing is held. */
+KIT_API int kit_room_hold(struct kit_room *room, size_t *held, size_t bytes);
+/* Whether somebody waits in it. */
+KIT_API bool kit_room_is_wanted(const struct kit_room *room);
 KIT_API const char *kit_version(void);
 
 struct kit_network_options {
@@ -209,6 +223,8 @@ KIT_API int kit_stat_path(struct kit_node *node, const char *path, struct kit_st
 
 /* *data is malloc'd. */
 KIT_API int kit_block_get(struct kit_node *node, const char *cid, void **data, size_t *len);
+/* Writes the bytes to sink instead. */
+KIT_API int kit_block_cat(struct kit_node *node, const char *cid, const struct kit_sink *sink);
 KIT_API int kit_block_put(struct kit_node *node, uint32_t codec, uint32_t hash, int version,
 	const void *data, size_t len, bool pin, struct mf_cid *cid);
 KIT_API int kit_block_stat(struct kit_node *node, const char *cid, struct mf_cid *out, size_t *len);

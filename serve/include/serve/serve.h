@@ -15,6 +15,8 @@
 extern "C" {
 #endif
 
+enum { SERVE_LISTEN_MAX = 8 };
+
 struct serve_rpc {
 	struct kit_node *node;
 	const char *const
@@ -25,13 +27,13 @@ struct serve_rpc {
 	void *arg;
 	/* Filled when it listens, before anyio_started: what it listens on, as multiaddrs with real
 	 * ports; valid while it runs. */
-	char addresses[8][160];
+	char addresses[SERVE_LISTEN_MAX][160];
 	char error[256]; /* one sentence when it could not listen */
 };
 
 /* The body of a task: listens, calls anyio_started(NULL), and serves until cancelled; connections
  * get a grace of two seconds to end. -EADDRINUSE; -EPERM for an address that is not loopback
- * without a secret; -EINVAL for another kind of multiaddr. */
+ * without a secret; -EINVAL for another kind of multiaddr; -E2BIG for more than SERVE_LISTEN_MAX. */
 int serve_rpc_run(void *rpc);
 
 #ifdef __cplusplus

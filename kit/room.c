@@ -1,0 +1,78 @@
+/*
+ * A bound on bytes that several tasks hold. Who asks first is served first: the one at the head
+ * waits for bytes to come back, the others wait for its place. So the head is taken only while
+ * somebody waits, and a large request is not starved by small ones.
+ */
+#include "room.h"
+
+#include <errno.h>
+
+struct kit_room {
+	size_t size, left;
+	struct anyio_lock head;
+	struct anyio_event given;
+};
+
+int kit_room_create(size_t bytes, struct kit_room **room)
+{
+	*room = anyio_calloc(1, sizeof(**room));
+	if (!*room)
+		return -ENOMEM;
+	(*room)->size = (*room)->left = bytes;
+	anyio_lock_init(&(*room)->head);
+	anyio_event_init(&(*room)->given);
+	return 0;
+}
+
+void kit_room_free(struct kit_room *room)
+{
+	anyio_free(room);
+}
+
+static int wait_for(struct kit_room *room, size_t bytes)
+{
+	int rc = anyio_lock_acquire(&room->head);
+
+	if (rc)
+		return rc;
+	while (!rc && room->left < bytes) {
+		anyio_event_init(&room->given);
+		rc = anyio_event_wait(&room->given);
+	}
+	anyio_lock_release(&room->head);
+	return rc;
+}
+
+int kit_room_hold(struct kit_room *room, size_t *held, size_t bytes)
+{
+	int rc = 0;
+
+	if (*held) {
+		room->left += *held;
+		anyio_event_set(&room->given);
+	}
+	*held = 0;
+	if (bytes <= KIT_ROOM_SMALL)
+		return 0;
+	bytes = bytes < room->size ? bytes : room->size;
+	if (kit_room_is_wanted(room) || room->left < bytes)
+		rc = wait_for(room, bytes);
+	if (rc)
+		return rc;
+	room->left -= bytes;
+	*held = bytes;
+	return 0;
+}
+
+bool kit_room_is_wanted(const struct kit_room *room)
+{
+	return anyio_lock_locked(&room->head);
+}
+
+size_t room_share(const struct kit_room *room, size_t most)
+{
+	/* The less there is, the less one reader takes: many are served a little at a time. */
+	size_t share = room ? room->left / 16 : most;
+
+	return share < most ? share : most;
+}

@@ -1,0 +1,9 @@
+#ifndef KIT_ROOM_H
+#define KIT_ROOM_H
+
+#include <kit/kit.h>
+
+/* How many bytes one reader should ask for now, up to most; room may be NULL. */
+size_t room_share(const struct kit_room *room, size_t most);
+
+#endif

@@ -1,0 +1,59 @@
+/*
+ * A caller that is gone is owed nothing: what is done for it ends, and what it waits for is no
+ * longer looked for.
+ *
+ * A connection that is broken says so at once. One that says only that no more will be sent may be
+ * a client that closed its sending side and waits for the answer, or one that is gone: TCP tells
+ * them apart when something is sent to it. So such a client is served as long as bytes move, and is
+ * taken to have gone when none did for HALF_CLOSED_MAX.
+ */
+#include "rpc.h"
+
+#define LOOK_EVERY      (1 * ANYIO_SECOND)
+#define HALF_CLOSED_MAX (10 * ANYIO_SECOND)
+
+struct watch {
+	const struct http_connection *http;
+	struct anyio_task_group *group;
+	bool gone;
+};
+
+static uint64_t moved(const struct http_connection *http)
+{
+	return http->moved + http->sending;
+}
+
+static int look_on(void *arg)
+{
+	struct watch *watch = arg;
+	anyio_time since = anyio_now();
+	uint64_t before = moved(watch->http);
+	int rc;
+
+	while (!(rc = anyio_sleep(LOOK_EVERY))) {
+		int state = anyio_stream_peer_state(watch->http->stream);
+		if (state != ANYIO_END_OF_STREAM || moved(watch->http) != before) {
+			since = anyio_now();
+			before = moved(watch->http);
+		}
+		watch->gone = state == ANYIO_BROKEN || anyio_now() - since >= HALF_CLOSED_MAX;
+		if (watch->gone) {
+			anyio_task_group_cancel(watch->group, "the caller is gone");
+			break;
+		}
+	}
+	return rc;
+}
+
+int rpc_while_there(struct rpc_request *request, int (*answer)(struct rpc_request *request))
+{
+	struct watch watch = { .http = request->http };
+
+	ANYIO_TASK_GROUP(group);
+	watch.group = &group;
+	int rc = anyio_try_start_soon(&group, look_on, &watch, "rpc watch");
+	rc = rc ? rpc_fail_text(request, rc, anyio_error_text(rc)) : answer(request);
+	anyio_task_group_cancel(&group, "answered");
+	rc = anyio_task_group_exit(&group, rc);
+	return watch.gone ? ANYIO_BROKEN : rc;
+}
