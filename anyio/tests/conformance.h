@@ -31,10 +31,9 @@ struct conformance_case {
 	anyio_task_fn body;
 	unsigned flags; /* enum conformance_flags */
 };
-#define CONFORM(function, flags)                                                                   \
-	{                                                                                          \
-#function, function, flags                                                         \
-	}
+/* clang-format off */
+#define CONFORM(function, flags) { #function, function, flags }
+/* clang-format on */
 
 int run_conformance(const struct conformance_case *cases, size_t count);
 

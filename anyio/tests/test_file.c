@@ -1,28 +1,11 @@
 /* Files, on every backend that works here and on the simulated disk. */
-#include <anyio/anyio.h>
-
-#include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
 #include <sys/file.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
-#include <cmocka.h>
+
+#include "../../tests/check.h"
 
 static char folder[64]; /* where the running test may make files */
-
-/* Bodies run on task stacks: they return what went wrong, and the runner asserts. */
-#define CHECK(condition)                                                                           \
-	do {                                                                                       \
-		if (!(condition)) {                                                                \
-			print_error("%s:%d: [%s] %s\n", __FILE__, __LINE__, anyio_backend_name(),  \
-				#condition);                                                       \
-			return -EPROTO;                                                            \
-		}                                                                                  \
-	} while (0)
 
 static const char *in_folder(const char *name)
 {

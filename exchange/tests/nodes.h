@@ -5,34 +5,9 @@
 #ifndef EXCHANGE_TESTS_NODES_H
 #define EXCHANGE_TESTS_NODES_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
-#include <errno.h>
 #include <exchange/bitswap.h>
 
-#define CHECK(condition)                                                                           \
-	do {                                                                                       \
-		if (!(condition)) {                                                                \
-			print_error("%s:%d: [%s] %s\n", __FILE__, __LINE__, anyio_backend_name(),  \
-				#condition);                                                       \
-			return -EPROTO;                                                            \
-		}                                                                                  \
-	} while (0)
-#define CHECK_RC(expected, call)                                                                   \
-	do {                                                                                       \
-		long rc_ = (call), expected_ = (expected);                                         \
-		if (rc_ != expected_) {                                                            \
-			print_error("%s:%d: [%s] %s: %ld (%s), not %ld\n", __FILE__, __LINE__,     \
-				anyio_backend_name(), #call, rc_, anyio_error_name((int)rc_),      \
-				expected_);                                                        \
-			return -EPROTO;                                                            \
-		}                                                                                  \
-	} while (0)
+#include "../../tests/check.h"
 
 enum { NODES = 3 };
 

@@ -5,35 +5,10 @@
 #ifndef KIT_TESTS_SUPPORT_H
 #define KIT_TESTS_SUPPORT_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
-#include <errno.h>
 #include <kit/kit.h>
 #include <multiformats/multihash.h>
 
-#define CHECK(condition)                                                                           \
-	do {                                                                                       \
-		if (!(condition)) {                                                                \
-			print_error("%s:%d: [%s] %s\n", __FILE__, __LINE__, anyio_backend_name(),  \
-				#condition);                                                       \
-			return -EPROTO;                                                            \
-		}                                                                                  \
-	} while (0)
-#define CHECK_RC(expected, call)                                                                   \
-	do {                                                                                       \
-		long rc_ = (call), expected_ = (expected);                                         \
-		if (rc_ != expected_) {                                                            \
-			print_error("%s:%d: [%s] %s: %ld (%s), not %ld\n", __FILE__, __LINE__,     \
-				anyio_backend_name(), #call, rc_, anyio_error_name((int)rc_),      \
-				expected_);                                                        \
-			return -EPROTO;                                                            \
-		}                                                                                  \
-	} while (0)
+#include "../../tests/check.h"
 
 /* A folder of the test's own, a repo in it, opened. A body that closes the node sets it to NULL. */
 struct scene {

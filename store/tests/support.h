@@ -3,35 +3,9 @@
 #ifndef STORE_TESTS_SUPPORT_H
 #define STORE_TESTS_SUPPORT_H
 
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
-#include <anyio/anyio.h>
 #include <store/store.h>
 
-/* Bodies run on task stacks: they return what went wrong, and the runner asserts. */
-#define CHECK(condition)                                                                           \
-	do {                                                                                       \
-		if (!(condition)) {                                                                \
-			print_error("%s:%d: [%s] %s\n", __FILE__, __LINE__, anyio_backend_name(),  \
-				#condition);                                                       \
-			return -EPROTO;                                                            \
-		}                                                                                  \
-	} while (0)
-#define CHECK_RC(expected, call)                                                                   \
-	do {                                                                                       \
-		long rc_ = (call), expected_ = (expected);                                         \
-		if (rc_ != expected_) {                                                            \
-			print_error("%s:%d: [%s] %s: %ld (%s), not %ld\n", __FILE__, __LINE__,     \
-				anyio_backend_name(), #call, rc_, anyio_error_name(rc_),           \
-				expected_);                                                        \
-			return -EPROTO;                                                            \
-		}                                                                                  \
-	} while (0)
+#include "../../tests/check.h"
 
 /* The repo of the running test, on the real disk, and a folder for an index; both made and removed
  * by run_body. */
