@@ -4,6 +4,7 @@
  *	store puts|bare-puts DIR COUNT SIZE    appends, an fdatasync every 64
  *	store gets|bare-gets DIR COUNT SIZE    reads in a scattered order, each hashed; DIR as puts
  *	                                       left it
+ *	store finds DIR COUNT SIZE             looks up in a scattered order what is there; DIR likewise
  */
 #include <anyio/anyio.h>
 #include <fcntl.h>
@@ -84,6 +85,17 @@ static int gets_timed(struct store *store, const struct work *work, const struct
 	return rc;
 }
 
+static int finds_timed(struct store *store, const struct work *work, const struct mf_cid *cids)
+{
+	int rc = 1;
+	double began = now();
+
+	for (size_t i = 0; rc == 1 && i < work->count; i++)
+		rc = store_has(store, &cids[scattered(work, i)]);
+	print_rate(work, began);
+	return rc == 1 ? 0 : -1;
+}
+
 static int ours(void *arg)
 {
 	const struct work *work = arg;
@@ -99,8 +111,9 @@ static int ours(void *arg)
 		make_block(data, i);
 		mf_cid_of(&cids[i], 1, MF_CODEC_RAW, data, work->size);
 	}
-	rc = strcmp(work->what, "puts") == 0 ? puts_timed(store, work, data, cids)
-					     : gets_timed(store, work, cids);
+	rc = strcmp(work->what, "puts") == 0      ? puts_timed(store, work, data, cids)
+		: strcmp(work->what, "gets") == 0 ? gets_timed(store, work, cids)
+						  : finds_timed(store, work, cids);
 	free(data);
 	free(cids);
 	int closed = store_close(store);
@@ -161,7 +174,8 @@ static int bare(const struct work *work)
 int main(int argc, char **argv)
 {
 	if (argc != 5) {
-		fprintf(stderr, "usage: store puts|gets|bare-puts|bare-gets DIR COUNT SIZE\n");
+		fprintf(stderr,
+			"usage: store puts|gets|finds|bare-puts|bare-gets DIR COUNT SIZE\n");
 		return 2;
 	}
 	struct work work = { argv[1], argv[2], strtoull(argv[3], NULL, 0),

@@ -90,8 +90,10 @@ static int wait_idle(struct store *store)
 int store_tend(void *arg)
 {
 	struct store *store = arg;
-	int rc;
+	int rc = index_fetch(&store->index);
 
+	if (rc == ANYIO_CANCELLED)
+		return rc;
 	while ((rc = anyio_event_wait(&store->put)) == 0 && (rc = wait_idle(store)) == 0) {
 		anyio_event_init(&store->put);
 		if (store_checkpoint(store) == ANYIO_CANCELLED)

@@ -115,6 +115,9 @@ int index_write(struct index *index);
 int index_next_block(struct index *index, struct index_key *key, struct index_place *place);
 int index_next_pin(struct index *index, struct index_key *key, uint32_t *mode);
 
+/* Has the file read into memory, where lookups find it without waiting for the disk. */
+int index_fetch(struct index *index);
+
 uint64_t index_file_size(struct index *index);
 
 #endif

@@ -393,6 +393,21 @@ int index_db_write(struct index *index)
 	return rc;
 }
 
+static int fetch_work(void *arg)
+{
+	struct index *index = arg;
+	int fd;
+
+	if (mdb_env_get_fd(index->env, &fd) == 0)
+		index_pages_fetch(fd);
+	return 0;
+}
+
+int index_fetch(struct index *index)
+{
+	return anyio_to_thread(fetch_work, index, NULL);
+}
+
 uint64_t index_file_size(struct index *index)
 {
 	MDB_envinfo info;

@@ -33,7 +33,8 @@ enum {
 	NODE_BIG = 1,   /* the value is on pages of its own */
 	NODE_TABLE = 2, /* the value is a tree's record */
 	INTEGER_KEYS = 8,
-	DEPTH_MAX = 16, /* a file that needs more has no room on a disk */
+	DEPTH_MAX = 16,         /* a file that needs more has no room on a disk */
+	FETCH_SIZE = 128 << 10, /* Linux cuts what it is asked for to its read-ahead, mostly this */
 };
 
 static const size_t no_page = (size_t)-1;
@@ -376,6 +377,16 @@ static int read_metas(struct check *check)
 		: -EUCLEAN;
 }
 
+void index_pages_fetch(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return;
+	for (off_t at = 0; at < st.st_size; at += FETCH_SIZE)
+		posix_fadvise(fd, at, FETCH_SIZE, POSIX_FADV_WILLNEED);
+}
+
 int index_pages_check(int fd, index_entry_fn entry, void *arg)
 {
 	struct check check = { .fd = fd, .entry = entry, .arg = arg };
@@ -386,7 +397,7 @@ int index_pages_check(int fd, index_entry_fn entry, void *arg)
 	check.seen = anyio_calloc(1, check.end / 8 + 1);
 	check.pages = anyio_malloc(2 * DEPTH_MAX * check.page_size);
 	if (check.seen && check.pages) {
-		posix_fadvise(fd, 0, 0, POSIX_FADV_WILLNEED);
+		index_pages_fetch(fd);
 		rc = walk_tree(&check, &check.meta.main, TABLE_MAIN, check.pages);
 		if (rc == 0)
 			rc = walk_tree(&check, &check.meta.free, TABLE_FREE, check.pages);

@@ -22,4 +22,7 @@ typedef int (*index_entry_fn)(void *arg, enum index_table table, const uint8_t *
  * be in the file. Any thread; blocks. */
 int index_pages_check(int fd, index_entry_fn entry, void *arg);
 
+/* Asks for the file to be read into memory, and does not wait for it. Any thread; blocks a little. */
+void index_pages_fetch(int fd);
+
 #endif
