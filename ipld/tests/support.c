@@ -1,5 +1,6 @@
 #include "support.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +8,7 @@
 
 #include <ipld/block.h>
 #include <ipld/car.h>
+#include <ipld/unixfs_read.h>
 
 const char *fixtures(void)
 {
@@ -130,4 +132,35 @@ void fill(uint8_t *out, size_t len, uint64_t seed)
 		seed = seed * 6364136223846793005u + 1442695040888963407u;
 		out[i] = (uint8_t)(seed >> 56);
 	}
+}
+
+int read_range(const struct blocks *blocks, const struct mf_cid *root, uint64_t offset,
+	uint64_t length, struct got *got)
+{
+	struct unixfs_reader *reader;
+	struct mf_pb_view bytes;
+	struct mf_cid cid, window[2];
+	int rc = 0;
+
+	*got = (struct got){ .data = malloc(1) };
+	assert_int_equal(unixfs_reader_new(&reader, root, offset, length), 0);
+	while (rc == 0 && unixfs_reader_want(reader, &cid)) {
+		const struct stored *block = blocks_get(blocks, &cid);
+
+		assert_in_range(unixfs_reader_window(reader, window, 2, NULL, NULL), 1, 2);
+		assert_true(mf_cid_equal(&window[0], &cid));
+		if (!block) {
+			rc = -ENOENT;
+			break;
+		}
+		rc = unixfs_reader_feed(reader, block->data, block->len, &bytes);
+		if (rc == 0 && bytes.len) {
+			got->data = realloc(got->data, got->len + bytes.len);
+			memcpy(got->data + got->len, bytes.data, bytes.len);
+			got->len += bytes.len;
+		}
+		got->blocks++;
+	}
+	unixfs_reader_free(reader);
+	return rc;
 }

@@ -44,6 +44,15 @@ void blocks_free(struct blocks *blocks);
 /* Loads every block of a CAR file; returns its first root. */
 struct mf_cid blocks_load_car(struct blocks *blocks, const uint8_t *data, size_t len);
 
+/* Reads a range of a file; 0, the reader's error, or -ENOENT for a block that is not there. data is
+ * to be freed whatever came out. */
+struct got {
+	uint8_t *data;
+	size_t len, blocks;
+};
+int read_range(const struct blocks *blocks, const struct mf_cid *root, uint64_t offset,
+	uint64_t length, struct got *got);
+
 /* Bytes that look random but are the same everywhere. */
 void fill(uint8_t *out, size_t len, uint64_t seed);
 
