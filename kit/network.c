@@ -130,23 +130,40 @@ int kit_addresses(struct kit_node *node, char ***out)
 	return rc ? kit_fail_code(node, rc, "listing addresses") : 0;
 }
 
-int kit_protocols(struct kit_node *node, char ***out)
+static int compare_texts(const void *a, const void *b)
 {
-	static const char *const served[] = { "/ipfs/bitswap", "/ipfs/bitswap/1.0.0",
-		"/ipfs/bitswap/1.1.0", "/ipfs/bitswap/1.2.0", "/ipfs/id/1.0.0",
-		"/ipfs/id/push/1.0.0", "/ipfs/ping/1.0.0" };
-	enum { SERVED = sizeof(served) / sizeof(*served) };
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
 
-	*out = calloc(SERVED + 1, sizeof(**out));
+static int copy_strings(const char *const *from, char ***out)
+{
+	size_t count = 0;
+
+	while (from && from[count])
+		count++;
+	*out = calloc(count + 1, sizeof(**out));
 	if (!*out)
-		return kit_fail_code(node, -ENOMEM, "listing protocols");
-	for (size_t i = 0; node->core->host && i < SERVED; i++)
-		if (!((*out)[i] = strdup(served[i]))) {
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++)
+		if (!((*out)[i] = strdup(from[i]))) {
 			kit_strings_free(*out);
 			*out = NULL;
-			return kit_fail_code(node, -ENOMEM, "listing protocols");
+			return -ENOMEM;
 		}
+	qsort(*out, count, sizeof(**out), compare_texts);
 	return 0;
+}
+
+int kit_protocols(struct kit_node *node, char ***out)
+{
+	const char **served = NULL;
+	int rc = node->core->host ? p2p_host_protocols(node->core->host, &served) : 0;
+
+	*out = NULL;
+	if (!rc)
+		rc = copy_strings(served, out);
+	anyio_free(served);
+	return rc ? kit_fail_code(node, rc, "listing protocols") : 0;
 }
 
 /* ---- Peers ---- */

@@ -132,11 +132,14 @@ void p2p_connection_cancel(struct p2p_connection *connection, const char *reason
 void p2p_tell_identified(struct p2p_host *host, const struct mf_peer_id *id);
 
 /* ---- streams.c ---- */
-/* yamux's accept: spawns the task that serves the stream. */
-int p2p_stream_accept(void *connection, struct p2p_mux_stream *stream);
+#define P2P_NEGOTIATION_TIMEOUT (10 * ANYIO_SECOND) /* until a protocol is agreed on */
 /* A stream on this very connection. */
 int p2p_connection_open_stream(struct p2p_connection *connection, const char *const *protocols,
 	size_t count, struct anyio_stream **stream, const char **chosen);
+
+/* ---- handlers.c ---- */
+/* yamux's accept: spawns the task that serves the stream. */
+int p2p_stream_accept(void *connection, struct p2p_mux_stream *stream);
 struct p2p_handler_entry *p2p_handler_find(const struct p2p_host *host, const char *id);
 /* The connection that an inbound stream came on. */
 struct p2p_connection *p2p_stream_connection(const struct p2p_stream_in *in);

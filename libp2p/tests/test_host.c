@@ -357,6 +357,34 @@ static void silent_crowd(void **state)
 	run_pair(state, (struct pair){ .body = crowd_body, .options = few_places });
 }
 
+static bool lists(struct p2p_host *host, const char *id)
+{
+	const char **protocols;
+	bool found = false;
+
+	OK(p2p_host_protocols(host, &protocols));
+	for (const char **at = protocols; *at; at++)
+		found = found || strcmp(*at, id) == 0;
+	anyio_free(protocols);
+	return found;
+}
+
+static int protocols_body(struct pair *pair)
+{
+	assert_true(lists(pair->a, P2P_PING_PROTOCOL));
+	assert_false(lists(pair->a, "/echo"));
+	OK(p2p_host_handle(pair->a, "/echo", echo_handler, NULL));
+	assert_true(lists(pair->a, "/echo"));
+	OK(p2p_host_unhandle(pair->a, "/echo"));
+	assert_false(lists(pair->a, "/echo"));
+	return 0;
+}
+
+static void protocols_served(void **state)
+{
+	run_pair(state, (struct pair){ .body = protocols_body });
+}
+
 #define ON(name, backend) cmocka_unit_test_prestate(name, backend)
 #define TEST(name)        ON(name, "uring"), ON(name, "uv"), ON(name, "sim")
 
@@ -376,6 +404,7 @@ int main(void)
 		TEST(late_muxer),
 		TEST(full_host),
 		TEST(silent_crowd),
+		TEST(protocols_served),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

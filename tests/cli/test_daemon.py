@@ -147,6 +147,15 @@ def names_that_are_not_utf8():
             check(f'add -r {how} tells of each', len(kit('add', '-r', top, repo=repo).out.splitlines()) == 10)
 
 
+def protocols():
+    """id tells what is served, not a list of its own."""
+    with Daemon() as plain, Daemon('--perf') as measured:
+        served = [json.loads(kit('id', '--json', repo=node.repo).out)['Protocols'] for node in (plain, measured)]
+        check('id names the protocols that are served, sorted', '/ipfs/bitswap/1.2.0' in served[0] and '/ipfs/ping/1.0.0' in served[0]
+            and served[0] == sorted(served[0]), served[0])
+        check('id names /perf/1.0.0 with --perf only', [p for p in served[1] if p not in served[0]] == ['/perf/1.0.0'], served)
+
+
 def two_nodes():
     with Daemon() as one, Daemon() as two:
         data = noise(6_000_000, 9)
@@ -189,4 +198,4 @@ def two_nodes():
         check('fetched is kept', kit('cat', cid, repo=alone).out == data)
 
 
-run_all([adding_is_the_same, reading_is_the_same, names_that_are_not_utf8, two_nodes])
+run_all([adding_is_the_same, reading_is_the_same, names_that_are_not_utf8, protocols, two_nodes])

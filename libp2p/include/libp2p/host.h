@@ -163,6 +163,10 @@ ANYIO_API int p2p_host_handle(
 	struct p2p_host *host, const char *protocol, p2p_handler handler, void *arg);
 /* -ENOENT. Streams being served go on. */
 ANYIO_API int p2p_host_unhandle(struct p2p_host *host, const char *protocol);
+/* The ids that are served, the host's own included, in the order of registration; a NULL ends them.
+ * *protocols is freed with anyio_free; the ids are the host's, each until it is unhandled. -ENOMEM.
+ */
+ANYIO_API int p2p_host_protocols(const struct p2p_host *host, const char ***protocols);
 
 #ifdef __cplusplus
 }
