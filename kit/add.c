@@ -16,27 +16,21 @@
 static int choose_profile(struct kit_node *node, const struct kit_add_options *options,
 	struct unixfs_profile *profile)
 {
-	struct kit_config *config = NULL;
+	const struct kit_config *config;
 	const char *name = options->profile;
-	char error[200];
 	int rc;
 
 	if (!name) {
-		rc = kit_config_load(node->core->dir, &config, error, sizeof(error));
+		rc = kit_config_now(node, &config);
 		if (rc)
-			return kit_fail(node, rc, "%s", error);
+			return rc;
 		name = kit_config_value(config, "add.profile");
 	}
 	const struct unixfs_profile *found = unixfs_profile_find(name);
 	if (!found)
-		rc = kit_fail(node, -EINVAL,
+		return kit_fail(node, -EINVAL,
 			"no profile '%s'; there are unixfs-v1-2025, unixfs-v0-2015 and kubo-cid-v1",
 			name);
-	else
-		rc = 0;
-	kit_config_free(config);
-	if (rc)
-		return rc;
 
 	/* As in Kubo: --cid-version=1 without a profile of version 1 brings raw leaves with it. */
 	*profile = *found;

@@ -242,8 +242,9 @@ int call_repo_verify(struct call *call)
 
 int call_config(struct call *call)
 {
-	const char *key = call->from->args[0];
-	char *value = NULL, error[256] = "";
+	const char *key = call->from->args[0], *value;
+	const struct kit_config *config;
+	char error[256] = "";
 	int rc = 0;
 
 	if (call->count == 2)
@@ -251,31 +252,30 @@ int call_config(struct call *call)
 			call->node->core->dir, key, call->from->args[1], error, sizeof(error));
 	if (rc)
 		return kit_fail(call->node, rc, "%s", *error ? error : anyio_error_text(rc));
-	rc = kit_config_get(call->node->core->dir, key, &value);
+	rc = kit_config_now(call->node, &config);
 	if (rc)
-		return kit_fail(call->node, rc, "no setting is called '%.60s'", key);
-	rc = call_answer(call, json_pack("{s:s, s:s}", "Key", key, "Value", value));
-	free(value);
-	return rc;
+		return rc;
+	value = kit_config_value(config, key);
+	if (!value)
+		return kit_fail(call->node, -ENOENT, "no setting is called '%.60s'", key);
+	return call_answer(call, json_pack("{s:s, s:s}", "Key", key, "Value", value));
 }
 
 int call_config_show(struct call *call)
 {
 	static const char *const keys[] = { "add.profile", "swarm.listen", "api.listen",
 		"api.origins", "store.max", NULL };
-	json_t *all = json_object();
-	int rc = all ? 0 : -ENOMEM;
+	const struct kit_config *config;
+	int rc = kit_config_now(call->node, &config);
 
+	if (rc)
+		return rc;
 	/* The secret stays in its file. */
-	for (const char *const *key = keys; !rc && *key; key++) {
-		char *value = NULL;
-		rc = kit_config_get(call->node->core->dir, *key, &value);
-		if (!rc && json_object_set_new(all, *key, json_string(value)))
-			rc = -ENOMEM;
-		free(value);
-	}
-	if (!rc)
-		return call_answer(call, all);
-	json_decref(all);
-	return kit_fail_code(call->node, rc, "config");
+	json_t *all = json_object();
+	for (const char *const *key = keys; all && *key; key++)
+		if (json_object_set_new(all, *key, json_string(kit_config_value(config, *key)))) {
+			json_decref(all);
+			all = NULL;
+		}
+	return call_answer(call, all);
 }

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { CONFIG_MAX = 256 << 10 };
@@ -99,7 +100,8 @@ static const struct {
 enum { SETTINGS = sizeof(settings) / sizeof(*settings) };
 
 struct kit_config {
-	char *text;             /* the file */
+	struct stat from;       /* the file when it was read */
+	char *text;             /* its bytes */
 	char *values[SETTINGS]; /* NULL: not in the file */
 };
 
@@ -139,7 +141,8 @@ static bool split_line(const char *line, size_t len, const char **key, size_t *k
 	return true;
 }
 
-static int read_file(const char *dir, char **out)
+/* from may be NULL. */
+static int read_file(const char *dir, char **out, struct stat *from)
 {
 	char path[4200];
 	int n = snprintf(path, sizeof(path), "%s/config", dir);
@@ -148,6 +151,12 @@ static int read_file(const char *dir, char **out)
 	*out = NULL;
 	if (!file)
 		return n < (int)sizeof(path) ? -errno : -ENAMETOOLONG;
+	/* Before it is read: a change meanwhile makes it look old. */
+	if (from && fstat(fileno(file), from)) {
+		int failure = -errno;
+		fclose(file);
+		return failure;
+	}
 	char *text = malloc(CONFIG_MAX + 1);
 	size_t len = text ? fread(text, 1, CONFIG_MAX + 1, file) : 0;
 	int rc = !text                 ? -ENOMEM
@@ -215,7 +224,7 @@ static int parse(struct kit_config *config, const char *dir, char *error, size_t
 int kit_config_load(const char *dir, struct kit_config **out, char *error, size_t cap)
 {
 	struct kit_config *config = calloc(1, sizeof(*config));
-	int rc = config ? read_file(dir, &config->text) : -ENOMEM;
+	int rc = config ? read_file(dir, &config->text, &config->from) : -ENOMEM;
 
 	*out = NULL;
 	if (rc)
@@ -227,6 +236,37 @@ int kit_config_load(const char *dir, struct kit_config **out, char *error, size_
 	else
 		*out = config;
 	return rc;
+}
+
+static bool unchanged(const struct kit_config *config, const struct stat *now)
+{
+	const struct stat *then = &config->from;
+
+	return then->st_ino == now->st_ino && then->st_dev == now->st_dev &&
+		then->st_size == now->st_size && then->st_mtim.tv_sec == now->st_mtim.tv_sec &&
+		then->st_mtim.tv_nsec == now->st_mtim.tv_nsec;
+}
+
+int kit_config_now(struct kit_node *node, const struct kit_config **config)
+{
+	struct kit_core *core = node->core;
+	struct kit_config *fresh;
+	char path[4200], error[256];
+	struct stat st;
+	int n = snprintf(path, sizeof(path), "%s/config", core->dir);
+	int rc = n < (int)sizeof(path) ? anyio_fstatat(AT_FDCWD, path, &st, 0) : -ENAMETOOLONG;
+
+	if (rc == ANYIO_CANCELLED)
+		return rc;
+	if (rc || !unchanged(core->config, &st)) {
+		rc = kit_config_load(core->dir, &fresh, error, sizeof(error));
+		if (rc)
+			return kit_fail(node, rc, "%s", error);
+		kit_config_free(core->config);
+		core->config = fresh;
+	}
+	*config = core->config;
+	return 0;
 }
 
 const char *kit_config_value(const struct kit_config *config, const char *key)
@@ -319,7 +359,7 @@ int kit_config_get(const char *dir, const char *key, char **value)
 
 int kit_config_show(const char *dir, char **text)
 {
-	return read_file(dir, text);
+	return read_file(dir, text, NULL);
 }
 
 int kit_config_set(const char *dir, const char *key, const char *value, char *error, size_t cap)
@@ -342,7 +382,7 @@ int kit_config_set(const char *dir, const char *key, const char *value, char *er
 	}
 	if (settings[i].check_new && settings[i].check_new(value, error, cap))
 		return -EINVAL;
-	rc = read_file(dir, &text);
+	rc = read_file(dir, &text, NULL);
 	if (rc) {
 		snprintf(error, cap, "%s/config: %s", dir, anyio_error_text(rc));
 		return rc;

@@ -154,6 +154,7 @@ static void node_free(struct kit_node *node)
 {
 	if (node && node->core) {
 		p2p_key_wipe(&node->core->key);
+		kit_config_free(node->core->config);
 		anyio_free(node->core->dir);
 		anyio_free(node->core);
 	}
@@ -194,7 +195,6 @@ static int open_in(struct kit_node *node, char *error, size_t cap)
 {
 	struct store_options options = { 0 };
 	struct store_recovery recovery = { 0 };
-	struct kit_config *config = NULL;
 	char path[4200];
 	struct stat st;
 	int rc = join(path, sizeof(path), node->core->dir, "config");
@@ -207,8 +207,7 @@ static int open_in(struct kit_node *node, char *error, size_t cap)
 			node->core->dir, anyio_error_text(rc));
 		return rc;
 	}
-	rc = kit_config_load(node->core->dir, &config, error, cap);
-	kit_config_free(config);
+	rc = kit_config_load(node->core->dir, &node->core->config, error, cap);
 	if (!rc)
 		rc = load_key(node, error, cap);
 	if (rc)

@@ -21,8 +21,9 @@ struct kit_core {
 	struct p2p_host *host;   /* NULL while offline */
 	struct bitswap *bitswap; /* NULL while offline */
 	char peer_id[MF_PEER_ID_TEXT_MAX];
-	char public_key[64];     /* base64 */
-	struct journal *journal; /* of the add in progress, or NULL */
+	char public_key[64];       /* base64 */
+	struct journal *journal;   /* of the add in progress, or NULL */
+	struct kit_config *config; /* as it was last read */
 };
 
 /* One user's handle: its last error is its own. */
@@ -47,6 +48,8 @@ int kit_deep(anyio_task_fn fn, void *arg);
 /* The whole config, or a sentence in error. */
 int kit_config_load(const char *dir, struct kit_config **config, char *error, size_t cap);
 void kit_config_free(struct kit_config *config);
+/* The node's, read anew only when its file has changed; valid until somebody waits. */
+int kit_config_now(struct kit_node *node, const struct kit_config **config);
 /* A known setting's value, its default when the file does not name it. */
 const char *kit_config_value(const struct kit_config *config, const char *key);
 /* Writes the first config file. */

@@ -8,15 +8,14 @@
 int kit_repo_stat(struct kit_node *node, struct kit_repo_stat *stat)
 {
 	struct store_stat from;
-	struct kit_config *config;
-	char error[256];
+	const struct kit_config *config;
 	int rc = store_stat(node->core->store, &from);
 
 	if (rc)
 		return kit_fail_code(node, rc, "repo stat");
-	rc = kit_config_load(node->core->dir, &config, error, sizeof(error));
+	rc = kit_config_now(node, &config);
 	if (rc)
-		return kit_fail(node, rc, "%s", error);
+		return rc;
 	*stat = (struct kit_repo_stat){ .blocks = from.blocks,
 		.bytes = from.bytes,
 		.disk_bytes = from.segment_bytes + from.index_bytes,
@@ -25,7 +24,6 @@ int kit_repo_stat(struct kit_node *node, struct kit_repo_stat *stat)
 		.max_bytes = strtoull(kit_config_value(config, "store.max"), NULL, 10),
 		.path = node->core->dir,
 		.version = STORE_VERSION };
-	kit_config_free(config);
 	return 0;
 }
 

@@ -137,6 +137,48 @@ static int check_config(struct scene *scene)
 	return 0;
 }
 
+static uint64_t store_max(struct scene *scene)
+{
+	struct kit_repo_stat stat;
+
+	CHECK_RC(0, kit_repo_stat(scene->node, &stat));
+	return stat.max_bytes;
+}
+
+/* The file is read when it has changed, and only then: a change that nothing tells of is not seen. */
+static int check_config_cache(struct scene *scene)
+{
+	char error[256], path[128];
+	struct stat before;
+
+	snprintf(path, sizeof(path), "%s/config", scene->repo);
+	CHECK_RC(0, kit_config_set(scene->repo, "store.max", "12345", error, sizeof(error)));
+	CHECK(store_max(scene) == 12345);
+	CHECK(stat(path, &before) == 0);
+
+	int fd = open(path, O_WRONLY);
+	struct timespec times[2] = { before.st_atim, before.st_mtim };
+	CHECK(fd >= 0 && pwrite(fd, "not a config", 12, 0) == 12);
+	CHECK(futimens(fd, times) == 0 && close(fd) == 0);
+	CHECK(store_max(scene) == 12345);
+
+	/* As when another process writes it. */
+	CHECK_RC(0, overwrite(path, "store.max = 7\n"));
+	CHECK(store_max(scene) == 7);
+	CHECK_RC(0, overwrite(path, "what is this\n"));
+	struct kit_repo_stat none;
+	CHECK_RC(-EBADMSG, kit_repo_stat(scene->node, &none));
+	CHECK(strstr(kit_error_text(scene->node), "what is this"));
+	CHECK_RC(0, overwrite(path, ""));
+	CHECK(store_max(scene) == 0);
+	return 0;
+}
+
+static void test_config_is_read_when_it_changes(void **state)
+{
+	scene_run(check_config_cache);
+}
+
 static void test_config_keeps_comments(void **state)
 {
 	scene_run(check_config);
@@ -313,6 +355,7 @@ int main(void)
 		cmocka_unit_test(test_a_damaged_identity_is_not_replaced),
 		cmocka_unit_test(test_another_version_is_refused),
 		cmocka_unit_test(test_config_keeps_comments),
+		cmocka_unit_test(test_config_is_read_when_it_changes),
 		cmocka_unit_test(test_blocks),
 		cmocka_unit_test(test_pins),
 		cmocka_unit_test(test_one_flipped_byte_is_found),
