@@ -9,7 +9,8 @@ import peers
 from place import MIB, rates, run
 from rows import rounds
 
-ASKED_RATE = 400  # MiB/s
+# What is asked of a get, in MiB/s, of cores that do so much (the words: 2.2 and 1.15 GB/s).
+ASKED_RATE, ASKED_CHACHA, ASKED_SHA256 = 400, 2.2e9 / MIB, 1.15e9 / MIB
 
 
 def our_rate(place, path, size):
@@ -34,7 +35,12 @@ def get_rows(place, table):
     small = place.scaled(128 * MIB)  # Helia takes its time; rates are compared
     path, small_path = place.file(size), place.file(small)
     wanted = {"kubo": (path, size, 3), "helia": (small_path, small, 8)}
-    measures = {"ours": lambda: our_rate(place, path, size)}
+    limits = place.program("bench/bench-limits")
+    measures = {
+        "ours": lambda: our_rate(place, path, size),
+        "chacha": lambda: place.number(limits, "chacha", size),
+        "sha256": lambda: place.number(limits, "sha256", 1, size),
+    }
     missing = {}
     for name, program in (("kubo", peers.kubo_program), ("helia", peers.js_programs)):
         try:
@@ -44,8 +50,11 @@ def get_rows(place, table):
             continue
         measures[name] = lambda name=name: peer_rate(place, name, *wanted[name][:2])
     took = rounds(measures, place.runs)
-    table.compare(f"get {size // MIB} MiB over bitswap, two processes / rate asked for", "MiB/s", took["ours"], 1,
-                  limit=[ASKED_RATE] * place.runs)
+    get = f"get {size // MIB} MiB over bitswap, two processes"
+    asked = [ASKED_RATE * min(1, chacha / ASKED_CHACHA, sha256 / ASKED_SHA256)
+             for chacha, sha256 in zip(took["chacha"], took["sha256"])]
+    table.compare(f"{get} / {ASKED_RATE} MiB/s", "MiB/s", took["ours"], limit=[ASKED_RATE] * place.runs)
+    table.compare(f"{get} / what is asked of such cores", "MiB/s", took["ours"], 1, limit=asked)
     for name, (_, peer_size, goal) in wanted.items():
         row = f"get {size // MIB} MiB / {name.title()} to {name.title()}"
         if peer_size != size:

@@ -20,7 +20,7 @@ def rounds(measures, runs):
 class Table:
     """Rows as they come: printed at once, kept for bench.json. A ratio above 1 means ours is better."""
 
-    FORMAT = "{name:58} {ours:>11} {other:>11} {unit:10} {ratio:>7} {goal:>6} {spread:>7}  {mark}"
+    FORMAT = "{name:62} {ours:>11} {other:>11} {unit:10} {ratio:>7} {goal:>6} {spread:>7}  {mark}"
 
     def __init__(self):
         self.rows = []
