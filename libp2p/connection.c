@@ -107,7 +107,6 @@ static int open_session(struct p2p_connection *c)
 {
 	const struct p2p_yamux_options options = {
 		.client = !c->inbound,
-		.window_max = c->host->options.max_window,
 		.account = &c->account,
 		.stream_limit = &c->host->options.limits.stream,
 		.group = c->group,

@@ -40,9 +40,7 @@ static int host_init(struct p2p_host *host, const struct p2p_host_options *optio
 	p2p_account_init(&host->transient, &host->system, &host->options.limits.transient);
 	host->agent =
 		anyio_strdup(options->agent_version ? options->agent_version : "ipfs-kit/0.1.0");
-	host->protocol_version =
-		anyio_strdup(options->protocol_version ? options->protocol_version : "ipfs/0.1.0");
-	if (!host->agent || !host->protocol_version)
+	if (!host->agent)
 		return -ENOMEM;
 	rc = p2p_noise_init(&host->noise, &host->key, muxers, 1);
 	if (rc == 0)
@@ -84,7 +82,6 @@ void p2p_host_free(struct p2p_host *host)
 	p2p_peers_destroy(host);
 	p2p_noise_destroy(&host->noise);
 	anyio_free(host->agent);
-	anyio_free(host->protocol_version);
 	p2p_key_wipe(&host->key);
 	anyio_free(host);
 }

@@ -80,7 +80,7 @@ struct p2p_host {
 	struct p2p_host_options options;
 	struct p2p_key key;
 	struct mf_peer_id id;
-	char *agent, *protocol_version;
+	char *agent;
 	struct p2p_noise noise;
 	struct p2p_account system, transient;
 	TAILQ_HEAD(, p2p_arrival) arrivals; /* in their handshake, oldest first */

@@ -153,8 +153,6 @@ int bitswap_run(void *arg)
 
 static void use_defaults(struct bitswap_options *options)
 {
-	if (options->wants_per_peer == 0)
-		options->wants_per_peer = BITSWAP_WANTS_MAX;
 	if (options->session_cache == 0)
 		options->session_cache = SESSION_CACHE;
 	if (options->peer_timeout == 0)

@@ -70,7 +70,7 @@ static bool make_room(struct bitswap_peer *peer, int32_t priority)
 {
 	struct bitswap_served *least = NULL;
 
-	if (peer->served.count < peer->bitswap->options.wants_per_peer)
+	if (peer->served.count < BITSWAP_WANTS_MAX)
 		return true;
 	for (int i = 0; i < SERVED_STATES; i++) {
 		struct bitswap_served *last = TAILQ_LAST(&peer->by_state[i], bitswap_served_list);

@@ -14,6 +14,7 @@
 
 #define IDENTIFY_PROTOCOL "/ipfs/id/1.0.0"
 #define PUSH_PROTOCOL     "/ipfs/id/push/1.0.0"
+#define PROTOCOL_VERSION  "ipfs/0.1.0"
 #define TIMEOUT           (5 * ANYIO_SECOND)
 
 enum { SERVING_IDENTIFY = 1, SERVING_PUSH = 2, ATTEMPTS_MAX = 3 };
@@ -54,7 +55,7 @@ static void fill_statement(
 
 	message->public_key = (struct mf_pb_view){ s->public_key, (size_t)n };
 	message->agent_version = view_of(host->agent);
-	message->protocol_version = view_of(host->protocol_version);
+	message->protocol_version = view_of(PROTOCOL_VERSION);
 	put_addresses(message, texts, s->addresses);
 	for (const struct p2p_handler_entry *at = host->handlers;
 		at && message->protocol_count < P2P_PROTOCOLS_PER_PEER; at = at->next)

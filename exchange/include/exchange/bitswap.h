@@ -21,8 +21,7 @@ struct bitswap;
 struct bitswap_session;
 
 struct bitswap_options {
-	size_t wants_per_peer; /* kept for one peer; 0: 1024 */
-	size_t session_cache;  /* bytes of fetched, untaken blocks a session holds; 0: 64 MiB */
+	size_t session_cache; /* bytes of fetched, untaken blocks a session holds; 0: 64 MiB */
 	anyio_time
 		peer_timeout; /* a peer that gives nothing for this long is passed over; 0: 10 s */
 	void *reserved[4];

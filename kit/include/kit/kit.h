@@ -42,8 +42,7 @@ struct kit_init_options {
 KIT_API int kit_init(const char *dir, const struct kit_init_options *options);
 
 struct kit_options {
-	bool create;           /* make the repo when it is missing */
-	bool read_only_config; /* reserved for embedders that supply their own */
+	bool create; /* make the repo when it is missing */
 	void *reserved[4];
 };
 /* Opens a repo and locks it. -ENOENT no repo there; -EBUSY another process has it (the text tells

@@ -36,13 +36,11 @@ enum {
 };
 
 struct p2p_host_options {
-	const struct p2p_key *key;    /* required; copied */
-	const char *agent_version;    /* NULL: "ipfs-kit/0.1.0" */
-	const char *protocol_version; /* NULL: "ipfs/0.1.0" */
-	struct p2p_limits limits;     /* zero fields: defaults */
-	bool perf;                    /* serve /perf/1.0.0 */
-	anyio_time keep_alive;        /* between pings of every connection; 0: 30 s */
-	uint32_t max_window;          /* largest receive window of a stream, bytes; 0: 16 MiB */
+	const struct p2p_key *key; /* required; copied */
+	const char *agent_version; /* NULL: "ipfs-kit/0.1.0" */
+	struct p2p_limits limits;  /* zero fields: defaults */
+	bool perf;                 /* serve /perf/1.0.0 */
+	anyio_time keep_alive;     /* between pings of every connection; 0: 30 s */
 	void *reserved[8];
 };
 

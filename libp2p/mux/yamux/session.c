@@ -30,8 +30,7 @@ int p2p_yamux_create(struct p2p_channel *channel, const struct p2p_yamux_options
 	session->channel = channel;
 	anyio_lock_init(&session->sending);
 	anyio_event_init(&session->left);
-	p2p_yamux_init(&session->core, options->client,
-		options->window_max ? options->window_max : WINDOW_MAX, &p2p_mux_hooks, session);
+	p2p_yamux_init(&session->core, options->client, WINDOW_MAX, &p2p_mux_hooks, session);
 	*out = session;
 	return 0;
 }

@@ -23,7 +23,6 @@ struct p2p_mux_stream;
 
 struct p2p_yamux_options {
 	bool client;                 /* dialled */
-	uint32_t window_max;         /* 0: 16 MiB */
 	struct p2p_account *account; /* the connection's: alive as long as a stream is */
 	const struct p2p_limit *stream_limit;
 	struct anyio_task_group *group; /* for flushes; must outlive p2p_yamux_run */
