@@ -29,10 +29,13 @@ PREFIX = option('prefix')
 PLACE = DESTINATION + PREFIX
 LIBRARIES = f'{PLACE}/{option("libdir")}'
 HEADERS = f'{PLACE}/{option("includedir")}/ipfs-kit'
+CLANG = 'clang' in json.loads(read(f'{BUILD}/compile_commands.json'))[0]['command'].split(' -')[0]
 SANITIZERS = [] if option('b_sanitize') == 'none' else [f'-fsanitize={option("b_sanitize")}']
 COMPILERS = [(name, language) for name, language in (('gcc', 'c'), ('g++', 'c++'), ('clang', 'c'), ('clang++', 'c++'))
     if shutil.which(name)]
-C_COMPILER = 'cc' if shutil.which('cc') else COMPILERS[0][0]
+# A sanitizer's runtime is its compiler's own: no other may link against what that one made.
+LINKERS = [(name, language) for name, language in COMPILERS if not SANITIZERS or ('clang' in name) == CLANG]
+C_COMPILER = LINKERS[0][0]
 
 
 def flags(*what):
@@ -161,7 +164,7 @@ int main(int, char **argv)
 
 
 def a_program_in_cxx():
-    for compiler in [name for name, language in COMPILERS if language == 'c++']:
+    for compiler in [name for name, language in LINKERS if language == 'c++']:
         for kind in ('shared', 'static'):
             program, source = temp('program'), write(temp('program.cc'), CXX)
             words = flags('--cflags', '--libs', *(['--static'] if kind == 'static' else []))
