@@ -93,6 +93,12 @@ const char *remote_error_text(const struct remote *remote)
 	return remote->error;
 }
 
+int remote_fail(struct remote *remote, int code, const char *text)
+{
+	snprintf(remote->error, sizeof(remote->error), "%s", text);
+	return code;
+}
+
 /* ---- Building a request ---- */
 
 struct text {

@@ -18,6 +18,9 @@ void remote_free(struct remote *remote);
 /* The daemon's sentence about the last failure, or why it could not be reached. */
 const char *remote_error_text(const struct remote *remote);
 
+/* Makes text that sentence and returns code. */
+int remote_fail(struct remote *remote, int code, const char *text);
+
 /* A name=value of the query; ends with a NULL name. */
 struct remote_query {
 	const char *name, *value;

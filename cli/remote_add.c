@@ -22,7 +22,19 @@ struct adding {
 	uint64_t done;
 	struct mf_cid *root;
 	bool answered;
+	char trouble[600]; /* with what is on disk: which file, and why */
 };
+
+static int trouble(struct adding *adding, int code, const char *name, const char *why)
+{
+	snprintf(adding->trouble, sizeof(adding->trouble), "%.480s: %s", name, why);
+	return code;
+}
+
+static int disk_trouble(struct adding *adding, int code, const char *name)
+{
+	return trouble(adding, code, name, anyio_error_text(code));
+}
 
 static int put_head(const struct kit_sink *sink, const char *type, const char *name)
 {
@@ -77,8 +89,10 @@ static int put_file(struct adding *adding, int dir, const char *entry, const cha
 	int rc = fd < 0 ? fd : anyio_fstat(fd, &st);
 
 	/* What was a file when it was listed may be something else by now. */
-	if (!rc && !S_ISREG(st.st_mode))
-		rc = -EINVAL;
+	if (rc == -ELOOP || (!rc && !S_ISREG(st.st_mode)))
+		rc = trouble(adding, -EINVAL, name, "changed while it was being added");
+	else if (rc)
+		disk_trouble(adding, rc, name);
 	if (!rc)
 		rc = put_head(adding->sink, "application/octet-stream", name);
 	if (!rc)
@@ -92,7 +106,8 @@ static int put_symlink(struct adding *adding, int dir, const char *entry, const 
 {
 	char target[4096];
 	ssize_t len = anyio_readlinkat(dir, entry, target, sizeof(target));
-	int rc = len < 0 ? (int)len : put_head(adding->sink, "application/symlink", name);
+	int rc = len < 0 ? disk_trouble(adding, (int)len, name)
+			 : put_head(adding->sink, "application/symlink", name);
 
 	if (!rc)
 		rc = adding->sink->write(adding->sink->arg, target, (size_t)len);
@@ -107,12 +122,14 @@ static int put_directory(
 {
 	struct anyio_names names = { 0 };
 	int fd = anyio_openat(dir, entry, O_RDONLY | O_DIRECTORY | follow, 0);
-	int rc = fd < 0 ? fd : put_head(adding->sink, "application/x-directory", name);
+	int rc = fd < 0 ? fd : anyio_listdir(fd, ".", &names);
 
+	if (rc)
+		disk_trouble(adding, rc, name);
+	else
+		rc = put_head(adding->sink, "application/x-directory", name);
 	if (!rc)
 		rc = adding->sink->write(adding->sink->arg, "\r\n", 2);
-	if (!rc)
-		rc = anyio_listdir(fd, ".", &names);
 	for (size_t i = 0; !rc && i < names.count; i++) {
 		if (names.names[i][0] == '.' && !adding->options->hidden)
 			continue;
@@ -139,16 +156,18 @@ static int put_entry(struct adding *adding, int dir, const char *entry, const ch
 	int rc = anyio_fstatat(dir, entry, &st, through ? 0 : AT_SYMLINK_NOFOLLOW);
 
 	if (rc)
-		return rc;
+		return disk_trouble(adding, rc, name);
 	if (depth > DEPTH_MAX)
-		return -ELOOP;
+		return disk_trouble(adding, -ELOOP, name);
+	if (S_ISREG(st.st_mode))
+		return put_file(adding, dir, entry, name, follow);
 	if (S_ISLNK(st.st_mode))
 		return put_symlink(adding, dir, entry, name);
-	if (S_ISDIR(st.st_mode))
-		return adding->options->recursive || depth
-			? put_directory(adding, dir, entry, name, depth, follow)
-			: -EISDIR;
-	return S_ISREG(st.st_mode) ? put_file(adding, dir, entry, name, follow) : -EINVAL;
+	if (!S_ISDIR(st.st_mode))
+		return trouble(adding, -EINVAL, name, "neither a file, a folder nor a symlink");
+	if (!adding->options->recursive)
+		return trouble(adding, -EISDIR, name, "is a directory");
+	return put_directory(adding, dir, entry, name, depth, follow);
 }
 
 static int body(void *arg, const struct kit_sink *sink)
@@ -160,7 +179,9 @@ static int body(void *arg, const struct kit_sink *sink)
 	if (adding->path) {
 		char name[256];
 		rc = kit_name_of(adding->path, name, sizeof(name));
-		if (!rc)
+		if (rc)
+			disk_trouble(adding, rc, adding->path);
+		else
 			rc = put_entry(adding, AT_FDCWD, adding->path, name, 0);
 	} else {
 		rc = put_head(sink, "application/octet-stream", NULL);
@@ -221,6 +242,8 @@ static int add(struct remote *remote, struct adding *adding)
 		return -ENOMEM;
 	int rc = remote_lines_end(&lines, remote_call(remote, &request));
 	anyio_free(adding->buffer);
+	if (rc && *adding->trouble)
+		return remote_fail(remote, rc, adding->trouble);
 	return rc ? rc : adding->answered ? 0 : -EPROTO;
 }
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
-from node import PROGRAM, Daemon, check, environment, equal, kit, new_repo, run_all, temp
+from node import PROGRAM, Daemon, check, environment, equal, kit, new_repo, run_all, temp, write
 
 ABSENT = 'bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy'
 
@@ -76,4 +76,16 @@ def hints_name_the_repo():
         ['--repo', '/no such/x', 'init'])
 
 
-run_all([waiting_says_for_what, hints_name_the_repo])
+def a_failing_add_says_the_same_through_a_daemon():
+    top, alone = temp('top'), new_repo()
+    write(f'{top}/good', b'x')
+    os.mkfifo(f'{top}/fifo')
+    os.symlink('nowhere', dangling := temp('dangling'))
+    with Daemon() as daemon:
+        for words in (['-r', top], [top], [f'{top}/fifo'], ['/no/such/file'], ['--dereference-args', dangling], [f'{top}/good/below']):
+            here, there = (kit('add', *words, repo=repo) for repo in (alone, daemon.repo))
+            equal(f'add {" ".join(map(os.path.basename, words))}', (there.code, there.err), (here.code, here.err))
+            check('and names what cannot be added', os.path.basename(words[-1]) in here.err, here)
+
+
+run_all([waiting_says_for_what, hints_name_the_repo, a_failing_add_says_the_same_through_a_daemon])
