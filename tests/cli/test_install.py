@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What `meson install` puts down is enough to build a program with a node inside, in C and in C++."""
+"""What `meson install` puts down is enough for a program with a node inside, in C, in C++ and in Python."""
 import glob
 import json
 import os
@@ -176,4 +176,39 @@ def a_program_in_cxx():
                 check('and runs', done.returncode == 0 and 'Version' in json.loads(done.stdout), done)
 
 
-run_all([everything_is_put_down, headers_compile_alone, names_are_the_public_ones, the_example_builds_against_it, a_program_in_cxx])
+PYTHON = r'''
+import ctypes, sys
+kit = ctypes.CDLL('libipfskit.so.0')
+kit.kit_error_text.restype = kit.kit_peer_id.restype = ctypes.c_char_p
+kit.kit_error_text.argtypes = kit.kit_peer_id.argtypes = kit.kit_close.argtypes = [ctypes.c_void_p]
+
+class Options(ctypes.Structure):  # struct anyio_options
+    _fields_ = [('backend', ctypes.c_char_p), ('strict', ctypes.c_bool), ('mock_clock', ctypes.c_bool), ('seeded', ctypes.c_bool),
+        ('seed', ctypes.c_uint64), ('stack_size', ctypes.c_size_t), ('rest', ctypes.c_uint64 * 16)]
+
+class KitOptions(ctypes.Structure):  # struct kit_options
+    _fields_ = [('create', ctypes.c_bool), ('read_only_config', ctypes.c_bool), ('reserved', ctypes.c_void_p * 4)]
+
+@ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
+def body(_):
+    node, error = ctypes.c_void_p(), ctypes.create_string_buffer(256)
+    rc = kit.kit_open(sys.argv[1].encode(), ctypes.byref(KitOptions(create=True)), ctypes.byref(node), error, 256)
+    if rc:
+        print(error.value.decode())
+        return rc
+    print(kit.kit_peer_id(node).decode())
+    return kit.kit_close(node)
+
+sys.exit(1 if kit.anyio_run(body, None, ctypes.byref(Options(stack_size=1 << 20))) else 0)
+'''
+
+
+def a_program_in_python():
+    if SANITIZERS:
+        print("skip  a sanitizer's runtime wants to be in the program itself")
+        return
+    done = run(sys.executable, '-c', PYTHON, temp('repo'), env={'LD_LIBRARY_PATH': LIBRARIES})
+    check('a Python program opens a node in its own task', done.returncode == 0 and done.stdout.startswith('12D3KooW'), done)
+
+
+run_all([everything_is_put_down, headers_compile_alone, names_are_the_public_ones, the_example_builds_against_it, a_program_in_cxx, a_program_in_python])
