@@ -289,8 +289,10 @@ int store_next(struct store *store, struct store_cursor *cursor, struct store_en
 	while (rc >= 0 && (rc = index_next_block(&store->index, &key, &place)) > 0) {
 		memcpy(cursor->key, key.bytes, key.len);
 		cursor->key_len = key.len;
-		if (mf_multihash_decode(&hash, key.bytes, key.len) < 0)
+		if (mf_multihash_decode(&hash, key.bytes, key.len) < 0) {
+			store->index.doubtful = true;
 			return -EUCLEAN;
+		}
 		entry->cid = (struct mf_cid){ .codec = place.codec,
 			.hash = hash.code,
 			.version = place.version,

@@ -56,6 +56,17 @@ static int decode_place(const MDB_val *value, struct index_place *place)
 	return 1;
 }
 
+/* The mode of a pin, or a negative code. */
+static int decode_mode(const MDB_val *value)
+{
+	const uint8_t *mode = value->mv_data;
+
+	return value->mv_size == INDEX_PIN_SIZE &&
+			(*mode == STORE_PIN_DIRECT || *mode == STORE_PIN_RECURSIVE)
+		? *mode
+		: -EUCLEAN;
+}
+
 static int open_tables(struct index *index, struct index_position *position, bool *usable)
 {
 	MDB_txn *txn;
@@ -193,11 +204,20 @@ int index_db_pin(struct index *index, const struct index_key *key)
 		return rc;
 	rc = mdb_get(index->reader, index->pins, &k, &v);
 	if (rc == 0)
-		rc = v.mv_size == 1 ? *(uint8_t *)v.mv_data : -EUCLEAN;
+		rc = decode_mode(&v);
 	else
 		rc = rc == MDB_NOTFOUND ? STORE_PIN_NONE : from_lmdb(rc);
 	mdb_txn_reset(index->reader);
 	return noted(index, rc);
+}
+
+/* Whether k comes after *key: a tree that goes round in circles must not be followed. */
+static bool is_after(const MDB_val *k, const struct index_key *key)
+{
+	size_t least = k->mv_size < key->len ? k->mv_size : key->len;
+	int order = memcmp(k->mv_data, key->bytes, least);
+
+	return order > 0 || (order == 0 && k->mv_size > key->len);
 }
 
 /* The entry after *key; the key found replaces it, its value is handed to take() before the
@@ -217,7 +237,7 @@ static int next(struct index *index, MDB_dbi table, struct index_key *key,
 		if (rc == 0 && key->len == k.mv_size &&
 			memcmp(key->bytes, k.mv_data, key->len) == 0)
 			rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
-		if (rc == 0 && k.mv_size > sizeof(key->bytes))
+		if (rc == 0 && (k.mv_size > sizeof(key->bytes) || !is_after(&k, key)))
 			rc = MDB_CORRUPTED;
 		mdb_cursor_close(cursor);
 	}
@@ -239,9 +259,11 @@ static int take_place(const MDB_val *value, void *out)
 
 static int take_mode(const MDB_val *value, void *out)
 {
-	if (value->mv_size != 1)
-		return -EUCLEAN;
-	*(uint32_t *)out = *(uint8_t *)value->mv_data;
+	int mode = decode_mode(value);
+
+	if (mode < 0)
+		return mode;
+	*(uint32_t *)out = mode;
 	return 1;
 }
 

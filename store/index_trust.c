@@ -12,7 +12,8 @@
  * set only when nothing came up that might be the index's fault. So whatever brings a process down,
  * the next one reads the file first: to be killed costs one reading of the index, and no damage can
  * bring down two in a row. What rots under an unbroken seal shows as an error, as a block that does
- * not match, or as a crash; each of them leaves no seal.
+ * not match, or as a crash; each of them leaves no seal, and nor does a verification, whatever it
+ * finds.
  *
  * A block is said to be absent by an index that was sealed or checked, never by one that is known
  * to be neither.

@@ -89,8 +89,10 @@ int store_pin_next(struct store *store, struct store_cursor *cursor, struct stor
 	while (rc >= 0 && (rc = index_next_pin(&store->index, &key, &written)) > 0) {
 		memcpy(cursor->key, key.bytes, key.len);
 		cursor->key_len = key.len;
-		if (mf_cid_decode(&pin->cid, key.bytes, key.len) != key.len)
+		if (mf_cid_decode(&pin->cid, key.bytes, key.len) != key.len) {
+			store->index.doubtful = true;
 			return -EUCLEAN;
+		}
 		int mode = store_pin_get(store, &pin->cid);
 		if (mode < 0)
 			return mode;

@@ -274,6 +274,9 @@ int store_verify(struct store *store, const struct store_verify_options *options
 	};
 
 	*result = (struct store_verify_result){ 0 };
+	/* The next opening reads the index from end to end, which finds in it what cannot be told from
+	 * the segments, and makes it anew when need be. */
+	store->index.doubtful = true;
 	int rc = store->broken ? ANYIO_BROKEN : log_sync(store, store->log.sequence);
 	if (rc == 0)
 		rc = verify_segments(&verifying);

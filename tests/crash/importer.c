@@ -5,7 +5,7 @@
  *
  *	try ROOT    ack ROOT    untry ROOT    unack ROOT
  *
- * importer check REPO MODEL: holds the repo to the lines in MODEL.
+ * importer check REPO MODEL: holds the repo to the lines in MODEL; says "rebuilt" when the index was.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -284,6 +284,8 @@ static int check_all(void *arg)
 		fprintf(stderr, "check: %s\n", recovery.text);
 		return rc;
 	}
+	if (recovery.rebuilt)
+		puts("rebuilt");
 	if (recovery.damaged)
 		complain(&check, recovery.text, NULL);
 	rc = store_verify(check.store, &options, &result);

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """run.py MODE KILLER PROGRAM: kills imports and checks what is left; see README.md.
 
-MODE is "each" (every stop of a three-block import in turn) or "random" ($KILLS random ones of larger
+MODE is "rot": the index spoiled behind the back of its seal, so that it is believed once; or "each" (every stop of a three-block import in turn) or "random" ($KILLS random ones of larger
 imports, 100 by default), with the importer; or "command": random ones ($KILLS, 40) of the real `init` and
 `add`, with ipfs-kit. $SEED makes the random ones repeatable, $ANYIO_BACKEND chooses the backend.
 """
 import os
 import random
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,7 @@ class Repo:
         self.folder = tempfile.mkdtemp(prefix="crash-")
         self.path = os.path.join(self.folder, "repo")
         self.model = os.path.join(self.folder, "model")
+        self.checked = False
         open(self.model, "w").close()
 
     def killed(self, at, *command):
@@ -40,6 +42,9 @@ class Repo:
                               text=True)
         if done.returncode != 0:
             self.fail(what, "check", done.stderr)
+        if self.checked and done.stdout:  # once there, no kill spoils the index
+            self.fail(what, "check", done.stdout)
+        self.checked = True
 
     def fail(self, *what):
         print("FAILED:", *what)
@@ -82,6 +87,32 @@ def at_random():
     print(f"{kills} imports killed, {again} recoveries killed")
 
 
+def rot():
+    rng = random.Random(int(os.environ.get("SEED", 1)))
+    repo, crashed, noticed = Repo(), 0, 0
+    repo.killed(0, "import", repo.path, "7", *LARGE)
+    repo.check("import")
+    data, seal = (os.path.join(repo.path, "index", name) for name in ("data.mdb", "sealed"))
+    for turn in range(30):
+        with open(data, "r+b") as file:
+            pages = os.path.getsize(data) // 4096
+            for _ in range(8):
+                file.seek(4096 * rng.randrange(2, pages) + rng.choice([rng.randrange(40), rng.randrange(4096)]))
+                file.write(bytes([rng.randrange(256)]))
+        st = os.stat(data)
+        with open(seal, "wb") as file:
+            file.write(struct.pack("<6Q", st.st_ino, st.st_size, *divmod(st.st_mtime_ns, 10**9),
+                                   *divmod(st.st_ctime_ns, 10**9)))
+        code = subprocess.run(["timeout", "-s", "KILL", "60", importer, "check", repo.path, repo.model],
+                              capture_output=True).returncode
+        crashed += code < 0
+        noticed += code != 0
+        repo.checked = False
+        repo.check(f"turn {turn}")
+    repo.remove()
+    print(f"{noticed} times noticed, {crashed} of them by a crash, and mended every time")
+
+
 def command():
     seed = int(os.environ.get("SEED", random.randrange(1 << 30)))
     rng = random.Random(seed)
@@ -120,4 +151,4 @@ def command():
     print(f"{kill + 1} commands killed, {promised} files promised and there")
 
 
-{"each": each, "random": at_random, "command": command}[mode]()
+{"each": each, "random": at_random, "command": command, "rot": rot}[mode]()
