@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include <anyio/memory.h>
 #include <anyio/thread.h>
@@ -389,6 +390,21 @@ static int write_work(void *arg)
 	return rc == MDB_MAP_FULL ? -EOVERFLOW : from_lmdb(rc);
 }
 
+/* Doubles the map. LMDB gives the old one up before it asks for the new one, and cannot go on
+ * without, so whether there is room is tried first. */
+static int grow(struct index *index)
+{
+	MDB_envinfo info;
+
+	mdb_env_info(index->env, &info);
+	void *room = mmap(NULL, info.me_mapsize * 2, PROT_READ,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (room == MAP_FAILED)
+		return -errno;
+	munmap(room, info.me_mapsize * 2);
+	return from_lmdb(mdb_env_set_mapsize(index->env, info.me_mapsize * 2));
+}
+
 int index_db_write(struct index *index)
 {
 	const struct index_generation *frozen = &index->frozen;
@@ -400,14 +416,8 @@ int index_db_write(struct index *index)
 
 	while (rc == -EOVERFLOW) {
 		rc = anyio_to_thread(write_work, &call, NULL);
-		if (rc == -EOVERFLOW) {
-			MDB_envinfo info;
-
-			mdb_env_info(index->env, &info);
-			int grown = mdb_env_set_mapsize(index->env, info.me_mapsize * 2);
-			if (grown)
-				rc = from_lmdb(grown);
-		}
+		if (rc == -EOVERFLOW && (rc = grow(index)) == 0)
+			rc = -EOVERFLOW;
 	}
 	anyio_free(call.sorted);
 	/* Whatever stopped LMDB in the middle: the file is looked over before it is used again. */

@@ -84,7 +84,7 @@ int test_open(struct store **store, struct store_recovery *recovery)
 	if (!recovery)
 		recovery = &ignored;
 	int rc = store_open(test_repo, &options, store, recovery);
-	if (rc < 0 && rc != -ENOMEM && rc != -EIO && rc != -ENOSPC)
+	if (rc < 0 && rc != -ENOMEM && rc != -EIO && rc != -ENOSPC && rc != -EMFILE)
 		print_error("open: %s: %s\n", anyio_error_name(rc), recovery->text);
 	return rc;
 }

@@ -5,6 +5,10 @@
  */
 #include "support.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
 enum { BLOCKS = 24 };
 
 struct life {
@@ -162,14 +166,29 @@ static void the_disk_may_be_full_from_any_write_on(void **state)
 	sweep(ANYIO_FAULT_WRITE, -ENOSPC, true, 1);
 }
 
+static void the_disk_may_be_full_for_one_write(void **state)
+{
+	sweep(ANYIO_FAULT_WRITE, -ENOSPC, false, 1);
+}
+
+static void the_disk_may_break_at_any_write(void **state)
+{
+	sweep(ANYIO_FAULT_WRITE, -EIO, true, 1);
+}
+
+static void memory_may_run_out_for_good(void **state)
+{
+	sweep(ANYIO_FAULT_MEMORY, -ENOMEM, true, 1);
+}
+
 static void every_read_may_fail(void **state)
 {
-	sweep(ANYIO_FAULT_READ, -EIO, false, 3);
+	sweep(ANYIO_FAULT_READ, -EIO, false, 1);
 }
 
 static void every_operation_may_fail(void **state)
 {
-	sweep(ANYIO_FAULT_OPERATION, -EMFILE, false, 3);
+	sweep(ANYIO_FAULT_OPERATION, -EMFILE, false, 1);
 }
 
 /* What an embedder sees when a sync fails. */
@@ -220,6 +239,123 @@ static int a_full_disk_is_an_error_and_no_end(void *arg)
 	return store_close(store);
 }
 
+/* The index's own files have no simulated disk: LMDB writes them. A limit of the process stands in
+ * for a full disk and for a lack of addresses. */
+static void limit(int resource, rlim_t most)
+{
+	struct rlimit now;
+
+	getrlimit(resource, &now);
+	now.rlim_cur = most < now.rlim_max ? most : now.rlim_max;
+	setrlimit(resource, &now);
+}
+
+enum { FEW = 200 };
+
+static int the_index_cannot_be_written(void *arg)
+{
+	struct store *store;
+	struct store_recovery recovery;
+	store_ticket ticket = 0;
+	int failures = 0;
+
+	CHECK_RC(0, test_open(&store, NULL));
+	CHECK_RC(0, store_checkpoint(store));
+	limit(RLIMIT_FSIZE, 24 << 10);
+	for (uint64_t i = 0; i < FEW; i++) {
+		int rc = test_put(store, i, 100, &ticket);
+		CHECK(rc == 0 || rc == -EFBIG);
+		failures += rc != 0;
+	}
+	int sync = store_sync(store, ticket), checkpoint = store_checkpoint(store);
+	limit(RLIMIT_FSIZE, RLIM_INFINITY);
+	CHECK(failures > 0);
+	CHECK_RC(0, sync);
+	CHECK_RC(-EFBIG, checkpoint);
+	for (uint64_t i = 0; i < FEW; i++) {
+		CHECK_RC(0, test_put(store, i, 100, &ticket));
+		CHECK_RC(0, test_get(store, i, 100));
+	}
+	CHECK_RC(0, test_verify(store));
+	CHECK_RC(0, store_close(store));
+	CHECK_RC(0, test_open(&store, &recovery));
+	CHECK(!recovery.rebuilt && !recovery.damaged && recovery.scanned == 0);
+	for (uint64_t i = 0; i < FEW; i++)
+		CHECK_RC(0, test_get(store, i, 100));
+	return store_close(store);
+}
+
+static void the_index_may_find_no_room(void **state)
+{
+	test_options = (struct store_options){ .create = true, .checkpoint_blocks = 10 };
+	signal(SIGXFSZ, SIG_IGN);
+	simulated_start();
+	int rc = run_simulated(the_index_cannot_be_written, NULL, 1, NULL);
+	simulated_end();
+	assert_int_equal(rc, 0);
+}
+
+static uint64_t addresses_in_use(void)
+{
+	unsigned long pages = 0;
+	FILE *file = fopen("/proc/self/statm", "r");
+
+	if (file && fscanf(file, "%lu", &pages) != 1)
+		pages = 0;
+	if (file)
+		fclose(file);
+	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static int put_very_many(struct store *store, store_ticket *ticket)
+{
+	enum { LOT = 64, LOTS = 6000 };
+	struct store_block blocks[LOT];
+	uint64_t data[LOT];
+	int rc = 0;
+
+	for (uint64_t lot = 0; lot < LOTS && rc == 0; lot++) {
+		for (uint64_t i = 0; i < LOT; i++) {
+			data[i] = lot * LOT + i;
+			blocks[i] = (struct store_block){ .data = &data[i], .len = sizeof(*data) };
+			mf_cid_of(&blocks[i].cid, 1, MF_CODEC_RAW, &data[i], sizeof(*data));
+		}
+		rc = store_put_many(store, blocks, LOT, STORE_VERIFIED, ticket);
+	}
+	return rc;
+}
+
+static int the_map_cannot_grow(void *arg)
+{
+	struct store *store;
+	store_ticket ticket = 0;
+
+	CHECK_RC(0, test_open(&store, NULL));
+	limit(RLIMIT_AS, addresses_in_use() + (120 << 20));
+	int rc = put_very_many(store, &ticket);
+	int checkpoint = store_checkpoint(store);
+	limit(RLIMIT_AS, RLIM_INFINITY);
+	CHECK(rc == 0 || rc == -ENOMEM);
+	CHECK_RC(-ENOMEM, checkpoint);
+	CHECK_RC(-ENOENT, test_get(store, 1, 300));
+	CHECK_RC(0, put_very_many(store, &ticket));
+	CHECK_RC(0, store_checkpoint(store));
+	return store_close(store);
+}
+
+static void the_index_may_find_no_addresses(void **state)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+	print_message("skipped: a sanitizer takes all addresses\n");
+	skip();
+#endif
+	test_options = (struct store_options){ .create = true };
+	simulated_start();
+	int rc = run_simulated(the_map_cannot_grow, NULL, 1, NULL);
+	simulated_end();
+	assert_int_equal(rc, 0);
+}
+
 #define ON_BACKENDS(name)                                                                          \
 	static void test_##name(void **state)                                                      \
 	{                                                                                          \
@@ -236,8 +372,13 @@ int main(void)
 		cmocka_unit_test(every_allocation_may_fail),
 		cmocka_unit_test(every_write_and_sync_may_fail),
 		cmocka_unit_test(the_disk_may_be_full_from_any_write_on),
+		cmocka_unit_test(the_disk_may_be_full_for_one_write),
+		cmocka_unit_test(the_disk_may_break_at_any_write),
+		cmocka_unit_test(memory_may_run_out_for_good),
 		cmocka_unit_test(every_read_may_fail),
 		cmocka_unit_test(every_operation_may_fail),
+		cmocka_unit_test(the_index_may_find_no_room),
+		cmocka_unit_test(the_index_may_find_no_addresses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
