@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """What the program says while it waits, when it gives up, and what to do next: hints can be run as they are shown."""
+import json
 import os
 import pty
 import re
@@ -8,7 +9,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
-from node import PROGRAM, Daemon, check, environment, equal, kit, new_repo, run_all, temp, write
+from node import PROGRAM, Daemon, check, environment, equal, kit, new_repo, run_all, temp, until, write
 
 ABSENT = 'bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy'
 
@@ -57,6 +58,20 @@ def waiting_says_for_what():
         check('what is there is not waited for', (code, out, shown) == (0, 'somebody has it', ''), shown)
 
 
+def the_wantlist_tells_too():
+    with Daemon() as one, Daemon() as two:
+        wants = lambda: json.loads(two.rpc('bitswap/wantlist')[2])
+        equal('bitswap/wantlist of who wants nothing', wants(), {'Keys': [], 'Offers': []})
+        kit('swarm', 'connect', one.swarm[0], repo=two.repo)
+        waiting = subprocess.Popen([PROGRAM, '--repo', two.repo, 'cat', ABSENT], env=environment(), stdout=subprocess.PIPE)
+        until('the daemon wants it', lambda: wants()['Keys'])
+        equal('bitswap/wantlist names the block, and that nobody offers it', wants(), {'Keys': [{'/': ABSENT}], 'Offers': [0]})
+        waiting.terminate()
+        waiting.communicate()
+        until('the want ends with who had it', lambda: not wants()['Keys'])
+        check('and it is gone with who wanted it', True)
+
+
 def hints_name_the_repo():
     for name in ('plain', 'with space', "quo'te", 'dol$lar', 'back`tick'):
         repo = temp(name)
@@ -88,4 +103,4 @@ def a_failing_add_says_the_same_through_a_daemon():
             check('and names what cannot be added', os.path.basename(words[-1]) in here.err, here)
 
 
-run_all([waiting_says_for_what, hints_name_the_repo, a_failing_add_says_the_same_through_a_daemon])
+run_all([waiting_says_for_what, the_wantlist_tells_too, hints_name_the_repo, a_failing_add_says_the_same_through_a_daemon])
