@@ -27,7 +27,7 @@ struct store {
 	struct index_position checkpoint; /* what LMDB holds */
 	struct anyio_lock checkpointing, syncing, writing;
 	struct anyio_event put; /* something was, that store_tend has not seen to */
-	int broken; /* a sync failed with this: nothing is written any more */
+	int broken;             /* a sync failed with this: nothing is written any more */
 };
 
 /* Where a block is, as store_has sees it: 1 and the place, 0, or a negative code. */
