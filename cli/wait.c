@@ -79,8 +79,8 @@ static void put_text(const struct waiting *waiting)
 		snprintf(text, sizeof(text), "%s: %zu peer%s connected, none has it", waiting->cid,
 			peers, peers == 1 ? "" : "s");
 	else
-		snprintf(text, sizeof(text), "%s: %zu of %zu connected peers %s it", waiting->cid,
-			waiting->offers, peers, waiting->offers == 1 ? "has" : "have");
+		snprintf(text, sizeof(text), "%s: %zu peer%s connected, %zu may have it",
+			waiting->cid, peers, peers == 1 ? "" : "s", waiting->offers);
 }
 
 static void tell(struct waiting *waiting)

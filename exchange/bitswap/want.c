@@ -471,7 +471,8 @@ int bitswap_missing_each(const struct bitswap *bitswap,
 		if (want->arrived)
 			continue;
 		TAILQ_FOREACH (ask, &want->asks, of_want)
-			missing.offers += ask->state == ASK_HAS;
+			missing.offers +=
+				ask->state == ASK_HAS || (ask->state == ASK_SENT && ask->block);
 		rc = each(arg, &missing);
 		if (rc)
 			break;

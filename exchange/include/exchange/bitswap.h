@@ -63,7 +63,8 @@ void bitswap_prefetch(struct bitswap_session *session, const struct mf_cid *cids
 /* What to give store_sync so that everything this session fetched so far is durable. */
 store_ticket bitswap_session_ticket(const struct bitswap_session *session);
 
-/* One of our wants: how many connected peers said that they have the block. */
+/* One of our wants: how many connected peers said that they have the block, or were asked for it and
+ * have not answered yet: it may be on its way. */
 struct bitswap_missing {
 	struct mf_cid cid;
 	size_t offers;

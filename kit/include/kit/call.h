@@ -3,11 +3,11 @@
  * language bindings share. Names, arguments, options and answers are those of Kubo's RPC
  * (https://docs.ipfs.tech/reference/kubo/rpc/), so `id` answers {"ID": ..., "PublicKey": ...}.
  *
- * Here: bitswap/wantlist (with Offers: how many peers said they have it, key by key), id,
- * version, ls, stat (files-like), pin/add, pin/rm, pin/ls, block/stat, swarm/connect,
- * swarm/disconnect, swarm/peers, swarm/addrs/local, ping, repo/stat, repo/verify, repo/version,
- * config (get, set), config/show, resolve. Commands that carry bulk bytes (add, cat, get,
- * dag/export, dag/import, block/get, block/put) are functions of kit.h.
+ * Here: bitswap/wantlist (with Offers: how many peers may have it, key by key), id, version,
+ * ls, stat (files-like), pin/add, pin/rm, pin/ls, block/stat, swarm/connect, swarm/disconnect,
+ * swarm/peers, swarm/addrs/local, ping, repo/stat, repo/verify, repo/version, config (get,
+ * set), config/show, resolve. Commands that carry bulk bytes (add, cat, get, dag/export,
+ * dag/import, block/get, block/put) are functions of kit.h.
  */
 #ifndef KIT_CALL_H
 #define KIT_CALL_H
