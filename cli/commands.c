@@ -84,7 +84,8 @@ const struct cli_command cli_commands[] = {
 	{ "add", "[PATH...]", "Add files and folders; prints their CIDs",
 		"Splits files into blocks, stores them, and pins the root. When add returns, all of it is on disk.\n"
 		"Without a path, or for -, standard input is added. An add that was interrupted goes on where it\n"
-		"stopped when it is run again.\n\n"
+		"stopped when it is run again. Through a daemon all is sent and hashed anew, but what was stored\n"
+		"before is not stored twice.\n\n"
 		"  ipfs-kit add -r photos\n"
 		"  tar c project | ipfs-kit add -Q",
 		add_table, 0, -1, .run = cmd_add },

@@ -63,8 +63,9 @@ static int hasher(void *arg)
 	return rc == ANYIO_END_OF_STREAM ? 0 : rc;
 }
 
-/* Meanwhile the next batches are read and hashed. */
-static void sync_journal(struct line *line, uint64_t number)
+/* Meanwhile the next batches are read and hashed. What an interrupted add leaves behind is durable
+ * but for the last of it, with a journal or without. */
+static void make_durable(struct line *line, uint64_t number)
 {
 	int rc = store_sync(line->node->core->store, line->ticket);
 
@@ -87,9 +88,9 @@ static int putter(void *arg)
 					STORE_VERIFIED, &line->ticket));
 		bytes += batch->used;
 		blocks += batch->count;
-		if (line->journal && !line->failure &&
+		if (!line->only_hash && !line->failure &&
 			(bytes >= SYNC_BYTES || blocks >= SYNC_BLOCKS)) {
-			sync_journal(line, batch->number);
+			make_durable(line, batch->number);
 			bytes = blocks = 0;
 		}
 		batch->used = batch->count = batch->hashed = 0;
@@ -130,6 +131,8 @@ static void line_free(struct line *line)
 	anyio_receiver_close(line->free);
 	line->to_hash = line->to_put = line->to_free = NULL;
 	line->from_read = line->from_hash = line->free = NULL;
+	anyio_free(line->ahead);
+	line->ahead = NULL;
 	for (size_t i = 0; i < BATCHES; i++)
 		if (line->batches[i]) {
 			anyio_free(line->batches[i]->data);
@@ -276,6 +279,28 @@ int line_put(void *arg, const struct mf_cid *cid, const void *block, size_t len)
 	return 0;
 }
 
+/* Small chunks are cut from larger reads. */
+static ssize_t read_some(
+	struct line *line, const struct kit_source *source, uint8_t *out, size_t size)
+{
+	if (line->profile.chunk_size >= READ_LEAST)
+		return source->read(source->arg, out, size);
+	if (line->ahead_start == line->ahead_end) {
+		if (!line->ahead && !(line->ahead = anyio_malloc(READ_LEAST)))
+			return -ENOMEM;
+		ssize_t n = source->read(source->arg, line->ahead, READ_LEAST);
+		if (n <= 0)
+			return n;
+		line->ahead_start = 0;
+		line->ahead_end = (size_t)n;
+	}
+	size_t n = line->ahead_end - line->ahead_start;
+	n = n < size ? n : size;
+	memcpy(out, line->ahead + line->ahead_start, n);
+	line->ahead_start += n;
+	return (ssize_t)n;
+}
+
 /* Reads one chunk into the batch being filled: its length, 0 at the end. */
 static ssize_t read_chunk(struct line *line, const struct kit_source *source)
 {
@@ -286,8 +311,7 @@ static ssize_t read_chunk(struct line *line, const struct kit_source *source)
 
 	line->reading = true;
 	while (n > 0 && len < line->profile.chunk_size)
-		if ((n = source->read(source->arg, chunk + len, line->profile.chunk_size - len)) >
-			0)
+		if ((n = read_some(line, source, chunk + len, line->profile.chunk_size - len)) > 0)
 			len += (size_t)n;
 	line->reading = false;
 	if (n < 0 || len == 0)
@@ -345,8 +369,8 @@ static int file_with_meta(struct line *line, const struct kit_source *source,
 	for (bool end = false; !rc && !end;) {
 		size_t len = 0;
 		while (!rc && len < line->profile.chunk_size) {
-			ssize_t n = source->read(
-				source->arg, chunk + len, line->profile.chunk_size - len);
+			ssize_t n = read_some(
+				line, source, chunk + len, line->profile.chunk_size - len);
 			if (n <= 0) {
 				rc = (int)n;
 				end = true;
@@ -383,6 +407,7 @@ int line_file(struct line *line, const struct kit_source *source, const struct j
 	int rc = unixfs_file_builder_new(&line->builder, &line->profile, meta, line_put, line);
 	ssize_t n = 1;
 
+	line->ahead_start = line->ahead_end = 0;
 	if (!rc)
 		rc = take_leaves(line, leaves, count);
 	if (!rc && meta && (meta->has_mode || meta->has_mtime)) {

@@ -18,7 +18,8 @@ enum {
 	BATCHES = 4,
 	BATCH_HEAD = 32, /* room before a chunk for a leaf's head, and after it for its tail */
 	BATCH_TAIL = 16,
-	/* With a journal, so much is put between two syncs. */
+	READ_LEAST = 64 << 10, /* asked of a source at a time */
+	/* So much is put between two syncs. */
 	SYNC_BYTES = 64 << 20,
 	SYNC_BLOCKS = 2048,
 };
@@ -39,7 +40,9 @@ struct line {
 	struct unixfs_profile profile;
 	store_ticket ticket;
 	struct batch *batches[BATCHES];
-	struct batch *filling;         /* the caller's; NULL when none is at hand */
+	struct batch *filling; /* the caller's; NULL when none is at hand */
+	uint8_t *ahead;        /* what was read of the source beyond a small chunk */
+	size_t ahead_start, ahead_end;
 	bool reading;                  /* bytes are being read into filling, behind what is used */
 	struct anyio_task_group group; /* of the two tasks */
 	struct anyio_sender *to_hash, *to_put, *to_free;

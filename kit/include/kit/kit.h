@@ -144,7 +144,8 @@ struct kit_add_options {
  * changed are not read again. -EISDIR a directory without recursive. */
 KIT_API int kit_add_path(struct kit_node *node, const char *path,
 	const struct kit_add_options *options, struct mf_cid *root);
-/* Adds one unnamed file from a source. */
+/* Adds one unnamed file from a source. Of one that was interrupted, all but the last blocks are
+ * durable; they are hashed but not written when they come again. */
 KIT_API int kit_add_source(struct kit_node *node, const struct kit_source *source,
 	const struct kit_add_options *options, struct mf_cid *root);
 
