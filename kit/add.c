@@ -161,7 +161,7 @@ int kit_adder_begin(
 	adder->known = true;
 	rc = choose_profile(node, options, &adder->profile);
 	if (!rc) {
-		rc = line_begin(&adder->line, node, &adder->profile, options->only_hash);
+		rc = pipeline_begin(&adder->pipeline, node, &adder->profile, options->only_hash);
 		if (rc)
 			kit_fail_code(node, rc, "adding");
 	}
@@ -188,7 +188,8 @@ int kit_adder_file(struct kit_adder *adder, const char *path, const struct kit_s
 
 	if (rc)
 		return rc;
-	rc = line_file(&adder->line, source, NULL, 0, NULL, adder_count, adder, &entry->node);
+	rc = pipeline_file(
+		&adder->pipeline, source, NULL, 0, NULL, adder_count, adder, &entry->node);
 	if (rc)
 		return kit_fail_code(adder->node, rc, *path ? path : "adding");
 	entry->built = true;
@@ -213,7 +214,8 @@ int kit_adder_symlink(struct kit_adder *adder, const char *path, const char *tar
 				out.data, (size_t)len);
 			entry->node.tsize = (uint64_t)len;
 			entry->built = true;
-			rc = line_put(&adder->line, &entry->node.cid, out.data, (size_t)len);
+			rc = pipeline_put(
+				&adder->pipeline, &entry->node.cid, out.data, (size_t)len);
 		}
 		if (rc)
 			kit_fail_code(adder->node, rc, path);
@@ -244,8 +246,8 @@ static int build_directory(struct kit_adder *adder, struct entry *entry)
 			.tsize = child->node.tsize };
 	}
 	if (!rc)
-		rc = unixfs_dir_build(&adder->profile, NULL, list, entry->count, line_put,
-			&adder->line, &entry->node);
+		rc = unixfs_dir_build(&adder->profile, NULL, list, entry->count, pipeline_put,
+			&adder->pipeline, &entry->node);
 	anyio_free(list);
 	entry->built = !rc;
 	if (rc == -EEXIST)
@@ -294,7 +296,7 @@ static int pin(struct kit_adder *adder, const struct mf_cid *cid)
 	if (adder->options.only_hash || adder->options.no_pin)
 		return 0;
 	int rc = store_pin_add(
-		adder->node->core->store, cid, STORE_PIN_RECURSIVE, &adder->line.ticket);
+		adder->node->core->store, cid, STORE_PIN_RECURSIVE, &adder->pipeline.ticket);
 	return rc ? kit_fail_code(adder->node, rc, "pinning") : 0;
 }
 
@@ -314,7 +316,7 @@ static int finish(struct kit_adder *adder, struct mf_cid *root)
 				path, PATH_BYTES_MAX, "%s", top->children[i]->name);
 			rc = build_tree(adder, top->children[i], path, len);
 		}
-	if (!rc && (rc = line_flush(&adder->line)))
+	if (!rc && (rc = pipeline_flush(&adder->pipeline)))
 		kit_fail_code(adder->node, rc, "adding");
 
 	/* The root is pinned after its blocks are in the log, and all is synced together. */
@@ -324,7 +326,7 @@ static int finish(struct kit_adder *adder, struct mf_cid *root)
 		rc = pin(adder, &top->children[i]->node.cid);
 	if (!rc && adder->options.wrap)
 		rc = pin(adder, &top->node.cid);
-	if (!rc && (rc = store_sync(adder->node->core->store, adder->line.ticket)))
+	if (!rc && (rc = store_sync(adder->node->core->store, adder->pipeline.ticket)))
 		kit_fail_code(adder->node, rc, "making it durable");
 	if (!rc) {
 		*root = last->node.cid;
@@ -343,7 +345,7 @@ static void adder_free(struct kit_adder *adder)
 
 int kit_adder_finish(struct kit_adder *adder, struct mf_cid *root)
 {
-	int rc = line_end(&adder->line, finish(adder, root));
+	int rc = pipeline_end(&adder->pipeline, finish(adder, root));
 
 	adder_free(adder);
 	return rc;
@@ -351,7 +353,7 @@ int kit_adder_finish(struct kit_adder *adder, struct mf_cid *root)
 
 void kit_adder_abandon(struct kit_adder *adder)
 {
-	line_end(&adder->line, ANYIO_CANCELLED);
+	pipeline_end(&adder->pipeline, ANYIO_CANCELLED);
 	adder_free(adder);
 }
 

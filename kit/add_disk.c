@@ -14,13 +14,13 @@
 static size_t resume(struct kit_adder *adder, int fd, const struct journal_key *key,
 	const struct journal_leaf **leaves)
 {
-	struct journal *journal = adder->line.journal;
+	struct journal *journal = adder->pipeline.journal;
 	size_t known = journal_begin(journal, key, leaves), count = 0;
 	off_t at = 0;
 
 	for (; count < known; count++) {
 		struct unixfs_built leaf;
-		batch_known_leaf(&adder->profile, &(*leaves)[count], &leaf);
+		pipeline_known_leaf(&adder->profile, &(*leaves)[count], &leaf);
 		if (leaf.file_size != adder->profile.chunk_size ||
 			store_has(adder->node->core->store, &leaf.cid) != 1)
 			break;
@@ -69,7 +69,7 @@ static bool unchanged(
 /* What an interrupted add has done of a file is not read again. */
 static int add_file(struct kit_adder *adder, struct on_disk *file, const char *path)
 {
-	struct journal *journal = adder->line.journal;
+	struct journal *journal = adder->pipeline.journal;
 	struct kit_source source = { read_on_disk, file };
 	const struct journal_leaf *leaves = NULL;
 	struct journal_key key;
@@ -87,10 +87,10 @@ static int add_file(struct kit_adder *adder, struct on_disk *file, const char *p
 	} else {
 		if (quiet && (count = resume(adder, file->fd, &key, &leaves)))
 			adder_count(adder, count * adder->profile.chunk_size);
-		rc = line_file(&adder->line, &source, leaves, count, NULL, adder_count, adder,
-			&entry->node);
+		rc = pipeline_file(&adder->pipeline, &source, leaves, count, NULL, adder_count,
+			adder, &entry->node);
 		bool same = quiet && !rc && unchanged(adder, file, &key);
-		journal_end(journal, adder->line.number + 1, &key, same ? &entry->node : NULL);
+		journal_end(journal, adder->pipeline.number + 1, &key, same ? &entry->node : NULL);
 	}
 	if (rc)
 		return kit_fail_code(adder->node, rc, path);
@@ -252,7 +252,7 @@ static int add_path(void *arg)
 	/* One add at a time keeps the journal: it belongs to the one that began first. */
 	if (!adding->options->only_hash && !node->core->journal) {
 		journal_open(node->core->dir, &journal);
-		node->core->journal = adder->line.journal = journal;
+		node->core->journal = adder->pipeline.journal = journal;
 	}
 	rc = add_any(adder, AT_FDCWD, adding->path, adding->name, 0);
 	if (!rc)

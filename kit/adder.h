@@ -2,7 +2,7 @@
 #ifndef KIT_ADDER_H
 #define KIT_ADDER_H
 
-#include "batch.h"
+#include "pipeline.h"
 #include "peek.h"
 
 enum {
@@ -23,7 +23,7 @@ struct kit_adder {
 	struct kit_node *node;
 	struct kit_add_options options;
 	struct unixfs_profile profile;
-	struct line line;
+	struct pipeline pipeline;
 	struct peek peek;
 	bool known;        /* the last file had been finished by an add that was interrupted */
 	struct entry root; /* holds the top-level entries; itself an entry only with wrap */
@@ -34,7 +34,7 @@ struct kit_adder {
 int adder_place(struct kit_adder *adder, const char *path, bool directory, struct entry **out);
 /* Tells the caller of a CID, unless it is a root's: those are told when all is durable. */
 int adder_report(struct kit_adder *adder, const char *path, const struct unixfs_built *built);
-/* Counts bytes that are done: the progress of line_file, whose arg is the adder. */
+/* Counts bytes that are done: the progress of pipeline_file, whose arg is the adder. */
 void adder_count(void *arg, size_t bytes);
 
 #endif

@@ -2,12 +2,12 @@
  * Blocks on their way into the store, many at a time.
  *
  * A batch is a large buffer that chunks are read into, with room around each for the few bytes that
- * make it a dag-pb leaf. Full batches go down a line: one task hashes them on all cores, another
+ * make it a dag-pb leaf. Full batches go down a pipeline: one task hashes them on all cores, another
  * appends them to the log, while the caller reads the next. So reading, hashing and writing go on
  * at the same time, and nothing is copied.
  */
-#ifndef KIT_BATCH_H
-#define KIT_BATCH_H
+#ifndef KIT_PIPELINE_H
+#define KIT_PIPELINE_H
 
 #include "journal.h"
 #include "node.h"
@@ -34,7 +34,7 @@ struct batch {
 	size_t count, hashed; /* blocks[hashed..count) are leaves of the open file, CIDs unknown */
 };
 
-struct line {
+struct pipeline {
 	struct kit_node *node;
 	bool only_hash;
 	struct unixfs_profile profile;
@@ -56,25 +56,25 @@ struct line {
 	int failure; /* of hashing or putting: sticks */
 };
 
-/* Enters a task group and starts the two tasks in it: line_end must come from the same task, and
+/* Enters a task group and starts the two tasks in it: pipeline_end must come from the same task, and
  * scopes entered in between must be left by then. On failure there is nothing to end. */
-int line_begin(struct line *line, struct kit_node *node, const struct unixfs_profile *profile,
-	bool only_hash);
+int pipeline_begin(struct pipeline *pipeline, struct kit_node *node,
+	const struct unixfs_profile *profile, bool only_hash);
 /* Sends what is left and waits until all of it is in the log (not yet synced: see ticket). */
-int line_flush(struct line *line);
-/* Ends the tasks, leaves the group and frees everything but the line itself. Returns rc, or what
- * went wrong; without line_flush before it, what was still under way is given up. */
-int line_end(struct line *line, int rc);
+int pipeline_flush(struct pipeline *pipeline);
+/* Ends the tasks, leaves the group and frees everything but the pipeline itself. Returns rc, or what
+ * went wrong; without pipeline_flush before it, what was still under way is given up. */
+int pipeline_end(struct pipeline *pipeline, int rc);
 
 /* Reads one file from a source: chunks, leaves, tree. The first leaves may be known already: source
  * then begins behind them. */
-int line_file(struct line *line, const struct kit_source *source, const struct journal_leaf *leaves,
-	size_t count, const struct unixfs_meta *meta, void (*progress)(void *arg, size_t bytes),
-	void *arg, struct unixfs_built *root);
+int pipeline_file(struct pipeline *pipeline, const struct kit_source *source,
+	const struct journal_leaf *leaves, size_t count, const struct unixfs_meta *meta,
+	void (*progress)(void *arg, size_t bytes), void *arg, struct unixfs_built *root);
 /* What the builder is told of a leaf that an earlier run made. */
-void batch_known_leaf(const struct unixfs_profile *profile, const struct journal_leaf *known,
+void pipeline_known_leaf(const struct unixfs_profile *profile, const struct journal_leaf *known,
 	struct unixfs_built *leaf);
 /* Appends a finished block (copied). The unixfs_emit_fn of builders. */
-int line_put(void *line, const struct mf_cid *cid, const void *block, size_t len);
+int pipeline_put(void *pipeline, const struct mf_cid *cid, const void *block, size_t len);
 
 #endif
