@@ -117,13 +117,21 @@ static int stale_remove(const char *path, const struct anyio_address *address)
 	return rc == -ENOENT ? 0 : rc;
 }
 
+/* The kernel may keep the sockets of a killed process for a moment, while it takes its io_uring
+ * down: so somebody who still answers is asked again for a while. */
 static int unix_bind(int fd, const char *path, const struct anyio_address *address)
 {
+	enum { TRIES = 20 };
 	int rc = anyio_fd_bind(fd, address);
 
 	if (rc != -EADDRINUSE)
 		return rc;
 	rc = stale_remove(path, address);
+	for (int i = 1; rc == -EADDRINUSE && i < TRIES; i++) {
+		rc = anyio_sleep(50 * ANYIO_MILLISECOND);
+		if (rc == 0)
+			rc = stale_remove(path, address);
+	}
 	return rc < 0 ? rc : anyio_fd_bind(fd, address);
 }
 
