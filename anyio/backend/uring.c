@@ -376,7 +376,13 @@ static void send_unsent(struct uring *uring)
 	}
 }
 
-/* Kinds that a non-blocking descriptor may refuse although the ring could have waited. */
+/* Kinds that a non-blocking descriptor may refuse although the ring could have waited. A connect
+ * is refused by a full queue of the other side, and no readiness of this one tells its end. */
+static bool waits_for_readiness(const struct anyio_op *op)
+{
+	return op->code <= ANYIO_OP_WRITE && op->code != ANYIO_OP_CONNECT;
+}
+
 static bool try_again(struct uring *uring, struct anyio_op *op, int result)
 {
 	struct uring_op *own = mine(op);
@@ -384,7 +390,7 @@ static bool try_again(struct uring *uring, struct anyio_op *op, int result)
 		return false;
 	if (own->polling && result > 0) {
 		own->polling = false;
-	} else if (!own->polling && result == -EAGAIN && op->code <= ANYIO_OP_WRITE) {
+	} else if (!own->polling && result == -EAGAIN && waits_for_readiness(op)) {
 		own->polling = true;
 	} else if (result != -EINTR) {
 		return false;

@@ -42,10 +42,11 @@ struct scope {
 	struct scope *parent;
 	struct anyio_list children; /* scopes whose parent this is */
 	struct anyio_list sibling;
-	struct anyio_list tasks; /* tasks whose innermost scope this is */
-	struct anyio_task *task; /* who entered it */
-	struct anyio_loop *loop; /* while entered */
-	anyio_time deadline;     /* a timeout until it is entered, when relative is set */
+	struct anyio_list tasks;   /* tasks whose innermost scope this is */
+	struct anyio_list refresh; /* in the loop's refreshes */
+	struct anyio_task *task;   /* who entered it */
+	struct anyio_loop *loop;   /* while entered */
+	anyio_time deadline;       /* a timeout until it is entered, when relative is set */
 	const char *reason;
 	const char *file;
 	int line;
@@ -160,6 +161,8 @@ struct anyio_loop {
 	struct anyio_list tasks;
 	size_t task_count;
 	struct scope root_scope;
+	struct anyio_list refreshes; /* scopes whose inputs changed */
+	bool refreshing;
 	struct anyio_token *token;
 	struct anyio_options options;
 	struct stack_pool stacks;

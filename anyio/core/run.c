@@ -21,6 +21,7 @@ static int loop_open(struct anyio_loop *loop, const struct anyio_options *option
 	anyio_list_init(&loop->ready);
 	anyio_list_init(&loop->idle);
 	anyio_list_init(&loop->tasks);
+	anyio_list_init(&loop->refreshes);
 	loop->random = loop->options.seed;
 	if (loop->options.seeded) {
 		loop->shuffle = malloc(FIRST_SHUFFLE * sizeof *loop->shuffle);

@@ -6,7 +6,9 @@
  *
  * The invariant. effective == cancel_called || (!shield && parent is effective), always: whatever
  * changes an input calls scope_refresh(), which walks down only where the answer changes, without
- * recursion, and tries to wake the tasks of each scope that became effective.
+ * recursion, and tries to wake the tasks of each scope that became effective. A task's abort may
+ * cancel a scope in turn (a pending start its child's): that scope waits until the walk is over, so
+ * that a chain of them takes no stack. No task runs before all are done.
  */
 #include <errno.h>
 #include "loop.h"
@@ -43,7 +45,7 @@ static bool scope_recompute(struct scope *scope)
 	return true;
 }
 
-static void scope_refresh(struct scope *top)
+static void scope_walk(struct scope *top)
 {
 	struct scope *at = top;
 	bool down = scope_recompute(at);
@@ -59,6 +61,21 @@ static void scope_refresh(struct scope *top)
 		}
 		down = scope_recompute(at);
 	}
+}
+
+static void scope_refresh(struct scope *scope)
+{
+	struct anyio_loop *loop = scope->loop;
+	anyio_list_append(&loop->refreshes, &scope->refresh);
+	if (loop->refreshing)
+		return;
+	loop->refreshing = true;
+	while (!anyio_list_empty(&loop->refreshes)) {
+		struct anyio_list *first = loop->refreshes.next;
+		anyio_list_remove(first);
+		scope_walk(anyio_container(first, struct scope, refresh));
+	}
+	loop->refreshing = false;
 }
 
 void scope_init(struct scope *scope)

@@ -367,6 +367,28 @@ static int a_full_unix_queue_is_waited_for(void *arg)
 	return 0;
 }
 
+/* And asleep: with something of the kernel's in flight the mock clock would stand still. */
+static int a_full_unix_queue_is_waited_for_asleep(void *arg)
+{
+	static const struct anyio_listen_options options = { .backlog = 1, .unix_mode = 0644 };
+	struct folder folder;
+	struct anyio_listener *listener;
+	struct connecting all[4];
+
+	folder_make(&folder);
+	CHECK_RC(anyio_listen_unix(folder.path, &options, &listener), 0);
+	for (int i = 0; i < 4; i++) {
+		all[i] = (struct connecting){ .path = folder.path };
+		anyio_move_on_after(ANYIO_SECOND, connect_one, &all[i]);
+		CHECK_RC(all[i].rc, i < 2 ? 0 : ANYIO_CANCELLED);
+	}
+	for (int i = 0; i < 4; i++)
+		anyio_stream_free(all[i].stream);
+	anyio_listener_free(listener);
+	folder_remove(&folder);
+	return 0;
+}
+
 static int unix_streams_carry_data(void *arg)
 {
 	struct folder folder;
@@ -481,6 +503,7 @@ int main(void)
 		CONFORM(c55b_close_ends_the_back_off, CONFORM_NO_SIM),
 		CONFORM(unix_listener_replaces_only_what_is_stale, CONFORM_NO_SIM),
 		CONFORM(a_full_unix_queue_is_waited_for, CONFORM_NO_SIM),
+		CONFORM(a_full_unix_queue_is_waited_for_asleep, CONFORM_NO_SIM | CONFORM_MOCK),
 		CONFORM(unix_streams_carry_data, CONFORM_NO_SIM),
 		CONFORM(names_and_numbers_resolve, CONFORM_NO_SIM),
 		CONFORM(connect_by_name, CONFORM_NO_SIM),

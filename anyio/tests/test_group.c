@@ -308,6 +308,33 @@ static int g13_cancelled_start_cancels_and_awaits_the_child(void *arg)
 	return 0;
 }
 
+struct chain {
+	unsigned links;
+	unsigned ended;
+};
+
+/* Each link waits for the next one to be started, and the last one for ever. */
+static int chain_link(void *arg)
+{
+	struct chain *chain = arg;
+	ANYIO_TASK_GROUP(group);
+	int rc = chain->links-- > 1 ? anyio_start(&group, chain_link, chain, "link", NULL)
+				    : anyio_sleep_forever();
+	CHECK_RC(rc, ANYIO_CANCELLED);
+	chain->ended++;
+	return anyio_task_group_exit(&group, rc);
+}
+
+static int g13b_cancelling_a_long_chain_of_starts_takes_no_stack(void *arg)
+{
+	enum { LINKS = 1000 };
+	struct chain chain = { .links = LINKS };
+	CHECK_RC(anyio_move_on_after(ANYIO_SECOND, chain_link, &chain), 0);
+	CHECK_RC(chain.ended, LINKS);
+	CHECK_RC(anyio_task_count(), 1);
+	return 0;
+}
+
 static int g23_cancelling_a_handle_affects_one_task(void *arg)
 {
 	struct anyio_task_handle one, other;
@@ -481,6 +508,7 @@ int main(void)
 		CONFORM(g12_an_error_before_started_is_the_starters_alone, CONFORM_MOCK),
 		CONFORM(g12b_an_error_after_started_is_the_groups, CONFORM_MOCK),
 		CONFORM(g13_cancelled_start_cancels_and_awaits_the_child, CONFORM_MOCK),
+		CONFORM(g13b_cancelling_a_long_chain_of_starts_takes_no_stack, CONFORM_MOCK),
 		CONFORM(g23_cancelling_a_handle_affects_one_task, CONFORM_MOCK),
 		CONFORM(g23b_a_cancelled_wait_leaves_the_task_alone, CONFORM_MOCK),
 		CONFORM(s24_a_cancelled_task_still_starts, CONFORM_MOCK),

@@ -131,6 +131,35 @@ static int c59_abandoned_frees_its_token_only_at_thread_end(void *arg)
 	return 0;
 }
 
+static int return_cancelled(void *arg)
+{
+	return ANYIO_CANCELLED;
+}
+
+static void count_destroyed(void *arg)
+{
+	++*(int *)arg;
+}
+
+static int c59b_whoever_is_cancelled_does_not_own_the_arguments(void *arg)
+{
+	static const struct anyio_thread_options options = { .abandon_on_cancel = true,
+		.destroy = count_destroyed };
+	struct anyio_cancel_scope scope;
+	int destroyed = 0;
+
+	anyio_cancel_scope_init(&scope);
+	anyio_cancel_scope_cancel(&scope, "before it starts");
+	anyio_cancel_scope_enter(&scope);
+	int rc = anyio_to_thread(return_cancelled, &destroyed, &options);
+	CHECK_RC(rc, ANYIO_CANCELLED);
+	CHECK_RC(destroyed, 1);
+	CHECK_RC(anyio_cancel_scope_exit(&scope, rc), 0);
+	CHECK_RC(anyio_to_thread(return_cancelled, &destroyed, &options), ANYIO_CANCELLED);
+	CHECK_RC(destroyed, 2);
+	return 0;
+}
+
 static int limiter_bounds_the_threads(void *arg)
 {
 	struct anyio_limiter limiter;
@@ -345,6 +374,7 @@ int main(void)
 		CONFORM(returns_what_the_function_returned, CONFORM_NO_SIM),
 		CONFORM(c58_cancel_waits_for_the_thread_by_default, CONFORM_NO_SIM),
 		CONFORM(c59_abandoned_frees_its_token_only_at_thread_end, CONFORM_NO_SIM),
+		CONFORM(c59b_whoever_is_cancelled_does_not_own_the_arguments, 0),
 		CONFORM(limiter_bounds_the_threads, CONFORM_NO_SIM),
 		CONFORM(cancelled_before_the_start_runs_nothing, 0),
 		CONFORM(thread_runs_functions_on_the_loop, CONFORM_NO_SIM),

@@ -7,7 +7,8 @@
  * and is cancelled with its caller.
  *
  * Who destroys abandoned arguments is settled by one exchange: the call is RUNNING until either
- * the thread ends it or the waiter abandons it, whichever comes first; the other sees that.
+ * the thread ends it or the waiter abandons it, whichever comes first; the other sees that. To the
+ * caller ANYIO_CANCELLED always means the same: the arguments are not its own any more.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -139,6 +140,8 @@ int anyio_to_thread(int (*fn)(void *arg), void *arg, const struct anyio_thread_o
 		return ANYIO_CANCELLED; /* abandoned: it goes when the thread is through with it */
 	if (rc == 0)
 		rc = (int)call->detached.result;
+	if (rc == ANYIO_CANCELLED && call->may_abandon && call->destroy != NULL)
+		call->destroy(call->arg);
 	call_release(&call->detached);
 	return rc;
 }

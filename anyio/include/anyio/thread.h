@@ -12,9 +12,12 @@ extern "C" {
 
 struct anyio_thread_options {
 	struct anyio_limiter *limiter; /* NULL: the loop's default of 40; outlives abandoned work */
-	bool abandon_on_cancel; /* a cancelled wait returns at once; the thread goes on, keeps its
-				 * token until it ends, and then destroy(arg) is called there */
-	void (*destroy)(void *arg); /* only for abandoned work */
+	bool abandon_on_cancel; /* a cancelled wait returns at once; the thread goes on and keeps its
+				 * token until it ends */
+	/* With abandon_on_cancel, called once for arg whenever the call returns ANYIO_CANCELLED: by
+	 * the thread when it was abandoned, else (not started, or so returned by fn) before the
+	 * return. After any other result arg is the caller's. */
+	void (*destroy)(void *arg);
 };
 
 /* Runs fn(arg) on a worker thread and waits; returns what it returned, or ANYIO_CANCELLED when
