@@ -54,6 +54,7 @@ struct bitswap_ask {
 	bool unsent;
 	bool told;        /* sent at least once */
 	bool block;       /* asked for the block, not only whether it has it */
+	uint8_t answers;  /* that it has it, or not */
 	anyio_time since; /* when it was asked */
 };
 
@@ -134,6 +135,7 @@ struct bitswap_peer {
 	struct mf_peer_id id;
 	unsigned refs;
 	bool gone;
+	uint64_t searched; /* the last search that knew it as asked */
 	struct p2p_account account;
 
 	/* sending */
@@ -196,7 +198,8 @@ struct bitswap {
 	TAILQ_HEAD(, bitswap_want) want_list;
 	LIST_HEAD(, bitswap_session) sessions;
 	uint32_t asked; /* wants so far: earlier ones go first */
-	bool keeping;   /* there is a task that watches over them */
+	uint64_t searches;
+	bool keeping; /* there is a task that watches over them */
 
 	STAILQ_HEAD(, bitswap_arrival) arrivals;
 	size_t arriving; /* bytes in it */

@@ -12,7 +12,10 @@
 #include <anyio/memory.h>
 #include <errno.h>
 
-enum { SEARCH_SECONDS = 60 };
+enum {
+	SEARCH_SECONDS = 60,
+	ANSWERS_MAX = 16, /* of one peer about one want, before it gives the block */
+};
 
 struct bitswap_want *bitswap_want_find(const struct bitswap *bitswap, const struct mf_cid *cid)
 {
@@ -102,11 +105,10 @@ static void ask_cancel(struct bitswap_ask *ask)
 	bitswap_peer_kick(peer);
 }
 
-/* Asks a peer whether it has the block, or for the block itself. */
-static void ask(struct bitswap_want *want, struct bitswap_peer *peer, bool block)
+/* Asks a peer whether it has the block, or for the block itself; ask is NULL the first time. */
+static void ask_peer(
+	struct bitswap_want *want, struct bitswap_peer *peer, struct bitswap_ask *ask, bool block)
 {
-	struct bitswap_ask *ask = ask_find(want, peer);
-
 	if (!ask && !(ask = ask_new(want, peer)))
 		return;
 	if (block && !want->block) {
@@ -153,20 +155,28 @@ static struct bitswap_peer *find_holder(struct bitswap_want *want)
 	return best;
 }
 
-/* Asks all peers that were not asked; one of them for the block at once. */
+/* Asks all peers that were not asked; one of them for the block at once. Who was asked is marked
+ * first: with many peers this comes at every answer, so it must not look for each of them. */
 static void search(struct bitswap *bitswap, struct bitswap_want *want)
 {
 	struct bitswap_peer *peer, *best = NULL;
+	uint64_t mark = ++bitswap->searches;
+	struct bitswap_ask *ask;
 
 	want->searched = anyio_now();
+	TAILQ_FOREACH (ask, &want->asks, of_want)
+		ask->peer->searched = mark;
 	TAILQ_FOREACH (peer, &bitswap->peers, link)
-		if (!ask_find(want, peer))
+		if (peer->searched != mark)
 			best = better(best, peer);
-	if (best)
-		ask(want, best, true);
+	if (!best)
+		return;
+	ask_peer(want, best, NULL, true);
+	if (want->block)
+		best->searched = mark;
 	TAILQ_FOREACH (peer, &bitswap->peers, link)
-		if (!ask_find(want, peer))
-			ask(want, peer, false);
+		if (peer->searched != mark)
+			ask_peer(want, peer, NULL, false);
 }
 
 /* Sees to it that somebody is asked for the block, if there is anybody. */
@@ -178,7 +188,7 @@ static void pursue(struct bitswap *bitswap, struct bitswap_want *want)
 		return;
 	holder = find_holder(want);
 	if (holder)
-		ask(want, holder, true);
+		ask_peer(want, holder, ask_find(want, holder), true);
 	else
 		search(bitswap, want);
 }
@@ -336,8 +346,11 @@ void bitswap_want_presence(struct bitswap_peer *peer, const struct mf_cid *cid, 
 	struct bitswap_ask *ask = want ? ask_find(want, peer) : NULL;
 	struct bitswap_need *need;
 
-	if (!ask || want->arrived)
+	/* What changes nothing costs nothing; nor does one that keeps changing its mind. */
+	if (!ask || want->arrived || (!have && ask->state == ASK_HAS_NOT) ||
+		ask->answers == ANSWERS_MAX)
 		return;
+	ask->answers++;
 	if (have) {
 		TAILQ_FOREACH (need, &want->needs, of_want)
 			bitswap_session_add_holder(need->session, peer);
@@ -359,7 +372,7 @@ void bitswap_want_peer_joined(struct bitswap_peer *peer)
 	bitswap_want_keep(bitswap);
 	TAILQ_FOREACH (want, &bitswap->want_list, link)
 		if (!want->block && !want->arrived && !ask_find(want, peer))
-			ask(want, peer, true);
+			ask_peer(want, peer, NULL, true);
 	bitswap_session_advance_all(bitswap);
 }
 
