@@ -4,8 +4,10 @@
  *	limits sha256 THREADS BYTES    OpenSSL's SHA-256, a reused context a thread: MiB/s of all
  *	limits chacha BYTES            OpenSSL's ChaCha20-Poly1305 on one core: MiB/s
  *	limits write FILE BYTES        one file of that size written and fdatasynced: MiB/s
+ *	limits uncached FILE BYTES     the same by RWF_DONTCACHE, where the kernel has it: MiB/s
  *	limits peak COMMAND...         runs it, its output thrown away: peak resident MiB
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
 #include <pthread.h>
@@ -13,9 +15,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#ifndef RWF_DONTCACHE
+#define RWF_DONTCACHE 0x80
+#endif
 
 enum {
 	HASHED = 1 << 20,  /* a block of the default profile */
@@ -122,7 +129,7 @@ static int chacha(size_t bytes)
 	return 0;
 }
 
-static int write_file(const char *path, size_t bytes)
+static int write_file(const char *path, size_t bytes, int flags)
 {
 	uint8_t *data = filled(WRITTEN);
 	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -132,7 +139,12 @@ static int write_file(const char *path, size_t bytes)
 		die(path);
 	for (size_t done = 0; done < bytes;) {
 		size_t left = bytes - done < WRITTEN ? bytes - done : WRITTEN;
-		ssize_t n = write(fd, data, left);
+		struct iovec piece = { data, left };
+		ssize_t n = pwritev2(fd, &piece, 1, -1, flags);
+		if (n < 0 && errno == EOPNOTSUPP && flags) {
+			flags = 0;
+			continue;
+		}
 		if (n <= 0)
 			die("write");
 		done += (size_t)n;
@@ -170,11 +182,13 @@ int main(int argc, char **argv)
 	if (argc == 3 && strcmp(argv[1], "chacha") == 0)
 		return chacha(strtoull(argv[2], NULL, 0));
 	if (argc == 4 && strcmp(argv[1], "write") == 0)
-		return write_file(argv[2], strtoull(argv[3], NULL, 0));
+		return write_file(argv[2], strtoull(argv[3], NULL, 0), 0);
+	if (argc == 4 && strcmp(argv[1], "uncached") == 0)
+		return write_file(argv[2], strtoull(argv[3], NULL, 0), RWF_DONTCACHE);
 	if (argc > 2 && strcmp(argv[1], "peak") == 0)
 		return peak(argv + 2);
 	fprintf(stderr,
-		"usage: limits sha256 THREADS BYTES | chacha BYTES | write FILE BYTES | "
+		"usage: limits sha256 THREADS BYTES | chacha BYTES | write|uncached FILE BYTES | "
 		"peak COMMAND...\n");
 	return 2;
 }

@@ -71,6 +71,6 @@ def rows(place, table):
     growth = rounds({"idle": lambda: idle_connection(place, count)}, place.runs)["idle"]
     limited(f"idle connection after identify: RssAnon, of {count}", "KiB", growth, 16)
     size = place.scaled(4096 * MIB)
-    add, cat = cat_peak(place, size)
-    limited(f"cat {size // MIB} MiB: peak memory", "MiB", [cat], 64)
-    limited(f"add {size // MIB} MiB: peak memory", "MiB", [add], 64, goal=None)
+    peaks = rounds({"peaks": lambda: cat_peak(place, size)}, place.runs)["peaks"]
+    limited(f"cat {size // MIB} MiB: peak memory", "MiB", [each[1] for each in peaks], 64)
+    limited(f"add {size // MIB} MiB: peak memory", "MiB", [each[0] for each in peaks], 64, goal=None)

@@ -7,16 +7,22 @@
  *	store finds DIR COUNT SIZE             looks up in a scattered order what is there; DIR likewise
  */
 #include <anyio/anyio.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <store/store.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { GROUP = 64 };
+#ifndef RWF_DONTCACHE
+#define RWF_DONTCACHE 0x80
+#endif
+
+enum { GROUP = 64, UNCACHED_FROM = 1 << 20 };
 
 struct work {
 	const char *what, *dir;
@@ -72,10 +78,15 @@ static int puts_timed(
 	return rc;
 }
 
+/* Reads all of it once before, so that what is timed finds it where a second reader would. */
 static int gets_timed(struct store *store, const struct work *work, const struct mf_cid *cids)
 {
 	struct store_block block;
 	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < work->count; i++)
+		if ((rc = store_get(store, &cids[i], &block)) == 0)
+			store_block_release(&block);
 	double began = now();
 
 	for (size_t i = 0; rc == 0 && i < work->count; i++)
@@ -120,15 +131,21 @@ static int ours(void *arg)
 	return rc < 0 ? rc : closed;
 }
 
+/* Large groups go around the page cache, as they do in the store. */
 static int bare_puts(int fd, const struct work *work, uint8_t *data)
 {
+	int flags = GROUP * work->size >= UNCACHED_FROM ? RWF_DONTCACHE : 0;
 	double began = now();
 
 	for (size_t i = 0; i < work->count; i += GROUP) {
 		size_t n = work->count - i < GROUP ? work->count - i : GROUP;
 		for (size_t j = 0; j < n; j++)
 			make_block(data + j * work->size, i + j);
-		if (write(fd, data, n * work->size) != (ssize_t)(n * work->size) || fdatasync(fd))
+		struct iovec group = { data, n * work->size };
+		ssize_t wrote = pwritev2(fd, &group, 1, -1, flags);
+		if (wrote < 0 && errno == EOPNOTSUPP)
+			wrote = pwritev2(fd, &group, 1, -1, flags = 0);
+		if (wrote != (ssize_t)group.iov_len || fdatasync(fd))
 			return -1;
 	}
 	print_rate(work, began);
@@ -140,9 +157,12 @@ static int bare_gets(int fd, const struct work *work, uint8_t *data)
 	EVP_MD *sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
 	EVP_MD_CTX *context = EVP_MD_CTX_new();
 	uint8_t digest[32];
-	double began = now();
 	int rc = 0;
 
+	for (size_t i = 0; rc == 0 && i < work->count; i++)
+		if (pread(fd, data, work->size, (off_t)(i * work->size)) != (ssize_t)work->size)
+			rc = -1;
+	double began = now();
 	for (size_t i = 0; rc == 0 && i < work->count; i++) {
 		off_t at = (off_t)(scattered(work, i) * work->size);
 		if (pread(fd, data, work->size, at) != (ssize_t)work->size)

@@ -8,6 +8,7 @@ prints one line of JSON for each measurement: {name, bytes, seconds: [...], and 
 
 import argparse
 import json
+import os
 import pathlib
 import signal
 import statistics
@@ -66,7 +67,9 @@ def fetch_between(name, folder, path, runs):
         with tempfile.TemporaryDirectory(dir=folder) as place, \
                 peers.make_node(name, pathlib.Path(place) / "provider") as provider, \
                 peers.make_node(name, pathlib.Path(place) / "fetcher") as fetcher:
-            results.append(fetch_seconds(provider, fetcher, provider.add(path)))
+            cid = provider.add(path)
+            os.sync()  # what was added is not to be written out while it is fetched
+            results.append(fetch_seconds(provider, fetcher, cid))
     return {"seconds": [result[0] for result in results],
             "provider_peak": max(result[1] for result in results),
             "fetcher_peak": max(result[2] for result in results)}
