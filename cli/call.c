@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static int go_remote(struct cli *cli, const char *address)
 {
@@ -26,16 +27,15 @@ static int go_remote(struct cli *cli, const char *address)
 static int read_api_file(const char *repo, char *out, size_t cap)
 {
 	char path[4200];
-	FILE *file;
 
 	snprintf(path, sizeof(path), "%s/api", repo);
-	file = fopen(path, "re");
-	if (!file)
-		return -errno;
-	bool got = fgets(out, (int)cap, file) != NULL;
-	fclose(file);
+	int fd = anyio_plain_openat_blocking(AT_FDCWD, path, O_RDONLY, 0);
+	ssize_t n = fd < 0 ? fd : read(fd, out, cap - 1);
+	if (fd >= 0)
+		close(fd);
+	out[n > 0 ? n : 0] = 0;
 	out[strcspn(out, "\r\n")] = 0;
-	return got && *out ? 0 : -ENOENT;
+	return *out ? 0 : -ENOENT;
 }
 
 int cli_open(struct cli *cli)

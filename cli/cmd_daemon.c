@@ -81,18 +81,12 @@ static void on_shutdown(void *arg)
 
 static int write_api_file(struct daemon *daemon)
 {
-	char temporary[4300];
-	FILE *file;
+	char line[sizeof(daemon->rpc.addresses[0]) + 2];
+	int len = snprintf(line, sizeof(line), "%s\n", daemon->rpc.addresses[0]);
 
 	snprintf(daemon->api_path, sizeof(daemon->api_path), "%s/api", daemon->cli->repo);
-	snprintf(temporary, sizeof(temporary), "%s.new", daemon->api_path);
-	file = fopen(temporary, "we");
-	if (!file)
-		return -errno;
-	fprintf(file, "%s\n", daemon->rpc.addresses[0]);
-	if (fclose(file) || rename(temporary, daemon->api_path))
-		return -errno;
-	return 0;
+	return anyio_plain_replace_blocking(
+		AT_FDCWD, daemon->api_path, 0644, line, (size_t)len, false);
 }
 
 static void announce(struct daemon *daemon)

@@ -146,11 +146,18 @@ static int read_file(const char *dir, char **out, struct stat *from)
 {
 	char path[4200];
 	int n = snprintf(path, sizeof(path), "%s/config", dir);
-	FILE *file = n < (int)sizeof(path) ? fopen(path, "re") : NULL;
 
 	*out = NULL;
-	if (!file)
-		return n < (int)sizeof(path) ? -errno : -ENAMETOOLONG;
+	if (n >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	int fd = anyio_plain_openat_blocking(AT_FDCWD, path, O_RDONLY, 0);
+	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+	if (!file) {
+		int failure = fd < 0 ? fd : -ENOMEM;
+		if (fd >= 0)
+			close(fd);
+		return failure;
+	}
 	/* Before it is read: a change meanwhile makes it look old. */
 	if (from && fstat(fileno(file), from)) {
 		int failure = -errno;
@@ -278,42 +285,14 @@ const char *kit_config_value(const struct kit_config *config, const char *key)
 
 /* ---- Writing ---- */
 
-/* A rename is durable once its folder is. */
-static int sync_folder(const char *dir)
-{
-	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int rc = fd < 0 || fsync(fd) ? -errno : 0;
-
-	if (fd >= 0)
-		close(fd);
-	return rc;
-}
-
 static int write_file(const char *dir, const char *text)
 {
-	char path[4200], temporary[4300];
-	int n = snprintf(path, sizeof(path), "%s/config", dir);
+	char path[4200];
 
-	if (n >= (int)sizeof(path))
+	if (snprintf(path, sizeof(path), "%s/config", dir) >= (int)sizeof(path))
 		return -ENAMETOOLONG;
-	snprintf(temporary, sizeof(temporary), "%s.new", path);
 	/* It may hold a secret. */
-	int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
-	if (!file) {
-		int failure = -errno;
-		if (fd >= 0)
-			close(fd);
-		return failure;
-	}
-	int rc = fputs(text, file) < 0 || fflush(file) || fsync(fileno(file)) ? -errno : 0;
-	if (fclose(file) && !rc)
-		rc = -errno;
-	if (!rc && rename(temporary, path))
-		rc = -errno;
-	if (rc)
-		unlink(temporary);
-	return rc ? rc : sync_folder(dir);
+	return anyio_plain_replace_blocking(AT_FDCWD, path, 0600, text, strlen(text), true);
 }
 
 int kit_config_create(const char *dir, const char *profile, bool test)

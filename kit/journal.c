@@ -162,8 +162,7 @@ void journal_open(const char *dir, struct journal **out)
 	journal->fd = -1;
 	journal->dir = anyio_open(dir, O_PATH | O_DIRECTORY, 0);
 	if (journal->dir >= 0)
-		journal->fd =
-			anyio_openat(journal->dir, "adding", O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
+		journal->fd = anyio_plain_openat(journal->dir, "adding", O_RDWR | O_CREAT, 0600);
 	if (journal->fd < 0) {
 		journal_close(journal, false);
 		return;

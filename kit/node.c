@@ -99,7 +99,7 @@ int kit_init(const char *dir, const struct kit_init_options *options)
 	rc = join(path, sizeof(path), dir, "config");
 	if (rc)
 		return rc;
-	if (stat(path, &st) == 0)
+	if (lstat(path, &st) == 0)
 		return -EEXIST;
 	rc = make_folders(dir);
 	if (!rc)
@@ -199,7 +199,7 @@ static int open_in(struct kit_node *node, char *error, size_t cap)
 	struct stat st;
 	int rc = join(path, sizeof(path), node->core->dir, "config");
 
-	if (!rc && stat(path, &st))
+	if (!rc && lstat(path, &st))
 		rc = -errno;
 	if (rc) {
 		snprintf(error, cap,

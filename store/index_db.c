@@ -5,8 +5,6 @@
 #include "index_db.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -166,14 +164,11 @@ void index_db_close(struct index *index)
 int index_db_remove(struct index *index)
 {
 	static const char *const names[] = { "sealed", "data.mdb", "lock.mdb" };
-	char path[PATH_MAX];
+	int rc = 0;
 
-	for (int i = 0; i < 3; i++) {
-		snprintf(path, sizeof(path), "%s/%s", index->dir, names[i]);
-		if (unlink(path) < 0 && errno != ENOENT)
-			return -errno;
-	}
-	return 0;
+	for (int i = 0; i < 3 && rc == 0; i++)
+		rc = index_clear_name(index, names[i]);
+	return rc;
 }
 
 static int read_begin(struct index *index)

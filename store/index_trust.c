@@ -28,10 +28,13 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <anyio/error.h>
+#include <anyio/plain.h>
 #include "bytes.h"
 
 enum {
 	SEAL_SIZE = 48,
+	ASIDE_MAX = 1000,
 	ENTRY_MAX = INDEX_KEY_MAX + INDEX_META_SIZE + 2,
 };
 
@@ -149,6 +152,40 @@ static bool path_of(const struct index *index, const char *name, char path[PATH_
 	return snprintf(path, PATH_MAX, "%s/%s", index->dir, name) < PATH_MAX;
 }
 
+int index_clear_name(const struct index *index, const char *name)
+{
+	char path[PATH_MAX], aside[PATH_MAX + 32];
+
+	if (!path_of(index, name, path))
+		return -ENAMETOOLONG;
+	if (unlink(path) == 0 || errno == ENOENT)
+		return 0;
+	if (errno != EISDIR)
+		return -errno;
+	/* Only an empty folder gives way to a rename. */
+	for (int i = 1; i <= ASIDE_MAX; i++) {
+		snprintf(aside, sizeof(aside), "%s.aside-%d", path, i);
+		if (rename(path, aside) == 0)
+			return 0;
+		if (errno != ENOTEMPTY && errno != EEXIST && errno != ENOTDIR)
+			return -errno;
+	}
+	return -EEXIST;
+}
+
+/* LMDB follows links, and waits on pipes: what is no file must not be where it will look. */
+static int clear_unless_file(const struct index *index, const char *name)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	if (!path_of(index, name, path))
+		return -ENAMETOOLONG;
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	return S_ISREG(st.st_mode) ? 0 : index_clear_name(index, name);
+}
+
 /* Breaks the seal; *whole tells whether it was that of this file. */
 static int break_seal(const struct index *index, const struct stat *st, bool *whole)
 {
@@ -158,14 +195,14 @@ static int break_seal(const struct index *index, const struct stat *st, bool *wh
 	*whole = false;
 	if (!path_of(index, "sealed", path))
 		return -ENAMETOOLONG;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int fd = anyio_plain_openat_blocking(AT_FDCWD, path, O_RDONLY, 0);
 	if (fd >= 0) {
 		seal_of(st, expected);
 		*whole = read(fd, found, SEAL_SIZE) == SEAL_SIZE &&
 			memcmp(found, expected, SEAL_SIZE) == 0;
 		close(fd);
 	}
-	return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
+	return index_clear_name(index, "sealed");
 }
 
 int index_trusted(const struct index *index)
@@ -173,15 +210,20 @@ int index_trusted(const struct index *index)
 	char path[PATH_MAX];
 	struct stat st;
 	bool sealed = false;
+	int rc = clear_unless_file(index, "lock.mdb");
 
+	if (rc == 0)
+		rc = clear_unless_file(index, "sealed.new");
+	if (rc < 0)
+		return rc;
 	if (!path_of(index, "data.mdb", path))
 		return -ENAMETOOLONG;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int fd = anyio_plain_openat_blocking(AT_FDCWD, path, O_RDONLY, 0);
 	if (fd < 0)
-		return errno == ENOENT ? 1 : -errno;
-	int rc = fstat(fd, &st) < 0 ? -errno : break_seal(index, &st, &sealed);
+		return fd == -ENOENT ? 1 : fd == ANYIO_NOT_A_FILE ? 0 : fd;
+	rc = fstat(fd, &st) < 0 ? -errno : break_seal(index, &st, &sealed);
 	if (rc == 0 && !sealed)
-		rc = S_ISREG(st.st_mode) ? check_file(index, fd) : -EUCLEAN;
+		rc = check_file(index, fd);
 	close(fd);
 	/* What the disk does not give back can be made anew too. */
 	return rc == 0 ? 1 : rc == -EUCLEAN || rc == -EIO ? 0 : rc;
@@ -193,14 +235,10 @@ void index_seal(const struct index *index)
 	uint8_t seal[SEAL_SIZE];
 	struct stat st;
 
-	if (!path_of(index, "data.mdb", path) || stat(path, &st) < 0)
+	if (!path_of(index, "data.mdb", path) || lstat(path, &st) < 0 || !S_ISREG(st.st_mode))
 		return;
 	seal_of(&st, seal);
 	path_of(index, "sealed", path);
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	if (fd < 0)
-		return;
-	/* Half a seal is none. */
-	(void)!write(fd, seal, SEAL_SIZE);
-	close(fd);
+	/* Not synced: a seal that a power cut takes is read for, and half a seal is none. */
+	anyio_plain_replace_blocking(AT_FDCWD, path, 0644, seal, SEAL_SIZE, false);
 }

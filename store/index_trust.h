@@ -17,6 +17,9 @@ enum {
 int index_trusted(const struct index *index);
 /* It is closed, and as it should be. Failing only costs the next opening time. */
 void index_seal(const struct index *index);
+/* Takes away what stands at a name in index->dir, if anything; a folder that holds something is
+ * somebody's, and is renamed. 0 or a negative code. */
+int index_clear_name(const struct index *index, const char *name);
 
 /* What an entry adds to the sum of all. */
 uint64_t index_entry_sum(const struct index *index, enum index_table table, const void *key,

@@ -25,7 +25,7 @@ void store_say(struct store_recovery *recovery, const char *format, ...)
 /* Reads a small file whole. Its length, or a code; -EFBIG when it does not fit. */
 static ssize_t read_file(int dir_fd, const char *name, void *out, size_t cap)
 {
-	int fd = anyio_openat(dir_fd, name, O_RDONLY, 0);
+	int fd = anyio_plain_openat(dir_fd, name, O_RDONLY, 0);
 	size_t len = 0;
 	ssize_t n = 0;
 
@@ -43,16 +43,22 @@ static int write_file(int dir_fd, const char *name, mode_t mode, const void *dat
 	char temporary[64];
 
 	snprintf(temporary, sizeof(temporary), "%s.new", name);
-	int fd = anyio_openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC, mode);
+	/* What an interrupted run left there, or whatever it is. */
+	int rc = anyio_unlinkat(dir_fd, temporary, 0);
+	if (rc < 0 && rc != -ENOENT)
+		return rc == -EISDIR ? ANYIO_NOT_A_FILE : rc;
+	int fd = anyio_plain_openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_EXCL, mode);
 	if (fd < 0)
 		return fd;
-	int rc = anyio_pwrite_all(fd, data, len, 0);
+	rc = anyio_pwrite_all(fd, data, len, 0);
 	if (rc == 0)
 		rc = anyio_fsync(fd);
 	anyio_close(fd);
 	if (rc == 0)
 		rc = anyio_renameat(dir_fd, temporary, dir_fd, name);
-	return rc < 0 ? rc : anyio_fsync(dir_fd);
+	if (rc < 0)
+		return rc == -EISDIR ? ANYIO_NOT_A_FILE : rc;
+	return anyio_fsync(dir_fd);
 }
 
 /* 1 when the repo is there, 0 when it is not, or a negative code. */
@@ -78,7 +84,7 @@ static int check_version(struct store *store, struct store_recovery *report)
 
 static int take_lock(struct store *store, struct store_recovery *report)
 {
-	int rc = anyio_openat(store->dir_fd, "lock", O_RDWR | O_CREAT, 0644);
+	int rc = anyio_plain_openat(store->dir_fd, "lock", O_RDWR | O_CREAT, 0644);
 
 	if (rc >= 0) {
 		store->lock_fd = rc;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <anyio/file.h>
 #include <anyio/memory.h>
+#include <anyio/plain.h>
 #include "inner.h"
 #include "scan.h"
 
@@ -85,7 +86,7 @@ int segment_file_use(struct segment_set *set, struct segment_file *file)
 		return 0;
 	close_spare(set);
 	file_name(file->number, name);
-	int fd = anyio_openat(set->dir_fd, name, O_RDWR, 0);
+	int fd = anyio_plain_openat(set->dir_fd, name, O_RDWR, 0);
 	if (file->fd >= 0) { /* another task was faster */
 		if (fd >= 0)
 			anyio_close(fd);
@@ -289,7 +290,8 @@ int segment_set_add(struct segment_set *set, const struct segment_keys *keys, ui
 			break;
 		}
 		file_name(++file->number, name);
-		rc = file->fd = anyio_openat(set->dir_fd, name, O_RDWR | O_CREAT | O_EXCL, 0644);
+		rc = file->fd =
+			anyio_plain_openat(set->dir_fd, name, O_RDWR | O_CREAT | O_EXCL, 0644);
 	} while (rc == -EEXIST);
 	if (rc >= 0) {
 		set->open++;

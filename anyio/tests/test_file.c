@@ -199,6 +199,61 @@ static int temporary_body(void *arg)
 	return 0;
 }
 
+static int plain_or_not(const char *path, int rc)
+{
+	static const int flags[] = { O_RDONLY, O_WRONLY, O_RDWR | O_CREAT };
+
+	for (int i = 0; i < 3; i++) {
+		int fd = anyio_plain_openat(AT_FDCWD, path, flags[i], 0600);
+		CHECK((fd < 0 ? fd : 0) == rc && (fd < 0 || anyio_close(fd) == 0));
+		if (strncmp(folder, "/sim", 4) == 0)
+			continue;
+		fd = anyio_plain_openat_blocking(AT_FDCWD, path, flags[i], 0600);
+		CHECK((fd < 0 ? fd : 0) == rc && (fd < 0 || close(fd) == 0));
+	}
+	return 0;
+}
+
+/* What a program keeps for itself is a regular file, or an error at once. */
+static int plain_body(void *arg)
+{
+	int fd = anyio_open(in_folder("own"), O_RDWR | O_CREAT, 0600);
+	CHECK(fd >= 0 && anyio_pwrite_all(fd, "own", 3, 0) == 0 && anyio_close(fd) == 0);
+	CHECK(anyio_symlinkat("own", AT_FDCWD, in_folder("link")) == 0);
+	CHECK(anyio_mkdirat(AT_FDCWD, in_folder("dir"), 0700) == 0);
+	CHECK(plain_or_not(in_folder("own"), 0) == 0);
+	CHECK(plain_or_not(in_folder("link"), ANYIO_NOT_A_FILE) == 0);
+	CHECK(plain_or_not(in_folder("dir"), ANYIO_NOT_A_FILE) == 0);
+	if (strncmp(folder, "/sim", 4) == 0)
+		return 0;
+	CHECK(mkfifo(in_folder("pipe"), 0600) == 0);
+	return plain_or_not(in_folder("pipe"), ANYIO_NOT_A_FILE);
+}
+
+/* It is the name that gets another file, never what a link there leads to. */
+static int replace_body(void *arg)
+{
+	struct stat st;
+
+	if (strncmp(folder, "/sim", 4) == 0)
+		return 0;
+	CHECK(anyio_plain_replace_blocking(AT_FDCWD, in_folder("own"), 0600, "own", 3, true) == 0);
+	static const char *const names[] = { "link", "link.new" };
+	for (int i = 0; i < 2; i++)
+		CHECK(symlink("own", in_folder(names[i])) == 0);
+	CHECK(anyio_plain_replace_blocking(AT_FDCWD, in_folder("link"), 0600, "other", 5, true) ==
+		0);
+	CHECK(lstat(in_folder("link"), &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 5);
+	CHECK(lstat(in_folder("link.new"), &st) < 0);
+	CHECK(lstat(in_folder("own"), &st) == 0 && st.st_size == 3);
+	CHECK(mkfifo(in_folder("pipe"), 0600) == 0 && mkdir(in_folder("dir"), 0700) == 0);
+	CHECK(anyio_plain_replace_blocking(AT_FDCWD, in_folder("pipe"), 0600, "", 0, false) == 0);
+	CHECK(anyio_plain_replace_blocking(AT_FDCWD, in_folder("dir"), 0600, "", 0, false) ==
+		ANYIO_NOT_A_FILE);
+	CHECK(lstat(in_folder("dir.new"), &st) < 0);
+	return 0;
+}
+
 /* The n-th write fails; a whole write stops there with that error, and says nothing else. */
 static int no_space_body(void *arg)
 {
@@ -372,6 +427,8 @@ EVERYWHERE(vectors)
 EVERYWHERE(names)
 EVERYWHERE(lock)
 EVERYWHERE(temporary)
+EVERYWHERE(plain)
+EVERYWHERE(replace)
 EVERYWHERE(no_space)
 EVERYWHERE(cancelled)
 EVERYWHERE(many)
@@ -388,6 +445,8 @@ int main(void)
 		cmocka_unit_test(names_test),
 		cmocka_unit_test(lock_test),
 		cmocka_unit_test(temporary_test),
+		cmocka_unit_test(plain_test),
+		cmocka_unit_test(replace_test),
 		cmocka_unit_test(no_space_test),
 		cmocka_unit_test(cancelled_test),
 		cmocka_unit_test(many_test),

@@ -7,6 +7,7 @@
 
 #include <sodium.h>
 
+#include <anyio/plain.h>
 #include <libp2p/key.h>
 
 static ssize_t read_small(int fd, uint8_t *out, size_t cap)
@@ -32,10 +33,10 @@ int p2p_key_load(struct p2p_key *key, const char *path)
 	uint8_t data[P2P_PRIVATE_KEY_MAX * 2];
 	struct stat st;
 	ssize_t n;
-	int rc, fd = open(path, O_RDONLY | O_CLOEXEC);
+	int rc, fd = anyio_plain_openat_blocking(AT_FDCWD, path, O_RDONLY, 0);
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	if (fstat(fd, &st) < 0)
 		rc = -errno;
 	else if (st.st_mode & 077)

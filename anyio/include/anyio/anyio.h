@@ -8,6 +8,7 @@
 #include <anyio/file.h>
 #include <anyio/memory.h>
 #include <anyio/net.h>
+#include <anyio/plain.h>
 #include <anyio/run.h>
 #include <anyio/signal.h>
 #include <anyio/stream.h>

@@ -28,7 +28,8 @@
 	X(LOOP_ENDED, 16, "the loop has ended")                                                    \
 	X(NO_BACKEND, 17, "no event backend of that name works here")                              \
 	X(TOO_MANY, 18, "a limit on their number was reached")                                     \
-	X(DEADLOCK, 19, "every task waits and nothing can wake them")
+	X(DEADLOCK, 19, "every task waits and nothing can wake them")                              \
+	X(NOT_A_FILE, 20, "a link, a folder, a pipe or a device stands where a file should be")
 
 enum anyio_error {
 #define X(name, number, text) ANYIO_##name = -(20000 + (number)),

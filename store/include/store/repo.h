@@ -7,7 +7,9 @@
  *	DIR/segments/    NNNNNNNN.car: the log, valid CARv1 files
  *	DIR/index/       LMDB, can be thrown away at any time: it is rebuilt from the segments
  *
- * Other layers keep their files (configuration, identity) beside these, under the same lock.
+ * Other layers keep their files (configuration, identity) beside these, under the same lock. The
+ * folders may be links to folders elsewhere, on another disk for instance; the files may not: what
+ * is no regular file is refused, or made anew where it can be (the index).
  *
  * All functions are called from tasks of the loop that opened the store. A store belongs to it.
  */
@@ -55,7 +57,7 @@ struct store_recovery {
  *
  * -ENOENT: no repo there (and create is not set). -EBUSY: another process, or another store of this
  * one, has it open. -EPROTO: a repo of another version. -EKEYREJECTED: the secret is missing or
- * damaged. -ENOTDIR, -EACCES, -EROFS, -ENOSPC, -EIO, -EMFILE, -ENOMEM from below. recovery->text
+ * damaged. ANYIO_NOT_A_FILE: something else stands in a file's place. -ENOTDIR, -EACCES, -EROFS, -ENOSPC, -EIO, -EMFILE, -ENOMEM from below. recovery->text
  * always says which file and what to do. options may be NULL.
  */
 int store_open(const char *dir, const struct store_options *options, struct store **store,

@@ -1,0 +1,102 @@
+#include <anyio/plain.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <anyio/error.h>
+#include <anyio/file.h>
+
+/* No link, no waiting for a pipe's other end, no terminal that becomes ours. Regular files do not
+ * know O_NONBLOCK. */
+enum { PLAIN_FLAGS = O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC };
+
+/* What open says of a link; a folder; a socket, or a pipe nobody reads. */
+static int judge_error(int rc)
+{
+	return rc == -ELOOP || rc == -EISDIR || rc == -ENXIO ? ANYIO_NOT_A_FILE : rc;
+}
+
+int anyio_plain_openat(int dirfd, const char *path, int flags, mode_t mode)
+{
+	struct stat st;
+	int fd = anyio_openat(dirfd, path, flags | PLAIN_FLAGS, mode);
+
+	if (fd < 0)
+		return judge_error(fd);
+	int rc = anyio_fstat(fd, &st);
+	if (rc == 0 && S_ISREG(st.st_mode))
+		return fd;
+	anyio_close(fd);
+	return rc < 0 ? rc : ANYIO_NOT_A_FILE;
+}
+
+int anyio_plain_openat_blocking(int dirfd, const char *path, int flags, mode_t mode)
+{
+	struct stat st;
+	int fd = openat(dirfd, path, flags | PLAIN_FLAGS, mode);
+
+	if (fd < 0)
+		return judge_error(-errno);
+	int rc = fstat(fd, &st) < 0 ? -errno : S_ISREG(st.st_mode) ? 0 : ANYIO_NOT_A_FILE;
+	if (rc == 0)
+		return fd;
+	close(fd);
+	return rc;
+}
+
+static int write_whole(int fd, const void *data, size_t len)
+{
+	for (size_t done = 0; done < len;) {
+		ssize_t n = write(fd, (const char *)data + done, len - done);
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		done += n > 0 ? (size_t)n : 0;
+	}
+	return 0;
+}
+
+/* A rename is durable once its folder is. */
+static int sync_folder_of(int dirfd, const char *path)
+{
+	char folder[PATH_MAX] = ".";
+	const char *slash = strrchr(path, '/');
+
+	if (slash)
+		snprintf(folder, sizeof(folder), "%.*s", (int)(slash - path + 1), path);
+	int fd = openat(dirfd, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int rc = fd < 0 || fsync(fd) < 0 ? -errno : 0;
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
+int anyio_plain_replace_blocking(
+	int dirfd, const char *path, mode_t mode, const void *data, size_t len, bool durable)
+{
+	char temporary[PATH_MAX];
+
+	if (snprintf(temporary, sizeof(temporary), "%s.new", path) >= (int)sizeof(temporary))
+		return -ENAMETOOLONG;
+	/* What an interrupted run left there, or whatever it is. */
+	if (unlinkat(dirfd, temporary, 0) < 0 && errno != ENOENT)
+		return judge_error(-errno);
+	int fd = anyio_plain_openat_blocking(dirfd, temporary, O_WRONLY | O_CREAT | O_EXCL, mode);
+	if (fd < 0)
+		return fd;
+	int rc = write_whole(fd, data, len);
+	if (rc == 0 && durable && fsync(fd) < 0)
+		rc = -errno;
+	if (close(fd) < 0 && rc == 0)
+		rc = -errno;
+	if (rc == 0 && renameat(dirfd, temporary, dirfd, path) < 0)
+		rc = judge_error(-errno);
+	if (rc < 0) {
+		unlinkat(dirfd, temporary, 0);
+		return rc;
+	}
+	return durable ? sync_folder_of(dirfd, path) : 0;
+}

@@ -1,0 +1,36 @@
+/*
+ * The files that a program keeps for itself: settings, keys, locks, logs. Where they lie something
+ * else may have come to stand in their place: a link that leads elsewhere, a pipe on which an open
+ * waits for ever, a device. So they are opened by these: what they give is a regular file, and
+ * anything else is ANYIO_NOT_A_FILE, at once.
+ */
+#ifndef ANYIO_PLAIN_H
+#define ANYIO_PLAIN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+#include <anyio/export.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* As anyio_openat, of a regular file. The last name of path is not followed when it is a link; the
+ * folders before it are. */
+ANYIO_API int anyio_plain_openat(int dirfd, const char *path, int flags, mode_t mode);
+
+/* The same without a loop: any thread, blocks. Close it with close(2). */
+ANYIO_API int anyio_plain_openat_blocking(int dirfd, const char *path, int flags, mode_t mode);
+
+/* Makes the file at path hold just these bytes, whole or not at all: they are written to PATH.new,
+ * which takes the place of what is at path (a link or a pipe too, but no folder). durable: and it
+ * is on disk on return. 0, or a negative code: path is as it was, unless its folder alone could not be
+ * synced. Any thread, blocks. */
+ANYIO_API int anyio_plain_replace_blocking(
+	int dirfd, const char *path, mode_t mode, const void *data, size_t len, bool durable);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
