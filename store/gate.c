@@ -1,14 +1,15 @@
+/*
+ * The gate over many blocks. What a block must be, ipld/block.h says; here is only who hashes which,
+ * and on which processor.
+ */
 #include <store/gate.h>
 
-#include <errno.h>
 #include <anyio/anyio.h>
+#include <errno.h>
 #include <ipld/block.h>
-#include <multiformats/multihash.h>
-#include <multiformats/sha256.h>
-#include <string.h>
 
 enum {
-	GROUP = 16,                /* blocks hashed side by side */
+	GROUP = 16,                /* blocks handed to the gate together */
 	MANY_INLINE = 64 << 10,    /* bytes up to which other threads do not pay */
 	SINGLE_INLINE = 256 << 10, /* of one block: up to which the loop can well wait for it */
 	SLICES_MAX = 16,
@@ -21,52 +22,21 @@ struct gate {
 	size_t count, slices;
 };
 
-/* A block whose hash is not the common one. */
-static int pass_other(const struct gate *gate, size_t i)
+static void pass_group(const struct gate *gate, size_t first, size_t count)
 {
-	const struct store_block *block = &gate->blocks[i];
-	const void *data = block->data ? block->data : "";
+	struct ipld_block group[GROUP];
 
-	if (!gate->unnamed)
-		return ipld_block_verify(&block->cid, data, block->len);
-	struct mf_cid *cid = &gate->unnamed[i].cid;
-	ssize_t len = mf_hash_digest(cid->hash, data, block->len, cid->digest_len, cid->digest);
-	return len == cid->digest_len ? 0 : len == -ENOMEM ? -ENOMEM : -EPROTONOSUPPORT;
-}
+	for (size_t i = 0; i < count; i++) {
+		const struct store_block *block = &gate->blocks[first + i];
 
-static int pass_digest(const struct gate *gate, size_t i, const uint8_t digest[MF_SHA256_SIZE])
-{
-	const struct mf_cid *cid = &gate->blocks[i].cid;
-
-	if (gate->unnamed)
-		memcpy(gate->unnamed[i].cid.digest, digest, cid->digest_len);
-	return memcmp(cid->digest, digest, cid->digest_len) == 0 ? 0 : -EBADMSG;
-}
-
-static void pass_group(const struct gate *gate, size_t first, size_t end)
-{
-	struct mf_sha256_job jobs[GROUP];
-	size_t at[GROUP], n = 0;
-
-	for (size_t i = first; i < end; i++) {
-		const struct store_block *block = &gate->blocks[i];
-		const struct mf_cid *cid = &block->cid;
-
-		if (block->len > IPLD_BLOCK_MAX)
-			gate->results[i] = -EMSGSIZE;
-		else if (!mf_hash_allowed(cid->hash, cid->digest_len))
-			gate->results[i] = -EPROTONOSUPPORT;
-		else if (cid->hash != MF_HASH_SHA2_256 || cid->digest_len > MF_SHA256_SIZE)
-			gate->results[i] = pass_other(gate, i);
-		else {
-			jobs[n].data = block->data;
-			jobs[n].len = block->len;
-			at[n++] = i;
-		}
+		group[i] = (struct ipld_block){ .cid = &block->cid,
+			.data = block->data,
+			.len = block->len,
+			.name = gate->unnamed ? gate->unnamed[first + i].cid.digest : NULL };
 	}
-	mf_sha256_many(jobs, n);
-	for (size_t i = 0; i < n; i++)
-		gate->results[at[i]] = pass_digest(gate, at[i], jobs[i].digest);
+	ipld_blocks_pass(group, count);
+	for (size_t i = 0; i < count; i++)
+		gate->results[first + i] = group[i].result;
 }
 
 static void pass_slice(void *arg, size_t slice)
@@ -76,7 +46,7 @@ static void pass_slice(void *arg, size_t slice)
 	size_t end = gate->count * (slice + 1) / gate->slices;
 
 	for (; first < end; first += GROUP)
-		pass_group(gate, first, end - first < GROUP ? end : first + GROUP);
+		pass_group(gate, first, end - first < GROUP ? end - first : GROUP);
 }
 
 static int pass(struct gate *gate)

@@ -165,8 +165,8 @@ int store_put_many(struct store *store, const struct store_block *blocks, size_t
 	if (count == 0)
 		return 0;
 	for (size_t i = 0; i < count; i++)
-		if (blocks[i].len > IPLD_BLOCK_MAX)
-			return -EMSGSIZE;
+		if ((rc = ipld_block_allowed(&blocks[i].cid, blocks[i].len)) < 0)
+			return rc;
 	if (!(flags & STORE_VERIFIED) && (rc = gate(blocks, count)) < 0)
 		return rc;
 	return put_verified(store, blocks, count, ticket);

@@ -1,6 +1,7 @@
 #include "message.h"
 
 #include <errno.h>
+#include <ipld/block.h>
 #include <multiformats/multihash.h>
 #include <multiformats/varint.h>
 #include <string.h>
@@ -196,13 +197,13 @@ bool bitswap_is_full(const void *data, size_t len)
 
 int bitswap_block_cid(struct bitswap_item *item)
 {
-	struct mf_cid *cid = &item->cid;
+	struct ipld_block block = { .cid = &item->cid,
+		.data = item->data.data,
+		.len = item->data.len,
+		.name = item->cid.digest };
 
-	if (!mf_hash_allowed(cid->hash, cid->digest_len))
-		return -EPROTONOSUPPORT;
-	ssize_t len = mf_hash_digest(
-		cid->hash, item->data.data, item->data.len, cid->digest_len, cid->digest);
-	return len == cid->digest_len ? 0 : -EPROTONOSUPPORT;
+	ipld_blocks_pass(&block, 1);
+	return block.result;
 }
 
 static size_t entry_size(const struct bitswap_item *want, size_t cid_len)

@@ -336,8 +336,9 @@ int bitswap_fetch(
 		return ANYIO_CLOSED;
 	}
 	/* No peer could ever give it. */
-	if (!mf_hash_allowed(cid->hash, cid->digest_len))
-		return -EPROTONOSUPPORT;
+	rc = ipld_block_allowed(cid, 0);
+	if (rc < 0)
+		return rc;
 	need = need_find(session, cid);
 	if (!need) {
 		make_room(session);
@@ -354,8 +355,7 @@ int bitswap_fetch(
 void bitswap_prefetch(struct bitswap_session *session, const struct mf_cid *cids, size_t count)
 {
 	for (size_t i = 0; session->bitswap && i < count && session->needs.count < NEEDS_MAX; i++)
-		if (!need_find(session, &cids[i]) &&
-			mf_hash_allowed(cids[i].hash, cids[i].digest_len) &&
+		if (!need_find(session, &cids[i]) && ipld_block_allowed(&cids[i], 0) == 0 &&
 			store_has(session->bitswap->store, &cids[i]) == 0 &&
 			!is_empty_block(&cids[i]) && !need_new(session, &cids[i]))
 			break;

@@ -12,6 +12,7 @@
 #include <ipld/block.h>
 #include <ipld/doc.h>
 #include <ipld/links.h>
+#include <multiformats/multihash.h>
 
 static const struct {
 	const char *name;
@@ -404,6 +405,56 @@ static void the_gate_refuses(void **state)
 	free(big);
 }
 
+/* Many at once get what each gets alone, and a name is what the check then wants. */
+static void the_gate_is_one(void **state)
+{
+	enum { COUNT = 53 };
+	static const struct mf_cid hashes[] = { { .hash = MF_HASH_SHA2_256, .digest_len = 32 },
+		{ .hash = MF_HASH_SHA2_256, .digest_len = 20 },
+		{ .hash = MF_HASH_SHA2_256, .digest_len = 19 },
+		{ .hash = MF_HASH_SHA2_256, .digest_len = 33 },
+		{ .hash = MF_HASH_SHA2_512, .digest_len = 64 },
+		{ .hash = MF_HASH_BLAKE2B_256, .digest_len = 32 },
+		{ .hash = MF_HASH_BLAKE3, .digest_len = 100 },
+		{ .hash = MF_HASH_MD5, .digest_len = 16 }, { .hash = 0x7777, .digest_len = 32 } };
+	enum { HASHES = sizeof(hashes) / sizeof(hashes[0]) };
+	struct mf_cid cids[COUNT];
+	struct ipld_block blocks[COUNT];
+	uint8_t *data = calloc(1, IPLD_BLOCK_MAX + 1);
+
+	for (size_t i = 0; i < COUNT; i++) {
+		size_t len = i == 5 ? IPLD_BLOCK_MAX + 1 : i;
+
+		cids[i] = hashes[i % HASHES];
+		cids[i].version = 1;
+		cids[i].codec = MF_CODEC_RAW;
+		blocks[i] =
+			(struct ipld_block){ &cids[i], len ? data : NULL, len, cids[i].digest, 1 };
+	}
+	ipld_blocks_pass(blocks, COUNT);
+	for (size_t i = 0; i < COUNT; i++) {
+		static const int named[HASHES] = { 0, 0, -EPROTONOSUPPORT, -EPROTONOSUPPORT, 0, 0,
+			0, -EPROTONOSUPPORT, -EPROTONOSUPPORT };
+
+		assert_int_equal(blocks[i].result, i == 5 ? -EMSGSIZE : named[i % HASHES]);
+		blocks[i].name = NULL;
+		if (i > 40)
+			cids[i].digest[i % 19] ^= 1;
+	}
+	ipld_blocks_pass(blocks, COUNT);
+	for (size_t i = 0; i < COUNT; i++) {
+		const struct ipld_block *block = &blocks[i];
+
+		assert_int_equal(
+			block->result, ipld_block_verify(block->cid, block->data, block->len));
+		assert_int_equal(block->result == 0,
+			i <= 40 && i != 5 && ipld_block_allowed(&cids[i], block->len) == 0 &&
+				!(cids[i].hash == MF_HASH_SHA2_256 && cids[i].digest_len > 32));
+	}
+	ipld_blocks_pass(NULL, 0);
+	free(data);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -417,6 +468,7 @@ int main(void)
 		cmocka_unit_test(links_are_found_and_can_stop),
 		cmocka_unit_test(malformed_pb_is_refused),
 		cmocka_unit_test(the_gate_refuses),
+		cmocka_unit_test(the_gate_is_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,11 @@
-/* Blocks pass the gate many at once, one at a time, small and large: each by itself. */
+/* Blocks pass the gate many at once, one at a time, small and large: each by itself; and there is no
+ * way into the store, and none back from its disk, around it. The network's and the importers' are
+ * in tests/hostile. */
 #include "support.h"
 
+#include <ipld/block.h>
 #include <multiformats/multihash.h>
+#include <unistd.h>
 #include <store/gate.h>
 
 enum { MANY = 53 };
@@ -134,6 +138,122 @@ static int a_large_block_leaves_the_loop_free(void *arg)
 	return 0;
 }
 
+enum { LIES = 4 };
+
+/* A wrong digest; a hash that may name nothing, two ways; a block too long. */
+static const int refusals[LIES] = { -EBADMSG, -EPROTONOSUPPORT, -EPROTONOSUPPORT, -EMSGSIZE };
+
+static void make_lies(struct store_block lies[LIES], uint8_t *big)
+{
+	for (size_t i = 0; i < LIES; i++) {
+		lies[i] = (struct store_block){ .data = "a lie", .len = 5 };
+		mf_cid_of(&lies[i].cid, 1, MF_CODEC_RAW, "a lie", 5);
+	}
+	lies[0].data = "a LIE";
+	lies[1].cid.hash = MF_HASH_MD5;
+	lies[1].cid.digest_len = 16;
+	lies[2].cid.digest_len = 19;
+	lies[3].data = big;
+	lies[3].len = IPLD_BLOCK_MAX + 1;
+	mf_cid_of(&lies[3].cid, 1, MF_CODEC_RAW, big, IPLD_BLOCK_MAX + 1);
+}
+
+/* Putting: alone, among others, and by one who says that he has looked (who may only be wrong about
+ * the digest: what needs no hashing is looked at all the same). */
+static int every_put_refuses(void *arg)
+{
+	struct store *store;
+	struct store_block blocks[3] = {
+		{ .data = "one", .len = 3 }, [2] = { .data = "two", .len = 3 }
+	};
+	struct store_block lies[LIES];
+	struct store_stat stat;
+	store_ticket ticket = 0;
+	uint8_t *big = calloc(1, IPLD_BLOCK_MAX + 1);
+
+	CHECK(big);
+	make_lies(lies, big);
+	mf_cid_of(&blocks[0].cid, 1, MF_CODEC_RAW, "one", 3);
+	mf_cid_of(&blocks[2].cid, 1, MF_CODEC_RAW, "two", 3);
+	CHECK_RC(0, test_open(&store, NULL));
+	for (size_t i = 0; i < LIES; i++) {
+		const struct store_block *lie = &lies[i];
+
+		CHECK_RC(refusals[i], store_put(store, &lie->cid, lie->data, lie->len, 0, &ticket));
+		blocks[1] = *lie;
+		CHECK_RC(refusals[i], store_put_many(store, blocks, 3, 0, &ticket));
+		if (i > 0)
+			CHECK_RC(refusals[i],
+				store_put_many(store, blocks, 3, STORE_VERIFIED, &ticket));
+	}
+	CHECK_RC(0, store_stat(store, &stat));
+	CHECK(stat.blocks == 0);
+	free(big);
+	return store_close(store);
+}
+
+/* Finds the bytes in the first segment and writes others over them. */
+static void overwrite(const char *bytes, size_t at, uint8_t with)
+{
+	uint8_t data[4096];
+	FILE *file = fopen(test_segment(1), "r+b");
+	size_t len = fread(data, 1, sizeof(data), file);
+	uint8_t *found = memmem(data, len, bytes, strlen(bytes));
+
+	assert_non_null(found);
+	fseek(file, found - data - (long)at, SEEK_SET);
+	fputc(with, file);
+	fclose(file);
+}
+
+static int disk_refuses(bool by_index, bool by_hash)
+{
+	struct store *store;
+	struct store_block block;
+	struct mf_cid cid;
+	store_ticket ticket = 0;
+	int result;
+	char index[128];
+
+	mf_cid_of(&cid, 1, MF_CODEC_RAW, "soon a lie", 10);
+	CHECK_RC(0, test_open(&store, NULL));
+	CHECK_RC(0, store_put(store, &cid, "soon a lie", 10, 0, &ticket));
+	CHECK_RC(0, store_sync(store, ticket));
+	CHECK_RC(0, store_close(store));
+	if (by_hash) /* now it claims to be named by a hash that is none */
+		overwrite("soon a lie", 34, 0x22);
+	else
+		overwrite("soon a lie", 0, 'S');
+	snprintf(index, sizeof(index), "%s/index/data.mdb", test_repo);
+	if (!by_index)
+		CHECK(unlink(index) == 0);
+	CHECK_RC(0, test_open(&store, NULL));
+	int rc = store_get_many(store, &cid, 1, &block, &result);
+	CHECK(rc == 0 && result < 0);
+	CHECK(store_get(store, &cid, &block) < 0);
+	if (by_hash) {
+		cid.hash = 0x22;
+		CHECK(store_get(store, &cid, &block) < 0);
+	}
+	CHECK(test_verify(store) > 0);
+	return store_close(store);
+}
+
+static int by_an_old_index(void *arg)
+{
+	return disk_refuses(true, false);
+}
+
+static int by_a_new_index(void *arg)
+{
+	return disk_refuses(false, false);
+}
+
+static int by_a_forbidden_hash(void *arg)
+{
+	return disk_refuses(false, true);
+}
+
 #define ON_BACKENDS(name)                                                                          \
 	static void test_##name(void **state)                                                      \
 	{                                                                                          \
@@ -143,6 +263,10 @@ ON_BACKENDS(each_is_judged_by_itself)
 ON_BACKENDS(names_are_what_a_check_wants)
 ON_BACKENDS(large_ones)
 ON_BACKENDS(a_large_block_leaves_the_loop_free)
+ON_BACKENDS(every_put_refuses)
+ON_BACKENDS(by_an_old_index)
+ON_BACKENDS(by_a_new_index)
+ON_BACKENDS(by_a_forbidden_hash)
 
 int main(void)
 {
@@ -151,6 +275,10 @@ int main(void)
 		cmocka_unit_test(test_names_are_what_a_check_wants),
 		cmocka_unit_test(test_large_ones),
 		cmocka_unit_test(test_a_large_block_leaves_the_loop_free),
+		cmocka_unit_test(test_every_put_refuses),
+		cmocka_unit_test(test_by_an_old_index),
+		cmocka_unit_test(test_by_a_new_index),
+		cmocka_unit_test(test_by_a_forbidden_hash),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -59,8 +59,9 @@ ANYIO_API int p2p_key_decode(struct p2p_key *key, const uint8_t *data, size_t le
 ANYIO_API ssize_t p2p_key_encode(const struct p2p_key *key, uint8_t *out, size_t cap);
 
 /* Key file: the PrivateKey message, mode 0600, made whole or not at all (temporary file, fsync,
- * link). Load: -ENOENT when there is none, -EPERM when others may read it, -EINVAL when it is
- * damaged: a damaged key is never replaced by a new one; ANYIO_NOT_A_FILE. Save: -EEXIST when there is one. */
+ * link). Load: -ENOENT when there is none, ANYIO_NOT_A_FILE, -EPERM when others may read it, -EINVAL
+ * when it is damaged: a damaged key is never replaced by a new one. Save: -EEXIST when there is
+ * one. */
 ANYIO_API int p2p_key_load(struct p2p_key *key, const char *path);
 ANYIO_API int p2p_key_save(const struct p2p_key *key, const char *path);
 

@@ -39,7 +39,7 @@ struct store_block {
 
 enum store_put_flags {
 	STORE_VERIFIED =
-		1, /* the caller has just passed it through the gate, or hashed it himself */
+		1, /* the caller has just passed it through the gate: nothing is hashed here */
 };
 
 /*

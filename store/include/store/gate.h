@@ -1,7 +1,6 @@
 /*
- * The gate over many blocks: the one place where blocks are hashed, wherever they come from. They
- * are hashed side by side, and on the CPU pool when that pays or would keep the loop from its other
- * tasks.
+ * The gate (ipld/block.h) over many blocks: they are hashed side by side, and on the CPU pool when
+ * that pays or would keep the loop from its other tasks.
  */
 #ifndef STORE_GATE_H
 #define STORE_GATE_H
@@ -12,8 +11,7 @@
 extern "C" {
 #endif
 
-/* Checks blocks against their CIDs: results[i] is what ipld_block_verify (ipld/block.h) returns for
- * blocks[i]. 0, or ANYIO_CANCELLED: results are not set then. data may be NULL when len is 0. */
+/* Checks blocks against their CIDs: results[i] is what ipld_block_verify returns for blocks[i]. 0, or ANYIO_CANCELLED: results are not set then. data may be NULL when len is 0. */
 int store_gate_check(const struct store_block *blocks, size_t count, int *results);
 
 /* Gives blocks their digests, by the hash and digest_len that stand in their CIDs. results[i]: 0;

@@ -57,8 +57,9 @@ struct store_recovery {
  *
  * -ENOENT: no repo there (and create is not set). -EBUSY: another process, or another store of this
  * one, has it open. -EPROTO: a repo of another version. -EKEYREJECTED: the secret is missing or
- * damaged. ANYIO_NOT_A_FILE: something else stands in a file's place. -ENOTDIR, -EACCES, -EROFS, -ENOSPC, -EIO, -EMFILE, -ENOMEM from below. recovery->text
- * always says which file and what to do. options may be NULL.
+ * damaged. ANYIO_NOT_A_FILE: something else stands in a file's place. -ENOTDIR, -EACCES, -EROFS,
+ * -ENOSPC, -EIO, -EMFILE, -ENOMEM from below. recovery->text always says which file and what to do.
+ * options may be NULL.
  */
 int store_open(const char *dir, const struct store_options *options, struct store **store,
 	struct store_recovery *recovery);
