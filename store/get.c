@@ -276,31 +276,3 @@ int store_get_many(struct store *store, const struct mf_cid *cids, size_t count,
 		store_block_release(&out[i]);
 	return rc;
 }
-
-int store_next(struct store *store, struct store_cursor *cursor, struct store_entry *entry)
-{
-	struct index_key key = { .len = cursor->key_len };
-	struct index_place place;
-	struct mf_multihash hash;
-	int rc = cursor->started ? 0 : store_checkpoint(store);
-
-	cursor->started = true;
-	memcpy(key.bytes, cursor->key, cursor->key_len);
-	while (rc >= 0 && (rc = index_next_block(&store->index, &key, &place)) > 0) {
-		memcpy(cursor->key, key.bytes, key.len);
-		cursor->key_len = key.len;
-		if (mf_multihash_decode(&hash, key.bytes, key.len) < 0) {
-			store->index.doubtful = true;
-			return -EUCLEAN;
-		}
-		entry->cid = (struct mf_cid){ .codec = place.codec,
-			.hash = hash.code,
-			.version = place.version,
-			.digest_len = hash.digest_len };
-		memcpy(entry->cid.digest, hash.digest, hash.digest_len);
-		entry->size = place.len;
-		if (store_find(store, &entry->cid, &place) > 0)
-			return 1;
-	}
-	return rc;
-}

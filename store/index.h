@@ -110,9 +110,8 @@ void index_freeze(struct index *index, const struct index_position *position);
 /* Writes what is frozen, if anything: 0 or a negative code. Waits. */
 int index_write(struct index *index);
 
-/* The first entry written whose key is after *key (any, when key->len is 0): 1, 0 at the end, or a
+/* The first pin written whose key is after *key (any, when key->len is 0): 1, 0 at the end, or a
  * negative code. Only sees LMDB. */
-int index_next_block(struct index *index, struct index_key *key, struct index_place *place);
 int index_next_pin(struct index *index, struct index_key *key, uint32_t *mode);
 
 /* Has the file read into memory, where lookups find it without waiting for the disk. */

@@ -248,11 +248,6 @@ static int next(struct index *index, MDB_dbi table, struct index_key *key,
 	return noted(index, rc);
 }
 
-static int take_place(const MDB_val *value, void *out)
-{
-	return decode_place(value, out);
-}
-
 static int take_mode(const MDB_val *value, void *out)
 {
 	int mode = decode_mode(value);
@@ -261,11 +256,6 @@ static int take_mode(const MDB_val *value, void *out)
 		return mode;
 	*(uint32_t *)out = mode;
 	return 1;
-}
-
-int index_next_block(struct index *index, struct index_key *key, struct index_place *place)
-{
-	return next(index, index->blocks, key, take_place, place);
 }
 
 int index_next_pin(struct index *index, struct index_key *key, uint32_t *mode)

@@ -184,12 +184,3 @@ int store_sync(struct store *store, store_ticket ticket)
 {
 	return log_sync(store, ticket);
 }
-
-int store_put_durable(
-	struct store *store, const struct mf_cid *cid, const void *data, size_t len, unsigned flags)
-{
-	store_ticket ticket = 0;
-	int rc = store_put(store, cid, data, len, flags, &ticket);
-
-	return rc < 0 ? rc : store_sync(store, ticket);
-}

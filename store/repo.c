@@ -289,11 +289,6 @@ int store_open(const char *dir, const struct store_options *options, struct stor
 	return rc;
 }
 
-const char *store_dir(const struct store *store)
-{
-	return store->dir;
-}
-
 /* A last commit that says the one before it was durable; so that an index made anew from the
  * segments need not doubt it. */
 static int write_proof(struct store *store)

@@ -37,7 +37,6 @@ enum anyio_opcode {
 	ANYIO_OP_FSYNC,
 	ANYIO_OP_FDATASYNC,
 	ANYIO_OP_FTRUNCATE,   /* fd, offset: the size */
-	ANYIO_OP_FALLOCATE,   /* fd, flags: mode, offset, len */
 	ANYIO_OP_SYNC_RANGE,  /* fd, offset, len */
 	ANYIO_OP_OPENAT,      /* fd: dirfd, path, flags, mode */
 	ANYIO_OP_STAT,        /* fd: dirfd, path (NULL: fd itself), flags, st */

@@ -44,7 +44,6 @@ static int64_t perform_file(struct anyio_op *op)
 	case ANYIO_OP_FSYNC: return fsync(op->fd);
 	case ANYIO_OP_FDATASYNC: return fdatasync(op->fd);
 	case ANYIO_OP_FTRUNCATE: return ftruncate(op->fd, op->offset);
-	case ANYIO_OP_FALLOCATE: return fallocate(op->fd, op->flags, op->offset, (off_t)op->len);
 	case ANYIO_OP_SYNC_RANGE:
 		return sync_file_range(op->fd, op->offset, (off_t)op->len, SYNC_FILE_RANGE_WRITE);
 	case ANYIO_OP_FLOCK: return flock(op->fd, op->flags);

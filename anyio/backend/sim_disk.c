@@ -212,38 +212,6 @@ static int64_t do_truncate(struct sim *sim, struct sim_file *file, int64_t size)
 	return sim_content_resize(&file->inode->content, size);
 }
 
-static int64_t write_zeros(struct sim_content *content, int64_t offset, int64_t end)
-{
-	static const uint8_t zeros[4096];
-	while (offset < end) {
-		size_t run = end - offset < 4096 ? (size_t)(end - offset) : 4096;
-		struct iovec iov = { (void *)zeros, run };
-		int64_t rc = sim_content_write(content, &iov, 1, offset, run);
-		if (rc < 0)
-			return rc;
-		offset += rc;
-	}
-	return 0;
-}
-
-static int64_t do_allocate(const struct anyio_op *op, struct sim_file *file)
-{
-	struct sim_content *content = &file->inode->content;
-	int64_t size = (int64_t)content->size;
-	if (op->offset < 0 || op->len == 0 || op->len > INT64_MAX / 2)
-		return -EINVAL;
-	int64_t end = op->offset + (int64_t)op->len;
-	if ((file->flags & O_ACCMODE) == O_RDONLY)
-		return -EBADF;
-	if (op->flags == (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE))
-		return write_zeros(content, op->offset, end < size ? end : size);
-	if (op->flags == FALLOC_FL_KEEP_SIZE)
-		return 0;
-	if (op->flags != 0)
-		return -EOPNOTSUPP;
-	return end > size ? sim_content_resize(content, end) : 0;
-}
-
 static int64_t do_stat(struct sim *sim, const struct anyio_op *op)
 {
 	struct sim_inode *inode;
@@ -410,7 +378,6 @@ static int64_t by_file(struct sim *sim, struct anyio_op *op, struct sim_file *fi
 	case ANYIO_OP_FSYNC:
 	case ANYIO_OP_FDATASYNC: return do_sync(file);
 	case ANYIO_OP_FTRUNCATE: return do_truncate(sim, file, op->offset);
-	case ANYIO_OP_FALLOCATE: return do_allocate(op, file);
 	case ANYIO_OP_FLOCK: return lock_set(file, op->flags);
 	case ANYIO_OP_SYNC_RANGE: return 0;
 	default: return -EINVAL;
@@ -424,7 +391,7 @@ static int64_t misfortune(struct sim *sim, const struct anyio_op *op)
 		!sim_chance(sim, sim->options.disk_error))
 		return 0;
 	bool writes = op->code == ANYIO_OP_WRITE || op->code == ANYIO_OP_PWRITEV ||
-		op->code == ANYIO_OP_FALLOCATE || op->code == ANYIO_OP_MKDIRAT;
+		op->code == ANYIO_OP_MKDIRAT;
 	return writes && sim_below(sim, 2) ? -ENOSPC : -EIO;
 }
 

@@ -76,7 +76,6 @@ static const struct {
 	{ ANYIO_OP_PWRITEV, IORING_OP_WRITEV },
 	{ ANYIO_OP_FSYNC, IORING_OP_FSYNC },
 	{ ANYIO_OP_FDATASYNC, IORING_OP_FSYNC },
-	{ ANYIO_OP_FALLOCATE, IORING_OP_FALLOCATE },
 	{ ANYIO_OP_SYNC_RANGE, IORING_OP_SYNC_FILE_RANGE },
 	{ ANYIO_OP_OPENAT, IORING_OP_OPENAT },
 	{ ANYIO_OP_STAT, IORING_OP_STATX },
@@ -185,9 +184,6 @@ static void prepare_file(struct io_uring_sqe *sqe, struct anyio_op *op)
 		break;
 	case ANYIO_OP_FSYNC: io_uring_prep_fsync(sqe, op->fd, 0); break;
 	case ANYIO_OP_FDATASYNC: io_uring_prep_fsync(sqe, op->fd, IORING_FSYNC_DATASYNC); break;
-	case ANYIO_OP_FALLOCATE:
-		io_uring_prep_fallocate(sqe, op->fd, op->flags, op->offset, (off_t)op->len);
-		break;
 	case ANYIO_OP_SYNC_RANGE:
 		io_uring_prep_sync_file_range(
 			sqe, op->fd, capped(op->len), offset, SYNC_FILE_RANGE_WRITE);

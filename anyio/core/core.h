@@ -78,9 +78,6 @@ bool anyio_cancel_pending(void);
 /* The same for a parked task, as seen from its loop's thread. */
 bool anyio_task_cancel_pending(const struct anyio_task *task);
 
-/* Waits until no task is ready and none became so during one poll; before the mock clock jumps. */
-int anyio_wait_idle(void);
-
 /* A task outside every group, under the loop's root scope: its end is nobody's error. The loop
  * waits for it. */
 int anyio_task_spawn_loose(anyio_task_fn fn, void *arg, const char *name);
@@ -98,7 +95,7 @@ struct anyio_list *anyio_task_locks(struct anyio_task *task);
 /* Called by core when a task ends with locks held; implemented by sync/. */
 void anyio_locks_break(struct anyio_list *locks);
 
-/* Whether the injected fault hits this call; counts it. Implemented in testing/. */
+/* Whether the injected fault (anyio/testing.h) hits this call; counts it. */
 bool anyio_fault_hit(enum anyio_fault_kind kind, int *error);
 
 _Noreturn void anyio_die(const char *file, int line, const char *format, ...)

@@ -229,7 +229,7 @@ static enum anyio_abort idle_abort(struct anyio_task *task, void *arg)
 	return ANYIO_ABORTED;
 }
 
-int anyio_wait_idle(void)
+int anyio_wait_all_tasks_blocked(void)
 {
 	struct anyio_task *task = anyio_current_task();
 	if (!task)

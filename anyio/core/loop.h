@@ -157,7 +157,7 @@ struct anyio_loop {
 	const struct anyio_backend *backend;
 	void *state;
 	size_t in_flight;       /* operations */
-	struct anyio_list idle; /* tasks in anyio_wait_idle */
+	struct anyio_list idle; /* tasks that wait until all others are blocked */
 	struct anyio_list tasks;
 	size_t task_count;
 	struct scope root_scope;

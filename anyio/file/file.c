@@ -200,20 +200,6 @@ int anyio_ftruncate(int fd, off_t size)
 	return (int)anyio_op_run(&op);
 }
 
-int anyio_fallocate(int fd, int mode, off_t offset, off_t size)
-{
-	if (size <= 0)
-		return -EINVAL;
-	struct anyio_op op = {
-		.code = ANYIO_OP_FALLOCATE,
-		.fd = fd,
-		.flags = mode,
-		.offset = offset,
-		.len = (size_t)size,
-	};
-	return (int)anyio_op_run(&op);
-}
-
 int anyio_sync_range(int fd, off_t offset, off_t size)
 {
 	if (size < 0)

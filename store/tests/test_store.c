@@ -41,7 +41,8 @@ static int any_cid_of_the_hash_finds_it(void *arg)
 	mf_cid_of(&cid, 0, MF_CODEC_DAG_PB, "abc", 3);
 	CHECK_RC(0, store_has(store, &cid));
 	CHECK_RC(-ENOENT, store_size(store, &cid));
-	CHECK_RC(0, store_put_durable(store, &cid, "abc", 3, 0));
+	CHECK_RC(0, store_put(store, &cid, "abc", 3, 0, &ticket));
+	CHECK_RC(0, store_sync(store, ticket));
 	CHECK_RC(1, store_has(store, &cid));
 	mf_cid_of(&cid, 1, MF_CODEC_RAW, "abc", 3);
 	CHECK_RC(1, store_has(store, &cid));
@@ -54,7 +55,6 @@ static int any_cid_of_the_hash_finds_it(void *arg)
 	/* Present already: nothing is written. */
 	struct store_stat before, after;
 	store_stat(store, &before);
-	CHECK_RC(0, store_put_durable(store, &cid, "abc", 3, 0));
 	CHECK_RC(0, store_put(store, &cid, "abc", 3, 0, &ticket));
 	store_stat(store, &after);
 	CHECK(before.segment_bytes == after.segment_bytes && after.blocks == 1 && after.bytes == 3);
@@ -183,17 +183,6 @@ static int segments_roll_and_checkpoints_follow(void *arg)
 		CHECK_RC(0, test_get(store, i, i % 3 ? 1000 : 20000));
 	store_stat(store, &stat);
 	CHECK(stat.blocks == 400 && stat.segments == 3);
-
-	struct store_cursor cursor = { 0 };
-	struct store_entry entry;
-	int count = 0, rc;
-	uint64_t bytes = 0;
-	while ((rc = store_next(store, &cursor, &entry)) > 0) {
-		count++;
-		bytes += entry.size;
-		CHECK(entry.cid.codec == MF_CODEC_RAW && entry.cid.version == 1);
-	}
-	CHECK(rc == 0 && count == 400 && bytes == stat.bytes);
 	return store_close(store);
 }
 
@@ -289,7 +278,6 @@ static int a_repo_is_opened_once_and_only_in_its_version(void *arg)
 	options.create = true;
 	CHECK_RC(-ENOENT, store_open("/nonexistent/repo", &options, &store, &recovery));
 	CHECK_RC(0, store_open(test_repo, &options, &store, &recovery));
-	CHECK(strcmp(store_dir(store), test_repo) == 0);
 	CHECK_RC(-EBUSY, store_open(test_repo, &options, &other, &recovery));
 	CHECK(strstr(recovery.text, "in use"));
 	CHECK_RC(0, store_close(store));

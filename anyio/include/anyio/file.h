@@ -44,7 +44,6 @@ ANYIO_API int anyio_pread_all(int fd, void *buffer, size_t size, off_t offset);
 ANYIO_API int anyio_fsync(int fd);
 ANYIO_API int anyio_fdatasync(int fd);
 ANYIO_API int anyio_ftruncate(int fd, off_t size);
-ANYIO_API int anyio_fallocate(int fd, int mode, off_t offset, off_t size);
 /* Starts write-out of a range without waiting for it (sync_file_range); a hint, 0 or -errno. */
 ANYIO_API int anyio_sync_range(int fd, off_t offset, off_t size);
 

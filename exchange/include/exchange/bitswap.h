@@ -24,7 +24,6 @@ struct bitswap_options {
 	size_t session_cache; /* bytes of fetched, untaken blocks a session holds; 0: 64 MiB */
 	anyio_time
 		peer_timeout; /* a peer that gives nothing for this long is passed over; 0: 10 s */
-	void *reserved[4];
 };
 
 /* Registers the protocols with the host. -ENOMEM. Free after run has returned. */

@@ -41,7 +41,6 @@ struct p2p_host_options {
 	struct p2p_limits limits;  /* zero fields: defaults */
 	bool perf;                 /* serve /perf/1.0.0 */
 	anyio_time keep_alive;     /* between pings of every connection; 0: 30 s */
-	void *reserved[8];
 };
 
 /* Strings are copied. -EINVAL without a key, -ENOMEM. */

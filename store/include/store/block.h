@@ -66,10 +66,6 @@ int store_put_many(struct store *store, const struct store_block *blocks, size_t
  */
 int store_sync(struct store *store, store_ticket ticket);
 
-/* One block, put and synced. */
-int store_put_durable(struct store *store, const struct mf_cid *cid, const void *data, size_t len,
-	unsigned flags);
-
 /*
  * Reads a block into memory of its own and passes it through the gate; release it. -ENOENT: not
  * here. -EBADMSG: damaged on disk; from now on it counts as absent, so that a put mends it. -EIO,
@@ -92,26 +88,6 @@ void store_block_release(struct store_block *block);
 int store_has(struct store *store, const struct mf_cid *cid);
 /* Its size in bytes, -ENOENT. Does not read the block, does not wait. */
 ssize_t store_size(struct store *store, const struct mf_cid *cid);
-
-/*
- * All blocks, in the order of their multihashes. What was there at the start and still is comes
- * exactly once; what is put meanwhile may or may not come. Holds nothing: just stop.
- *
- *	struct store_cursor cursor = { 0 };
- *	while ((rc = store_next(store, &cursor, &entry)) > 0)
- *		...
- */
-struct store_cursor {
-	bool started;
-	uint16_t key_len;
-	uint8_t key[MF_CID_BYTES_MAX];
-};
-struct store_entry {
-	struct mf_cid cid; /* as it was first put */
-	uint64_t size;     /* bytes */
-};
-/* 1 and an entry; 0 at the end; or a negative code. The first call writes a checkpoint. */
-int store_next(struct store *store, struct store_cursor *cursor, struct store_entry *entry);
 
 #ifdef __cplusplus
 }

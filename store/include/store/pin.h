@@ -33,7 +33,21 @@ struct store_pin {
 	struct mf_cid cid;
 	enum store_pin_mode mode;
 };
-/* All pins, as store_next gives all blocks: 1 and a pin, 0 at the end, or a negative code. */
+
+/*
+ * All pins, in the order of their CIDs. What was there at the start and still is comes exactly once;
+ * what is pinned meanwhile may or may not come. Holds nothing: just stop.
+ *
+ *	struct store_cursor cursor = { 0 };
+ *	while ((rc = store_pin_next(store, &cursor, &pin)) > 0)
+ *		...
+ */
+struct store_cursor {
+	bool started;
+	uint16_t key_len;
+	uint8_t key[MF_CID_BYTES_MAX];
+};
+/* 1 and a pin; 0 at the end; or a negative code. The first call writes a checkpoint. */
 int store_pin_next(struct store *store, struct store_cursor *cursor, struct store_pin *pin);
 
 #ifdef __cplusplus

@@ -35,7 +35,6 @@ struct store_options {
 	uint64_t segment_bytes;   /* a segment is closed when it has grown past this; 0: 512 MiB */
 	uint64_t group_bytes;     /* a commit section is written at least this often; 0: 32 MiB */
 	size_t checkpoint_blocks; /* the index is written after this many new blocks; 0: 65536 */
-	void *reserved[8];
 };
 
 /* What opening found and did. */
@@ -69,11 +68,8 @@ int store_open(const char *dir, const struct store_options *options, struct stor
  * No other task may be inside the store. Cannot be cancelled. NULL is allowed. */
 int store_close(struct store *store);
 
-/* The directory it was opened with; valid until close. */
-const char *store_dir(const struct store *store);
-
-/* Writes the index out, so that the next opening has nothing to read. The store does so by itself
- * every checkpoint_blocks. Durable first, then the index. */
+/* Writes the index out, so that the next opening has nothing to read. Durable first, then the index.
+ * The store does so by itself: every checkpoint_blocks, in store_tend, and when it is closed. */
 int store_checkpoint(struct store *store);
 
 /* The body of a task beside those that use the store: has the index read into memory, so that

@@ -46,7 +46,6 @@ struct store_verify_options {
 	void (*fault)(void *arg, const struct store_fault *fault);
 	void *arg;
 	bool skip_pins; /* only segments and index */
-	void *reserved[4];
 };
 struct store_verify_result {
 	uint64_t bytes, blocks; /* read and found good; a block stored twice counts twice */

@@ -2,7 +2,7 @@
  * Injected faults. While all are off a call costs one relaxed load; counting goes on only while a
  * kind is on.
  */
-#include "../core/core.h"
+#include "core.h"
 
 #include <errno.h>
 #include <stdatomic.h>
