@@ -244,10 +244,11 @@ static int import_bytes(struct importing *importing, const struct kit_source *so
 		struct car_event event;
 		int more;
 		while (!rc && (more = car_reader_next(importing->reader, &data, &len, &event)) != 0)
-			rc = more < 0 ? kit_fail(importing->node, more,
-						"this is not a well-formed CAR file: %s",
-						anyio_error_text(more))
-				      : import_event(importing, &event);
+			rc = more == -ENOMEM ? kit_fail_code(importing->node, more, "importing")
+				: more < 0   ? kit_fail(importing->node, more,
+						       "this is not a well-formed CAR file: %s",
+						       anyio_error_text(more))
+					     : import_event(importing, &event);
 		importing->bytes += (uint64_t)n;
 		if (!rc && importing->options->progress)
 			importing->options->progress(importing->options->arg, importing->bytes, 0);
@@ -264,6 +265,13 @@ static int import_bytes(struct importing *importing, const struct kit_source *so
 static int keep_block(void *arg, const struct mf_cid *cid, const void *data, size_t len)
 {
 	return 0;
+}
+
+/* Whether a root was not pinned for what it is, or is not here of it; anything else is the node's own
+ * trouble, and ends the import. */
+static bool is_of_content(int pin)
+{
+	return pin == -ENOENT || pin == -EBADMSG || pin == -EPROTONOSUPPORT || pin == -EMSGSIZE;
 }
 
 /* A root is pinned only when all below it is here: fetching the rest is what pin add is for. */
@@ -283,7 +291,7 @@ static int import_roots(struct importing *importing)
 		if (!pin)
 			pin = store_pin_add(importing->node->core->store, &importing->roots[i],
 				STORE_PIN_RECURSIVE, &importing->ticket);
-		if (pin == ANYIO_CANCELLED || (pin && !options->root))
+		if (pin && (!options->root || !is_of_content(pin)))
 			rc = pin == ANYIO_CANCELLED
 				? pin
 				: kit_fail_code(importing->node, pin, "pinning a root");

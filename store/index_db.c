@@ -5,9 +5,11 @@
 #include "index_db.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <anyio/memory.h>
 #include <anyio/thread.h>
@@ -23,6 +25,19 @@ static int from_lmdb(int rc)
 	if (rc == 0)
 		return 0;
 	return rc > 0 ? -rc : rc == MDB_NOTFOUND ? -ENOENT : -EUCLEAN;
+}
+
+/* A write cut short for want of room, LMDB calls EIO: whether there is room for more is asked of the
+ * file itself. */
+static int why_short(const struct index *index, int rc)
+{
+	struct stat st;
+	int fd;
+
+	if (rc != -EIO || mdb_env_get_fd(index->env, &fd) || fstat(fd, &st) < 0)
+		return rc;
+	int why = posix_fallocate(fd, st.st_size, 1);
+	return why == ENOSPC || why == EDQUOT || why == EFBIG ? -why : rc;
 }
 
 /* What was found wrong while reading is thrown away when the index is closed. */
@@ -100,7 +115,10 @@ static int open_once(struct index *index, struct index_position *position, bool 
 {
 	*usable = false;
 	*position = (struct index_position){ 0 };
-	int rc = mdb_env_create(&index->env);
+	int rc = index_reserve_lock(index);
+	if (rc < 0)
+		return rc;
+	rc = mdb_env_create(&index->env);
 	if (rc)
 		return from_lmdb(rc);
 	mdb_env_set_maxdbs(index->env, 3);
@@ -108,7 +126,7 @@ static int open_once(struct index *index, struct index_position *position, bool 
 	rc = mdb_env_open(index->env, index->dir, MDB_NOTLS | MDB_NORDAHEAD, 0644);
 	if (rc)
 		return from_lmdb(rc);
-	return open_tables(index, position, usable);
+	return why_short(index, open_tables(index, position, usable));
 }
 
 struct open_call {
@@ -372,7 +390,7 @@ static int write_work(void *arg)
 	}
 	if (rc == 0)
 		call->index->sum = call->sum;
-	return rc == MDB_MAP_FULL ? -EOVERFLOW : from_lmdb(rc);
+	return rc == MDB_MAP_FULL ? -EOVERFLOW : why_short(call->index, from_lmdb(rc));
 }
 
 /* Doubles the map. LMDB gives the old one up before it asks for the new one, and cannot go on

@@ -35,6 +35,7 @@
 enum {
 	SEAL_SIZE = 48,
 	ASIDE_MAX = 1000,
+	LOCK_SIZE = 8192, /* LMDB's, for the 126 readers it has by itself */
 	ENTRY_MAX = INDEX_KEY_MAX + INDEX_META_SIZE + 2,
 };
 
@@ -184,6 +185,20 @@ static int clear_unless_file(const struct index *index, const char *name)
 	if (lstat(path, &st) < 0)
 		return errno == ENOENT ? 0 : -errno;
 	return S_ISREG(st.st_mode) ? 0 : index_clear_name(index, name);
+}
+
+int index_reserve_lock(const struct index *index)
+{
+	char path[PATH_MAX];
+
+	if (!path_of(index, "lock.mdb", path))
+		return -ENAMETOOLONG;
+	int fd = anyio_plain_openat_blocking(AT_FDCWD, path, O_RDWR | O_CREAT, 0644);
+	if (fd < 0)
+		return fd;
+	int rc = -posix_fallocate(fd, 0, LOCK_SIZE);
+	close(fd);
+	return rc;
 }
 
 /* Breaks the seal; *whole tells whether it was that of this file. */

@@ -21,6 +21,10 @@ void index_seal(const struct index *index);
  * somebody's, and is renamed. 0 or a negative code. */
 int index_clear_name(const struct index *index, const char *name);
 
+/* Room on the disk for lock.mdb, which LMDB writes through memory: there a full disk would be SIGBUS.
+ * 0 or a negative code. */
+int index_reserve_lock(const struct index *index);
+
 /* What an entry adds to the sum of all. */
 uint64_t index_entry_sum(const struct index *index, enum index_table table, const void *key,
 	size_t key_len, const void *value, size_t len);

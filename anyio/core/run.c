@@ -67,13 +67,17 @@ static int run_root(void *arg)
 	return root->rc;
 }
 
-/* Ignored for good, in the whole process, unless somebody handles it: a broken pipe is an error
- * value here, and the kernel offers no flag for pipes as it does for sockets. */
-static void ignore_broken_pipes(void)
+/* Ignored for good, in the whole process, unless somebody handles them: a broken pipe, or a file that
+ * may not grow further, is an error value here, and the kernel offers no flag for pipes and files as
+ * it does for sockets. */
+static void ignore_failed_writes(void)
 {
+	static const int signals[] = { SIGPIPE, SIGXFSZ };
 	struct sigaction now;
-	if (sigaction(SIGPIPE, NULL, &now) == 0 && now.sa_handler == SIG_DFL)
-		signal(SIGPIPE, SIG_IGN);
+
+	for (int i = 0; i < 2; i++)
+		if (sigaction(signals[i], NULL, &now) == 0 && now.sa_handler == SIG_DFL)
+			signal(signals[i], SIG_IGN);
 }
 
 static int loop_main(struct anyio_loop *loop, struct root *root)
@@ -103,7 +107,7 @@ int anyio_run(anyio_task_fn body, void *arg, const struct anyio_options *options
 	if (!loop)
 		return -ENOMEM;
 	struct root root = { .body = body, .arg = arg };
-	ignore_broken_pipes();
+	ignore_failed_writes();
 	overflow_watch();
 	int rc = loop_open(loop, options);
 	if (rc == 0) {
