@@ -9,6 +9,7 @@ enum {
 	WINDOW_SIZE = 1 << 20,
 	CHECK_SIZE = 4 << 20,
 	CHECK_BLOCKS = 256,
+	STEPS_A_TURN = 1024,
 };
 
 enum item_what { ITEM_BLOCK, ITEM_PIN, ITEM_LOST };
@@ -229,8 +230,12 @@ static int settle_group(struct replay *replay, const struct replay_group *group,
 
 	if (!group->intact || !proven || replay->check_all)
 		rc = check_group(replay, group);
-	for (size_t i = 0; i < group->count && rc == 0; i++)
+	for (size_t i = 0; i < group->count && rc == 0; i++) {
 		rc = settle_item(replay, &replay->items[group->first + i], proven);
+		/* A group may have a million blocks. */
+		if (rc == 0 && (i + 1) % STEPS_A_TURN == 0)
+			rc = anyio_checkpoint();
+	}
 	if (rc == 0 && group->position.segment && proven && replay->calls->settled)
 		rc = replay->calls->settled(replay->arg, &group->position);
 	return rc;

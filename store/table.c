@@ -5,6 +5,8 @@
 #include <sodium.h>
 #include <anyio/memory.h>
 
+enum { MOVED = 4 }; /* entries moved for each that is reserved */
+
 /* An entry: the value (so that it is aligned), the key's length as u16, the key. */
 static size_t key_offset(const struct table *table)
 {
@@ -26,6 +28,7 @@ void table_free(struct table *table)
 {
 	anyio_free(table->entries);
 	anyio_free(table->slots);
+	anyio_free(table->old_slots);
 	table_init(table, table->value_size);
 }
 
@@ -37,14 +40,20 @@ static uint16_t key_length(const struct table *table, const uint8_t *entry)
 	return len;
 }
 
-/* The slot of a key: its own, or the free one where it would go. */
-static uint32_t *find_slot(const struct table *table, const uint8_t *key, size_t len)
+static uint64_t hash_of(const struct table *table, const uint8_t *key, size_t len)
 {
 	uint64_t hash;
 
 	crypto_shorthash((uint8_t *)&hash, key, len, table->seed);
+	return hash;
+}
+
+/* The slot of a key: its own, or the free one where it would go. */
+static uint32_t *find_slot(const struct table *table, uint32_t *slots, size_t slot_count,
+	uint64_t hash, const uint8_t *key, size_t len)
+{
 	for (size_t i = hash;; i++) {
-		uint32_t *slot = &table->slots[i & (table->slot_count - 1)];
+		uint32_t *slot = &slots[i & (slot_count - 1)];
 
 		if (*slot == 0)
 			return slot;
@@ -55,25 +64,59 @@ static uint32_t *find_slot(const struct table *table, const uint8_t *key, size_t
 	}
 }
 
-static int grow_slots(struct table *table, size_t count)
+/* The slot of a key that is there, of either set; else the free one of the new. */
+static uint32_t *look_up(const struct table *table, const uint8_t *key, size_t len)
 {
-	struct table bigger = *table;
-	size_t at = 0, len;
+	uint64_t hash = hash_of(table, key, len);
+	uint32_t *slot = find_slot(table, table->slots, table->slot_count, hash, key, len);
+
+	if (*slot || !table->old_slots)
+		return slot;
+	uint32_t *old = find_slot(table, table->old_slots, table->old_count, hash, key, len);
+	return *old ? old : slot;
+}
+
+static void move_some(struct table *table, size_t count)
+{
+	size_t at = table->moved, len;
 	const uint8_t *key;
 	void *value;
 
-	bigger.slot_count = table->slot_count ? table->slot_count : 64;
-	while (bigger.slot_count < count * 2)
-		bigger.slot_count *= 2;
-	if (bigger.slot_count == table->slot_count)
+	if (!table->old_slots)
+		return;
+	while (count-- > 0 && at < table->to_move &&
+		table_walk(table, &table->moved, &key, &len, &value)) {
+		uint64_t hash = hash_of(table, key, len);
+
+		*find_slot(table, table->slots, table->slot_count, hash, key, len) = at / 8 + 1;
+		at = table->moved;
+	}
+	if (at < table->to_move)
+		return;
+	anyio_free(table->old_slots);
+	table->old_slots = NULL;
+}
+
+static int grow_slots(struct table *table, size_t count)
+{
+	size_t slot_count = table->slot_count ? table->slot_count : 64;
+
+	while (slot_count < count * 2)
+		slot_count *= 2;
+	if (slot_count == table->slot_count)
 		return 0;
-	bigger.slots = anyio_calloc(bigger.slot_count, sizeof(*bigger.slots));
-	if (!bigger.slots)
+	uint32_t *slots = anyio_calloc(slot_count, sizeof(*slots));
+	if (!slots)
 		return -ENOMEM;
-	for (size_t before = at; table_walk(table, &at, &key, &len, &value); before = at)
-		*find_slot(&bigger, key, len) = before / 8 + 1;
-	anyio_free(table->slots);
-	*table = bigger;
+	/* Those of the last time are through by now: moving is faster than growing. Unless much was
+	 * reserved at once. */
+	move_some(table, table->count);
+	table->old_slots = table->slots;
+	table->old_count = table->slot_count;
+	table->slots = slots;
+	table->slot_count = slot_count;
+	table->moved = 0;
+	table->to_move = table->used;
 	return 0;
 }
 
@@ -91,6 +134,7 @@ int table_reserve(struct table *table, size_t count, size_t key_len)
 		table->entries = entries;
 		table->room = room;
 	}
+	move_some(table, count * MOVED);
 	return grow_slots(table, table->count + count);
 }
 
@@ -98,13 +142,13 @@ void *table_find(const struct table *table, const uint8_t *key, size_t len)
 {
 	if (table->count == 0)
 		return NULL;
-	uint32_t slot = *find_slot(table, key, len);
+	uint32_t slot = *look_up(table, key, len);
 	return slot ? table->entries + (size_t)(slot - 1) * 8 : NULL;
 }
 
 void *table_put(struct table *table, const uint8_t *key, size_t len)
 {
-	uint32_t *slot = find_slot(table, key, len);
+	uint32_t *slot = look_up(table, key, len);
 	uint16_t key_len = len;
 	uint8_t *entry;
 

@@ -2,6 +2,9 @@
  * A hash table from short byte strings to values of one size: the part of the index that is not
  * written yet. Entries lie one behind the other in one growing piece of memory, so they can be
  * walked, and the whole given back at once. Nothing can be taken out. Empty, it holds no memory.
+ *
+ * It grows a little with each reserve: after the slots were doubled, the old ones are kept until all
+ * entries have moved, a few for each new one. So nobody waits while a million are hashed again.
  */
 #ifndef STORE_TABLE_H
 #define STORE_TABLE_H
@@ -17,7 +20,10 @@ struct table {
 	size_t used, room;
 	uint32_t *slots; /* offset in entries / 8 + 1; 0: free */
 	size_t slot_count;
-	uint8_t seed[16]; /* keys are chosen by strangers */
+	uint32_t *old_slots; /* NULL: none is left in them alone */
+	size_t old_count;
+	size_t moved, to_move; /* entries between these are in the old slots alone */
+	uint8_t seed[16];      /* keys are chosen by strangers */
 };
 
 void table_init(struct table *table, size_t value_size);

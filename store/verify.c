@@ -5,6 +5,8 @@
 #include "inner.h"
 #include "replay.h"
 
+enum { STEPS_A_TURN = 1024 };
+
 struct verifying {
 	struct store *store;
 	const struct store_verify_options *options;
@@ -163,13 +165,23 @@ struct walk {
 	struct table seen;
 	uint8_t *todo; /* each a CID and, behind it, its length */
 	size_t used, room;
+	uint32_t steps;
 };
+
+/* Whatever goes over many links lets others have a turn now and then. */
+static int step(struct walk *walk)
+{
+	return ++walk->steps % STEPS_A_TURN ? 0 : anyio_checkpoint();
+}
 
 static int walk_push(void *arg, const struct mf_cid *cid)
 {
 	struct walk *walk = arg;
 	struct index_key key;
+	int rc = step(walk);
 
+	if (rc < 0)
+		return rc;
 	/* By the whole CID: the same bytes may be read in two ways. An identity CID carries its block,
 	 * and may name others in it. */
 	index_pin_key(&key, cid);
