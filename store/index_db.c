@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include <anyio/memory.h>
 #include <anyio/thread.h>
+#include <ipld/block.h>
 #include <store/pin.h>
 #include "bytes.h"
 #include "index_trust.h"
@@ -67,7 +68,7 @@ static int decode_place(const MDB_val *value, struct index_place *place)
 		.len = get_u32(in + 12),
 		.codec = get_u32(in + 16),
 		.version = in[20] };
-	return 1;
+	return place->len <= IPLD_BLOCK_MAX ? 1 : -EUCLEAN;
 }
 
 /* The mode of a pin, or a negative code. */

@@ -263,6 +263,10 @@ int store_recover(struct store *store, struct store_recovery *report)
 		rc = sync_last(store, segments->files[segments->count - 1]);
 	if (rc == 0)
 		rc = replay_all(&replay, &from);
+	if (replay.unreadable)
+		store_say(report,
+			"segments/%08u.car cannot be read: %s; make the disk give it back, or put a copy in its place",
+			replay.unreadable, anyio_error_text(rc));
 	if (rc == 0)
 		rc = start_log(store, &replay, report);
 	if (rc == 0)

@@ -10,6 +10,7 @@ enum {
 	CHECK_SIZE = 4 << 20,
 	CHECK_BLOCKS = 256,
 	STEPS_A_TURN = 1024,
+	SECTOR = 4096, /* what a disk cannot give back, at least */
 };
 
 enum item_what { ITEM_BLOCK, ITEM_PIN, ITEM_LOST };
@@ -151,18 +152,24 @@ static int check_items(struct replay *replay, struct replay_item *items, size_t 
 	return rc;
 }
 
+/* The disk does not give it, or it is not there any more. */
+static bool cannot_be_read(int rc)
+{
+	return rc == -EIO || rc == ANYIO_INCOMPLETE_READ;
+}
+
 /* Items that cannot even be read are bad, each for itself. */
 static int check_run_of_items(struct replay *replay, struct replay_item *items, size_t count)
 {
 	int rc = check_items(replay, items, count);
 
-	if (rc != -EIO && rc != ANYIO_INCOMPLETE_READ)
+	if (!cannot_be_read(rc))
 		return rc;
 	for (size_t i = 0; i < count; i++) {
 		if (items[i].what != ITEM_BLOCK)
 			continue;
 		rc = check_items(replay, &items[i], 1);
-		if (rc == -EIO || rc == ANYIO_INCOMPLETE_READ)
+		if (cannot_be_read(rc))
 			items[i].bad = true;
 		else if (rc < 0)
 			return rc;
@@ -388,6 +395,27 @@ static int take_event(struct replay *replay, uint32_t segment, const struct scan
 	return 0;
 }
 
+/* Reads a window. A verification wants to know the extent of what the disk does not give back: that
+ * becomes zeros, which are no section, and no block's bytes. An opening must not take for lost what
+ * may be read another time: it fails. */
+static int read_window(struct replay *replay, struct segment_file *file, size_t len, uint64_t from)
+{
+	int rc = anyio_pread_all(file->fd, replay->window, len, from);
+
+	for (size_t at = 0, piece; cannot_be_read(rc) && replay->check_all && at < len;
+		at += piece) {
+		piece = len - at < SECTOR ? len - at : SECTOR;
+		int got = anyio_pread_all(file->fd, replay->window + at, piece, from + at);
+		if (cannot_be_read(got))
+			memset(replay->window + at, 0, piece);
+		else if (got < 0)
+			return got;
+	}
+	if (cannot_be_read(rc) && !replay->check_all)
+		replay->unreadable = file->number;
+	return cannot_be_read(rc) && replay->check_all ? 0 : rc;
+}
+
 static int scan_file(struct replay *replay, struct segment_file *file, struct scan *scan)
 {
 	struct scan_event event;
@@ -409,7 +437,7 @@ static int scan_file(struct replay *replay, struct segment_file *file, struct sc
 		from = event.offset;
 		len = scan->size - from < WINDOW_SIZE ? scan->size - from : WINDOW_SIZE;
 		if (rc == 0)
-			rc = anyio_pread_all(file->fd, replay->window, len, from);
+			rc = read_window(replay, file, len, from);
 	}
 	return rc;
 }

@@ -53,11 +53,13 @@ struct replay {
 	struct store *store;
 	const struct replay_calls *calls;
 	void *arg;
-	bool check_all;             /* every block passes the gate, whatever is proven */
+	bool check_all;             /* every block passes the gate, whatever is proven; what cannot
+	                             * be read is lost */
 	uint64_t proven;            /* sequences up to this are durable */
 	uint64_t sequence;          /* highest seen */
 	struct index_position last; /* last commit or segment record */
 	uint64_t tail;              /* end of the last commit of the segment scanned last */
+	uint32_t unreadable;        /* this segment ended it; 0: none */
 	/* From here on private. */
 	struct replay_item *items;
 	size_t item_count, item_room;

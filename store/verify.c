@@ -104,6 +104,10 @@ static int check_file(struct verifying *verifying, struct segment_file *file)
 		return rc;
 	rc = anyio_pread_all(file->fd, header, sizeof(header), 0);
 	segment_file_release(file);
+	if (rc == -EIO || rc == ANYIO_INCOMPLETE_READ) {
+		memset(header, 0, sizeof(header));
+		rc = 0;
+	}
 	if (rc == 0 && memcmp(header, segment_header, sizeof(header)) != 0)
 		report(verifying,
 			&(struct store_fault){ .kind = STORE_FAULT_DAMAGE,

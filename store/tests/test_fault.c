@@ -191,6 +191,129 @@ static void every_operation_may_fail(void **state)
 	sweep(ANYIO_FAULT_OPERATION, -EMFILE, false, 1);
 }
 
+/* A verification goes to the end whatever cannot be read, and tells of it; what is read a second time
+ * is no fault. */
+static int a_verification_reads_on(void *arg)
+{
+	struct store *store;
+	struct store_verify_result result;
+	store_ticket ticket = 0;
+	bool reached = true;
+
+	CHECK_RC(0, test_open(&store, NULL));
+	for (int i = 0; i < BLOCKS; i++)
+		CHECK_RC(0, test_put(store, i, length_of(i), &ticket));
+	CHECK_RC(0, store_sync(store, ticket));
+	for (uint64_t at = 1; reached; at++) {
+		anyio_fault_set(ANYIO_FAULT_READ, at, -EIO);
+		int rc = store_verify(store, NULL, &result);
+		reached = anyio_fault_count(ANYIO_FAULT_READ) >= at;
+		anyio_fault_set(ANYIO_FAULT_READ, 0, 0);
+		CHECK_RC(0, rc);
+		CHECK(result.faults <= 1);
+	}
+	CHECK(result.faults == 0 && result.blocks >= BLOCKS);
+	for (uint64_t at = 1; at < 8; at++) {
+		anyio_fault_set_sticky(ANYIO_FAULT_READ, at, -EIO);
+		int rc = store_verify(store, NULL, &result);
+		anyio_fault_set(ANYIO_FAULT_READ, 0, 0);
+		CHECK_RC(0, rc);
+		CHECK(result.faults > 0);
+	}
+	return store_close(store);
+}
+
+/* An opening that needs what cannot be read fails, names it, and takes nothing for lost. */
+static int an_opening_names_what_it_cannot_read(void *arg)
+{
+	struct store *store;
+	struct store_recovery recovery;
+	store_ticket ticket = 0;
+	char path[96];
+	int named = 0;
+	bool reached = true;
+
+	CHECK_RC(0, test_open(&store, NULL));
+	for (int i = 0; i < BLOCKS; i++)
+		CHECK_RC(0, test_put(store, i, length_of(i), &ticket));
+	CHECK_RC(0, store_close(store));
+	snprintf(path, sizeof(path), "%s/index/data.mdb", test_repo);
+	for (uint64_t at = 1; reached; at++) {
+		unlink(path); /* an opening that failed may have made none */
+		anyio_fault_set(ANYIO_FAULT_READ, at, -EIO);
+		int rc = test_open(&store, &recovery);
+		reached = anyio_fault_count(ANYIO_FAULT_READ) >= at;
+		anyio_fault_set(ANYIO_FAULT_READ, 0, 0);
+		CHECK_RC(reached ? -EIO : 0, rc);
+		named += strstr(recovery.text, "segments/0000000") != NULL;
+		if (rc == 0)
+			CHECK_RC(0, store_close(store));
+	}
+	CHECK(named >= 3);
+	CHECK_RC(0, test_open(&store, NULL));
+	for (int i = 0; i < BLOCKS; i++)
+		CHECK_RC(0, test_get(store, i, length_of(i)));
+	return store_close(store);
+}
+
+static void an_opening_names_what_it_cannot_read_test(void **state)
+{
+	test_options = (struct store_options){ .create = true,
+		.segment_bytes = 60000,
+		.group_bytes = 30000,
+		.checkpoint_blocks = 10 };
+	run_body(an_opening_names_what_it_cannot_read);
+}
+
+static void a_verification_reads_on_test(void **state)
+{
+	test_options = (struct store_options){ .create = true,
+		.segment_bytes = 60000,
+		.group_bytes = 30000,
+		.checkpoint_blocks = 10 };
+	run_body(a_verification_reads_on);
+}
+
+static int make_once(void *arg)
+{
+	struct store *store;
+
+	if (test_open(&store, NULL) == 0)
+		store_close(store);
+	return 0;
+}
+
+static int make_again(void *arg)
+{
+	struct store *store;
+
+	CHECK_RC(0, test_open(&store, NULL));
+	return store_close(store);
+}
+
+/* The power goes while the repo is being made, after any step, with any of what was not synced
+ * lost: it is made at the next opening. */
+static void a_repo_half_made_is_made(void **state)
+{
+	test_options = (struct store_options){ .create = true };
+	bool reached = true;
+
+	for (uint64_t at = 1; reached; at++)
+		for (uint64_t seed = 1; seed <= 24; seed++) {
+			simulated_start();
+			anyio_fault_set_sticky(ANYIO_FAULT_WRITE, at, -EIO);
+			assert_int_equal(run_simulated(make_once, NULL, seed, NULL), 0);
+			reached = anyio_fault_count(ANYIO_FAULT_WRITE) >= at;
+			anyio_fault_set(ANYIO_FAULT_WRITE, 0, 0);
+			anyio_sim_disk_crash(seed);
+			int rc = run_simulated(make_again, NULL, seed, NULL);
+			simulated_end();
+			if (rc)
+				print_error("step %d, seed %d\n", (int)at, (int)seed);
+			assert_int_equal(rc, 0);
+		}
+}
+
 /* What an embedder sees when a sync fails. */
 static int a_failed_sync_acknowledges_nothing(void *arg)
 {
@@ -377,6 +500,9 @@ int main(void)
 		cmocka_unit_test(memory_may_run_out_for_good),
 		cmocka_unit_test(every_read_may_fail),
 		cmocka_unit_test(every_operation_may_fail),
+		cmocka_unit_test(a_verification_reads_on_test),
+		cmocka_unit_test(an_opening_names_what_it_cannot_read_test),
+		cmocka_unit_test(a_repo_half_made_is_made),
 		cmocka_unit_test(the_index_may_find_no_room),
 		cmocka_unit_test(the_index_may_find_no_addresses),
 	};
