@@ -61,7 +61,6 @@ int anyio_task_group_exit(struct anyio_task_group *opaque, int rc)
 	while (group->child_count > 0) {
 		group->host_waits = true;
 		anyio_park(NULL, NULL);
-		group->host_waits = false;
 	}
 	group->state = GROUP_CLOSED;
 	bool outer = scope_parent_effective(scope);
@@ -115,8 +114,11 @@ void group_child_ended(struct anyio_task *task)
 		group_fail(group, task->name, task->rc);
 	}
 	anyio_list_remove(&task->in_group);
-	if (--group->child_count == 0 && group->host_waits)
+	/* Once: another child may come and go before the host's turn. */
+	if (--group->child_count == 0 && group->host_waits) {
+		group->host_waits = false;
 		anyio_wake(group->host, 0);
+	}
 }
 
 /* Spawns into the group; a failure sticks, unless someone waits for it or it may fail. */

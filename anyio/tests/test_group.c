@@ -489,6 +489,49 @@ static int g_the_limit_on_tasks_is_kept(void *arg)
 	return 0;
 }
 
+static int end_at_once(void *arg)
+{
+	return 0;
+}
+
+static int end_after_a_turn(void *arg)
+{
+	return anyio_checkpoint();
+}
+
+static int spawn_from_outside(void *arg)
+{
+	int rc = anyio_checkpoint();
+
+	if (rc == 0)
+		rc = anyio_try_start_soon(arg, end_at_once, NULL, "late");
+	return rc == ANYIO_GROUP_CLOSED ? 0 : rc;
+}
+
+static int late_child_body(void *arg)
+{
+	struct anyio_task_group inner;
+
+	ANYIO_TASK_GROUP(outer);
+	anyio_task_group_enter(&inner);
+	anyio_start_soon(&inner, end_after_a_turn, NULL, "child");
+	anyio_start_soon(&outer, spawn_from_outside, &inner, "outside");
+	int rc = anyio_task_group_exit(&inner, 0);
+	return anyio_task_group_exit(&outer, rc);
+}
+
+/* The last child ends, and before the host's turn comes another is spawned from outside, and ends
+ * too. */
+static int g_a_child_comes_and_goes_before_the_host_wakes(void *arg)
+{
+	struct anyio_options options = *(struct anyio_options *)arg;
+
+	options.seeded = true;
+	for (options.seed = 1; options.seed <= 100; options.seed++)
+		CHECK_RC(anyio_run(late_child_body, NULL, &options), 0);
+	return 0;
+}
+
 int main(void)
 {
 	static const struct conformance_case cases[] = {
@@ -517,6 +560,8 @@ int main(void)
 		CONFORM(g_a_spawn_that_may_fail_is_only_reported, CONFORM_MOCK),
 		CONFORM(g_leaving_groups_in_wrong_order_is_refused, CONFORM_MOCK),
 		CONFORM(g_the_limit_on_tasks_is_kept, CONFORM_MOCK | CONFORM_BARE),
+		CONFORM(g_a_child_comes_and_goes_before_the_host_wakes,
+			CONFORM_MOCK | CONFORM_BARE),
 	};
 	return run_conformance(cases, sizeof cases / sizeof *cases);
 }
