@@ -43,7 +43,11 @@ int index_find(struct index *index, const struct mf_cid *cid, struct index_place
 
 int index_reserve(struct index *index, size_t count)
 {
-	return table_reserve(&index->fresh.blocks, count, MF_MULTIHASH_BYTES_MAX);
+	int rc = table_reserve(&index->fresh.blocks, count, MF_MULTIHASH_BYTES_MAX);
+
+	if (rc == 0)
+		index->promised = count;
+	return rc;
 }
 
 int index_reserve_pin(struct index *index)
@@ -80,7 +84,8 @@ void index_forget(struct index *index, const struct mf_cid *cid, const struct in
 	index_block_key(&key, cid);
 	if (find_key(index, &key, &now) <= 0 || now.state == INDEX_DAMAGED ||
 		now.segment != place->segment || now.offset != place->offset ||
-		index_reserve(index, 1) < 0)
+		table_reserve(&index->fresh.blocks, index->promised + 1, MF_MULTIHASH_BYTES_MAX) <
+			0)
 		return;
 	now.state = INDEX_DAMAGED;
 	index->doubtful = true; /* the block may be well, and its place wrong */

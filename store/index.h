@@ -70,9 +70,10 @@ struct index {
 	MDB_txn *reader;
 	struct index_generation fresh, frozen;
 	struct index_counts counts; /* of everything */
-	uint64_t sum;               /* of the entries in LMDB: index_trust.h */
-	bool suspect;  /* LMDB's file is damaged: it will be made anew by the next opening */
-	bool doubtful; /* it may be: the next opening will look it over first */
+	size_t promised; /* blocks for which a put may have reserved room it has not used */
+	uint64_t sum;    /* of the entries in LMDB: index_trust.h */
+	bool suspect;    /* LMDB's file is damaged: it will be made anew by the next opening */
+	bool doubtful;   /* it may be: the next opening will look it over first */
 };
 
 /* Opens or makes the index in dir (which exists). *position is that of its last checkpoint, or
@@ -89,7 +90,8 @@ void index_pin_key(struct index_key *key, const struct mf_cid *cid);
 
 /* 1 and the place; 0 when absent (also when damaged); or a negative code. */
 int index_find(struct index *index, const struct mf_cid *cid, struct index_place *place);
-/* Room for count blocks, or pins, in memory: 0 or -ENOMEM. */
+/* Room for count blocks, or a pin, in memory, which stays his who reserved it (one task at a time)
+ * until he has put that many, however long he waits in between: 0 or -ENOMEM. */
 int index_reserve(struct index *index, size_t count);
 int index_reserve_pin(struct index *index);
 /* Room was reserved. add: the block is known to be absent; put: what was there before, if anything,

@@ -6,8 +6,10 @@
 
 #include <fcntl.h>
 #include <lmdb.h>
+#include <multiformats/multihash.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "index.h"
 
 enum { BLOCKS = 1500, PAGE = 4096 };
 
@@ -240,6 +242,52 @@ static int long_lists_of_free_pages_are_understood(void *arg)
 	return 0;
 }
 
+static void numbered(struct mf_cid *cid, uint32_t hash, uint8_t digest_len, int number)
+{
+	*cid = (struct mf_cid){
+		.version = 1, .codec = MF_CODEC_RAW, .hash = hash, .digest_len = digest_len
+	};
+	memcpy(cid->digest, &number, sizeof(number));
+}
+
+/* A put makes room, waits for its bytes to be written, and then enters its blocks. Meanwhile others
+ * may find damage, which the index notes: not in the room of the put. */
+static int damage_noted_meanwhile_takes_nobodys_room(void *arg)
+{
+	enum { ROOM = 64, DAMAGED = 200 };
+	struct index_position position;
+	struct index_place place = { .segment = 1, .len = 10, .version = 1 }, found;
+	const uint8_t repo[16] = { 0 };
+	struct index index;
+	struct mf_cid cid;
+
+	CHECK_RC(0, index_open(&index, test_repo, repo, &position));
+	CHECK_RC(0, index_reserve(&index, DAMAGED));
+	for (int i = 0; i < DAMAGED; i++) {
+		numbered(&cid, MF_HASH_SHA2_256, 32, i);
+		index_add(&index, &cid, &place);
+	}
+	index_freeze(&index, &position);
+	CHECK_RC(0, index_write(&index));
+	CHECK_RC(0, index_reserve(&index, ROOM));
+	for (int i = 0; i < DAMAGED; i++) {
+		numbered(&cid, MF_HASH_SHA2_256, 32, i);
+		index_forget(&index, &cid, &place);
+		CHECK_RC(0, index_find(&index, &cid, &found));
+	}
+	const struct table *table = &index.fresh.blocks;
+	CHECK(table->count == DAMAGED);
+	size_t room = table->room;
+	for (int i = 0; i < ROOM; i++) {
+		numbered(&cid, MF_HASH_BLAKE3, MF_DIGEST_MAX, i);
+		index_add(&index, &cid, &place);
+	}
+	CHECK(table->room == room && table->used <= room);
+	index.suspect = true; /* to be made anew */
+	index_close(&index);
+	return 0;
+}
+
 #define ON_BACKENDS(name)                                                                          \
 	static void test_##name(void **state)                                                      \
 	{                                                                                          \
@@ -249,6 +297,7 @@ ON_BACKENDS(whatever_is_in_the_file_no_block_is_lost)
 ON_BACKENDS(other_files_of_the_index_do_not_matter)
 ON_BACKENDS(a_good_file_is_believed_without_its_seal)
 ON_BACKENDS(long_lists_of_free_pages_are_understood)
+ON_BACKENDS(damage_noted_meanwhile_takes_nobodys_room)
 
 int main(void)
 {
@@ -257,6 +306,7 @@ int main(void)
 		cmocka_unit_test(test_other_files_of_the_index_do_not_matter),
 		cmocka_unit_test(test_a_good_file_is_believed_without_its_seal),
 		cmocka_unit_test(test_long_lists_of_free_pages_are_understood),
+		cmocka_unit_test(test_damage_noted_meanwhile_takes_nobodys_room),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
