@@ -1,118 +1,95 @@
 /*
  * Arrivals: connections that came in and are still in their handshake.
  *
- * There is a bounded number of places for them, and a stranger holds one for as long as a handshake
- * may last without saying anything. So when all are taken, who comes next takes the place of
- * another: of those who came from one prefix (an IPv4 address, a /64 of IPv6), the prefix that
- * holds the most, it is the oldest, who had the longest to get done. A crowd of one prefix thus
- * pushes itself out and nobody else. No prefix has a bound below that of all: many honest peers may
- * share an address (a NAT, loopback), and as long as nobody else wants the places they may have
- * them.
+ * There is a bounded number of places for them, beside those for connections, and a stranger holds
+ * one for as long as a handshake may last without saying anything. Who gives way when all are taken
+ * is told in resource.h: of the most crowded prefix the oldest, who had the longest to get done.
  */
-#include <errno.h>
-#include <string.h>
+#include <stddef.h>
 
 #include <anyio/memory.h>
 
 #include "swarm.h"
 #include "transport/tcp.h"
 
-struct prefix {
-	uint8_t family;
-	uint8_t bytes[8]; /* of the address, zeros behind */
-};
-
-struct p2p_arrival {
-	TAILQ_ENTRY(p2p_arrival) link;
+struct arrival {
 	struct p2p_host *host;
 	struct anyio_stream *raw;
-	struct prefix prefix;
+	struct p2p_prefix *prefix;
+	struct p2p_account place;
 	struct anyio_cancel_scope scope; /* around the handshake */
 	bool placed;
 };
 
-static struct prefix prefix_of(const struct anyio_stream *raw)
-{
-	struct anyio_address address;
-	struct prefix prefix = { 0 };
-
-	if (anyio_stream_remote_address(raw, &address) < 0)
-		return prefix;
-	prefix.family = (uint8_t)address.any.sa_family;
-	if (prefix.family == AF_INET)
-		memcpy(prefix.bytes, &address.ip4.sin_addr, sizeof address.ip4.sin_addr);
-	else if (prefix.family == AF_INET6)
-		memcpy(prefix.bytes, &address.ip6.sin6_addr, sizeof prefix.bytes);
-	return prefix;
-}
-
 /* ---- places ---- */
 
-static int take_place(struct p2p_arrival *arrival)
+static int take_place(struct arrival *arrival)
 {
-	struct p2p_account *transient = &arrival->host->transient;
-	int rc = p2p_account_add_connection(transient, true);
+	int rc = p2p_account_add_connection(&arrival->place, true);
 
 	if (rc < 0)
 		return rc;
-	rc = p2p_account_charge(transient, P2P_NOISE_HANDSHAKE_MAX);
-	if (rc < 0) {
-		p2p_account_drop_connection(transient, true);
-		return rc;
-	}
-	arrival->placed = true;
-	TAILQ_INSERT_TAIL(&arrival->host->arrivals, arrival, link);
-	return 0;
+	rc = p2p_account_charge(&arrival->place, P2P_NOISE_HANDSHAKE_MAX);
+	if (rc < 0)
+		p2p_account_drop_connection(&arrival->place, true);
+	arrival->placed = rc == 0;
+	return rc;
 }
 
-static void leave_place(struct p2p_arrival *arrival)
+static void leave_place(struct arrival *arrival)
 {
-	struct p2p_account *transient = &arrival->host->transient;
-
 	if (!arrival->placed)
 		return;
 	arrival->placed = false;
-	TAILQ_REMOVE(&arrival->host->arrivals, arrival, link);
-	p2p_account_release(transient, P2P_NOISE_HANDSHAKE_MAX);
-	p2p_account_drop_connection(transient, true);
+	p2p_account_release(&arrival->place, P2P_NOISE_HANDSHAKE_MAX);
+	p2p_account_drop_connection(&arrival->place, true);
 }
 
-static size_t count_prefix(const struct p2p_host *host, const struct prefix *prefix)
+static void give_way(struct p2p_account *place)
 {
-	const struct p2p_arrival *each;
-	size_t count = 0;
+	struct arrival *arrival =
+		(struct arrival *)((char *)place - offsetof(struct arrival, place));
 
-	TAILQ_FOREACH (each, &host->arrivals, link)
-		count += memcmp(&each->prefix, prefix, sizeof *prefix) == 0;
-	return count;
+	leave_place(arrival);
+	anyio_cancel_scope_cancel(&arrival->scope, "its place is wanted");
 }
 
-/* The oldest of the most crowded prefix; the newcomer counts, so that one of its own goes when it
- * is as crowded as any. NULL when nobody is here. */
-static struct p2p_arrival *find_crowder(struct p2p_host *host, const struct prefix *newcomer)
+/* ---- life ---- */
+
+static struct arrival *make(struct p2p_host *host, struct anyio_stream *raw)
 {
-	struct p2p_arrival *each, *found = NULL;
-	size_t most = 0;
+	struct arrival *arrival = anyio_calloc(1, sizeof *arrival);
 
-	TAILQ_FOREACH (each, &host->arrivals, link) {
-		bool same = memcmp(&each->prefix, newcomer, sizeof *newcomer) == 0;
-		size_t count = count_prefix(host, &each->prefix) + same;
-
-		if (count > most) {
-			most = count;
-			found = each;
-		}
+	if (!arrival)
+		return NULL;
+	arrival->host = host;
+	arrival->raw = raw;
+	arrival->prefix = p2p_prefix_of(host, raw);
+	if (!arrival->prefix) {
+		anyio_free(arrival);
+		return NULL;
 	}
-	return found;
+	anyio_cancel_scope_init(&arrival->scope);
+	p2p_account_init(&arrival->place, &arrival->prefix->arrivals, &p2p_no_limit);
+	arrival->place.give_way = give_way;
+	arrival->place.last_use = anyio_now();
+	return arrival;
 }
 
-/* ---- the handshake ---- */
+static void end(struct arrival *arrival)
+{
+	leave_place(arrival);
+	p2p_account_end(&arrival->place);
+	p2p_prefix_drop(arrival->prefix);
+	anyio_free(arrival);
+}
 
 /* It has a task of its own because it needs a deep stack, for a moment. */
 static int arrival_task(void *arg)
 {
-	struct p2p_arrival *arrival = arg;
+	struct arrival *arrival = arg;
 	struct p2p_host *host = arrival->host;
+	struct p2p_prefix *prefix = p2p_prefix_hold(arrival->prefix);
 	struct p2p_noise_result secured;
 	struct mf_multiaddr remote;
 	int rc;
@@ -121,36 +98,21 @@ static int arrival_task(void *arg)
 	anyio_cancel_scope_enter(&arrival->scope);
 	rc = p2p_upgrade(host, arrival->raw, false, NULL, &secured);
 	rc = anyio_cancel_scope_exit(&arrival->scope, rc);
-	leave_place(arrival);
-	anyio_free(arrival);
+	end(arrival);
 	if (secured.channel)
-		rc = p2p_connection_start(host, &secured, true, &remote);
+		rc = p2p_connection_start(host, &secured, prefix, &remote);
+	p2p_prefix_drop(prefix);
 	return rc == ANYIO_CANCELLED ? rc : 0;
 }
 
 void p2p_arrive(struct p2p_host *host, struct anyio_stream *raw)
 {
-	struct p2p_arrival *arrival = anyio_calloc(1, sizeof *arrival), *crowder;
+	struct arrival *arrival = make(host, raw);
 
-	if (!arrival)
-		goto refused;
-	arrival->host = host;
-	arrival->raw = raw;
-	arrival->prefix = prefix_of(raw);
-	anyio_cancel_scope_init(&arrival->scope);
-	if (take_place(arrival) < 0) {
-		crowder = find_crowder(host, &arrival->prefix);
-		if (!crowder)
-			goto refused;
-		leave_place(crowder);
-		anyio_cancel_scope_cancel(&crowder->scope, "its place is wanted");
-		if (take_place(arrival) < 0)
-			goto refused;
-	}
-	if (anyio_try_start_soon(host->group, arrival_task, arrival, "arrival") == 0)
+	if (arrival && take_place(arrival) == 0 &&
+		anyio_try_start_soon(host->group, arrival_task, arrival, "arrival") == 0)
 		return;
-	leave_place(arrival);
-refused:
-	anyio_free(arrival);
+	if (arrival)
+		end(arrival);
 	anyio_stream_free(raw);
 }

@@ -4,6 +4,7 @@
  * small records.
  */
 #include <errno.h>
+#include <stddef.h>
 
 #include <anyio/memory.h>
 
@@ -23,6 +24,11 @@ void p2p_connection_drop(struct p2p_connection *connection)
 	if (--connection->refs > 0)
 		return;
 	peer->refs--;
+	if (connection->prefix) {
+		p2p_account_end(&connection->place);
+		p2p_prefix_drop(connection->prefix);
+	}
+	p2p_account_end(&connection->account);
 	anyio_free(connection->address);
 	anyio_free(connection);
 	p2p_peer_settle(peer);
@@ -58,6 +64,58 @@ void p2p_connection_cancel(struct p2p_connection *connection, const char *reason
 	connection->ending = true;
 	if (connection->group)
 		anyio_task_group_cancel(connection->group, reason);
+}
+
+/* ---- its charges ---- */
+
+static void uncharge(struct p2p_connection *c)
+{
+	if (!c->charged)
+		return;
+	c->charged = false;
+	p2p_account_release(&c->account, P2P_CONNECTION_COST);
+	p2p_account_drop_connection(&c->account, c->prefix);
+	if (c->prefix)
+		p2p_account_drop_connection(&c->place, true);
+}
+
+/* The place comes last: nobody gives way to a peer that has too many connections of its own. */
+static int charge(struct p2p_connection *c)
+{
+	int rc = p2p_account_add_connection(&c->account, c->prefix);
+
+	if (rc < 0)
+		return rc;
+	rc = p2p_account_charge(&c->account, P2P_CONNECTION_COST);
+	if (rc == 0 && c->prefix) {
+		rc = p2p_account_add_connection(&c->place, true);
+		if (rc < 0)
+			p2p_account_release(&c->account, P2P_CONNECTION_COST);
+	}
+	if (rc < 0)
+		p2p_account_drop_connection(&c->account, c->prefix);
+	c->charged = rc == 0;
+	return rc;
+}
+
+/* Says go away and is unwound by its task, which may not have begun. */
+static void give_way(struct p2p_account *place)
+{
+	struct p2p_connection *c =
+		(struct p2p_connection *)((char *)place - offsetof(struct p2p_connection, place));
+
+	uncharge(c);
+	p2p_connection_cancel(c, "its place is wanted");
+}
+
+void p2p_host_used(struct p2p_host *host, const struct mf_peer_id *id, anyio_time ahead)
+{
+	const struct p2p_peer_entry *peer = p2p_peer_find(host, id);
+	anyio_time until = anyio_now() + ahead;
+
+	for (struct p2p_connection *c = peer ? peer->connections : NULL; c; c = c->next)
+		if (c->place.last_use < until)
+			c->place.last_use = until;
 }
 
 /* ---- who is told ---- */
@@ -106,7 +164,7 @@ static void unlink_from_peer(struct p2p_connection *c)
 static int open_session(struct p2p_connection *c)
 {
 	const struct p2p_yamux_options options = {
-		.client = !c->inbound,
+		.client = !c->prefix,
 		.account = &c->account,
 		.stream_limit = &c->host->options.limits.stream,
 		.group = c->group,
@@ -138,8 +196,7 @@ static void run_session(struct p2p_connection *c)
 static void abandon(struct p2p_connection *c)
 {
 	p2p_channel_destroy(c->channel);
-	p2p_account_release(&c->account, P2P_CONNECTION_COST);
-	p2p_account_drop_connection(&c->account, c->inbound);
+	uncharge(c);
 	p2p_connection_drop(c);
 }
 
@@ -151,6 +208,8 @@ static int connection_task(void *arg)
 
 	ANYIO_TASK_GROUP(group);
 	c->group = &group;
+	if (c->ending)
+		p2p_connection_cancel(c, "its place is wanted");
 	c->rc = open_session(c);
 	session = c->session;
 	if (c->rc == 0)
@@ -163,20 +222,8 @@ static int connection_task(void *arg)
 	return 0;
 }
 
-static int charge(struct p2p_connection *c)
-{
-	int rc = p2p_account_add_connection(&c->account, c->inbound);
-
-	if (rc < 0)
-		return rc;
-	rc = p2p_account_charge(&c->account, P2P_CONNECTION_COST);
-	if (rc < 0)
-		p2p_account_drop_connection(&c->account, c->inbound);
-	return rc;
-}
-
 static struct p2p_connection *make(struct p2p_host *host, const struct p2p_noise_result *secured,
-	bool inbound, const struct mf_multiaddr *remote)
+	struct p2p_prefix *prefix, const struct mf_multiaddr *remote)
 {
 	char text[P2P_ADDRESS_MAX];
 	struct p2p_connection *c;
@@ -196,11 +243,16 @@ static struct p2p_connection *make(struct p2p_host *host, const struct p2p_noise
 	peer->refs++;
 	c->refs = 1;
 	c->channel = secured->channel;
-	c->inbound = inbound;
 	c->since = anyio_now();
 	anyio_event_init(&c->identified);
 	anyio_event_init(&c->ready);
 	p2p_account_init(&c->account, &peer->account, &host->options.limits.connection);
+	if (prefix) {
+		c->prefix = p2p_prefix_hold(prefix);
+		p2p_account_init(&c->place, &prefix->connections, &p2p_no_limit);
+		c->place.give_way = give_way;
+		c->place.last_use = c->since;
+	}
 	return c;
 }
 
@@ -227,7 +279,7 @@ static int spawn(struct p2p_connection *c)
 }
 
 int p2p_connection_start(struct p2p_host *host, const struct p2p_noise_result *secured,
-	bool inbound, const struct mf_multiaddr *remote)
+	struct p2p_prefix *prefix, const struct mf_multiaddr *remote)
 {
 	struct p2p_connection *c = NULL;
 	int rc;
@@ -235,7 +287,7 @@ int p2p_connection_start(struct p2p_host *host, const struct p2p_noise_result *s
 	if (host->closing || !host->group)
 		rc = ANYIO_CLOSED;
 	else
-		rc = (c = make(host, secured, inbound, remote)) ? charge(c) : -ENOMEM;
+		rc = (c = make(host, secured, prefix, remote)) ? charge(c) : -ENOMEM;
 	if (rc < 0) {
 		p2p_channel_destroy(secured->channel);
 		if (c)

@@ -71,7 +71,7 @@ static int connect_once(struct p2p_dial *dial, const struct mf_multiaddr *addres
 	if (rc < 0)
 		return rc;
 	dial->found = secured.peer;
-	return p2p_connection_start(dial->host, &secured, false, &remote);
+	return p2p_connection_start(dial->host, &secured, NULL, &remote);
 }
 
 /* Two attempts may get through at the same time: the later one is a spare connection. */

@@ -35,9 +35,11 @@ static int host_init(struct p2p_host *host, const struct p2p_host_options *optio
 		host->options.keep_alive = KEEP_ALIVE;
 	p2p_key_peer_id(&host->key, &host->id);
 	p2p_limits_default(&host->options.limits);
-	TAILQ_INIT(&host->arrivals);
-	p2p_account_init(&host->system, NULL, &host->options.limits.system);
-	p2p_account_init(&host->transient, &host->system, &host->options.limits.transient);
+	host->system_limit = host->options.limits.system;
+	host->system_limit.connections_in = UINT32_MAX;
+	p2p_account_init(&host->system, NULL, &host->system_limit);
+	p2p_account_init(&host->transient, NULL, &host->options.limits.transient);
+	p2p_account_init(&host->inbound, NULL, &host->options.limits.system);
 	host->agent =
 		anyio_strdup(options->agent_version ? options->agent_version : "ipfs-kit/0.1.0");
 	if (!host->agent)
@@ -180,7 +182,7 @@ static void describe(const struct p2p_connection *c, struct p2p_peer *out)
 {
 	*out = (struct p2p_peer){
 		.id = c->peer->id,
-		.inbound = c->inbound,
+		.inbound = c->prefix,
 		.identified = c->peer->identified,
 		.latency = p2p_yamux_rtt(c->session),
 		.since = c->since,

@@ -82,6 +82,7 @@ static void peer_free(struct p2p_peer_entry *peer)
 		at = &(*at)->next;
 	*at = peer->next;
 	peer->host->peer_count--;
+	p2p_account_end(&peer->account);
 	anyio_free(peer->agent);
 	anyio_free(peer->protocols);
 	anyio_free(peer->addresses);

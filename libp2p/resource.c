@@ -1,3 +1,4 @@
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <libp2p/resource.h>
@@ -21,16 +22,31 @@ static void fill(struct p2p_limit *limit, const struct p2p_limit *from)
 		limit->streams_in = from->streams_in;
 }
 
+static uint32_t half_of_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur / 2 > UINT32_MAX)
+		return UINT32_MAX;
+	return (uint32_t)(limit.rlim_cur / 2);
+}
+
+static uint32_t least(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
 /* What go-libp2p gives a machine: a base, and as much again for every GiB it may use. */
 static void scaled_system(struct p2p_limit *limit)
 {
+	uint32_t descriptors = half_of_descriptors();
 	uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 4;
 	uint32_t share = (uint32_t)(memory / (1024ull * MIB)) + 1;
 
 	*limit = (struct p2p_limit){
 		.memory = 128ull * MIB + memory,
-		.connections = 128 * (1 + share),
-		.connections_in = 64 * (1 + share),
+		.connections = least(128 * (1 + share), descriptors),
+		.connections_in = least(64 * (1 + share), descriptors / 2),
 		.streams = 2048 * (1 + share),
 		.streams_in = 1024 * (1 + share),
 	};
@@ -52,66 +68,185 @@ void p2p_limits_default(struct p2p_limits *limits)
 	fill(&limits->stream, &stream);
 }
 
+const struct p2p_limit p2p_no_limit = { UINT64_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX,
+	UINT32_MAX };
+
 void p2p_account_init(
 	struct p2p_account *account, struct p2p_account *parent, const struct p2p_limit *limit)
 {
 	*account = (struct p2p_account){ .parent = parent, .limit = limit };
+	if (!parent)
+		return;
+	account->next = parent->first_child;
+	account->link = &parent->first_child;
+	if (account->next)
+		account->next->link = &account->next;
+	parent->first_child = account;
+}
+
+void p2p_account_end(struct p2p_account *account)
+{
+	if (!account->link)
+		return;
+	*account->link = account->next;
+	if (account->next)
+		account->next->link = account->link;
+	account->link = NULL;
+}
+
+/* ---- who gives way ---- */
+
+/* Of amounts, that which is asked for more of: memory, else what strangers begin. */
+static uint64_t measure(const struct p2p_limit *amounts, const struct p2p_limit *more)
+{
+	if (more->memory)
+		return amounts->memory;
+	return more->connections ? amounts->connections_in : amounts->streams_in;
+}
+
+/* The account at or below `account` that can give some and was unused the longest: children are
+ * listed newest first, so of several the oldest. */
+static void find_unused(struct p2p_account *account, const struct p2p_account *newcomer,
+	const struct p2p_limit *more, struct p2p_account **found)
+{
+	if (account->give_way && account != newcomer && measure(&account->used, more) > 0 &&
+		(!*found || account->last_use <= (*found)->last_use))
+		*found = account;
+	for (struct p2p_account *child = account->first_child; child; child = child->next)
+		find_unused(child, newcomer, more, found);
+}
+
+/* Who gives way to the newcomer, an account below the root; NULL: nobody. */
+static struct p2p_account *find_giver(
+	struct p2p_account *root, struct p2p_account *newcomer, const struct p2p_limit *more)
+{
+	struct p2p_account *own = newcomer, *found = NULL;
+	uint64_t most;
+
+	while (own->parent != root)
+		own = own->parent;
+	find_unused(own, newcomer, more, &found);
+	most = measure(&own->used, more) + measure(more, more);
+	if (!found && most > 0)
+		most--; /* who has nothing yet is let in beside those who have as little */
+	for (struct p2p_account *party = root->first_child; party; party = party->next) {
+		struct p2p_account *unused = NULL;
+
+		if (party == own || measure(&party->used, more) <= most)
+			continue;
+		find_unused(party, newcomer, more, &unused);
+		if (!unused)
+			continue;
+		most = measure(&party->used, more);
+		found = unused;
+	}
+	return found;
+}
+
+/* ---- charges ---- */
+
+static bool has_room(const struct p2p_account *account, const struct p2p_limit *more)
+{
+	const struct p2p_limit *limit = account->limit, *used = &account->used;
+
+	return more->memory <= limit->memory && used->memory <= limit->memory - more->memory &&
+		used->connections + more->connections <= limit->connections &&
+		used->connections_in + more->connections_in <= limit->connections_in &&
+		used->streams + more->streams <= limit->streams &&
+		used->streams_in + more->streams_in <= limit->streams_in;
+}
+
+static int make_room(struct p2p_account *at, struct p2p_account *newcomer,
+	const struct p2p_limit *more, bool spare)
+{
+	while (!has_room(at, more)) {
+		bool shared = !at->parent && at != newcomer &&
+			more->memory <= at->limit->memory; /* else all would go for nothing */
+		struct p2p_account *giver =
+			shared && !spare ? find_giver(at, newcomer, more) : NULL;
+
+		if (!giver)
+			return ANYIO_TOO_MANY;
+		giver->give_way(giver);
+	}
+	return 0;
+}
+
+static int take(struct p2p_account *account, const struct p2p_limit *more, bool spare)
+{
+	for (struct p2p_account *at = account; at; at = at->parent)
+		if (make_room(at, account, more, spare) < 0)
+			return ANYIO_TOO_MANY;
+	for (struct p2p_account *at = account; at; at = at->parent) {
+		at->used.memory += more->memory;
+		at->used.connections += more->connections;
+		at->used.connections_in += more->connections_in;
+		at->used.streams += more->streams;
+		at->used.streams_in += more->streams_in;
+	}
+	return 0;
+}
+
+static void give_back(struct p2p_account *account, const struct p2p_limit *less)
+{
+	for (struct p2p_account *at = account; at; at = at->parent) {
+		at->used.memory -= less->memory;
+		at->used.connections -= less->connections;
+		at->used.connections_in -= less->connections_in;
+		at->used.streams -= less->streams;
+		at->used.streams_in -= less->streams_in;
+	}
 }
 
 int p2p_account_charge(struct p2p_account *account, size_t bytes)
 {
-	for (struct p2p_account *at = account; at; at = at->parent)
-		if (bytes > at->limit->memory || at->used.memory > at->limit->memory - bytes)
-			return ANYIO_TOO_MANY;
-	for (struct p2p_account *at = account; at; at = at->parent)
-		at->used.memory += bytes;
-	return 0;
+	return take(account, &(struct p2p_limit){ .memory = bytes }, false);
+}
+
+int p2p_account_charge_spare(struct p2p_account *account, size_t bytes)
+{
+	return take(account, &(struct p2p_limit){ .memory = bytes }, true);
 }
 
 void p2p_account_release(struct p2p_account *account, size_t bytes)
 {
-	for (struct p2p_account *at = account; at; at = at->parent)
-		at->used.memory -= bytes;
+	give_back(account, &(struct p2p_limit){ .memory = bytes });
+}
+
+static struct p2p_limit one_connection(bool inbound)
+{
+	return (struct p2p_limit){ .connections = 1, .connections_in = inbound };
+}
+
+static struct p2p_limit one_stream(bool inbound)
+{
+	return (struct p2p_limit){ .streams = 1, .streams_in = inbound };
 }
 
 int p2p_account_add_connection(struct p2p_account *account, bool inbound)
 {
-	for (struct p2p_account *at = account; at; at = at->parent)
-		if (at->used.connections >= at->limit->connections ||
-			(inbound && at->used.connections_in >= at->limit->connections_in))
-			return ANYIO_TOO_MANY;
-	for (struct p2p_account *at = account; at; at = at->parent) {
-		at->used.connections++;
-		at->used.connections_in += inbound;
-	}
-	return 0;
+	const struct p2p_limit one = one_connection(inbound);
+
+	return take(account, &one, false);
 }
 
 void p2p_account_drop_connection(struct p2p_account *account, bool inbound)
 {
-	for (struct p2p_account *at = account; at; at = at->parent) {
-		at->used.connections--;
-		at->used.connections_in -= inbound;
-	}
+	const struct p2p_limit one = one_connection(inbound);
+
+	give_back(account, &one);
 }
 
 int p2p_account_add_stream(struct p2p_account *account, bool inbound)
 {
-	for (struct p2p_account *at = account; at; at = at->parent)
-		if (at->used.streams >= at->limit->streams ||
-			(inbound && at->used.streams_in >= at->limit->streams_in))
-			return ANYIO_TOO_MANY;
-	for (struct p2p_account *at = account; at; at = at->parent) {
-		at->used.streams++;
-		at->used.streams_in += inbound;
-	}
-	return 0;
+	const struct p2p_limit one = one_stream(inbound);
+
+	return take(account, &one, false);
 }
 
 void p2p_account_drop_stream(struct p2p_account *account, bool inbound)
 {
-	for (struct p2p_account *at = account; at; at = at->parent) {
-		at->used.streams--;
-		at->used.streams_in -= inbound;
-	}
+	const struct p2p_limit one = one_stream(inbound);
+
+	give_back(account, &one);
 }

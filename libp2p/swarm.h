@@ -12,7 +12,6 @@
 #include <libp2p/host.h>
 #include <multiformats/multiaddr.h>
 #include <multiformats/pb.h>
-#include <sys/queue.h>
 
 #include "mux/yamux/yamux.h"
 #include "security/noise/noise.h"
@@ -22,6 +21,7 @@ enum {
 	P2P_REMEMBERED_MAX = 16,          /* addresses kept a peer */
 	P2P_CONNECTION_COST = 16 * 1024,  /* charged for a bare one, bytes */
 	P2P_STREAMS_PER_PROTOCOL_MAX = 2, /* of ping, identify and push, inbound, a connection */
+	P2P_PREFIX_BYTES = 1 + 8,         /* family, and an IPv4 address or a /64 of IPv6 */
 };
 
 struct p2p_connection;
@@ -42,13 +42,25 @@ struct p2p_peer_entry {
 	anyio_time remembered;
 };
 
+/* Lives while something that came from there does. */
+struct p2p_prefix {
+	struct p2p_prefix *next;
+	struct p2p_host *host;
+	uint8_t bytes[P2P_PREFIX_BYTES];
+	unsigned refs;
+	struct p2p_account arrivals, connections;
+};
+
 struct p2p_connection {
 	struct p2p_host *host;
 	struct p2p_peer_entry *peer;
+	struct p2p_prefix *prefix;         /* it came in from there; NULL: dialled */
 	struct p2p_connection *next;       /* of the peer */
 	struct p2p_channel *channel;       /* until the session has it */
 	struct p2p_yamux_session *session; /* NULL once over */
 	struct p2p_account account;
+	struct p2p_account place;       /* among those that came in */
+	bool charged;                   /* to both */
 	struct anyio_task_group *group; /* on the task's stack; NULL once over */
 	struct anyio_event ready;       /* the task has opened its session, or failed: rc */
 	int rc;
@@ -56,7 +68,6 @@ struct p2p_connection {
 	char *address;
 	anyio_time since;
 	unsigned refs;
-	bool inbound;
 	bool ending;        /* cancelled, and not to be used any more */
 	uint64_t said;      /* the sequence of what identify last said here; 0: nothing */
 	uint8_t serving[3]; /* streams of the protocols that are limited */
@@ -82,9 +93,12 @@ struct p2p_host {
 	struct mf_peer_id id;
 	char *agent;
 	struct p2p_noise noise;
-	struct p2p_account system, transient;
-	TAILQ_HEAD(, p2p_arrival) arrivals; /* in their handshake, oldest first */
-	struct anyio_task_group *group;     /* of p2p_host_run; NULL outside it */
+	struct p2p_limit system_limit; /* without that of `inbound` */
+	struct p2p_account system;     /* its parties are peers */
+	struct p2p_account transient;  /* what came in and is in its handshake, by prefix */
+	struct p2p_account inbound;    /* connections that came in, by prefix */
+	struct p2p_prefix *prefixes;
+	struct anyio_task_group *group; /* of p2p_host_run; NULL outside it */
 	bool closing;
 	struct p2p_listener *listeners;
 	struct p2p_handler_entry *handlers;
@@ -116,14 +130,21 @@ void p2p_peers_expire(struct p2p_host *host);
 int p2p_upgrade(struct p2p_host *host, struct anyio_stream *raw, bool initiator,
 	const struct mf_peer_id *expected, struct p2p_noise_result *result);
 
+/* ---- prefix.c ---- */
+/* Held for the caller; NULL: no memory. */
+struct p2p_prefix *p2p_prefix_of(struct p2p_host *host, const struct anyio_stream *raw);
+struct p2p_prefix *p2p_prefix_hold(struct p2p_prefix *prefix);
+void p2p_prefix_drop(struct p2p_prefix *prefix);
+
 /* ---- arrival.c ---- */
 /* Secures a connection that came in, in a task of its own, or closes it. Takes raw over. */
 void p2p_arrive(struct p2p_host *host, struct anyio_stream *raw);
 
 /* ---- connection.c ---- */
-/* Starts the connection's task. Takes the channel over, also when it fails. */
+/* Starts the connection's task. prefix: where it came from, NULL when it was dialled. Takes the
+ * channel over, also when it fails. */
 int p2p_connection_start(struct p2p_host *host, const struct p2p_noise_result *secured,
-	bool inbound, const struct mf_multiaddr *remote);
+	struct p2p_prefix *prefix, const struct mf_multiaddr *remote);
 /* The connection to use for new streams, or NULL. */
 struct p2p_connection *p2p_connection_of(const struct p2p_host *host, const struct mf_peer_id *id);
 void p2p_connection_hold(struct p2p_connection *connection);

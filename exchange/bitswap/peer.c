@@ -65,6 +65,7 @@ void bitswap_peer_unref(struct bitswap_peer *peer)
 {
 	if (--peer->refs > 0)
 		return;
+	p2p_account_end(&peer->account);
 	anyio_stream_free(peer->stream);
 	anyio_free(peer->cancels);
 	anyio_free(peer);
@@ -220,6 +221,8 @@ static int send_message(struct bitswap_peer *peer, struct bitswap_batch *batch)
 		return rc;
 	peer->fresh = false;
 	batch->next += message.count;
+	if (message.count > 0)
+		p2p_host_used(peer->bitswap->host, &peer->id, 0);
 	peer->bitswap->statistics.blocks_sent += message.count;
 	peer->bitswap->statistics.bytes_sent += message.bytes;
 	return 0;

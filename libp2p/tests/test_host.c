@@ -293,34 +293,68 @@ static void late_muxer(void **state)
 	run_pair(state, (struct pair){ .body = late_body });
 }
 
-/* A host that is full refuses who comes next and goes on serving who is there. */
-static void one_inbound(struct p2p_host_options *options)
+/* A host that is full lets in who comes next: of the most crowded prefix, here the only one, the
+ * connection that was of use the longest ago gives way. */
+enum { SEATS = 3 };
+
+static void few_connections(struct p2p_host_options *options)
 {
-	options->limits.system.connections_in = 1;
+	options->limits.system.connections_in = SEATS;
+}
+
+struct leaving {
+	struct p2p_host *host;
+	const struct mf_peer_id *peer;
+};
+
+static int wait_until_unconnected(void *arg)
+{
+	struct leaving *leaving = arg;
+	int rc = 0;
+
+	while (rc == 0 && p2p_host_connected(leaving->host, leaving->peer))
+		rc = anyio_sleep(ANYIO_MILLISECOND);
+	return rc;
 }
 
 static int full_body(struct pair *pair)
 {
-	struct p2p_host *third = make_host(3, NULL);
+	struct p2p_host *others[2 * SEATS];
 	const char *list[] = { pair->address };
-	int rc;
+	struct leaving leaving = { .peer = pair->b_id };
 
 	OK(p2p_ping(pair->a, pair->b_id, NULL)); /* b is done with the handshake then */
 	ANYIO_TASK_GROUP(group);
-	OK(anyio_start(&group, p2p_host_run, third, "third", NULL));
-	rc = p2p_host_connect(third, pair->b_id, list, 1, NULL);
-	assert_true(rc < 0 || p2p_ping(third, pair->b_id, NULL) < 0);
-	OK(p2p_ping(pair->a, pair->b_id, NULL));
-	p2p_host_close(third);
+	for (int i = 0; i < 2 * SEATS; i++) {
+		others[i] = make_host((uint8_t)(10 + i), NULL);
+		OK(anyio_start(&group, p2p_host_run, others[i], "other", NULL));
+		OK(p2p_host_connect(others[i], pair->b_id, list, 1, NULL));
+		OK(p2p_ping(others[i], pair->b_id, NULL));
+		assert_in_range(pair->b->system.used.connections_in, 1, SEATS);
+		p2p_host_used(pair->b, pair->a_id, 0);
+	}
+	/* Left are the one that was of use and those who came last; the others were told. */
+	assert_true(p2p_host_connected(pair->b, pair->a_id));
+	for (int i = 0; i < 2 * SEATS; i++) {
+		bool stays = i > SEATS;
+
+		assert_int_equal(p2p_host_connected(pair->b, p2p_host_id(others[i])), stays);
+		leaving.host = others[i];
+		if (!stays)
+			OK(anyio_fail_after(10 * ANYIO_SECOND, wait_until_unconnected, &leaving));
+	}
+	for (int i = 0; i < 2 * SEATS; i++)
+		p2p_host_close(others[i]);
 	OK(anyio_task_group_exit(&group, 0));
-	p2p_host_free(third);
+	for (int i = 0; i < 2 * SEATS; i++)
+		p2p_host_free(others[i]);
 	return 0;
 }
 
 static void full_host(void **state)
 {
-	run_pair(
-		state, (struct pair){ .body = full_body, .connect = true, .options = one_inbound });
+	run_pair(state,
+		(struct pair){ .body = full_body, .connect = true, .options = few_connections });
 }
 
 /* Who says nothing makes room for who comes next: the longest silent first, and no more than needed. */

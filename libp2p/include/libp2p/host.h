@@ -92,6 +92,12 @@ ANYIO_API int p2p_host_connect(struct p2p_host *host, const struct mf_peer_id *p
 ANYIO_API int p2p_host_disconnect(struct p2p_host *host, const struct mf_peer_id *peer);
 ANYIO_API bool p2p_host_connected(const struct p2p_host *host, const struct mf_peer_id *peer);
 
+/* The peer was of use just now, by what it gave or took; counts as used for `ahead` longer. When
+ * there are too many connections that came in, one gives way (see resource.h): of the most crowded
+ * prefix the one longest without use. Only protocols know what use is, for a stranger can ping. */
+ANYIO_API void p2p_host_used(
+	struct p2p_host *host, const struct mf_peer_id *peer, anyio_time ahead);
+
 struct p2p_peer {
 	struct mf_peer_id id;
 	char address[P2P_ADDRESS_MAX]; /* the remote end, without /p2p */

@@ -21,8 +21,10 @@ static int recharge(struct p2p_mux_stream *stream, size_t held, size_t promised)
 	size_t wanted = held > promised ? held : promised;
 	int rc = 0;
 
-	if (wanted > stream->charged)
+	if (wanted > stream->charged && held >= promised)
 		rc = p2p_account_charge(&stream->account, wanted - stream->charged);
+	else if (wanted > stream->charged) /* nobody loses a stream so that another gets faster */
+		rc = p2p_account_charge_spare(&stream->account, wanted - stream->charged);
 	else if (wanted < stream->charged)
 		p2p_account_release(&stream->account, stream->charged - wanted);
 	if (rc == 0)
@@ -108,6 +110,26 @@ static void chunks_clear(struct p2p_mux_stream *stream)
 
 static const struct anyio_stream_ops mux_ops;
 
+static void uncharge(struct p2p_mux_stream *stream)
+{
+	if (!stream->counted)
+		return;
+	stream->counted = false;
+	chunks_clear(stream);
+	recharge(stream, 0, 0);
+	p2p_account_drop_stream(&stream->account, stream->inbound);
+}
+
+/* It is reset; the task that has it finds out, and frees it. */
+static void give_way(struct p2p_account *account)
+{
+	struct p2p_mux_stream *stream = (struct p2p_mux_stream *)((char *)account -
+		offsetof(struct p2p_mux_stream, account));
+
+	uncharge(stream);
+	anyio_stream_abort(&stream->base);
+}
+
 struct p2p_mux_stream *p2p_mux_create(struct p2p_yamux_session *session, bool inbound)
 {
 	const struct p2p_yamux_options *options = &session->options;
@@ -117,9 +139,13 @@ struct p2p_mux_stream *p2p_mux_create(struct p2p_yamux_session *session, bool in
 		return NULL;
 	p2p_account_init(&stream->account, options->account, options->stream_limit);
 	if (p2p_account_add_stream(&stream->account, inbound) < 0) {
+		p2p_account_end(&stream->account);
 		anyio_free(stream);
 		return NULL;
 	}
+	stream->counted = true;
+	stream->account.give_way = give_way;
+	stream->account.last_use = anyio_now();
 	stream->inbound = inbound;
 	stream->owner = options->owner;
 	stream->drop = options->drop;
@@ -134,9 +160,8 @@ struct p2p_mux_stream *p2p_mux_create(struct p2p_yamux_session *session, bool in
 
 void p2p_mux_release(struct p2p_mux_stream *stream)
 {
-	chunks_clear(stream);
-	recharge(stream, 0, 0);
-	p2p_account_drop_stream(&stream->account, stream->inbound);
+	uncharge(stream);
+	p2p_account_end(&stream->account);
 	stream->drop(stream->owner);
 	anyio_free(stream);
 }
@@ -187,6 +212,7 @@ static int on_data(void *owner, struct p2p_yamux_stream *core, const uint8_t *da
 
 	if (stream->closed)
 		return 0;
+	stream->account.last_use = anyio_now();
 	if (stream->wait_buffer && n > 0 && !stream->first) {
 		n = n < len ? n : len;
 		memcpy(stream->wait_buffer + stream->wait_filled, data, n);
@@ -400,6 +426,8 @@ static int send_some(
 	if (rc < 0)
 		return rc;
 	rc = p2p_yamux_send(session, stream, iov, count, taken);
+	if (*taken > 0)
+		stream->account.last_use = anyio_now();
 	p2p_yamux_pass(session);
 	p2p_yamux_leave(session);
 	return rc;
