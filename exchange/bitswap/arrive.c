@@ -23,6 +23,8 @@ enum {
 };
 
 #define PAIR_WAIT (2 * ANYIO_MILLISECOND)
+#define GAVE_AHEAD                                                                                 \
+	(60 * ANYIO_SECOND) /* who gave a block that was wanted counts as used for so long */
 
 STAILQ_HEAD(arrivals, bitswap_arrival);
 
@@ -48,9 +50,12 @@ void bitswap_arrival_free(struct bitswap_arrival *arrival)
 {
 	struct bitswap_peer *peer = arrival->peer;
 
-	peer->inbox -= arrival->len;
-	anyio_event_set(&peer->room);
-	p2p_account_release(&peer->account, arrival->len);
+	if (arrival->blocks > 0) {
+		peer->inbox -= arrival->len;
+		anyio_event_set(&peer->room);
+	}
+	p2p_account_release(&arrival->account, arrival->account.used.memory);
+	p2p_account_end(&arrival->account);
 	bitswap_peer_unref(peer);
 	anyio_free(arrival->data);
 	anyio_free(arrival);
@@ -168,6 +173,7 @@ static void match(struct work *work)
 		bitswap->statistics.bytes_received += piece->item.data.len;
 		peer->gave = anyio_now();
 		peer->given += piece->item.data.len;
+		p2p_host_used(bitswap->host, &peer->id, GAVE_AHEAD);
 		bitswap_want_arrived(want, peer);
 		work->put_from[work->put_count] = piece;
 		work->puts[work->put_count++] = (struct store_block){
@@ -286,25 +292,18 @@ void bitswap_arrive_kick(struct bitswap *bitswap)
 		bitswap->workers++;
 }
 
-void bitswap_arrive(struct bitswap_peer *peer, uint8_t *data, size_t len, size_t blocks)
+void bitswap_arrive(struct bitswap_arrival *arrival, size_t blocks)
 {
-	struct bitswap *bitswap = peer->bitswap;
-	struct bitswap_arrival *arrival = anyio_malloc(sizeof(*arrival));
+	struct bitswap *bitswap = arrival->peer->bitswap;
 
-	if (!arrival || !bitswap->group) {
-		anyio_free(arrival);
-		anyio_free(data);
-		p2p_account_release(&peer->account, len);
+	if (!bitswap->group) {
+		bitswap_arrival_free(arrival);
 		return;
 	}
-	*arrival = (struct bitswap_arrival){ .peer = peer,
-		.reader = bitswap_read(data, len),
-		.data = data,
-		.len = len,
-		.blocks = blocks };
-	bitswap_peer_ref(peer);
-	peer->inbox += len;
-	bitswap->arriving += len;
+	arrival->reader = bitswap_read(arrival->data, arrival->len);
+	arrival->blocks = blocks;
+	arrival->peer->inbox += arrival->len;
+	bitswap->arriving += arrival->len;
 	STAILQ_INSERT_TAIL(&bitswap->arrivals, arrival, link);
 	bitswap_arrive_kick(bitswap);
 }

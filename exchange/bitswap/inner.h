@@ -171,13 +171,16 @@ struct bitswap_inbound {
 	struct anyio_stream *stream;
 };
 
-/* A message with blocks. */
+/* A message: being read, or here with blocks to be hashed. */
 struct bitswap_arrival {
 	STAILQ_ENTRY(bitswap_arrival) link;
 	struct bitswap_peer *peer;
+	struct p2p_account account;  /* its memory */
+	struct anyio_stream *stream; /* it is read from */
 	struct bitswap_reader reader;
 	uint8_t *data;
-	size_t len, blocks;
+	size_t len, size; /* as promised; of data so far */
+	size_t blocks;    /* 0 until it is here */
 };
 
 struct bitswap {
@@ -243,8 +246,8 @@ void bitswap_receive_end(struct bitswap *bitswap);
 
 /* ---- arrive.c ---- */
 
-/* Takes a message that has blocks over, with the charge for it. */
-void bitswap_arrive(struct bitswap_peer *peer, uint8_t *data, size_t len, size_t blocks);
+/* Takes over a message that is here, with so many blocks. */
+void bitswap_arrive(struct bitswap_arrival *arrival, size_t blocks);
 /* Starts a worker if what has arrived needs one more. */
 void bitswap_arrive_kick(struct bitswap *bitswap);
 void bitswap_arrival_free(struct bitswap_arrival *arrival);

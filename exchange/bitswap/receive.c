@@ -2,20 +2,27 @@
  * Reading the messages of peers.
  *
  * A peer's stream is read until the peer ends it. Between messages the reader holds nothing but its
- * stack: a message's length comes into a byte on it, and only then is there a buffer, charged to the
- * peer. A message's wants and answers are dealt with here; its blocks go on to arrive.c, and the
- * next message is read meanwhile, up to a number of bytes.
+ * stack: a message's length comes into a byte on it, and only then is there a buffer. It is charged
+ * and grows as bytes come, for a promised length costs a peer nothing. A message's wants and answers
+ * are dealt with here; its blocks go on to arrive.c, and the next message is read meanwhile, up to a
+ * number of bytes.
+ *
+ * The memory for messages is shared by all peers. When it is used up, a message that is still being
+ * read gives way (see libp2p/resource.h): of the peer that holds most, the one begun the longest
+ * ago, which is its slowest.
  */
 #include "inner.h"
 
 #include <anyio/memory.h>
 #include <errno.h>
+#include <stddef.h>
 
 enum {
 	RECEIVE_SECONDS = 30,    /* a message has this long once begun, */
 	RECEIVE_RATE = 16 << 10, /* and a second for so many bytes */
 	YIELD_ITEMS = 256,
-	LENGTH_MAX = 4, /* bytes of a length prefix that can be valid */
+	LENGTH_MAX = 4,      /* bytes of a length prefix that can be valid */
+	SIZE_MIN = 16 << 10, /* of a buffer, where the message is not shorter */
 };
 
 /* The length of the next message: 1, or 0 at the end of the stream, or a negative code. */
@@ -38,20 +45,83 @@ static int read_length(struct anyio_stream *stream, size_t *len)
 	return byte & 0x80 || *len > BITSWAP_MESSAGE_MAX ? -EMSGSIZE : 1;
 }
 
-static int read_body(struct anyio_stream *stream, uint8_t *data, size_t len)
+/* ---- one message ---- */
+
+static void give_way(struct p2p_account *account)
+{
+	struct bitswap_arrival *arrival = (struct bitswap_arrival *)((char *)account -
+		offsetof(struct bitswap_arrival, account));
+
+	p2p_account_release(account, account->used.memory);
+	anyio_stream_abort(arrival->stream); /* its reader finds out, and frees the buffer */
+}
+
+static struct bitswap_arrival *arrival_new(
+	struct bitswap_peer *peer, struct anyio_stream *stream, size_t len)
+{
+	struct bitswap_arrival *arrival = anyio_calloc(1, sizeof(*arrival));
+
+	if (!arrival)
+		return NULL;
+	arrival->peer = peer;
+	bitswap_peer_ref(peer);
+	arrival->stream = stream;
+	arrival->len = len;
+	p2p_account_init(&arrival->account, &peer->account, &p2p_no_limit);
+	arrival->account.give_way = give_way;
+	arrival->account.last_use = anyio_now();
+	return arrival;
+}
+
+/* Makes room for as much again as has come. */
+static int grow(struct bitswap_arrival *arrival)
+{
+	size_t size = arrival->size ? 2 * arrival->size : SIZE_MIN;
+	uint8_t *data;
+	int rc;
+
+	if (size > arrival->len)
+		size = arrival->len;
+	rc = p2p_account_charge(&arrival->account, size - arrival->size);
+	if (rc < 0)
+		return rc;
+	data = anyio_realloc(arrival->data, size + 1);
+	if (!data)
+		return -ENOMEM;
+	arrival->data = data;
+	arrival->size = size;
+	return 0;
+}
+
+static int read_all(struct bitswap_arrival *arrival)
+{
+	size_t have;
+	int rc = 0;
+
+	while (rc == 0 && (have = arrival->size) < arrival->len) {
+		rc = grow(arrival);
+		if (rc == 0)
+			rc = anyio_stream_receive_exactly(
+				arrival->stream, arrival->data + have, arrival->size - have);
+	}
+	if (rc == 0 && arrival->account.used.memory == 0)
+		return ANYIO_CLOSED; /* it gave way with its last bytes */
+	return rc == ANYIO_END_OF_STREAM ? ANYIO_INCOMPLETE_READ : rc;
+}
+
+static int read_body(struct bitswap_arrival *arrival)
 {
 	struct anyio_cancel_scope limit;
 	int rc;
 
 	anyio_cancel_scope_init(&limit);
-	anyio_cancel_scope_set_timeout(
-		&limit, (RECEIVE_SECONDS + (anyio_time)(len / RECEIVE_RATE)) * ANYIO_SECOND);
+	anyio_cancel_scope_set_timeout(&limit,
+		(RECEIVE_SECONDS + (anyio_time)(arrival->len / RECEIVE_RATE)) * ANYIO_SECOND);
 	anyio_cancel_scope_enter(&limit);
-	rc = anyio_stream_receive_exactly(stream, data, len);
+	rc = read_all(arrival);
 	rc = anyio_cancel_scope_exit(&limit, rc);
-	if (rc == 0 && anyio_cancel_scope_cancelled_caught(&limit))
-		return -ETIMEDOUT;
-	return rc == ANYIO_END_OF_STREAM ? ANYIO_INCOMPLETE_READ : rc;
+	arrival->account.give_way = NULL;
+	return rc == 0 && anyio_cancel_scope_cancelled_caught(&limit) ? -ETIMEDOUT : rc;
 }
 
 /* Waits until so much of the peer's is no longer in memory. */
@@ -91,41 +161,40 @@ static ssize_t take_items(struct bitswap_peer *peer, const uint8_t *data, size_t
 	return rc < 0 ? rc : (ssize_t)blocks;
 }
 
-static int take_message(struct bitswap_peer *peer, uint8_t *data, size_t len)
+/* Takes it over. */
+static int take_message(struct bitswap_arrival *arrival)
 {
+	struct bitswap_peer *peer = arrival->peer;
 	struct bitswap *bitswap = peer->bitswap;
-	ssize_t blocks = take_items(peer, data, len);
+	ssize_t blocks = take_items(peer, arrival->data, arrival->len);
 
 	if (!peer->gone) {
 		bitswap_peer_kick(peer);
 		bitswap_session_advance_all(bitswap);
 	}
 	if (blocks > 0 && peer->asked && bitswap->wants.count > 0) {
-		bitswap_arrive(peer, data, len, (size_t)blocks);
+		bitswap_arrive(arrival, (size_t)blocks);
 		return 0;
 	}
 	if (blocks > 0)
 		bitswap->statistics.unwanted_received += (uint64_t)blocks;
-	anyio_free(data);
-	p2p_account_release(&peer->account, len);
+	bitswap_arrival_free(arrival);
 	return blocks < 0 ? (int)blocks : 0;
 }
 
 static int receive_message(struct bitswap_peer *peer, struct anyio_stream *stream, size_t len)
 {
-	uint8_t *data = NULL;
+	struct bitswap_arrival *arrival;
 	int rc = wait_for_room(peer, len);
 
-	if (rc == 0)
-		rc = p2p_account_charge(&peer->account, len);
 	if (rc < 0)
 		return rc;
-	data = anyio_malloc(len + 1);
-	rc = data ? read_body(stream, data, len) : -ENOMEM;
+	arrival = arrival_new(peer, stream, len);
+	rc = arrival ? read_body(arrival) : -ENOMEM;
 	if (rc == 0)
-		return take_message(peer, data, len);
-	anyio_free(data);
-	p2p_account_release(&peer->account, len);
+		return take_message(arrival);
+	if (arrival)
+		bitswap_arrival_free(arrival);
 	return rc;
 }
 

@@ -4,7 +4,7 @@
 #include <multiformats/multihash.h>
 #include <multiformats/varint.h>
 
-#include "bitswap/message.h"
+#include "bitswap/inner.h"
 
 static const char *const protocol[] = { "/ipfs/bitswap/1.2.0" };
 
@@ -208,26 +208,112 @@ static void test_bad_messages(void **state)
 	nodes_run(bad_messages, NULL);
 }
 
-/* Lengths promised and never sent cost the peer, and at last its streams. */
+/* ---- messages that are promised and do not come ---- */
+
+enum { MESSAGES = 20, HOARDED = 100000, LITTLE_MEMORY = 1 << 20 };
+
+struct memory {
+	const struct p2p_account *account;
+	uint64_t least, most;
+};
+
+static int wait_for_memory(void *arg)
+{
+	const struct memory *memory = arg;
+	int rc = 0;
+
+	while (rc == 0 &&
+		(memory->account->used.memory < memory->least ||
+			memory->account->used.memory > memory->most))
+		rc = anyio_sleep(ANYIO_MILLISECOND);
+	return rc;
+}
+
+/* Node 0 gets a block of node 2. */
+static int fetches(struct nodes *nodes)
+{
+	struct bitswap_session *session;
+	struct mf_cid cid;
+
+	CHECK_RC(0, test_put(&nodes->node[2], 4712, 300000, &cid));
+	CHECK_RC(0, nodes_connect(nodes, 2, 0));
+	CHECK_RC(0, bitswap_session_open(nodes->node[0].bitswap, &session));
+	CHECK_RC(0, test_fetch(session, 4712, 300000));
+	bitswap_session_close(session);
+	return 0;
+}
+
+static int fetches_task(void *arg)
+{
+	return fetches(arg);
+}
+
+/* Begins messages of 4 MiB and sends so many bytes of each. */
+static int begin_messages(struct nodes *nodes, size_t bytes, struct anyio_stream **streams)
+{
+	static const uint8_t promise[4 + HOARDED] = { 0x80, 0x80, 0x80, 0x02, 0x0a };
+
+	for (size_t i = 0; i < MESSAGES; i++) {
+		CHECK_RC(0, open_stream(nodes, &streams[i]));
+		CHECK_RC(0, anyio_stream_send(streams[i], promise, 4 + bytes));
+	}
+	return 0;
+}
+
+static int let_go(struct nodes *nodes, struct anyio_stream **streams)
+{
+	struct memory memory = { &nodes->node[0].bitswap->account, 0, 0 };
+
+	for (size_t i = 0; i < MESSAGES; i++) {
+		anyio_stream_abort(streams[i]);
+		anyio_stream_free(streams[i]);
+	}
+	return WITHIN(30, wait_for_memory, &memory);
+}
+
+/* What is promised is not charged; what has come is, and up to twice that. */
 static int promises(struct nodes *nodes)
 {
-	static const uint8_t promise[] = { 0x80, 0x80, 0x80, 0x02, 0x0a };
-	struct anyio_stream *streams[20];
+	struct memory memory = { &nodes->node[0].bitswap->account, MESSAGES, MESSAGES * 16384 };
+	struct anyio_stream *streams[MESSAGES];
 
-	for (size_t i = 0; i < 20; i++) {
-		CHECK_RC(0, open_stream(nodes, &streams[i]));
-		CHECK_RC(0, anyio_stream_send(streams[i], promise, sizeof(promise)));
-	}
+	CHECK_RC(0, begin_messages(nodes, 1, streams));
+	CHECK_RC(0, WITHIN(30, wait_for_memory, &memory));
 	CHECK_RC(0, serves(nodes));
-	CHECK_RC(-ECONNRESET, WITHIN(30, wait_for_end, streams[19]));
-	for (size_t i = 0; i < 20; i++)
-		anyio_stream_free(streams[i]);
-	return 0;
+	CHECK_RC(0, WITHIN(30, fetches_task, nodes));
+	CHECK_RC(0, let_go(nodes, streams));
+	CHECK_RC(0, begin_messages(nodes, HOARDED, streams));
+	memory = (struct memory){ memory.account, MESSAGES * HOARDED, MESSAGES * 2 * HOARDED };
+	CHECK_RC(0, WITHIN(30, wait_for_memory, &memory));
+	return let_go(nodes, streams);
 }
 
 static void test_promises(void **state)
 {
 	nodes_run(promises, NULL);
+}
+
+/* One peer uses up the memory for all: its slowest messages give way, first to its own, then to who
+ * comes next. */
+static int hoarding(struct nodes *nodes)
+{
+	struct bitswap *bitswap = nodes->node[0].bitswap;
+	struct memory memory = { &bitswap->account, LITTLE_MEMORY / 2, LITTLE_MEMORY };
+	struct anyio_stream *streams[MESSAGES];
+
+	bitswap->limit.memory = LITTLE_MEMORY;
+	CHECK_RC(0, begin_messages(nodes, HOARDED, streams));
+	CHECK_RC(-ECONNRESET, WITHIN(30, wait_for_end, streams[0]));
+	CHECK_RC(0, WITHIN(30, wait_for_memory, &memory));
+	CHECK_RC(0, serves(nodes));
+	CHECK_RC(0, WITHIN(30, fetches_task, nodes));
+	CHECK(bitswap->account.used.memory <= LITTLE_MEMORY);
+	return let_go(nodes, streams);
+}
+
+static void test_hoarding(void **state)
+{
+	nodes_run(hoarding, NULL);
 }
 
 /* ---- peers that ask for much and take nothing ---- */
@@ -316,6 +402,7 @@ int main(void)
 		cmocka_unit_test(test_unwanted_blocks),
 		cmocka_unit_test(test_bad_messages),
 		cmocka_unit_test(test_promises),
+		cmocka_unit_test(test_hoarding),
 		cmocka_unit_test(test_slow_takers),
 	};
 
