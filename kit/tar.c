@@ -2,7 +2,7 @@
  * A tree as a POSIX archive (IEEE Std 1003.1 pax: ustar headers, and an extended header before those
  * whose name, target or size does not fit). The first name is the CID, as Kubo's is.
  */
-#include "get.h"
+#include "place.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -104,7 +104,7 @@ static int put_child(void *arg, const struct unixfs_entry *entry)
 	struct tarring *t = arg;
 	size_t before = t->len;
 
-	if (!get_name_ok((const char *)entry->name, entry->name_len))
+	if (!place_name_ok((const char *)entry->name, entry->name_len))
 		return kit_fail(
 			t->blocks.node, -EBADMSG, "a folder holds a name that would leave it");
 	if (t->len + entry->name_len + 2 > sizeof(t->path))

@@ -2,7 +2,7 @@
  * Unpacking an archive that a daemon sent, under the rules of get: the first name is replaced by the
  * output the user named, every other one is checked part by part and opened without following links.
  */
-#include "get.h"
+#include "place.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -192,7 +192,7 @@ static int next(struct untar *u)
 /* ---- Placing ---- */
 
 /* The folder an entry belongs in, walked from the output without following links. */
-static int find_place(struct untar *u, struct get_place *place)
+static int find_place(struct untar *u, struct place *place)
 {
 	const char *name = u->path;
 	size_t len = strcspn(name, "/");
@@ -202,22 +202,22 @@ static int find_place(struct untar *u, struct get_place *place)
 		snprintf(u->root, sizeof(u->root), "%.*s", (int)len, name);
 	if (strlen(u->root) != len || memcmp(u->root, name, len))
 		return -EBADMSG; /* a second root */
-	rc = get_open_root(place, u->output);
+	rc = place_open_root(place, u->output);
 	for (name += len; !rc && *name;) {
-		struct get_place inside;
+		struct place inside;
 		while (*name == '/')
 			name++;
 		len = strcspn(name, "/");
 		if (!len)
 			break;
-		if (!get_name_ok(name, len)) {
+		if (!place_name_ok(name, len)) {
 			rc = -EBADMSG;
 			break;
 		}
 		inside.dir = anyio_openat(
 			place->dir, place->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 		snprintf(inside.name, sizeof(inside.name), "%.*s", (int)len, name);
-		get_close_place(place);
+		place_close(place);
 		*place = inside;
 		rc = inside.dir < 0 ? inside.dir : 0;
 		if (rc)
@@ -225,16 +225,16 @@ static int find_place(struct untar *u, struct get_place *place)
 		name += len;
 	}
 	if (rc)
-		get_close_place(place);
+		place_close(place);
 	return rc;
 }
 
-static int take_file(struct untar *u, const struct get_place *place)
+static int take_file(struct untar *u, const struct place *place)
 {
-	struct get_file file;
+	struct place_file file;
 	uint64_t left = u->size;
 	bool top = strlen(u->path) == strlen(u->root); /* the output itself */
-	int rc = get_open_file(place, top, u->options->overwrite, &file);
+	int rc = place_file_open(place, top, u->options->overwrite, &file);
 
 	if (rc)
 		return rc;
@@ -252,13 +252,13 @@ static int take_file(struct untar *u, const struct get_place *place)
 			u->options->progress(
 				u->options->arg, u->done, u->entries == 0 ? u->size : 0);
 	}
-	rc = get_close_file(&file, rc);
+	rc = place_file_close(&file, rc);
 	return rc ? rc : skip(u, padding(u->size));
 }
 
 static int take(struct untar *u)
 {
-	struct get_place place, inside;
+	struct place place, inside;
 	int rc = find_place(u, &place);
 
 	if (rc)
@@ -266,17 +266,17 @@ static int take(struct untar *u)
 	switch (u->type) {
 	case '0': rc = take_file(u, &place); break;
 	case '2':
-		rc = get_make_symlink(
+		rc = place_make_symlink(
 			&place, u->target ? u->target : u->link, u->options->overwrite);
 		break;
 	case '5':
-		rc = get_make_directory(&place, u->options->overwrite, &inside);
+		rc = place_make_directory(&place, u->options->overwrite, &inside);
 		if (!rc)
-			get_close_place(&inside);
+			place_close(&inside);
 		break;
 	default: rc = -EBADMSG; break; /* hard links and devices: no honest answer holds them */
 	}
-	get_close_place(&place);
+	place_close(&place);
 	u->entries++;
 	return rc;
 }

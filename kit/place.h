@@ -1,0 +1,38 @@
+/* Names on disk: making what belongs there without leaving the folder that was meant. Shared by get and
+ * the unpacking of archives. */
+#ifndef KIT_PLACE_H
+#define KIT_PLACE_H
+
+#include "node.h"
+
+/* A name in an open folder. */
+struct place {
+	int dir; /* AT_FDCWD or an open folder */
+	char name[256];
+};
+
+/* May this be a name inside a folder? Not empty, ".", "..", nor with '/' or NUL, at most 255 bytes. */
+bool place_name_ok(const char *name, size_t len);
+
+/* The folder and name that a path given by the user means. */
+int place_open_root(struct place *place, const char *output);
+void place_close(struct place *place);
+
+/* Each: 0 also when it is there already; -EEXIST when something else is. */
+int place_make_directory(const struct place *place, bool overwrite, struct place *inside);
+int place_make_symlink(const struct place *place, const char *target, bool overwrite);
+
+struct place_file {
+	const struct place *place;
+	int fd;
+	bool device;
+	uint64_t at;
+	char part[256];
+	struct kit_sink sink; /* its arg is this file: do not copy */
+};
+/* top: a device that is there may be written to. */
+int place_file_open(const struct place *place, bool top, bool overwrite, struct place_file *file);
+/* Puts it in its place when rc is 0, else removes the part. */
+int place_file_close(struct place_file *file, int rc);
+
+#endif
