@@ -94,6 +94,32 @@ static void keep_memory(void)
 	mallopt(M_TRIM_THRESHOLD, 32 << 20);
 }
 
+static volatile sig_atomic_t terminated;
+
+static void on_terminate(int number)
+{
+	terminated = 1;
+	raise(SIGINT);
+}
+
+/* Whoever asks a command to end lets it clean up, as Ctrl-C does; it then dies of what it was sent.
+ * Where SIGINT is ignored, as in the background of a script, SIGTERM ends it at once. */
+static void catch_termination(void)
+{
+	struct sigaction action = { .sa_handler = on_terminate, .sa_flags = SA_RESTART }, interrupt;
+
+	if (sigaction(SIGINT, NULL, &interrupt) == 0 && interrupt.sa_handler != SIG_IGN)
+		sigaction(SIGTERM, &action, NULL);
+}
+
+static void die_if_terminated(void)
+{
+	if (terminated) {
+		signal(SIGTERM, SIG_DFL);
+		raise(SIGTERM);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	struct cli cli = { 0 };
@@ -103,6 +129,7 @@ int main(int argc, char **argv)
 	if (rc)
 		return rc < 0 ? (fflush(stdout) ? CLI_FAILED : CLI_OK) : rc;
 	signal(SIGPIPE, SIG_IGN);
+	catch_termination();
 	keep_memory();
 	rc = anyio_run(root, &timed, NULL);
 	if (rc && rc != ANYIO_CANCELLED) {
@@ -117,5 +144,6 @@ int main(int argc, char **argv)
 		fprintf(stderr, "ipfs-kit: standard output: %s\n", strerror(errno));
 		return CLI_FAILED;
 	}
+	die_if_terminated();
 	return timed.code;
 }

@@ -18,7 +18,11 @@ bool place_name_ok(const char *name, size_t len);
 int place_open_root(struct place *place, const char *output);
 void place_close(struct place *place);
 
-/* Each: 0 also when it is there already; -EEXIST when something else is. */
+/* Makes way for something of another kind, or says -EEXIST. 1: there is one of this kind, an S_IF..
+ * value. Only files and symlinks are ever taken away: not folders, not devices. */
+int place_make_way(const struct place *place, mode_t kind, bool overwrite);
+/* Each: 0 also when it is there already; -EEXIST when something else is. A folder that is there is rid of
+ * what earlier tries left in it. */
 int place_make_directory(const struct place *place, bool overwrite, struct place *inside);
 int place_make_symlink(const struct place *place, const char *target, bool overwrite);
 
@@ -30,9 +34,13 @@ struct place_file {
 	char part[256];
 	struct kit_sink sink; /* its arg is this file: do not copy */
 };
-/* top: a device that is there may be written to. */
+/* Opens a part of it beside its place, locked. top: it is the output itself: a device that is there
+ * may be written to, and what earlier tries left beside it goes. */
 int place_file_open(const struct place *place, bool top, bool overwrite, struct place_file *file);
-/* Puts it in its place when rc is 0, else removes the part. */
+/* Puts it in its place when rc is 0, else removes the part: also when this task is cancelled. */
 int place_file_close(struct place_file *file, int rc);
+/* Removes the parts in an open folder that killed processes left behind; others' files stay. Fails
+ * silently: they are in nobody's way. */
+void place_remove_parts(int dir);
 
 #endif

@@ -183,7 +183,10 @@ struct kit_get_options {
 };
 /* Writes a file, symlink or directory to disk. Nothing is ever written outside output: names with
  * '/', NUL, "." or ".." are refused (-EBADMSG) and symlinks are never followed. A device such as
- * /dev/null is written to as it is. An interrupted get goes on where it stopped. */
+ * /dev/null is written to as it is. Files are written beside their place, as ".NAME." and 16 digits, and
+ * renamed when whole. An interrupted get goes on where it stopped: the blocks that came are in the
+ * repo. It leaves only whole files; what a killed one left beside them, the next get to the same
+ * output removes. */
 KIT_API int kit_get(struct kit_node *node, const char *path, const char *output,
 	const struct kit_get_options *options);
 /* The same as a POSIX (ustar/pax) archive. */

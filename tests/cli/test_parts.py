@@ -1,0 +1,187 @@
+#!/usr/bin/env python3
+"""A get that is ended in the middle of a file leaves nothing beside what is whole, or, killed, nothing that
+running it again does not take away; and what is not its own stays.
+
+The node has all of a file but its last block, and asks for it a peer that does not have it: so the get stands
+in the middle of the file for as long as the test wants.
+"""
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
+from node import (BOUND, PROGRAM, Daemon, check, cid_raw, environment, equal, kit, new_repo, noise, read, run_all, temp, until, write)
+
+CHUNK = 1 << 20
+LARGE = noise(3 * CHUNK + 77)
+CONTENT = {'a': b'first', 'large': LARGE, 'z/last': b'last'}
+MISSING = LARGE[3 * CHUNK:]
+ENDS = ('SIGINT', 'SIGTERM', 'SIGKILL', '--timeout')
+
+
+def varint(data, at):
+    value = shift = 0
+    while True:
+        value |= (data[at] & 127) << shift
+        at, shift = at + 1, shift + 7
+        if data[at - 1] < 128:
+            return value, at
+
+
+def make_archive():
+    """The content as a CAR without the block that is missing, and the root's CID."""
+    folder, repo = temp('content'), new_repo()
+    for name, data in CONTENT.items():
+        write(f'{folder}/{name}', data)
+    cid = kit('add', '-rQ', folder, repo=repo).text
+    car = kit('dag', 'export', cid, repo=repo).out
+    size, at = varint(car, 0)
+    kept, at, left_out = car[:at + size], at + size, 0
+    while at < len(car):
+        size, start = varint(car, at)
+        if car[at:start + size].endswith(MISSING):
+            left_out += 1
+        else:
+            kept += car[at:start + size]
+        at = start + size
+    equal('one block is left out', left_out, 1)
+    return kept, cid
+
+
+CAR, CID = make_archive()
+
+
+def names(folder):
+    return sorted(os.path.relpath(os.path.join(at, name), folder) for at, _, files in os.walk(folder) for name in files)
+
+
+def parts(folder):
+    """What stands beside the content, and how large it is."""
+    with contextlib.suppress(FileNotFoundError):
+        return {name: os.path.getsize(f'{folder}/{name}') for name in names(folder) if os.path.basename(name).startswith('.')}
+
+
+class Scene:
+    """A repo without the missing block, a peer that does not have it either, and a folder to write to."""
+
+    def __init__(self, through_a_daemon):
+        self.through, self.stack = through_a_daemon, contextlib.ExitStack()
+
+    def __enter__(self):
+        self.peer = peer = self.stack.enter_context(Daemon())
+        self.folder = os.path.dirname(temp('x'))
+        self.repo, self.words = new_repo(), []
+        kit('dag', 'import', '--pin-roots=false', repo=self.repo, stdin=CAR)
+        if self.through:
+            self.stack.enter_context(Daemon(repo=self.repo))
+            kit('swarm', 'connect', peer.swarm[0], repo=self.repo)
+        else:
+            self.words = ['--connect', peer.swarm[0]]
+        return self
+
+    def __exit__(self, *_):
+        self.stack.close()
+
+    def start(self, *words):
+        """A get that stands in the middle of the large file."""
+        before = parts(self.folder)
+        child = subprocess.Popen([PROGRAM, '--repo', self.repo, *self.words, *words], stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE, env=environment())
+        self.stack.callback(child.kill)
+        until('the part has grown', lambda: child.poll() is not None or
+            sum((parts(self.folder) or {}).values()) == sum(before.values()) + 3 * CHUNK)
+        check('it stands in the middle', child.poll() is None)
+        return child
+
+    def supply(self, repo=None):
+        equal('the missing block comes', kit('block', 'put', repo=repo or self.repo, stdin=MISSING).text, cid_raw(MISSING))
+
+    def again(self, *words):
+        return kit('get', *words, repo=self.repo)
+
+
+def end(child, how):
+    if how != '--timeout':
+        child.send_signal(getattr(signal, how))
+    child.communicate(timeout=BOUND)
+    return child.returncode
+
+
+def ended(what, scene, how, path, out, whole):
+    """Ends a get of path to out; whole is what is there when it is done, by name from the folder."""
+    child = scene.start(*(['--timeout', '3s'] if how == '--timeout' else []), 'get', '-o', out, path)
+    equal(f'{what}: exit code', end(child, how),
+        {'SIGINT': 130, 'SIGTERM': -signal.SIGTERM, 'SIGKILL': -signal.SIGKILL, '--timeout': 5}[how])
+    left = names(scene.folder)
+    if how == 'SIGKILL':
+        check(f'{what}: the part stays', len(parts(scene.folder)) == 1, left)
+    else:
+        equal(f'{what}: only whole files stay', left, [name for name in whole if name.endswith('/a')])
+    scene.supply()
+    done = scene.again('-o', out, path)
+    equal(f'{what}: run again', done.code, 0)
+    equal(f'{what}: now the content alone is there', {name: read(f'{scene.folder}/{name}') for name in names(scene.folder)}, whole)
+
+
+def every_end(through):
+    for how in ENDS:
+        with Scene(through) as scene:
+            ended(f'a file, {how}', scene, how, f'{CID}/large', f'{scene.folder}/out', {'out': LARGE})
+        with Scene(through) as scene:
+            ended(f'a folder, {how}', scene, how, CID, f'{scene.folder}/out', {f'out/{name}': data for name, data in CONTENT.items()})
+
+
+def alone():
+    every_end(False)
+
+
+def through_a_daemon():
+    every_end(True)
+
+
+def what_is_not_its_own_stays():
+    with Scene(False) as scene:
+        out, other = f'{scene.folder}/out', f'{scene.folder}/other'
+        end(scene.start('get', '-o', out, CID), 'SIGKILL')
+        part, = parts(scene.folder)
+        name = os.path.basename(part)
+        own = {f'out/.large.{"0" * 16}': b'mine', 'out/.large': b'mine', 'out/.a.part': b'mine', f'other/{name}': b'mine',
+            f'out/{name}x': b'mine', f'out/.other{name[len(".large"):]}': b'mine'}
+        for path, data in own.items():
+            write(f'{scene.folder}/{path}', data)
+        scene.supply()
+        for target in (out, other):
+            equal('run again', scene.again('-o', target, CID).code, 0)
+        equal("the killed one's part is gone, all else is as it was", {path: read(f'{scene.folder}/{path}') for path in parts(scene.folder)}, own)
+
+
+def another_content_takes_it_away_too():
+    with Scene(False) as scene:
+        out = f'{scene.folder}/out'
+        end(scene.start('get', '-o', out, CID), 'SIGKILL')
+        check('the part stays', len(parts(scene.folder)) == 1)
+        other = kit('add', '-rQ', os.path.dirname(write(temp('b'), b'other')), repo=scene.repo).text
+        equal('another folder is got to the same place', scene.again('-o', out, other).code, 0)
+        equal('the part is gone', names(scene.folder), ['out/a', 'out/b'])
+
+
+def two_at_once():
+    """Each has a part of its own: the second does not take that of the first for one left behind."""
+    with Scene(True) as scene:
+        out = f'{scene.folder}/out'
+        children = [scene.start('get', '-o', out, CID) for _ in range(2)]
+        equal('each has its part', len(parts(scene.folder)), 2)
+        third = scene.start('get', '-o', out, CID)
+        end(third, 'SIGKILL')
+        equal('and so has a third, which is killed', len(parts(scene.folder)), 3)
+        scene.supply(scene.peer.repo)
+        for child in children:
+            child.communicate(timeout=BOUND)
+            equal('it ends well', child.returncode, 0)
+        equal('and once more', scene.again('-o', out, CID).code, 0)
+        equal('the content alone is there', {name: read(f'{out}/{name}') for name in names(out)}, CONTENT)
+
+
+run_all([alone, through_a_daemon, what_is_not_its_own_stays, another_content_takes_it_away_too, two_at_once])
