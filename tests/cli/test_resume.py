@@ -121,6 +121,8 @@ def by_kill_through_a_daemon():
         kit('swarm', 'connect', gate.address(source.peer_id), repo=own.repo)
         kept = interrupt(what, signal.SIGKILL, own.repo, gate, ['get', '-o', out, cid])
         until('the connection has ended', lambda: source.peer_id not in kit('swarm', 'peers', repo=own.repo).text)
+        # Else the new peer is asked for the killed one's blocks, which nobody takes when it is noticed that it left.
+        until('nothing is looked for', lambda: not json.loads(own.rpc('bitswap/wantlist')[2])['Keys'])
         gate = Gate(source.swarm_port)
         kit('swarm', 'connect', gate.address(source.peer_id), repo=own.repo)
         check_the_rest(what, kit('get', '-o', out, cid, repo=own.repo), out, data, gate, kept)
