@@ -86,7 +86,7 @@ static int write_api_file(struct daemon *daemon)
 
 	snprintf(daemon->api_path, sizeof(daemon->api_path), "%s/api", daemon->cli->repo);
 	return anyio_plain_replace_blocking(
-		AT_FDCWD, daemon->api_path, 0644, line, (size_t)len, false);
+		AT_FDCWD, daemon->api_path, 0644, NULL, line, (size_t)len, false);
 }
 
 static void announce(struct daemon *daemon)

@@ -1,6 +1,7 @@
 /*
  * The config file: lines of "section.name = value", comments after '#'. Lists are separated by
- * spaces. Setting a value rewrites its line and keeps every other byte of the file.
+ * spaces. Setting a value rewrites its line and keeps every other byte of the file; the file is locked
+ * meanwhile, so that two that set something do not undo each other's work.
  */
 #include "node.h"
 
@@ -10,10 +11,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 enum { CONFIG_MAX = 256 << 10 };
+static const anyio_time lock_pause = 2 * ANYIO_MILLISECOND, lock_patience = 30 * ANYIO_SECOND;
 
 static int check_profile(const char *value)
 {
@@ -285,14 +288,44 @@ const char *kit_config_value(const struct kit_config *config, const char *key)
 
 /* ---- Writing ---- */
 
-static int write_file(const char *dir, const char *text)
+/* like is the file that is replaced, locked by the caller; NULL when it is the first one. */
+static int write_file(const char *dir, const char *text, const struct stat *like)
 {
 	char path[4200];
 
 	if (snprintf(path, sizeof(path), "%s/config", dir) >= (int)sizeof(path))
 		return -ENAMETOOLONG;
 	/* It may hold a secret. */
-	return anyio_plain_replace_blocking(AT_FDCWD, path, 0600, text, strlen(text), true);
+	return anyio_plain_replace_blocking(AT_FDCWD, path, 0600, like, text, strlen(text), true);
+}
+
+/* Locks the file against others that set something, waiting for its turn: the lock's descriptor, or a
+ * negative code; -EBUSY when somebody has not let go of it for lock_patience. Whoever had the lock has
+ * put another file in its place: that one is the one to lock then. */
+static int lock_config(const char *dir)
+{
+	char path[4200];
+	struct stat named, opened;
+	int n = snprintf(path, sizeof(path), "%s/config", dir), rc = 0;
+
+	if (n >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	for (anyio_time waited = 0; !rc; waited += lock_pause) {
+		int fd = anyio_plain_openat_blocking(AT_FDCWD, path, O_RDONLY, 0);
+		if (fd < 0)
+			return fd;
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+			if (!fstat(fd, &opened) && !stat(path, &named) &&
+				opened.st_ino == named.st_ino && opened.st_dev == named.st_dev)
+				return fd;
+		} else if (errno != EWOULDBLOCK) {
+			rc = -errno;
+		} else {
+			rc = waited < lock_patience ? anyio_sleep(lock_pause) : -EBUSY;
+		}
+		close(fd);
+	}
+	return rc;
 }
 
 int kit_config_create(const char *dir, const char *profile, bool test)
@@ -316,7 +349,7 @@ int kit_config_create(const char *dir, const char *profile, bool test)
 			value = "/ip4/127.0.0.1/tcp/0";
 		fprintf(out, "\n# %s\n%s = %s\n", settings[i].about, settings[i].key, value);
 	}
-	int rc = fclose(out) ? -ENOMEM : write_file(dir, text);
+	int rc = fclose(out) ? -ENOMEM : write_file(dir, text, NULL);
 	free(text);
 	return rc;
 }
@@ -341,13 +374,58 @@ int kit_config_show(const char *dir, char **text)
 	return read_file(dir, text, NULL);
 }
 
+/* The text with one setting's line changed, malloc'd; NULL when memory is short. */
+static char *change(const char *text, int setting, const char *value)
+{
+	const char *k, *v, *next, *key = settings[setting].key;
+	size_t key_len, value_len, len = 0;
+	char *changed = NULL;
+	bool bad, found = false;
+	FILE *out = open_memstream(&changed, &len);
+
+	if (!out)
+		return NULL;
+	for (const char *line = text; *line; line = next) {
+		size_t line_len = strcspn(line, "\n");
+		next = line + line_len + (line[line_len] == '\n');
+		if (split_line(line, line_len, &k, &key_len, &v, &value_len, &bad) &&
+			setting_of(k, key_len) == setting) {
+			fprintf(out, "%s = %s\n", key, value);
+			found = true;
+		} else {
+			fwrite(line, 1, (size_t)(next - line), out);
+		}
+	}
+	if (!found) {
+		bool open_line = *text && text[strlen(text) - 1] != '\n';
+		fprintf(out, "%s%s = %s\n", open_line ? "\n" : "", key, value);
+	}
+	if (fclose(out) == 0)
+		return changed;
+	free(changed);
+	return NULL;
+}
+
+static int change_file(const char *dir, int setting, const char *value)
+{
+	char *text = NULL, *changed = NULL;
+	struct stat from;
+	int lock = lock_config(dir);
+	int rc = lock < 0 ? lock : read_file(dir, &text, &from);
+
+	if (!rc)
+		rc = (changed = change(text, setting, value)) ? write_file(dir, changed, &from)
+							      : -ENOMEM;
+	if (lock >= 0)
+		close(lock);
+	free(changed);
+	free(text);
+	return rc;
+}
+
 int kit_config_set(const char *dir, const char *key, const char *value, char *error, size_t cap)
 {
-	const char *k, *v, *next;
-	size_t key_len, value_len, len = 0;
-	char *text = NULL, *changed = NULL;
-	bool bad, found = false;
-	int i = setting_of(key, strlen(key)), rc;
+	int i = setting_of(key, strlen(key));
 
 	if (i < 0) {
 		snprintf(error, cap,
@@ -361,35 +439,12 @@ int kit_config_set(const char *dir, const char *key, const char *value, char *er
 	}
 	if (settings[i].check_new && settings[i].check_new(value, error, cap))
 		return -EINVAL;
-	rc = read_file(dir, &text, NULL);
-	if (rc) {
+	int rc = change_file(dir, i, value);
+	if (rc == -EBUSY)
+		snprintf(error, cap,
+			"%s/config: another process has kept it locked for half a minute; nothing was changed",
+			dir);
+	else if (rc)
 		snprintf(error, cap, "%s/config: %s", dir, anyio_error_text(rc));
-		return rc;
-	}
-	FILE *out = open_memstream(&changed, &len);
-	if (!out) {
-		free(text);
-		return -ENOMEM;
-	}
-	for (const char *line = text; *line; line = next) {
-		size_t line_len = strcspn(line, "\n");
-		next = line + line_len + (line[line_len] == '\n');
-		if (split_line(line, line_len, &k, &key_len, &v, &value_len, &bad) &&
-			setting_of(k, key_len) == i) {
-			fprintf(out, "%s = %s\n", key, value);
-			found = true;
-		} else {
-			fwrite(line, 1, (size_t)(next - line), out);
-		}
-	}
-	if (!found) {
-		bool open_line = *text && text[strlen(text) - 1] != '\n';
-		fprintf(out, "%s%s = %s\n", open_line ? "\n" : "", key, value);
-	}
-	rc = fclose(out) ? -ENOMEM : write_file(dir, changed);
-	if (rc)
-		snprintf(error, cap, "%s/config: %s", dir, anyio_error_text(rc));
-	free(changed);
-	free(text);
 	return rc;
 }

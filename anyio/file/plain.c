@@ -74,8 +74,19 @@ static int sync_folder_of(int dirfd, const char *path)
 	return rc;
 }
 
-int anyio_plain_replace_blocking(
-	int dirfd, const char *path, mode_t mode, const void *data, size_t len, bool durable)
+/* As another file was, for as far as this user may: root, who changes something of another's, does not
+ * take it away from them. */
+static int make_alike(int fd, const struct stat *like)
+{
+	bool others = like->st_uid != geteuid() || like->st_gid != getegid();
+
+	if (others && fchown(fd, like->st_uid, like->st_gid) && errno != EPERM)
+		return -errno;
+	return fchmod(fd, like->st_mode & 07777) ? -errno : 0;
+}
+
+int anyio_plain_replace_blocking(int dirfd, const char *path, mode_t mode, const struct stat *like,
+	const void *data, size_t len, bool durable)
 {
 	char temporary[PATH_MAX];
 
@@ -87,7 +98,9 @@ int anyio_plain_replace_blocking(
 	int fd = anyio_plain_openat_blocking(dirfd, temporary, O_WRONLY | O_CREAT | O_EXCL, mode);
 	if (fd < 0)
 		return fd;
-	int rc = write_whole(fd, data, len);
+	int rc = like ? make_alike(fd, like) : 0;
+	if (rc == 0)
+		rc = write_whole(fd, data, len);
 	if (rc == 0 && durable && fsync(fd) < 0)
 		rc = -errno;
 	if (close(fd) < 0 && rc == 0)

@@ -9,7 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <sys/types.h>
+#include <sys/stat.h>
 #include <anyio/export.h>
 
 #ifdef __cplusplus
@@ -24,11 +24,11 @@ ANYIO_API int anyio_plain_openat(int dirfd, const char *path, int flags, mode_t 
 ANYIO_API int anyio_plain_openat_blocking(int dirfd, const char *path, int flags, mode_t mode);
 
 /* Makes the file at path hold just these bytes, whole or not at all: they are written to PATH.new,
- * which takes the place of what is at path (a link or a pipe too, but no folder). durable: and it
- * is on disk on return. 0, or a negative code: path is as it was, unless its folder alone could not be
- * synced. Any thread, blocks. */
-ANYIO_API int anyio_plain_replace_blocking(
-	int dirfd, const char *path, mode_t mode, const void *data, size_t len, bool durable);
+ * which takes the place of what is at path (a link or a pipe too, but no folder). It gets mode, or
+ * mode and owner of like when that is not NULL. durable: and it is on disk on return. 0, or a negative
+ * code: path is as it was, unless its folder alone could not be synced. Any thread, blocks. */
+ANYIO_API int anyio_plain_replace_blocking(int dirfd, const char *path, mode_t mode,
+	const struct stat *like, const void *data, size_t len, bool durable);
 
 #ifdef __cplusplus
 }

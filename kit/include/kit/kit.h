@@ -296,7 +296,9 @@ KIT_API int kit_migrate_kubo(struct kit_node *node, const char *dir,
 	const struct kit_migrate_options *options, struct kit_migrated *result);
 
 /* Config keys are "section.name" ("add.profile", "swarm.listen", "api.listen"); lists are written
- * space-separated. get: *value is malloc'd; -ENOENT for an unknown key. set keeps the comments. */
+ * space-separated. get: *value is malloc'd; -ENOENT for an unknown key. set keeps the comments,
+ * the file's mode and what others set at the same time; durable on return. -EBUSY when another process
+ * keeps the file locked. A daemon takes add.profile and store.max at once, the others when it starts. */
 KIT_API int kit_config_get(const char *dir, const char *key, char **value);
 KIT_API int kit_config_set(
 	const char *dir, const char *key, const char *value, char *error, size_t cap);

@@ -1,0 +1,65 @@
+#!/usr/bin/env python3
+"""Settings that are changed at the same time all stay, by whatever way they come."""
+import os
+import subprocess
+import sys
+import threading
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
+from node import BOUND, PROGRAM, Daemon, check, environment, equal, kit, new_repo, read, run_all, write
+
+ROUNDS = 10
+
+
+def values(turn):
+    """A value for each setting, another one in each turn."""
+    return {'add.profile': ('unixfs-v0-2015', 'kubo-cid-v1')[turn % 2], 'swarm.listen': f'/ip4/127.0.0.1/tcp/{4001 + turn}',
+        'api.listen': f'/ip4/127.0.0.1/tcp/{5001 + turn}', 'api.origins': f'http://localhost:{turn + 1}', 'api.secret': f'secret-{turn}',
+        'store.max': str(turn + 1)}
+
+
+def start(repo, key, value):
+    return subprocess.Popen([PROGRAM, '--repo', repo, 'config', key, value], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        env=environment())
+
+
+def settings(repo):
+    lines = [line.split(' = ', 1) for line in kit('config', 'show', repo=repo).out.decode().splitlines() if line and line[0] != '#']
+    equal('each setting stands there once', len(lines), len(dict(lines)))
+    return dict(lines)
+
+
+def at_once():
+    repo = new_repo()
+    comments = [line for line in read(f'{repo}/config').split(b'\n') if line.startswith(b'#')]
+    os.chmod(f'{repo}/config', 0o640)
+    write(f'{repo}/config.new', b'of one that was killed')
+    for turn in range(ROUNDS):
+        children = [start(repo, key, value) for key, value in values(turn).items()]
+        said = [(child.communicate(timeout=BOUND)[0], child.returncode) for child in children]
+        check('all of them end well', said == [(b'', 0)] * len(said), said)
+        equal('all of them are kept', settings(repo), values(turn))
+    equal('the comments are kept', [line for line in read(f'{repo}/config').split(b'\n') if line.startswith(b'#')], comments)
+    equal('so are the permissions', oct(os.stat(f'{repo}/config').st_mode & 0o777), '0o640')
+    check('no other file is left', not os.path.exists(f'{repo}/config.new'), os.listdir(repo))
+
+
+def with_a_daemon():
+    with Daemon() as daemon:
+        for turn in range(ROUNDS):
+            wanted, answers = values(turn), []
+            # Half of them through the daemon, half beside it.
+            calls = [threading.Thread(target=lambda key=key: answers.append(daemon.rpc('config', key, wanted[key])[0]))
+                for key in list(wanted)[::2]]
+            children = [start(daemon.repo, key, wanted[key]) for key in list(wanted)[1::2]]
+            for call in calls:
+                call.start()
+            for call in calls:
+                call.join(BOUND)
+            said = [(child.communicate(timeout=BOUND)[0], child.returncode) for child in children]
+            check('all of them end well', said == [(b'', 0)] * len(said) and answers == [200] * len(calls), (said, answers))
+            equal('all of them are kept', settings(daemon.repo), wanted)
+        check('the daemon lives', daemon.alive())
+
+
+run_all([at_once, with_a_daemon])
