@@ -191,6 +191,27 @@ void kit_unshare(struct kit_node *handle)
 	anyio_free(handle);
 }
 
+/* A daemon writes where its API is into the repo; whoever else opens the repo removes that. */
+static void explain_busy(const char *dir, char *error, size_t cap)
+{
+	char path[4200], address[256] = "";
+	FILE *file = join(path, sizeof(path), dir, "api") ? NULL : fopen(path, "re");
+
+	if (file && !fgets(address, sizeof(address), file))
+		address[0] = 0;
+	if (file)
+		fclose(file);
+	address[strcspn(address, "\r\n")] = 0;
+	if (*address)
+		snprintf(error, cap,
+			"the repo %s is in use by a daemon; call its API at %s, or end it with 'ipfs-kit shutdown'",
+			dir, address);
+	else
+		snprintf(error, cap,
+			"the repo %s is in use by another process, which serves no API; try again when it has ended",
+			dir);
+}
+
 static int open_in(struct kit_node *node, char *error, size_t cap)
 {
 	struct store_options options = { 0 };
@@ -218,9 +239,7 @@ static int open_in(struct kit_node *node, char *error, size_t cap)
 	if (!rc && !join(path, sizeof(path), node->core->dir, "api"))
 		unlink(path);
 	if (rc == -EBUSY)
-		snprintf(error, cap,
-			"the repo %s is in use by another process, and no daemon answers for it",
-			node->core->dir);
+		explain_busy(node->core->dir, error, cap);
 	else if (rc)
 		snprintf(error, cap, "%s", recovery.text[0] ? recovery.text : anyio_error_text(rc));
 	return rc;

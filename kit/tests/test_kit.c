@@ -38,7 +38,12 @@ static int check_open(struct scene *scene)
 	CHECK(!strncmp(id, "12D3Koo", 7));
 	CHECK(!kit_is_online(scene->node));
 	CHECK_RC(-EBUSY, kit_open(scene->repo, NULL, &other, error, sizeof(error)));
-	CHECK(!other && strstr(error, scene->repo));
+	CHECK(!other && strstr(error, scene->repo) && strstr(error, "no API"));
+	snprintf(path, sizeof(path), "%s/api", scene->repo);
+	CHECK_RC(0, overwrite(path, "/ip4/127.0.0.1/tcp/5001\n"));
+	CHECK_RC(-EBUSY, kit_open(scene->repo, NULL, &other, error, sizeof(error)));
+	CHECK(!other &&
+		strstr(error, "in use by a daemon; call its API at /ip4/127.0.0.1/tcp/5001,"));
 	CHECK_RC(-EEXIST, kit_init(scene->repo, NULL));
 	CHECK_RC(0, scene_reopen(scene));
 	CHECK(!strcmp(id, kit_peer_id(scene->node)));

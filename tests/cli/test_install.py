@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
-from node import PROGRAM, check, environment, equal, finish, noise, read, run_all, temp, write
+from node import PROGRAM, Daemon, check, environment, equal, finish, noise, read, run_all, temp, write
 
 SOURCE = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..'))
 BUILD = os.path.dirname(os.path.dirname(os.path.realpath(PROGRAM)))
@@ -209,6 +209,9 @@ def a_program_in_python():
         return
     done = run(sys.executable, '-c', PYTHON, temp('repo'), env={'LD_LIBRARY_PATH': LIBRARIES})
     check('a Python program opens a node in its own task', done.returncode == 0 and done.stdout.startswith('12D3KooW'), done)
+    with Daemon() as daemon:
+        done = run(sys.executable, '-c', PYTHON, daemon.repo, env={'LD_LIBRARY_PATH': LIBRARIES})
+        check('of a repo that a daemon has it is told where that one answers', done.returncode == 1 and f'its API at {daemon.api[0]},' in done.stdout, done)
 
 
 run_all([everything_is_put_down, headers_compile_alone, names_are_the_public_ones, the_example_builds_against_it, a_program_in_cxx, a_program_in_python])

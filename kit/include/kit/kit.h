@@ -45,9 +45,10 @@ struct kit_options {
 	bool create; /* make the repo when it is missing */
 	void *reserved[4];
 };
-/* Opens a repo and locks it. -ENOENT no repo there; -EBUSY another process has it (the text tells
- * which); -EPROTO a repo of another version; -EBADMSG a damaged key or config file. On failure
- * *node is NULL and error, when not NULL, holds one sentence (cap bytes, 256 is enough). */
+/* Opens a repo and locks it. -ENOENT no repo there; -EBUSY another process has it (when that is a
+ * daemon, the text tells where its API is, which one can call instead); -EPROTO a repo of another
+ * version; -EBADMSG a damaged key or config file. On failure *node is NULL and error, when not NULL,
+ * holds one sentence (cap bytes, 256 is enough). */
 KIT_API int kit_open(const char *dir, const struct kit_options *options, struct kit_node **node,
 	char *error, size_t cap);
 /* Makes all durable, checkpoints and unlocks. The node must be offline again. Frees it. */
