@@ -135,9 +135,13 @@ struct kit_add_options {
 	void *arg;
 	void *reserved[4];
 };
+/* What an options struct is to hold before anything is set: in C, and in C++ from C++11. */
 #define KIT_ADD_DEFAULTS                                                                           \
 	{                                                                                          \
-		.cid_version = -1, .raw_leaves = -1                                                \
+		NULL, -1, -1, NULL, false, false, false, false, false, false, NULL, NULL, NULL,    \
+		{                                                                                  \
+			NULL                                                                       \
+		}                                                                                  \
 	}
 
 /* Adds a file, symlink or directory from disk; on return it is durable and, unless no_pin, pinned
@@ -150,12 +154,12 @@ KIT_API int kit_add_path(struct kit_node *node, const char *path,
 KIT_API int kit_add_source(struct kit_node *node, const struct kit_source *source,
 	const struct kit_add_options *options, struct mf_cid *root);
 
-/* Adds a tree piece by piece, for callers that receive it (multipart, archives). Paths are
- * relative, '/'-separated, without "." and ".."; missing parents are made. */
 /* The name a path gets in a tree: its last part; "." and ".." get the name of the folder they are.
  * 256 bytes are enough. The kernel's errors, -ENAMETOOLONG. Looks at the disk without yielding. */
 KIT_API int kit_name_of(const char *path, char *name, size_t cap);
 
+/* Adds a tree piece by piece, for callers that receive it (multipart, archives). Paths are
+ * relative, '/'-separated, without "." and ".."; missing parents are made. */
 struct kit_adder;
 /* Enters a task group: finish or abandon it in the same task, after leaving what was entered since. */
 KIT_API int kit_adder_begin(
