@@ -123,7 +123,8 @@ const struct cli_command cli_commands[] = {
 		output_table, 1, 1, .fetches = true, .run = cmd_dag_export },
 	{ "dag import", "[FILE]", "Take the blocks of a CAR archive",
 		"CARv1 or CARv2, from a file or standard input. Every block is checked against its CID; the roots\n"
-		"are pinned. When import returns, all of it is on disk.",
+		"are pinned. When import returns, all of it is on disk. A bad block ends it: it is named, with the\n"
+		"byte where it starts; nothing is pinned then, and the blocks before it stay.",
 		import_table, 0, 1, .run = cmd_dag_import },
 	{ "get", "PATH", "Fetch a file or folder to disk",
 		"Missing blocks are fetched from peers, checked and kept in the repo. Nothing is written outside\n"

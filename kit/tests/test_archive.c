@@ -1,6 +1,7 @@
 /* Archives in and out: tar as `get` over the RPC uses it, CAR; and hostile ones of both. */
 #include "support.h"
 
+#include <ipld/car.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -226,6 +227,111 @@ static void test_car_round_trip(void **state)
 	scene_run(check_car);
 }
 
+/* ---- What is said of a bad archive ---- */
+
+enum { GOOD = 700, SIZE = 20000 };
+
+/* An archive of raw blocks, one more than fit into what is put at once; gives where each starts. */
+static int make_car(struct bytes *car, struct mf_cid cids[GOOD], size_t at[GOOD])
+{
+	static uint8_t data[SIZE];
+	struct mf_pb_writer head = mf_pb_write_growing(128);
+
+	for (int i = 0; i < GOOD; i++) {
+		uint8_t prefix[CAR_PREFIX_MAX];
+		fill_bytes((uint64_t)i + 1, data, SIZE);
+		cids[i] = (struct mf_cid){ .version = 1,
+			.codec = MF_CODEC_RAW,
+			.hash = MF_HASH_SHA2_256,
+			.digest_len = 32 };
+		CHECK(mf_hash_digest(MF_HASH_SHA2_256, data, SIZE, 0, cids[i].digest) == 32);
+		if (i == 0) {
+			car_put_header(&head, cids, 1);
+			ssize_t len = mf_pb_finish(&head);
+			CHECK(len > 0);
+			CHECK_RC(0, bytes_append(car, head.data, (size_t)len));
+		}
+		at[i] = car->len;
+		ssize_t n = car_section_prefix(&cids[i], SIZE, prefix, sizeof(prefix));
+		CHECK(n > 0);
+		CHECK_RC(0, bytes_append(car, prefix, (size_t)n));
+		CHECK_RC(0, bytes_append(car, data, SIZE));
+	}
+	free(head.data);
+	return 0;
+}
+
+static int count_pins(void *arg, const struct kit_pin *pin)
+{
+	++*(int *)arg;
+	return 0;
+}
+
+/* With block bad spoilt, and the archive cut at its end: what is told and what is kept. */
+static int check_bad(struct scene *scene, struct bytes *car, const struct mf_cid *cids,
+	const size_t *at, int bad)
+{
+	char root[MF_CID_TEXT_MAX] = "", text[MF_CID_TEXT_MAX], said[512], repo[16];
+	struct kit_node *other;
+	struct mf_cid cid;
+	uint64_t blocks;
+	size_t len;
+	int pins = 0;
+
+	snprintf(repo, sizeof(repo), "bad-%d", bad);
+	CHECK_RC(0, open_other(scene, repo, &other));
+	car->data[at[bad] + 1000] ^= 1;
+	car->len -= 5;
+	CHECK_RC(-EBADMSG, import(other, car, root, &blocks));
+	car->data[at[bad] + 1000] ^= 1;
+	car->len += 5;
+	mf_cid_format(&cids[bad], text, sizeof(text));
+	snprintf(said, sizeof(said), "block %s, at byte %zu of the archive, is bad: ", text,
+		at[bad]);
+	CHECK(strstr(kit_error_text(other), said) &&
+		strstr(kit_error_text(other), bad ? "nothing was pinned" : "nothing was imported"));
+	CHECK(!*root && blocks == (uint64_t)bad);
+	CHECK_RC(0, kit_pin_ls(other, count_pins, &pins));
+	CHECK(pins == 0);
+	for (int i = 0; i < GOOD; i++) {
+		mf_cid_format(&cids[i], text, sizeof(text));
+		CHECK_RC(i < bad ? 0 : -ENOENT, kit_block_stat(other, text, &cid, &len));
+	}
+	return kit_close(other);
+}
+
+static int check_what_is_said(struct scene *scene)
+{
+	static struct mf_cid cids[GOOD];
+	static size_t at[GOOD];
+	char root[MF_CID_TEXT_MAX], said[64];
+	uint64_t blocks;
+	struct bytes car;
+
+	bytes_init(&car);
+	CHECK_RC(0, make_car(&car, cids, at));
+	for (int bad = 0; bad < GOOD; bad = bad * 3 + 100)
+		CHECK_RC(0, check_bad(scene, &car, cids, at, bad));
+	CHECK_RC(0, check_bad(scene, &car, cids, at, GOOD - 2));
+
+	/* A length that lies, and the end of the file. */
+	car.data[at[5]] = car.data[at[5] + 1] = car.data[at[5] + 2] = 0xff;
+	CHECK(import(scene->node, &car, root, &blocks) < 0 && blocks == 5);
+	snprintf(said, sizeof(said), "in the section at byte %zu;", at[5]);
+	CHECK(strstr(kit_error_text(scene->node), said));
+	car.len = at[5] - 1;
+	CHECK_RC(-EBADMSG, import(scene->node, &car, root, &blocks));
+	snprintf(said, sizeof(said), "ends, at byte %zu,", car.len);
+	CHECK(blocks == 4 && strstr(kit_error_text(scene->node), said));
+	bytes_free(&car);
+	return 0;
+}
+
+static void test_what_is_said_of_a_bad_archive(void **state)
+{
+	scene_run(check_what_is_said);
+}
+
 /* ---- Published archives ---- */
 
 static const char *fixtures(char *out, size_t cap)
@@ -288,6 +394,7 @@ int main(void)
 		cmocka_unit_test(test_long_names),
 		cmocka_unit_test(test_hostile_tars),
 		cmocka_unit_test(test_car_round_trip),
+		cmocka_unit_test(test_what_is_said_of_a_bad_archive),
 		cmocka_unit_test(test_published_cars),
 	};
 

@@ -258,6 +258,16 @@ def archives():
                     check(f'{what}: refused', status in (400, 500) or b'"Root"' not in body, (status, body))
                     alone = kit('dag', 'import', repo=new_repo(), stdin=data)
                     check(f'{what}: refused without a daemon too', alone.code == 1 and alone.err.strip(), alone)
+        name, start = cid(RAW, b'true'), len(car([good[0]], [good]))
+        told = f'block {cid_text(name)}, at byte {start} of the archive, is bad: its bytes do not match its CID; nothing was pinned, the blocks before it (1)'
+        bad = car([good[0]], [good, (name, b'lies')])
+        through = kit('dag', 'import', '--json', repo=daemon.repo, stdin=bad)
+        check('a bad block is named through a daemon', through.code == 1 and told in through.err and not through.out, through)
+        alone = kit('dag', 'import', repo=(repo := new_repo()), stdin=bad)
+        check('and without one', alone.code == 1 and told in alone.err and not alone.out, alone)
+        equal('the one before it is there, unpinned', (kit('block', 'get', cid_text(good[0]), repo=repo).out, kit('pin', 'ls', repo=repo).out), (good_block, b''))
+        answer = daemon.rpc('dag/import', body=form([('x.car', bad)]), headers=form_type())
+        check('the RPC says it too', told in str(answer[2]) + str(answer[1]), answer)
         many = car_header([good[0]] * 1)[:0] + b'\xa2\x65roots\x99\x4e\x20' + b''.join(b'\xd8\x2a\x58\x25\0' + good[0] for _ in range(20000)) + b'\x67version\x01'
         status, _, body = daemon.rpc('dag/import', body=form([('x.car', varint(len(many)) + many + section(*good))]), headers=form_type())
         check('17: 20,000 roots: taken or refused, in the end', status in (200, 400, 500), (status, body[:200]))

@@ -247,7 +247,9 @@ struct kit_import_options {
 	void *arg;
 	void *reserved[4];
 };
-/* Reads a CARv1 or CARv2; every block passes the gate. Durable on return. */
+/* Reads a CARv1 or CARv2; every block passes the gate. Durable on return. What is malformed, or a block
+ * that does not pass, ends it: the text tells its CID and the byte of the archive where it starts. Then
+ * nothing is pinned, and the blocks before it are kept: *blocks tells how many, duplicates counted. */
 KIT_API int kit_dag_import(struct kit_node *node, const struct kit_source *source,
 	const struct kit_import_options *options, uint64_t *blocks);
 

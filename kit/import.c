@@ -1,0 +1,253 @@
+/*
+ * The blocks of a CAR archive into the store. Sections are gathered, so that many are hashed and written
+ * at once. A bad one ends the import: what came before it is kept, nothing is pinned.
+ */
+#include "node.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { IMPORT_READ = 256 << 10, IMPORT_BYTES = 8 << 20, IMPORT_BLOCKS = 512 };
+
+struct importing {
+	struct kit_node *node;
+	const struct kit_import_options *options;
+	struct car_reader *reader;
+	struct store_block *blocks;
+	uint64_t *places; /* of their sections in the archive */
+	uint8_t *data;
+	size_t count, used;
+	uint64_t taken, bytes;
+	struct mf_cid *roots;
+	int *pins; /* what pinning each root gave */
+	size_t root_count;
+	store_ticket ticket;
+};
+
+static int put_gathered(struct importing *importing)
+{
+	struct kit_core *core = importing->node->core;
+	int rc = importing->count ? store_put_many(core->store, importing->blocks, importing->count,
+					    0, &importing->ticket)
+				  : 0;
+
+	if (rc)
+		return rc;
+	for (size_t i = 0; core->bitswap && i < importing->count; i++)
+		bitswap_have(core->bitswap, &importing->blocks[i].cid);
+	importing->taken += importing->count;
+	importing->count = importing->used = 0;
+	return 0;
+}
+
+static const char *why_bad(int rc)
+{
+	return rc == -EBADMSG            ? "its bytes do not match its CID"
+		: rc == -EPROTONOSUPPORT ? "its hash function may not name blocks"
+					 : anyio_error_text(rc);
+}
+
+/* The store does not tell which of many blocks did not pass. What stands before the bad one stays
+ * gathered. */
+static int explain_refusal(struct importing *importing, int rc)
+{
+	char text[MF_CID_TEXT_MAX];
+
+	for (size_t i = 0; i < importing->count; i++) {
+		const struct store_block *block = &importing->blocks[i];
+		int bad = ipld_block_verify(&block->cid, block->data, block->len);
+		if (!bad)
+			continue;
+		importing->count = i;
+		mf_cid_format(&block->cid, text, sizeof(text));
+		return kit_fail(importing->node, bad,
+			"block %s, at byte %llu of the archive, is bad: %s", text,
+			(unsigned long long)importing->places[i], why_bad(bad));
+	}
+	importing->count = 0;
+	return kit_fail_code(importing->node, rc, "importing");
+}
+
+static int import_flush(struct importing *importing)
+{
+	int rc = put_gathered(importing);
+
+	return !rc || rc == ANYIO_CANCELLED ? rc : explain_refusal(importing, rc);
+}
+
+/* The import has failed and said why: keeps the blocks that were good, and says so too. Among those still
+ * gathered there may be a bad one, the first then. */
+static int keep_the_good(struct importing *importing, int rc)
+{
+	struct kit_node *node = importing->node;
+	int earlier = import_flush(importing);
+	bool kept = earlier != ANYIO_CANCELLED && !put_gathered(importing) &&
+		!store_sync(node->core->store, importing->ticket);
+	size_t len = strlen(node->error);
+
+	if (kept && importing->taken)
+		snprintf(node->error + len, sizeof(node->error) - len,
+			"; nothing was pinned, the blocks before it (%llu) are in the repo",
+			(unsigned long long)importing->taken);
+	else
+		snprintf(node->error + len, sizeof(node->error) - len, "; nothing was %s",
+			kept ? "imported" : "pinned");
+	return earlier ? earlier : rc;
+}
+
+static int import_header(struct importing *importing, const struct car_header *header)
+{
+	importing->roots = anyio_malloc(
+		(header->root_count ? header->root_count : 1) * sizeof(*importing->roots));
+	importing->pins = anyio_calloc(header->root_count + 1, sizeof(*importing->pins));
+	if (!importing->roots || !importing->pins)
+		return kit_fail_code(importing->node, -ENOMEM, "importing");
+	importing->root_count = header->root_count;
+	car_header_roots(header, importing->roots, header->root_count);
+	return 0;
+}
+
+static int import_event(struct importing *importing, const struct car_event *event)
+{
+	int rc = 0;
+
+	if (event->kind == CAR_HEADER)
+		return import_header(importing, &event->header);
+	if (event->cid.hash == MF_HASH_IDENTITY)
+		return 0; /* carries its own bytes */
+	if (event->len > IMPORT_BYTES - importing->used || importing->count == IMPORT_BLOCKS)
+		rc = import_flush(importing);
+	if (rc)
+		return rc;
+	memcpy(importing->data + importing->used, event->data, event->len);
+	importing->places[importing->count] = event->section_at;
+	importing->blocks[importing->count++] = (struct store_block){
+		.cid = event->cid, .data = importing->data + importing->used, .len = event->len
+	};
+	importing->used += event->len;
+	return 0;
+}
+
+/* at: where the section starts that could not be read, 0 in the header. */
+static int malformed(struct importing *importing, uint64_t at, int rc)
+{
+	return kit_fail(importing->node, rc,
+		"this is not a well-formed CAR file: %s, in the %s at byte %llu",
+		rc == -EMSGSIZE ? "a length is over the limit" : anyio_error_text(rc),
+		at ? "section" : "header", (unsigned long long)at);
+}
+
+static int import_bytes(struct importing *importing, const struct kit_source *source)
+{
+	uint8_t *buffer = anyio_malloc(IMPORT_READ);
+	int rc = buffer ? 0 : kit_fail_code(importing->node, -ENOMEM, "importing");
+	ssize_t n = 0;
+
+	while (!rc && (n = source->read(source->arg, buffer, IMPORT_READ)) > 0) {
+		const uint8_t *data = buffer;
+		size_t len = (size_t)n;
+		struct car_event event = { 0 };
+		int more;
+		while (!rc && (more = car_reader_next(importing->reader, &data, &len, &event)) != 0)
+			rc = more == -ENOMEM ? kit_fail_code(importing->node, more, "importing")
+				: more < 0   ? malformed(importing, event.section_at, more)
+					     : import_event(importing, &event);
+		importing->bytes += (uint64_t)n;
+		if (!rc && importing->options->progress)
+			importing->options->progress(importing->options->arg, importing->bytes, 0);
+	}
+	if (!rc && n < 0)
+		rc = kit_fail_code(importing->node, (int)n, "reading the archive");
+	if (!rc && car_reader_finish(importing->reader))
+		rc = kit_fail(importing->node, -EBADMSG,
+			"the CAR file ends, at byte %llu, in the middle of something",
+			(unsigned long long)importing->bytes);
+	anyio_free(buffer);
+	return rc ? rc : import_flush(importing);
+}
+
+static int keep_block(void *arg, const struct mf_cid *cid, const void *data, size_t len)
+{
+	return 0;
+}
+
+/* Whether a root was not pinned for what it is, or is not here of it; anything else is the node's own
+ * trouble, and ends the import. */
+static bool is_of_content(int pin)
+{
+	return pin == -ENOENT || pin == -EBADMSG || pin == -EPROTONOSUPPORT || pin == -EMSGSIZE;
+}
+
+/* A root is pinned only when all below it is here: fetching the rest is what pin add is for. */
+static int import_roots(struct importing *importing)
+{
+	const struct kit_import_options *options = importing->options;
+	int rc = 0;
+
+	for (size_t i = 0; !rc && !options->no_pin && i < importing->root_count; i++) {
+		struct kit_blocks blocks;
+		if (importing->roots[i].hash == MF_HASH_IDENTITY)
+			continue;
+		kit_blocks_open(&blocks, importing->node);
+		blocks.offline = true;
+		int pin = kit_walk(&blocks, &importing->roots[i], keep_block, NULL);
+		kit_blocks_close(&blocks);
+		if (!pin)
+			pin = store_pin_add(importing->node->core->store, &importing->roots[i],
+				STORE_PIN_RECURSIVE, &importing->ticket);
+		if (pin && (!options->root || !is_of_content(pin)))
+			rc = pin == ANYIO_CANCELLED
+				? pin
+				: kit_fail_code(importing->node, pin, "pinning a root");
+		importing->pins[i] = pin;
+	}
+	return rc;
+}
+
+/* Told only when the pins are durable. */
+static int report_roots(struct importing *importing)
+{
+	const struct kit_import_options *options = importing->options;
+	int rc = 0;
+
+	for (size_t i = 0; !rc && options->root && !options->no_pin && i < importing->root_count;
+		i++)
+		if (importing->roots[i].hash != MF_HASH_IDENTITY)
+			rc = options->root(options->arg, &importing->roots[i], importing->pins[i]);
+	return rc;
+}
+
+int kit_dag_import(struct kit_node *node, const struct kit_source *source,
+	const struct kit_import_options *options, uint64_t *blocks)
+{
+	static const struct kit_import_options none;
+	struct importing importing = { .node = node, .options = options ? options : &none };
+	int rc = car_reader_new(&importing.reader, false);
+
+	node->error[0] = 0;
+	importing.blocks = anyio_malloc(IMPORT_BLOCKS * sizeof(*importing.blocks));
+	importing.places = anyio_malloc(IMPORT_BLOCKS * sizeof(*importing.places));
+	importing.data = anyio_malloc(IMPORT_BYTES);
+	if (rc || !importing.blocks || !importing.places || !importing.data)
+		rc = kit_fail_code(node, -ENOMEM, "importing");
+	if (!rc && (rc = import_bytes(&importing, source)) && rc != ANYIO_CANCELLED)
+		rc = keep_the_good(&importing, rc);
+	if (!rc && (rc = store_sync(node->core->store, importing.ticket)))
+		kit_fail_code(node, rc, "importing");
+	if (!rc)
+		rc = import_roots(&importing);
+	if (!rc && (rc = store_sync(node->core->store, importing.ticket)))
+		kit_fail_code(node, rc, "importing");
+	if (!rc)
+		rc = report_roots(&importing);
+	if (blocks)
+		*blocks = importing.taken;
+	car_reader_free(importing.reader);
+	anyio_free(importing.blocks);
+	anyio_free(importing.places);
+	anyio_free(importing.data);
+	anyio_free(importing.roots);
+	anyio_free(importing.pins);
+	return rc;
+}
