@@ -207,48 +207,50 @@ int cmd_block_stat(struct cli *cli)
 /* ---- dag ---- */
 
 /* An archive comes in small pieces; they are written together. */
-enum { OUTPUT_SIZE = 256 << 10 };
+enum { GATHERED_SIZE = 256 << 10 };
 
-struct output {
-	int fd;
+struct gathered {
+	struct kit_sink sink;
 	size_t used;
 	char *buffer;
+	int failure; /* of writing, for which the node has no words */
 };
 
-static int flush_output(struct output *output)
+static int put(struct gathered *gathered, const void *data, size_t len)
 {
-	int rc = anyio_write_all(output->fd, output->buffer, output->used);
-
-	output->used = 0;
-	return rc;
+	return gathered->failure = gathered->sink.write(gathered->sink.arg, data, len);
 }
 
-static int write_output(void *arg, const void *data, size_t len)
+static int flush(struct gathered *gathered)
 {
-	struct output *output = arg;
-	int rc = output->used + len > OUTPUT_SIZE ? flush_output(output) : 0;
+	size_t used = gathered->used;
 
-	if (rc || len > OUTPUT_SIZE)
-		return rc ? rc : anyio_write_all(output->fd, data, len);
-	memcpy(output->buffer + output->used, data, len);
-	output->used += len;
+	gathered->used = 0;
+	return put(gathered, gathered->buffer, used);
+}
+
+static int gather(void *arg, const void *data, size_t len)
+{
+	struct gathered *gathered = arg;
+	int rc = gathered->used + len > GATHERED_SIZE ? flush(gathered) : 0;
+
+	if (rc || len > GATHERED_SIZE)
+		return rc ? rc : put(gathered, data, len);
+	memcpy(gathered->buffer + gathered->used, data, len);
+	gathered->used += len;
 	return 0;
 }
 
-int cmd_dag_export(struct cli *cli)
+/* *written: what writing gave. */
+static int export(struct cli *cli, const struct kit_sink *to, int *written)
 {
-	const char *path = cli_value(cli, "output");
-	struct output file = { .fd = 1, .buffer = anyio_malloc(OUTPUT_SIZE) };
-	struct kit_sink sink = { write_output, &file };
+	struct gathered gathered = { .sink = *to, .buffer = anyio_malloc(GATHERED_SIZE) };
+	struct kit_sink sink = { gather, &gathered };
 	struct cli_progress progress;
 	int rc;
 
-	if (!file.buffer)
-		return cli_fail(cli, -ENOMEM, "out of memory");
-	if (path && (file.fd = anyio_open(path, O_WRONLY | O_CREAT | O_TRUNC, 0666)) < 0) {
-		anyio_free(file.buffer);
-		return cli_fail(cli, file.fd, "%s: %s", path, anyio_error_text(file.fd));
-	}
+	if (!gathered.buffer)
+		return -ENOMEM;
 	cli_progress_start(&progress, cli, "exporting");
 	if (cli->node) {
 		rc = kit_dag_export(cli->node, cli->args[0], &sink, cli_progress_update, &progress);
@@ -259,17 +261,35 @@ int cmd_dag_export(struct cli *cli)
 		rc = remote_call(cli->remote, &request);
 	}
 	cli_progress_end(&progress);
-	int written = rc ? 0 : flush_output(&file);
-	anyio_free(file.buffer);
+	if (!rc)
+		rc = flush(&gathered);
+	*written = gathered.failure;
+	anyio_free(gathered.buffer);
+	return rc;
+}
+
+int cmd_dag_export(struct cli *cli)
+{
+	const char *path = cli_value(cli, "output");
+	struct kit_output *output = NULL;
+	struct kit_sink sink = cli_stdout;
+	int written = 0, rc;
+
+	if (path) {
+		rc = kit_output_open(path, &output);
+		if (rc)
+			return cli_fail(cli, rc, "%s: %s", path, anyio_error_text(rc));
+		sink = kit_output_sink(output);
+	}
+	rc = export(cli, &sink, &written);
+	if (output) {
+		int closed = kit_output_close(output, rc);
+		if (!rc)
+			written = rc = closed;
+	}
 	if (written)
 		return cli_fail(cli, written, "%s: %s", path ? path : "standard output",
 			anyio_error_text(written));
-	if (path) {
-		int sync = rc ? 0 : anyio_fsync(file.fd);
-		anyio_close(file.fd);
-		if (sync && sync != -EINVAL)
-			return cli_fail(cli, sync, "%s: %s", path, anyio_error_text(sync));
-	}
 	return rc ? cli_fail_node(cli, rc) : CLI_OK;
 }
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 bool place_name_ok(const char *name, size_t len)
 {
@@ -18,11 +19,31 @@ bool place_name_ok(const char *name, size_t len)
 
 /* ---- Places ---- */
 
+/* Opening /dev/stdout anew would not be the same: a file would be written from its start, and a socket
+ * cannot be opened. */
+static int descriptor_of(const char *output)
+{
+	static const char *const folders[] = { "/dev/fd/", "/proc/self/fd/" };
+	char text[64];
+	ssize_t len = readlink(output, text, sizeof(text) - 1);
+
+	text[len < 0 ? 0 : len] = 0;
+	for (size_t i = 0; i < 2; i++) {
+		size_t n = strlen(folders[i]);
+		const char *name = !strncmp(output, folders[i], n) ? output
+			: !strncmp(text, folders[i], n)            ? text
+								   : NULL;
+		if (name && name[n] && !name[n + strspn(name + n, "0123456789")])
+			return atoi(name + n);
+	}
+	return -1;
+}
+
 int place_open_root(struct place *place, const char *output)
 {
 	size_t len = strlen(output);
 
-	*place = (struct place){ .dir = AT_FDCWD };
+	*place = (struct place){ .dir = AT_FDCWD, .descriptor = descriptor_of(output) };
 	while (len > 1 && output[len - 1] == '/')
 		len--;
 	size_t start = len;

@@ -143,11 +143,17 @@ static int write_at(void *arg, const void *data, size_t len)
 	return rc;
 }
 
-/* Devices, pipes and terminals that are there already are written to as they are. */
+/* Devices, pipes and terminals that are there already are written to as they are, and so is whatever an
+ * open descriptor leads to. 1: it is one. */
 static int open_device(const struct place *place, struct place_file *file)
 {
 	struct stat st;
 
+	if (place->descriptor >= 0) {
+		file->device = true;
+		file->fd = fcntl(place->descriptor, F_DUPFD_CLOEXEC, 3);
+		return file->fd < 0 ? -errno : 1;
+	}
 	if (anyio_fstatat(place->dir, place->name, &st, 0) ||
 		!(S_ISCHR(st.st_mode) || S_ISFIFO(st.st_mode) || S_ISBLK(st.st_mode)))
 		return 0;

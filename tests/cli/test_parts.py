@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""A get that is ended in the middle of a file leaves nothing beside what is whole, or, killed, nothing that
-running it again does not take away; and what is not its own stays.
+"""A get or dag export that is ended in the middle of a file leaves nothing beside what is whole, or, killed,
+nothing that running it again does not take away; and what is not its own stays.
 
 The node has all of a file but its last block, and asks for it a peer that does not have it: so the get stands
 in the middle of the file for as long as the test wants.
 """
 import contextlib
 import os
+import resource
 import signal
+import stat
 import subprocess
 import sys
 
@@ -18,7 +20,8 @@ CHUNK = 1 << 20
 LARGE = noise(3 * CHUNK + 77)
 CONTENT = {'a': b'first', 'large': LARGE, 'z/last': b'last'}
 MISSING = LARGE[3 * CHUNK:]
-ENDS = ('SIGINT', 'SIGTERM', 'SIGKILL', '--timeout')
+EXIT = {'SIGINT': 130, 'SIGTERM': -signal.SIGTERM, 'SIGKILL': -signal.SIGKILL, '--timeout': 5}
+ENDS = tuple(EXIT)
 
 
 def varint(data, at):
@@ -31,7 +34,7 @@ def varint(data, at):
 
 
 def make_archive():
-    """The content as a CAR without the block that is missing, and the root's CID."""
+    """The content as a CAR without the block that is missing, the root's CID, and the whole CAR."""
     folder, repo = temp('content'), new_repo()
     for name, data in CONTENT.items():
         write(f'{folder}/{name}', data)
@@ -47,10 +50,10 @@ def make_archive():
             kept += car[at:start + size]
         at = start + size
     equal('one block is left out', left_out, 1)
-    return kept, cid
+    return kept, cid, car
 
 
-CAR, CID = make_archive()
+CAR, CID, WHOLE = make_archive()
 
 
 def names(folder):
@@ -84,14 +87,14 @@ class Scene:
     def __exit__(self, *_):
         self.stack.close()
 
-    def start(self, *words):
-        """A get that stands in the middle of the large file."""
+    def start(self, *words, at=3 * CHUNK):
+        """A command that stands in the middle of the large file."""
         before = parts(self.folder)
         child = subprocess.Popen([PROGRAM, '--repo', self.repo, *self.words, *words], stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE, env=environment())
         self.stack.callback(child.kill)
         until('the part has grown', lambda: child.poll() is not None or
-            sum((parts(self.folder) or {}).values()) == sum(before.values()) + 3 * CHUNK)
+            sum((parts(self.folder) or {}).values()) >= sum(before.values()) + at)
         check('it stands in the middle', child.poll() is None)
         return child
 
@@ -112,8 +115,7 @@ def end(child, how):
 def ended(what, scene, how, path, out, whole):
     """Ends a get of path to out; whole is what is there when it is done, by name from the folder."""
     child = scene.start(*(['--timeout', '3s'] if how == '--timeout' else []), 'get', '-o', out, path)
-    equal(f'{what}: exit code', end(child, how),
-        {'SIGINT': 130, 'SIGTERM': -signal.SIGTERM, 'SIGKILL': -signal.SIGKILL, '--timeout': 5}[how])
+    equal(f'{what}: exit code', end(child, how), EXIT[how])
     left = names(scene.folder)
     if how == 'SIGKILL':
         check(f'{what}: the part stays', len(parts(scene.folder)) == 1, left)
@@ -184,4 +186,57 @@ def two_at_once():
         equal('the content alone is there', {name: read(f'{out}/{name}') for name in names(out)}, CONTENT)
 
 
-run_all([alone, through_a_daemon, what_is_not_its_own_stays, another_content_takes_it_away_too, two_at_once])
+def exports():
+    for through in (False, True):
+        for how in ENDS:
+            what = f'dag export -o, {how}, {"through a daemon" if through else "alone"}'
+            for old in (None, b'what was there'):
+                with Scene(through) as scene:
+                    out = f'{scene.folder}/out.car'
+                    if old:
+                        os.chmod(write(out, old), 0o640)
+                    child = scene.start(*(['--timeout', '3s'] if how == '--timeout' else []), 'dag', 'export', '-o', out, CID, at=2 * CHUNK)
+                    equal(f'{what}: exit code', end(child, how), EXIT[how])
+                    equal(f'{what}: the place is as it was', read(out) if os.path.exists(out) else None, old)
+                    equal(f'{what}: beside it', len(parts(scene.folder)), how == 'SIGKILL')
+                    scene.supply()
+                    done = kit('dag', 'export', '-o', out, CID, repo=scene.repo)
+                    check(f'{what}: run again, it is whole', done.code == 0 and read(out) == WHOLE, done)
+                    equal(f'{what}: and alone', names(scene.folder), ['out.car'])
+                    if old:
+                        equal(f'{what}: the mode is kept', oct(os.stat(out).st_mode & 0o777), '0o640')
+
+
+def exports_to_what_is_no_file():
+    repo, folder = new_repo(), os.path.dirname(temp('x'))
+    kit('dag', 'import', repo=repo, stdin=WHOLE)
+    export = [PROGRAM, '--repo', repo, 'dag', 'export', '-o']
+    equal('to /dev/null', kit('dag', 'export', '-o', '/dev/null', CID, repo=repo).code, 0)
+    check('which is what it was', stat.S_ISCHR(os.stat('/dev/null').st_mode))
+    for name in ('/dev/stdout', '/dev/fd/1', '/proc/self/fd/1'):
+        equal(f'to {name}, a pipe', kit('dag', 'export', '-o', name, CID, repo=repo).out, WHOLE)
+        with open(f'{folder}/file', 'wb') as file:
+            file.write(b'before')
+            file.flush()
+            subprocess.run([*export, name, CID], stdout=file, env=environment(), check=True)
+        equal(f'to {name}, a file, after what was written to it', read(f'{folder}/file'), b'before' + WHOLE)
+    os.mkfifo(f'{folder}/fifo')
+    reader = subprocess.Popen(['cat', f'{folder}/fifo'], stdout=subprocess.PIPE)
+    writer = subprocess.Popen(['sh', '-c', 'exec 3>"$1"; exec "$2" --repo "$3" dag export -o "$1" "$4"', 'sh', f'{folder}/fifo', PROGRAM, repo, CID],
+        env=environment())  # which waits for the reader, since we do not
+    equal('to a FIFO', (reader.communicate(timeout=BOUND)[0] == WHOLE, writer.wait(BOUND)), (True, 0))
+    check('which is what it was', stat.S_ISFIFO(os.stat(f'{folder}/fifo').st_mode))
+    write(f'{folder}/target', b'old')
+    os.symlink('target', f'{folder}/link')
+    equal('to a link', kit('dag', 'export', '-o', f'{folder}/link', CID, repo=repo).code, 0)
+    check('which stays one, and leads to it', os.readlink(f'{folder}/link') == 'target' and read(f'{folder}/target') == WHOLE)
+    done = kit('dag', 'export', '-o', folder, CID, repo=repo)
+    check('to a folder: refused', done.code == 1 and folder in done.err, done)
+    done = kit('dag', 'export', '-o', f'{folder}/none/x', CID, repo=repo)
+    check('to a folder that is not there: refused', done.code == 3 and 'none/x' in done.err, done)
+    full = kit('dag', 'export', '-o', f'{folder}/full', CID, repo=repo, preexec=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (CHUNK, CHUNK)))
+    check('to a disk that takes no more: it says which file, and leaves nothing', full.code != 0 and f'{folder}/full' in full.err
+        and sorted(os.listdir(folder)) == ['fifo', 'file', 'link', 'target'], (full, os.listdir(folder)))
+
+
+run_all([alone, through_a_daemon, what_is_not_its_own_stays, another_content_takes_it_away_too, two_at_once, exports, exports_to_what_is_no_file])

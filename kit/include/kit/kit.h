@@ -201,6 +201,18 @@ KIT_API int kit_get_tar(struct kit_node *node, const char *path, const struct ki
 KIT_API int kit_untar(
 	const struct kit_source *source, const char *output, const struct kit_get_options *options);
 
+/* A file for an archive or anything else that is to be there whole or not at all: it is written beside its
+ * place, as kit_get does, and what is in its place stays until it is closed well. Devices, pipes and what
+ * is open already (/dev/stdout) are written to as they are. No node needed. */
+struct kit_output;
+/* -EISDIR, -EACCES, and the like; nothing is to be closed then. */
+KIT_API int kit_output_open(const char *path, struct kit_output **output);
+/* Valid until it is closed. */
+KIT_API struct kit_sink kit_output_sink(struct kit_output *output);
+/* With rc 0 makes it durable and puts it in its place; else, or when that fails, takes it away, also when
+ * the caller is cancelled. Frees it. rc, or what failed. */
+KIT_API int kit_output_close(struct kit_output *output, int rc);
+
 enum kit_kind { KIT_FILE, KIT_DIRECTORY, KIT_SYMLINK, KIT_OTHER };
 struct kit_entry {
 	char *name; /* valid during the call */
