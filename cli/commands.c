@@ -40,7 +40,8 @@ static const struct cli_option get_table[] = {
 	{ 0 },
 };
 static const struct cli_option output_table[] = {
-	{ "output", 'o', "FILE", "write to a file, which appears when it is whole and synced (default: standard output)" },
+	{ "output", 'o', "FILE",
+		"write to a file, which appears when it is whole and synced (default: standard output)" },
 	{ 0 },
 };
 static const struct cli_option import_table[] = {
