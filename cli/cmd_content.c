@@ -27,7 +27,7 @@ static int print_added(void *arg, const char *path, const struct mf_cid *cid, ui
 	if (adding->cli->json) {
 		char number[24];
 		snprintf(number, sizeof(number), "%llu", (unsigned long long)size);
-		char *name = kit_json_text(*path ? path : text);
+		char *name = kit_json_text(path);
 		json_t *line = name
 			? json_pack("{s:s, s:s, s:s}", "Name", name, "Hash", text, "Size", number)
 			: NULL;
@@ -44,7 +44,7 @@ static int print_added(void *arg, const char *path, const struct mf_cid *cid, ui
 		if (adding->progress.on && adding->progress.shown)
 			fputs("\r\033[K", stderr);
 		printf("added %s ", text);
-		cli_print_name(*path ? path : text);
+		cli_print_name(path);
 		putchar('\n');
 	}
 	return 0;

@@ -181,6 +181,17 @@ void adder_count(void *arg, size_t bytes)
 		adder->options.progress(adder->options.arg, adder->done, adder->total);
 }
 
+/* What has no name is called by its CID, as Kubo does. */
+static int name_by_cid(struct entry *entry)
+{
+	char text[MF_CID_TEXT_MAX];
+
+	mf_cid_format(&entry->node.cid, text, sizeof(text));
+	anyio_free(entry->name);
+	entry->name = anyio_strdup(text);
+	return entry->name ? 0 : -ENOMEM;
+}
+
 int kit_adder_file(struct kit_adder *adder, const char *path, const struct kit_source *source)
 {
 	struct entry *entry;
@@ -190,10 +201,12 @@ int kit_adder_file(struct kit_adder *adder, const char *path, const struct kit_s
 		return rc;
 	rc = pipeline_file(
 		&adder->pipeline, source, NULL, 0, NULL, adder_count, adder, &entry->node);
+	if (!rc && !*path)
+		rc = name_by_cid(entry);
 	if (rc)
 		return kit_fail_code(adder->node, rc, *path ? path : "adding");
 	entry->built = true;
-	return adder_report(adder, path, &entry->node);
+	return adder_report(adder, *path ? path : entry->name, &entry->node);
 }
 
 int kit_adder_symlink(struct kit_adder *adder, const char *path, const char *target)

@@ -65,7 +65,7 @@ static int on_entry(void *arg, const char *path, const struct mf_cid *cid, uint6
 
 	mf_cid_format(cid, text, sizeof(text));
 	snprintf(number, sizeof(number), "%llu", (unsigned long long)size);
-	char *name = kit_json_text(*path ? path : text);
+	char *name = kit_json_text(path);
 	json_t *object = name
 		? json_pack("{s:s, s:s, s:s}", "Name", name, "Hash", text, "Size", number)
 		: NULL;

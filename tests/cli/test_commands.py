@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
-from node import (PROGRAM, check, cid_raw, environment, equal, kit, new_repo, noise, read, run_all,
+from node import (PROGRAM, Daemon, check, cid_raw, environment, equal, kit, new_repo, noise, read, run_all,
     temp, write)
 
 ABSENT = 'bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy'
@@ -84,6 +84,17 @@ def what_is_not_there():
     check('an API that nobody serves fails and says so', unreachable.code == 1 and 'no daemon' in unreachable.err, unreachable)
 
 
+def a_wrapped_name(repo, path, root):
+    """As Kubo prints them: the folder around has no name, and what came without one is called by its CID."""
+    inside = kit('add', '-Q', path, repo=repo).text
+    equal('add -w prints the name and the nameless folder', kit('add', '-w', path, repo=repo).out.decode(), f'added {inside} hello\nadded {root} \n')
+    lines = [json.loads(line) for line in kit('add', '-w', '--json', path, repo=repo).out.splitlines()]
+    equal('so does --json', [(line['Name'], line['Hash']) for line in lines], [('hello', inside), ('', root)])
+    equal('and for no name at all', kit('add', repo=repo, stdin=b'hello world\n').out.decode(), f'added {inside} {inside}\n')
+    around = kit('add', '-Qw', repo=repo, stdin=b'hello world\n').text
+    equal('which it has in a folder, too', kit('cat', f'{around}/{inside}', repo=repo).out, b'hello world\n')
+
+
 def add_one_file():
     repo = new_repo()
     path = write(temp('hello'), b'hello world\n')
@@ -112,6 +123,9 @@ def add_one_file():
     equal('add of two files', two.text.splitlines(), [cid_raw(b'hello world\n'), cid_raw(b'other')])
     wrapped = kit('add', '-Qw', path, repo=repo).text
     equal('add -w keeps the name', kit('cat', f'{wrapped}/hello', repo=repo).out, b'hello world\n')
+    a_wrapped_name(repo, path, wrapped)
+    with Daemon(repo=repo):
+        a_wrapped_name(repo, path, wrapped)
     directory = kit('add', os.path.dirname(path), repo=repo)
     check('a folder without -r is refused and -r named', directory.code != 0 and '-r' in directory.err, directory)
     fifo = temp('fifo')

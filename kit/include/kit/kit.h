@@ -128,7 +128,7 @@ struct kit_add_options {
 	bool recursive;      /* directories are allowed */
 	bool dereference;    /* follow symlinks given as arguments */
 	/* Called for each entry as its CID is known; for roots when all of them is durable, last. path is
-	 * relative, "" for an unnamed stream. */
+	 * relative; that of an unnamed stream is its CID, and that of the directory of wrap is "". */
 	int (*entry)(void *arg, const char *path, const struct mf_cid *cid, uint64_t size);
 	/* Called now and then with the file bytes taken so far; total is 0 when unknown. */
 	void (*progress)(void *arg, uint64_t done, uint64_t total);
