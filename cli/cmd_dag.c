@@ -1,4 +1,4 @@
-/* Blocks and archives: block get, put, stat; dag export, import. */
+/* Blocks, documents and archives: block get, put, stat; dag get, put, export, import. */
 #include "cli.h"
 #include "remote.h"
 
@@ -20,15 +20,16 @@ static ssize_t read_file(void *arg, void *buffer, size_t size)
 }
 
 /* Opens an argument, "-" or nothing being standard input. */
-static int open_source(struct cli *cli, struct file_source *file, struct kit_source *source)
+static int open_source(
+	struct cli *cli, const char *path, struct file_source *file, struct kit_source *source)
 {
 	file->fd = -1;
 	*source = cli_stdin;
-	if (!cli->count || !strcmp(cli->args[0], "-"))
+	if (!path || !strcmp(path, "-"))
 		return 0;
-	file->fd = anyio_open(cli->args[0], O_RDONLY, 0);
+	file->fd = anyio_open(path, O_RDONLY, 0);
 	if (file->fd < 0)
-		return cli_fail(cli, file->fd, "%s: %s", cli->args[0], anyio_error_text(file->fd));
+		return cli_fail(cli, file->fd, "%s: %s", path, anyio_error_text(file->fd));
 	*source = (struct kit_source){ read_file, file };
 	return 0;
 }
@@ -85,21 +86,6 @@ static int read_all(const struct kit_source *source, char **out, size_t *len)
 	}
 	*out = data;
 	*len = used;
-	return 0;
-}
-
-static uint32_t codec_of(const char *name)
-{
-	static const struct {
-		const char *name;
-		uint32_t codec;
-	} codecs[] = { { "raw", MF_CODEC_RAW }, { "dag-pb", MF_CODEC_DAG_PB },
-		{ "dag-cbor", MF_CODEC_DAG_CBOR }, { "dag-json", MF_CODEC_DAG_JSON },
-		{ "cbor", MF_CODEC_CBOR }, { "json", MF_CODEC_JSON } };
-
-	for (size_t i = 0; i < sizeof(codecs) / sizeof(*codecs); i++)
-		if (!strcmp(codecs[i].name, name))
-			return codecs[i].codec;
 	return 0;
 }
 
@@ -175,13 +161,13 @@ int cmd_block_put(struct cli *cli)
 
 	codec_name = codec_name ? codec_name : "raw";
 	hash_name = hash_name ? hash_name : "sha2-256";
-	if (!(codec = codec_of(codec_name)))
+	if (!(codec = kit_codec_of(codec_name)))
 		return cli_fail(cli, -EINVAL,
 			"no codec '%s'; there are raw, dag-pb, dag-cbor, dag-json, cbor, json",
 			codec_name);
 	if (mf_hash_find(hash_name, &hash))
 		return cli_fail(cli, -EINVAL, "no hash function '%s'", hash_name);
-	rc = open_source(cli, &file, &source);
+	rc = open_source(cli, cli->args[0], &file, &source);
 	if (rc)
 		return rc;
 	rc = cli->remote ? remote_block_put(cli, &source, codec_name, hash_name)
@@ -204,7 +190,118 @@ int cmd_block_stat(struct cli *cli)
 	return cli_call_print(cli, "block/stat", cli->args, NULL, print_block_stat);
 }
 
-/* ---- dag ---- */
+/* ---- dag get, put ---- */
+
+/* The codec an option names, dflt when it is not given; 0 after having said that there is none. */
+static uint32_t codec_option(struct cli *cli, const char *option, uint32_t dflt)
+{
+	const char *name = cli_value(cli, option);
+	uint32_t codec = name ? kit_codec_of(name) : dflt;
+
+	if (!codec)
+		cli_fail(cli, -EINVAL,
+			"no codec '%s'; there are dag-json, dag-cbor, dag-pb and raw", name);
+	return codec;
+}
+
+int cmd_dag_get(struct cli *cli)
+{
+	uint32_t codec = codec_option(cli, "output-codec", MF_CODEC_DAG_JSON);
+	struct remote_query query[] = { { "output-codec", cli_value(cli, "output-codec") }, { 0 } };
+	struct remote_request request = {
+		.command = "dag/get", .args = cli->args, .query = query, .answer = cli_stdout
+	};
+
+	if (!codec)
+		return CLI_USAGE;
+	int rc = cli->node ? kit_dag_get(cli->node, cli->args[0], codec, &cli_stdout)
+			   : remote_call(cli->remote, &request);
+	return rc ? cli_fail_node(cli, rc) : CLI_OK;
+}
+
+static int print_document(struct cli *cli, const char *cid)
+{
+	if (cli->json)
+		printf("{\"Cid\":{\"/\":\"%s\"}}\n", cid);
+	else
+		puts(cid);
+	return 0;
+}
+
+static int on_document(void *arg, const char *text, size_t len)
+{
+	json_t *answer = remote_json(text, len);
+	const char *cid = json_string_value(json_object_get(json_object_get(answer, "Cid"), "/"));
+
+	if (cid)
+		print_document(arg, cid);
+	json_decref(answer);
+	return cid ? 0 : -EPROTO;
+}
+
+static int remote_document_put(struct cli *cli, const struct kit_source *source)
+{
+	struct remote_query query[] = { { "input-codec", cli_value(cli, "input-codec") },
+		{ "store-codec", cli_value(cli, "store-codec") },
+		{ "hash", cli_value(cli, "hash") },
+		{ "pin", cli_flag(cli, "pin", false) ? "true" : "false" }, { 0 } };
+	struct remote_lines lines = { .each = on_document, .arg = cli };
+	struct remote_request request = { .command = "dag/put",
+		.query = query,
+		.body = put_body,
+		.body_arg = (void *)source,
+		.content_type = "multipart/form-data; boundary=" REMOTE_BOUNDARY,
+		.answer = remote_lines_sink(&lines) };
+
+	return remote_lines_end(&lines, remote_call(cli->remote, &request));
+}
+
+static int local_document_put(
+	struct cli *cli, const struct kit_source *source, const struct kit_dag_put_options *options)
+{
+	char *data = NULL, text[MF_CID_TEXT_MAX];
+	struct mf_cid cid;
+	size_t len = 0;
+	int rc = read_all(source, &data, &len);
+
+	if (!rc)
+		rc = kit_dag_put(cli->node, options, data, len, &cid);
+	free(data);
+	if (rc)
+		return rc;
+	mf_cid_format(&cid, text, sizeof(text));
+	return print_document(cli, text);
+}
+
+int cmd_dag_put(struct cli *cli)
+{
+	const char *hash = cli_value(cli, "hash");
+	struct kit_dag_put_options options = { .pin = cli_flag(cli, "pin", false),
+		.input_codec = codec_option(cli, "input-codec", MF_CODEC_DAG_JSON),
+		.store_codec = codec_option(cli, "store-codec", MF_CODEC_DAG_CBOR) };
+
+	if (!options.input_codec || !options.store_codec)
+		return CLI_USAGE;
+	if (mf_hash_find(hash ? hash : "sha2-256", &options.hash))
+		return cli_fail(cli, -EINVAL, "no hash function '%s'", hash);
+	for (size_t i = 0; i == 0 || i < cli->count; i++) {
+		struct file_source file;
+		struct kit_source source;
+		int rc = open_source(cli, cli->args[i], &file, &source);
+		if (rc)
+			return rc;
+		rc = cli->remote ? remote_document_put(cli, &source)
+				 : local_document_put(cli, &source, &options);
+		close_source(&file);
+		if (rc == -EMSGSIZE)
+			return cli_fail(cli, rc, "a document is at most 2 MiB");
+		if (rc)
+			return cli_fail_node(cli, rc);
+	}
+	return CLI_OK;
+}
+
+/* ---- dag export, import ---- */
 
 /* An archive comes in small pieces; they are written together. */
 enum { GATHERED_SIZE = 256 << 10 };
@@ -361,7 +458,7 @@ int cmd_dag_import(struct cli *cli)
 	struct file_source file;
 	struct kit_source source;
 	uint64_t blocks = 0;
-	int rc = open_source(cli, &file, &source);
+	int rc = open_source(cli, cli->args[0], &file, &source);
 
 	if (rc)
 		return rc;

@@ -54,6 +54,19 @@ static const struct cli_option block_put_table[] = {
 	{ "pin", 0, NULL, "pin the block" },
 	{ 0 },
 };
+static const struct cli_option dag_get_table[] = {
+	{ "output-codec", 0, "NAME", "dag-json (default), dag-cbor, dag-pb or raw" },
+	{ 0 },
+};
+static const struct cli_option dag_put_table[] = {
+	{ "input-codec", 0, "NAME",
+		"what the files are: dag-json (default), dag-cbor, dag-pb, raw" },
+	{ "store-codec", 0, "NAME",
+		"what the blocks become: dag-cbor (default), dag-json, dag-pb, raw" },
+	{ "hash", 0, "NAME", "the hash function (default sha2-256)" },
+	{ "pin", 0, NULL, "pin the block, with all it links to" },
+	{ 0 },
+};
 static const struct cli_option pin_add_table[] = {
 	{ "recursive", 'r', NULL,
 		"with all it links to (default); --recursive=false pins the block alone" },
@@ -122,11 +135,22 @@ const struct cli_command cli_commands[] = {
 	{ "dag export", "PATH", "Write everything under a CID as a CAR archive",
 		"CARv1, each block once, depth first.\n\n  ipfs-kit dag export -o photos.car bafy...",
 		output_table, 1, 1, .fetches = true, .run = cmd_dag_export },
+	{ "dag get", "PATH", "Print a document or one of its values",
+		"The path leads through fields and links of dag-cbor and dag-json, through folders by name, and\n"
+		"through other dag-pb by the names of links; under /ipld/CID dag-pb too has fields, Data and Links.\n"
+		"Without a newline at the end: the bytes are the codec's.\n\n"
+		"  ipfs-kit dag get bafy.../authors/0/name",
+		dag_get_table, 1, 1, .fetches = true, .run = cmd_dag_get },
 	{ "dag import", "[FILE]", "Take the blocks of a CAR archive",
 		"CARv1 or CARv2, from a file or standard input. Every block is checked against its CID; the roots\n"
 		"are pinned. When import returns, all of it is on disk. A bad block ends it: it is named, with the\n"
 		"byte where it starts; nothing is pinned then, and the blocks before it stay.",
 		import_table, 0, 1, .run = cmd_dag_import },
+	{ "dag put", "[FILE...]", "Store documents; prints their CIDs",
+		"Each file, or standard input, is read in one codec and stored in another, canonically. Links are\n"
+		"written as {\"/\": \"CID\"}, bytes as {\"/\": {\"bytes\": \"BASE64\"}}.\n\n"
+		"  echo '{\"name\": \"notes\", \"root\": {\"/\": \"bafy...\"}}' | ipfs-kit dag put --pin",
+		dag_put_table, 0, -1, .run = cmd_dag_put },
 	{ "get", "PATH", "Fetch a file or folder to disk",
 		"Missing blocks are fetched from peers, checked and kept in the repo. Nothing is written outside\n"
 		"the output; files that are there already are replaced, as Kubo does. A get that was interrupted\n"

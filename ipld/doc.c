@@ -256,6 +256,35 @@ ipld_ref ipld_doc_step(const struct ipld_doc *doc, ipld_ref from, const char *na
 	return at;
 }
 
+/* One past a value's last node: its nodes lie together, in the order of the block. */
+static ipld_ref end_of(const struct ipld_doc *doc, ipld_ref ref)
+{
+	for (uint64_t pending = 1; pending; ref++) {
+		const struct ipld_node *node = &doc->nodes[ref];
+		pending += node->kind == IPLD_LIST ? node->len
+			: node->kind == IPLD_MAP   ? 2 * (uint64_t)node->len
+						   : 0;
+		pending--;
+	}
+	return ref;
+}
+
+void ipld_doc_narrow(struct ipld_doc *doc, ipld_ref ref)
+{
+	ipld_ref end = end_of(doc, ref);
+
+	doc->nodes[ref].next = IPLD_NONE;
+	memmove(doc->nodes, doc->nodes + ref, (end - ref) * sizeof(*doc->nodes));
+	doc->count = end - ref;
+	for (ipld_ref i = 0; i < doc->count; i++) {
+		struct ipld_node *node = &doc->nodes[i];
+		if (node->next != IPLD_NONE)
+			node->next -= ref;
+		if ((node->kind == IPLD_LIST || node->kind == IPLD_MAP) && node->first != IPLD_NONE)
+			node->first -= ref;
+	}
+}
+
 bool doc_is_reserved(const struct ipld_doc *doc, ipld_ref map)
 {
 	ipld_ref slash = ipld_doc_find(doc, map, "/", 1);

@@ -79,6 +79,11 @@ int kit_blocks_sync(struct kit_blocks *blocks);
 
 /* Parses "CID/a/b" or "/ipfs/CID/a/b": the root and what follows, without leading '/'. */
 int kit_path_parse(struct kit_node *node, const char *path, struct mf_cid *root, const char **rest);
+/* Finds one name below cid in a UnixFS folder, walking shards: cid is then what it leads to. *explained:
+ * the blocks have said what was wrong; else -ENOENT, -ENOTDIR, -EPROTONOSUPPORT when it is not UnixFS,
+ * -EBADMSG. */
+int kit_path_step(struct kit_blocks *blocks, struct mf_cid *cid, const char *name, size_t len,
+	bool *explained);
 /* Walks to the end of a path with blocks. */
 int kit_path_walk(struct kit_blocks *blocks, const char *path, struct mf_cid *cid);
 

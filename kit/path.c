@@ -22,8 +22,7 @@ int kit_path_parse(struct kit_node *node, const char *path, struct mf_cid *root,
 	return 0;
 }
 
-/* Finds one name below cid, walking shards. *explained: the blocks have said what was wrong. */
-static int step(struct kit_blocks *blocks, struct mf_cid *cid, const char *name, size_t len,
+int kit_path_step(struct kit_blocks *blocks, struct mf_cid *cid, const char *name, size_t len,
 	bool *explained)
 {
 	struct unixfs_lookup lookup;
@@ -56,7 +55,7 @@ int kit_path_walk(struct kit_blocks *blocks, const char *path, struct mf_cid *ci
 	while (!rc && *rest) {
 		size_t len = strcspn(rest, "/");
 		bool explained;
-		rc = step(blocks, cid, rest, len, &explained);
+		rc = kit_path_step(blocks, cid, rest, len, &explained);
 		if (explained)
 			break;
 		if (rc == -ENOENT)

@@ -26,7 +26,9 @@ static const struct {
 	{ "block/put", rpc_block_put },
 	{ "cat", rpc_cat },
 	{ "dag/export", rpc_dag_export },
+	{ "dag/get", rpc_dag_get },
 	{ "dag/import", rpc_dag_import },
+	{ "dag/put", rpc_dag_put },
 	{ "get", rpc_get },
 };
 

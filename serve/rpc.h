@@ -34,6 +34,12 @@ int rpc_stream_end(struct rpc_stream *stream, int rc);
 
 /* The request's body, as multipart_open wants it; arg is the http_connection. */
 ssize_t rpc_read_body(void *arg, void *buffer, size_t size);
+struct multipart;
+/* Opens the request's multipart body at its first part; answers when there is none. */
+int rpc_open_part(struct rpc_request *request, struct multipart *parts);
+/* The whole part, at most 2 MiB (else -EMSGSIZE), in memory from anyio_malloc: *out is to be freed, also
+ * on failure. */
+ssize_t rpc_read_part(struct multipart *parts, char **out);
 
 /* The bulk commands; each answers and returns 0, or a negative code when the connection is lost. */
 int rpc_add(struct rpc_request *request);
@@ -41,7 +47,9 @@ int rpc_block_get(struct rpc_request *request);
 int rpc_block_put(struct rpc_request *request);
 int rpc_cat(struct rpc_request *request);
 int rpc_dag_export(struct rpc_request *request);
+int rpc_dag_get(struct rpc_request *request);
 int rpc_dag_import(struct rpc_request *request);
+int rpc_dag_put(struct rpc_request *request);
 int rpc_get(struct rpc_request *request);
 
 #endif

@@ -81,8 +81,7 @@ ssize_t rpc_read_body(void *arg, void *buffer, size_t size)
 	return http_body(arg, buffer, size);
 }
 
-/* Opens the request's multipart body at its first part; answers when there is none. */
-static int open_part(struct rpc_request *request, struct multipart *parts)
+int rpc_open_part(struct rpc_request *request, struct multipart *parts)
 {
 	int rc = multipart_open(parts, request->http->content_type, rpc_read_body, request->http);
 
@@ -98,24 +97,7 @@ static int open_part(struct rpc_request *request, struct multipart *parts)
 	return sent ? sent : rc;
 }
 
-static uint32_t codec_of(const char *name)
-{
-	static const struct {
-		const char *name;
-		uint32_t codec;
-	} codecs[] = { { "raw", MF_CODEC_RAW }, { "dag-pb", MF_CODEC_DAG_PB },
-		{ "dag-cbor", MF_CODEC_DAG_CBOR }, { "dag-json", MF_CODEC_DAG_JSON },
-		{ "cbor", MF_CODEC_CBOR }, { "json", MF_CODEC_JSON }, { "v0", MF_CODEC_DAG_PB },
-		{ "protobuf", MF_CODEC_DAG_PB } };
-
-	for (size_t i = 0; i < sizeof(codecs) / sizeof(*codecs); i++)
-		if (!strcmp(codecs[i].name, name))
-			return codecs[i].codec;
-	return 0;
-}
-
-/* The whole part, at most 2 MiB, in memory from anyio_malloc. */
-static ssize_t read_part(struct multipart *parts, char **out)
+ssize_t rpc_read_part(struct multipart *parts, char **out)
 {
 	enum { MAX = 2 << 20 };
 	size_t used = 0;
@@ -135,9 +117,9 @@ int rpc_block_put(struct rpc_request *request)
 	const char *codec_name = http_param(request->http, "cid-codec", 0);
 	const char *format = http_param(request->http, "format", 0);
 	const char *hash_name = http_param(request->http, "mhtype", 0);
-	uint32_t codec = codec_of(format && *format ? format
-				 : codec_name       ? codec_name
-						    : "raw"),
+	uint32_t codec = kit_codec_of(format && *format ? format
+				 : codec_name           ? codec_name
+							: "raw"),
 		 hash;
 	int version = format && !strcmp(format, "v0") ? 0 : 1;
 	struct multipart parts;
@@ -146,10 +128,10 @@ int rpc_block_put(struct rpc_request *request)
 
 	if (!codec || mf_hash_find(hash_name ? hash_name : "sha2-256", &hash))
 		return rpc_fail_text(request, -EINVAL, "unknown codec or hash function");
-	int rc = open_part(request, &parts);
+	int rc = rpc_open_part(request, &parts);
 	if (rc)
 		return rc < 0 && rc != -EINVAL ? rc : 0;
-	ssize_t len = read_part(&parts, &data);
+	ssize_t len = rpc_read_part(&parts, &data);
 	rc = len < 0 ? (int)len
 		     : kit_block_put(request->node, codec, hash, version, data, (size_t)len,
 			       http_flag(request->http, "pin", false), &cid);
@@ -188,7 +170,7 @@ int rpc_dag_import(struct rpc_request *request)
 		.arg = &stream };
 	struct multipart parts;
 	uint64_t blocks = 0, total = 0;
-	int rc = open_part(request, &parts);
+	int rc = rpc_open_part(request, &parts);
 
 	if (rc)
 		return rc < 0 && rc != -EINVAL ? rc : 0;

@@ -51,6 +51,9 @@ int ipld_doc_decode(struct ipld_doc *doc, uint32_t codec, const void *data, size
 
 void ipld_doc_free(struct ipld_doc *doc);
 
+/* Makes one of its values the whole document; references from before mean nothing any more. */
+void ipld_doc_narrow(struct ipld_doc *doc, ipld_ref ref);
+
 /* Encodes the document canonically; maps are put in the codec's order, hence not const. Appends to
  * out, whose error must be looked at too (mf_pb_finish). Returns 0; -EBADMSG when the codec cannot
  * hold the document (dag-pb takes only its own form with links in order of names, raw only bytes,

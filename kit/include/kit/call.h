@@ -7,7 +7,7 @@
  * ls, stat (files-like), pin/add, pin/rm, pin/ls, block/stat, swarm/connect, swarm/disconnect,
  * swarm/peers, swarm/addrs/local, ping, repo/stat, repo/verify, repo/version, config (get,
  * set), config/show, resolve. Commands that carry bulk bytes (add, cat, get, dag/export,
- * dag/import, block/get, block/put) are functions of kit.h.
+ * dag/get, dag/import, dag/put, block/get, block/put) are functions of kit.h.
  */
 #ifndef KIT_CALL_H
 #define KIT_CALL_H

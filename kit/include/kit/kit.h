@@ -249,6 +249,26 @@ KIT_API int kit_block_put(struct kit_node *node, uint32_t codec, uint32_t hash, 
 	const void *data, size_t len, bool pin, struct mf_cid *cid);
 KIT_API int kit_block_stat(struct kit_node *node, const char *cid, struct mf_cid *out, size_t *len);
 
+/* A codec by its name, as "dag-cbor"; 0: none is called that. Any thread. */
+KIT_API uint32_t kit_codec_of(const char *name);
+/* The value at the end of a path, written in a codec (dag-json, dag-cbor, dag-pb, raw). Paths lead through
+ * fields and links of documents, folders and names of links; "/ipld/CID/..." takes dag-pb by its fields
+ * too. -ENOENT no such field; -EPROTONOSUPPORT a codec that is not read or written; -EBADMSG malformed, or
+ * the value has no form in that codec. */
+KIT_API int kit_dag_get(
+	struct kit_node *node, const char *path, uint32_t codec, const struct kit_sink *sink);
+struct kit_dag_put_options {
+	uint32_t input_codec; /* 0: dag-json */
+	uint32_t store_codec; /* 0: dag-cbor */
+	uint32_t hash;        /* 0: sha2-256 */
+	bool pin;             /* recursively */
+	void *reserved[4];
+};
+/* Reads a document in one codec and stores it in another, canonically. Durable on return. Errors as of
+ * kit_dag_get, and -EMSGSIZE when the block would be too long. */
+KIT_API int kit_dag_put(struct kit_node *node, const struct kit_dag_put_options *options,
+	const void *data, size_t len, struct mf_cid *cid);
+
 /* A CARv1 of everything under path, each block once, depth first. */
 KIT_API int kit_dag_export(struct kit_node *node, const char *path, const struct kit_sink *sink,
 	void (*progress)(void *arg, uint64_t done, uint64_t total), void *arg);
