@@ -316,6 +316,41 @@ static void paths_are_walked(void **state)
 	ipld_doc_free(&doc);
 }
 
+/* Each value of a document, made a document of its own, is written as it stood there. */
+static void values_become_documents(void **state)
+{
+	static const char json[] =
+		"{\"a\":[7,{\"b\":{\"/\":\"bafkqaaa\"},\"a\":[]},[[{}]]],\"zz\":{\"y\":1,\"x\":\"s\"},\"c\":true}";
+	static const struct {
+		const char *way[3], *text;
+	} values[] = {
+		{ { NULL },
+			"{\"a\":[7,{\"a\":[],\"b\":{\"/\":\"bafkqaaa\"}},[[{}]]],\"c\":true,\"zz\":{\"x\":\"s\",\"y\":1}}" },
+		{ { "a" }, "[7,{\"a\":[],\"b\":{\"/\":\"bafkqaaa\"}},[[{}]]]" },
+		{ { "a", "0" }, "7" }, { { "a", "1" }, "{\"a\":[],\"b\":{\"/\":\"bafkqaaa\"}}" },
+		{ { "a", "1", "b" }, "{\"/\":\"bafkqaaa\"}" }, { { "a", "1", "a" }, "[]" },
+		{ { "a", "2" }, "[[{}]]" }, { { "zz" }, "{\"x\":\"s\",\"y\":1}" },
+		{ { "zz", "x" }, "\"s\"" }, { { "c" }, "true" }
+	};
+
+	for (size_t i = 0; i < sizeof(values) / sizeof(*values); i++) {
+		struct mf_pb_writer out = mf_pb_write_growing(1);
+		struct ipld_doc doc;
+		ipld_ref at = 0;
+		assert_int_equal(ipld_doc_decode(&doc, MF_CODEC_DAG_JSON, json, strlen(json)), 0);
+		for (size_t j = 0; j < 3 && values[i].way[j]; j++)
+			at = path(&doc, at, values[i].way[j]);
+		ipld_doc_narrow(&doc, at);
+		assert_int_equal(ipld_doc_encode(&doc, MF_CODEC_DAG_CBOR, &out), 0);
+		out.len = 0;
+		assert_int_equal(ipld_doc_encode(&doc, MF_CODEC_DAG_JSON, &out), 0);
+		assert_int_equal(mf_pb_finish(&out), strlen(values[i].text));
+		assert_memory_equal(out.data, values[i].text, out.len);
+		free(out.data);
+		ipld_doc_free(&doc);
+	}
+}
+
 static int count_link(void *arg, const struct mf_cid *cid)
 {
 	int *left = arg;
@@ -465,6 +500,7 @@ int main(void)
 		cmocka_unit_test(json_becomes_canonical),
 		cmocka_unit_test(nesting_has_a_floor),
 		cmocka_unit_test(paths_are_walked),
+		cmocka_unit_test(values_become_documents),
 		cmocka_unit_test(links_are_found_and_can_stop),
 		cmocka_unit_test(malformed_pb_is_refused),
 		cmocka_unit_test(the_gate_refuses),
