@@ -144,7 +144,8 @@ struct batch {
 	size_t count;
 	struct store_block *out;
 	int *results;
-	struct wanted *wanted;
+	struct index_place *places; /* of cids, where they were found */
+	struct wanted *wanted;      /* to be read */
 	size_t wanted_count;
 };
 
@@ -182,6 +183,7 @@ static int batch_find(struct batch *batch)
 		if (rc < 0)
 			return rc;
 		wanted->index = i;
+		batch->places[i] = wanted->place;
 		if (wanted->place.len > 0 && !peek(store, &wanted->place, batch->out[i].memory))
 			batch->wanted_count++;
 	}
@@ -242,13 +244,11 @@ static int batch_verify(struct batch *batch)
 	int rc = results ? store_gate_check(batch->out, batch->count, results) : -ENOMEM;
 
 	for (size_t i = 0; i < batch->count && rc == 0; i++) {
-		struct index_place place;
-
 		if (batch->results[i] == 0 && batch->cids[i].hash != MF_HASH_IDENTITY)
 			batch->results[i] = results[i];
-		if (batch->results[i] == -EBADMSG &&
-			index_find(&batch->store->index, &batch->cids[i], &place) > 0)
-			index_forget(&batch->store->index, &batch->cids[i], &place);
+		/* Of the place that was read: meanwhile it may have been put anew. */
+		if (batch->results[i] == -EBADMSG)
+			index_forget(&batch->store->index, &batch->cids[i], &batch->places[i]);
 		if (batch->results[i] < 0)
 			store_block_release(&batch->out[i]);
 	}
@@ -265,12 +265,14 @@ int store_get_many(struct store *store, const struct mf_cid *cids, size_t count,
 
 	memset(out, 0, count * sizeof(*out));
 	memset(results, 0, count * sizeof(*results));
+	batch.places = anyio_calloc(count + 1, sizeof(*batch.places));
 	batch.wanted = anyio_calloc(count + 1, sizeof(*batch.wanted));
-	int rc = batch.wanted ? batch_find(&batch) : -ENOMEM;
+	int rc = batch.places && batch.wanted ? batch_find(&batch) : -ENOMEM;
 	if (rc == 0)
 		rc = batch_read(&batch);
 	if (rc == 0)
 		rc = batch_verify(&batch);
+	anyio_free(batch.places);
 	anyio_free(batch.wanted);
 	for (size_t i = 0; i < count && rc < 0; i++)
 		store_block_release(&out[i]);

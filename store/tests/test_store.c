@@ -186,6 +186,54 @@ static int segments_roll_and_checkpoints_follow(void *arg)
 	return store_close(store);
 }
 
+struct mending {
+	struct store *store;
+	bool done;
+};
+
+/* A reader of a damaged block, who puts it back when he is the first to find out. */
+static int read_and_mend(void *arg)
+{
+	struct mending *mending = arg;
+	struct store *store = mending->store;
+	struct store_block block;
+	struct mf_cid cid;
+	store_ticket ticket = 0;
+	uint8_t data[1000];
+	int result;
+
+	test_block(1, sizeof(data), data, &cid);
+	CHECK_RC(0, store_get_many(store, &cid, 1, &block, &result));
+	if (result == 0)
+		store_block_release(&block);
+	if (result != -EBADMSG || mending->done)
+		return 0;
+	mending->done = true;
+	CHECK_RC(0, test_put(store, 1, sizeof(data), &ticket));
+	return store_sync(store, ticket);
+}
+
+/* Two read it at once: the second one's bad news is of the old place, not of the new one. */
+static int a_mended_block_stays(void *arg)
+{
+	struct store *store;
+	store_ticket ticket = 0;
+
+	CHECK_RC(0, test_open(&store, NULL));
+	CHECK_RC(0, test_put(store, 1, 1000, &ticket));
+	CHECK_RC(0, store_close(store));
+	test_flip(test_segment(1), 300);
+	CHECK_RC(0, test_open(&store, NULL));
+	struct mending mending = { .store = store };
+	ANYIO_TASK_GROUP(group);
+	for (int i = 0; i < 8; i++)
+		anyio_start_soon(&group, read_and_mend, &mending, "reader");
+	CHECK_RC(0, anyio_task_group_exit(&group, 0));
+	CHECK(mending.done);
+	CHECK_RC(0, test_get(store, 1, 1000));
+	return store_close(store);
+}
+
 struct writer {
 	struct store *store;
 	int id;
@@ -323,6 +371,7 @@ ON_BACKENDS(identity_cids_carry_their_block)
 ON_BACKENDS(the_gate_keeps_out_what_does_not_match)
 ON_BACKENDS(many_at_once_in_any_order)
 ON_BACKENDS(segments_roll_and_checkpoints_follow)
+ON_BACKENDS(a_mended_block_stays)
 ON_BACKENDS(many_tasks_share_the_log)
 ON_BACKENDS(cancelled_writers_leave_it_whole)
 ON_BACKENDS(a_repo_is_opened_once_and_only_in_its_version)
@@ -337,6 +386,7 @@ int main(void)
 		cmocka_unit_test(test_the_gate_keeps_out_what_does_not_match),
 		cmocka_unit_test(test_many_at_once_in_any_order),
 		cmocka_unit_test(test_segments_roll_and_checkpoints_follow),
+		cmocka_unit_test(test_a_mended_block_stays),
 		cmocka_unit_test(test_many_tasks_share_the_log),
 		cmocka_unit_test(test_cancelled_writers_leave_it_whole),
 		cmocka_unit_test(test_a_repo_is_opened_once_and_only_in_its_version),
