@@ -175,6 +175,18 @@ static int examine(
 	return rc;
 }
 
+/* Whether it is what a making that was interrupted leaves: nothing, or the beginning that all
+ * segments share, written or still zeros. */
+static bool is_leftover(const struct segment_file *file)
+{
+	uint8_t head[SEGMENT_HEADER_SIZE];
+	static const uint8_t zeros[SEGMENT_HEADER_SIZE];
+	size_t len = file->size < sizeof(head) ? file->size : sizeof(head);
+
+	return file->size <= LEFTOVER_MAX && anyio_pread_all(file->fd, head, len, 0) == 0 &&
+		(memcmp(head, segment_header, len) == 0 || memcmp(head, zeros, len) == 0);
+}
+
 static int take_name(struct segment_set *set, const char *name, const struct segment_keys *keys,
 	struct store_recovery *recovery)
 {
@@ -200,9 +212,9 @@ static int take_name(struct segment_set *set, const char *name, const struct seg
 		rc = insert(set, file);
 	if (rc == 0 && segment_set_find(set, number) == file)
 		return 0;
-	close_file(set, file);
-	if (rc == 0 && file->size <= LEFTOVER_MAX && anyio_unlinkat(set->dir_fd, name, 0) == 0)
+	if (rc == 0 && is_leftover(file) && anyio_unlinkat(set->dir_fd, name, 0) == 0)
 		recovery->ignored--;
+	close_file(set, file);
 	anyio_free(file);
 	return rc;
 }

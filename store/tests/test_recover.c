@@ -250,25 +250,30 @@ static int foreign_files_are_ignored(void *arg)
 {
 	struct store *store;
 	struct store_recovery recovery;
-	char command[256];
+	char command[512];
 
 	CHECK_RC(0, test_open(&store, NULL));
 	CHECK_RC(0, put_range(store, 0, 10, true));
 	CHECK_RC(0, store_close(store));
 	snprintf(command, sizeof(command),
 		"cd %s/segments && cp 00000001.car 00000005.car && echo hello > notes.txt && "
-		"head -c 9000 /dev/urandom > 00000003.car && : > 00000004.car",
+		"head -c 9000 /dev/urandom > 00000003.car && : > 00000004.car && "
+		"head -c 100 00000001.car > 00000006.car && head -c 300 /dev/zero > 00000007.car && "
+		"(printf '\\31\\242x'; head -c 300 /dev/urandom) > 00000008.car",
 		test_repo);
 	CHECK(system(command) == 0);
 	CHECK_RC(0, test_open(&store, &recovery));
-	CHECK(recovery.ignored == 3); /* the empty one was a leftover and is gone */
+	CHECK(recovery.ignored == 4); /* three were leftovers and are gone: empty, a start, zeros */
 	CHECK_RC(0, get_range(store, 0, 10));
 	CHECK_RC(0, put_range(store, 100, 300, true));
 	CHECK_RC(0, test_verify(store));
 	CHECK_RC(0, store_close(store));
 	CHECK(test_file_size(test_segment(3)) == 9000);
 	CHECK(test_file_size(test_segment(4)) == -ENOENT);
-	CHECK(test_file_size(test_segment(6)) > 0);
+	CHECK(test_file_size(test_segment(6)) == -ENOENT);
+	CHECK(test_file_size(test_segment(7)) == -ENOENT);
+	CHECK(test_file_size(test_segment(8)) == 303);
+	CHECK(test_file_size(test_segment(9)) > 0);
 	return 0;
 }
 
