@@ -274,7 +274,9 @@ KIT_API int kit_dag_export(struct kit_node *node, const char *path, const struct
 	void (*progress)(void *arg, uint64_t done, uint64_t total), void *arg);
 struct kit_import_options {
 	bool no_pin;
-	int (*root)(void *arg, const struct mf_cid *cid, int pin_error); /* 0: pinned */
+	/* pin_error: 0: pinned; else what is wrong with the DAG below it. The node's own trouble (no
+	 * memory, no room) ends the import. */
+	int (*root)(void *arg, const struct mf_cid *cid, int pin_error);
 	void (*progress)(void *arg, uint64_t done, uint64_t total);
 	void *arg;
 	void *reserved[4];
