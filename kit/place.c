@@ -74,6 +74,9 @@ int place_make_way(const struct place *place, mode_t kind, bool overwrite)
 	struct stat st;
 	int rc = anyio_fstatat(place->dir, place->name, &st, AT_SYMLINK_NOFOLLOW);
 
+	/* Not even by force: /dev/stdout is everybody's. */
+	if (place->descriptor >= 0)
+		return -EEXIST;
 	if (rc == -ENOENT)
 		return 0;
 	if (rc)
@@ -89,7 +92,7 @@ int place_make_directory(const struct place *place, bool overwrite, struct place
 {
 	int rc = place_make_way(place, S_IFDIR, overwrite);
 
-	*inside = (struct place){ .dir = AT_FDCWD };
+	*inside = (struct place){ .dir = AT_FDCWD, .descriptor = -1 };
 	if (rc < 0)
 		return rc;
 	if (rc == 0 && (rc = anyio_mkdirat(place->dir, place->name, 0777)) && rc != -EEXIST)

@@ -9,7 +9,7 @@
 struct place {
 	int dir; /* AT_FDCWD or an open folder */
 	char name[256];
-	int descriptor; /* after place_open_root: the one that /dev/stdout or the like means, or -1 */
+	int descriptor; /* the one that /dev/stdout or the like means, as an output; else -1 */
 };
 
 /* May this be a name inside a folder? Not empty, ".", "..", nor with '/' or NUL, at most 255 bytes. */

@@ -204,7 +204,7 @@ static int find_place(struct untar *u, struct place *place)
 		return -EBADMSG; /* a second root */
 	rc = place_open_root(place, u->output);
 	for (name += len; !rc && *name;) {
-		struct place inside;
+		struct place inside = { .descriptor = -1 };
 		while (*name == '/')
 			name++;
 		len = strcspn(name, "/");

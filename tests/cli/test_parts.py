@@ -186,6 +186,33 @@ def two_at_once():
         equal('the content alone is there', {name: read(f'{out}/{name}') for name in names(out)}, CONTENT)
 
 
+def offline():
+    """Without a network nothing waits: it is ended when the part is seen, and whatever had happened by then holds."""
+    folder, large = os.path.dirname(temp('x')), noise(32 << 20)
+    for how in ('SIGINT', 'SIGTERM', 'SIGKILL'):
+        repo, out = new_repo(), f'{folder}/{how}/out'
+        os.makedirs(out)
+        cid = kit('add', '-Q', repo=repo, stdin=large).text
+        child = subprocess.Popen([PROGRAM, '--repo', repo, 'get', '-o', f'{out}/file', cid], stderr=subprocess.PIPE, env=environment())
+        until('it has begun', lambda: os.listdir(out) or child.poll() is not None)
+        check(f'{how}: exit code', end(child, how) in (0, EXIT[how]), child.returncode)
+        if how != 'SIGKILL':
+            check(f'{how}: nothing half stays', names(out) in ([], ['file']), names(out))
+        equal(f'{how}: run again', kit('get', '-o', f'{out}/file', cid, repo=repo).code, 0)
+        equal(f'{how}: the content alone is there', {name: read(f'{out}/{name}') for name in names(out)}, {'file': large})
+    repo = new_repo()
+    kit('dag', 'import', '--pin-roots=false', repo=repo, stdin=CAR)
+    done = kit('get', '-o', f'{folder}/missing', f'{CID}/large', repo=repo)
+    check('a block that is missing: it fails and leaves nothing', done.code == 3 and parts(folder) == {} and not os.path.exists(f'{folder}/missing'), done)
+    kit('block', 'put', repo=repo, stdin=MISSING)
+    done = kit('get', '-o', f'{folder}/full', CID, repo=repo, preexec=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (CHUNK, CHUNK)))
+    check('no room for a file: it fails and leaves what is whole', done.code != 0 and names(f'{folder}/full') == ['a'], (done, names(f'{folder}/full')))
+    os.symlink('/proc/self/fd/1', f'{folder}/stdout')
+    equal('to a descriptor', kit('get', '-o', f'{folder}/stdout', f'{CID}/large', repo=repo).out, LARGE)
+    done = kit('get', '-f', '-o', f'{folder}/stdout', CID, repo=repo)
+    check('a folder to it: refused, also by force', done.code == 1 and os.path.islink(f'{folder}/stdout'), done)
+
+
 def exports():
     for through in (False, True):
         for how in ENDS:
@@ -239,4 +266,4 @@ def exports_to_what_is_no_file():
         and sorted(os.listdir(folder)) == ['fifo', 'file', 'link', 'target'], (full, os.listdir(folder)))
 
 
-run_all([alone, through_a_daemon, what_is_not_its_own_stays, another_content_takes_it_away_too, two_at_once, exports, exports_to_what_is_no_file])
+run_all([alone, through_a_daemon, what_is_not_its_own_stays, another_content_takes_it_away_too, two_at_once, offline, exports, exports_to_what_is_no_file])
