@@ -299,6 +299,12 @@ def form(parts, boundary=BOUNDARY):
     return b''.join(part(*one, boundary=boundary) for one in parts) + f'--{boundary}--\r\n'.encode()
 
 
+def sanitized(daemon):
+    """Whether it is a build with AddressSanitizer, which keeps what was freed."""
+    with open(f'/proc/{daemon.pid}/maps') as maps:
+        return 'libasan' in maps.read()
+
+
 class Usage:
     """Shows that memory and descriptors go back to where they were.
 
@@ -307,9 +313,8 @@ class Usage:
 
     def __init__(self, daemon, slack=1 << 20):
         self.daemon, self.slack = daemon, slack
-        with open(f'/proc/{daemon.pid}/maps') as maps:
-            if 'libasan' in maps.read():
-                self.slack += 512 << 20  # AddressSanitizer keeps what was freed
+        if sanitized(daemon):
+            self.slack += 512 << 20
         self.memory, self.fds = daemon.anonymous(), daemon.descriptors()
 
     def returned(self, what):

@@ -1,15 +1,17 @@
-"""A libp2p peer whose honest half is p2p_raw: the tests say every yamux frame and every message."""
+"""A libp2p peer whose honest half is p2p_raw: the tests say every yamux frame and every message. A crowd of
+them, and the scene that they come into."""
 import os
 import queue
 import struct
 import subprocess
 import threading
 
-from node import BOUND, environment
+from node import BOUND, Daemon, Usage, check, environment, equal, kit, noise
 
 DATA, WINDOW, PING, AWAY = range(4)
 SYN, ACK, FIN, RST = 1, 2, 4, 8
 HELPER = os.environ.get('P2P_RAW', '')
+SLACK = 4 << 20
 
 
 def varint(n):
@@ -183,3 +185,71 @@ class Peer:
                 return None
             if got[2] == stream and got[0] == DATA and got[4]:
                 return got[4]
+
+
+class Crowd:
+    """So many connections of as many identities on loopback: each says `words`, then only answers pings."""
+
+    def __init__(self, daemon, count, words=b''):
+        self.count, self.came_in, self.closed = count, 0, 0
+        self.process = subprocess.Popen([HELPER, str(daemon.swarm_port), 'crowd', str(count)], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, bufsize=0, env=environment())
+        self.complete = threading.Event()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+        try:
+            self.process.stdin.write(words)
+        finally:
+            self.process.stdin.close()
+
+    def _read(self):
+        while said := self.process.stdout.read(4096):
+            self.came_in += said.count(b'R')
+            self.closed += said.count(b'C')
+            if b'.' in said:
+                self.complete.set()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        self.reader.join(BOUND)
+        self.process.stdout.close()
+
+
+class Scene:
+    """A node, an honest peer of it, and what is measured around each attack."""
+
+    def __init__(self):
+        self.node, self.honest = Daemon(), Daemon()
+        equal('the honest peer connects', kit('swarm', 'connect', self.node.swarm[0], repo=self.honest.repo).code, 0)
+        self.counter = 0
+        self.serves_honest('warm', quiet=True)
+        with Peer(self.node) as peer:
+            peer.open('/ipfs/id/1.0.0')
+            peer.message(1)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.node.kill()
+        self.honest.kill()
+
+    def serves_honest(self, what, quiet=False):
+        self.counter += 1
+        data = noise(300_000, self.counter)
+        cid = kit('add', '-Q', repo=self.node.repo, stdin=data).text
+        got = kit('--timeout=30s', 'cat', cid, repo=self.honest.repo)
+        if not quiet:
+            check(f'{what}: the node still serves an honest peer', got.out == data, got)
+
+    def attack(self, what, act):
+        """Once to warm up, then again with the measure taken."""
+        act(True)
+        usage = Usage(self.node, SLACK)
+        act(False)
+        self.serves_honest(what)
+        usage.returned(what)

@@ -10,49 +10,12 @@ import sys
 import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from node import (BOUND, Daemon, Usage, check, cid_raw, cid_text, equal, kit, new_repo, noise, run_all, until)
+from node import BOUND, check, cid_raw, equal, kit, noise, run_all, until
 import peer as raw
-from peer import ACK, AWAY, DATA, FIN, HEADER, PING, RST, SYN, WINDOW, Peer, field, frame, line, varint
+from peer import DATA, FIN, HEADER, PING, RST, SYN, WINDOW, Peer, Scene, field, frame, line, varint
 
 BITSWAP = '/ipfs/bitswap/1.2.0'
 PUSH = '/ipfs/id/push/1.0.0'
-SLACK = 4 << 20
-
-
-class Scene:
-    """A node, an honest peer of it, and what is measured around each attack."""
-
-    def __init__(self):
-        self.node, self.honest = Daemon(), Daemon()
-        equal('the honest peer connects', kit('swarm', 'connect', self.node.swarm[0], repo=self.honest.repo).code, 0)
-        self.counter = 0
-        self.serves_honest('warm', quiet=True)
-        with Peer(self.node) as peer:
-            peer.open('/ipfs/id/1.0.0')
-            peer.message(1)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.node.kill()
-        self.honest.kill()
-
-    def serves_honest(self, what, quiet=False):
-        self.counter += 1
-        data = noise(300_000, self.counter)
-        cid = kit('add', '-Q', repo=self.node.repo, stdin=data).text
-        got = kit('--timeout=30s', 'cat', cid, repo=self.honest.repo)
-        if not quiet:
-            check(f'{what}: the node still serves an honest peer', got.out == data, got)
-
-    def attack(self, what, act):
-        """Once to warm up, then again with the measure taken."""
-        act(True)
-        usage = Usage(self.node, SLACK)
-        act(False)
-        self.serves_honest(what)
-        usage.returned(what)
 
 
 def refused_stream(scene, what, body):
@@ -155,44 +118,6 @@ def before_noise():
                 s.close()
             until('they are forgotten', lambda: scene.node.descriptors() <= usage)
         scene.attack('20: before Noise', act)
-
-
-def crowd():
-    """More silent connections than there are places for handshakes: they make room, those of other addresses are left alone."""
-    with Scene() as scene:
-        def silent(source):
-            return socket.create_connection(('127.0.0.1', scene.node.swarm_port), BOUND, (source, 0))
-
-        def ended(s):
-            s.settimeout(BOUND)
-            try:
-                while s.recv(4096):
-                    pass
-                return True
-            except OSError as error:
-                return not isinstance(error, TimeoutError)
-
-        def act(first):
-            usage = scene.node.descriptors()
-            alone = silent('127.0.0.3')  # older than all of the crowd
-            sockets = [silent('127.0.0.2') for _ in range(100)]
-            if first:
-                check('3: the oldest of the crowd are closed to make room', all(ended(s) for s in sockets[:60]))
-            kit('swarm', 'disconnect', scene.node.swarm[0], repo=scene.honest.repo)
-            got = kit('swarm', 'connect', scene.node.swarm[0], repo=scene.honest.repo)
-            if first:
-                equal('3: a peer that comes beside 100 silent connections is let in', got.code, 0)
-                alone.settimeout(1)
-                try:
-                    while (rest := alone.recv(4096)):
-                        pass
-                except TimeoutError:
-                    rest = None
-                check('3: who came alone from an address keeps its place', rest is None, rest)
-            for s in [alone, *sockets]:
-                s.close()
-            until('they are forgotten', lambda: scene.node.descriptors() <= usage)
-        scene.attack('3: 100 silent connections from one address', act)
 
 
 def keys():
@@ -404,4 +329,4 @@ def bitswap_blocks():
 
 
 raw.HELPER = sys.argv[2] if len(sys.argv) > 2 else raw.HELPER
-run_all([yamux, before_noise, crowd, keys, identify, bitswap_wants, bitswap_blocks])
+run_all([yamux, before_noise, keys, identify, bitswap_wants, bitswap_blocks])
