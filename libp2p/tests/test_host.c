@@ -322,7 +322,10 @@ static int full_body(struct pair *pair)
 	struct p2p_host *others[2 * SEATS];
 	const char *list[] = { pair->address };
 	struct leaving leaving = { .peer = pair->b_id };
+	uint16_t port = (uint16_t)atoi(strrchr(pair->address, '/') + 1);
+	struct anyio_stream *silent; /* in its handshake all the time */
 
+	OK(anyio_connect_tcp("127.0.0.1", port, &silent));
 	OK(p2p_ping(pair->a, pair->b_id, NULL)); /* b is done with the handshake then */
 	ANYIO_TASK_GROUP(group);
 	for (int i = 0; i < 2 * SEATS; i++) {
@@ -333,6 +336,8 @@ static int full_body(struct pair *pair)
 		assert_in_range(pair->b->system.used.connections_in, 1, SEATS);
 		p2p_host_used(pair->b, pair->a_id, 0);
 	}
+	assert_int_equal(pair->b->transient.used.connections_in, 1);
+	anyio_stream_free(silent);
 	/* Left are the one that was of use and those who came last; the others were told. */
 	assert_true(p2p_host_connected(pair->b, pair->a_id));
 	for (int i = 0; i < 2 * SEATS; i++) {
@@ -355,6 +360,67 @@ static void full_host(void **state)
 {
 	run_pair(state,
 		(struct pair){ .body = full_body, .connect = true, .options = few_connections });
+}
+
+/* Strangers fill the memory with bytes that nobody takes, and the places for streams with streams
+ * that nobody uses: who comes next has its stream all the same. */
+enum { HOARDERS = 3, STREAMS_EACH = 4, HOARDED = 100000, MEMORY = 800000 };
+
+static void little_memory(struct p2p_host_options *options)
+{
+	options->limits.system.memory = MEMORY;
+	options->limits.system.streams_in = HOARDERS * STREAMS_EACH;
+}
+
+static int take_nothing(struct p2p_stream_in *in, void *arg)
+{
+	return anyio_sleep_forever();
+}
+
+static int hoard_body(struct pair *pair)
+{
+	static const char *const hold[] = { "/hold" }, *const back[] = { "/echo" };
+	static uint8_t bytes[HOARDED];
+	const char *list[] = { pair->address };
+	struct anyio_stream *streams[HOARDERS][STREAMS_EACH], *stream;
+	struct p2p_host *hoarders[HOARDERS];
+
+	OK(p2p_host_handle(pair->b, "/hold", take_nothing, NULL));
+	OK(p2p_host_handle(pair->b, "/echo", echo_handler, NULL));
+	ANYIO_TASK_GROUP(group);
+	for (int i = 0; i < HOARDERS; i++) {
+		hoarders[i] = make_host((uint8_t)(10 + i), NULL);
+		OK(anyio_start(&group, p2p_host_run, hoarders[i], "hoarder", NULL));
+		OK(p2p_host_connect(hoarders[i], pair->b_id, list, 1, NULL));
+		for (int j = 0; j < STREAMS_EACH; j++) {
+			OK(p2p_host_open_stream(
+				hoarders[i], pair->b_id, hold, 1, &streams[i][j], NULL));
+			anyio_stream_send(streams[i][j], bytes, sizeof bytes);
+		}
+	}
+	OK(p2p_host_connect(pair->a, pair->b_id, list, 1, NULL));
+	for (int i = 0; i < 2 * STREAMS_EACH; i++) {
+		OK(p2p_host_open_stream(pair->a, pair->b_id, back, 1, &stream, NULL));
+		OK(anyio_stream_send(stream, bytes, sizeof bytes / 4));
+		OK(anyio_stream_receive_exactly(stream, bytes, sizeof bytes / 4));
+		anyio_stream_free(stream);
+		assert_true(pair->b->system.used.memory <= MEMORY);
+		assert_true(pair->b->system.used.streams_in <= HOARDERS * STREAMS_EACH);
+	}
+	for (int i = 0; i < HOARDERS; i++) {
+		for (int j = 0; j < STREAMS_EACH; j++)
+			anyio_stream_free(streams[i][j]);
+		p2p_host_close(hoarders[i]);
+	}
+	OK(anyio_task_group_exit(&group, 0));
+	for (int i = 0; i < HOARDERS; i++)
+		p2p_host_free(hoarders[i]);
+	return 0;
+}
+
+static void hoarding_crowd(void **state)
+{
+	run_pair(state, (struct pair){ .body = hoard_body, .options = little_memory });
 }
 
 /* Who says nothing makes room for who comes next: the longest silent first, and no more than needed. */
@@ -437,6 +503,7 @@ int main(void)
 		TEST(remembered_addresses),
 		TEST(late_muxer),
 		TEST(full_host),
+		TEST(hoarding_crowd),
 		TEST(silent_crowd),
 		TEST(protocols_served),
 	};
