@@ -3,30 +3,17 @@
 #include <anyio/memory.h>
 #include <errno.h>
 #include <string.h>
-#include <sys/random.h>
 
 enum { SIZE_MIN = 16 };
 
-static uint64_t secret;
-
-static uint64_t mix(uint64_t sum, uint64_t word)
+/* The function of a digest does not count: there are only a few. */
+static size_t slot(const struct bitswap_table *table, const struct mf_cid *cid, size_t size)
 {
-	unsigned __int128 product = (unsigned __int128)(sum ^ word) * 0x9e3779b97f4a7c15u;
+	uint8_t hash[crypto_shorthash_BYTES];
+	uint64_t sum;
 
-	return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
-static size_t slot(const struct mf_cid *cid, size_t size)
-{
-	uint64_t sum = secret ^ cid->hash ^ (uint64_t)cid->digest_len << 32;
-
-	for (size_t at = 0; at < cid->digest_len; at += sizeof(uint64_t)) {
-		size_t left = cid->digest_len - at;
-		uint64_t word = 0;
-
-		memcpy(&word, cid->digest + at, left < sizeof(word) ? left : sizeof(word));
-		sum = mix(sum, word);
-	}
+	crypto_shorthash(hash, cid->digest, cid->digest_len, table->key);
+	memcpy(&sum, hash, sizeof(sum));
 	return sum & (size - 1);
 }
 
@@ -36,9 +23,10 @@ static bool same(const struct mf_cid *a, const struct mf_cid *b)
 		memcmp(a->digest, b->digest, a->digest_len) == 0;
 }
 
-static void insert(struct bitswap_node **buckets, size_t size, struct bitswap_node *node)
+static void insert(const struct bitswap_table *table, struct bitswap_node **buckets, size_t size,
+	struct bitswap_node *node)
 {
-	struct bitswap_node **head = &buckets[slot(node->cid, size)];
+	struct bitswap_node **head = &buckets[slot(table, node->cid, size)];
 
 	node->next = *head;
 	*head = node;
@@ -52,10 +40,12 @@ static int grow(struct bitswap_table *table)
 
 	if (!buckets)
 		return table->size ? 0 : -ENOMEM;
+	if (!table->size)
+		crypto_shorthash_keygen(table->key);
 	for (size_t i = 0; i < table->size; i++)
 		for (node = table->buckets[i]; node; node = next) {
 			next = node->next;
-			insert(buckets, size, node);
+			insert(table, buckets, size, node);
 		}
 	anyio_free(table->buckets);
 	table->buckets = buckets;
@@ -67,14 +57,11 @@ int bitswap_table_add(struct bitswap_table *table, struct bitswap_node *node)
 {
 	int rc = 0;
 
-	while (secret == 0)
-		if (getrandom(&secret, sizeof(secret), GRND_NONBLOCK) != sizeof(secret))
-			secret = (uintptr_t)table | 1;
 	if (table->count >= table->size)
 		rc = grow(table);
 	if (rc < 0)
 		return rc;
-	insert(table->buckets, table->size, node);
+	insert(table, table->buckets, table->size, node);
 	table->count++;
 	return 0;
 }
@@ -85,7 +72,7 @@ struct bitswap_node *bitswap_table_find(const struct bitswap_table *table, const
 
 	if (table->count == 0)
 		return NULL;
-	node = table->buckets[slot(cid, table->size)];
+	node = table->buckets[slot(table, cid, table->size)];
 	while (node && !same(node->cid, cid))
 		node = node->next;
 	return node;
@@ -93,7 +80,7 @@ struct bitswap_node *bitswap_table_find(const struct bitswap_table *table, const
 
 void bitswap_table_remove(struct bitswap_table *table, struct bitswap_node *node)
 {
-	struct bitswap_node **at = &table->buckets[slot(node->cid, table->size)];
+	struct bitswap_node **at = &table->buckets[slot(table, node->cid, table->size)];
 
 	while (*at != node)
 		at = &(*at)->next;

@@ -7,6 +7,7 @@
 #define EXCHANGE_BITSWAP_TABLE_H
 
 #include <multiformats/cid.h>
+#include <sodium.h>
 
 struct bitswap_node {
 	struct bitswap_node *next;
@@ -16,6 +17,7 @@ struct bitswap_node {
 struct bitswap_table {
 	struct bitswap_node **buckets;
 	size_t size, count;
+	uint8_t key[crypto_shorthash_KEYBYTES];
 };
 
 /* 0 or -ENOMEM. The CID must not be in the table. */
