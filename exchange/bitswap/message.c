@@ -12,7 +12,6 @@ enum {
 	MESSAGE_BLOCKS = 2, /* 1.0.0: bare CIDv0 blocks */
 	MESSAGE_PAYLOAD = 3,
 	MESSAGE_PRESENCES = 4,
-	MESSAGE_PENDING = 5,
 	WANTLIST_ENTRIES = 1,
 	WANTLIST_FULL = 2,
 	ENTRY_BLOCK = 1,
@@ -145,9 +144,6 @@ static int read_field(
 		return f->bytes.len <= BITSWAP_BLOCK_MAX;
 	case MF_PB_KEY(MESSAGE_PAYLOAD, MF_PB_BYTES): return read_block(f->bytes, item);
 	case MF_PB_KEY(MESSAGE_PRESENCES, MF_PB_BYTES): return read_presence(f->bytes, item);
-	case MF_PB_KEY(MESSAGE_PENDING, MF_PB_VARINT):
-		*item = (struct bitswap_item){ .kind = BITSWAP_PENDING, .pending = f->value };
-		return 1;
 	}
 	return 0;
 }
@@ -193,17 +189,6 @@ bool bitswap_is_full(const void *data, size_t len)
 				full = inner.value != 0;
 	}
 	return full;
-}
-
-int bitswap_block_cid(struct bitswap_item *item)
-{
-	struct ipld_block block = { .cid = &item->cid,
-		.data = item->data.data,
-		.len = item->data.len,
-		.name = item->cid.digest };
-
-	ipld_blocks_pass(&block, 1);
-	return block.result;
 }
 
 static size_t entry_size(const struct bitswap_item *want, size_t cid_len)
@@ -279,9 +264,4 @@ void bitswap_put_presence(struct mf_pb_writer *out, const struct mf_cid *cid, bo
 	mf_pb_put_bytes(out, PRESENCE_CID, bytes, (size_t)len);
 	if (!have)
 		mf_pb_put_varint(out, PRESENCE_TYPE, 1);
-}
-
-void bitswap_put_pending(struct mf_pb_writer *out, uint64_t bytes)
-{
-	mf_pb_put_varint(out, MESSAGE_PENDING, bytes);
 }

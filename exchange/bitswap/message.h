@@ -21,7 +21,6 @@ enum bitswap_item_kind {
 	BITSWAP_WANT,  /* cid, priority, cancel, want, send_dont_have */
 	BITSWAP_BLOCK, /* cid without its digest (codec, hash, version), digest_len asked, data */
 	BITSWAP_PRESENCE, /* cid, have */
-	BITSWAP_PENDING,  /* pending: bytes the sender has queued for us */
 };
 
 struct bitswap_item {
@@ -32,7 +31,6 @@ struct bitswap_item {
 	bool send_dont_have;
 	bool have;
 	enum bitswap_want_type want;
-	uint64_t pending;
 	struct mf_pb_view data;
 };
 
@@ -52,10 +50,6 @@ int bitswap_next(struct bitswap_reader *reader, struct bitswap_item *item);
 /* Whether the wantlist replaces what the peer asked for before, instead of adding to it. */
 bool bitswap_is_full(const void *data, size_t len);
 
-/* Completes the CID of a BITSWAP_BLOCK item by hashing its data. -EPROTONOSUPPORT for a hash this
- * build does not know or does not allow. */
-int bitswap_block_cid(struct bitswap_item *item);
-
 /* Writing: open a wantlist (always, empty if need be: older peers insist), then the rest. The
  * writer's errors stick, see multiformats/pb.h. */
 void bitswap_put_wantlist(
@@ -65,6 +59,5 @@ void bitswap_put_block_head(struct mf_pb_writer *out, const struct mf_cid *cid, 
 /* The same for peers that speak 1.0.0, whose blocks are CIDv0 all. */
 void bitswap_put_bare_head(struct mf_pb_writer *out, size_t len);
 void bitswap_put_presence(struct mf_pb_writer *out, const struct mf_cid *cid, bool have);
-void bitswap_put_pending(struct mf_pb_writer *out, uint64_t bytes);
 
 #endif
