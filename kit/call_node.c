@@ -15,14 +15,6 @@ static json_t *strings(char **list)
 	return array;
 }
 
-static char agent[64];
-
-static const char *agent_version(void)
-{
-	snprintf(agent, sizeof(agent), "ipfs-kit/%s", kit_version());
-	return agent;
-}
-
 int call_id(struct call *call)
 {
 	char **addresses = NULL, **protocols = NULL;
@@ -37,7 +29,7 @@ int call_id(struct call *call)
 		rc = call_answer(call,
 			json_pack("{s:s, s:s, s:o, s:s, s:o}", "ID", kit_peer_id(call->node),
 				"PublicKey", kit_public_key_base64(call->node), "Addresses",
-				strings(addresses), "AgentVersion", agent_version(), "Protocols",
+				strings(addresses), "AgentVersion", kit_agent(), "Protocols",
 				strings(protocols)));
 	kit_strings_free(addresses);
 	kit_strings_free(protocols);

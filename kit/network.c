@@ -74,12 +74,10 @@ int kit_network_run(void *arg)
 {
 	struct kit_network *network = arg;
 	struct kit_node *node = network->node;
-	char agent[64];
 	struct p2p_host_options options = {
-		.key = &node->core->key, .agent_version = agent, .perf = network->options.perf
+		.key = &node->core->key, .agent_version = kit_agent(), .perf = network->options.perf
 	};
 
-	snprintf(agent, sizeof(agent), "ipfs-kit/%s", kit_version());
 	int rc = p2p_host_create(&options, &node->core->host);
 
 	if (!rc)

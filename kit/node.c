@@ -16,6 +16,11 @@ const char *kit_version(void)
 	return KIT_VERSION;
 }
 
+const char *kit_agent(void)
+{
+	return "ipfs-kit/" KIT_VERSION;
+}
+
 const char *kit_error_text(const struct kit_node *node)
 {
 	return node->error;

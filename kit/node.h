@@ -39,6 +39,9 @@ int kit_fail(struct kit_node *node, int code, const char *format, ...)
 /* The same for a failure of the store or of anything below that has no words of its own. */
 int kit_fail_code(struct kit_node *node, int code, const char *what);
 
+/* Name and version, as peers and callers are told. */
+const char *kit_agent(void);
+
 /* Runs fn(arg) in a task with a stack deep enough for KIT_DEPTH_MAX nested folders. */
 enum { KIT_DEPTH_MAX = 200 };
 int kit_deep(anyio_task_fn fn, void *arg);

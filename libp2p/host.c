@@ -40,8 +40,7 @@ static int host_init(struct p2p_host *host, const struct p2p_host_options *optio
 	p2p_account_init(&host->system, NULL, &host->system_limit);
 	p2p_account_init(&host->transient, NULL, &host->options.limits.transient);
 	p2p_account_init(&host->inbound, NULL, &host->options.limits.system);
-	host->agent =
-		anyio_strdup(options->agent_version ? options->agent_version : "ipfs-kit/0.1.0");
+	host->agent = anyio_strdup(options->agent_version ? options->agent_version : "");
 	if (!host->agent)
 		return -ENOMEM;
 	rc = p2p_noise_init(&host->noise, &host->key, muxers, 1);

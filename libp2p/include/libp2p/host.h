@@ -37,7 +37,7 @@ enum {
 
 struct p2p_host_options {
 	const struct p2p_key *key; /* required; copied */
-	const char *agent_version; /* NULL: "ipfs-kit/0.1.0" */
+	const char *agent_version; /* who we say we are; NULL: nothing */
 	struct p2p_limits limits;  /* zero fields: defaults */
 	bool perf;                 /* serve /perf/1.0.0 */
 	anyio_time keep_alive;     /* between pings of every connection; 0: 30 s */
