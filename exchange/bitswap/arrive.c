@@ -99,7 +99,7 @@ static void take_more(struct work *work)
 
 /* A large block waits a moment for another, if one is to come: two are hashed in little more time
  * than one. */
-static int fill(struct work *work)
+static int take_batch(struct work *work)
 {
 	int rc = 0;
 
@@ -112,7 +112,7 @@ static int fill(struct work *work)
 	return rc;
 }
 
-static void empty(struct work *work)
+static void free_ended(struct work *work)
 {
 	struct bitswap_arrival *arrival;
 
@@ -124,8 +124,8 @@ static void empty(struct work *work)
 
 /* ---- hashing ---- */
 
-/* In puts, which match() then fills with those that are wanted. */
-static int hash(struct work *work)
+/* Hashes them, to learn the CIDs. In puts, which pick_wanted() then fills with those that are wanted. */
+static int name_blocks(struct work *work)
 {
 	int results[WORK_BLOCKS];
 
@@ -156,7 +156,7 @@ static void count_other(struct bitswap *bitswap, const struct piece *piece, bool
 		bitswap->statistics.unwanted_received++;
 }
 
-static void match(struct work *work)
+static void pick_wanted(struct work *work)
 {
 	struct bitswap *bitswap = work->bitswap;
 
@@ -185,7 +185,7 @@ static void match(struct work *work)
 /* ---- handing over ---- */
 
 /* Memory for a need: the message itself where that wastes little, else a copy. */
-static int give(struct bitswap_need *need, struct piece *piece)
+static int give_block(struct bitswap_need *need, struct piece *piece)
 {
 	struct bitswap_arrival *from = piece->from;
 	size_t len = piece->item.data.len;
@@ -207,7 +207,7 @@ static int give(struct bitswap_need *need, struct piece *piece)
 }
 
 /* Ends the want, with the block, now in the store, or with an error. */
-static void settle(struct work *work, size_t i, int rc)
+static void hand_over(struct work *work, size_t i, int rc)
 {
 	struct bitswap_want *want = bitswap_want_find(work->bitswap, &work->puts[i].cid);
 	struct bitswap_need *need, *next = want && want->arrived ? TAILQ_FIRST(&want->needs) : NULL;
@@ -218,25 +218,25 @@ static void settle(struct work *work, size_t i, int rc)
 		if (need->session->ticket < work->ticket)
 			need->session->ticket = work->ticket;
 		if (given == 0)
-			given = give(need, work->put_from[i]);
+			given = give_block(need, work->put_from[i]);
 		if (given < 0)
 			bitswap_need_fail(need, given);
 	}
 }
 
-static int work_once(struct work *work)
+static int store_batch(struct work *work)
 {
 	struct bitswap *bitswap = work->bitswap;
-	int rc = hash(work);
+	int rc = name_blocks(work);
 
 	if (rc < 0)
 		return rc;
-	match(work);
+	pick_wanted(work);
 	if (work->put_count > 0)
 		rc = store_put_many(
 			bitswap->store, work->puts, work->put_count, STORE_VERIFIED, &work->ticket);
 	for (size_t i = 0; i < work->put_count; i++) {
-		settle(work, i, rc == ANYIO_CANCELLED ? ANYIO_CLOSED : rc);
+		hand_over(work, i, rc == ANYIO_CANCELLED ? ANYIO_CLOSED : rc);
 		if (rc == 0)
 			bitswap_have(bitswap, &work->puts[i].cid);
 	}
@@ -244,17 +244,17 @@ static int work_once(struct work *work)
 	return rc == ANYIO_CANCELLED ? rc : 0;
 }
 
-static int work_all(struct work *work)
+static int store_all(struct work *work)
 {
-	int rc = fill(work);
+	int rc = take_batch(work);
 
 	while (rc == 0 && work->count > 0) {
-		rc = work_once(work);
-		empty(work);
+		rc = store_batch(work);
+		free_ended(work);
 		if (rc == 0)
-			rc = fill(work);
+			rc = take_batch(work);
 	}
-	empty(work);
+	free_ended(work);
 	if (work->open)
 		bitswap_arrival_free(work->open);
 	return rc;
@@ -272,7 +272,7 @@ static int worker(void *arg)
 		work->open = NULL;
 		work->ticket = 0;
 		STAILQ_INIT(&work->ended);
-		rc = work_all(work);
+		rc = store_all(work);
 	}
 	anyio_free(work);
 	bitswap->workers--;

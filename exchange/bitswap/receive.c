@@ -74,7 +74,7 @@ static struct bitswap_arrival *arrival_new(
 }
 
 /* Makes room for as much again as has come. */
-static int grow(struct bitswap_arrival *arrival)
+static int grow_buffer(struct bitswap_arrival *arrival)
 {
 	size_t size = arrival->size ? 2 * arrival->size : SIZE_MIN;
 	uint8_t *data;
@@ -93,13 +93,13 @@ static int grow(struct bitswap_arrival *arrival)
 	return 0;
 }
 
-static int read_all(struct bitswap_arrival *arrival)
+static int read_growing(struct bitswap_arrival *arrival)
 {
 	size_t have;
 	int rc = 0;
 
 	while (rc == 0 && (have = arrival->size) < arrival->len) {
-		rc = grow(arrival);
+		rc = grow_buffer(arrival);
 		if (rc == 0)
 			rc = anyio_stream_receive_exactly(
 				arrival->stream, arrival->data + have, arrival->size - have);
@@ -118,7 +118,7 @@ static int read_body(struct bitswap_arrival *arrival)
 	anyio_cancel_scope_set_timeout(&limit,
 		(RECEIVE_SECONDS + (anyio_time)(arrival->len / RECEIVE_RATE)) * ANYIO_SECOND);
 	anyio_cancel_scope_enter(&limit);
-	rc = read_all(arrival);
+	rc = read_growing(arrival);
 	rc = anyio_cancel_scope_exit(&limit, rc);
 	arrival->account.give_way = NULL;
 	return rc == 0 && anyio_cancel_scope_cancelled_caught(&limit) ? -ETIMEDOUT : rc;
