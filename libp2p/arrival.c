@@ -72,7 +72,7 @@ static struct arrival *make(struct p2p_host *host, struct anyio_stream *raw)
 	anyio_cancel_scope_init(&arrival->scope);
 	p2p_account_init(&arrival->place, &arrival->prefix->arrivals, &p2p_no_limit);
 	arrival->place.give_way = give_way;
-	arrival->place.last_use = anyio_now();
+	p2p_account_use(&arrival->place, anyio_now());
 	return arrival;
 }
 

@@ -114,8 +114,8 @@ void p2p_host_used(struct p2p_host *host, const struct mf_peer_id *id, anyio_tim
 	anyio_time until = anyio_now() + ahead;
 
 	for (struct p2p_connection *c = peer ? peer->connections : NULL; c; c = c->next)
-		if (c->place.last_use < until)
-			c->place.last_use = until;
+		if (c->prefix)
+			p2p_account_use(&c->place, until);
 }
 
 /* ---- who is told ---- */
@@ -251,7 +251,7 @@ static struct p2p_connection *make(struct p2p_host *host, const struct p2p_noise
 		c->prefix = p2p_prefix_hold(prefix);
 		p2p_account_init(&c->place, &prefix->connections, &p2p_no_limit);
 		c->place.give_way = give_way;
-		c->place.last_use = c->since;
+		p2p_account_use(&c->place, c->since);
 	}
 	return c;
 }

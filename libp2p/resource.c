@@ -94,6 +94,13 @@ void p2p_account_end(struct p2p_account *account)
 	account->link = NULL;
 }
 
+void p2p_account_use(struct p2p_account *account, anyio_time when)
+{
+	for (struct p2p_account *at = account; at; at = at->parent)
+		if (at->last_use < when)
+			at->last_use = when;
+}
+
 /* ---- who gives way ---- */
 
 /* Of amounts, that which is asked for more of: memory, else what strangers begin. */
@@ -116,30 +123,44 @@ static void find_unused(struct p2p_account *account, const struct p2p_account *n
 		find_unused(child, newcomer, more, found);
 }
 
-/* Who gives way to the newcomer, an account below the root; NULL: nobody. */
+/* Of the parties beside `own` the one that holds the most, of several the one unused the longest. */
+static struct p2p_account *find_fullest(
+	const struct p2p_account *root, const struct p2p_account *own, const struct p2p_limit *more)
+{
+	struct p2p_account *found = NULL;
+	uint64_t most = 0;
+
+	for (struct p2p_account *party = root->first_child; party; party = party->next) {
+		uint64_t held = measure(&party->used, more);
+
+		if (party == own || held < most ||
+			(found && held == most && party->last_use > found->last_use))
+			continue;
+		found = party;
+		most = held;
+	}
+	return found;
+}
+
+/* Who gives way to the newcomer, an account below the root; NULL: nobody. Looks at each party, but
+ * only into two: strangers can make it happen often. */
 static struct p2p_account *find_giver(
 	struct p2p_account *root, struct p2p_account *newcomer, const struct p2p_limit *more)
 {
-	struct p2p_account *own = newcomer, *found = NULL;
-	uint64_t most;
+	struct p2p_account *own = newcomer, *fullest, *found = NULL;
+	uint64_t held, most;
 
 	while (own->parent != root)
 		own = own->parent;
-	find_unused(own, newcomer, more, &found);
-	most = measure(&own->used, more) + measure(more, more);
-	if (!found && most > 0)
-		most--; /* who has nothing yet is let in beside those who have as little */
-	for (struct p2p_account *party = root->first_child; party; party = party->next) {
-		struct p2p_account *unused = NULL;
-
-		if (party == own || measure(&party->used, more) <= most)
-			continue;
-		find_unused(party, newcomer, more, &unused);
-		if (!unused)
-			continue;
-		most = measure(&party->used, more);
-		found = unused;
-	}
+	fullest = find_fullest(root, own, more);
+	held = measure(&own->used, more) + measure(more, more);
+	most = fullest ? measure(&fullest->used, more) : 0;
+	if (most > held)
+		find_unused(fullest, newcomer, more, &found);
+	if (!found)
+		find_unused(own, newcomer, more, &found);
+	if (!found && most == held && fullest)
+		find_unused(fullest, newcomer, more, &found);
 	return found;
 }
 

@@ -69,7 +69,7 @@ static struct bitswap_arrival *arrival_new(
 	arrival->len = len;
 	p2p_account_init(&arrival->account, &peer->account, &p2p_no_limit);
 	arrival->account.give_way = give_way;
-	arrival->account.last_use = anyio_now();
+	p2p_account_use(&arrival->account, anyio_now());
 	return arrival;
 }
 

@@ -74,7 +74,7 @@ static int make_crowd(void **state)
 		for (int j = 0; j < HOLDERS; j++) {
 			p2p_account_init(&crowd.holder[i][j], &crowd.party[i], &p2p_no_limit);
 			crowd.holder[i][j].give_way = give_way;
-			crowd.holder[i][j].last_use = j;
+			p2p_account_use(&crowd.holder[i][j], 1 + j);
 		}
 	}
 	return 0;
@@ -102,7 +102,7 @@ static void the_most_crowded_gives_way(void **state)
 {
 	for (int j = 0; j < HOLDERS; j++)
 		add(0, j, NULL);
-	crowd.holder[0][0].last_use = HOLDERS; /* of use since */
+	p2p_account_use(&crowd.holder[0][0], 1 + HOLDERS); /* of use since */
 	add(1, 0, &crowd.holder[0][1]);
 	add(1, 1, &crowd.holder[0][2]);
 	/* Each has two: a third of its own pushes out its own, one of another party whoever is first. */
@@ -117,8 +117,10 @@ static void who_has_nothing_is_let_in(void **state)
 	crowd.limit.connections_in = 2;
 	add(0, 0, NULL);
 	add(1, 0, NULL);
-	assert_int_equal(p2p_account_add_connection(&crowd.holder[2][0], true), 0);
-	assert_int_equal(crowd.count, 1);
+	p2p_account_use(&crowd.holder[1][0], 2 + HOLDERS);
+	add(2, 0, &crowd.holder[0][0]);
+	p2p_account_use(&crowd.holder[2][0], 3 + HOLDERS);
+	add(0, 1, &crowd.holder[1][0]);
 	assert_int_equal(crowd.party[2].used.connections_in, 1);
 }
 

@@ -6,10 +6,11 @@
  * the root is shared by parties who do not know each other (each account directly below it is one:
  * a peer, or a prefix of addresses), and a stranger who sits there must not fill it for all others.
  * So when the root is full somebody gives way: the party that holds most of what is short, the
- * newcomer counted with what it asks for, and of that party the account that was unused the
- * longest. A crowd thus pushes itself out and nobody else, and as long as nobody else wants it one
- * party may have it all. A party that would hold as much as any other gives way itself; the
- * newcomer is refused only when it alone would hold the most and has nothing else to give.
+ * newcomer counted with what it asks for (of several the one unused the longest), and of that party
+ * the account that was unused the longest. A crowd thus pushes itself out and nobody else, and as
+ * long as nobody else wants it one party may have it all. A party that would hold as much as any
+ * other gives way itself; the newcomer is refused only when it alone would hold the most and has
+ * nothing else to give.
  *
  * Who gives way is no longer counted from that moment on, and is unwound in the turns that follow.
  *
@@ -60,7 +61,7 @@ struct p2p_account {
 	/* Set by the owner of an account that can give way: makes it give back, before it returns, all
 	 * that is charged to it. NULL: it never gives way. */
 	void (*give_way)(struct p2p_account *account);
-	anyio_time last_use; /* the owner's to set, when give_way is */
+	anyio_time last_use; /* of it or one below it, see p2p_account_use */
 	struct p2p_account *first_child, *next, **link;
 };
 
@@ -68,6 +69,8 @@ ANYIO_API void p2p_account_init(
 	struct p2p_account *account, struct p2p_account *parent, const struct p2p_limit *limit);
 /* Takes it out of the tree. Nothing is charged to it, and no account is below it. */
 ANYIO_API void p2p_account_end(struct p2p_account *account);
+/* It is used now, or counts as used until a time to come. For those that can give way. */
+ANYIO_API void p2p_account_use(struct p2p_account *account, anyio_time when);
 
 /* Takes bytes. ANYIO_TOO_MANY when this account or one above it would go over its limit and nobody
  * gives way; when somebody does, other accounts may be gone on return, never this one. */

@@ -145,7 +145,7 @@ struct p2p_mux_stream *p2p_mux_create(struct p2p_yamux_session *session, bool in
 	}
 	stream->counted = true;
 	stream->account.give_way = give_way;
-	stream->account.last_use = anyio_now();
+	p2p_account_use(&stream->account, anyio_now());
 	stream->inbound = inbound;
 	stream->owner = options->owner;
 	stream->drop = options->drop;
@@ -212,7 +212,7 @@ static int on_data(void *owner, struct p2p_yamux_stream *core, const uint8_t *da
 
 	if (stream->closed)
 		return 0;
-	stream->account.last_use = anyio_now();
+	p2p_account_use(&stream->account, anyio_now());
 	if (stream->wait_buffer && n > 0 && !stream->first) {
 		n = n < len ? n : len;
 		memcpy(stream->wait_buffer + stream->wait_filled, data, n);
@@ -427,7 +427,7 @@ static int send_some(
 		return rc;
 	rc = p2p_yamux_send(session, stream, iov, count, taken);
 	if (*taken > 0)
-		stream->account.last_use = anyio_now();
+		p2p_account_use(&stream->account, anyio_now());
 	p2p_yamux_pass(session);
 	p2p_yamux_leave(session);
 	return rc;
