@@ -95,17 +95,30 @@ static int write_api_file(struct daemon *daemon)
 	return 0;
 }
 
+static void announce_one(
+	const struct cli *cli, const char *text, const char *key, const char *address)
+{
+	if (cli->json)
+		cli_put_json(stdout, json_pack("{s:o}", key, cli_json_text(address)));
+	else
+		printf("%s%s\n", text, address);
+}
+
 static void announce(struct daemon *daemon)
 {
+	const struct cli *cli = daemon->cli;
 	char **addresses = NULL;
 
-	if (kit_addresses(daemon->cli->node, &addresses) == 0)
+	if (kit_addresses(cli->node, &addresses) == 0)
 		for (char **address = addresses; *address; address++)
-			printf("listening on %s\n", *address);
+			announce_one(cli, "listening on ", "Swarm", *address);
 	kit_strings_free(addresses);
 	for (size_t i = 0; i < SERVE_LISTEN_MAX && daemon->rpc.addresses[i][0]; i++)
-		printf("API server listening on %s\n", daemon->rpc.addresses[i]);
-	puts("daemon is ready");
+		announce_one(cli, "API server listening on ", "API", daemon->rpc.addresses[i]);
+	if (cli->json)
+		cli_put_json(stdout, json_pack("{s:b}", "Ready", 1));
+	else
+		puts("daemon is ready");
 	fflush(stdout);
 }
 
@@ -165,11 +178,10 @@ int cmd_daemon(struct cli *cli)
 	int code = CLI_OK, rc;
 	const char *api = cli_value(cli, "api");
 
-	if (!cli->node) {
-		cli_say(cli, "a daemon already has the repo %s; stop it with 'ipfs-kit shutdown'",
+	if (!cli->node)
+		return cli_refuse(cli, CLI_REPO,
+			"a daemon already has the repo %s; stop it with 'ipfs-kit shutdown'",
 			cli->repo);
-		return CLI_REPO;
-	}
 	daemon.listen = cli->repeat_count ? NULL : setting_list(cli->repo, "swarm.listen");
 	daemon.api = api ? NULL : setting_list(cli->repo, "api.listen");
 	daemon.origins = setting_list(cli->repo, "api.origins");

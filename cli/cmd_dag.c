@@ -88,27 +88,13 @@ static int read_all(const struct kit_source *source, char **out, size_t *len)
 	return 0;
 }
 
-static uint32_t codec_of(const char *name)
-{
-	static const struct {
-		const char *name;
-		uint32_t codec;
-	} codecs[] = { { "raw", MF_CODEC_RAW }, { "dag-pb", MF_CODEC_DAG_PB },
-		{ "dag-cbor", MF_CODEC_DAG_CBOR }, { "dag-json", MF_CODEC_DAG_JSON },
-		{ "cbor", MF_CODEC_CBOR }, { "json", MF_CODEC_JSON } };
-
-	for (size_t i = 0; i < sizeof(codecs) / sizeof(*codecs); i++)
-		if (!strcmp(codecs[i].name, name))
-			return codecs[i].codec;
-	return 0;
-}
-
 static int print_block(struct cli *cli, const char *key, uint64_t size)
 {
 	if (cli->json)
-		printf("{\"Key\":\"%s\",\"Size\":%llu}\n", key, (unsigned long long)size);
-	else
-		puts(key);
+		return cli_put_json(
+			stdout, json_pack("{s:s, s:I}", "Key", key, "Size", (json_int_t)size));
+	cli_print_text(key);
+	putchar('\n');
 	return 0;
 }
 
@@ -175,12 +161,11 @@ int cmd_block_put(struct cli *cli)
 
 	codec_name = codec_name ? codec_name : "raw";
 	hash_name = hash_name ? hash_name : "sha2-256";
-	if (!(codec = codec_of(codec_name)))
-		return cli_fail(cli, -EINVAL,
-			"no codec '%s'; there are raw, dag-pb, dag-cbor, dag-json, cbor, json",
-			codec_name);
+	codec = cli_codec_find(codec_name);
 	if (mf_hash_find(hash_name, &hash))
-		return cli_fail(cli, -EINVAL, "no hash function '%s'", hash_name);
+		return cli_refuse(cli, CLI_USAGE,
+			"no hash function is called '%s'; give sha2-256 or another of multicodec's names",
+			hash_name);
 	rc = open_source(cli, &file, &source);
 	if (rc)
 		return rc;
@@ -194,8 +179,9 @@ int cmd_block_put(struct cli *cli)
 
 static int print_block_stat(struct cli *cli, json_t *answer)
 {
-	printf("Key: %s\nSize: %lld\n", json_string_value(json_object_get(answer, "Key")),
-		(long long)json_integer_value(json_object_get(answer, "Size")));
+	fputs("Key: ", stdout);
+	cli_print_text(json_string_value(json_object_get(answer, "Key")));
+	printf("\nSize: %lld\n", (long long)json_integer_value(json_object_get(answer, "Size")));
 	return 0;
 }
 
@@ -281,11 +267,16 @@ struct importing {
 static int print_root(struct cli *cli, const char *cid, const char *error)
 {
 	if (cli->json)
-		printf("{\"Root\":{\"Cid\":{\"/\":\"%s\"},\"PinErrorMsg\":\"%s\"}}\n", cid, error);
-	else if (*error)
-		fprintf(stderr, "not pinned %s: %s\n", cid, error);
-	else
-		printf("imported %s\n", cid);
+		return cli_put_json(stdout,
+			json_pack("{s:{s:{s:s}, s:o}}", "Root", "Cid", "/", cid, "PinErrorMsg",
+				cli_json_text(error)));
+	if (*error) {
+		cli_note("not pinned %s: %s", cid, error);
+	} else {
+		fputs("imported ", stdout);
+		cli_print_text(cid);
+		putchar('\n');
+	}
 	return 0;
 }
 

@@ -8,17 +8,20 @@ static const struct cli_option add_table[] = {
 	{ "only-hash", 'n', NULL, "compute CIDs and store nothing" },
 	{ "hidden", 'H', NULL, "take names that begin with a dot" },
 	{ "wrap-with-directory", 'w', NULL, "put a directory around, so that the name is kept" },
-	{ "profile", 0, "NAME", "unixfs-v1-2025 (default), unixfs-v0-2015 or kubo-cid-v1" },
-	{ "cid-version", 0, "N", "0 or 1; 1 alone means what Kubo makes of it (kubo-cid-v1)" },
+	{ "profile", 0, "NAME", "unixfs-v1-2025 (default), unixfs-v0-2015 or kubo-cid-v1",
+		cli_profiles },
+	{ "cid-version", 0, "N", "0 or 1; 1 alone means what Kubo makes of it (kubo-cid-v1)",
+		cli_cid_versions },
 	{ "raw-leaves", 0, NULL, "chunks are raw blocks; --raw-leaves=false wraps them in dag-pb" },
-	{ "chunker", 's', "ALGORITHM", "size-BYTES" },
+	{ "chunker", 's', "ALGORITHM", "size-BYTES", cli_chunkers, true },
 	{ "pin", 0, NULL, "pin the root (default); --pin=false leaves it unpinned" },
 	{ "dereference-args", 0, NULL, "follow symlinks given as arguments" },
 	{ 0 },
 };
 static const struct cli_option init_table[] = {
 	{ "profile", 0, "NAME",
-		"how files become blocks: unixfs-v1-2025 (default), unixfs-v0-2015, kubo-cid-v1" },
+		"how files become blocks: unixfs-v1-2025 (default), unixfs-v0-2015, kubo-cid-v1",
+		cli_profiles, true },
 	{ "test", 0, NULL, "listen on loopback only, on ports of the system's choice" },
 	{ 0 },
 };
@@ -48,8 +51,9 @@ static const struct cli_option import_table[] = {
 	{ 0 },
 };
 static const struct cli_option block_put_table[] = {
-	{ "cid-codec", 0, "NAME", "raw (default), dag-pb, dag-cbor, dag-json, cbor, json" },
-	{ "mhtype", 0, "NAME", "the hash function (default sha2-256)" },
+	{ "cid-codec", 0, "NAME", "raw (default), dag-pb, dag-cbor, dag-json, cbor, json",
+		cli_codecs },
+	{ "mhtype", 0, "NAME", "the hash function (default sha2-256)", cli_hashes, true },
 	{ "pin", 0, NULL, "pin the block" },
 	{ 0 },
 };
@@ -59,7 +63,7 @@ static const struct cli_option pin_add_table[] = {
 	{ 0 },
 };
 static const struct cli_option pin_ls_table[] = {
-	{ "type", 't', "KIND", "all (default), direct or recursive" },
+	{ "type", 't', "KIND", "all (default), direct or recursive", cli_pin_types },
 	{ "quiet", 'q', NULL, "print CIDs only" },
 	{ 0 },
 };
@@ -88,7 +92,7 @@ const struct cli_command cli_commands[] = {
 		"before is not stored twice.\n\n"
 		"  ipfs-kit add -r photos\n"
 		"  tar c project | ipfs-kit add -Q",
-		add_table, 0, -1, .run = cmd_add },
+		add_table, 0, -1, .again = "what was stored is not stored twice", .run = cmd_add },
 	{ "block get", "CID", "Print a block's bytes", "The bytes as they are, on standard output.",
 		NULL, 1, 1, .fetches = true, .run = cmd_block_get },
 	{ "block put", "[FILE]", "Store one block; prints its CID",
@@ -101,16 +105,17 @@ const struct cli_command cli_commands[] = {
 		"Paths look like CID, CID/name or /ipfs/CID/name.\n\n"
 		"  ipfs-kit cat bafy.../README.md\n"
 		"  ipfs-kit cat --offset=1048576 --length=4096 bafy...",
-		range_table, 1, -1, .fetches = true, .run = cmd_cat },
+		range_table, 1, -1, .fetches = true,
+		.again = "what was fetched does not come again", .run = cmd_cat },
 	{ "completion", "SHELL", "Print a completion script for bash, zsh or fish",
 		"  source <(ipfs-kit completion bash)", NULL, 1, 1, .no_repo = true,
-		.run = cmd_completion },
+		.values = cli_shells, .run = cmd_completion },
 	{ "config", "KEY [VALUE]", "Print or change a setting",
 		"Settings live in the file config of the repo, with their explanations; comments are kept.\n"
 		"A daemon reads where to listen when it starts.\n\n"
 		"  ipfs-kit config swarm.listen\n"
 		"  ipfs-kit config api.listen /ip4/127.0.0.1/tcp/5002",
-		NULL, 1, 2, .no_repo = true, .run = cmd_config },
+		NULL, 1, 2, .no_repo = true, .values = kit_config_key, .run = cmd_config },
 	{ "config show", "", "Print the whole config file", "With its comments.", NULL, 0, 0,
 		.no_repo = true, .run = cmd_config_show },
 	{ "daemon", "", "Go online: serve peers and the RPC until stopped",
@@ -120,17 +125,20 @@ const struct cli_command cli_commands[] = {
 		daemon_table, 0, 0, .repeats = true, .run = cmd_daemon },
 	{ "dag export", "PATH", "Write everything under a CID as a CAR archive",
 		"CARv1, each block once, depth first.\n\n  ipfs-kit dag export -o photos.car bafy...",
-		output_table, 1, 1, .fetches = true, .run = cmd_dag_export },
+		output_table, 1, 1, .fetches = true,
+		.again = "what was fetched does not come again", .run = cmd_dag_export },
 	{ "dag import", "[FILE]", "Take the blocks of a CAR archive",
 		"CARv1 or CARv2, from a file or standard input. Every block is checked against its CID; the roots\n"
 		"are pinned. When import returns, all of it is on disk.",
-		import_table, 0, 1, .run = cmd_dag_import },
+		import_table, 0, 1, .again = "what was stored is not stored twice",
+		.run = cmd_dag_import },
 	{ "get", "PATH", "Fetch a file or folder to disk",
 		"Missing blocks are fetched from peers, checked and kept in the repo. Nothing is written outside\n"
 		"the output; files that are there already are replaced, as Kubo does. A get that was interrupted\n"
 		"goes on where it stopped when it is run again.\n\n"
 		"  ipfs-kit get -o photos bafy...",
-		get_table, 1, 1, .fetches = true, .run = cmd_get },
+		get_table, 1, 1, .fetches = true, .again = "it goes on where it stopped",
+		.run = cmd_get },
 	{ "help", "[COMMAND]", "Explain a command", "The same as COMMAND --help.", NULL, 0, 2,
 		.no_repo = true, .run = cmd_help },
 	{ "id", "", "Print this node's identity and addresses",
@@ -141,14 +149,15 @@ const struct cli_command cli_commands[] = {
 		init_table, 0, 0, .no_repo = true, .run = cmd_init },
 	{ "ls", "PATH...", "List a folder",
 		"Prints CID, size and name of each entry; folders end with /.", NULL, 1, -1,
-		.fetches = true, .run = cmd_ls },
+		.fetches = true, .again = "what was fetched does not come again", .run = cmd_ls },
 	{ "migrate-from-kubo", "DIR", "Take the blocks and pins of a stopped Kubo repo",
 		"Reads DIR (a repo with a flatfs block store), checks every block, and pins what was pinned there.\n"
 		"DIR is not changed. When interrupted, run it again: what was taken is not read twice.",
-		NULL, 1, 1, .run = cmd_migrate },
+		NULL, 1, 1, .again = "it goes on where it stopped", .run = cmd_migrate },
 	{ "pin add", "PATH...", "Keep content for good",
 		"Fetches what is missing, then pins it: with all it links to, unless told otherwise.",
-		pin_add_table, 1, -1, .fetches = true, .run = cmd_pin_add },
+		pin_add_table, 1, -1, .fetches = true, .again = "it goes on where it stopped",
+		.run = cmd_pin_add },
 	{ "pin ls", "[CID...]", "List what is pinned",
 		"With a CID, tells whether that one is pinned.", pin_ls_table, 0, -1,
 		.run = cmd_pin_ls },
@@ -164,12 +173,13 @@ const struct cli_command cli_commands[] = {
 		"Exit code 0 means that nothing is damaged.",
 		NULL, 0, 0, .run = cmd_repo_verify },
 	{ "resolve", "PATH", "Print the CID a path leads to", "Follows names through folders.",
-		NULL, 1, 1, .fetches = true, .run = cmd_resolve },
+		NULL, 1, 1, .fetches = true, .again = "what was fetched does not come again",
+		.run = cmd_resolve },
 	{ "shutdown", "", "Stop the daemon", "It finishes what is being answered, then ends.", NULL,
 		0, 0, .run = cmd_shutdown },
 	{ "stat", "PATH", "Print size and kind of a file or folder",
 		"Of the node that the path leads to.", NULL, 1, 1, .fetches = true,
-		.run = cmd_stat },
+		.again = "what was fetched does not come again", .run = cmd_stat },
 	{ "swarm connect", "ADDR...", "Connect to a peer",
 		"ADDR is a multiaddr that ends with /p2p/ID.", NULL, 1, -1,
 		.run = cmd_swarm_connect },

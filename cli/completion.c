@@ -244,11 +244,7 @@ int cmd_completion(struct cli *cli)
 		print_zsh();
 	else if (!strcmp(shell, "fish"))
 		print_fish();
-	else {
-		fprintf(stderr,
-			"ipfs-kit completion: no completions for '%s'; there are bash, zsh and fish\n",
-			shell);
-		return CLI_USAGE;
-	}
+	else
+		return cli_wrong_argument(cli, shell);
 	return CLI_OK;
 }

@@ -102,8 +102,7 @@ int cmd_help(struct cli *cli)
 		cli_print_family(stdout, name);
 		return CLI_OK;
 	}
-	fprintf(stderr, "ipfs-kit help: no command '%s'; 'ipfs-kit help' lists them\n", name);
-	return CLI_USAGE;
+	return cli_unknown_command(cli, cli->args[0], cli->args[1]);
 }
 
 /* ---- The man page, from the same table ---- */

@@ -33,6 +33,9 @@ static int trouble(struct adding *adding, int code, const char *name, const char
 
 static int disk_trouble(struct adding *adding, int code, const char *name)
 {
+	/* The answer came before all was sent: what it says is the reason. */
+	if (code == ANYIO_CANCELLED)
+		return code;
 	return trouble(adding, code, name, anyio_error_text(code));
 }
 

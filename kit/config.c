@@ -414,3 +414,17 @@ int kit_config_set(const char *dir, const char *key, const char *value, char *er
 	free(text);
 	return rc;
 }
+
+int kit_config_check(const char *dir, char *error, size_t cap)
+{
+	struct kit_config *config;
+	int rc = kit_config_load(dir, &config, error, cap);
+
+	kit_config_free(config);
+	return rc;
+}
+
+const char *kit_config_key(size_t i)
+{
+	return i < SETTINGS ? settings[i].key : NULL;
+}

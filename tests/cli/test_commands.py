@@ -332,7 +332,7 @@ def completion_and_manual():
     done = subprocess.run(['bash', '-c', ask], capture_output=True, text=True, env=environment())
     check('bash completes "pin a" to "add"', 'add' in done.stdout.split(), done)
     page = write(temp('ipfs-kit.1'), kit('completion', 'man').out)
-    tool = ['mandoc', '-T', 'lint', '-W', 'warning'] if shutil.which('mandoc') else \
+    tool = ['mandoc', '-T', 'lint', '-W', 'error'] if shutil.which('mandoc') else \
         ['groff', '-man', '-Tutf8', '-ww', '-z'] if shutil.which('groff') else None
     if not tool:
         print('      neither mandoc nor groff is here; the page is only looked at')
