@@ -48,19 +48,15 @@ int cli_open(struct cli *cli)
 		return 0;
 	if (rc == -EBUSY && read_api_file(cli->repo, address, sizeof(address)) == 0)
 		return go_remote(cli, address);
-	if (rc == ANYIO_CANCELLED)
-		return CLI_INTERRUPTED;
-	return cli_refuse(cli, CLI_REPO, "%s", *error ? error : anyio_error_text(rc));
+	return cli_fail_repo(cli, rc, *error ? error : anyio_error_text(rc));
 }
 
-void cli_close(struct cli *cli)
+void cli_close(struct cli *cli, bool quietly)
 {
-	if (cli->node) {
-		int rc = kit_close(cli->node);
-		if (rc)
-			cli_refuse(cli, CLI_FAILED, "closing the repo failed: %s",
-				anyio_error_text(rc));
-	}
+	int rc = cli->node ? kit_close(cli->node) : 0;
+
+	if (rc && !quietly)
+		cli_note("ipfs-kit: closing the repo %s: %s", cli->repo, anyio_error_text(rc));
 	cli->node = NULL;
 	remote_free(cli->remote);
 	cli->remote = NULL;
@@ -143,5 +139,5 @@ int cli_call_print(struct cli *cli, const char *command, const char *const *args
 	struct print state = { cli, print };
 	int rc = cli_call(cli, command, args, options, print_answer, &state);
 
-	return rc ? cli_fail_node(cli, rc) : CLI_OK;
+	return rc ? cli_fail_node(cli, rc, NULL) : CLI_OK;
 }

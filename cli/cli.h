@@ -117,13 +117,23 @@ int cli_refuse(const struct cli *cli, int exit_code, const char *format, ...)
 /* The same for a negative result code; returns its exit code. Silent when it was interrupted. */
 int cli_fail(const struct cli *cli, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-/* The same, with the sentence that the node or the daemon gave. */
-int cli_fail_node(struct cli *cli, int code);
+/* The same, with the sentence that the node or the daemon gave. subject: what it is about, told first
+ * unless the sentence has it; or NULL. */
+int cli_fail_node(const struct cli *cli, int code, const char *subject);
+/* The same for a file or folder of this machine that cannot be read or written. */
+int cli_fail_file(const struct cli *cli, int code, const char *path);
+/* For a repo that cannot be opened, with why; returns CLI_REPO. */
+int cli_fail_repo(const struct cli *cli, int code, const char *text);
+/* That sentence, "" when there is none. */
+const char *cli_node_error(const struct cli *cli);
+/* What to do after a result code, when the sentence does not say; or NULL. cli_fail appends it. */
+const char *cli_next_step(const struct cli *cli, int code);
 int cli_exit_code(int code);
 
 /* Opens the repo, or finds the daemon that has it. 0 or an exit code. */
 int cli_open(struct cli *cli);
-void cli_close(struct cli *cli);
+/* Says when the repo could not be closed, which loses nothing that was acknowledged; quietly: not. */
+void cli_close(struct cli *cli, bool quietly);
 /* Another handle to the same node or daemon, for a task that fails by itself. 0 or a negative code. */
 int cli_open_aside(const struct cli *cli, struct cli *aside);
 void cli_close_aside(struct cli *aside);

@@ -107,6 +107,23 @@ static int add_one(struct cli *cli, const char *path, const struct kit_add_optio
 			 : remote_add_path(cli->remote, path, options, root);
 }
 
+/* What is told of begins with the name that is added, the last of its path: the whole path is shown. */
+static int fail_add(struct cli *cli, int rc, const char *path)
+{
+	const char *text = cli_node_error(cli);
+	size_t len = strlen(path);
+
+	while (len > 1 && path[len - 1] == '/')
+		len--;
+	size_t start = len;
+	while (start && path[start - 1] != '/')
+		start--;
+	bool about = len > start && !strncmp(text, path + start, len - start) &&
+		strchr(":/", text[len - start]);
+	return about ? cli_fail(cli, rc, "%.*s%s", (int)start, path, text)
+		     : cli_fail_node(cli, rc, NULL);
+}
+
 static int add_all(struct cli *cli, struct adding *adding, const struct kit_add_options *options)
 {
 	static const char *const standard_input[] = { "-", NULL };
@@ -120,7 +137,7 @@ static int add_all(struct cli *cli, struct adding *adding, const struct kit_add_
 			return cli_fail(cli, rc,
 				"'%s' is a directory; use -r to add it with all it holds", *path);
 		if (rc)
-			return cli_fail_node(cli, rc);
+			return fail_add(cli, rc, *path);
 		if (cli_flag(cli, "quieter", false))
 			print_root(adding, &root);
 	}
@@ -210,7 +227,7 @@ int cmd_cat(struct cli *cli)
 		if (rc == -EPIPE)
 			return CLI_FAILED; /* whoever read has had enough */
 		if (rc)
-			return cli_fail_node(cli, rc);
+			return cli_fail_node(cli, rc, NULL);
 	}
 	return CLI_OK;
 }
@@ -280,6 +297,18 @@ static const char *default_output(const char *path, char *out, size_t cap)
 	return out;
 }
 
+/* The disk's troubles are told by the name below the output, or, by the unpacking here, by a code. */
+static int fail_get(struct cli *cli, int rc, const char *output)
+{
+	const char *text = cli_node_error(cli);
+	size_t len = strlen(output);
+	bool of_output = text[0] == '\'' && !strncmp(text + 1, output, len) &&
+		!strncmp(text + 1 + len, "': ", 3);
+
+	return !*text || of_output || !strncmp(text, "writing ", 8) ? cli_fail_file(cli, rc, output)
+								    : cli_fail_node(cli, rc, NULL);
+}
+
 int cmd_get(struct cli *cli)
 {
 	char name[512];
@@ -300,7 +329,7 @@ int cmd_get(struct cli *cli)
 			"'%s' exists and is something else; name another place with -o, or use --force",
 			output);
 	if (rc)
-		return cli_fail_node(cli, rc);
+		return fail_get(cli, rc, output);
 	if (cli->json)
 		cli_put_json(stdout,
 			json_pack("{s:o, s:o}", "Path", cli_json_text(cli->args[0]), "Output",

@@ -164,7 +164,7 @@ static int serve(struct daemon *daemon)
 	if (!rc)
 		rc = serve_api(daemon);
 	else if (rc != ANYIO_CANCELLED)
-		cli_fail_node(daemon->cli, rc);
+		cli_fail_node(daemon->cli, rc, NULL);
 	anyio_task_group_cancel(&group, "shutting down");
 	rc = anyio_task_group_exit(&group, rc);
 	if (daemon->api_path[0])

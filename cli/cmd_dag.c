@@ -28,9 +28,16 @@ static int open_source(struct cli *cli, struct file_source *file, struct kit_sou
 		return 0;
 	file->fd = anyio_open(cli->args[0], O_RDONLY, 0);
 	if (file->fd < 0)
-		return cli_fail(cli, file->fd, "%s: %s", cli->args[0], anyio_error_text(file->fd));
+		return cli_fail_file(cli, file->fd, cli->args[0]);
 	*source = (struct kit_source){ read_file, file };
 	return 0;
+}
+
+static int fail_source(struct cli *cli, int rc)
+{
+	bool is_file = cli->count && strcmp(cli->args[0], "-");
+
+	return cli_fail_node(cli, rc, is_file ? cli->args[0] : "standard input");
 }
 
 static void close_source(struct file_source *file)
@@ -53,10 +60,10 @@ int cmd_block_get(struct cli *cli)
 	} else {
 		rc = kit_block_get(cli->node, cli->args[0], &data, &len);
 		if (!rc)
-			rc = anyio_write_all(1, data, len);
+			rc = cli_stdout.write(cli_stdout.arg, data, len);
 		free(data);
 	}
-	return rc ? cli_fail_node(cli, rc) : CLI_OK;
+	return rc ? cli_fail_node(cli, rc, NULL) : CLI_OK;
 }
 
 static int read_all(const struct kit_source *source, char **out, size_t *len)
@@ -174,7 +181,7 @@ int cmd_block_put(struct cli *cli)
 	close_source(&file);
 	if (rc == -EMSGSIZE)
 		return cli_fail(cli, rc, "a block is at most 2 MiB; 'ipfs-kit add' splits files");
-	return rc ? cli_fail_node(cli, rc) : CLI_OK;
+	return rc ? fail_source(cli, rc) : CLI_OK;
 }
 
 static int print_block_stat(struct cli *cli, json_t *answer)
@@ -233,7 +240,7 @@ int cmd_dag_export(struct cli *cli)
 		return cli_fail(cli, -ENOMEM, "out of memory");
 	if (path && (file.fd = anyio_open(path, O_WRONLY | O_CREAT | O_TRUNC, 0666)) < 0) {
 		anyio_free(file.buffer);
-		return cli_fail(cli, file.fd, "%s: %s", path, anyio_error_text(file.fd));
+		return cli_fail_file(cli, file.fd, path);
 	}
 	cli_progress_start(&progress, cli, "exporting");
 	if (cli->node) {
@@ -248,15 +255,18 @@ int cmd_dag_export(struct cli *cli)
 	int written = rc ? 0 : flush_output(&file);
 	anyio_free(file.buffer);
 	if (written)
-		return cli_fail(cli, written, "%s: %s", path ? path : "standard output",
-			anyio_error_text(written));
+		return cli_fail_file(cli, written, path ? path : "standard output");
 	if (path) {
 		int sync = rc ? 0 : anyio_fsync(file.fd);
 		anyio_close(file.fd);
 		if (sync && sync != -EINVAL)
-			return cli_fail(cli, sync, "%s: %s", path, anyio_error_text(sync));
+			return cli_fail_file(cli, sync, path);
 	}
-	return rc ? cli_fail_node(cli, rc) : CLI_OK;
+	if (!rc && path && cli->json)
+		cli_put_json(stdout,
+			json_pack("{s:o, s:o}", "Path", cli_json_text(cli->args[0]), "Output",
+				cli_json_text(path)));
+	return rc ? cli_fail_node(cli, rc, NULL) : CLI_OK;
 }
 
 struct importing {
@@ -341,5 +351,5 @@ int cmd_dag_import(struct cli *cli)
 		       : remote_import(cli, &source);
 	cli_progress_end(&importing.progress);
 	close_source(&file);
-	return rc ? cli_fail_node(cli, rc) : CLI_OK;
+	return rc ? fail_source(cli, rc) : CLI_OK;
 }

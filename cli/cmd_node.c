@@ -134,11 +134,13 @@ static int print_ping(struct cli *cli, json_t *answer)
 
 int cmd_ping(struct cli *cli)
 {
-	struct kit_call_option options[] = { { "count", cli_value(cli, "count") }, { 0 } };
-	int code = want_daemon(cli);
+	const char *count = cli_value(cli, "count");
+	struct kit_call_option options[] = { { "count", count ? count : "10" }, { 0 } };
 
-	if (!options[0].value)
-		options[0].value = "10";
+	if (count && (!*count || count[strspn(count, "0123456789")] || !strtoul(count, NULL, 10)))
+		return cli_refuse(
+			cli, CLI_USAGE, "--count cannot be '%s'; give a number from 1 on", count);
+	int code = want_daemon(cli);
 	return code ? code : cli_call_print(cli, "ping", cli->args, options, print_ping);
 }
 
@@ -184,5 +186,5 @@ int cmd_shutdown(struct cli *cli)
 	anyio_free(lines.buffer);
 	if (!rc && cli->json)
 		cli_put_json(stdout, json_object());
-	return rc ? cli_fail_node(cli, rc) : CLI_OK;
+	return rc ? cli_fail_node(cli, rc, NULL) : CLI_OK;
 }

@@ -130,7 +130,7 @@ int cmd_repo_verify(struct cli *cli)
 		return cli_fail(
 			cli, rc, "%u problems found; every other block is whole", verify.problems);
 	if (rc)
-		return cli_fail_node(cli, rc);
+		return cli_fail_node(cli, rc, NULL);
 	if (cli->json)
 		print_verified(whole);
 	else
@@ -145,11 +145,9 @@ static int check_config(struct cli *cli)
 	int rc = kit_config_check(cli->repo, error, sizeof(error));
 
 	if (rc == -ENOENT)
-		return cli_refuse(cli, CLI_REPO,
-			"there is no repo in %s; make one with 'ipfs-kit init'", cli->repo);
-	if (rc == -EBADMSG)
-		return cli_refuse(cli, CLI_REPO, "%s; edit that line", error);
-	return rc ? cli_refuse(cli, CLI_REPO, "%s", error) : CLI_OK;
+		return cli_refuse(
+			cli, CLI_REPO, "no repo in %s; make one with 'ipfs-kit init'", cli->repo);
+	return rc ? cli_fail_repo(cli, rc, error) : CLI_OK;
 }
 
 static json_t *setting_json(const char *repo, const char *key)
@@ -289,7 +287,7 @@ int cmd_migrate(struct cli *cli)
 	int rc = kit_migrate_kubo(cli->node, cli->args[0], &options, &done);
 	cli_progress_end(&progress);
 	if (rc)
-		return cli_fail_node(cli, rc);
+		return cli_fail_node(cli, rc, NULL);
 	printf(cli->json ? "{\"Blocks\":%llu,\"Present\":%llu,\"Pins\":%llu}\n"
 			 : "took %llu blocks (%llu were here already) and %llu pins\n",
 		(unsigned long long)done.blocks, (unsigned long long)done.present,

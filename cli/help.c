@@ -41,6 +41,10 @@ static void print_overview(void)
 	     "  ipfs-kit get CID              fetch from the peers you are connected to\n\n"
 	     "'ipfs-kit COMMAND --help' explains a command. With a daemon running, commands talk to it;\n"
 	     "without one they open the repo themselves.\n\n"
+	     "With --json every answer is JSON, one value a line, but for content (cat, block get, dag export) and\n"
+	     "text (help, completion). A failure is a line of JSON on standard error: {\"Error\": what and why,\n"
+	     "\"Code\": failed, usage, not-found, repo, timed-out or interrupted, \"Exit\": N, \"Hint\": what to do}.\n\n"
+	     "On a terminal, what others named or wrote is shown without control characters, as \\xHH or \\uHHHH.\n\n"
 	     "Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 repo trouble, 5 timed out, 130 interrupted.");
 }
 
@@ -163,6 +167,15 @@ void cli_print_man(void)
 	}
 	puts(".SH OPTIONS\nThese may be given to every command, before or after its name.");
 	man_options(cli_global_options);
+	puts(".SH JSON\nWith \\-\\-json every answer is JSON, one value a line, but for content (cat, block get, dag export)\n"
+	     "and text (help, completion). A failure is one line on standard error, an object with\n"
+	     ".BR Error ,\nwhat failed and why, and what to do;\n.BR Code ,\n"
+	     "one of failed, usage, not\\-found, repo, timed\\-out, interrupted;\n.BR Exit ,\n"
+	     "the exit status; and\n.BR Hint ,\nwhat to do, when there is something.\n"
+	     ".SH TERMINALS\nNames of content and what peers and daemons say of themselves are chosen by strangers. On a\n"
+	     "terminal, and always on standard error, control characters, bytes that are not UTF\\-8, marks of\n"
+	     "direction and separators of lines are shown as \\exHH or \\euHHHH. Into a pipe or a file standard output\n"
+	     "has the bytes as they are.");
 	puts(".SH EXIT STATUS\n.TP\n.B 0\nThe work was done.\n.TP\n.B 1\nIt was not; standard error says why.\n"
 	     ".TP\n.B 2\nWrong options or arguments.\n.TP\n.B 3\nThere is no such content, pin, setting or peer.\n"
 	     ".TP\n.B 4\nThe repo is missing, in use, damaged or of another version.\n.TP\n.B 5\n"

@@ -25,7 +25,9 @@ static int run_connected(struct cli *cli)
 		rc = anyio_start(&group, kit_network_run, &network, "network", NULL);
 	if (!rc)
 		rc = cli_call(cli, "swarm/connect", args, NULL, ignore, NULL);
-	code = rc ? cli_fail_node(cli, rc) : cli_run_telling(cli);
+	code = rc ? cli_fail(cli, rc, "%s; check that address, and that the peer runs",
+			    cli_node_error(cli))
+		  : cli_run_telling(cli);
 	anyio_task_group_cancel(&group, "done");
 	rc = anyio_task_group_exit(&group, 0);
 	return rc == ANYIO_CANCELLED ? CLI_INTERRUPTED : code;
@@ -39,7 +41,7 @@ static int with_node(void *arg)
 	if (code == 0)
 		code = cli->connect && !cli->command->no_repo ? run_connected(cli)
 							      : cli_run_telling(cli);
-	cli_close(cli);
+	cli_close(cli, code != CLI_OK || cli->json);
 	return code;
 }
 
@@ -141,8 +143,7 @@ int main(int argc, char **argv)
 		cli_refuse(&cli, CLI_INTERRUPTED, "interrupted");
 	/* What was printed and could not be written is work not done. */
 	if (fflush(stdout) != 0 && timed.code == CLI_OK) {
-		return cli_refuse(
-			&cli, CLI_FAILED, "writing to standard output: %s", strerror(errno));
+		return cli_fail(&cli, -errno, "writing to standard output: %s", strerror(errno));
 	}
 	return timed.code;
 }

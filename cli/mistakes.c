@@ -118,18 +118,28 @@ int cli_wrong_argument(const struct cli *cli, const char *value)
 		cli, CLI_USAGE, "%s cannot be '%s'; give %s", cli->command->arguments, value, list);
 }
 
+static const char *nearest_command(const char *words)
+{
+	struct nearest nearest = nearest_to(words, strlen(words));
+
+	for (const struct cli_command *c = cli_commands; c->name; c++)
+		consider(&nearest, c->name);
+	return nearest.name;
+}
+
 int cli_unknown_command(const struct cli *cli, const char *first, const char *second)
 {
 	bool family = cli_is_family(first);
-	char word[2 * WORD_MAX], meant[WORD_MAX + 40] = "";
+	char two[2 * WORD_MAX], meant[WORD_MAX + 40] = "";
+	const char *near = NULL;
 
-	snprintf(word, sizeof(word), "%s%s%s", first, family && second ? " " : "",
-		family && second ? second : "");
-	struct nearest nearest = nearest_to(word, strlen(word));
-	for (const struct cli_command *c = cli_commands; (second || !family) && c->name; c++)
-		consider(&nearest, c->name);
-	if (nearest.name)
-		snprintf(meant, sizeof(meant), "did you mean 'ipfs-kit %s'? ", nearest.name);
+	snprintf(two, sizeof(two), "%s %s", first, second ? second : "");
+	if (second)
+		near = nearest_command(two);
+	if (!near && !family)
+		near = nearest_command(first);
+	if (near)
+		snprintf(meant, sizeof(meant), "did you mean 'ipfs-kit %s'? ", near);
 	if (!family)
 		return cli_refuse(cli, CLI_USAGE,
 			"there is no command '%s'; %s'ipfs-kit --help' lists all", first, meant);

@@ -122,13 +122,18 @@ static void say_json(int exit_code, const char *text)
 	cli_put_json(stderr, line);
 }
 
-static void say(const struct cli *cli, int exit_code, const char *format, va_list ap)
+static void say(
+	const struct cli *cli, int exit_code, const char *next, const char *format, va_list ap)
 {
 	struct sentence sentence = { .used = 0 };
 	char text[4096];
 
 	vsnprintf(text, sizeof(text), format, ap);
 	put_shown(&sentence, cli, text);
+	if (next && !hint_of(text)) {
+		put_text(&sentence, "; ");
+		put_shown(&sentence, cli, next);
+	}
 	if (cli->json) {
 		say_json(exit_code, sentence.text);
 		return;
@@ -144,7 +149,7 @@ int cli_refuse(const struct cli *cli, int exit_code, const char *format, ...)
 	va_list ap;
 
 	va_start(ap, format);
-	say(cli, exit_code, format, ap);
+	say(cli, exit_code, NULL, format, ap);
 	va_end(ap);
 	return exit_code;
 }
@@ -157,23 +162,74 @@ int cli_fail(const struct cli *cli, int code, const char *format, ...)
 	if (code == ANYIO_CANCELLED)
 		return CLI_INTERRUPTED;
 	va_start(ap, format);
-	say(cli, cli_exit_code(code), format, ap);
+	say(cli, cli_exit_code(code), cli_next_step(cli, code), format, ap);
 	va_end(ap);
 	return cli_exit_code(code);
 }
 
-int cli_fail_node(struct cli *cli, int code)
+/* Of the last write to standard output. */
+static int stdout_failure;
+
+const char *cli_node_error(const struct cli *cli)
 {
 	const char *text = cli->remote ? remote_error_text(cli->remote)
 		: cli->node            ? kit_error_text(cli->node)
 				       : NULL;
 
-	return cli_fail(cli, code, "%s", text && *text ? text : anyio_error_text(code));
+	return text ? text : "";
+}
+
+int cli_fail_file(const struct cli *cli, int code, const char *path)
+{
+	const char *said = cli_node_error(cli), *why = anyio_error_text(code);
+
+	if (strncmp(said, "writing ", 8))
+		said = "";
+	return cli_fail(cli, code, "%s: %s%s", path, *said ? said : why,
+		code == -ENOENT ? "; check the path" : "");
+}
+
+int cli_fail_repo(const struct cli *cli, int code, const char *text)
+{
+	const char *next = code == -ENOENT || code == -EBADMSG
+		? "mend that file, or put a good copy back"
+		: code == -EPROTO ? "use the ipfs-kit that made it"
+				  : cli_next_step(cli, code);
+	bool hints = hint_of(text) || !next;
+
+	if (code == ANYIO_CANCELLED)
+		return CLI_INTERRUPTED;
+	return cli_refuse(cli, CLI_REPO, "%s%s%s", text, hints ? "" : "; ", hints ? "" : next);
+}
+
+/* Whether it is one of the words of text, or several of them. */
+static bool is_said(const char *text, const char *subject)
+{
+	size_t len = strlen(subject);
+
+	for (const char *c = text; len && (c = strstr(c, subject)); c++)
+		if ((c == text || strchr(" '", c[-1])) && (!c[len] || strchr(" ':;,", c[len])))
+			return true;
+	return false;
+}
+
+int cli_fail_node(const struct cli *cli, int code, const char *subject)
+{
+	const char *text = cli_node_error(cli);
+
+	if (code == stdout_failure && code)
+		return cli_fail(
+			cli, code, "writing to standard output: %s", anyio_error_text(code));
+	text = *text ? text : anyio_error_text(code);
+	if (subject && !is_said(text, subject))
+		return cli_fail(cli, code, "%s: %s", subject, text);
+	return cli_fail(cli, code, "%s", text);
 }
 
 static int write_stdout(void *arg, const void *data, size_t len)
 {
-	return anyio_write_all(1, data, len);
+	stdout_failure = anyio_write_all(1, data, len);
+	return stdout_failure;
 }
 
 static ssize_t read_stdin(void *arg, void *buffer, size_t size)

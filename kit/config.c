@@ -94,7 +94,7 @@ static const struct {
 		"A secret that every call to the RPC must carry (Authorization: Bearer SECRET). Empty: none.",
 		NULL },
 	{ "store.max", "0",
-		"Bytes the repo is meant to stay under; repo stat reports it, nothing enforces it. 0: no bound.",
+		"Bytes the repo is meant to stay under (repo stat reports it, nothing enforces it). 0: no bound.",
 		check_size },
 };
 enum { SETTINGS = sizeof(settings) / sizeof(*settings) };
@@ -376,7 +376,7 @@ int kit_config_set(const char *dir, const char *key, const char *value, char *er
 		return -ENOENT;
 	}
 	if (strpbrk(value, "\n\r") || (settings[i].check && settings[i].check(value))) {
-		snprintf(error, cap, "'%.60s' is no value for %s. %s", value, key,
+		snprintf(error, cap, "'%.60s' is no value for %s; it is: %s", value, key,
 			settings[i].about);
 		return -EINVAL;
 	}

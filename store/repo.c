@@ -71,7 +71,7 @@ static int check_version(struct store *store, struct store_recovery *report)
 	if (strcmp(text, wanted) == 0)
 		return 1;
 	text[strcspn(text, "\n")] = 0;
-	store_say(report, "%s is a repo of version \"%s\"; this program knows version %d",
+	store_say(report, "%s is a repo of version \"%s\", and this program knows version %d",
 		store->dir, text, STORE_VERSION);
 	return -EPROTO;
 }
