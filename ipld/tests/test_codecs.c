@@ -419,5 +419,5 @@ int main(void)
 		cmocka_unit_test(the_gate_refuses),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return ipld_exit(cmocka_run_group_tests(tests, NULL, NULL));
 }
