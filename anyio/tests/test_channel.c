@@ -61,7 +61,7 @@ static int send_one(void *arg)
 
 /* The cancellation comes before the send, or between the handoff and the receiver's turn: either
  * way the item is somewhere. */
-static int c43_cancelled_receive_never_eats_an_item(void *arg)
+static int cancelled_receive_never_eats_an_item(void *arg)
 {
 	for (int late = 0; late < 2; late++) {
 		struct channel channel = channel_make(1, NULL);
@@ -106,7 +106,7 @@ static int cancelled_send_sends_nothing(void *arg)
 	return 0;
 }
 
-static int c44_last_sender_closing_ends_the_stream(void *arg)
+static int last_sender_closing_ends_the_stream(void *arg)
 {
 	struct channel channel = channel_make(4, NULL);
 	struct receiving waiting[2];
@@ -146,7 +146,7 @@ static int closed_then_drained_then_end(void *arg)
 	return 0;
 }
 
-static int c45_last_receiver_closing_breaks_senders(void *arg)
+static int last_receiver_closing_breaks_senders(void *arg)
 {
 	struct channel channel = channel_make(0, NULL);
 	struct sending waiting[2];
@@ -168,7 +168,7 @@ static int c45_last_receiver_closing_breaks_senders(void *arg)
 	return 0;
 }
 
-static int c46_clones_count_separately(void *arg)
+static int clones_count_separately(void *arg)
 {
 	struct channel channel = channel_make(1, NULL);
 	struct anyio_sender *sender;
@@ -193,7 +193,7 @@ static int c46_clones_count_separately(void *arg)
 	return 0;
 }
 
-static int c47_waiting_receiver_owns_the_next_item(void *arg)
+static int waiting_receiver_owns_the_next_item(void *arg)
 {
 	struct channel channel = channel_make(4, NULL);
 	struct receiving first = { .receiver = channel.receiver }, second = first;
@@ -321,13 +321,13 @@ static int order_holds_at_every_capacity(void *arg)
 int main(void)
 {
 	static const struct conformance_case cases[] = {
-		CONFORM(c43_cancelled_receive_never_eats_an_item, CONFORM_MOCK),
+		CONFORM(cancelled_receive_never_eats_an_item, CONFORM_MOCK),
 		CONFORM(cancelled_send_sends_nothing, CONFORM_MOCK),
-		CONFORM(c44_last_sender_closing_ends_the_stream, CONFORM_MOCK),
+		CONFORM(last_sender_closing_ends_the_stream, CONFORM_MOCK),
 		CONFORM(closed_then_drained_then_end, CONFORM_MOCK),
-		CONFORM(c45_last_receiver_closing_breaks_senders, CONFORM_MOCK),
-		CONFORM(c46_clones_count_separately, CONFORM_MOCK),
-		CONFORM(c47_waiting_receiver_owns_the_next_item, CONFORM_MOCK),
+		CONFORM(last_receiver_closing_breaks_senders, CONFORM_MOCK),
+		CONFORM(clones_count_separately, CONFORM_MOCK),
+		CONFORM(waiting_receiver_owns_the_next_item, CONFORM_MOCK),
 		CONFORM(closing_an_end_wakes_who_waits_on_it, CONFORM_MOCK),
 		CONFORM(closing_a_sender_wakes_who_sends_on_it, CONFORM_MOCK),
 		CONFORM(undelivered_items_are_dropped_once, CONFORM_MOCK),

@@ -1,4 +1,5 @@
-/* Connecting, listening, names and waiting on descriptors: conformance 54 and 55. */
+/* Connecting, listening, names and waiting on descriptors: which address is raced when, and what
+ * accept does without descriptors. */
 #include "sockets.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -59,7 +60,7 @@ static void deaf_close(struct deaf *deaf)
 		close(deaf->fillers[i]);
 }
 
-static int c54_slow_first_address_starts_the_second_after_the_delay(void *arg)
+static int slow_first_address_starts_the_second_after_the_delay(void *arg)
 {
 	struct deaf deaf;
 	struct anyio_address addresses[2];
@@ -85,7 +86,7 @@ static int c54_slow_first_address_starts_the_second_after_the_delay(void *arg)
 	return 0;
 }
 
-static int c54b_a_failure_starts_the_next_at_once(void *arg)
+static int a_failure_starts_the_next_at_once(void *arg)
 {
 	struct anyio_address addresses[3], nobody;
 	struct accepting accepting;
@@ -124,7 +125,7 @@ static int connect_race(void *arg)
 	return rc;
 }
 
-static int c54c_a_cancelled_race_leaves_nothing(void *arg)
+static int a_cancelled_race_leaves_nothing(void *arg)
 {
 	struct deaf deaf;
 
@@ -191,7 +192,7 @@ static void shortage_begin(struct shortage *shortage)
 	CHECK(dup(2) < 0);
 }
 
-static int c55_emfile_in_accept_backs_off(void *arg)
+static int emfile_in_accept_backs_off(void *arg)
 {
 	struct anyio_address address;
 	struct accepting accepting = { .listener = listen_local(&address) };
@@ -243,7 +244,7 @@ static int no_memory_in_accept_backs_off(void *arg)
 	return 0;
 }
 
-static int c55b_close_ends_the_back_off(void *arg)
+static int close_ends_the_back_off(void *arg)
 {
 	struct anyio_address address;
 	struct accepting accepting = { .listener = listen_local(&address) };
@@ -471,14 +472,14 @@ int main(void)
 {
 	static const struct conformance_case cases[] = {
 		CONFORM(close_of_a_listener_wakes_accept, 0),
-		CONFORM(c54_slow_first_address_starts_the_second_after_the_delay, CONFORM_NO_SIM),
-		CONFORM(c54b_a_failure_starts_the_next_at_once, 0),
-		CONFORM(c54c_a_cancelled_race_leaves_nothing, CONFORM_NO_SIM),
+		CONFORM(slow_first_address_starts_the_second_after_the_delay, CONFORM_NO_SIM),
+		CONFORM(a_failure_starts_the_next_at_once, 0),
+		CONFORM(a_cancelled_race_leaves_nothing, CONFORM_NO_SIM),
 		CONFORM(addresses_alternate_with_ipv6_first, 0),
 		CONFORM(addresses_are_read_and_written, 0),
-		CONFORM(c55_emfile_in_accept_backs_off, CONFORM_NO_SIM),
+		CONFORM(emfile_in_accept_backs_off, CONFORM_NO_SIM),
 		CONFORM(no_memory_in_accept_backs_off, CONFORM_NO_SIM),
-		CONFORM(c55b_close_ends_the_back_off, CONFORM_NO_SIM),
+		CONFORM(close_ends_the_back_off, CONFORM_NO_SIM),
 		CONFORM(unix_listener_replaces_only_what_is_stale, CONFORM_NO_SIM),
 		CONFORM(a_full_unix_queue_is_waited_for, CONFORM_NO_SIM),
 		CONFORM(unix_streams_carry_data, CONFORM_NO_SIM),

@@ -1,4 +1,4 @@
-/* Task groups, the start handshake and handles: conformance 1 to 13, 23, 24, 31. */
+/* Task groups, the start handshake and handles: who waits for whom, and whose an error is. */
 #include "conformance.h"
 #include <errno.h>
 #include <string.h>
@@ -41,7 +41,7 @@ static int fail_after_sleep(void *arg)
 	return rc < 0 ? rc : -EPIPE;
 }
 
-static int g01_exit_waits_for_every_child(void *arg)
+static int exit_waits_for_every_child(void *arg)
 {
 	bool done[3] = { false };
 	ANYIO_TASK_GROUP(group);
@@ -52,7 +52,7 @@ static int g01_exit_waits_for_every_child(void *arg)
 	return 0;
 }
 
-static int g02_spawning_in_a_closed_group_fails(void *arg)
+static int spawning_in_a_closed_group_fails(void *arg)
 {
 	bool ran = false;
 	ANYIO_TASK_GROUP(group);
@@ -65,7 +65,7 @@ static int g02_spawning_in_a_closed_group_fails(void *arg)
 	return 0;
 }
 
-static int g03_first_failure_cancels_host_and_siblings(void *arg)
+static int first_failure_cancels_host_and_siblings(void *arg)
 {
 	int sibling = 0;
 	ANYIO_TASK_GROUP(group);
@@ -79,7 +79,7 @@ static int g03_first_failure_cancels_host_and_siblings(void *arg)
 	return 0;
 }
 
-static int g04_failing_host_cancels_children(void *arg)
+static int failing_host_cancels_children(void *arg)
 {
 	int child = 0;
 	ANYIO_TASK_GROUP(group);
@@ -92,7 +92,7 @@ static int g04_failing_host_cancels_children(void *arg)
 	return 0;
 }
 
-static int g05_two_failures_are_both_listed(void *arg)
+static int two_failures_are_both_listed(void *arg)
 {
 	ANYIO_TASK_GROUP(group);
 	int line = __LINE__ - 1;
@@ -109,7 +109,7 @@ static int g05_two_failures_are_both_listed(void *arg)
 	return 0;
 }
 
-static int g05b_more_failures_than_are_kept_are_counted(void *arg)
+static int more_failures_than_are_kept_are_counted(void *arg)
 {
 	ANYIO_TASK_GROUP(group);
 	for (int i = 0; i < 20; i++)
@@ -120,7 +120,7 @@ static int g05b_more_failures_than_are_kept_are_counted(void *arg)
 	return 0;
 }
 
-static int g06_cancellations_are_never_listed(void *arg)
+static int cancellations_are_never_listed(void *arg)
 {
 	ANYIO_TASK_GROUP(group);
 	for (int i = 0; i < 3; i++)
@@ -140,7 +140,7 @@ static int return_cancelled(void *arg)
 	return ANYIO_CANCELLED;
 }
 
-static int g06b_the_cancelled_code_without_a_cancellation_is_an_error(void *arg)
+static int the_cancelled_code_without_a_cancellation_is_an_error(void *arg)
 {
 	ANYIO_TASK_GROUP(group);
 	anyio_start_soon(&group, return_cancelled, NULL, "liar");
@@ -166,7 +166,7 @@ static int group_of_one(void *arg)
 	return anyio_task_group_exit(&group, 0);
 }
 
-static int g07_cancelled_while_exiting_waits_on(void *arg)
+static int cancelled_while_exiting_waits_on(void *arg)
 {
 	int child = 0;
 	CHECK_RC(anyio_move_on_after(ANYIO_MILLISECOND, group_of_one, &child), 0);
@@ -174,7 +174,7 @@ static int g07_cancelled_while_exiting_waits_on(void *arg)
 	return 0;
 }
 
-static int g08_empty_group_yields_once(void *arg)
+static int empty_group_yields_once(void *arg)
 {
 	bool ran = false;
 	ANYIO_TASK_GROUP(outer);
@@ -196,7 +196,7 @@ static int server(void *arg)
 	return anyio_sleep_forever();
 }
 
-static int g09_start_returns_the_started_value(void *arg)
+static int start_returns_the_started_value(void *arg)
 {
 	int thing;
 	void *value = NULL;
@@ -221,7 +221,7 @@ static int started_unasked(void *arg)
 	return 0;
 }
 
-static int g10_started_twice_is_an_error(void *arg)
+static int started_twice_is_an_error(void *arg)
 {
 	ANYIO_TASK_GROUP(group);
 	CHECK_RC(anyio_start(&group, started_twice, NULL, "twice", NULL), 0);
@@ -235,7 +235,7 @@ static int just_end(void *arg)
 	return anyio_checkpoint();
 }
 
-static int g11_ending_without_started_is_an_error(void *arg)
+static int ending_without_started_is_an_error(void *arg)
 {
 	ANYIO_TASK_GROUP(group);
 	CHECK_RC(anyio_start(&group, just_end, NULL, "mute", NULL), ANYIO_NOT_STARTED);
@@ -243,7 +243,7 @@ static int g11_ending_without_started_is_an_error(void *arg)
 	return 0;
 }
 
-static int g12_an_error_before_started_is_the_starters_alone(void *arg)
+static int an_error_before_started_is_the_starters_alone(void *arg)
 {
 	ANYIO_TASK_GROUP(group);
 	CHECK_RC(anyio_start(&group, fail_after_sleep, NULL, "broken", NULL), -EPIPE);
@@ -259,7 +259,7 @@ static int start_then_fail(void *arg)
 	return -EIO;
 }
 
-static int g12b_an_error_after_started_is_the_groups(void *arg)
+static int an_error_after_started_is_the_groups(void *arg)
 {
 	ANYIO_TASK_GROUP(group);
 	CHECK_RC(anyio_start(&group, start_then_fail, NULL, "broken", NULL), 0);
@@ -290,7 +290,7 @@ static int start_never_ready(void *arg)
 	return anyio_start(handshake->group, never_ready, handshake, "never", NULL);
 }
 
-static int g13_cancelled_start_cancels_and_awaits_the_child(void *arg)
+static int cancelled_start_cancels_and_awaits_the_child(void *arg)
 {
 	ANYIO_TASK_GROUP(group);
 	struct handshake handshake = { .group = &group };
@@ -308,7 +308,7 @@ static int g13_cancelled_start_cancels_and_awaits_the_child(void *arg)
 	return 0;
 }
 
-static int g23_cancelling_a_handle_affects_one_task(void *arg)
+static int cancelling_a_handle_affects_one_task(void *arg)
 {
 	struct anyio_task_handle one, other;
 	bool done = false;
@@ -335,7 +335,7 @@ static int wait_handle(void *arg)
 	return anyio_task_handle_wait(arg);
 }
 
-static int g23b_a_cancelled_wait_leaves_the_task_alone(void *arg)
+static int a_cancelled_wait_leaves_the_task_alone(void *arg)
 {
 	struct anyio_task_handle handle;
 	bool done = false;
@@ -356,7 +356,7 @@ static int note_start(void *arg)
 	return anyio_checkpoint();
 }
 
-static int s24_a_cancelled_task_still_starts(void *arg)
+static int a_cancelled_task_still_starts(void *arg)
 {
 	bool ran[2] = { false };
 	struct anyio_task_handle handle;
@@ -393,7 +393,7 @@ static int start_in_other_group(void *arg)
 	return anyio_start(delayed->group, slow_server, &delayed->ready, "slow", NULL);
 }
 
-static int s31_a_pending_start_keeps_the_group_open(void *arg)
+static int a_pending_start_keeps_the_group_open(void *arg)
 {
 	ANYIO_TASK_GROUP(outer);
 	ANYIO_TASK_GROUP(group);
@@ -465,26 +465,26 @@ static int g_the_limit_on_tasks_is_kept(void *arg)
 int main(void)
 {
 	static const struct conformance_case cases[] = {
-		CONFORM(g01_exit_waits_for_every_child, CONFORM_MOCK),
-		CONFORM(g02_spawning_in_a_closed_group_fails, CONFORM_MOCK),
-		CONFORM(g03_first_failure_cancels_host_and_siblings, CONFORM_MOCK),
-		CONFORM(g04_failing_host_cancels_children, CONFORM_MOCK),
-		CONFORM(g05_two_failures_are_both_listed, CONFORM_MOCK),
-		CONFORM(g05b_more_failures_than_are_kept_are_counted, CONFORM_MOCK),
-		CONFORM(g06_cancellations_are_never_listed, CONFORM_MOCK),
-		CONFORM(g06b_the_cancelled_code_without_a_cancellation_is_an_error, CONFORM_MOCK),
-		CONFORM(g07_cancelled_while_exiting_waits_on, CONFORM_MOCK),
-		CONFORM(g08_empty_group_yields_once, CONFORM_MOCK | CONFORM_ORDERED),
-		CONFORM(g09_start_returns_the_started_value, CONFORM_MOCK),
-		CONFORM(g10_started_twice_is_an_error, CONFORM_MOCK),
-		CONFORM(g11_ending_without_started_is_an_error, CONFORM_MOCK),
-		CONFORM(g12_an_error_before_started_is_the_starters_alone, CONFORM_MOCK),
-		CONFORM(g12b_an_error_after_started_is_the_groups, CONFORM_MOCK),
-		CONFORM(g13_cancelled_start_cancels_and_awaits_the_child, CONFORM_MOCK),
-		CONFORM(g23_cancelling_a_handle_affects_one_task, CONFORM_MOCK),
-		CONFORM(g23b_a_cancelled_wait_leaves_the_task_alone, CONFORM_MOCK),
-		CONFORM(s24_a_cancelled_task_still_starts, CONFORM_MOCK),
-		CONFORM(s31_a_pending_start_keeps_the_group_open, CONFORM_MOCK),
+		CONFORM(exit_waits_for_every_child, CONFORM_MOCK),
+		CONFORM(spawning_in_a_closed_group_fails, CONFORM_MOCK),
+		CONFORM(first_failure_cancels_host_and_siblings, CONFORM_MOCK),
+		CONFORM(failing_host_cancels_children, CONFORM_MOCK),
+		CONFORM(two_failures_are_both_listed, CONFORM_MOCK),
+		CONFORM(more_failures_than_are_kept_are_counted, CONFORM_MOCK),
+		CONFORM(cancellations_are_never_listed, CONFORM_MOCK),
+		CONFORM(the_cancelled_code_without_a_cancellation_is_an_error, CONFORM_MOCK),
+		CONFORM(cancelled_while_exiting_waits_on, CONFORM_MOCK),
+		CONFORM(empty_group_yields_once, CONFORM_MOCK | CONFORM_ORDERED),
+		CONFORM(start_returns_the_started_value, CONFORM_MOCK),
+		CONFORM(started_twice_is_an_error, CONFORM_MOCK),
+		CONFORM(ending_without_started_is_an_error, CONFORM_MOCK),
+		CONFORM(an_error_before_started_is_the_starters_alone, CONFORM_MOCK),
+		CONFORM(an_error_after_started_is_the_groups, CONFORM_MOCK),
+		CONFORM(cancelled_start_cancels_and_awaits_the_child, CONFORM_MOCK),
+		CONFORM(cancelling_a_handle_affects_one_task, CONFORM_MOCK),
+		CONFORM(a_cancelled_wait_leaves_the_task_alone, CONFORM_MOCK),
+		CONFORM(a_cancelled_task_still_starts, CONFORM_MOCK),
+		CONFORM(a_pending_start_keeps_the_group_open, CONFORM_MOCK),
 		CONFORM(g_a_failed_spawn_sticks, CONFORM_MOCK),
 		CONFORM(g_a_spawn_that_may_fail_is_only_reported, CONFORM_MOCK),
 		CONFORM(g_leaving_groups_in_wrong_order_is_refused, CONFORM_MOCK),

@@ -1,4 +1,4 @@
-/* Streams over sockets: conformance 48 to 51, faults, a hostile network. */
+/* Streams over sockets: busy readers, closing, ends, partial writes, faults, a hostile network. */
 #include "sockets.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -35,7 +35,7 @@ static int receive_lazily(void *arg)
 	return self->rc == ANYIO_CANCELLED ? ANYIO_CANCELLED : 0;
 }
 
-static int c48_second_concurrent_reader_gets_busy(void *arg)
+static int second_concurrent_reader_gets_busy(void *arg)
 {
 	struct anyio_stream *ends[2];
 	struct receiving self;
@@ -88,7 +88,7 @@ static void close_wakes(anyio_task_fn receive, bool free_it)
 	anyio_stream_free(ends[1]);
 }
 
-static int c49_close_wakes_a_blocked_reader_with_closed(void *arg)
+static int close_wakes_a_blocked_reader_with_closed(void *arg)
 {
 	close_wakes(receive_some, false);
 	close_wakes(receive_some, true);
@@ -97,7 +97,7 @@ static int c49_close_wakes_a_blocked_reader_with_closed(void *arg)
 	return 0;
 }
 
-static int c50_data_then_eof_data_first(void *arg)
+static int data_then_eof_data_first(void *arg)
 {
 	struct anyio_stream *ends[2];
 	char buffer[16];
@@ -149,7 +149,7 @@ static int send_bulk(void *arg)
 	return rc < 0 ? rc : anyio_stream_send_eof(arg);
 }
 
-static int c51_large_send_survives_partial_writes(void *arg)
+static int large_send_survives_partial_writes(void *arg)
 {
 	struct anyio_stream *ends[2];
 	struct anyio_task_group group;
@@ -367,10 +367,10 @@ static int the_other_side_is_seen_without_reading(void *arg)
 static int a_hostile_network_changes_nothing(void *arg)
 {
 	static const anyio_task_fn bodies[] = {
-		c48_second_concurrent_reader_gets_busy,
-		c49_close_wakes_a_blocked_reader_with_closed,
-		c50_data_then_eof_data_first,
-		c51_large_send_survives_partial_writes,
+		second_concurrent_reader_gets_busy,
+		close_wakes_a_blocked_reader_with_closed,
+		data_then_eof_data_first,
+		large_send_survives_partial_writes,
 		cut_off_send_says_how_much_went_out,
 		cancelled_receive_leaves_the_data,
 	};
@@ -393,10 +393,10 @@ static int a_hostile_network_changes_nothing(void *arg)
 int main(void)
 {
 	static const struct conformance_case cases[] = {
-		CONFORM(c48_second_concurrent_reader_gets_busy, 0),
-		CONFORM(c49_close_wakes_a_blocked_reader_with_closed, 0),
-		CONFORM(c50_data_then_eof_data_first, 0),
-		CONFORM(c51_large_send_survives_partial_writes, 0),
+		CONFORM(second_concurrent_reader_gets_busy, 0),
+		CONFORM(close_wakes_a_blocked_reader_with_closed, 0),
+		CONFORM(data_then_eof_data_first, 0),
+		CONFORM(large_send_survives_partial_writes, 0),
 		CONFORM(cut_off_send_says_how_much_went_out, 0),
 		CONFORM(cancelled_receive_leaves_the_data, 0),
 		CONFORM(abort_resets_the_other_side, 0),

@@ -1,4 +1,5 @@
-/* The scheduler: conformance 26 to 29, 33, 34; tokens, signals, deadlock, and how mistakes end. */
+/* The scheduler: aborts, calls from threads, the mock clock, seeds; tokens, signals, deadlock, and how
+ * mistakes end. */
 #include "conformance.h"
 #include <errno.h>
 #include <pthread.h>
@@ -53,7 +54,7 @@ static int slow_abort(int64_t wake_with, struct stubborn *stubborn)
 	return anyio_task_group_exit(&group, 0);
 }
 
-static int s26_after_a_failed_abort_the_task_completes(void *arg)
+static int after_a_failed_abort_the_task_completes(void *arg)
 {
 	struct stubborn stubborn;
 	CHECK_RC(slow_abort(7, &stubborn), 0);
@@ -61,7 +62,7 @@ static int s26_after_a_failed_abort_the_task_completes(void *arg)
 	return 0;
 }
 
-static int s27_after_a_slow_abort_the_cancellation_comes(void *arg)
+static int after_a_slow_abort_the_cancellation_comes(void *arg)
 {
 	struct stubborn stubborn;
 	CHECK_RC(slow_abort(ANYIO_CANCELLED, &stubborn), 0);
@@ -122,7 +123,7 @@ static int spin(void *arg)
 	return 0;
 }
 
-static int s28_calls_from_threads_are_in_order_and_not_starved(void *arg)
+static int calls_from_threads_are_in_order_and_not_starved(void *arg)
 {
 	static struct caller callers[CALLERS];
 	bool stop = false;
@@ -161,7 +162,7 @@ static void *wake_from_thread(void *arg)
 	return NULL;
 }
 
-static int s28b_a_call_wakes_an_idle_loop(void *arg)
+static int a_call_wakes_an_idle_loop(void *arg)
 {
 	for (int i = 0; i < 50; i++) {
 		struct waking waking = { anyio_current_token(), anyio_current_task() };
@@ -192,7 +193,7 @@ static int call_at_the_end(void *arg)
 	return 0;
 }
 
-static int s29_calls_after_the_end_fail_cleanly(void *arg)
+static int calls_after_the_end_fail_cleanly(void *arg)
 {
 	struct anyio_token *token = NULL;
 	bool ran = false, accepted = false;
@@ -212,7 +213,7 @@ static int sleep_an_hour(void *arg)
 	return rc;
 }
 
-static int s33_the_mock_clock_never_skips_runnable_tasks(void *arg)
+static int the_mock_clock_never_skips_runnable_tasks(void *arg)
 {
 	bool slept = false;
 	anyio_time began = anyio_now();
@@ -241,7 +242,7 @@ static void *write_in_thread(void *arg)
 	return NULL;
 }
 
-static int s33b_the_mock_clock_waits_for_the_kernel(void *arg)
+static int the_mock_clock_waits_for_the_kernel(void *arg)
 {
 	int ends[2];
 	char byte;
@@ -291,7 +292,7 @@ static int trace_order(void *arg)
 	return anyio_task_group_exit(&group, 0);
 }
 
-static int s34_the_same_seed_gives_the_same_order(void *arg)
+static int the_same_seed_gives_the_same_order(void *arg)
 {
 	struct anyio_options options = *(struct anyio_options *)arg;
 	struct trace first = { .count = 0 }, again = { .count = 0 }, other = { .count = 0 };
@@ -565,15 +566,15 @@ static int s_an_interrupt_cancels_and_a_second_ends(void *arg)
 int main(void)
 {
 	static const struct conformance_case cases[] = {
-		CONFORM(s26_after_a_failed_abort_the_task_completes, CONFORM_MOCK),
-		CONFORM(s27_after_a_slow_abort_the_cancellation_comes, CONFORM_MOCK),
+		CONFORM(after_a_failed_abort_the_task_completes, CONFORM_MOCK),
+		CONFORM(after_a_slow_abort_the_cancellation_comes, CONFORM_MOCK),
 		CONFORM(s_a_result_once_given_is_kept, CONFORM_MOCK),
-		CONFORM(s28_calls_from_threads_are_in_order_and_not_starved, 0),
-		CONFORM(s28b_a_call_wakes_an_idle_loop, 0),
-		CONFORM(s29_calls_after_the_end_fail_cleanly, CONFORM_BARE),
-		CONFORM(s33_the_mock_clock_never_skips_runnable_tasks, CONFORM_MOCK),
-		CONFORM(s33b_the_mock_clock_waits_for_the_kernel, CONFORM_MOCK | CONFORM_NO_SIM),
-		CONFORM(s34_the_same_seed_gives_the_same_order, CONFORM_BARE),
+		CONFORM(calls_from_threads_are_in_order_and_not_starved, 0),
+		CONFORM(a_call_wakes_an_idle_loop, 0),
+		CONFORM(calls_after_the_end_fail_cleanly, CONFORM_BARE),
+		CONFORM(the_mock_clock_never_skips_runnable_tasks, CONFORM_MOCK),
+		CONFORM(the_mock_clock_waits_for_the_kernel, CONFORM_MOCK | CONFORM_NO_SIM),
+		CONFORM(the_same_seed_gives_the_same_order, CONFORM_BARE),
 		CONFORM(s_operations_that_need_not_wait_yield, CONFORM_ORDERED),
 		CONFORM(s_a_deadlock_is_reported, CONFORM_BARE | CONFORM_MOCK),
 		CONFORM(s_one_loop_a_thread, CONFORM_BARE),

@@ -1,4 +1,4 @@
-/* Cancel scopes: conformance 14 to 22, 25, 30, 32. */
+/* Cancel scopes: who catches what, shields, deadlines, leaving in order, nesting. */
 #include "conformance.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -28,7 +28,7 @@ static int cancelled_again_and_again(void *arg)
 	return ANYIO_CANCELLED;
 }
 
-static int s14_every_later_call_is_cancelled_again(void *arg)
+static int every_later_call_is_cancelled_again(void *arg)
 {
 	struct anyio_cancel_scope scope;
 	anyio_cancel_scope_init(&scope);
@@ -53,7 +53,7 @@ static int count_until_told(void *arg)
 }
 
 /* A task that ignores the code in a loop must not freeze the others. */
-static int s14b_a_cancelled_call_still_yields(void *arg)
+static int a_cancelled_call_still_yields(void *arg)
 {
 	struct counter counter = { 0 };
 	ANYIO_TASK_GROUP(group);
@@ -75,7 +75,7 @@ static int s14b_a_cancelled_call_still_yields(void *arg)
 	return anyio_task_group_exit(&group, 0);
 }
 
-static int s15_nothing_is_caught_when_nothing_blocked(void *arg)
+static int nothing_is_caught_when_nothing_blocked(void *arg)
 {
 	struct anyio_cancel_scope scope;
 	anyio_cancel_scope_init(&scope);
@@ -87,7 +87,7 @@ static int s15_nothing_is_caught_when_nothing_blocked(void *arg)
 	return 0;
 }
 
-static int s16_inner_does_not_catch_for_the_outer(void *arg)
+static int inner_does_not_catch_for_the_outer(void *arg)
 {
 	struct anyio_cancel_scope outer, inner;
 	anyio_cancel_scope_init(&outer);
@@ -107,7 +107,7 @@ static int s16_inner_does_not_catch_for_the_outer(void *arg)
 	return 0;
 }
 
-static int s17_a_shielded_inner_catches_its_own(void *arg)
+static int a_shielded_inner_catches_its_own(void *arg)
 {
 	struct anyio_cancel_scope outer, inner;
 	anyio_cancel_scope_init(&outer);
@@ -142,7 +142,7 @@ static int sleep_in_scope(void *arg)
 	return anyio_cancel_scope_exit(&shielded->scope, shielded->rc);
 }
 
-static int s18_a_shield_delays_the_delivery(void *arg)
+static int a_shield_delays_the_delivery(void *arg)
 {
 	struct shielded child = { .rc = 0 };
 	anyio_cancel_scope_init(&child.scope);
@@ -163,7 +163,7 @@ static int s18_a_shield_delays_the_delivery(void *arg)
 	return 0;
 }
 
-static int s18b_raising_a_shield_takes_the_cancellation_away(void *arg)
+static int raising_a_shield_takes_the_cancellation_away(void *arg)
 {
 	struct anyio_cancel_scope outer, middle, inner;
 	anyio_cancel_scope_init(&outer);
@@ -184,7 +184,7 @@ static int s18b_raising_a_shield_takes_the_cancellation_away(void *arg)
 	return 0;
 }
 
-static int s19_a_zero_deadline_fires_at_the_first_checkpoint(void *arg)
+static int a_zero_deadline_fires_at_the_first_checkpoint(void *arg)
 {
 	struct anyio_cancel_scope scope;
 	anyio_cancel_scope_init(&scope);
@@ -200,7 +200,7 @@ static int s19_a_zero_deadline_fires_at_the_first_checkpoint(void *arg)
 	return 0;
 }
 
-static int s20_a_deadline_moves_live(void *arg)
+static int a_deadline_moves_live(void *arg)
 {
 	struct shielded child = { .rc = 0 };
 	anyio_cancel_scope_init(&child.scope);
@@ -220,7 +220,7 @@ static int s20_a_deadline_moves_live(void *arg)
 	return 0;
 }
 
-static int s20b_a_deadline_is_taken_away(void *arg)
+static int a_deadline_is_taken_away(void *arg)
 {
 	struct anyio_cancel_scope scope;
 	anyio_cancel_scope_init(&scope);
@@ -234,7 +234,7 @@ static int s20b_a_deadline_is_taken_away(void *arg)
 	return 0;
 }
 
-static int s21_the_effective_deadline_respects_shields(void *arg)
+static int the_effective_deadline_respects_shields(void *arg)
 {
 	struct anyio_cancel_scope outer, inner;
 	anyio_time now = anyio_now();
@@ -263,7 +263,7 @@ static int leave_anothers_scope(void *arg)
 	return 0;
 }
 
-static int s22_leaving_in_wrong_order_is_an_error(void *arg)
+static int leaving_in_wrong_order_is_an_error(void *arg)
 {
 	struct anyio_cancel_scope outer, inner;
 	anyio_cancel_scope_init(&outer);
@@ -282,7 +282,7 @@ static int s22_leaving_in_wrong_order_is_an_error(void *arg)
 }
 
 /* Real time passes while nobody polls. */
-static int s25_a_checkpoint_notices_an_expired_deadline(void *arg)
+static int a_checkpoint_notices_an_expired_deadline(void *arg)
 {
 	struct anyio_cancel_scope scope;
 	struct timespec now;
@@ -302,7 +302,7 @@ static int s25_a_checkpoint_notices_an_expired_deadline(void *arg)
 
 enum { DEEP = 100000 };
 
-static int s30_deep_nesting_does_not_overflow(void *arg)
+static int deep_nesting_does_not_overflow(void *arg)
 {
 	struct anyio_cancel_scope *scopes = malloc(DEEP * sizeof *scopes);
 	if (!scopes)
@@ -326,7 +326,7 @@ static int s30_deep_nesting_does_not_overflow(void *arg)
 	return 0;
 }
 
-static int s32_an_inner_timeout_moves_on_though_shielded(void *arg)
+static int an_inner_timeout_moves_on_though_shielded(void *arg)
 {
 	struct anyio_cancel_scope outer, inner;
 	anyio_cancel_scope_init(&outer);
@@ -435,21 +435,21 @@ static int s_sleepers_wake_in_order(void *arg)
 int main(void)
 {
 	static const struct conformance_case cases[] = {
-		CONFORM(s14_every_later_call_is_cancelled_again, CONFORM_MOCK),
-		CONFORM(s14b_a_cancelled_call_still_yields, CONFORM_MOCK),
-		CONFORM(s15_nothing_is_caught_when_nothing_blocked, CONFORM_MOCK),
-		CONFORM(s16_inner_does_not_catch_for_the_outer, CONFORM_MOCK),
-		CONFORM(s17_a_shielded_inner_catches_its_own, CONFORM_MOCK),
-		CONFORM(s18_a_shield_delays_the_delivery, CONFORM_MOCK),
-		CONFORM(s18b_raising_a_shield_takes_the_cancellation_away, CONFORM_MOCK),
-		CONFORM(s19_a_zero_deadline_fires_at_the_first_checkpoint, CONFORM_MOCK),
-		CONFORM(s20_a_deadline_moves_live, CONFORM_MOCK),
-		CONFORM(s20b_a_deadline_is_taken_away, CONFORM_MOCK),
-		CONFORM(s21_the_effective_deadline_respects_shields, CONFORM_MOCK),
-		CONFORM(s22_leaving_in_wrong_order_is_an_error, CONFORM_MOCK),
-		CONFORM(s25_a_checkpoint_notices_an_expired_deadline, CONFORM_NO_SIM),
-		CONFORM(s30_deep_nesting_does_not_overflow, CONFORM_MOCK),
-		CONFORM(s32_an_inner_timeout_moves_on_though_shielded, CONFORM_MOCK),
+		CONFORM(every_later_call_is_cancelled_again, CONFORM_MOCK),
+		CONFORM(a_cancelled_call_still_yields, CONFORM_MOCK),
+		CONFORM(nothing_is_caught_when_nothing_blocked, CONFORM_MOCK),
+		CONFORM(inner_does_not_catch_for_the_outer, CONFORM_MOCK),
+		CONFORM(a_shielded_inner_catches_its_own, CONFORM_MOCK),
+		CONFORM(a_shield_delays_the_delivery, CONFORM_MOCK),
+		CONFORM(raising_a_shield_takes_the_cancellation_away, CONFORM_MOCK),
+		CONFORM(a_zero_deadline_fires_at_the_first_checkpoint, CONFORM_MOCK),
+		CONFORM(a_deadline_moves_live, CONFORM_MOCK),
+		CONFORM(a_deadline_is_taken_away, CONFORM_MOCK),
+		CONFORM(the_effective_deadline_respects_shields, CONFORM_MOCK),
+		CONFORM(leaving_in_wrong_order_is_an_error, CONFORM_MOCK),
+		CONFORM(a_checkpoint_notices_an_expired_deadline, CONFORM_NO_SIM),
+		CONFORM(deep_nesting_does_not_overflow, CONFORM_MOCK),
+		CONFORM(an_inner_timeout_moves_on_though_shielded, CONFORM_MOCK),
 		CONFORM(s_timeouts_count_from_enter, CONFORM_MOCK),
 		CONFORM(s_a_cancel_before_enter_works, CONFORM_MOCK),
 		CONFORM(s_the_cause_is_stored_when_it_fires, CONFORM_MOCK),

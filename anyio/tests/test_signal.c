@@ -40,7 +40,7 @@ static int signals_come_in_order(void *arg)
 	return 0;
 }
 
-static int c65_unread_signals_are_raised_again_at_close(void *arg)
+static int unread_signals_are_raised_again_at_close(void *arg)
 {
 	struct anyio_signal_receiver *receiver;
 
@@ -124,7 +124,7 @@ int main(void)
 {
 	static const struct conformance_case cases[] = {
 		CONFORM(signals_come_in_order, CONFORM_NO_SIM),
-		CONFORM(c65_unread_signals_are_raised_again_at_close, CONFORM_NO_SIM),
+		CONFORM(unread_signals_are_raised_again_at_close, CONFORM_NO_SIM),
 		CONFORM(a_waiting_receiver_is_woken_closed_or_cancelled, CONFORM_NO_SIM),
 		CONFORM(one_receiver_a_signal, CONFORM_NO_SIM),
 	};

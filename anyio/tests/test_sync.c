@@ -88,13 +88,13 @@ static void two_waiters(bool cancel_late)
 	CHECK(!anyio_lock_locked(&lock));
 }
 
-static int c35_cancelled_lock_waiter_is_skipped(void *arg)
+static int cancelled_lock_waiter_is_skipped(void *arg)
 {
 	two_waiters(false);
 	return 0;
 }
 
-static int c36_cancel_after_handoff_releases_to_the_next(void *arg)
+static int cancel_after_handoff_releases_to_the_next(void *arg)
 {
 	two_waiters(true);
 	return 0;
@@ -118,7 +118,7 @@ static int wait_for_notify(void *arg)
 	return waiter->rc;
 }
 
-static int c37_cancelled_condition_waiter_passes_its_notify_on(void *arg)
+static int cancelled_condition_waiter_passes_its_notify_on(void *arg)
 {
 	struct anyio_lock lock;
 	struct anyio_condition condition;
@@ -167,7 +167,7 @@ static int condition_notifies_all(void *arg)
 	return 0;
 }
 
-static int c38_waiting_without_the_lock_is_an_error(void *arg)
+static int waiting_without_the_lock_is_an_error(void *arg)
 {
 	struct anyio_lock lock;
 	struct anyio_condition condition;
@@ -181,7 +181,7 @@ static int c38_waiting_without_the_lock_is_an_error(void *arg)
 	return 0;
 }
 
-static int c39_releasing_above_the_maximum_is_an_error(void *arg)
+static int releasing_above_the_maximum_is_an_error(void *arg)
 {
 	struct anyio_semaphore semaphore;
 
@@ -255,7 +255,7 @@ static int borrow_once(void *arg)
 	return anyio_limiter_release(&all->limiter);
 }
 
-static int c40_limiter_is_fifo_and_never_oversubscribed(void *arg)
+static int limiter_is_fifo_and_never_oversubscribed(void *arg)
 {
 	struct borrowers all = { .inside = 0 };
 	struct borrower borrowers[24];
@@ -285,7 +285,7 @@ static int c40_limiter_is_fifo_and_never_oversubscribed(void *arg)
 	return 0;
 }
 
-static int c41_non_waiting_acquire_cannot_jump_the_queue(void *arg)
+static int non_waiting_acquire_cannot_jump_the_queue(void *arg)
 {
 	struct borrowers all = { .inside = 0 };
 	struct borrower waiting = { &all, 0 };
@@ -348,7 +348,7 @@ static int die_with_lock(void *arg)
 	return anyio_lock_acquire(arg);
 }
 
-static int c42_an_owner_dying_breaks_its_waiters(void *arg)
+static int an_owner_dying_breaks_its_waiters(void *arg)
 {
 	struct anyio_lock lock;
 	struct locker waiting = { .lock = &lock };
@@ -458,18 +458,17 @@ int main(void)
 {
 	static const struct conformance_case cases[] = {
 		CONFORM(lock_is_fifo, CONFORM_MOCK),
-		CONFORM(c35_cancelled_lock_waiter_is_skipped, CONFORM_MOCK),
-		CONFORM(c36_cancel_after_handoff_releases_to_the_next, CONFORM_MOCK),
-		CONFORM(c37_cancelled_condition_waiter_passes_its_notify_on, CONFORM_MOCK),
+		CONFORM(cancelled_lock_waiter_is_skipped, CONFORM_MOCK),
+		CONFORM(cancel_after_handoff_releases_to_the_next, CONFORM_MOCK),
+		CONFORM(cancelled_condition_waiter_passes_its_notify_on, CONFORM_MOCK),
 		CONFORM(condition_notifies_all, CONFORM_MOCK),
-		CONFORM(c38_waiting_without_the_lock_is_an_error, CONFORM_MOCK),
-		CONFORM(c39_releasing_above_the_maximum_is_an_error, CONFORM_MOCK),
+		CONFORM(waiting_without_the_lock_is_an_error, CONFORM_MOCK),
+		CONFORM(releasing_above_the_maximum_is_an_error, CONFORM_MOCK),
 		CONFORM(semaphore_cancel_after_handoff, CONFORM_MOCK),
-		CONFORM(c40_limiter_is_fifo_and_never_oversubscribed,
-			CONFORM_MOCK | CONFORM_ORDERED),
-		CONFORM(c41_non_waiting_acquire_cannot_jump_the_queue, CONFORM_MOCK),
+		CONFORM(limiter_is_fifo_and_never_oversubscribed, CONFORM_MOCK | CONFORM_ORDERED),
+		CONFORM(non_waiting_acquire_cannot_jump_the_queue, CONFORM_MOCK),
 		CONFORM(limiter_counts_every_borrower, CONFORM_MOCK),
-		CONFORM(c42_an_owner_dying_breaks_its_waiters, CONFORM_MOCK),
+		CONFORM(an_owner_dying_breaks_its_waiters, CONFORM_MOCK),
 		CONFORM(event_wakes_all_and_stays_set, CONFORM_MOCK),
 		CONFORM(every_wait_is_a_cancellation_point, CONFORM_MOCK),
 		CONFORM(guard_admits_one, CONFORM_MOCK),

@@ -81,7 +81,7 @@ static int returns_what_the_function_returned(void *arg)
 	return 0;
 }
 
-static int c58_cancel_waits_for_the_thread_by_default(void *arg)
+static int cancel_waits_for_the_thread_by_default(void *arg)
 {
 	struct gated self = { .abandon = false };
 	struct anyio_task_group group;
@@ -102,7 +102,7 @@ static int c58_cancel_waits_for_the_thread_by_default(void *arg)
 	return 0;
 }
 
-static int c59_abandoned_frees_its_token_only_at_thread_end(void *arg)
+static int abandoned_frees_its_token_only_at_thread_end(void *arg)
 {
 	struct anyio_limiter limiter;
 	struct anyio_limiter_statistics stat;
@@ -343,8 +343,8 @@ int main(void)
 {
 	static const struct conformance_case cases[] = {
 		CONFORM(returns_what_the_function_returned, CONFORM_NO_SIM),
-		CONFORM(c58_cancel_waits_for_the_thread_by_default, CONFORM_NO_SIM),
-		CONFORM(c59_abandoned_frees_its_token_only_at_thread_end, CONFORM_NO_SIM),
+		CONFORM(cancel_waits_for_the_thread_by_default, CONFORM_NO_SIM),
+		CONFORM(abandoned_frees_its_token_only_at_thread_end, CONFORM_NO_SIM),
 		CONFORM(limiter_bounds_the_threads, CONFORM_NO_SIM),
 		CONFORM(cancelled_before_the_start_runs_nothing, 0),
 		CONFORM(thread_runs_functions_on_the_loop, CONFORM_NO_SIM),

@@ -78,7 +78,7 @@ static int wait_until_gone(void *arg)
 	return rc;
 }
 
-/* hostile-inputs 9 */
+/* Wants without end: the ledger holds 1024 of a peer, and drops with it. */
 static int too_many_wants(struct nodes *nodes)
 {
 	struct bitswap_statistics statistics;
@@ -112,7 +112,7 @@ static void test_too_many_wants(void **state)
 	nodes_run(too_many_wants, NULL);
 }
 
-/* hostile-inputs 10 */
+/* A want whose CID is a megabyte is no want. */
 static int odd_cids(struct nodes *nodes)
 {
 	static uint8_t giant[1 << 20];

@@ -1,8 +1,8 @@
 /*
- * A peer that means harm, against a running host: inputs 1 to 5, 7, 8 and 20 of the list of those
- * that broke others. Each case sends its input over a real connection and then shows three things:
- * the connection was closed or the stream refused, an honest peer is served as before, and what the
- * host held for the attacker is given back.
+ * A peer that means harm, against a running host: yamux beyond its window, floods of streams, keys and
+ * records of others, giant keys, identify without end, length prefixes that lie. Each case sends its
+ * input over a real connection and then shows three things: the connection was closed or the stream
+ * refused, an honest peer is served as before, and what the host held for the attacker is given back.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -215,7 +215,7 @@ static void attack(void **state, void (*how)(struct arena *arena))
 		fail_msg("%s", anyio_error_name(rc));
 }
 
-/* ---- 1, 2, 3: the multiplexer ---- */
+/* ---- the multiplexer ---- */
 
 static void body_over_the_window_how(struct arena *arena)
 {
@@ -296,7 +296,7 @@ static void silence(void **state)
 	attack(state, silence_how);
 }
 
-/* ---- 4, 7: identify ---- */
+/* ---- identify ---- */
 
 static void push(struct arena *arena, uint32_t id, const uint8_t *message, size_t len)
 {
@@ -376,7 +376,7 @@ static void giant_identify_length(void **state)
 	attack(state, giant_identify_length_how);
 }
 
-/* ---- 5: keys ---- */
+/* ---- keys ---- */
 
 static void giant_rsa_key_how(struct arena *arena)
 {
@@ -427,7 +427,7 @@ static void giant_rsa_key(void **state)
 	attack(state, giant_rsa_key_how);
 }
 
-/* ---- 8: addresses ---- */
+/* ---- addresses ---- */
 
 static void endless_addresses_how(struct arena *arena)
 {
@@ -446,7 +446,7 @@ static void endless_addresses(void **state)
 	attack(state, endless_addresses_how);
 }
 
-/* ---- 20: lengths ---- */
+/* ---- lengths ---- */
 
 static void giant_multistream_length_how(struct arena *arena)
 {
