@@ -26,6 +26,9 @@ static void print_options(const struct cli_option *table, const struct cli_optio
 	}
 }
 
+static const char exit_codes[] =
+	"Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 repo trouble, 5 timed out, 130 interrupted.";
+
 static void print_overview(void)
 {
 	puts("ipfs-kit: add, keep, find and exchange content-addressed data\n\n"
@@ -38,14 +41,16 @@ static void print_overview(void)
 	     "  ipfs-kit init                 make a repo\n"
 	     "  ipfs-kit add -r FOLDER        add files; prints their CIDs\n"
 	     "  ipfs-kit daemon               go online and serve them\n"
+	     "  ipfs-kit swarm connect ADDR   connect to a peer\n"
 	     "  ipfs-kit get CID              fetch from the peers you are connected to\n\n"
 	     "'ipfs-kit COMMAND --help' explains a command. With a daemon running, commands talk to it;\n"
 	     "without one they open the repo themselves.\n\n"
-	     "With --json every answer is JSON, one value a line, but for content (cat, block get, dag export) and\n"
-	     "text (help, completion). A failure is a line of JSON on standard error: {\"Error\": what and why,\n"
-	     "\"Code\": failed, usage, not-found, repo, timed-out or interrupted, \"Exit\": N, \"Hint\": what to do}.\n\n"
-	     "On a terminal, what others named or wrote is shown without control characters, as \\xHH or \\uHHHH.\n\n"
-	     "Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 repo trouble, 5 timed out, 130 interrupted.");
+	     "With --json every answer is JSON, one value a line, with the fields of Kubo's RPC, but for content (cat,\n"
+	     "block get, dag export) and text (help, completion). A failure is a line of JSON on standard error:\n"
+	     "{\"Error\": what and why, \"Code\": failed, usage, not-found, repo, timed-out or interrupted,\n"
+	     "\"Exit\": the exit code, \"Hint\": what to do}.\n\n"
+	     "On a terminal, what others named or wrote is shown without control characters, as \\xHH or \\uHHHH.\n");
+	puts(exit_codes);
 }
 
 void cli_print_help(const struct cli_command *command)
@@ -64,6 +69,7 @@ void cli_print_help(const struct cli_command *command)
 	}
 	puts("\nOptions for every command:");
 	print_options(cli_global_options, command->options);
+	printf("\n%s\n", exit_codes);
 }
 
 bool cli_is_family(const char *name)

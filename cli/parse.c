@@ -13,7 +13,8 @@ const struct cli_option cli_global_options[] = {
 	{ "json", 0, NULL, "print JSON, one value a line" },
 	{ "timeout", 0, "TIME", "give up after this long: 30s, 5m, 1h" },
 	{ "connect", 0, "ADDR", "go online for this command and dial this peer first" },
-	{ "progress", 0, NULL, "a progress bar (on when standard error is a terminal)" },
+	{ "progress", 0, NULL,
+		"a progress bar (on when standard error is a terminal; --progress=false: none)" },
 	{ "help", 'h', NULL, "explain and exit" },
 	{ NULL, 0, NULL, NULL },
 };

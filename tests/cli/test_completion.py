@@ -4,6 +4,7 @@ import os
 import pty
 import re
 import select
+import shlex
 import shutil
 import subprocess
 import sys
@@ -194,4 +195,24 @@ def families_explain_themselves():
         equal(f'{name} --help tells of each option once', sorted(options), sorted(set(options)))
 
 
-run_all([in_bash, in_fish, in_zsh, the_man_page_tells_what_help_tells, families_explain_themselves])
+def every_help_teaches():
+    """A command's help has an example, which is a line that can be typed, and the exit codes."""
+    for name in commands():
+        done = kit(*name.split(), '--help')
+        body = done.text.split('\nOptions')[0]
+        examples = re.findall(r'^  .*?\bipfs-kit (.+?)\)?$', body, re.M)
+        check(f'{name} --help has an example', any(example.startswith(name) for example in examples), body)
+        check(f'{name} --help tells the exit codes', all(f'{code} ' in done.text.splitlines()[-1] for code in (0, 1, 2, 3, 4, 5, 130)), done.text[-200:])
+        for example in examples:
+            words = shlex.split(re.sub(r' >\S+', '', example))
+            typed_out = kit(*words, '--help')
+            check(f'"ipfs-kit {example}" can be typed', typed_out.code == 0 and f'ipfs-kit {name}:' in typed_out.text, typed_out)
+        unlike = [line for line in done.text.splitlines() if len(line) > 120]
+        equal(f'{name} --help has no line that is too long', unlike, [])
+    overview = kit('--help').text
+    check('ipfs-kit --help tells where to begin', all(f'ipfs-kit {words}' in overview.split('Begin with:')[1] for words in ('init', 'add', 'daemon', 'swarm connect', 'get')))
+    nothing = kit()
+    check('and so does ipfs-kit alone', nothing.text == overview and nothing.code == 2)
+
+
+run_all([in_bash, in_fish, in_zsh, the_man_page_tells_what_help_tells, families_explain_themselves, every_help_teaches])
