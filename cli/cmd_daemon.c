@@ -4,9 +4,12 @@
 #include <errno.h>
 #include <serve/serve.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 struct daemon {
@@ -95,6 +98,27 @@ static int write_api_file(struct daemon *daemon)
 	return 0;
 }
 
+/* Tells a service manager that started this and wants to know (systemd's Type=notify). Nothing is there
+ * to be told when it fails. */
+static void notify(const char *state)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	size_t len = path ? strlen(path) : 0;
+
+	if (!len || len >= sizeof(to.sun_path) || !strchr("/@", *path))
+		return;
+	memcpy(to.sun_path, path, len);
+	if (*path == '@')
+		to.sun_path[0] = 0;
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return;
+	sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&to,
+		(socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
+	close(fd);
+}
+
 static void announce_one(
 	const struct cli *cli, const char *text, const char *key, const char *address)
 {
@@ -150,7 +174,9 @@ static int serve_api(struct daemon *daemon)
 	int rc = start(daemon, &group);
 	if (!rc) {
 		announce(daemon);
+		notify("READY=1");
 		rc = anyio_event_wait(&daemon->stop);
+		notify("STOPPING=1");
 	}
 	anyio_task_group_cancel(&group, "shutting down");
 	return anyio_task_group_exit(&group, rc);

@@ -289,6 +289,15 @@ static int sync_folder(const char *dir)
 	return rc;
 }
 
+/* Changed by root, it stays readable for the user whose it is. */
+static int keep_owner(const char *path, int fd)
+{
+	struct stat st;
+
+	return geteuid() == 0 && stat(path, &st) == 0 && fchown(fd, st.st_uid, st.st_gid) ? -errno
+											  : 0;
+}
+
 static int write_file(const char *dir, const char *text)
 {
 	char path[4200], temporary[4300];
@@ -306,7 +315,9 @@ static int write_file(const char *dir, const char *text)
 			close(fd);
 		return failure;
 	}
-	int rc = fputs(text, file) < 0 || fflush(file) || fsync(fileno(file)) ? -errno : 0;
+	int rc = keep_owner(path, fd);
+	if (!rc && (fputs(text, file) < 0 || fflush(file) || fsync(fd)))
+		rc = -errno;
 	if (fclose(file) && !rc)
 		rc = -errno;
 	if (!rc && rename(temporary, path))

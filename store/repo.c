@@ -96,11 +96,14 @@ static int take_lock(struct store *store, struct store_recovery *report)
 	return rc < 0 ? rc : 0;
 }
 
-/* The folder's own name must last too. */
+/* The folder's own name must last too. A parent that may be passed but not read, as of a service's folder
+ * of state, is synced with all of its file system. */
 static int sync_parent(const struct store *store)
 {
 	int fd = anyio_openat(store->dir_fd, "..", O_RDONLY | O_DIRECTORY, 0);
 
+	if (fd == -EACCES)
+		return syncfs(store->dir_fd) ? -errno : 0;
 	if (fd < 0)
 		return fd;
 	int rc = anyio_fsync(fd);
