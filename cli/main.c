@@ -59,7 +59,7 @@ static int timed_body(void *arg)
 	return timed->code == CLI_INTERRUPTED ? ANYIO_CANCELLED : 0;
 }
 
-/* ", 2.0 MiB of 96.0 MiB fetched" and the like, "" when it has not begun. */
+/* " while fetching, 2.0 MiB of 96.0 MiB done" and the like, "" when it has not begun. */
 static void how_far(const struct cli_how_far *far, char *out, size_t cap)
 {
 	if (!far->what || !far->done)
@@ -92,8 +92,9 @@ static void say_timed_out(const struct cli *cli)
 			more);
 	else
 		cli_refuse(cli, CLI_TIMEOUT,
-			"timed out%s, waiting for %s; 'ipfs-kit swarm connect ADDR' connects to a peer that has it",
-			done, waited_for);
+			"timed out%s, waiting for %s; 'ipfs-kit swarm connect ADDR' connects to a peer that has it%s%s",
+			done, waited_for, *done && again ? ", and run again " : "",
+			*done && again ? again : "");
 }
 
 static int root(void *arg)

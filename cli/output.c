@@ -20,6 +20,9 @@ int cli_exit_code(int code)
 	return CLI_FAILED;
 }
 
+/* Of the last write to standard output. */
+static int stdout_failure;
+
 /* Text that grows in a buffer of fixed size; what does not fit is left out. */
 struct sentence {
 	char text[8192];
@@ -166,9 +169,6 @@ int cli_fail(const struct cli *cli, int code, const char *format, ...)
 	va_end(ap);
 	return cli_exit_code(code);
 }
-
-/* Of the last write to standard output. */
-static int stdout_failure;
 
 const char *cli_node_error(const struct cli *cli)
 {

@@ -181,6 +181,20 @@ void adder_count(void *arg, size_t bytes)
 		adder->options.progress(adder->options.arg, adder->done, adder->total);
 }
 
+/* What has no name has its CID for one in the folder around it, as in Kubo. */
+static int name_by_cid(struct entry *entry)
+{
+	char text[MF_CID_TEXT_MAX];
+
+	mf_cid_format(&entry->node.cid, text, sizeof(text));
+	char *name = anyio_strdup(text);
+	if (!name)
+		return -ENOMEM;
+	anyio_free(entry->name);
+	entry->name = name;
+	return 0;
+}
+
 int kit_adder_file(struct kit_adder *adder, const char *path, const struct kit_source *source)
 {
 	struct entry *entry;
@@ -193,6 +207,11 @@ int kit_adder_file(struct kit_adder *adder, const char *path, const struct kit_s
 	if (rc)
 		return kit_fail_code(adder->node, rc, *path ? path : "adding");
 	entry->built = true;
+	if (!*path && adder->options.wrap) {
+		if (name_by_cid(entry))
+			return kit_fail_code(adder->node, -ENOMEM, "adding");
+		path = entry->name;
+	}
 	return adder_report(adder, path, &entry->node);
 }
 

@@ -114,6 +114,10 @@ def add_one_file():
     equal('add -w keeps the name', kit('cat', f'{wrapped}/hello', repo=repo).out, b'hello world\n')
     directory = kit('add', os.path.dirname(path), repo=repo)
     check('a folder without -r is refused and -r named', directory.code != 0 and '-r' in directory.err, directory)
+    unnamed = kit('add', '-w', repo=repo, stdin=b'unnamed')
+    check('add -w of standard input: its CID is its name', unnamed.code == 0 and unnamed.text.splitlines()[0] ==
+        f'added {cid_raw(b"unnamed")} {cid_raw(b"unnamed")}', unnamed)
+    equal('and it can be had by it', kit('cat', f'{unnamed.text.split()[-1]}/{cid_raw(b"unnamed")}', repo=repo).out, b'unnamed')
     fifo = temp('fifo')
     os.mkfifo(fifo)
     check('a FIFO is refused', kit('add', fifo, repo=repo).code not in (0, 130))

@@ -71,6 +71,11 @@ def objects(repo):
     return json.loads(kit('repo', 'stat', '--json', repo=repo).out)['NumObjects']
 
 
+def wants_nothing(daemon):
+    """Whoever asked is gone, and the daemon knows: else a new connection begins with what it had wanted."""
+    return not json.loads(daemon.rpc('bitswap/wantlist')[2])['Keys']
+
+
 def interrupt(what, number, repo, gate, words):
     """Starts a get, ends it when the gate holds back, and gives how many blocks it has kept."""
     before, out = objects(repo), words[words.index('-o') + 1]
@@ -124,6 +129,7 @@ def by_kill_through_a_daemon():
         gate = Gate(source.swarm_port, HELD_AT)
         kit('swarm', 'connect', gate.address(source.peer_id), repo=own.repo)
         kept = interrupt(what, signal.SIGKILL, own.repo, gate, ['get', '-o', out, cid])
+        until('the daemon looks for nothing any more', lambda: wants_nothing(own))
         until('the connection has ended', lambda: source.peer_id not in kit('swarm', 'peers', repo=own.repo).text)
         gate = Gate(source.swarm_port)
         kit('swarm', 'connect', gate.address(source.peer_id), repo=own.repo)
@@ -153,7 +159,7 @@ def by_time(how, gate_options, said, not_said):
             check(f'{what}: tells that a second run goes on', 'run again it goes on where it stopped' in done.err, done)
             check(f'{what}: tells why', said in done.err and not_said not in done.err, done)
             if through != 'alone':
-                until('the daemon looks for nothing any more', lambda: not json.loads(own.rpc('bitswap/wantlist')[2])['Keys'])
+                until('the daemon looks for nothing any more', lambda: wants_nothing(own))
             gate.close()
             if through != 'alone':
                 until('the connection has ended', lambda: source.peer_id not in kit('swarm', 'peers', repo=repo).text)
