@@ -1,7 +1,6 @@
 # The front door. Everything is built by Meson into $(BUILD); this file only remembers the commands.
 BUILD ?= build
 PREFIX ?= /usr/local
-export KIT_FIXTURES ?= $(abspath ../shared/fixtures)
 NINJA = ninja -C $(BUILD)
 
 .PHONY: all program deps run check test interop bench fuzz lint format install clean help

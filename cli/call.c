@@ -13,12 +13,10 @@ static int go_remote(struct cli *cli, const char *address)
 {
 	int rc = remote_create(address, cli->api_auth, &cli->remote);
 
-	if (rc == -EINVAL) {
-		fprintf(stderr,
-			"ipfs-kit %s: '%s' is not an API address; it looks like /ip4/127.0.0.1/tcp/5001 or /unix/PATH\n",
-			cli->command->name, address);
-		return CLI_USAGE;
-	}
+	if (rc == -EINVAL)
+		return cli_refuse(cli, CLI_USAGE,
+			"'%s' is not an API address; it looks like /ip4/127.0.0.1/tcp/5001 or /unix/PATH",
+			address);
 	snprintf(cli->address, sizeof(cli->address), "%s", address);
 	return rc ? cli_fail(cli, rc, "%s", anyio_error_text(rc)) : 0;
 }
@@ -50,20 +48,15 @@ int cli_open(struct cli *cli)
 		return 0;
 	if (rc == -EBUSY && read_api_file(cli->repo, address, sizeof(address)) == 0)
 		return go_remote(cli, address);
-	if (rc == ANYIO_CANCELLED)
-		return CLI_INTERRUPTED;
-	cli_say(cli, "%s", *error ? error : anyio_error_text(rc));
-	return CLI_REPO;
+	return cli_fail_repo(cli, rc, *error ? error : anyio_error_text(rc));
 }
 
-void cli_close(struct cli *cli)
+void cli_close(struct cli *cli, bool quietly)
 {
-	if (cli->node) {
-		int rc = kit_close(cli->node);
-		if (rc)
-			fprintf(stderr, "ipfs-kit: closing the repo failed: %s\n",
-				anyio_error_text(rc));
-	}
+	int rc = cli->node ? kit_close(cli->node) : 0;
+
+	if (rc && !quietly)
+		cli_note("ipfs-kit: closing the repo %s: %s", cli->repo, anyio_error_text(rc));
 	cli->node = NULL;
 	remote_free(cli->remote);
 	cli->remote = NULL;
@@ -137,12 +130,7 @@ static int print_answer(void *arg, json_t *answer)
 
 	if (!print->cli->json)
 		return print->print(print->cli, answer);
-	char *text = json_dumps(answer, JSON_COMPACT | JSON_ENCODE_ANY);
-	if (!text)
-		return -ENOMEM;
-	puts(text);
-	free(text);
-	return 0;
+	return cli_put_json(stdout, json_incref(answer));
 }
 
 int cli_call_print(struct cli *cli, const char *command, const char *const *args,
@@ -151,5 +139,5 @@ int cli_call_print(struct cli *cli, const char *command, const char *const *args
 	struct print state = { cli, print };
 	int rc = cli_call(cli, command, args, options, print_answer, &state);
 
-	return rc ? cli_fail_node(cli, rc) : CLI_OK;
+	return rc ? cli_fail_node(cli, rc, NULL) : CLI_OK;
 }

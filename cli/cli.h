@@ -27,6 +27,9 @@ struct cli_option {
 	char letter;       /* 0: none */
 	const char *value; /* what to call its value in help; NULL: a flag, on or off */
 	const char *help;
+	/* What its value may be, by number, NULL after the last; NULL: anything. any: examples. */
+	const char *(*values)(size_t i);
+	bool any;
 };
 
 enum { CLI_OPTIONS_MAX = 24, CLI_REPEAT_MAX = 16 /* the last is NULL */ };
@@ -64,6 +67,8 @@ struct cli_command {
 	bool repeats;           /* the first option may be given several times */
 	bool no_repo;           /* does not want a node */
 	bool fetches;           /* may wait for blocks of peers */
+	const char *again;      /* what a second run does after one that was cut off, or NULL */
+	const char *(*values)(size_t i); /* what its first argument may be, to complete it */
 	int (*run)(struct cli *cli);
 };
 
@@ -77,25 +82,58 @@ bool cli_flag(const struct cli *cli, const char *name, bool dflt);
 
 /* Parses argv. 0, or an exit code after having said what is wrong; -1: help was printed. */
 int cli_parse(struct cli *cli, int argc, char **argv);
+
+/* What options and arguments may be (values.c). */
+const char *cli_profiles(size_t i);
+const char *cli_cid_versions(size_t i);
+const char *cli_chunkers(size_t i);
+const char *cli_hashes(size_t i);
+const char *cli_pin_types(size_t i);
+const char *cli_shells(size_t i);
+const char *cli_codecs(size_t i);
+const char *cli_document_codecs(size_t i);
+bool cli_is_value(const char *(*values)(size_t i), const char *text);
+
+/* Say which word is wrong and what may have been meant; return CLI_USAGE. second may be NULL. */
+int cli_unknown_option(const struct cli *cli, const char *word, size_t len);
+int cli_unknown_command(const struct cli *cli, const char *first, const char *second);
+int cli_wrong_value(const struct cli *cli, const struct cli_option *option, const char *value);
+int cli_wrong_argument(const struct cli *cli, const char *value);
+
 void cli_print_help(const struct cli_command *command); /* NULL: the overview */
 /* Whether there are two-word commands that begin with this one, as "swarm"; and what they are. */
 bool cli_is_family(const char *name);
 void cli_print_family(FILE *out, const char *name);
 void cli_print_man(void);
 
-/* Prints "ipfs-kit COMMAND: text" on stderr and returns the exit code for a negative result code. */
-int cli_fail(struct cli *cli, int code, const char *format, ...)
+/*
+ * "ipfs-kit COMMAND: text" on stderr, made safe for a terminal (cli_put_safe); with --json one line,
+ * {"Error": text, "Code": kind, "Exit": exit code, "Hint": what to do next, when text has it}. The text
+ * is "CAUSE; NEXT STEP". A command that it shows, 'ipfs-kit WORDS', is given the --repo and --api of
+ * this one, so that it can be run as it is shown. Returns exit_code.
+ */
+int cli_refuse(const struct cli *cli, int exit_code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-/* "ipfs-kit COMMAND: text" on stderr. A command that the text shows, 'ipfs-kit WORDS', is given the
- * --repo and --api of this one, so that it can be run as it is shown. */
-void cli_say(const struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* The same, with the sentence that the node or the daemon gave. */
-int cli_fail_node(struct cli *cli, int code);
+/* The same for a negative result code; returns its exit code. Silent when it was interrupted. */
+int cli_fail(const struct cli *cli, int code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/* The same, with the sentence that the node or the daemon gave. subject: what it is about, told first
+ * unless the sentence has it; or NULL. */
+int cli_fail_node(const struct cli *cli, int code, const char *subject);
+/* The same for a file or folder of this machine that cannot be read or written. */
+int cli_fail_file(const struct cli *cli, int code, const char *path);
+/* For a repo that cannot be opened, with why; returns CLI_REPO. */
+int cli_fail_repo(const struct cli *cli, int code, const char *text);
+/* That sentence, "" when there is none. */
+const char *cli_node_error(const struct cli *cli);
+/* What to do after a result code, when the sentence does not say; or NULL. cli_fail appends it. */
+const char *cli_next_step(const struct cli *cli, int code);
 int cli_exit_code(int code);
 
 /* Opens the repo, or finds the daemon that has it. 0 or an exit code. */
 int cli_open(struct cli *cli);
-void cli_close(struct cli *cli);
+/* Says when the repo could not be closed, which loses nothing that was acknowledged; quietly: not. */
+void cli_close(struct cli *cli, bool quietly);
 /* Another handle to the same node or daemon, for a task that fails by itself. 0 or a negative code. */
 int cli_open_aside(const struct cli *cli, struct cli *aside);
 void cli_close_aside(struct cli *aside);
@@ -119,19 +157,42 @@ void cli_progress_start(struct cli_progress *progress, const struct cli *cli, co
 void cli_progress_update(void *progress, uint64_t done, uint64_t total);
 void cli_progress_end(struct cli_progress *progress);
 
+/* How far the command came, by its progress. */
+struct cli_how_far {
+	const char *what;     /* "fetching"; NULL: it tells of none */
+	uint64_t done, total; /* bytes; total 0: not known */
+	anyio_time still;     /* since it last moved */
+};
+void cli_progress_latest(struct cli_how_far *far);
+
 /* Runs the command, and tells on a terminal what it waits for when nobody sends what it wants. An exit
  * code. */
 int cli_run_telling(struct cli *cli);
 /* What the command was waiting for when it was last looked at, "" when for nothing: "bafy...: 2 peers
  * connected, none has it". */
 const char *cli_waited_for(void);
+/* Whether blocks were coming: it wanted another one at each of the last looks. */
+bool cli_wants_moved(void);
+/* Whether some peer may have what it was waiting for. */
+bool cli_somebody_may_have_it(void);
 
 /* "1.5 MiB"; a static buffer of the calling thread. */
 const char *cli_size(uint64_t bytes);
 
-/* Prints a name of content on standard output. A terminal gets control characters as \xHH, since
- * whoever made the content chose them; a pipe gets the bytes as they are. */
-void cli_print_name(const char *name);
+/*
+ * Text from strangers: names of content, what peers and daemons say of themselves. Control characters
+ * (C0, DEL, C1), bytes that are not UTF-8, marks of direction and separators of lines become \xHH or
+ * \uHHHH. Standard error always gets it so: it is read by people. Standard output gets it so on a
+ * terminal only; a pipe or a file gets the bytes as they are, as Kubo gives them.
+ */
+void cli_put_safe(FILE *out, const char *text, size_t len);
+void cli_note(const char *format, ...) /* a line on standard error that is no failure */
+	__attribute__((format(printf, 1, 2)));
+void cli_print_text(const char *text); /* on standard output; NULL prints nothing */
+/* One line of JSON, in ASCII alone on a terminal and on standard error. Takes the reference; -ENOMEM for NULL. */
+int cli_put_json(FILE *out, json_t *value);
+/* Any bytes as a JSON string, see kit_json_text. A new reference, or NULL. */
+json_t *cli_json_text(const char *bytes);
 
 /* Standard output as a sink, standard input as a source. */
 extern const struct kit_sink cli_stdout;

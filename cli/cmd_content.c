@@ -14,40 +14,60 @@
 struct adding {
 	struct cli *cli;
 	struct cli_progress progress;
+	char *root_name; /* with -Q: of what came last, the root */
+	uint64_t root_size;
 };
+
+static int print_added_json(const char *path, const char *cid, uint64_t size)
+{
+	char number[24];
+
+	snprintf(number, sizeof(number), "%llu", (unsigned long long)size);
+	return cli_put_json(stdout,
+		json_pack("{s:o, s:s, s:s}", "Name", cli_json_text(*path ? path : cid), "Hash", cid,
+			"Size", number));
+}
+
+static int keep_root(struct adding *adding, const char *path, uint64_t size)
+{
+	free(adding->root_name);
+	adding->root_name = strdup(path);
+	adding->root_size = size;
+	return adding->root_name ? 0 : -ENOMEM;
+}
 
 static int print_added(void *arg, const char *path, const struct mf_cid *cid, uint64_t size)
 {
 	struct adding *adding = arg;
 	char text[MF_CID_TEXT_MAX];
 
-	mf_cid_format(cid, text, sizeof(text));
 	if (cli_flag(adding->cli, "quieter", false))
-		return 0;
-	if (adding->cli->json) {
-		char number[24];
-		snprintf(number, sizeof(number), "%llu", (unsigned long long)size);
-		char *name = kit_json_text(path);
-		json_t *line = name
-			? json_pack("{s:s, s:s, s:s}", "Name", name, "Hash", text, "Size", number)
-			: NULL;
-		char *dumped = line ? json_dumps(line, JSON_COMPACT) : NULL;
-		json_decref(line);
-		free(name);
-		if (!dumped)
-			return -ENOMEM;
-		puts(dumped);
-		free(dumped);
-	} else if (cli_flag(adding->cli, "quiet", false)) {
+		return keep_root(adding, path, size);
+	mf_cid_format(cid, text, sizeof(text));
+	if (adding->cli->json)
+		return print_added_json(path, text, size);
+	if (cli_flag(adding->cli, "quiet", false)) {
 		puts(text);
 	} else {
 		if (adding->progress.on && adding->progress.shown)
 			fputs("\r\033[K", stderr);
 		printf("added %s ", text);
-		cli_print_name(path);
+		cli_print_text(path);
 		putchar('\n');
 	}
 	return 0;
+}
+
+static void print_root(const struct adding *adding, const struct mf_cid *root)
+{
+	char text[MF_CID_TEXT_MAX];
+
+	mf_cid_format(root, text, sizeof(text));
+	if (adding->cli->json)
+		print_added_json(
+			adding->root_name ? adding->root_name : "", text, adding->root_size);
+	else
+		puts(text);
 }
 
 static void add_progress(void *arg, uint64_t done, uint64_t total)
@@ -55,16 +75,12 @@ static void add_progress(void *arg, uint64_t done, uint64_t total)
 	cli_progress_update(&((struct adding *)arg)->progress, done, total);
 }
 
-static int add_options(struct cli *cli, struct adding *adding, struct kit_add_options *options)
+static void add_options(struct cli *cli, struct adding *adding, struct kit_add_options *options)
 {
 	const char *version = cli_value(cli, "cid-version"), *raw = cli_value(cli, "raw-leaves");
 
 	*options = (struct kit_add_options)KIT_ADD_DEFAULTS;
 	options->profile = cli_value(cli, "profile");
-	if (version && strcmp(version, "0") && strcmp(version, "1")) {
-		cli_fail(cli, -EINVAL, "--cid-version is 0 or 1, not '%s'", version);
-		return CLI_USAGE;
-	}
 	if (version)
 		options->cid_version = version[0] - '0';
 	if (raw)
@@ -79,7 +95,6 @@ static int add_options(struct cli *cli, struct adding *adding, struct kit_add_op
 	options->entry = print_added;
 	options->progress = add_progress;
 	options->arg = adding;
-	return 0;
 }
 
 static int add_one(struct cli *cli, const char *path, const struct kit_add_options *options,
@@ -92,47 +107,83 @@ static int add_one(struct cli *cli, const char *path, const struct kit_add_optio
 			 : remote_add_path(cli->remote, path, options, root);
 }
 
-int cmd_add(struct cli *cli)
+/* What is told of begins with the name that is added, the last of its path: the whole path is shown. */
+static int fail_add(struct cli *cli, int rc, const char *path)
+{
+	const char *text = cli_node_error(cli);
+	size_t len = strlen(path);
+
+	while (len > 1 && path[len - 1] == '/')
+		len--;
+	size_t start = len;
+	while (start && path[start - 1] != '/')
+		start--;
+	bool about = len > start && !strncmp(text, path + start, len - start) &&
+		strchr(":/", text[len - start]);
+	return about ? cli_fail(cli, rc, "%.*s%s", (int)start, path, text)
+		     : cli_fail_node(cli, rc, NULL);
+}
+
+static int add_all(struct cli *cli, struct adding *adding, const struct kit_add_options *options)
 {
 	static const char *const standard_input[] = { "-", NULL };
-	struct adding adding = { .cli = cli };
-	struct kit_add_options options;
-	int code = add_options(cli, &adding, &options);
 
-	if (code)
-		return code;
-	if (!cli->count && isatty(0)) {
-		fprintf(stderr, "ipfs-kit add: give a file or a folder, or pipe something in\n");
-		return CLI_USAGE;
-	}
 	for (const char *const *path = cli->count ? cli->args : standard_input; *path; path++) {
 		struct mf_cid root;
-		cli_progress_start(&adding.progress, cli, "adding");
-		int rc = add_one(cli, *path, &options, &root);
-		cli_progress_end(&adding.progress);
+		cli_progress_start(&adding->progress, cli, "adding");
+		int rc = add_one(cli, *path, options, &root);
+		cli_progress_end(&adding->progress);
 		if (rc == -EISDIR)
 			return cli_fail(cli, rc,
 				"'%s' is a directory; use -r to add it with all it holds", *path);
 		if (rc)
-			return cli_fail_node(cli, rc);
-		if (cli_flag(cli, "quieter", false)) {
-			char text[MF_CID_TEXT_MAX];
-			mf_cid_format(&root, text, sizeof(text));
-			puts(text);
-		}
+			return fail_add(cli, rc, *path);
+		if (cli_flag(cli, "quieter", false))
+			print_root(adding, &root);
 	}
 	return CLI_OK;
 }
 
+int cmd_add(struct cli *cli)
+{
+	struct adding adding = { .cli = cli };
+	struct kit_add_options options;
+	int code;
+
+	add_options(cli, &adding, &options);
+	if (!cli->count && isatty(0))
+		return cli_refuse(cli, CLI_USAGE,
+			"nothing to add; give a file or a folder, or pipe something in");
+	code = add_all(cli, &adding, &options);
+	free(adding.root_name);
+	return code;
+}
+
 /* ---- cat ---- */
 
-static int remote_cat(struct cli *cli, const char *path)
+/* Standard output, and how much went there. */
+struct counting {
+	struct cli_progress progress;
+	uint64_t done;
+};
+
+static int write_counted(void *arg, const void *data, size_t len)
+{
+	struct counting *counting = arg;
+	int rc = cli_stdout.write(cli_stdout.arg, data, len);
+
+	counting->done += len;
+	cli_progress_update(&counting->progress, counting->done, 0);
+	return rc;
+}
+
+static int remote_cat(struct cli *cli, const char *path, const struct kit_sink *sink)
 {
 	struct remote_query query[] = { { "offset", cli_value(cli, "offset") },
 		{ "length", cli_value(cli, "length") }, { 0 } };
 	const char *args[] = { path, NULL };
 	struct remote_request request = {
-		.command = "cat", .args = args, .query = query, .answer = cli_stdout
+		.command = "cat", .args = args, .query = query, .answer = *sink
 	};
 
 	return remote_call(cli->remote, &request);
@@ -148,12 +199,15 @@ static int number(struct cli *cli, const char *name, uint64_t dflt, uint64_t *ou
 		return 0;
 	*out = strtoull(text, &end, 10);
 	if (!*text || *end || *text == '-')
-		return cli_fail(cli, -EINVAL, "--%s is a number of bytes, not '%s'", name, text);
+		return cli_refuse(
+			cli, CLI_USAGE, "--%s cannot be '%s'; give a number of bytes", name, text);
 	return 0;
 }
 
 int cmd_cat(struct cli *cli)
 {
+	struct counting counting = { .done = 0 };
+	struct kit_sink sink = { write_counted, &counting };
 	uint64_t offset, length;
 	int code = number(cli, "offset", 0, &offset);
 
@@ -161,9 +215,11 @@ int cmd_cat(struct cli *cli)
 		code = number(cli, "length", UINT64_MAX, &length);
 	if (code)
 		return code;
+	cli_progress_start(&counting.progress, cli, "printing");
+	counting.progress.on = false; /* what is printed is to be seen, not a bar */
 	for (size_t i = 0; i < cli->count; i++) {
-		int rc = cli->node ? kit_cat(cli->node, cli->args[i], offset, length, &cli_stdout)
-				   : remote_cat(cli, cli->args[i]);
+		int rc = cli->node ? kit_cat(cli->node, cli->args[i], offset, length, &sink)
+				   : remote_cat(cli, cli->args[i], &sink);
 		if (rc == -EISDIR)
 			return cli_fail(cli, rc,
 				"'%s' is a directory; 'ipfs-kit get' fetches it, 'ipfs-kit ls' lists it",
@@ -171,7 +227,7 @@ int cmd_cat(struct cli *cli)
 		if (rc == -EPIPE)
 			return CLI_FAILED; /* whoever read has had enough */
 		if (rc)
-			return cli_fail_node(cli, rc);
+			return cli_fail_node(cli, rc, NULL);
 	}
 	return CLI_OK;
 }
@@ -241,6 +297,18 @@ static const char *default_output(const char *path, char *out, size_t cap)
 	return out;
 }
 
+/* The disk's troubles are told by the name below the output, or, by the unpacking here, by a code. */
+static int fail_get(struct cli *cli, int rc, const char *output)
+{
+	const char *text = cli_node_error(cli);
+	size_t len = strlen(output);
+	bool of_output = text[0] == '\'' && !strncmp(text + 1, output, len) &&
+		!strncmp(text + 1 + len, "': ", 3);
+
+	return !*text || of_output || !strncmp(text, "writing ", 8) ? cli_fail_file(cli, rc, output)
+								    : cli_fail_node(cli, rc, NULL);
+}
+
 int cmd_get(struct cli *cli)
 {
 	char name[512];
@@ -261,24 +329,26 @@ int cmd_get(struct cli *cli)
 			"'%s' exists and is something else; name another place with -o, or use --force",
 			output);
 	if (rc)
-		return cli_fail_node(cli, rc);
-	if (cli->json) {
-		char *from = kit_json_text(cli->args[0]), *to = kit_json_text(output);
-		json_t *line =
-			from && to ? json_pack("{s:s, s:s}", "Path", from, "Output", to) : NULL;
-		char *text = line ? json_dumps(line, JSON_COMPACT) : NULL;
-		json_decref(line);
-		free(from);
-		free(to);
-		puts(text ? text : "{}");
-		free(text);
-	} else {
-		fprintf(stderr, "saved to %s\n", output);
-	}
+		return fail_get(cli, rc, output);
+	if (cli->json)
+		cli_put_json(stdout,
+			json_pack("{s:o, s:o}", "Path", cli_json_text(cli->args[0]), "Output",
+				cli_json_text(output)));
+	else
+		cli_note("saved to %s", output);
 	return CLI_OK;
 }
 
 /* ---- ls, stat, resolve ---- */
+
+/* Of several folders, each has its name above. */
+static void print_heading(size_t i, const char *name)
+{
+	if (i)
+		putchar('\n');
+	cli_print_text(name);
+	puts(":");
+}
 
 static int print_ls(struct cli *cli, json_t *answer)
 {
@@ -287,8 +357,7 @@ static int print_ls(struct cli *cli, json_t *answer)
 
 	json_array_foreach (objects, i, object) {
 		if (cli->count > 1)
-			printf("%s%s:\n", i ? "\n" : "",
-				json_string_value(json_object_get(object, "Hash")));
+			print_heading(i, json_string_value(json_object_get(object, "Hash")));
 		json_array_foreach (json_object_get(object, "Links"), j, link) {
 			bool dir = json_integer_value(json_object_get(link, "Type")) == 1;
 			char size[24] = "-";
@@ -296,9 +365,9 @@ static int print_ls(struct cli *cli, json_t *answer)
 				snprintf(size, sizeof(size), "%llu",
 					(unsigned long long)json_integer_value(
 						json_object_get(link, "Size")));
-			const char *name = json_string_value(json_object_get(link, "Name"));
-			printf("%s %s ", json_string_value(json_object_get(link, "Hash")), size);
-			cli_print_name(name ? name : "");
+			cli_print_text(json_string_value(json_object_get(link, "Hash")));
+			printf(" %s ", size);
+			cli_print_text(json_string_value(json_object_get(link, "Name")));
 			puts(dir ? "/" : "");
 		}
 	}
@@ -312,12 +381,13 @@ int cmd_ls(struct cli *cli)
 
 static int print_stat(struct cli *cli, json_t *answer)
 {
-	printf("%s\nSize: %lld\nCumulativeSize: %lld\nChildBlocks: %lld\nType: %s\n",
-		json_string_value(json_object_get(answer, "Hash")),
+	cli_print_text(json_string_value(json_object_get(answer, "Hash")));
+	printf("\nSize: %lld\nCumulativeSize: %lld\nChildBlocks: %lld\nType: ",
 		(long long)json_integer_value(json_object_get(answer, "Size")),
 		(long long)json_integer_value(json_object_get(answer, "CumulativeSize")),
-		(long long)json_integer_value(json_object_get(answer, "Blocks")),
-		json_string_value(json_object_get(answer, "Type")));
+		(long long)json_integer_value(json_object_get(answer, "Blocks")));
+	cli_print_text(json_string_value(json_object_get(answer, "Type")));
+	putchar('\n');
 	return 0;
 }
 
@@ -328,7 +398,8 @@ int cmd_stat(struct cli *cli)
 
 static int print_path(struct cli *cli, json_t *answer)
 {
-	puts(json_string_value(json_object_get(answer, "Path")));
+	cli_print_text(json_string_value(json_object_get(answer, "Path")));
+	putchar('\n');
 	return 0;
 }
 

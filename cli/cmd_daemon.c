@@ -4,9 +4,12 @@
 #include <errno.h>
 #include <serve/serve.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 struct daemon {
@@ -89,17 +92,51 @@ static int write_api_file(struct daemon *daemon)
 		AT_FDCWD, daemon->api_path, 0644, NULL, line, (size_t)len, false);
 }
 
+/* Tells a service manager that started this and wants to know (systemd's Type=notify). Nothing is there
+ * to be told when it fails. */
+static void notify(const char *state)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	size_t len = path ? strlen(path) : 0;
+
+	if (!len || len >= sizeof(to.sun_path) || !strchr("/@", *path))
+		return;
+	memcpy(to.sun_path, path, len);
+	if (*path == '@')
+		to.sun_path[0] = 0;
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return;
+	sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&to,
+		(socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
+	close(fd);
+}
+
+static void announce_one(
+	const struct cli *cli, const char *text, const char *key, const char *address)
+{
+	if (cli->json)
+		cli_put_json(stdout, json_pack("{s:o}", key, cli_json_text(address)));
+	else
+		printf("%s%s\n", text, address);
+}
+
 static void announce(struct daemon *daemon)
 {
+	const struct cli *cli = daemon->cli;
 	char **addresses = NULL;
 
-	if (kit_addresses(daemon->cli->node, &addresses) == 0)
+	if (kit_addresses(cli->node, &addresses) == 0)
 		for (char **address = addresses; *address; address++)
-			printf("listening on %s\n", *address);
+			announce_one(cli, "listening on ", "Swarm", *address);
 	kit_strings_free(addresses);
 	for (size_t i = 0; i < SERVE_LISTEN_MAX && daemon->rpc.addresses[i][0]; i++)
-		printf("API server listening on %s\n", daemon->rpc.addresses[i]);
-	puts("daemon is ready");
+		announce_one(cli, "API server listening on ", "API", daemon->rpc.addresses[i]);
+	if (cli->json)
+		cli_put_json(stdout, json_pack("{s:b}", "Ready", 1));
+	else
+		puts("daemon is ready");
 	fflush(stdout);
 }
 
@@ -131,7 +168,9 @@ static int serve_api(struct daemon *daemon)
 	int rc = start(daemon, &group);
 	if (!rc) {
 		announce(daemon);
+		notify("READY=1");
 		rc = anyio_event_wait(&daemon->stop);
+		notify("STOPPING=1");
 	}
 	anyio_task_group_cancel(&group, "shutting down");
 	return anyio_task_group_exit(&group, rc);
@@ -145,7 +184,7 @@ static int serve(struct daemon *daemon)
 	if (!rc)
 		rc = serve_api(daemon);
 	else if (rc != ANYIO_CANCELLED)
-		cli_fail_node(daemon->cli, rc);
+		cli_fail_node(daemon->cli, rc, NULL);
 	anyio_task_group_cancel(&group, "shutting down");
 	rc = anyio_task_group_exit(&group, rc);
 	if (daemon->api_path[0])
@@ -159,11 +198,10 @@ int cmd_daemon(struct cli *cli)
 	int code = CLI_OK, rc;
 	const char *api = cli_value(cli, "api");
 
-	if (!cli->node) {
-		cli_say(cli, "a daemon already has the repo %s; stop it with 'ipfs-kit shutdown'",
+	if (!cli->node)
+		return cli_refuse(cli, CLI_REPO,
+			"a daemon already has the repo %s; stop it with 'ipfs-kit shutdown'",
 			cli->repo);
-		return CLI_REPO;
-	}
 	daemon.listen = cli->repeat_count ? NULL : setting_list(cli->repo, "swarm.listen");
 	daemon.api = api ? NULL : setting_list(cli->repo, "api.listen");
 	daemon.origins = setting_list(cli->repo, "api.origins");

@@ -29,9 +29,16 @@ static int open_source(
 		return 0;
 	file->fd = anyio_open(path, O_RDONLY, 0);
 	if (file->fd < 0)
-		return cli_fail(cli, file->fd, "%s: %s", path, anyio_error_text(file->fd));
+		return cli_fail_file(cli, file->fd, path);
 	*source = (struct kit_source){ read_file, file };
 	return 0;
+}
+
+static int fail_source(struct cli *cli, int rc)
+{
+	bool is_file = cli->count && strcmp(cli->args[0], "-");
+
+	return cli_fail_node(cli, rc, is_file ? cli->args[0] : "standard input");
 }
 
 static void close_source(struct file_source *file)
@@ -54,10 +61,10 @@ int cmd_block_get(struct cli *cli)
 	} else {
 		rc = kit_block_get(cli->node, cli->args[0], &data, &len);
 		if (!rc)
-			rc = anyio_write_all(1, data, len);
+			rc = cli_stdout.write(cli_stdout.arg, data, len);
 		free(data);
 	}
-	return rc ? cli_fail_node(cli, rc) : CLI_OK;
+	return rc ? cli_fail_node(cli, rc, NULL) : CLI_OK;
 }
 
 static int read_all(const struct kit_source *source, char **out, size_t *len)
@@ -92,9 +99,10 @@ static int read_all(const struct kit_source *source, char **out, size_t *len)
 static int print_block(struct cli *cli, const char *key, uint64_t size)
 {
 	if (cli->json)
-		printf("{\"Key\":\"%s\",\"Size\":%llu}\n", key, (unsigned long long)size);
-	else
-		puts(key);
+		return cli_put_json(
+			stdout, json_pack("{s:s, s:I}", "Key", key, "Size", (json_int_t)size));
+	cli_print_text(key);
+	putchar('\n');
 	return 0;
 }
 
@@ -151,6 +159,13 @@ static int local_block_put(
 	return print_block(cli, text, len);
 }
 
+static int refuse_hash(struct cli *cli, const char *name)
+{
+	return cli_refuse(cli, CLI_USAGE,
+		"no hash function is called '%s'; give sha2-256 or another of multicodec's names",
+		name);
+}
+
 int cmd_block_put(struct cli *cli)
 {
 	const char *codec_name = cli_value(cli, "cid-codec"), *hash_name = cli_value(cli, "mhtype");
@@ -161,12 +176,9 @@ int cmd_block_put(struct cli *cli)
 
 	codec_name = codec_name ? codec_name : "raw";
 	hash_name = hash_name ? hash_name : "sha2-256";
-	if (!(codec = kit_codec_of(codec_name)))
-		return cli_fail(cli, -EINVAL,
-			"no codec '%s'; there are raw, dag-pb, dag-cbor, dag-json, cbor, json",
-			codec_name);
+	codec = kit_codec_of(codec_name);
 	if (mf_hash_find(hash_name, &hash))
-		return cli_fail(cli, -EINVAL, "no hash function '%s'", hash_name);
+		return refuse_hash(cli, hash_name);
 	rc = open_source(cli, cli->args[0], &file, &source);
 	if (rc)
 		return rc;
@@ -175,13 +187,14 @@ int cmd_block_put(struct cli *cli)
 	close_source(&file);
 	if (rc == -EMSGSIZE)
 		return cli_fail(cli, rc, "a block is at most 2 MiB; 'ipfs-kit add' splits files");
-	return rc ? cli_fail_node(cli, rc) : CLI_OK;
+	return rc ? fail_source(cli, rc) : CLI_OK;
 }
 
 static int print_block_stat(struct cli *cli, json_t *answer)
 {
-	printf("Key: %s\nSize: %lld\n", json_string_value(json_object_get(answer, "Key")),
-		(long long)json_integer_value(json_object_get(answer, "Size")));
+	fputs("Key: ", stdout);
+	cli_print_text(json_string_value(json_object_get(answer, "Key")));
+	printf("\nSize: %lld\n", (long long)json_integer_value(json_object_get(answer, "Size")));
 	return 0;
 }
 
@@ -192,16 +205,12 @@ int cmd_block_stat(struct cli *cli)
 
 /* ---- dag get, put ---- */
 
-/* The codec an option names, dflt when it is not given; 0 after having said that there is none. */
+/* The codec an option names, dflt when it is not given. */
 static uint32_t codec_option(struct cli *cli, const char *option, uint32_t dflt)
 {
 	const char *name = cli_value(cli, option);
-	uint32_t codec = name ? kit_codec_of(name) : dflt;
 
-	if (!codec)
-		cli_fail(cli, -EINVAL,
-			"no codec '%s'; there are dag-json, dag-cbor, dag-pb and raw", name);
-	return codec;
+	return name ? kit_codec_of(name) : dflt;
 }
 
 int cmd_dag_get(struct cli *cli)
@@ -212,11 +221,9 @@ int cmd_dag_get(struct cli *cli)
 		.command = "dag/get", .args = cli->args, .query = query, .answer = cli_stdout
 	};
 
-	if (!codec)
-		return CLI_USAGE;
 	int rc = cli->node ? kit_dag_get(cli->node, cli->args[0], codec, &cli_stdout)
 			   : remote_call(cli->remote, &request);
-	return rc ? cli_fail_node(cli, rc) : CLI_OK;
+	return rc ? cli_fail_node(cli, rc, cli->args[0]) : CLI_OK;
 }
 
 static int print_document(struct cli *cli, const char *cid)
@@ -280,10 +287,8 @@ int cmd_dag_put(struct cli *cli)
 		.input_codec = codec_option(cli, "input-codec", MF_CODEC_DAG_JSON),
 		.store_codec = codec_option(cli, "store-codec", MF_CODEC_DAG_CBOR) };
 
-	if (!options.input_codec || !options.store_codec)
-		return CLI_USAGE;
 	if (mf_hash_find(hash ? hash : "sha2-256", &options.hash))
-		return cli_fail(cli, -EINVAL, "no hash function '%s'", hash);
+		return refuse_hash(cli, hash);
 	for (size_t i = 0; i == 0 || i < cli->count; i++) {
 		struct file_source file;
 		struct kit_source source;
@@ -294,9 +299,10 @@ int cmd_dag_put(struct cli *cli)
 				 : local_document_put(cli, &source, &options);
 		close_source(&file);
 		if (rc == -EMSGSIZE)
-			return cli_fail(cli, rc, "a document is at most 2 MiB");
+			return cli_fail(cli, rc, "%s: a document is at most 2 MiB",
+				cli->args[i] ? cli->args[i] : "standard input");
 		if (rc)
-			return cli_fail_node(cli, rc);
+			return cli_fail_node(cli, rc, cli->args[i]);
 	}
 	return CLI_OK;
 }
@@ -347,7 +353,7 @@ static int export(struct cli *cli, const struct kit_sink *to, int *written)
 	int rc;
 
 	if (!gathered.buffer)
-		return -ENOMEM;
+		return cli_fail(cli, -ENOMEM, "out of memory");
 	cli_progress_start(&progress, cli, "exporting");
 	if (cli->node) {
 		rc = kit_dag_export(cli->node, cli->args[0], &sink, cli_progress_update, &progress);
@@ -375,7 +381,7 @@ int cmd_dag_export(struct cli *cli)
 	if (path) {
 		rc = kit_output_open(path, &output);
 		if (rc)
-			return cli_fail(cli, rc, "%s: %s", path, anyio_error_text(rc));
+			return cli_fail_file(cli, rc, path);
 		sink = kit_output_sink(output);
 	}
 	rc = export(cli, &sink, &written);
@@ -385,9 +391,12 @@ int cmd_dag_export(struct cli *cli)
 			written = rc = closed;
 	}
 	if (written)
-		return cli_fail(cli, written, "%s: %s", path ? path : "standard output",
-			anyio_error_text(written));
-	return rc ? cli_fail_node(cli, rc) : CLI_OK;
+		return cli_fail_file(cli, written, path ? path : "standard output");
+	if (!rc && path && cli->json)
+		cli_put_json(stdout,
+			json_pack("{s:o, s:o}", "Path", cli_json_text(cli->args[0]), "Output",
+				cli_json_text(path)));
+	return rc ? cli_fail_node(cli, rc, NULL) : CLI_OK;
 }
 
 struct importing {
@@ -398,11 +407,16 @@ struct importing {
 static int print_root(struct cli *cli, const char *cid, const char *error)
 {
 	if (cli->json)
-		printf("{\"Root\":{\"Cid\":{\"/\":\"%s\"},\"PinErrorMsg\":\"%s\"}}\n", cid, error);
-	else if (*error)
-		fprintf(stderr, "not pinned %s: %s\n", cid, error);
-	else
-		printf("imported %s\n", cid);
+		return cli_put_json(stdout,
+			json_pack("{s:{s:{s:s}, s:o}}", "Root", "Cid", "/", cid, "PinErrorMsg",
+				cli_json_text(error)));
+	if (*error) {
+		cli_note("not pinned %s: %s", cid, error);
+	} else {
+		fputs("imported ", stdout);
+		cli_print_text(cid);
+		putchar('\n');
+	}
 	return 0;
 }
 
@@ -467,5 +481,5 @@ int cmd_dag_import(struct cli *cli)
 		       : remote_import(cli, &source);
 	cli_progress_end(&importing.progress);
 	close_source(&file);
-	return rc ? cli_fail_node(cli, rc) : CLI_OK;
+	return rc ? fail_source(cli, rc) : CLI_OK;
 }

@@ -15,20 +15,31 @@ static const char *text_of(json_t *object, const char *key)
 	return text ? text : "";
 }
 
+static void print_field(const char *title, const char *text)
+{
+	printf("%s: ", title);
+	cli_print_text(text);
+	putchar('\n');
+}
+
 static void print_list(json_t *object, const char *key, const char *title)
 {
 	json_t *list = json_object_get(object, key), *item;
 	size_t i;
 
 	printf("%s:%s\n", title, json_array_size(list) ? "" : " none");
-	json_array_foreach (list, i, item)
-		printf("  %s\n", json_string_value(item));
+	json_array_foreach (list, i, item) {
+		fputs("  ", stdout);
+		cli_print_text(json_string_value(item));
+		putchar('\n');
+	}
 }
 
 static int print_id(struct cli *cli, json_t *answer)
 {
-	printf("ID: %s\nPublicKey: %s\nAgentVersion: %s\n", text_of(answer, "ID"),
-		text_of(answer, "PublicKey"), text_of(answer, "AgentVersion"));
+	print_field("ID", text_of(answer, "ID"));
+	print_field("PublicKey", text_of(answer, "PublicKey"));
+	print_field("AgentVersion", text_of(answer, "AgentVersion"));
 	print_list(answer, "Addresses", "Addresses");
 	print_list(answer, "Protocols", "Protocols");
 	return 0;
@@ -44,8 +55,10 @@ static int print_strings(struct cli *cli, json_t *answer)
 	json_t *strings = json_object_get(answer, "Strings"), *item;
 	size_t i;
 
-	json_array_foreach (strings, i, item)
-		puts(json_string_value(item));
+	json_array_foreach (strings, i, item) {
+		cli_print_text(json_string_value(item));
+		putchar('\n');
+	}
 	return 0;
 }
 
@@ -54,8 +67,8 @@ static int want_daemon(struct cli *cli)
 {
 	if (cli->remote)
 		return 0;
-	cli_say(cli, "no daemon is running on %s; start one with 'ipfs-kit daemon'", cli->repo);
-	return CLI_FAILED;
+	return cli_refuse(cli, CLI_FAILED,
+		"no daemon is running on %s; start one with 'ipfs-kit daemon'", cli->repo);
 }
 
 int cmd_swarm_connect(struct cli *cli)
@@ -80,13 +93,16 @@ static int print_peers(struct cli *cli, json_t *answer)
 	size_t i;
 
 	json_array_foreach (peers, i, peer) {
-		printf("%s/p2p/%s", text_of(peer, "Addr"), text_of(peer, "Peer"));
-		if (verbose)
-			printf(" %s %s",
-				*text_of(peer, "Latency") ? text_of(peer, "Latency") : "n/a",
-				json_integer_value(json_object_get(peer, "Direction")) == 1
-					? "inbound"
-					: "outbound");
+		cli_print_text(text_of(peer, "Addr"));
+		fputs("/p2p/", stdout);
+		cli_print_text(text_of(peer, "Peer"));
+		if (verbose) {
+			bool inbound = json_integer_value(json_object_get(peer, "Direction")) == 1;
+			const char *latency = text_of(peer, "Latency");
+			putchar(' ');
+			cli_print_text(*latency ? latency : "n/a");
+			fputs(inbound ? " inbound" : " outbound", stdout);
+		}
 		putchar('\n');
 	}
 	return 0;
@@ -106,43 +122,52 @@ static int print_ping(struct cli *cli, json_t *answer)
 {
 	json_int_t time = json_integer_value(json_object_get(answer, "Time"));
 
-	if (*text_of(answer, "Text"))
-		puts(text_of(answer, "Text"));
-	else if (json_is_true(json_object_get(answer, "Success")))
+	if (*text_of(answer, "Text")) {
+		cli_print_text(text_of(answer, "Text"));
+		putchar('\n');
+	} else if (json_is_true(json_object_get(answer, "Success"))) {
 		printf("Pong received: time=%.2f ms\n", (double)time / 1e6);
+	}
 	fflush(stdout);
 	return 0;
 }
 
 int cmd_ping(struct cli *cli)
 {
-	struct kit_call_option options[] = { { "count", cli_value(cli, "count") }, { 0 } };
-	int code = want_daemon(cli);
+	const char *count = cli_value(cli, "count");
+	struct kit_call_option options[] = { { "count", count ? count : "10" }, { 0 } };
 
-	if (!options[0].value)
-		options[0].value = "10";
+	if (count && (!*count || count[strspn(count, "0123456789")] || !strtoul(count, NULL, 10)))
+		return cli_refuse(
+			cli, CLI_USAGE, "--count cannot be '%s'; give a number from 1 on", count);
+	int code = want_daemon(cli);
 	return code ? code : cli_call_print(cli, "ping", cli->args, options, print_ping);
 }
 
 static int print_version(struct cli *cli, json_t *answer)
 {
-	printf("ipfs-kit version: %s\nRepo version: %s\nSystem: %s\n", text_of(answer, "Version"),
-		text_of(answer, "Repo"), text_of(answer, "System"));
+	if (cli_flag(cli, "number", false)) {
+		cli_print_text(text_of(answer, "Version"));
+		putchar('\n');
+		return 0;
+	}
+	print_field("ipfs-kit version", text_of(answer, "Version"));
+	print_field("Repo version", text_of(answer, "Repo"));
+	print_field("System", text_of(answer, "System"));
 	return 0;
 }
 
 int cmd_version(struct cli *cli)
 {
-	if (cli_flag(cli, "number", false)) {
-		puts(kit_version());
-		return CLI_OK;
-	}
 	if (cli->api) {
 		int code = cli_open(cli);
 		return code ? code : cli_call_print(cli, "version", cli->args, NULL, print_version);
 	}
 	if (cli->json)
-		printf("{\"Version\":\"%s\",\"Commit\":\"\"}\n", kit_version());
+		cli_put_json(
+			stdout, json_pack("{s:s, s:s}", "Version", kit_version(), "Commit", ""));
+	else if (cli_flag(cli, "number", false))
+		puts(kit_version());
 	else
 		printf("ipfs-kit version: %s\n", kit_version());
 	return CLI_OK;
@@ -159,5 +184,7 @@ int cmd_shutdown(struct cli *cli)
 	request.answer = remote_lines_sink(&lines);
 	int rc = remote_call(cli->remote, &request);
 	anyio_free(lines.buffer);
-	return rc ? cli_fail_node(cli, rc) : CLI_OK;
+	if (!rc && cli->json)
+		cli_put_json(stdout, json_object());
+	return rc ? cli_fail_node(cli, rc, NULL) : CLI_OK;
 }

@@ -16,10 +16,9 @@ int cmd_init(struct cli *cli)
 	int rc = kit_init(cli->repo, &options);
 
 	if (rc == -EEXIST)
-		return cli_fail(cli, rc, "there is a repo in %s already; nothing was changed",
-			       cli->repo)
-			? CLI_REPO
-			: 0;
+		return cli_refuse(cli, CLI_REPO,
+			"there is a repo in %s already, and nothing was changed; use it, or name another place with --repo",
+			cli->repo);
 	if (rc == -EINVAL && options.profile && !strcmp(options.profile, "test"))
 		return cli_fail(cli, rc,
 			"'test' is no profile here; for a repo on loopback and free ports: 'ipfs-kit init --test'");
@@ -35,7 +34,9 @@ int cmd_init(struct cli *cli)
 		return cli_fail(cli, rc, "%s", *error ? error : anyio_error_text(rc));
 	cli->node = node;
 	if (cli->json)
-		printf("{\"Repo\":\"%s\",\"ID\":\"%s\"}\n", cli->repo, kit_peer_id(node));
+		cli_put_json(stdout,
+			json_pack("{s:o, s:s}", "Repo", cli_json_text(cli->repo), "ID",
+				kit_peer_id(node)));
 	else
 		printf("made a repo in %s\npeer identity: %s\n", cli->repo, kit_peer_id(node));
 	return CLI_OK;
@@ -55,10 +56,11 @@ static int print_repo_stat(struct cli *cli, json_t *answer)
 		printf("RepoSize: %s\n", cli_size((uint64_t)number(answer, "RepoSize")));
 	else
 		printf("RepoSize: %lld\n", (long long)number(answer, "RepoSize"));
-	printf("StorageMax: %lld\nRepoPath: %s\nVersion: %s\n",
-		(long long)number(answer, "StorageMax"),
-		json_string_value(json_object_get(answer, "RepoPath")),
-		json_string_value(json_object_get(answer, "Version")));
+	printf("StorageMax: %lld\nRepoPath: ", (long long)number(answer, "StorageMax"));
+	cli_print_text(json_string_value(json_object_get(answer, "RepoPath")));
+	fputs("\nVersion: ", stdout);
+	cli_print_text(json_string_value(json_object_get(answer, "Version")));
+	putchar('\n');
 	return 0;
 }
 
@@ -71,8 +73,10 @@ static int print_verify(struct cli *cli, json_t *answer)
 {
 	const char *message = json_string_value(json_object_get(answer, "Msg"));
 
-	if (message && *message)
-		puts(message);
+	if (message && *message) {
+		cli_print_text(message);
+		putchar('\n');
+	}
 	return 0;
 }
 
@@ -87,20 +91,31 @@ static void verify_progress(void *arg, uint64_t done, uint64_t total)
 	cli_progress_update(&((struct verify *)arg)->progress, done, total);
 }
 
+/* As repo/verify answers through a daemon. */
+static int print_verified(const char *message)
+{
+	return cli_put_json(
+		stdout, json_pack("{s:o, s:i}", "Msg", cli_json_text(message), "Progress", 0));
+}
+
 static int verify_problem(void *arg, const struct mf_cid *cid, int error, const char *text)
 {
 	struct verify *verify = arg;
-	char name[MF_CID_TEXT_MAX] = "";
+	char name[MF_CID_TEXT_MAX] = "", line[MF_CID_TEXT_MAX + 300];
 
 	if (cid)
 		mf_cid_format(cid, name, sizeof(name));
-	fprintf(stderr, "%s%s%s\n", name, *name ? ": " : "", text);
 	verify->problems++;
+	snprintf(line, sizeof(line), "%s%s%s", name, *name ? ": " : "", text);
+	if (verify->cli->json)
+		return print_verified(line);
+	cli_note("%s", line);
 	return 0;
 }
 
 int cmd_repo_verify(struct cli *cli)
 {
+	static const char whole[] = "verify complete, all blocks validated.";
 	struct verify verify = { .cli = cli };
 	struct kit_verify_options options = {
 		.progress = verify_progress, .problem = verify_problem, .arg = &verify
@@ -115,39 +130,86 @@ int cmd_repo_verify(struct cli *cli)
 		return cli_fail(
 			cli, rc, "%u problems found; every other block is whole", verify.problems);
 	if (rc)
-		return cli_fail_node(cli, rc);
-	puts(cli->json ? "{\"Msg\":\"verify complete, all blocks validated.\",\"Progress\":0}"
-		       : "verify complete, all blocks validated.");
+		return cli_fail_node(cli, rc, NULL);
+	if (cli->json)
+		print_verified(whole);
+	else
+		puts(whole);
+	return CLI_OK;
+}
+
+/* A config that cannot be read is the repo's trouble, whatever was asked of it. */
+static int check_config(struct cli *cli)
+{
+	char error[512] = "";
+	int rc = kit_config_check(cli->repo, error, sizeof(error));
+
+	if (rc == -ENOENT)
+		return cli_refuse(
+			cli, CLI_REPO, "no repo in %s; make one with 'ipfs-kit init'", cli->repo);
+	return rc ? cli_fail_repo(cli, rc, error) : CLI_OK;
+}
+
+static json_t *setting_json(const char *repo, const char *key)
+{
+	char *value = NULL;
+	json_t *text = kit_config_get(repo, key, &value) ? NULL : cli_json_text(value);
+
+	free(value);
+	return text;
+}
+
+static int print_setting(struct cli *cli, const char *key)
+{
+	char *value = NULL;
+	int rc = kit_config_get(cli->repo, key, &value);
+
+	if (rc == -ENOENT)
+		return cli_fail(cli, rc,
+			"no setting is called '%s'; 'ipfs-kit config show' prints all", key);
+	if (rc)
+		return cli_fail(cli, rc, "%s/config: %s", cli->repo, anyio_error_text(rc));
+	if (cli->json)
+		cli_put_json(
+			stdout, json_pack("{s:s, s:o}", "Key", key, "Value", cli_json_text(value)));
+	else
+		puts(value);
+	free(value);
 	return CLI_OK;
 }
 
 int cmd_config(struct cli *cli)
 {
-	char error[256] = "", *value = NULL;
-	int rc;
+	char error[512] = "";
+	int code = check_config(cli), rc;
 
-	if (cli->count == 1) {
-		rc = kit_config_get(cli->repo, cli->args[0], &value);
+	if (code)
+		return code;
+	if (cli->count == 2) {
+		rc = kit_config_set(cli->repo, cli->args[0], cli->args[1], error, sizeof(error));
 		if (rc)
-			return cli_fail(cli, rc,
-				"no setting '%s' in %s/config; 'ipfs-kit config show' prints all",
-				cli->args[0], cli->repo);
-		puts(value);
-		free(value);
-		return CLI_OK;
+			return cli_fail(cli, rc, "%s", *error ? error : anyio_error_text(rc));
 	}
-	rc = kit_config_set(cli->repo, cli->args[0], cli->args[1], error, sizeof(error));
-	return rc ? cli_fail(cli, rc, "%s", *error ? error : anyio_error_text(rc)) : CLI_OK;
+	return cli->count == 1 || cli->json ? print_setting(cli, cli->args[0]) : CLI_OK;
 }
 
 int cmd_config_show(struct cli *cli)
 {
 	char *text = NULL;
-	int rc = kit_config_show(cli->repo, &text);
+	const char *key;
+	int code = check_config(cli), rc;
 
+	if (code)
+		return code;
+	if (cli->json) {
+		json_t *all = json_object();
+		for (size_t i = 0; (key = kit_config_key(i)); i++)
+			json_object_set_new(all, key, setting_json(cli->repo, key));
+		return cli_put_json(stdout, all) ? CLI_FAILED : CLI_OK;
+	}
+	rc = kit_config_show(cli->repo, &text);
 	if (rc)
-		return cli_fail(cli, rc, "no config in %s: %s; 'ipfs-kit init' makes a repo",
-			cli->repo, anyio_error_text(rc));
+		return cli_fail(cli, rc, "%s/config: %s", cli->repo, anyio_error_text(rc));
 	fputs(text, stdout);
 	free(text);
 	return CLI_OK;
@@ -158,9 +220,11 @@ static int print_pinned(struct cli *cli, json_t *answer)
 	json_t *pins = json_object_get(answer, "Pins"), *pin;
 	size_t i;
 
-	json_array_foreach (pins, i, pin)
-		printf("%s %s\n", !strcmp(cli->command->name, "pin rm") ? "unpinned" : "pinned",
-			json_string_value(pin));
+	json_array_foreach (pins, i, pin) {
+		fputs(!strcmp(cli->command->name, "pin rm") ? "unpinned " : "pinned ", stdout);
+		cli_print_text(json_string_value(pin));
+		putchar('\n');
+	}
 	return 0;
 }
 
@@ -184,10 +248,12 @@ static int print_pins(struct cli *cli, json_t *answer)
 	const char *cid;
 
 	json_object_foreach (keys, cid, pin) {
-		if (cli_flag(cli, "quiet", false))
-			puts(cid);
-		else
-			printf("%s %s\n", cid, json_string_value(json_object_get(pin, "Type")));
+		cli_print_text(cid);
+		if (!cli_flag(cli, "quiet", false)) {
+			putchar(' ');
+			cli_print_text(json_string_value(json_object_get(pin, "Type")));
+		}
+		putchar('\n');
 	}
 	return 0;
 }
@@ -202,7 +268,7 @@ int cmd_pin_ls(struct cli *cli)
 
 static void migrate_problem(void *arg, const char *name, const char *text)
 {
-	fprintf(stderr, "%s: %s\n", name, text);
+	cli_note("%s: %s", name, text);
 }
 
 int cmd_migrate(struct cli *cli)
@@ -213,15 +279,15 @@ int cmd_migrate(struct cli *cli)
 	};
 	struct kit_migrated done;
 
-	if (!cli->node) {
-		cli_say(cli, "the daemon has the repo; stop it first ('ipfs-kit shutdown')");
-		return CLI_REPO;
-	}
+	if (!cli->node)
+		return cli_refuse(cli, CLI_REPO,
+			"the daemon has the repo %s; stop it first with 'ipfs-kit shutdown'",
+			cli->repo);
 	cli_progress_start(&progress, cli, "migrating");
 	int rc = kit_migrate_kubo(cli->node, cli->args[0], &options, &done);
 	cli_progress_end(&progress);
 	if (rc)
-		return cli_fail_node(cli, rc);
+		return cli_fail_node(cli, rc, NULL);
 	printf(cli->json ? "{\"Blocks\":%llu,\"Present\":%llu,\"Pins\":%llu}\n"
 			 : "took %llu blocks (%llu were here already) and %llu pins\n",
 		(unsigned long long)done.blocks, (unsigned long long)done.present,

@@ -8,17 +8,20 @@ static const struct cli_option add_table[] = {
 	{ "only-hash", 'n', NULL, "compute CIDs and store nothing" },
 	{ "hidden", 'H', NULL, "take names that begin with a dot" },
 	{ "wrap-with-directory", 'w', NULL, "put a directory around, so that the name is kept" },
-	{ "profile", 0, "NAME", "unixfs-v1-2025 (default), unixfs-v0-2015 or kubo-cid-v1" },
-	{ "cid-version", 0, "N", "0 or 1; 1 alone means what Kubo makes of it (kubo-cid-v1)" },
+	{ "profile", 0, "NAME", "unixfs-v1-2025 (default), unixfs-v0-2015 or kubo-cid-v1",
+		cli_profiles },
+	{ "cid-version", 0, "N", "0 or 1; 1 alone means what Kubo makes of it (kubo-cid-v1)",
+		cli_cid_versions },
 	{ "raw-leaves", 0, NULL, "chunks are raw blocks; --raw-leaves=false wraps them in dag-pb" },
-	{ "chunker", 's', "ALGORITHM", "size-BYTES" },
+	{ "chunker", 's', "ALGORITHM", "how files are cut: size-BYTES", cli_chunkers, true },
 	{ "pin", 0, NULL, "pin the root (default); --pin=false leaves it unpinned" },
 	{ "dereference-args", 0, NULL, "follow symlinks given as arguments" },
 	{ 0 },
 };
 static const struct cli_option init_table[] = {
 	{ "profile", 0, "NAME",
-		"how files become blocks: unixfs-v1-2025 (default), unixfs-v0-2015, kubo-cid-v1" },
+		"how files become blocks: unixfs-v1-2025 (default), unixfs-v0-2015, kubo-cid-v1",
+		cli_profiles, true },
 	{ "test", 0, NULL, "listen on loopback only, on ports of the system's choice" },
 	{ 0 },
 };
@@ -36,7 +39,8 @@ static const struct cli_option range_table[] = {
 };
 static const struct cli_option get_table[] = {
 	{ "output", 'o', "PATH", "where to write it (default: the last name of the path)" },
-	{ "force", 'f', NULL, "replace symlinks that are in the way too" },
+	{ "force", 'f', NULL,
+		"replace a file or symlink that is in the way of something of another kind" },
 	{ 0 },
 };
 static const struct cli_option output_table[] = {
@@ -49,21 +53,25 @@ static const struct cli_option import_table[] = {
 	{ 0 },
 };
 static const struct cli_option block_put_table[] = {
-	{ "cid-codec", 0, "NAME", "raw (default), dag-pb, dag-cbor, dag-json, cbor, json" },
-	{ "mhtype", 0, "NAME", "the hash function (default sha2-256)" },
-	{ "pin", 0, NULL, "pin the block" },
+	{ "cid-codec", 0, "NAME", "raw (default), dag-pb, dag-cbor, dag-json, cbor, json",
+		cli_codecs },
+	{ "mhtype", 0, "NAME", "the hash function (default sha2-256)", cli_hashes, true },
+	{ "pin", 0, NULL, "pin the block with all it links to" },
 	{ 0 },
 };
 static const struct cli_option dag_get_table[] = {
-	{ "output-codec", 0, "NAME", "dag-json (default), dag-cbor, dag-pb or raw" },
+	{ "output-codec", 0, "NAME", "dag-json (default), dag-cbor, dag-pb or raw",
+		cli_document_codecs },
 	{ 0 },
 };
 static const struct cli_option dag_put_table[] = {
 	{ "input-codec", 0, "NAME",
-		"what the files are: dag-json (default), dag-cbor, dag-pb, raw" },
+		"what the files are: dag-json (default), dag-cbor, dag-pb, raw",
+		cli_document_codecs },
 	{ "store-codec", 0, "NAME",
-		"what the blocks become: dag-cbor (default), dag-json, dag-pb, raw" },
-	{ "hash", 0, "NAME", "the hash function (default sha2-256)" },
+		"what the blocks become: dag-cbor (default), dag-json, dag-pb, raw",
+		cli_document_codecs },
+	{ "hash", 0, "NAME", "the hash function (default sha2-256)", cli_hashes, true },
 	{ "pin", 0, NULL, "pin the block, with all it links to" },
 	{ 0 },
 };
@@ -73,7 +81,7 @@ static const struct cli_option pin_add_table[] = {
 	{ 0 },
 };
 static const struct cli_option pin_ls_table[] = {
-	{ "type", 't', "KIND", "all (default), direct or recursive" },
+	{ "type", 't', "KIND", "all (default), direct or recursive", cli_pin_types },
 	{ "quiet", 'q', NULL, "print CIDs only" },
 	{ 0 },
 };
@@ -102,31 +110,38 @@ const struct cli_command cli_commands[] = {
 		"before is not stored twice.\n\n"
 		"  ipfs-kit add -r photos\n"
 		"  tar c project | ipfs-kit add -Q",
-		add_table, 0, -1, .run = cmd_add },
-	{ "block get", "CID", "Print a block's bytes", "The bytes as they are, on standard output.",
+		add_table, 0, -1, .again = "what was stored is not stored twice", .run = cmd_add },
+	{ "block get", "CID", "Print a block's bytes",
+		"The bytes as they are, on standard output.\n\n  ipfs-kit block get bafy... >block",
 		NULL, 1, 1, .fetches = true, .run = cmd_block_get },
 	{ "block put", "[FILE]", "Store one block; prints its CID",
-		"The block is the file's bytes, or standard input's, at most 2 MiB.",
+		"The block is the file's bytes, or standard input's, at most 2 MiB.\n\n"
+		"  ipfs-kit block put --cid-codec=dag-cbor value.cbor",
 		block_put_table, 0, 1, .run = cmd_block_put },
 	{ "block stat", "CID", "Print a block's CID and size",
-		"Fetches the block when it is not here.", NULL, 1, 1, .fetches = true,
-		.run = cmd_block_stat },
+		"Fetches the block when it is not here.\n\n  ipfs-kit block stat bafy...", NULL, 1,
+		1, .fetches = true, .run = cmd_block_stat },
 	{ "cat", "PATH...", "Print a file's content",
 		"Paths look like CID, CID/name or /ipfs/CID/name.\n\n"
 		"  ipfs-kit cat bafy.../README.md\n"
 		"  ipfs-kit cat --offset=1048576 --length=4096 bafy...",
-		range_table, 1, -1, .fetches = true, .run = cmd_cat },
+		range_table, 1, -1, .fetches = true,
+		.again = "what was fetched does not come again", .run = cmd_cat },
 	{ "completion", "SHELL", "Print a completion script for bash, zsh or fish",
-		"  source <(ipfs-kit completion bash)", NULL, 1, 1, .no_repo = true,
-		.run = cmd_completion },
+		"'man' in the place of a shell prints the manual page. For bash, a line for ~/.bashrc:\n\n"
+		"  source <(ipfs-kit completion bash)\n\n"
+		"For fish, once:\n\n"
+		"  ipfs-kit completion fish >~/.config/fish/completions/ipfs-kit.fish",
+		NULL, 1, 1, .no_repo = true, .values = cli_shells, .run = cmd_completion },
 	{ "config", "KEY [VALUE]", "Print or change a setting",
 		"Settings live in the file config of the repo, with their explanations; comments are kept.\n"
 		"A daemon reads where to listen when it starts.\n\n"
 		"  ipfs-kit config swarm.listen\n"
 		"  ipfs-kit config api.listen /ip4/127.0.0.1/tcp/5002",
-		NULL, 1, 2, .no_repo = true, .run = cmd_config },
-	{ "config show", "", "Print the whole config file", "With its comments.", NULL, 0, 0,
-		.no_repo = true, .run = cmd_config_show },
+		NULL, 1, 2, .no_repo = true, .values = kit_config_key, .run = cmd_config },
+	{ "config show", "", "Print the whole config file",
+		"With its comments; with --json the settings alone, as one object.\n\n  ipfs-kit config show",
+		NULL, 0, 0, .no_repo = true, .run = cmd_config_show },
 	{ "daemon", "", "Go online: serve peers and the RPC until stopped",
 		"Prints where it listens, then 'daemon is ready'. SIGTERM, SIGINT and 'ipfs-kit shutdown' stop it\n"
 		"cleanly. While it runs, other commands talk to it.\n\n"
@@ -134,18 +149,22 @@ const struct cli_command cli_commands[] = {
 		daemon_table, 0, 0, .repeats = true, .run = cmd_daemon },
 	{ "dag export", "PATH", "Write everything under a CID as a CAR archive",
 		"CARv1, each block once, depth first.\n\n  ipfs-kit dag export -o photos.car bafy...",
-		output_table, 1, 1, .fetches = true, .run = cmd_dag_export },
+		output_table, 1, 1, .fetches = true,
+		.again = "what was fetched does not come again", .run = cmd_dag_export },
 	{ "dag get", "PATH", "Print a document or one of its values",
 		"The path leads through fields and links of dag-cbor and dag-json, through folders by name, and\n"
 		"through other dag-pb by the names of links; under /ipld/CID dag-pb too has fields, Data and Links.\n"
 		"Without a newline at the end: the bytes are the codec's.\n\n"
 		"  ipfs-kit dag get bafy.../authors/0/name",
-		dag_get_table, 1, 1, .fetches = true, .run = cmd_dag_get },
+		dag_get_table, 1, 1, .fetches = true,
+		.again = "what was fetched does not come again", .run = cmd_dag_get },
 	{ "dag import", "[FILE]", "Take the blocks of a CAR archive",
 		"CARv1 or CARv2, from a file or standard input. Every block is checked against its CID; the roots\n"
 		"are pinned. When import returns, all of it is on disk. A bad block ends it: it is named, with the\n"
-		"byte where it starts; nothing is pinned then, and the blocks before it stay.",
-		import_table, 0, 1, .run = cmd_dag_import },
+		"byte where it starts; nothing is pinned then, and the blocks before it stay.\n\n"
+		"  ipfs-kit dag import photos.car",
+		import_table, 0, 1, .again = "what was stored is not stored twice",
+		.run = cmd_dag_import },
 	{ "dag put", "[FILE...]", "Store documents; prints their CIDs",
 		"Each file, or standard input, is read in one codec and stored in another, canonically. Links are\n"
 		"written as {\"/\": \"CID\"}, bytes as {\"/\": {\"bytes\": \"BASE64\"}}.\n\n"
@@ -155,55 +174,78 @@ const struct cli_command cli_commands[] = {
 		"Missing blocks are fetched from peers, checked and kept in the repo. Nothing is written outside\n"
 		"the output; files that are there already are replaced, as Kubo does. A get that was interrupted\n"
 		"goes on where it stopped when it is run again.\n\n"
-		"  ipfs-kit get -o photos bafy...",
-		get_table, 1, 1, .fetches = true, .run = cmd_get },
-	{ "help", "[COMMAND]", "Explain a command", "The same as COMMAND --help.", NULL, 0, 2,
+		"  ipfs-kit get -o photos bafy...\n"
+		"  ipfs-kit get --connect /ip4/192.0.2.7/tcp/4001/p2p/12D3... bafy...",
+		get_table, 1, 1, .fetches = true, .again = "it goes on where it stopped",
+		.run = cmd_get },
+	{ "help", "[COMMAND]", "Explain a command",
+		"The same as COMMAND --help.\n\n  ipfs-kit help pin add", NULL, 0, 2,
 		.no_repo = true, .run = cmd_help },
 	{ "id", "", "Print this node's identity and addresses",
-		"Addresses are printed while a daemon runs.", NULL, 0, 0, .run = cmd_id },
+		"Addresses are printed while a daemon runs: give one that another machine can reach to its\n"
+		"swarm connect.\n\n"
+		"  ipfs-kit id",
+		NULL, 0, 0, .run = cmd_id },
 	{ "init", "", "Make a repo",
 		"Makes the folder with a config file, an Ed25519 identity and an empty store. An existing repo is\n"
-		"never touched.",
+		"never touched.\n\n"
+		"  ipfs-kit init\n"
+		"  ipfs-kit --repo /srv/ipfs init --profile=unixfs-v0-2015",
 		init_table, 0, 0, .no_repo = true, .run = cmd_init },
 	{ "ls", "PATH...", "List a folder",
-		"Prints CID, size and name of each entry; folders end with /.", NULL, 1, -1,
-		.fetches = true, .run = cmd_ls },
+		"Prints CID, size and name of each entry; folders end with /.\n\n  ipfs-kit ls bafy.../photos",
+		NULL, 1, -1, .fetches = true, .again = "what was fetched does not come again",
+		.run = cmd_ls },
 	{ "migrate-from-kubo", "DIR", "Take the blocks and pins of a stopped Kubo repo",
 		"Reads DIR (a repo with a flatfs block store), checks every block, and pins what was pinned there.\n"
-		"DIR is not changed. When interrupted, run it again: what was taken is not read twice.",
-		NULL, 1, 1, .run = cmd_migrate },
+		"DIR is not changed. When interrupted, run it again: what was taken is not read twice.\n\n"
+		"  ipfs-kit migrate-from-kubo ~/.ipfs",
+		NULL, 1, 1, .again = "it goes on where it stopped", .run = cmd_migrate },
 	{ "pin add", "PATH...", "Keep content for good",
-		"Fetches what is missing, then pins it: with all it links to, unless told otherwise.",
-		pin_add_table, 1, -1, .fetches = true, .run = cmd_pin_add },
+		"Fetches what is missing, then pins it: with all it links to, unless told otherwise.\n\n"
+		"  ipfs-kit pin add bafy...",
+		pin_add_table, 1, -1, .fetches = true, .again = "it goes on where it stopped",
+		.run = cmd_pin_add },
 	{ "pin ls", "[CID...]", "List what is pinned",
-		"With a CID, tells whether that one is pinned.", pin_ls_table, 0, -1,
-		.run = cmd_pin_ls },
-	{ "pin rm", "PATH...", "Take a pin away", "The blocks stay in the repo.", NULL, 1, -1,
+		"With a CID, tells whether that one is pinned; exit code 3 means that it is not.\n\n"
+		"  ipfs-kit pin ls --type=recursive -q",
+		pin_ls_table, 0, -1, .run = cmd_pin_ls },
+	{ "pin rm", "PATH...", "Take a pin away",
+		"The blocks stay in the repo.\n\n  ipfs-kit pin rm bafy...", NULL, 1, -1,
 		.run = cmd_pin_rm },
 	{ "ping", "PEER", "Measure the way to a peer",
-		"PEER is a peer id, or a multiaddr that ends with one.", ping_table, 1, 1,
-		.run = cmd_ping },
-	{ "repo stat", "", "Print what the repo holds", "Blocks, bytes on disk, where it is.",
-		human_table, 0, 0, .run = cmd_repo_stat },
+		"PEER is a multiaddr that ends with /p2p/ID, or the ID alone of a peer that is connected.\n\n"
+		"  ipfs-kit ping -n 3 /ip4/192.0.2.7/tcp/4001/p2p/12D3...",
+		ping_table, 1, 1, .run = cmd_ping },
+	{ "repo stat", "", "Print what the repo holds",
+		"Blocks, bytes on disk, where it is.\n\n  ipfs-kit repo stat -H", human_table, 0, 0,
+		.run = cmd_repo_stat },
 	{ "repo verify", "", "Read every byte back and check every block",
 		"Checks each block against its CID, the index against the log, and that all that pins need is here.\n"
-		"Exit code 0 means that nothing is damaged.",
+		"Exit code 0 means that nothing is damaged.\n\n  ipfs-kit repo verify",
 		NULL, 0, 0, .run = cmd_repo_verify },
-	{ "resolve", "PATH", "Print the CID a path leads to", "Follows names through folders.",
-		NULL, 1, 1, .fetches = true, .run = cmd_resolve },
-	{ "shutdown", "", "Stop the daemon", "It finishes what is being answered, then ends.", NULL,
-		0, 0, .run = cmd_shutdown },
+	{ "resolve", "PATH", "Print the CID a path leads to",
+		"Follows names through folders.\n\n  ipfs-kit resolve bafy.../photos/first.jpg",
+		NULL, 1, 1, .fetches = true, .again = "what was fetched does not come again",
+		.run = cmd_resolve },
+	{ "shutdown", "", "Stop the daemon",
+		"The same as sending it SIGTERM; returns when it has been told.\n\n  ipfs-kit shutdown",
+		NULL, 0, 0, .run = cmd_shutdown },
 	{ "stat", "PATH", "Print size and kind of a file or folder",
-		"Of the node that the path leads to.", NULL, 1, 1, .fetches = true,
-		.run = cmd_stat },
+		"Of the node that the path leads to.\n\n  ipfs-kit stat bafy.../photos", NULL, 1, 1,
+		.fetches = true, .again = "what was fetched does not come again", .run = cmd_stat },
 	{ "swarm connect", "ADDR...", "Connect to a peer",
-		"ADDR is a multiaddr that ends with /p2p/ID.", NULL, 1, -1,
-		.run = cmd_swarm_connect },
+		"ADDR is a multiaddr that ends with /p2p/ID. The daemon stays connected.\n\n"
+		"  ipfs-kit swarm connect /ip4/192.0.2.7/tcp/4001/p2p/12D3...",
+		NULL, 1, -1, .run = cmd_swarm_connect },
 	{ "swarm disconnect", "ADDR...", "Close the connections to a peer",
-		"ADDR as for swarm connect.", NULL, 1, -1, .run = cmd_swarm_disconnect },
-	{ "swarm peers", "", "List the peers we are connected to", "One multiaddr a line.",
-		verbose_table, 0, 0, .run = cmd_swarm_peers },
-	{ "version", "", "Print the version", "Of this program; with --api, of that daemon.",
+		"ADDR as for swarm connect.\n\n  ipfs-kit swarm disconnect /p2p/12D3...", NULL, 1,
+		-1, .run = cmd_swarm_disconnect },
+	{ "swarm peers", "", "List the peers we are connected to",
+		"One multiaddr a line.\n\n  ipfs-kit swarm peers -v", verbose_table, 0, 0,
+		.run = cmd_swarm_peers },
+	{ "version", "", "Print the version",
+		"Of this program; with --api, of that daemon.\n\n  ipfs-kit version -n",
 		version_table, 0, 0, .no_repo = true, .run = cmd_version },
 	{ NULL },
 };

@@ -101,11 +101,94 @@ static bool takes_files(const struct cli_command *command)
 		strstr(command->arguments, "DIR");
 }
 
+static bool is_file(const struct cli_option *option)
+{
+	return !strcmp(option->value, "PATH") || !strcmp(option->value, "FILE") ||
+		!strcmp(option->value, "DIR");
+}
+
+static void print_values(const char *(*values)(size_t i))
+{
+	const char *value;
+
+	for (size_t i = 0; values && (value = values(i)); i++)
+		printf("%s%s", i ? " " : "", value);
+}
+
+/* What is offered for the value of an option: those that it may have, files, or nothing. */
+static void print_bash_values(const char *command, const struct cli_option *table)
+{
+	for (; table && table->name; table++) {
+		if (!table->value || (!table->values && !is_file(table)))
+			continue;
+		printf("\t\t'%s--%s'", command, table->name);
+		if (table->letter)
+			printf(" | '%s-%c'", command, table->letter);
+		fputs(") ", stdout);
+		if (table->values) {
+			fputs("words='", stdout);
+			print_values(table->values);
+			puts("' ;;");
+		} else {
+			puts("files=1 ;;");
+		}
+	}
+}
+
+/* The option whose value is asked for, when one is; $cur is then the value so far. Bash makes words of
+ * their own of the = in --name=value; zsh does not. */
+static void print_bash_option(void)
+{
+	char command[64];
+
+	puts("\tif [[ $cur == --*=* ]]; then\n"
+	     "\t\toption=${cur%%=*} prefix=${cur%%=*}= cur=${cur#*=}\n"
+	     "\telif [[ $cur == = ]]; then\n"
+	     "\t\toption=${COMP_WORDS[COMP_CWORD - 1]} cur=\n"
+	     "\telif ((i > COMP_CWORD)); then\n"
+	     "\t\toption=${COMP_WORDS[COMP_CWORD - 1]}\n"
+	     "\t\t[[ $option != = ]] || option=${COMP_WORDS[COMP_CWORD - 2]}\n"
+	     "\tfi\n"
+	     "\tif [[ -n $option ]]; then\n"
+	     "\t\tcase \"$command $option\" in");
+	for (const struct cli_command *c = cli_commands; c->name; c++) {
+		snprintf(command, sizeof(command), "%s ", c->name);
+		print_bash_values(command, c->options);
+	}
+	puts("\t\tesac\n\t\tcase $option in");
+	print_bash_values("", cli_global_options);
+	puts("\t\tesac\n"
+	     "\t\tif [[ -n $files ]]; then\n"
+	     "\t\t\tCOMPREPLY=($(compgen -P \"$prefix\" -f -- \"$cur\"))\n"
+	     "\t\telse\n"
+	     "\t\t\tCOMPREPLY=($(compgen -P \"$prefix\" -W \"$words\" -- \"$cur\"))\n"
+	     "\t\tfi\n"
+	     "\t\treturn\n"
+	     "\tfi");
+}
+
+static void print_bash_command(const struct cli_command *command)
+{
+	if (first_of_family(command) && strchr(command->name, ' ')) {
+		printf("\t'%.*s') words='", (int)family(command), command->name);
+		print_seconds(command);
+		puts("' ;;");
+	}
+	printf("\t'%s') words='", command->name);
+	print_follows(command);
+	fputs(takes_files(command) ? "' files=1" : "'", stdout);
+	if (command->values) {
+		fputs("; ((args)) || words+=' ", stdout);
+		print_values(command->values);
+		putchar('\'');
+	}
+	puts(" ;;");
+}
+
 static void print_bash(void)
 {
-	/* Bash makes words of their own of the = in --name=value. */
 	printf("_ipfs_kit()\n{\n"
-	       "\tlocal cur=${COMP_WORDS[COMP_CWORD]} command= words= files= i\n"
+	       "\tlocal cur=${COMP_WORDS[COMP_CWORD]} command= option= prefix= words= files= args=0 i\n"
 	       "\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
 	       "\t\tcase ${COMP_WORDS[i]} in\n"
 	       "\t\t=) ((i++)) ;;\n"
@@ -119,27 +202,17 @@ static void print_bash(void)
 	       "\t\t\thelp");
 	print_families(true, " | ");
 	printf(") command+=\" ${COMP_WORDS[i]}\" ;;\n"
+	       "\t\t\t*) ((args++)) ;;\n"
 	       "\t\t\tesac ;;\n"
 	       "\t\tesac\n"
-	       "\tdone\n"
-	       "\tif ((i > COMP_CWORD)) || [[ $cur == = ]]; then\n"
-	       "\t\tCOMPREPLY=($(compgen -f -- \"${cur#=}\"))\n"
-	       "\t\treturn\n"
-	       "\tfi\n"
-	       "\tcase $command in\n"
+	       "\tdone\n");
+	print_bash_option();
+	printf("\tcase $command in\n"
 	       "\t'' | help) words='");
 	print_families(false, " ");
 	puts("' ;;");
-	for (const struct cli_command *c = cli_commands; c->name; c++) {
-		if (first_of_family(c) && strchr(c->name, ' ')) {
-			printf("\t'%.*s') words='", (int)family(c), c->name);
-			print_seconds(c);
-			puts("' ;;");
-		}
-		printf("\t'%s') words='", c->name);
-		print_follows(c);
-		puts(takes_files(c) ? "' files=1 ;;" : "' ;;");
-	}
+	for (const struct cli_command *c = cli_commands; c->name; c++)
+		print_bash_command(c);
 	printf("\tesac\n\t[[ $cur == -* ]] && words+=' ");
 	print_options(cli_global_options);
 	puts("'\n"
@@ -175,18 +248,50 @@ static void print_fish_options(const struct cli_option *table, const char *condi
 		printf("complete -c ipfs-kit%s -l %s", condition, table->name);
 		if (table->letter)
 			printf(" -s %c", table->letter);
-		printf("%s -d ", table->value ? " -r" : "");
+		if (table->value)
+			fputs(is_file(table) ? " -r -F" : " -x", stdout);
+		if (table->values) {
+			fputs(" -a '", stdout);
+			print_values(table->values);
+			putchar('\'');
+		}
+		fputs(" -d ", stdout);
 		print_quoted(table->help);
 		putchar('\n');
 	}
 }
 
-static void print_fish(void)
+static void print_fish_command(const struct cli_command *command)
 {
 	char condition[96];
+	size_t len = family(command);
 
-	printf("function __ipfs_kit_is -d 'Whether these words are the command so far'\n"
+	if (first_of_family(command))
+		printf("complete -c ipfs-kit -n '__ipfs_kit_is \"\" || __ipfs_kit_is help' -a %.*s\n",
+			(int)len, command->name);
+	if (command->name[len])
+		printf("complete -c ipfs-kit -n '__ipfs_kit_is %.*s' -a %s -d ", (int)len,
+			command->name, command->name + len + 1);
+	else
+		printf("complete -c ipfs-kit -n '__ipfs_kit_is \"\"' -a %s -d ", command->name);
+	print_quoted(command->summary);
+	putchar('\n');
+	if (command->values) {
+		printf("complete -c ipfs-kit -n '__ipfs_kit_is \"%s\" 0' -a '", command->name);
+		print_values(command->values);
+		puts("'");
+	}
+	snprintf(condition, sizeof(condition), " -n '__ipfs_kit_is \"%s\"'", command->name);
+	if (takes_files(command))
+		printf("complete -c ipfs-kit%s -F\n", condition);
+	print_fish_options(command->options, condition);
+}
+
+static void print_fish(void)
+{
+	printf("function __ipfs_kit_is -d 'Whether these words are the command so far, and so many arguments'\n"
 	       "\tset -l found\n"
+	       "\tset -l count 0\n"
 	       "\tset -l value_next no\n"
 	       "\tfor word in (commandline -opc)[2..]\n"
 	       "\t\tif test $value_next = yes\n"
@@ -205,31 +310,17 @@ static void print_fish(void)
 	       "\t\t\t\t\tcase help");
 	print_families(true, " ");
 	puts("\n\t\t\t\t\t\tset found \"$found $word\"\n"
+	     "\t\t\t\t\tcase '*'\n"
+	     "\t\t\t\t\t\tset count (math $count + 1)\n"
 	     "\t\t\t\tend\n"
 	     "\t\tend\n"
 	     "\tend\n"
-	     "\ttest \"$found\" = \"$argv[1]\"\n"
+	     "\ttest \"$found\" = \"$argv[1]\"; and test \"$argv[2]\" = '' -o \"$argv[2]\" = $count\n"
 	     "end");
 	puts("complete -c ipfs-kit -f");
 	print_fish_options(cli_global_options, "");
-	for (const struct cli_command *c = cli_commands; c->name; c++) {
-		size_t len = family(c);
-		bool two = c->name[len] == ' ';
-		if (first_of_family(c))
-			printf("complete -c ipfs-kit -n '__ipfs_kit_is \"\" || __ipfs_kit_is help' -a %.*s\n",
-				(int)len, c->name);
-		if (two)
-			printf("complete -c ipfs-kit -n '__ipfs_kit_is %.*s' -a %s -d ", (int)len,
-				c->name, c->name + len + 1);
-		else
-			printf("complete -c ipfs-kit -n '__ipfs_kit_is \"\"' -a %s -d ", c->name);
-		print_quoted(c->summary);
-		snprintf(condition, sizeof(condition), " -n '__ipfs_kit_is \"%s\"'", c->name);
-		putchar('\n');
-		if (takes_files(c))
-			printf("complete -c ipfs-kit%s -F\n", condition);
-		print_fish_options(c->options, condition);
-	}
+	for (const struct cli_command *c = cli_commands; c->name; c++)
+		print_fish_command(c);
 }
 
 int cmd_completion(struct cli *cli)
@@ -244,11 +335,7 @@ int cmd_completion(struct cli *cli)
 		print_zsh();
 	else if (!strcmp(shell, "fish"))
 		print_fish();
-	else {
-		fprintf(stderr,
-			"ipfs-kit completion: no completions for '%s'; there are bash, zsh and fish\n",
-			shell);
-		return CLI_USAGE;
-	}
+	else
+		return cli_wrong_argument(cli, shell);
 	return CLI_OK;
 }

@@ -26,6 +26,9 @@ static void print_options(const struct cli_option *table, const struct cli_optio
 	}
 }
 
+static const char exit_codes[] =
+	"Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 repo trouble, 5 timed out, 130 interrupted.";
+
 static void print_overview(void)
 {
 	puts("ipfs-kit: add, keep, find and exchange content-addressed data\n\n"
@@ -38,10 +41,16 @@ static void print_overview(void)
 	     "  ipfs-kit init                 make a repo\n"
 	     "  ipfs-kit add -r FOLDER        add files; prints their CIDs\n"
 	     "  ipfs-kit daemon               go online and serve them\n"
+	     "  ipfs-kit swarm connect ADDR   connect to a peer\n"
 	     "  ipfs-kit get CID              fetch from the peers you are connected to\n\n"
 	     "'ipfs-kit COMMAND --help' explains a command. With a daemon running, commands talk to it;\n"
 	     "without one they open the repo themselves.\n\n"
-	     "Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 repo trouble, 5 timed out, 130 interrupted.");
+	     "With --json every answer is JSON, one value a line, with the fields of Kubo's RPC, but for content (cat,\n"
+	     "block get, dag export) and text (help, completion). A failure is a line of JSON on standard error:\n"
+	     "{\"Error\": what and why, \"Code\": failed, usage, not-found, repo, timed-out or interrupted,\n"
+	     "\"Exit\": the exit code, \"Hint\": what to do}.\n\n"
+	     "On a terminal, what others named or wrote is shown without control characters, as \\xHH or \\uHHHH.\n");
+	puts(exit_codes);
 }
 
 void cli_print_help(const struct cli_command *command)
@@ -60,6 +69,7 @@ void cli_print_help(const struct cli_command *command)
 	}
 	puts("\nOptions for every command:");
 	print_options(cli_global_options, command->options);
+	printf("\n%s\n", exit_codes);
 }
 
 bool cli_is_family(const char *name)
@@ -102,8 +112,7 @@ int cmd_help(struct cli *cli)
 		cli_print_family(stdout, name);
 		return CLI_OK;
 	}
-	fprintf(stderr, "ipfs-kit help: no command '%s'; 'ipfs-kit help' lists them\n", name);
-	return CLI_USAGE;
+	return cli_unknown_command(cli, cli->args[0], cli->args[1]);
 }
 
 /* ---- The man page, from the same table ---- */
@@ -164,6 +173,15 @@ void cli_print_man(void)
 	}
 	puts(".SH OPTIONS\nThese may be given to every command, before or after its name.");
 	man_options(cli_global_options);
+	puts(".SH JSON\nWith \\-\\-json every answer is JSON, one value a line, but for content (cat, block get, dag export)\n"
+	     "and text (help, completion). A failure is one line on standard error, an object with\n"
+	     ".BR Error ,\nwhat failed and why, and what to do;\n.BR Code ,\n"
+	     "one of failed, usage, not\\-found, repo, timed\\-out, interrupted;\n.BR Exit ,\n"
+	     "the exit status; and\n.BR Hint ,\nwhat to do, when there is something.\n"
+	     ".SH TERMINALS\nNames of content and what peers and daemons say of themselves are chosen by strangers. On a\n"
+	     "terminal, and always on standard error, control characters, bytes that are not UTF\\-8, marks of\n"
+	     "direction and separators of lines are shown as \\exHH or \\euHHHH. Into a pipe or a file standard output\n"
+	     "has the bytes as they are.");
 	puts(".SH EXIT STATUS\n.TP\n.B 0\nThe work was done.\n.TP\n.B 1\nIt was not; standard error says why.\n"
 	     ".TP\n.B 2\nWrong options or arguments.\n.TP\n.B 3\nThere is no such content, pin, setting or peer.\n"
 	     ".TP\n.B 4\nThe repo is missing, in use, damaged or of another version.\n.TP\n.B 5\n"

@@ -25,7 +25,9 @@ static int run_connected(struct cli *cli)
 		rc = anyio_start(&group, kit_network_run, &network, "network", NULL);
 	if (!rc)
 		rc = cli_call(cli, "swarm/connect", args, NULL, ignore, NULL);
-	code = rc ? cli_fail_node(cli, rc) : cli_run_telling(cli);
+	code = rc ? cli_fail(cli, rc, "%s; check that address, and that the peer runs",
+			    cli_node_error(cli))
+		  : cli_run_telling(cli);
 	anyio_task_group_cancel(&group, "done");
 	rc = anyio_task_group_exit(&group, 0);
 	return rc == ANYIO_CANCELLED ? CLI_INTERRUPTED : code;
@@ -39,7 +41,7 @@ static int with_node(void *arg)
 	if (code == 0)
 		code = cli->connect && !cli->command->no_repo ? run_connected(cli)
 							      : cli_run_telling(cli);
-	cli_close(cli);
+	cli_close(cli, code != CLI_OK || cli->json);
 	return code;
 }
 
@@ -57,16 +59,42 @@ static int timed_body(void *arg)
 	return timed->code == CLI_INTERRUPTED ? ANYIO_CANCELLED : 0;
 }
 
+/* " while fetching, 2.0 MiB of 96.0 MiB done" and the like, "" when it has not begun. */
+static void how_far(const struct cli_how_far *far, char *out, size_t cap)
+{
+	if (!far->what || !far->done)
+		*out = 0;
+	else if (far->total)
+		snprintf(out, cap, " while %s, %s of %s done", far->what, cli_size(far->done),
+			cli_size(far->total));
+	else
+		snprintf(out, cap, " while %s, %s done", far->what, cli_size(far->done));
+}
+
+/* What to do depends on why there was nothing more: data was coming, or nobody had it, or who has it
+ * did not send. */
 static void say_timed_out(const struct cli *cli)
 {
-	const char *waited_for = cli_waited_for();
+	static const anyio_time stalled = 2 * ANYIO_SECOND;
+	const char *waited_for = cli_waited_for(), *again = cli->command->again;
+	char done[120], more[160];
+	struct cli_how_far far;
 
-	if (*waited_for)
-		cli_say(cli,
-			"timed out, waiting for %s; 'ipfs-kit swarm connect ADDR' connects to a peer that has it",
-			waited_for);
+	cli_progress_latest(&far);
+	how_far(&far, done, sizeof(done));
+	bool coming = far.done ? far.still < stalled : cli_wants_moved();
+	snprintf(more, sizeof(more), "a longer --timeout lets it come further%s%s",
+		again ? ", and run again " : "", again ? again : "");
+	if (coming || !*waited_for)
+		cli_refuse(cli, CLI_TIMEOUT, "timed out%s; %s", done, more);
+	else if (cli_somebody_may_have_it())
+		cli_refuse(cli, CLI_TIMEOUT, "timed out%s, waiting for %s; %s", done, waited_for,
+			more);
 	else
-		cli_say(cli, "timed out");
+		cli_refuse(cli, CLI_TIMEOUT,
+			"timed out%s, waiting for %s; 'ipfs-kit swarm connect ADDR' connects to a peer that has it%s%s",
+			done, waited_for, *done && again ? ", and run again " : "",
+			*done && again ? again : "");
 }
 
 static int root(void *arg)
@@ -133,16 +161,17 @@ int main(int argc, char **argv)
 	keep_memory();
 	rc = anyio_run(root, &timed, NULL);
 	if (rc && rc != ANYIO_CANCELLED) {
-		fprintf(stderr, "ipfs-kit: the event loop could not run: %s\n",
-			anyio_error_text(rc));
-		return CLI_FAILED;
+		return cli_refuse(
+			&cli, CLI_FAILED, "the event loop could not run: %s", anyio_error_text(rc));
 	}
 	if (rc == ANYIO_CANCELLED)
 		timed.code = CLI_INTERRUPTED;
+	/* A shell tells people; a program reads what is written. */
+	if (timed.code == CLI_INTERRUPTED && cli.json)
+		cli_refuse(&cli, CLI_INTERRUPTED, "interrupted");
 	/* What was printed and could not be written is work not done. */
 	if (fflush(stdout) != 0 && timed.code == CLI_OK) {
-		fprintf(stderr, "ipfs-kit: standard output: %s\n", strerror(errno));
-		return CLI_FAILED;
+		return cli_fail(&cli, -errno, "writing to standard output: %s", strerror(errno));
 	}
 	die_if_terminated();
 	return timed.code;

@@ -3,10 +3,10 @@
 #include "remote.h"
 
 #include <errno.h>
+#include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 int cli_exit_code(int code)
 {
@@ -20,61 +20,144 @@ int cli_exit_code(int code)
 	return CLI_FAILED;
 }
 
+/* Of the last write to standard output. */
+static int stdout_failure;
+
+/* Text that grows in a buffer of fixed size; what does not fit is left out. */
+struct sentence {
+	char text[8192];
+	size_t used;
+};
+
+static void put(struct sentence *out, const char *text, size_t len)
+{
+	size_t room = sizeof(out->text) - 1 - out->used;
+
+	memcpy(out->text + out->used, text, len < room ? len : room);
+	out->used += len < room ? len : room;
+	out->text[out->used] = 0;
+}
+
+static void put_text(struct sentence *out, const char *text)
+{
+	put(out, text, strlen(text));
+}
+
 /* A path as a shell takes it. */
-static void put_word(const char *word)
+static void put_word(struct sentence *out, const char *word)
 {
 	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 				    "_./:@%+,=-";
 
 	if (*word && !word[strspn(word, plain)]) {
-		fputs(word, stderr);
+		put_text(out, word);
 		return;
 	}
-	fputc('"', stderr);
+	put_text(out, "\"");
 	for (; *word; word++) {
 		if (strchr("\"\\$`", *word))
-			fputc('\\', stderr);
-		fputc(*word, stderr);
+			put_text(out, "\\");
+		put(out, word, 1);
 	}
-	fputc('"', stderr);
+	put_text(out, "\"");
 }
 
-static void say(const struct cli *cli, const char *format, va_list ap)
+/* Commands that text shows, 'ipfs-kit WORDS', are given the --repo and --api of this one. */
+static void put_shown(struct sentence *out, const struct cli *cli, const char *text)
 {
 	static const char shown[] = "'ipfs-kit ";
-	char text[4096];
-	const char *at = text, *command;
+	const char *command;
 
-	vsnprintf(text, sizeof(text), format, ap);
-	fprintf(stderr, "ipfs-kit %s: ", cli->command->name);
-	while ((command = strstr(at, shown))) {
+	while ((command = strstr(text, shown))) {
 		command += sizeof(shown) - 1;
-		fwrite(at, 1, (size_t)(command - at), stderr);
+		put(out, text, (size_t)(command - text));
 		if (cli->repo_said) {
-			fputs("--repo ", stderr);
-			put_word(cli->repo_said);
-			fputc(' ', stderr);
+			put_text(out, "--repo ");
+			put_word(out, cli->repo_said);
+			put_text(out, " ");
 		}
 		if (cli->api) {
-			fputs("--api ", stderr);
-			put_word(cli->api);
-			fputc(' ', stderr);
+			put_text(out, "--api ");
+			put_word(out, cli->api);
+			put_text(out, " ");
 		}
-		at = command;
+		text = command;
 	}
-	fprintf(stderr, "%s\n", at);
+	put_text(out, text);
 }
 
-void cli_say(const struct cli *cli, const char *format, ...)
+/* What to do next: what follows the last "; " that is not within quotes, or NULL. */
+static const char *hint_of(const char *text)
+{
+	const char *hint = NULL;
+	bool quoted = false;
+
+	for (const char *c = text; *c; c++) {
+		bool letter_before = c > text && c[-1] != ' ' && c[-1] != '(';
+		if (*c == '\'' && (quoted || !letter_before))
+			quoted = !quoted;
+		else if (!quoted && c[0] == ';' && c[1] == ' ')
+			hint = c + 2;
+	}
+	return hint;
+}
+
+static const char *kind_of(int exit_code)
+{
+	switch (exit_code) {
+	case CLI_USAGE: return "usage";
+	case CLI_NOT_FOUND: return "not-found";
+	case CLI_REPO: return "repo";
+	case CLI_TIMEOUT: return "timed-out";
+	case CLI_INTERRUPTED: return "interrupted";
+	}
+	return "failed";
+}
+
+static void say_json(int exit_code, const char *text)
+{
+	const char *hint = hint_of(text);
+	json_t *line = json_pack("{s:o, s:s, s:i}", "Error", cli_json_text(text), "Code",
+		kind_of(exit_code), "Exit", exit_code);
+
+	if (hint && line)
+		json_object_set_new(line, "Hint", cli_json_text(hint));
+	cli_put_json(stderr, line);
+}
+
+static void say(
+	const struct cli *cli, int exit_code, const char *next, const char *format, va_list ap)
+{
+	struct sentence sentence = { .used = 0 };
+	char text[4096];
+
+	vsnprintf(text, sizeof(text), format, ap);
+	put_shown(&sentence, cli, text);
+	if (next && !hint_of(text)) {
+		put_text(&sentence, "; ");
+		put_shown(&sentence, cli, next);
+	}
+	if (cli->json) {
+		say_json(exit_code, sentence.text);
+		return;
+	}
+	fprintf(stderr, "ipfs-kit%s%s: ", cli->command ? " " : "",
+		cli->command ? cli->command->name : "");
+	cli_put_safe(stderr, sentence.text, sentence.used);
+	fputc('\n', stderr);
+}
+
+int cli_refuse(const struct cli *cli, int exit_code, const char *format, ...)
 {
 	va_list ap;
 
 	va_start(ap, format);
-	say(cli, format, ap);
+	say(cli, exit_code, NULL, format, ap);
 	va_end(ap);
+	return exit_code;
 }
 
-int cli_fail(struct cli *cli, int code, const char *format, ...)
+int cli_fail(const struct cli *cli, int code, const char *format, ...)
 {
 	va_list ap;
 
@@ -82,37 +165,71 @@ int cli_fail(struct cli *cli, int code, const char *format, ...)
 	if (code == ANYIO_CANCELLED)
 		return CLI_INTERRUPTED;
 	va_start(ap, format);
-	say(cli, format, ap);
+	say(cli, cli_exit_code(code), cli_next_step(cli, code), format, ap);
 	va_end(ap);
 	return cli_exit_code(code);
 }
 
-int cli_fail_node(struct cli *cli, int code)
+const char *cli_node_error(const struct cli *cli)
 {
 	const char *text = cli->remote ? remote_error_text(cli->remote)
 		: cli->node            ? kit_error_text(cli->node)
 				       : NULL;
 
-	return cli_fail(cli, code, "%s", text && *text ? text : anyio_error_text(code));
+	return text ? text : "";
 }
 
-void cli_print_name(const char *name)
+int cli_fail_file(const struct cli *cli, int code, const char *path)
 {
-	if (!isatty(1)) {
-		fputs(name, stdout);
-		return;
-	}
-	for (const char *c = name; *c; c++) {
-		if ((unsigned char)*c < 0x20 || *c == 0x7f)
-			printf("\\x%02X", (unsigned)*c);
-		else
-			putchar(*c);
-	}
+	const char *said = cli_node_error(cli), *why = anyio_error_text(code);
+
+	if (strncmp(said, "writing ", 8))
+		said = "";
+	return cli_fail(cli, code, "%s: %s%s", path, *said ? said : why,
+		code == -ENOENT ? "; check the path" : "");
+}
+
+int cli_fail_repo(const struct cli *cli, int code, const char *text)
+{
+	const char *next = code == -ENOENT || code == -EBADMSG
+		? "mend that file, or put a good copy back"
+		: code == -EPROTO ? "use the ipfs-kit that made it"
+				  : cli_next_step(cli, code);
+	bool hints = hint_of(text) || !next;
+
+	if (code == ANYIO_CANCELLED)
+		return CLI_INTERRUPTED;
+	return cli_refuse(cli, CLI_REPO, "%s%s%s", text, hints ? "" : "; ", hints ? "" : next);
+}
+
+/* Whether it is one of the words of text, or several of them. */
+static bool is_said(const char *text, const char *subject)
+{
+	size_t len = strlen(subject);
+
+	for (const char *c = text; len && (c = strstr(c, subject)); c++)
+		if ((c == text || strchr(" '", c[-1])) && (!c[len] || strchr(" ':;,", c[len])))
+			return true;
+	return false;
+}
+
+int cli_fail_node(const struct cli *cli, int code, const char *subject)
+{
+	const char *text = cli_node_error(cli);
+
+	if (code == stdout_failure && code)
+		return cli_fail(
+			cli, code, "writing to standard output: %s", anyio_error_text(code));
+	text = *text ? text : anyio_error_text(code);
+	if (subject && !is_said(text, subject))
+		return cli_fail(cli, code, "%s: %s", subject, text);
+	return cli_fail(cli, code, "%s", text);
 }
 
 static int write_stdout(void *arg, const void *data, size_t len)
 {
-	return anyio_write_all(1, data, len);
+	stdout_failure = anyio_write_all(1, data, len);
+	return stdout_failure;
 }
 
 static ssize_t read_stdin(void *arg, void *buffer, size_t size)

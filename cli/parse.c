@@ -13,7 +13,8 @@ const struct cli_option cli_global_options[] = {
 	{ "json", 0, NULL, "print JSON, one value a line" },
 	{ "timeout", 0, "TIME", "give up after this long: 30s, 5m, 1h" },
 	{ "connect", 0, "ADDR", "go online for this command and dial this peer first" },
-	{ "progress", 0, NULL, "a progress bar (on when standard error is a terminal)" },
+	{ "progress", 0, NULL,
+		"a progress bar (on when standard error is a terminal; --progress=false: none)" },
 	{ "help", 'h', NULL, "explain and exit" },
 	{ NULL, 0, NULL, NULL },
 };
@@ -54,17 +55,31 @@ bool cli_flag(const struct cli *cli, const char *name, bool dflt)
 	return value ? truth(value) : dflt;
 }
 
-static int usage(const struct cli *cli, const char *what, const char *which, size_t len)
+static bool is_truth(const char *text)
 {
-	fprintf(stderr, "ipfs-kit%s%s: %s '%.*s'\nTry 'ipfs-kit %s%s--help'.\n",
-		cli->command ? " " : "", cli->command ? cli->command->name : "", what, (int)len,
-		which, cli->command ? cli->command->name : "", cli->command ? " " : "");
-	return CLI_USAGE;
+	static const char *const words[] = { "true", "false", "1", "0", "yes", "no" };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+		if (!strcmp(text, words[i]))
+			return true;
+	return false;
+}
+
+static bool may_be(const struct cli_option *option, const char *value)
+{
+	if (!option->value)
+		return is_truth(value);
+	return !option->values || option->any || cli_is_value(option->values, value);
 }
 
 /* Stores a value into the row of whichever table knows the option. */
 static int store(struct cli *cli, int row, bool global, const char *value)
 {
+	const struct cli_option *option =
+		global ? &cli_global_options[row] : &cli->command->options[row];
+
+	if (!may_be(option, value))
+		return cli_wrong_value(cli, option, value);
 	if (global) {
 		global_values[row] = value;
 		return 0;
@@ -72,8 +87,9 @@ static int store(struct cli *cli, int row, bool global, const char *value)
 	cli->values[row] = value;
 	if (row == 0 && cli->command->repeats) {
 		if (cli->repeat_count + 1 == CLI_REPEAT_MAX)
-			return usage(cli, "too many of", cli->command->options[0].name,
-				strlen(cli->command->options[0].name));
+			return cli_refuse(cli, CLI_USAGE,
+				"--%s was given too often; %d times is most", option->name,
+				CLI_REPEAT_MAX - 1);
 		cli->repeats[cli->repeat_count++] = value;
 	}
 	return 0;
@@ -93,13 +109,14 @@ static int parse_long(struct cli *cli, char ***argv)
 		row = find(table, name, len);
 	}
 	if (row < 0)
-		return usage(cli, "unknown option", **argv, len + 2);
+		return cli_unknown_option(cli, **argv, len + 2);
 	if (equals)
 		return store(cli, row, global, equals + 1);
 	if (!table[row].value)
 		return store(cli, row, global, "true");
 	if (!(*argv)[1])
-		return usage(cli, "a value is missing after", **argv, len + 2);
+		return cli_refuse(cli, CLI_USAGE, "a value is missing after %s; give --%s %s",
+			**argv, table[row].name, table[row].value);
 	++*argv;
 	return store(cli, row, global, **argv);
 }
@@ -116,7 +133,7 @@ static int parse_letters(struct cli *cli, char ***argv)
 			row = find_letter(table, *letter);
 		}
 		if (row < 0)
-			return usage(cli, "unknown option", (char[3]){ '-', *letter, 0 }, 2);
+			return cli_unknown_option(cli, (char[3]){ '-', *letter, 0 }, 2);
 		if (!table[row].value) {
 			int rc = store(cli, row, global, "true");
 			if (rc)
@@ -128,8 +145,9 @@ static int parse_letters(struct cli *cli, char ***argv)
 		if (letter[1])
 			return store(cli, row, global, letter + 1);
 		if (!(*argv)[1])
-			return usage(
-				cli, "a value is missing after", (char[3]){ '-', *letter, 0 }, 2);
+			return cli_refuse(cli, CLI_USAGE,
+				"a value is missing after -%c; give -%c %s", *letter, *letter,
+				table[row].value);
 		++*argv;
 		return store(cli, row, global, **argv);
 	}
@@ -160,26 +178,16 @@ static bool asks_for_help(char **argv)
 }
 
 /* A word that is no command: the first of two, alone; or a mistake. Returns as cli_parse does. */
-static int unknown_command(char **argv)
+static int no_command(const struct cli *cli, char **argv)
 {
 	const char *first = argv[0], *second = argv[1] && argv[1][0] != '-' ? argv[1] : NULL;
-	bool family = cli_is_family(first), help = global_values[7] || asks_for_help(argv);
+	bool help = global_values[7] || asks_for_help(argv);
 
-	if (help && family && !second) {
+	if (help && cli_is_family(first) && !second) {
 		cli_print_family(stdout, first);
 		return -1;
 	}
-	if (family && second)
-		fprintf(stderr, "ipfs-kit: '%s' has no command '%s'\n", first, second);
-	else if (family)
-		fprintf(stderr, "ipfs-kit: '%s' wants a command after it\n", first);
-	else
-		fprintf(stderr, "ipfs-kit: there is no command '%s'\n", first);
-	if (family)
-		cli_print_family(stderr, first);
-	else
-		fprintf(stderr, "Try 'ipfs-kit --help'.\n");
-	return CLI_USAGE;
+	return cli_unknown_command(cli, first, second);
 }
 
 /* "90", "30s", "5m", "1h", "250ms" to nanoseconds; 0 when it is none of these. */
@@ -214,10 +222,40 @@ static int apply_globals(struct cli *cli)
 	cli->api_auth = global_values[2] ? global_values[2] : getenv("IPFS_KIT_API_AUTH");
 	cli->json = global_values[3] && truth(global_values[3]);
 	if (global_values[4] && !(cli->timeout = parse_time(global_values[4])))
-		return usage(cli, "not a time:", global_values[4], strlen(global_values[4]));
+		return cli_refuse(cli, CLI_USAGE,
+			"--timeout cannot be '%s'; give a time like 30s, 5m or 1h",
+			global_values[4]);
 	cli->connect = global_values[5];
 	cli->progress = global_values[6] ? truth(global_values[6]) : isatty(2);
 	return 0;
+}
+
+static int check_count(const struct cli *cli)
+{
+	const struct cli_command *command = cli->command;
+
+	if (cli->count < (size_t)command->min_args)
+		return cli_refuse(cli, CLI_USAGE, "%s is missing; 'ipfs-kit %s --help' explains it",
+			command->arguments, command->name);
+	if (command->max_args >= 0 && cli->count > (size_t)command->max_args)
+		return cli_refuse(cli, CLI_USAGE,
+			"unexpected argument '%s'; 'ipfs-kit %s --help' shows what it takes",
+			cli->args[command->max_args], command->name);
+	return 0;
+}
+
+/* Mistakes are told in JSON too, wherever in the line it is asked for. */
+static bool asks_for_json(char **argv)
+{
+	bool json = false;
+
+	for (argv++; *argv && strcmp(*argv, "--"); argv++) {
+		if (!strcmp(*argv, "--json"))
+			json = true;
+		else if (!strncmp(*argv, "--json=", 7))
+			json = truth(*argv + 7);
+	}
+	return json;
 }
 
 int cli_parse(struct cli *cli, int argc, char **argv)
@@ -227,6 +265,7 @@ int cli_parse(struct cli *cli, int argc, char **argv)
 	int rc;
 
 	cli->args = args;
+	cli->json = asks_for_json(argv);
 	for (argv++; *argv; argv++) {
 		const char *word = *argv;
 		if (!cli->command && !strcmp(word, "--version"))
@@ -242,25 +281,24 @@ int cli_parse(struct cli *cli, int argc, char **argv)
 		} else if (!cli->command) {
 			int words = find_command(cli, word, argv[1]);
 			if (!words)
-				return unknown_command(argv);
+				return no_command(cli, argv);
 			argv += words - 1;
 		} else if (cli->count + 1 < sizeof(args) / sizeof(*args)) {
 			args[cli->count++] = word;
 		} else {
-			return usage(cli, "too many arguments from", word, strlen(word));
+			return cli_refuse(cli, CLI_USAGE,
+				"too many arguments, from '%s' on; give at most %zu", word,
+				sizeof(args) / sizeof(*args) - 1);
 		}
 	}
-	if (global_values[7] || !cli->command) {
+	if (global_values[7] || (!cli->command && !cli->json)) {
 		cli_print_help(cli->command);
 		return cli->command || global_values[7] ? -1 : CLI_USAGE;
 	}
+	if (!cli->command)
+		return cli_refuse(
+			cli, CLI_USAGE, "no command was given; 'ipfs-kit --help' lists all");
 	if ((rc = apply_globals(cli)))
 		return rc;
-	if (cli->count < (size_t)cli->command->min_args)
-		return usage(cli, "missing argument:", cli->command->arguments,
-			strlen(cli->command->arguments));
-	if (cli->command->max_args >= 0 && cli->count > (size_t)cli->command->max_args)
-		return usage(cli, "unexpected argument", args[cli->command->max_args],
-			strlen(args[cli->command->max_args]));
-	return 0;
+	return check_count(cli);
 }

@@ -23,11 +23,26 @@ const char *cli_size(uint64_t bytes)
 	return out;
 }
 
+/* How far the last one came that was shown or could have been. */
+static struct {
+	const char *what;
+	uint64_t done, total;
+	anyio_time moved;
+} latest;
+
+void cli_progress_latest(struct cli_how_far *far)
+{
+	*far = (struct cli_how_far){ latest.what, latest.done, latest.total,
+		latest.done ? anyio_now() - latest.moved : 0 };
+}
+
 void cli_progress_start(struct cli_progress *progress, const struct cli *cli, const char *what)
 {
 	*progress = (struct cli_progress){
 		.what = what, .started = anyio_now(), .on = cli->progress && !cli->json
 	};
+	latest.what = what;
+	latest.done = latest.total = 0;
 }
 
 static int width(void)
@@ -65,6 +80,10 @@ void cli_progress_update(void *arg, uint64_t done, uint64_t total)
 	struct cli_progress *progress = arg;
 	anyio_time now = anyio_now();
 
+	if (done != latest.done)
+		latest.moved = now;
+	latest.done = done;
+	latest.total = total;
 	progress->done = done;
 	progress->total = total;
 	if (!progress->on || now - progress->shown < 100 * ANYIO_MILLISECOND)

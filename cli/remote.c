@@ -286,10 +286,10 @@ static int read_answer(struct call *call)
 		size_t used = http_parser_execute(&call->parser, &callbacks, buffer, (size_t)n);
 		if (call->failure)
 			rc = call->failure;
-		else if (used != (size_t)n && !call->done)
-			rc = -EPROTO;
 		else if (n == 0 && !call->done)
 			rc = ANYIO_INCOMPLETE_READ;
+		else if (used != (size_t)n && !call->done)
+			rc = -EPROTO;
 	}
 	anyio_free(buffer);
 	return rc;
@@ -374,11 +374,21 @@ int remote_call(struct remote *remote, const struct remote_request *request)
 	call.parser.data = &call;
 	rc = converse(&call);
 	anyio_stream_free(call.stream);
+	if (!rc && call.parser.status_code == 401) {
+		snprintf(remote->error, sizeof(remote->error),
+			"the daemon's API %s; give its api.secret with --api-auth or in IPFS_KIT_API_AUTH",
+			remote->secret ? "does not take this secret" : "wants a secret");
+		return -EACCES;
+	}
 	if (!rc && (call.parser.status_code != 200 || call.stream_error))
 		return daemon_error(remote);
 	if (rc == ANYIO_INCOMPLETE_READ || rc == -ECONNRESET)
 		snprintf(remote->error, sizeof(remote->error),
-			"the daemon went away in the middle of its answer");
+			"the daemon went away in the middle of its answer; 'ipfs-kit daemon' starts one again, then run this again");
+	if (rc == -EPROTO)
+		snprintf(remote->error, sizeof(remote->error),
+			"what answers at %s is no daemon of IPFS; check the address",
+			remote->host[0] ? remote->host : remote->path);
 	return rc;
 }
 

@@ -33,6 +33,9 @@ static int trouble(struct adding *adding, int code, const char *name, const char
 
 static int disk_trouble(struct adding *adding, int code, const char *name)
 {
+	/* The answer came before all was sent: what it says is the reason. */
+	if (code == ANYIO_CANCELLED)
+		return code;
 	return trouble(adding, code, name, anyio_error_text(code));
 }
 
@@ -90,7 +93,8 @@ static int put_file(struct adding *adding, int dir, const char *entry, const cha
 
 	/* What was a file when it was listed may be something else by now. */
 	if (rc == -ELOOP || (!rc && !S_ISREG(st.st_mode)))
-		rc = trouble(adding, -EINVAL, name, "changed while it was being added");
+		rc = trouble(
+			adding, -EINVAL, name, "changed while it was being added; run it again");
 	else if (rc)
 		disk_trouble(adding, rc, name);
 	if (!rc)
@@ -164,7 +168,8 @@ static int put_entry(struct adding *adding, int dir, const char *entry, const ch
 	if (S_ISLNK(st.st_mode))
 		return put_symlink(adding, dir, entry, name);
 	if (!S_ISDIR(st.st_mode))
-		return trouble(adding, -EINVAL, name, "neither a file, a folder nor a symlink");
+		return trouble(adding, -EINVAL, name,
+			"neither a file, a folder nor a symlink; leave it out");
 	if (!adding->options->recursive)
 		return trouble(adding, -EISDIR, name, "is a directory");
 	return put_directory(adding, dir, entry, name, depth, follow);

@@ -22,12 +22,23 @@ struct waiting {
 	char told[520]; /* the last line */
 };
 
-/* What cli_waited_for gives. */
+/* What cli_waited_for and its like give. */
 static char text[520];
+static bool moved, offered;
 
 const char *cli_waited_for(void)
 {
 	return text;
+}
+
+bool cli_wants_moved(void)
+{
+	return moved;
+}
+
+bool cli_somebody_may_have_it(void)
+{
+	return offered;
 }
 
 static const char *key_of(json_t *keys, size_t i)
@@ -54,6 +65,7 @@ static int take_wants(void *arg, json_t *answer)
 	size_t i = choose(waiting->cli, keys);
 	const char *cid = key_of(keys, i);
 
+	moved = *cid && *waiting->cid && strcmp(cid, waiting->cid);
 	waiting->looks = strcmp(cid, waiting->cid) ? 1 : waiting->looks + 1;
 	snprintf(waiting->cid, sizeof(waiting->cid), "%s", cid);
 	waiting->offers =
@@ -71,6 +83,7 @@ static void put_text(const struct waiting *waiting)
 {
 	size_t peers = waiting->peers;
 
+	offered = peers && waiting->offers;
 	if (!*waiting->cid)
 		*text = 0;
 	else if (!peers)
@@ -91,7 +104,8 @@ static void tell(struct waiting *waiting)
 		!strcmp(text, waiting->told))
 		return;
 	snprintf(waiting->told, sizeof(waiting->told), "%s", text);
-	fprintf(stderr, "\rwaiting for %s\n", text);
+	fputc('\r', stderr);
+	cli_note("waiting for %s", text);
 }
 
 static int look(struct waiting *waiting, struct cli *aside)

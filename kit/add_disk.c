@@ -107,7 +107,8 @@ static int add_fd(
 
 	/* What was a file when it was listed may be something else by now. */
 	if (rc == -ELOOP || (!rc && !S_ISREG(st.st_mode)))
-		rc = kit_fail(adder->node, -EINVAL, "%s: changed while it was being added", path);
+		rc = kit_fail(adder->node, -EINVAL,
+			"%s: changed while it was being added; run it again", path);
 	else if (rc)
 		kit_fail(adder->node, rc, "%s: %s", path, anyio_error_text(rc));
 	struct on_disk file = { .fd = fd, .st = &st };
@@ -194,8 +195,8 @@ static int add_any(struct kit_adder *adder, int dir, const char *entry, const ch
 	if (S_ISLNK(st.st_mode))
 		return add_link(adder, dir, entry, path);
 	if (!S_ISDIR(st.st_mode))
-		return kit_fail(
-			adder->node, -EINVAL, "%s: neither a file, a folder nor a symlink", path);
+		return kit_fail(adder->node, -EINVAL,
+			"%s: neither a file, a folder nor a symlink; leave it out", path);
 	if (!adder->options.recursive)
 		return kit_fail(adder->node, -EISDIR, "%s: is a directory", path);
 	return add_folder(adder, dir, entry, path, depth);

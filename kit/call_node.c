@@ -255,19 +255,21 @@ int call_config(struct call *call)
 
 int call_config_show(struct call *call)
 {
-	static const char *const keys[] = { "add.profile", "swarm.listen", "api.listen",
-		"api.origins", "store.max", NULL };
 	const struct kit_config *config;
 	int rc = kit_config_now(call->node, &config);
 
 	if (rc)
 		return rc;
-	/* The secret stays in its file. */
 	json_t *all = json_object();
-	for (const char *const *key = keys; all && *key; key++)
-		if (json_object_set_new(all, *key, json_string(kit_config_value(config, *key)))) {
+	const char *key;
+	for (size_t i = 0; all && (key = kit_config_key(i)); i++) {
+		/* The secret stays in its file. */
+		if (!strcmp(key, "api.secret"))
+			continue;
+		if (json_object_set_new(all, key, call_text(kit_config_value(config, key)))) {
 			json_decref(all);
 			all = NULL;
 		}
+	}
 	return call_answer(call, all);
 }

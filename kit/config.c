@@ -97,7 +97,7 @@ static const struct {
 		"A secret that every call to the RPC must carry (Authorization: Bearer SECRET). Empty: none.",
 		NULL },
 	{ "store.max", "0",
-		"Bytes the repo is meant to stay under; repo stat reports it, nothing enforces it. 0: no bound.",
+		"Bytes the repo is meant to stay under (repo stat reports it, nothing enforces it). 0: no bound.",
 		check_size },
 };
 enum { SETTINGS = sizeof(settings) / sizeof(*settings) };
@@ -433,7 +433,7 @@ int kit_config_set(const char *dir, const char *key, const char *value, char *er
 		return -ENOENT;
 	}
 	if (strpbrk(value, "\n\r") || (settings[i].check && settings[i].check(value))) {
-		snprintf(error, cap, "'%.60s' is no value for %s. %s", value, key,
+		snprintf(error, cap, "'%.60s' is no value for %s; it is: %s", value, key,
 			settings[i].about);
 		return -EINVAL;
 	}
@@ -447,4 +447,18 @@ int kit_config_set(const char *dir, const char *key, const char *value, char *er
 	else if (rc)
 		snprintf(error, cap, "%s/config: %s", dir, anyio_error_text(rc));
 	return rc;
+}
+
+int kit_config_check(const char *dir, char *error, size_t cap)
+{
+	struct kit_config *config;
+	int rc = kit_config_load(dir, &config, error, cap);
+
+	kit_config_free(config);
+	return rc;
+}
+
+const char *kit_config_key(size_t i)
+{
+	return i < SETTINGS ? settings[i].key : NULL;
 }

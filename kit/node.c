@@ -40,7 +40,7 @@ int kit_fail_code(struct kit_node *node, int code, const char *what)
 {
 	if (code == -ENOSPC)
 		return kit_fail(node, code,
-			"%s: no space left on the disk of %s; nothing acknowledged is lost", what,
+			"%s: no space left on the disk of %s (nothing acknowledged is lost)", what,
 			node->core->dir);
 	if (code == -EBADMSG)
 		return kit_fail(

@@ -394,7 +394,7 @@ static int listen_at(
 static int explain(struct serve_rpc *rpc, const char *text, int rc)
 {
 	const char *why = rc == -EPERM
-		? "it is not loopback, and the API rules the node: set api.secret first"
+		? "it is not loopback, and the API rules the node; set api.secret first"
 		: rc == -EINVAL
 		? "it is not an API address; use /ip4/127.0.0.1/tcp/PORT or /unix/PATH"
 		: rc == -EADDRINUSE ? "the port is in use; another daemon? choose one with --api"

@@ -77,7 +77,7 @@ static int check_version(struct store *store, struct store_recovery *report)
 	if (strcmp(text, wanted) == 0)
 		return 1;
 	text[strcspn(text, "\n")] = 0;
-	store_say(report, "%s is a repo of version \"%s\"; this program knows version %d",
+	store_say(report, "%s is a repo of version \"%s\", and this program knows version %d",
 		store->dir, text, STORE_VERSION);
 	return -EPROTO;
 }
@@ -102,11 +102,14 @@ static int take_lock(struct store *store, struct store_recovery *report)
 	return rc < 0 ? rc : 0;
 }
 
-/* The folder's own name must last too. */
+/* The folder's own name must last too. A parent that may be passed but not read, as of a service's folder
+ * of state, is synced with all of its file system. */
 static int sync_parent(const struct store *store)
 {
 	int fd = anyio_openat(store->dir_fd, "..", O_RDONLY | O_DIRECTORY, 0);
 
+	if (fd == -EACCES)
+		return syncfs(store->dir_fd) ? -errno : 0;
 	if (fd < 0)
 		return fd;
 	int rc = anyio_fsync(fd);

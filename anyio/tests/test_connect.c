@@ -1,4 +1,5 @@
-/* Connecting, listening, names and waiting on descriptors: conformance 54 and 55. */
+/* Connecting, listening, names and waiting on descriptors: which address is raced when, and what
+ * accept does without descriptors. */
 #include "sockets.h"
 #include <errno.h>
 #include <fcntl.h>

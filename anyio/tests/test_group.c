@@ -1,4 +1,4 @@
-/* Task groups, the start handshake and handles: conformance 1 to 13, 23, 24, 31. */
+/* Task groups, the start handshake and handles: who waits for whom, and whose an error is. */
 #include "conformance.h"
 #include <errno.h>
 #include <string.h>

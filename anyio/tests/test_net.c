@@ -1,4 +1,4 @@
-/* Streams over sockets: conformance 48 to 51, faults, a hostile network. */
+/* Streams over sockets: busy readers, closing, ends, partial writes, faults, a hostile network. */
 #include "sockets.h"
 #include <errno.h>
 #include <stdlib.h>

@@ -1,4 +1,5 @@
-/* The scheduler: conformance 26 to 29, 33, 34; tokens, signals, deadlock, and how mistakes end. */
+/* The scheduler: aborts, calls from threads, the mock clock, seeds; tokens, signals, deadlock, and how
+ * mistakes end. */
 #include "conformance.h"
 #include <errno.h>
 #include <pthread.h>

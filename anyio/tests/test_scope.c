@@ -1,4 +1,4 @@
-/* Cancel scopes: conformance 14 to 22, 25, 30, 32. */
+/* Cancel scopes: who catches what, shields, deadlines, leaving in order, nesting. */
 #include "conformance.h"
 #include <errno.h>
 #include <stdlib.h>

@@ -1,4 +1,5 @@
 #include "support.h"
+#include "../../tests/fixtures.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -12,17 +13,15 @@
 
 const char *fixtures(void)
 {
-	const char *dir = getenv("KIT_FIXTURES"), *all = getenv("KIT_REQUIRE_ALL");
+	static char dir[4096];
 
-	if (!dir)
-		dir = FIXTURES_DEFAULT;
-	if (access(dir, R_OK) == 0)
-		return dir;
-	print_message("no fixtures at %s: skipped\n", dir);
-	if (all && !strcmp(all, "1"))
-		fail_msg("KIT_REQUIRE_ALL is set");
-	skip();
-	return NULL;
+	fixture_path("", dir, sizeof(dir));
+	return dir;
+}
+
+int ipld_exit(int failed)
+{
+	return fixtures_exit(failed);
 }
 
 uint8_t *read_fixture(size_t *len, const char *format, ...)

@@ -14,6 +14,8 @@
 /* Folder of public fixtures (KIT_FIXTURES, else beside the checkout). When it is absent: skips the
  * test, or fails it when KIT_REQUIRE_ALL=1. */
 const char *fixtures(void);
+/* What main returns, from what cmocka's group did: 77 when fixtures were missed. */
+int ipld_exit(int failed);
 
 /* A whole file, freed with free(); fails the test when it cannot be read. path is joined from a
  * folder and a printf format. */

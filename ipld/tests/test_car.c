@@ -327,5 +327,5 @@ int main(void)
 		cmocka_unit_test(sections_are_outlined),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return ipld_exit(cmocka_run_group_tests(tests, NULL, NULL));
 }

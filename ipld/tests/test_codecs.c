@@ -507,5 +507,5 @@ int main(void)
 		cmocka_unit_test(the_gate_is_one),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return ipld_exit(cmocka_run_group_tests(tests, NULL, NULL));
 }

@@ -301,5 +301,5 @@ int main(void)
 		cmocka_unit_test(gateway_fixtures_are_read),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return ipld_exit(cmocka_run_group_tests(tests, NULL, NULL));
 }

@@ -1,5 +1,6 @@
 /* Archives in and out: tar as `get` over the RPC uses it, CAR; and hostile ones of both. */
 #include "support.h"
+#include "../../tests/fixtures.h"
 
 #include <ipld/car.h>
 #include <sys/stat.h>
@@ -334,13 +335,7 @@ static void test_what_is_said_of_a_bad_archive(void **state)
 
 /* ---- Published archives ---- */
 
-static const char *fixtures(char *out, size_t cap)
-{
-	const char *dir = getenv("KIT_FIXTURES");
-
-	snprintf(out, cap, "%s/car/carv1-basic.car", dir ? dir : "../shared/fixtures");
-	return access(out, R_OK) ? NULL : out;
-}
+static char published[2][4096];
 
 static int load(const char *path, struct bytes *bytes)
 {
@@ -358,17 +353,14 @@ static int load(const char *path, struct bytes *bytes)
 static int check_fixtures(struct scene *scene)
 {
 	struct kit_import_options options = { .no_pin = true };
-	char path[4096];
 	struct bytes car;
 	uint64_t blocks;
 
 	bytes_init(&car);
-	CHECK(fixtures(path, sizeof(path)));
-	CHECK_RC(0, load(path, &car));
+	CHECK_RC(0, load(published[0], &car));
 	CHECK_RC(0, kit_dag_import(scene->node, &car.source, &options, &blocks));
 	CHECK(blocks == 8);
-	strcpy(strrchr(path, '/'), "/carv2-basic.car");
-	CHECK_RC(0, load(path, &car));
+	CHECK_RC(0, load(published[1], &car));
 	car.at = 0;
 	CHECK_RC(0, kit_dag_import(scene->node, &car.source, &options, &blocks));
 	CHECK(blocks == 5);
@@ -378,13 +370,8 @@ static int check_fixtures(struct scene *scene)
 
 static void test_published_cars(void **state)
 {
-	char path[4096];
-	const char *all = getenv("KIT_REQUIRE_ALL");
-
-	if (!fixtures(path, sizeof(path)) && !(all && !strcmp(all, "1"))) {
-		print_message("skipped: no fixtures at %s\n", path);
-		skip();
-	}
+	fixture_path("car/carv1-basic.car", published[0], sizeof(published[0]));
+	fixture_path("car/carv2-basic.car", published[1], sizeof(published[1]));
 	scene_run(check_fixtures);
 }
 
@@ -398,5 +385,5 @@ int main(void)
 		cmocka_unit_test(test_published_cars),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return fixtures_exit(cmocka_run_group_tests(tests, NULL, NULL));
 }

@@ -28,19 +28,4 @@ static inline size_t from_hex(const char *hex, uint8_t *out, size_t cap)
 	return len;
 }
 
-/* A file of the public fixtures, or a skip; a failure when everything is required. */
-static inline void fixture_path(const char *name, char *out, size_t cap)
-{
-	const char *root = getenv("KIT_FIXTURES");
-	const char *all = getenv("KIT_REQUIRE_ALL");
-
-	snprintf(out, cap, "%s/%s", root ? root : "../shared/fixtures", name);
-	if (access(out, R_OK) == 0)
-		return;
-	if (all && strcmp(all, "1") == 0)
-		fail_msg("%s is required", out);
-	print_message("skipped: %s is not there\n", out);
-	skip();
-}
-
 #endif

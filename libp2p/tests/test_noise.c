@@ -1,4 +1,5 @@
 #include "check.h"
+#include "../../tests/fixtures.h"
 
 #include <jansson.h>
 
@@ -306,5 +307,5 @@ int main(void)
 		cmocka_unit_test(payload_unknown_fields),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return fixtures_exit(cmocka_run_group_tests(tests, NULL, NULL));
 }

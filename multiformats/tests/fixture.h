@@ -2,32 +2,17 @@
 #ifndef MULTIFORMATS_TESTS_FIXTURE_H
 #define MULTIFORMATS_TESTS_FIXTURE_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "../../tests/fixtures.h"
 
-#include <cmocka.h>
-
-/* Opens a file of the public fixtures. When it is not there the test is skipped, or fails if
- * KIT_REQUIRE_ALL is set. */
+/* Opens a file of the public fixtures, see there. */
 static inline FILE *fixture_open(const char *name)
 {
-	const char *root = getenv("KIT_FIXTURES"), *all = getenv("KIT_REQUIRE_ALL");
 	char path[4096];
 
-	snprintf(path, sizeof(path), "%s/%s", root ? root : "../shared/fixtures", name);
+	fixture_path(name, path, sizeof(path));
 	FILE *file = fopen(path, "r");
-	if (file)
-		return file;
-	if (all && strcmp(all, "1") == 0)
-		fail_msg("fixture %s is not there", path);
-	print_message("skipping: fixture %s is not there\n", path);
-	skip();
-	return NULL;
+	assert_non_null(file);
+	return file;
 }
 
 /* Bytes of a hex text. Returns how many. */

@@ -346,5 +346,5 @@ int main(void)
 		cmocka_unit_test(socket_addresses),
 		cmocka_unit_test(codes_are_the_tables),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return fixtures_exit(cmocka_run_group_tests(tests, NULL, NULL));
 }

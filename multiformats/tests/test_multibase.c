@@ -187,5 +187,5 @@ int main(void)
 		cmocka_unit_test(refuses_malformed_text),
 		cmocka_unit_test(arithmetic_bases_are_bounded),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return fixtures_exit(cmocka_run_group_tests(tests, NULL, NULL));
 }

@@ -230,5 +230,5 @@ int main(void)
 		cmocka_unit_test(what_may_name_a_block),
 		cmocka_unit_test(lengths_that_cannot_be),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return fixtures_exit(cmocka_run_group_tests(tests, NULL, NULL));
 }

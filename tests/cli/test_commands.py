@@ -128,6 +128,10 @@ def add_one_file():
         a_wrapped_name(repo, path, wrapped)
     directory = kit('add', os.path.dirname(path), repo=repo)
     check('a folder without -r is refused and -r named', directory.code != 0 and '-r' in directory.err, directory)
+    unnamed = kit('add', '-w', repo=repo, stdin=b'unnamed')
+    check('add -w of standard input: its CID is its name', unnamed.code == 0 and unnamed.text.splitlines()[0] ==
+        f'added {cid_raw(b"unnamed")} {cid_raw(b"unnamed")}', unnamed)
+    equal('and it can be had by it', kit('cat', f'{unnamed.text.split()[-1]}/{cid_raw(b"unnamed")}', repo=repo).out, b'unnamed')
     fifo = temp('fifo')
     os.mkfifo(fifo)
     check('a FIFO is refused', kit('add', fifo, repo=repo).code not in (0, 130))
@@ -346,7 +350,7 @@ def completion_and_manual():
     done = subprocess.run(['bash', '-c', ask], capture_output=True, text=True, env=environment())
     check('bash completes "pin a" to "add"', 'add' in done.stdout.split(), done)
     page = write(temp('ipfs-kit.1'), kit('completion', 'man').out)
-    tool = ['mandoc', '-T', 'lint', '-W', 'warning'] if shutil.which('mandoc') else \
+    tool = ['mandoc', '-T', 'lint', '-W', 'error'] if shutil.which('mandoc') else \
         ['groff', '-man', '-Tutf8', '-ww', '-z'] if shutil.which('groff') else None
     if not tool:
         print('      neither mandoc nor groff is here; the page is only looked at')

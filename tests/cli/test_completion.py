@@ -4,6 +4,7 @@ import os
 import pty
 import re
 import select
+import shlex
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,23 @@ OFFERS = [
     (['repo', 'st'], {'stat'}),
     (['pin', ''], {'add', 'ls', 'rm'}),
     (['dag', 'e'], {'export'}),
-    (['config', 's'], {'show'}),
+    (['config', 's'], {'show', 'swarm.listen', 'store.max'}),
+    (['config', 'api.'], {'api.listen', 'api.origins', 'api.secret'}),
+    (['config', 'api.listen', ''], set()),
+    (['pin', 'ls', '--type', ''], {'all', 'direct', 'recursive'}),
+    (['pin', 'ls', '-t', 'r'], {'recursive'}),
+    (['--json', 'pin', 'ls', '-q', '--type', 'd'], {'direct'}),
+    (['add', '--profile', 'unixfs-v0'], {'unixfs-v0-2015'}),
+    (['init', '--profile', 'k'], {'kubo-cid-v1'}),
+    (['add', '--cid-version', ''], {'0', '1'}),
+    (['add', '--chunker', 'size-1'], {'size-1048576'}),
+    (['add', '-s', 'size-2'], {'size-262144'}),
+    (['block', 'put', '--cid-codec', 'dag-'], {'dag-pb', 'dag-cbor', 'dag-json'}),
+    (['block', 'put', '--mhtype', 'blake'], {'blake2b-256', 'blake2s-256', 'blake3'}),
+    (['completion', ''], {'bash', 'zsh', 'fish'}),
+    (['completion', 'bash', ''], set()),
+    (['cat', '--offset', '/us'], set()),
+    (['ping', '--count', ''], set()),
     (['--repo', '/x', 'pin', 'l'], {'ls'}),
     (['--json', 'swarm', 'd'], {'disconnect'}),
     (['dag', 'export', '--o'], {'--output'}),
@@ -29,6 +46,11 @@ OFFERS = [
     (['help', 'rep'], {'repo'}),
     (['cat', '--lib'], set()),
 ]
+
+
+# What is typed, and what a Tab after it makes of it.
+TYPED = [('ipfs-kit swarm conn', 'swarm connect'), ('ipfs-kit --repo /x pin l', 'pin ls'), ('ipfs-kit dag export --out', 'export --output'),
+    ('ipfs-kit add --profile kubo', '--profile kubo-cid-v1'), ('ipfs-kit config store', 'config store.max'), ('ipfs-kit pin ls -t rec', '-t recursive')]
 
 
 def commands():
@@ -40,6 +62,15 @@ def commands():
         own = text.split('\nOptions:')[1].split('\nOptions for every command:')[0] if '\nOptions:' in text else ''
         found[name] = set(re.findall(r'^  (?:-\w, |    )(--[\w-]+)', own, re.M))
     return found
+
+
+def settings():
+    """The keys of a config file, as the program writes it."""
+    kit('init', '--test', repo=(repo := temp('repo')))
+    return re.findall(r'^([a-z]+\.[a-z]+) =', kit('config', 'show', repo=repo).text, re.M)
+
+
+SETTINGS = settings()
 
 
 def in_bash():
@@ -59,6 +90,14 @@ def in_bash():
     equal('bash, no file to read', offered(['cat', '/us']), set())
     equal('bash, the value of an option', offered(['--repo', '/us']), {'/usr'})
     equal('bash, the value of an option after =', offered(['--repo', '=', '/us']), {'/usr'})
+    equal('bash, values after =', offered(['pin', 'ls', '--type', '=', 'd']), {'direct'})
+    equal('bash, right after =', offered(['pin', 'ls', '--type', '=']), {'all', 'direct', 'recursive'})
+    equal('bash, a file to write', offered(['dag', 'export', '-o', '/us']), {'/usr'})
+    for key in SETTINGS:
+        equal(f'bash offers the setting {key}', key in offered(['config', key[:-1]]), True)
+    for text, wanted in TYPED + [('ipfs-kit pin ls --type=dir', 'pin ls --type=direct')]:
+        done, seen = typed(['bash', '--norc', '-i'], f'source {script}', text, wanted)
+        check(f'bash on a terminal: {text!r}', done, seen)
     for name, options in commands().items():
         *family, last = name.split()
         equal(f'bash offers {name}', last in offered([*family, last]), True)
@@ -80,16 +119,16 @@ def in_fish():
         equal(f'fish, {" ".join(words)!r}', {line.split('\t')[0] for line in done.stdout.splitlines()}, wanted)
 
 
-def typed_in_zsh(setup, text, wanted):
-    """Whether a zsh on a terminal makes wanted out of text and a Tab."""
+def typed(shell, setup, text, wanted):
+    """Whether a shell on a terminal makes wanted out of text and a Tab."""
     home = temp('home')
     os.mkdir(home)
     child, terminal = pty.fork()
     if child == 0:
-        os.execvpe('zsh', ['zsh', '-f', '-i'], environment(HOME=home, TERM='dumb', PS1='> '))
+        os.execvpe(shell[0], shell, environment(HOME=home, TERM='dumb', PS1='> '))
     seen = b''
     try:
-        os.write(terminal, setup.encode() + b'\n' + b'print -r "$((40 + 2))" is ready\n')
+        os.write(terminal, setup.encode() + b'\n' + b'echo "$((40 + 2))" is ready\n')
         sent, end = False, time.monotonic() + 20
         while time.monotonic() < end and wanted.encode() not in seen.replace(b'\x07', b'').replace(b'\b', b''):
             if select.select([terminal], [], [], 0.5)[0]:
@@ -110,9 +149,8 @@ def in_zsh():
     script = write(temp('_ipfs-kit'), kit('completion', 'zsh').out)
     load = 'autoload -Uz compinit; compinit -u -D'
     for how, setup in (('sourced', f'{load}; source {script}'), ('found in fpath', f'fpath=({os.path.dirname(script)} $fpath); {load}')):
-        for text, wanted in (('ipfs-kit swarm conn', 'swarm connect'), ('ipfs-kit --repo /x pin l', 'pin ls'),
-                ('ipfs-kit dag export --out', 'export --output')):
-            done, seen = typed_in_zsh(setup, text, wanted)
+        for text, wanted in TYPED + [('ipfs-kit pin ls --type=dir', 'pin ls --type=direct')]:
+            done, seen = typed(['zsh', '-f', '-i'], setup, text, wanted)
             check(f'zsh, {how}: {text!r}', done, seen)
 
 
@@ -157,4 +195,24 @@ def families_explain_themselves():
         equal(f'{name} --help tells of each option once', sorted(options), sorted(set(options)))
 
 
-run_all([in_bash, in_fish, in_zsh, the_man_page_tells_what_help_tells, families_explain_themselves])
+def every_help_teaches():
+    """A command's help has an example, which is a line that can be typed, and the exit codes."""
+    for name in commands():
+        done = kit(*name.split(), '--help')
+        body = done.text.split('\nOptions')[0]
+        examples = re.findall(r'^  .*?\bipfs-kit (.+?)\)?$', body, re.M)
+        check(f'{name} --help has an example', any(example.startswith(name) for example in examples), body)
+        check(f'{name} --help tells the exit codes', all(f'{code} ' in done.text.splitlines()[-1] for code in (0, 1, 2, 3, 4, 5, 130)), done.text[-200:])
+        for example in examples:
+            words = shlex.split(re.sub(r' >\S+', '', example))
+            typed_out = kit(*words, '--help')
+            check(f'"ipfs-kit {example}" can be typed', typed_out.code == 0 and f'ipfs-kit {name}:' in typed_out.text, typed_out)
+        unlike = [line for line in done.text.splitlines() if len(line) > 120]
+        equal(f'{name} --help has no line that is too long', unlike, [])
+    overview = kit('--help').text
+    check('ipfs-kit --help tells where to begin', all(f'ipfs-kit {words}' in overview.split('Begin with:')[1] for words in ('init', 'add', 'daemon', 'swarm connect', 'get')))
+    nothing = kit()
+    check('and so does ipfs-kit alone', nothing.text == overview and nothing.code == 2)
+
+
+run_all([in_bash, in_fish, in_zsh, the_man_page_tells_what_help_tells, families_explain_themselves, every_help_teaches])

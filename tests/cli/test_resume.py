@@ -7,6 +7,8 @@ bytes, so that the fetch is in its middle when it is ended, however fast the mac
 import contextlib
 import json
 import os
+import re
+import select
 import signal
 import socket
 import subprocess
@@ -25,10 +27,10 @@ UNDER_WAY = 40 * BLOCK
 
 
 class Gate:
-    """One connection to a port of loopback, and what came back through it."""
+    """One connection to a port of loopback, and what came back through it. slow: at some 3 MiB a second."""
 
-    def __init__(self, port, limit=None):
-        self.port, self.limit, self.passed = port, limit, 0
+    def __init__(self, port, limit=None, slow=False):
+        self.port, self.limit, self.passed, self.slow = port, limit, 0, slow
         self.full, self.ends = threading.Event(), []
         self.listener = socket.create_server(('127.0.0.1', 0))
         threading.Thread(target=self.serve, daemon=True).start()
@@ -50,6 +52,8 @@ class Gate:
                     self.full.set()
                     return
                 self.passed += len(data) if counts else 0
+                if counts and self.slow:
+                    select.select([], [], [], len(data) / (3 << 20))  # this is the pace, not a wait for something
                 other.sendall(data)
             other.shutdown(socket.SHUT_WR)
         except OSError:
@@ -65,6 +69,11 @@ class Gate:
 
 def objects(repo):
     return json.loads(kit('repo', 'stat', '--json', repo=repo).out)['NumObjects']
+
+
+def wants_nothing(daemon):
+    """Whoever asked is gone, and the daemon knows: else a new connection begins with what it had wanted."""
+    return not json.loads(daemon.rpc('bitswap/wantlist')[2])['Keys']
 
 
 def interrupt(what, number, repo, gate, words):
@@ -120,6 +129,7 @@ def by_kill_through_a_daemon():
         gate = Gate(source.swarm_port, HELD_AT)
         kit('swarm', 'connect', gate.address(source.peer_id), repo=own.repo)
         kept = interrupt(what, signal.SIGKILL, own.repo, gate, ['get', '-o', out, cid])
+        until('the daemon looks for nothing any more', lambda: wants_nothing(own))
         until('the connection has ended', lambda: source.peer_id not in kit('swarm', 'peers', repo=own.repo).text)
         # Else the new peer is asked for the killed one's blocks, which nobody takes when it is noticed that it left.
         until('nothing is looked for', lambda: not json.loads(own.rpc('bitswap/wantlist')[2])['Keys'])
@@ -128,4 +138,64 @@ def by_kill_through_a_daemon():
         check_the_rest(what, kit('get', '-o', out, cid, repo=own.repo), out, data, gate, kept)
 
 
-run_all([by_kill, by_interrupt, by_kill_through_a_daemon])
+DONE = r'timed out while (\w+), ([\d.]+) MiB of 96\.0 MiB done'
+
+
+def by_time(how, gate_options, said, not_said):
+    """--timeout in the middle of a transfer tells how far it came and what a second run does."""
+    data = noise(BLOCKS * BLOCK, 3)
+    with Daemon() as source, Daemon() as own:
+        cid = kit('add', '-Q', write(temp('large'), data), repo=source.repo).text
+        for through in ('alone', 'through a daemon'):
+            repo, out, what = own.repo if through != 'alone' else new_repo(), temp('out'), f'get by {how}, {through}'
+            gate = Gate(source.swarm_port, **gate_options)
+            words = ['--timeout=6s', 'get', '-o', out, cid]
+            if through == 'alone':
+                words = ['--connect', gate.address(source.peer_id), *words]
+            else:
+                kit('swarm', 'connect', gate.address(source.peer_id), repo=repo)
+            before = objects(repo) if through == 'alone' else 0
+            done = kit(*words, repo=repo)
+            far = re.search(DONE, done.err)
+            check(f'{what}: tells how far it came', done.code == 5 and far and far[1] == 'fetching' and 0 < float(far[2]) < 96, done)
+            check(f'{what}: tells that a second run goes on', 'run again it goes on where it stopped' in done.err, done)
+            check(f'{what}: tells why', said in done.err and not_said not in done.err, done)
+            if through != 'alone':
+                until('the daemon looks for nothing any more', lambda: wants_nothing(own))
+            gate.close()
+            if through != 'alone':
+                until('the connection has ended', lambda: source.peer_id not in kit('swarm', 'peers', repo=repo).text)
+            kept = objects(repo) - before
+            gate = Gate(source.swarm_port)
+            if through == 'alone':
+                again = kit('--connect', gate.address(source.peer_id), 'get', '-o', out, cid, repo=repo)
+            else:
+                kit('swarm', 'connect', gate.address(source.peer_id), repo=repo)
+                again = kit('get', '-o', out, cid, repo=repo)
+            check_the_rest(what, again, out, data, gate, kept)
+
+
+def by_time_while_it_comes():
+    by_time('time, while data comes', {'slow': True}, 'a longer --timeout lets it come further', 'waiting for')
+
+
+def by_time_when_nothing_comes():
+    by_time('time, from a peer that stopped sending', {'limit': HELD_AT}, '1 peer connected, 1 may have it', 'swarm connect')
+
+
+def adding_by_time():
+    """An add of what never ends tells how much was added, and what a second one does."""
+    process = subprocess.Popen([PROGRAM, '--repo', new_repo(), '--timeout=1s', 'add', '-Q'], stdin=subprocess.PIPE, stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL, env=environment())
+    with contextlib.suppress(BrokenPipeError):
+        while process.poll() is None:
+            process.stdin.write(bytes(1 << 20))
+    errors = process.stderr.read().decode()
+    check('add by time: how far, and what was stored', process.wait() == 5 and re.search(r'timed out while adding, [\d.]+ [MG]iB done', errors) and
+        'what was stored is not stored twice' in errors, errors)
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.close()
+    process.stderr.close()
+
+
+run_all([by_kill, by_interrupt, by_kill_through_a_daemon, by_time_while_it_comes, by_time_when_nothing_comes, adding_by_time])

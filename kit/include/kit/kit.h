@@ -345,6 +345,11 @@ KIT_API int kit_config_set(
 	const char *dir, const char *key, const char *value, char *error, size_t cap);
 /* The whole file, malloc'd. */
 KIT_API int kit_config_show(const char *dir, char **text);
+/* Whether the file is there and well-formed: 0, or a negative code with the file, the line and what is
+ * wrong in error. */
+KIT_API int kit_config_check(const char *dir, char *error, size_t cap);
+/* The keys by number, from 0 on; NULL after the last. Any thread. */
+KIT_API const char *kit_config_key(size_t i);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+"""With --json every answer is JSON, one value a line: of every command, alone and through a daemon. Failures: see test_mistakes.py."""
+import json
+import os
+import re
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
+from node import BOUND, PROGRAM, Daemon, check, cid_raw, environment, equal, kit, new_repo, read, run_all, temp, write
+
+# What these print is content, or text for a shell or a reader; --json says nothing of it.
+BYTES = {'cat', 'block get', 'dag export', 'completion', 'help'}
+LINES = [b'one "quoted" name', b'back\\slash', b'new\nline', b'odd \xff', 'grüße'.encode()]
+
+
+def commands():
+    """As help names them."""
+    return set(re.findall(r'^  (\S+(?: \S+)?)  +[A-Z]', kit('--help').text.split('Options for every')[0], re.M))
+
+
+def values(result):
+    return [json.loads(line) for line in result.out.decode().split('\n')[:-1]]
+
+
+def answers(words, keys, repo, how='', **more):
+    """Runs a command with --json; its last value has these keys. All of them are given back."""
+    done = kit('--json', *words, repo=repo, **more)
+    name = f'{how}{" ".join(words[:3])}'[:100]
+    try:
+        got = values(done)
+    except ValueError as error:
+        check(f'{name}: prints JSON', False, (error, done))
+        return [{}]
+    check(f'{name}: prints JSON, with {", ".join(keys)}', done.code == 0 and got and set(keys) <= set(got[-1]), done)
+    check(f'{name}: and nothing else', done.err == '', done)
+    return got
+
+
+def odd_names():
+    top = temp('odd')
+    for name in LINES:
+        write(os.path.join(top, os.fsdecode(name)), name)
+    return top
+
+
+def table(repo, top, peer=None, other=None):
+    """Rows of a command, as help names it, words, and the keys of its last answer."""
+    file = write(temp('file'), b'content')
+    leaf, root = kit('add', '-Q', file, repo=repo).text, kit('add', '-rQ', top, repo=repo).text
+    car, out = temp('car'), os.path.join(temp('out'), 'quo"te')
+    os.mkdir(os.path.dirname(out))
+    kit('dag', 'export', '-o', car, root, repo=repo)
+    rows = [('add', ['add', '-r', top], ['Name', 'Hash', 'Size']), ('add', ['add', '-rQ', top], ['Name', 'Hash', 'Size']),
+        ('add', ['add', '-q', file], ['Name', 'Hash', 'Size']), ('add', ['add', '-nQw', file], ['Name', 'Hash', 'Size']),
+        ('add', ['add', '-Q', file, car], ['Name', 'Hash', 'Size']),
+        ('block put', ['block', 'put', file], ['Key', 'Size']), ('block stat', ['block', 'stat', leaf], ['Key', 'Size']),
+        ('config', ['config', 'swarm.listen'], ['Key', 'Value']), ('config', ['config', 'store.max', '0'], ['Key', 'Value']),
+        ('config show', ['config', 'show'], ['add.profile', 'swarm.listen', 'api.listen', 'store.max']),
+        ('dag import', ['dag', 'import', car], ['Root']), ('dag export', ['dag', 'export', '-o', out, root], ['Path', 'Output']),
+        ('get', ['get', '-o', out + '2', root], ['Path', 'Output']), ('id', ['id'], ['ID', 'PublicKey', 'Addresses', 'AgentVersion', 'Protocols']),
+        ('ls', ['ls', root, root], ['Objects']), ('pin ls', ['pin', 'ls'], ['Keys']), ('pin ls', ['pin', 'ls', '-q'], ['Keys']),
+        ('pin rm', ['pin', 'rm', leaf], ['Pins']), ('pin add', ['pin', 'add', leaf], ['Pins']), ('repo stat', ['repo', 'stat', '-H'], ['NumObjects', 'RepoPath']),
+        ('repo verify', ['repo', 'verify'], ['Msg']), ('resolve', ['resolve', root], ['Path']), ('stat', ['stat', root], ['Hash', 'Size', 'Type']),
+        ('version', ['version'], ['Version']), ('version', ['version', '-n'], ['Version'])]
+    if peer:
+        rows += [('swarm connect', ['swarm', 'connect', peer], ['Strings']), ('swarm peers', ['swarm', 'peers', '-v'], ['Peers']),
+            ('ping', ['ping', '-n', '1', peer], ['Success', 'Text']), ('swarm disconnect', ['swarm', 'disconnect', peer], ['Strings']),
+            ('shutdown', ['shutdown'], [])]
+    return rows
+
+
+def every_command():
+    repo, top, seen = new_repo(), odd_names(), set()
+    init = temp('quo"te \\ \n')
+    answers(['init', '--test'], ['Repo', 'ID'], repo=init)
+    seen |= {'init', 'daemon', 'migrate-from-kubo'}  # the first here, the others below
+    for name, words, keys in table(repo, top):
+        seen.add(name)
+        answers(words, keys, repo=repo)
+    with Daemon() as other, Daemon(repo=repo) as daemon:
+        for name, words, keys in table(repo, top, other.swarm[0]):
+            seen.add(name)
+            answers(words, keys, repo=repo, how='through a daemon: ')
+        equal('after shutdown the daemon ends', daemon.process.wait(BOUND), 0)
+    equal('no command was left out', commands() - BYTES - seen, set())
+
+
+def the_root_alone():
+    top = odd_names()
+    for how, repo, daemon in (('alone', new_repo(), None), ('through a daemon', None, Daemon())):
+        repo = repo or daemon.repo
+        every, [root] = (answers(['add', words, top], ['Hash'], repo=repo, how=f'{how}: ') for words in ('-r', '-rQ'))
+        equal(f'add -Q --json {how} is what add --json says last', root, every[-1])
+        equal(f'add --json {how} names every file', len(every), len(LINES) + 1)
+        [stdin] = answers(['add', '-Q'], ['Hash'], repo=repo, how=f'{how}: from standard input: ', stdin=b'x')
+        equal(f'of standard input {how}', stdin, {'Name': cid_raw(b'x'), 'Hash': cid_raw(b'x'), 'Size': '1'})
+        if daemon:
+            daemon.kill()
+
+
+def settings():
+    repo = new_repo()
+    secret = 'quo"te\\ and grüße'
+    equal('a setting that is changed is answered', answers(['config', 'api.secret', secret], ['Key'], repo=repo), [{'Key': 'api.secret', 'Value': secret}])
+    equal('and read', answers(['config', 'api.secret'], ['Key'], repo=repo), [{'Key': 'api.secret', 'Value': secret}])
+    [shown] = answers(['config', 'show'], ['api.secret'], repo=repo)
+    text = kit('config', 'show', repo=repo).out.decode()
+    equal('config show --json has each line of the file', shown, dict(line.split(' = ') if ' = ' in line else (line.rstrip(' ='), '')
+        for line in text.splitlines() if line and line[0] != '#'))
+
+
+def the_daemon_tells_where():
+    process = subprocess.Popen([PROGRAM, '--json', '--repo', new_repo(), 'daemon'], stdout=subprocess.PIPE, env=environment())
+    lines = []
+    for line in process.stdout:
+        lines.append(json.loads(line))
+        if 'Ready' in lines[-1]:
+            break
+    process.terminate()
+    process.wait(BOUND)
+    process.stdout.close()
+    check('daemon --json: where peers, where the API, then ready', [list(line) for line in lines] == [['Swarm'], ['API'], ['Ready']] and
+        lines[0]['Swarm'].startswith('/ip4/127.0.0.1/tcp/') and lines[1]['API'].startswith('/ip4/127.0.0.1/tcp/') and lines[2]['Ready'] is True, lines)
+
+
+def damage_is_told():
+    """The same from a node that is opened here and from a daemon: values of what is damaged, then a failure."""
+    repo = new_repo()
+    kit('add', '-Q', repo=repo, stdin=b'kept whole')
+    segment = f'{repo}/segments/{sorted(os.listdir(f"{repo}/segments"))[0]}'
+    data = bytearray(read(segment))
+    data[data.index(b'kept')] ^= 1
+    write(segment, bytes(data))
+    for how in ('alone', 'through a daemon'):
+        daemon = Daemon(repo=repo) if how != 'alone' else None
+        done = kit('--json', 'repo', 'verify', repo=repo)
+        told = values(done)
+        check(f'repo verify --json of a damaged repo, {how}: a value for each problem', done.code == 1 and told and all('Msg' in v for v in told), done)
+        check(f'repo verify --json, {how}: and one line for the failure', len(done.err.splitlines()) == 1 and json.loads(done.err)['Exit'] == 1, done)
+        if daemon:
+            daemon.kill()
+
+
+run_all([every_command, the_root_alone, settings, the_daemon_tells_where, damage_is_told])

@@ -1,0 +1,264 @@
+#!/usr/bin/env python3
+"""Every failure says what was asked of what, why it failed, and what to do next.
+
+Each row of a table is a command that fails: its exit code, words that its sentence must have (the file, path or address that it is
+about), and the command or advice that must come after. --json gives the same in fields, from which the table is read."""
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
+from node import (BOUND, PROGRAM, Daemon, check, cid_raw, environment, equal, kit, new_repo, noise, read, run_all, temp, write)
+
+ABSENT = 'bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy'
+NOBODY = '/ip4/127.0.0.1/tcp/9/p2p/12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN'
+KINDS = {1: 'failed', 2: 'usage', 3: 'not-found', 4: 'repo', 5: 'timed-out', 130: 'interrupted'}
+
+
+def fails(words, code, said, hint, repo, name=None, **more):
+    """One row: plain and with --json, which agree."""
+    name = name or ' '.join(words).replace(repo or '-', 'REPO')[:120]
+    plain, inside = kit(*words, repo=repo, **more), kit('--json', *words, repo=repo, **more)
+    check(f'{name}: exits {code}', plain.code == inside.code == code, (plain, inside))
+    try:
+        [line] = inside.err.splitlines()
+        told = json.loads(line)
+    except ValueError:
+        return check(f'{name}: with --json standard error is one line of JSON', False, inside)
+    check(f'{name}: says what it is about', all(word in told['Error'] for word in said), told)
+    check(f'{name}: says what to do next', re.search(hint, told.get('Hint', '')) and told['Error'].endswith(told['Hint']), told)
+    equal(f'{name}: names the kind', (told['Code'], told['Exit']), (KINDS[code], code))
+    check(f'{name}: says the same without --json', told['Error'] in plain.err and plain.err.startswith('ipfs-kit'), plain)
+    return told
+
+
+def places():
+    """A folder of files, and what is made of it."""
+    top = temp('top')
+    write(f'{top}/dir/file', b'x')
+    write(f'{top}/file', b'content')
+    return top
+
+
+def files():
+    repo, top = new_repo(), places()
+    content = kit('add', '-Q', f'{top}/file', repo=repo).text
+    missing, below = f'{top}/missing', f'{top}/file/below'
+    rows = [(['add', missing], 3, [missing], 'check the path'), (['add', '-r', f'{top}/dir', missing], 3, [missing], 'check the path'),
+        (['add', below], 1, [below], 'folder'), (['add', f'{top}/dir'], 1, [f'{top}/dir'], '-r'),
+        (['dag', 'import', missing], 3, [missing], 'check the path'), (['dag', 'import', f'{top}/dir'], 1, [f'{top}/dir'], 'give a file'),
+        (['dag', 'import', f'{top}/file'], 1, [f'{top}/file', 'CAR'], 'whole'),
+        (['block', 'put', missing], 3, [missing], 'check the path'), (['block', 'put', f'{top}/dir'], 1, [f'{top}/dir'], 'give a file'),
+        (['block', 'put', '--cid-codec=dag-pb', f'{top}/file'], 1, [f'{top}/file', 'codec'], 'kind'),
+        (['migrate-from-kubo', missing], 3, [missing], 'check the path'), (['migrate-from-kubo', f'{top}/dir'], 3, [f'{top}/dir'], 'check the path'),
+        (['get', '-o', f'{top}/none/x', content], 3, [f'{top}/none/x'], 'check the path'), (['get', '-o', f'{top}/dir', content], 1, [f'{top}/dir'], '-o'),
+        (['get', '-o', f'{top}/file/x', content], 1, [f'{top}/file/x'], 'folder'),
+        (['dag', 'export', '-o', f'{top}/none/x', content], 3, [f'{top}/none/x'], 'check the path'),
+        (['dag', 'export', '-o', f'{top}/dir', content], 1, [f'{top}/dir'], 'give a file')]
+    for row in rows:
+        fails(*row, repo=repo)
+    with Daemon(repo=repo):
+        for words, code, said, hint in rows:
+            if words[0] != 'migrate-from-kubo':
+                fails(words, code, said, hint, repo=repo, name=f'through a daemon: {" ".join(words)}')
+        fails(['migrate-from-kubo', top], 4, [repo], 'shutdown', repo=repo)
+    if os.geteuid() == 0:
+        not_allowed(top)
+
+
+def not_allowed(top):
+    """As a user who may do little."""
+    os.chmod(os.path.dirname(os.path.dirname(top)), 0o755)
+    repo = temp('repo')
+    for folder in (os.path.dirname(top), os.path.dirname(repo)):
+        os.chmod(folder, 0o777)
+
+    def nobody():
+        os.setgid(65534)
+        os.setuid(65534)
+    made = kit('init', '--test', repo=repo, preexec=nobody)
+    if made.code:
+        print('      not shown here: another user may not get at the program')
+        return
+    os.chmod(f'{top}/file', 0)
+    os.chmod(f'{top}/dir/file', 0)
+    for words, said in ((['add', f'{top}/file'], f'{top}/file'), (['add', '-r', f'{top}/dir'], f'{top}/dir/file'),
+            (['dag', 'import', f'{top}/file'], f'{top}/file'), (['block', 'put', f'{top}/file'], f'{top}/file')):
+        fails(words, 1, [said], 'user', repo=repo, preexec=nobody)
+    cid = kit('add', '-Q', repo=repo, stdin=b'x', preexec=nobody).text
+    os.chmod(top, 0o755)
+    fails(['get', '-o', f'{top}/out', cid], 1, [f'{top}/out'], 'user', repo=repo, preexec=nobody)
+    fails(['dag', 'export', '-o', f'{top}/out', cid], 1, [f'{top}/out'], 'user', repo=repo, preexec=nobody)
+    os.chmod(f'{repo}/config', 0)
+    os.chown(f'{repo}/config', 0, 0)
+    fails(['id'], 4, [f'{repo}/config'], 'user', repo=repo, preexec=nobody)
+    fails(['config', 'store.max'], 4, [f'{repo}/config'], 'user', repo=repo, preexec=nobody)
+
+
+def content():
+    repo, top = new_repo(), places()
+    leaf, root = kit('add', '-Q', f'{top}/file', repo=repo).text, kit('add', '-rQ', top, repo=repo).text
+    for command in ('cat', 'get', 'ls', 'stat', 'dag export', 'block get', 'block stat', 'pin add'):
+        words = command.split()
+        fails([*words, 'notacid'], 2, ["'notacid'"], f'{command} --help', repo=repo)
+        fails([*words, ABSENT], 3, [ABSENT, 'offline'], 'daemon', repo=repo)
+        if words[0] != 'block':
+            fails([*words, f'{root}/none'], 3, ["'none'", root], ' ls', repo=repo)
+            fails([*words, f'{leaf}/below'], 1, ["'below'", leaf], 'folder', repo=repo)
+    fails(['block', 'get', f'{root}/file'], 2, [f'{root}/file'], '--help', repo=repo)
+    fails(['cat', root], 1, [root, 'directory'], ' get', repo=repo)
+    fails(['pin', 'rm', ABSENT], 3, [ABSENT, 'not pinned'], 'pin ls', repo=repo)
+    fails(['pin', 'ls', ABSENT], 3, [ABSENT, 'not pinned'], 'pin ls', repo=repo)
+    with Daemon(repo=repo):
+        fails(['cat', 'notacid'], 2, ["'notacid'"], '--help', repo=repo, name='through a daemon: cat notacid')
+        fails(['cat', f'{root}/none'], 3, ["'none'", root], ' ls', repo=repo, name='through a daemon: cat ROOT/none')
+        fails(['pin', 'rm', ABSENT], 3, [ABSENT, 'not pinned'], 'pin ls', repo=repo, name='through a daemon: pin rm')
+        fails(['--timeout=500ms', 'cat', ABSENT], 5, [ABSENT, 'no peer is connected'], 'swarm connect', repo=repo)
+
+
+def words():
+    repo = new_repo()
+    rows = [(['ad'], ["'ad'"], r"did you mean '.*ipfs-kit add'"), (['pni', 'add'], ["'pni'"], "ipfs-kit pin add'"), (['cta', ABSENT], ["'cta'"], "ipfs-kit cat'"),
+        (['repo', 'verfy'], ["'verfy'"], "ipfs-kit repo verify'"), (['repo', 'gc'], ["'gc'"], 'repo --help'), (['pin'], ["'pin'"], 'pin --help'),
+        (['xyzzy'], ["'xyzzy'"], '--help'), (['help', 'swarn'], ["'swarn'"], '--help'), (['cat', '--ofset=1', ABSENT], ["'--ofset'"], "'--offset'"),
+        (['--tiemout=1s', 'id'], ["'--tiemout'"], "'--timeout'"), (['add', '-Z'], ["'-Z'"], 'add --help'), (['cat'], ['PATH'], 'cat --help'),
+        (['config'], ['KEY'], 'config --help'), (['id', 'extra'], ["'extra'"], 'id --help'), (['get', '-o'], ['-o'], 'PATH'),
+        (['daemon', '--api'], ['--api'], 'ADDR'), (['--timeout=soon', 'id'], ["'soon'"], '30s'), (['add', '--pin=flase', '/'], ['--pin', "'flase'"], 'true or false'),
+        (['add', '--cid-version=7', '/'], ["'7'"], '0 or 1'), (['add', '--profile=odd', '/'], ["'odd'"], 'unixfs-v1-2025'),
+        (['add', '--chunker=rabin', '/'], ["'rabin'"], 'size-BYTES'), (['init', '--profile=odd'], ["'odd'"], 'unixfs-v1-2025'),
+        (['cat', '--offset=x', ABSENT], ['--offset', "'x'"], 'number'), (['pin', 'ls', '--type=odd'], ["'odd'"], 'recursive'),
+        (['block', 'put', '--cid-codec=odd'], ["'odd'"], 'dag-pb'), (['block', 'put', '--mhtype=odd'], ["'odd'"], 'sha2-256'),
+        (['ping', '-n', 'x', NOBODY], ["'x'"], 'number'), (['completion', 'tcsh'], ["'tcsh'"], 'fish'), (['config', 'store.max', 'many'], ["'many'"], 'Bytes'),
+        (['config', 'swarm.listen', 'here'], ["'here'"], '/ip4/'), (['--api', 'nowhere', 'id'], ["'nowhere'"], '/ip4/'),
+        (['daemon', '--listen', 'here'], ["'here'"], '/ip4/'), (['--connect', 'nowhere', 'cat', ABSENT], ["'nowhere'"], 'address')]
+    for row in rows:
+        fails(row[0], 2, *row[1:], repo=repo if row[0][0] != 'init' else temp('repo'))
+    fails(['config', 'no.such'], 3, ["'no.such'"], 'config show', repo=repo)
+    fails(['config', 'no.such', '1'], 3, ["'no.such'"], 'config show', repo=repo)
+    nothing = kit('--json', repo=repo)
+    check('--json and no command: a line of JSON', nothing.code == 2 and json.loads(nothing.err)['Code'] == 'usage' and not nothing.out, nothing)
+
+
+def repos():
+    none, file = temp('none'), write(temp('file'))
+    for words in (['id'], ['add', '/dev/null'], ['config', 'store.max'], ['config', 'store.max', '1'], ['config', 'show'], ['daemon']):
+        fails(words, 4, [none], f"ipfs-kit --repo {none} init", repo=none)
+    fails(['id'], 4, [file], 'folder', repo=file, name='a file for a repo')
+    repo = new_repo()
+    fails(['init'], 4, [repo, 'nothing was changed'], '--repo', repo=repo)
+    fails(['init'], 1, [f'{file}/repo'], 'folder', repo=f'{file}/repo', name='init below a file')
+    good = read(f'{repo}/version')
+    write(f'{repo}/version', b'99\n')
+    fails(['id'], 4, ['version', '99'], 'ipfs-kit', repo=repo, name='a repo of another version')
+    write(f'{repo}/version', good)
+    config = read(f'{repo}/config')
+    write(f'{repo}/config', config.replace(b'store.max = 0', b'store.max = lots'))
+    for words in (['id'], ['config', 'store.max'], ['config', 'show']):
+        fails(words, 4, ['config, line', 'lots'], 'mend', repo=repo, name=f'a config that is no config: {words[0]}')
+    write(f'{repo}/config', config)
+    os.rename(f'{repo}/identity', f'{repo}/away')
+    fails(['id'], 4, [f'{repo}/identity'], 'back', repo=repo, name='a repo whose identity is gone')
+    os.rename(f'{repo}/away', f'{repo}/identity')
+    holder = subprocess.Popen([PROGRAM, '--repo', repo, 'block', 'put'], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment())
+    holder.stdin.write(noise(1 << 20))  # more than a pipe holds: when this returns, the repo is open
+    holder.stdin.flush()
+    fails(['id'], 4, [repo, 'in use'], 'wait', repo=repo, name='a repo that another command has')
+    holder.communicate()
+    with Daemon(repo=repo) as daemon:
+        fails(['daemon'], 4, [repo, 'already'], 'shutdown', repo=repo, name='a second daemon')
+        other = new_repo()
+        free = ['--listen', '/ip4/127.0.0.1/tcp/0']
+        fails(['daemon', *free, '--api', daemon.api[0]], 1, [str(daemon.api_port), 'in use'], 'choose', repo=other, name='the port of the API in use')
+        fails(['daemon', '--api', '/ip4/127.0.0.1/tcp/0', '--listen', f'/ip4/127.0.0.1/tcp/{daemon.swarm_port}'], 1, [str(daemon.swarm_port), 'in use'],
+            'choose', repo=other, name='the port for peers in use')
+        fails(['daemon', *free, '--api', '/ip4/0.0.0.0/tcp/0'], 1, ['/ip4/0.0.0.0/tcp/0', 'loopback'], 'api.secret', repo=other, name='the API for the world')
+
+
+def daemons():
+    repo = new_repo()
+    for words in (['swarm', 'peers'], ['swarm', 'connect', NOBODY], ['swarm', 'disconnect', NOBODY], ['ping', NOBODY], ['shutdown']):
+        fails(words, 1, [repo, 'no daemon'], f'ipfs-kit --repo {repo} daemon', repo=repo)
+    fails(['--api', '/ip4/127.0.0.1/tcp/9', 'id'], 1, ['127.0.0.1:9'], 'daemon', repo=repo)
+    fails(['--connect', NOBODY, 'cat', ABSENT], 1, [NOBODY, 'refused'], 'address', repo=repo)
+    with Daemon(repo=repo) as daemon:
+        fails(['swarm', 'connect', NOBODY], 1, [NOBODY, 'refused'], 'address', repo=repo, name='swarm connect where nobody listens')
+        fails(['swarm', 'connect', 'nonsense'], 2, ["'nonsense'"], 'swarm connect --help', repo=repo)
+        fails(['swarm', 'disconnect', NOBODY], 1, [NOBODY, 'not connected'], 'swarm peers', repo=repo, name='swarm disconnect of a stranger')
+        fails(['ping', NOBODY], 1, [NOBODY, 'refused'], 'address', repo=repo, name='ping where nobody listens')
+        fails(['ping', NOBODY.rsplit('/')[-1]], 1, ['no address'], 'address', repo=repo, name='ping of an identity alone')
+        daemon.stop()
+        kit('config', 'api.secret', 'sesame', repo=repo)
+        with Daemon(repo=repo):
+            told = fails(['id'], 1, ['wants a secret'], '--api-auth', repo=repo, name='without the secret')
+            fails(['--api-auth=wrong', 'add', write(temp('f'), b'x')], 1, ['does not take this secret'], '--api-auth', repo=repo, name='with another secret')
+            equal('with the secret', kit('--api-auth=sesame', 'id', repo=repo).code, 0)
+
+
+def gone_in_the_middle():
+    """A daemon that ends while it answers, and one that answers what is no answer."""
+    listener = socket.create_server(('127.0.0.1', 0))
+    beginning = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"ID"'
+
+    def serve():
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            client.recv(65536)
+            client.sendall(beginning)
+            client.shutdown(socket.SHUT_WR)
+            while client.recv(65536):
+                pass
+            client.close()
+    threading.Thread(target=serve, daemon=True).start()
+    api, repo = f'--api=/ip4/127.0.0.1/tcp/{listener.getsockname()[1]}', new_repo()
+    for words in (['id'], ['cat', ABSENT], ['get', '-o', temp('x'), ABSENT], ['add', write(temp('f'), b'x')], ['dag', 'import', write(temp('f'), b'x')]):
+        fails([api, *words], 1, ['daemon went away'], 'daemon', repo=repo, name=f'the daemon goes away in the middle of {words[0]}')
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+
+
+def full():
+    repo = new_repo()
+    cid = kit('add', '-Q', repo=repo, stdin=b'x' * 100_000).text
+    with open('/dev/full', 'w') as full:
+        for words in (['cat', cid], ['dag', 'export', cid], ['block', 'get', cid], ['id'], ['config', 'show'], ['--json', 'id']):
+            done = subprocess.run([PROGRAM, '--repo', repo, *words], stdout=full, stderr=subprocess.PIPE, text=True, env=environment(), timeout=BOUND)
+            check(f'{" ".join(words[:2])} into a full device: names standard output, and what to do', done.returncode == 1 and 'standard output' in done.stderr and
+                'make room' in done.stderr, done)
+    if os.geteuid() or subprocess.run(['unshare', '-m', 'true'], capture_output=True).returncode:
+        print('      not shown here: a full disk (no mount namespace may be made)')
+        return
+    place = temp('mount')
+    os.mkdir(place)
+    write(f'{place}/../large', noise(30_000_000, 8))
+    done = subprocess.run(['unshare', '-m', 'bash', '-c', f'mount -t tmpfs -o size=12m none {place} && "{PROGRAM}" --repo {place}/repo init --test >/dev/null && '
+        f'"{PROGRAM}" --json --repo {place}/repo add -Q {place}/../large'], capture_output=True, text=True, env=environment(), timeout=120)
+    told = json.loads(done.stderr.splitlines()[-1])
+    check('a full disk: names it, and what to do', f'{place}/repo' in told['Error'] and 'No space' in told['Error'].replace('no space', 'No space') and
+        'make room' in told['Hint'], told)
+
+
+def interrupted():
+    repo = new_repo()
+    process = subprocess.Popen([PROGRAM, '--json', '--repo', repo, 'add', '-Q'], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env=environment())
+    process.stdin.write(noise(3 << 20))  # more than a pipe holds: when this returns, it is reading
+    process.stdin.flush()
+    process.send_signal(signal.SIGINT)
+    equal('SIGINT with --json: exit code', process.wait(BOUND), 130)
+    equal('SIGINT with --json: and a line of JSON', json.loads(process.stderr.read()), {'Error': 'interrupted', 'Code': 'interrupted', 'Exit': 130})
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        try:
+            pipe.close()
+        except BrokenPipeError:
+            pass
+
+
+run_all([files, content, words, repos, daemons, gone_in_the_middle, full, interrupted])
