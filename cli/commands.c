@@ -65,8 +65,7 @@ static const struct cli_option dag_get_table[] = {
 	{ 0 },
 };
 static const struct cli_option dag_put_table[] = {
-	{ "input-codec", 0, "NAME",
-		"what the files are: dag-json (default), dag-cbor, dag-pb, raw",
+	{ "input-codec", 0, "NAME", "what the files are: dag-json (default), dag-cbor, dag-pb, raw",
 		cli_document_codecs },
 	{ "store-codec", 0, "NAME",
 		"what the blocks become: dag-cbor (default), dag-json, dag-pb, raw",
