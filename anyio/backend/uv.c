@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -424,6 +425,10 @@ static void uv_backend_wait(void *opaque, anyio_time timeout)
 static void uv_backend_wake(void *opaque)
 {
 	struct uv_state *state = opaque;
+	/* uv_async_send does nothing when it finds a send under way, and orders nothing then. Without
+	 * the fence that look may come before the caller's stores are seen: the loop would clear the
+	 * send, miss what it was for, and sleep. */
+	atomic_thread_fence(memory_order_seq_cst);
 	uv_async_send(&state->async);
 }
 
