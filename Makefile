@@ -3,7 +3,7 @@ BUILD ?= build
 PREFIX ?= /usr/local
 NINJA = ninja -C $(BUILD)
 
-.PHONY: all program deps run check test interop bench fuzz lint format install clean help
+.PHONY: all program deps run check test interop bench fuzz model lint format install clean help
 
 all: program
 	@echo "$(BUILD)/ipfs-kit is ready: 'make run' shows two nodes, 'make install' installs, '$(BUILD)/ipfs-kit --help' says more"
@@ -25,7 +25,7 @@ run: program    ## two nodes: add to one, fetch from the other over libp2p, comp
 	@./examples/two-nodes.sh $(BUILD)/ipfs-kit
 
 check: program  ## the quick suites on both backends, no network, under three minutes
-	@meson test -C $(BUILD) --no-suite crash --no-suite hostile --no-suite sim --no-suite interop --no-suite cli --print-errorlogs
+	@meson test -C $(BUILD) --no-suite crash --no-suite hostile --no-suite sim --no-suite interop --no-suite cli --no-suite model --print-errorlogs
 
 test: deps  ## everything: suites, sanitizers, crashes, hostile input, fuzzing, interop; FULL=1 for full sizes
 	@BUILD=$(BUILD) FULL=$(FULL) ./tests/run
@@ -38,6 +38,9 @@ bench: program  ## ours and the peers side by side; writes build/bench.json
 
 fuzz: deps  ## every decoder's fuzz target; SECONDS_EACH=60 to run longer
 	@BUILD=$(BUILD) ./tests/run fuzz
+
+model: program  ## the runtime's wake and cancel protocol: a model checked by spin, the same bounds on the real code
+	@meson test -C $(BUILD) anyio-model anyio-explore --print-errorlogs
 
 lint:       ## formatting, folder rules, file sizes
 	@./tests/lint.sh
