@@ -2,7 +2,7 @@
  * Kubo's RPC: who may call, which command, and the small ones by name. Rules first: POST only, no
  * browser of a foreign origin, the secret when there is one; only then is anything looked at.
  */
-#include "rpc.h"
+#include "crowd.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -11,11 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 enum { PREFIX_LEN = 8 }; /* "/api/v0/" */
-
-#define IDLE_MAX (120 * ANYIO_SECOND)
 
 static const struct {
 	const char *name;
@@ -225,7 +222,7 @@ static bool refused(struct rpc_request *request, int *rc)
 	return true;
 }
 
-static int answer(struct rpc_request *request)
+int rpc_answer(struct rpc_request *request)
 {
 	int rc;
 
@@ -243,91 +240,9 @@ static int answer(struct rpc_request *request)
 	return call(request);
 }
 
-/* ---- Connections ---- */
-
-/* All that answers may hold in memory while their clients read. */
-enum { ANSWERS_MAX = 128 << 20 };
-
-/* How many clients there are and may be: they never take the descriptors that peers need. And the
- * memory that they share. */
-struct crowd {
-	size_t count, most;
-	struct kit_room *room;
-};
-
-struct client {
-	struct serve_rpc *rpc;
-	struct anyio_stream *stream;
-	struct crowd *crowd;
-};
-
-static size_t half_the_descriptors(void)
-{
-	struct rlimit limit;
-
-	return getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur > 1 << 20 ? 1 << 19
-									    : limit.rlim_cur / 2;
-}
-
-static bool others_wait(void *arg)
-{
-	const struct crowd *crowd = arg;
-
-	return crowd->count >= crowd->most || kit_room_is_wanted(crowd->room);
-}
-
-static int next_request(void *http)
-{
-	return http_next(http);
-}
-
-/* What is left of a body is read, up to a bound, so that the connection can be used again. */
-static int drain(struct http_connection *http)
-{
-	char skipped[4096];
-	size_t total = 0;
-	ssize_t n = 0;
-
-	if (!http->keep_alive)
-		return -1;
-	while (total < 1 << 20 && (n = http_body(http, skipped, sizeof(skipped))) > 0)
-		total += (size_t)n;
-	return n == 0 ? 0 : -1;
-}
-
-static int serve_client(void *arg)
-{
-	struct client client = *(struct client *)arg;
-	struct http_connection http;
-	struct kit_node *node;
-	int rc = kit_share(client.rpc->node, &node);
-
-	anyio_free(arg);
-	if (rc) {
-		anyio_stream_free(client.stream);
-		client.crowd->count--;
-		return 0;
-	}
-	kit_limit(node, client.crowd->room);
-	http_open(&http, client.stream);
-	http.wanted = others_wait;
-	http.wanted_arg = client.crowd;
-	/* Nobody keeps a connection by saying nothing, or by saying it slowly. */
-	while ((rc = anyio_fail_after(IDLE_MAX, next_request, &http)) == 0) {
-		struct rpc_request request = { client.rpc, node, &http, client.crowd->room, NULL };
-		if (rpc_while_there(&request, answer) || drain(&http))
-			break;
-	}
-	http_close(&http);
-	anyio_stream_free(client.stream);
-	kit_unshare(node);
-	client.crowd->count--;
-	/* A client's trouble is its own: it must not end the daemon. */
-	return rc == ANYIO_CANCELLED ? rc : 0;
-}
+/* ---- Listening ---- */
 
 struct listening {
-	struct serve_rpc *rpc;
 	struct anyio_listener *listener;
 	struct anyio_task_group *group;
 	struct crowd *crowd;
@@ -336,27 +251,8 @@ struct listening {
 static int accept_clients(void *arg)
 {
 	struct listening *listening = arg;
-	struct anyio_stream *stream;
-	int rc;
 
-	while ((rc = anyio_accept(listening->listener, &stream)) == 0) {
-		struct client *client = listening->crowd->count < listening->crowd->most
-			? anyio_malloc(sizeof(*client))
-			: NULL;
-		if (!client) {
-			anyio_stream_free(stream);
-			continue;
-		}
-		*client = (struct client){ listening->rpc, stream, listening->crowd };
-		listening->crowd->count++;
-		/* When not even a task can be had, this client is turned away and the rest go on. */
-		if (anyio_try_start_soon(listening->group, serve_client, client, "rpc client")) {
-			anyio_free(client);
-			anyio_stream_free(stream);
-			listening->crowd->count--;
-		}
-	}
-	return rc;
+	return crowd_accept(listening->crowd, listening->listener, listening->group);
 }
 
 static int listen_at(
@@ -438,19 +334,19 @@ static int accept_all(struct listening *listening, size_t count)
 int serve_rpc_run(void *arg)
 {
 	struct serve_rpc *rpc = arg;
-	struct crowd crowd = { .most = half_the_descriptors() };
+	struct crowd crowd;
 	struct listening listening[SERVE_LISTEN_MAX];
 	size_t count = 0;
-	int rc = kit_room_create(ANSWERS_MAX, &crowd.room);
+	int rc = crowd_open(&crowd, rpc);
 
 	for (size_t i = 0; i < SERVE_LISTEN_MAX; i++)
-		listening[i] = (struct listening){ .rpc = rpc, .crowd = &crowd };
+		listening[i] = (struct listening){ .crowd = &crowd };
 	if (!rc)
 		rc = listen_all(rpc, listening, &count);
 	if (!rc)
 		rc = accept_all(listening, count);
 	for (size_t i = 0; i < count; i++)
 		anyio_listener_free(listening[i].listener);
-	kit_room_free(crowd.room);
+	crowd_close(&crowd);
 	return rc;
 }

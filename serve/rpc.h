@@ -13,6 +13,9 @@ struct rpc_request {
 	const char *command;   /* "pin/ls" */
 };
 
+/* Answers one request: who may call, then the command. */
+int rpc_answer(struct rpc_request *request);
+
 /* Runs answer for as long as its caller is there; ANYIO_BROKEN when it went. */
 int rpc_while_there(struct rpc_request *request, int (*answer)(struct rpc_request *request));
 
