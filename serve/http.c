@@ -456,7 +456,7 @@ bool http_flag(const struct http_connection *c, const char *name, bool dflt)
 {
 	const char *value = http_param(c, name, 0);
 
-	return value ? strcmp(value, "false") && strcmp(value, "0") : dflt;
+	return value ? !strcmp(value, "true") : dflt;
 }
 
 /* ---- The answer ---- */

@@ -84,6 +84,7 @@ ssize_t http_body(struct http_connection *connection, void *buffer, size_t size)
 
 /* A query parameter, decoded; NULL when absent. at counts those of one name. */
 const char *http_param(const struct http_connection *connection, const char *name, size_t at);
+/* One that options_check made "true" or "false". */
 bool http_flag(const struct http_connection *connection, const char *name, bool dflt);
 
 /* Starts an answer with a chunked body. headers: whole lines with their CRLF, or "". */

@@ -3,6 +3,7 @@
  * browser of a foreign origin, the secret when there is one; only then is anything looked at.
  */
 #include "crowd.h"
+#include "options.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -208,8 +209,8 @@ static bool refused(struct rpc_request *request, int *rc)
 			"403 - Forbidden: this origin is not in api.origins of the node's config\n");
 	} else if (rpc->secret && http->parser.method != HTTP_OPTIONS &&
 		!secret_given(rpc, http->authorization)) {
-		*rc = http_reply(
-			http, 401, "text/plain", "401 - Unauthorized: this API wants its secret\n");
+		*rc = http_reply(http, 401, "text/plain",
+			"401 - Unauthorized: this API wants api.secret of the node's config as Authorization: Bearer SECRET\n");
 	} else if (http->parser.method == HTTP_OPTIONS && *http->origin) {
 		*rc = http_reply(http, 204, "text/plain", "");
 	} else if (http->parser.method != HTTP_POST) {
@@ -222,6 +223,35 @@ static bool refused(struct rpc_request *request, int *rc)
 	return true;
 }
 
+static int run(void *arg)
+{
+	struct rpc_request *request = arg;
+
+	for (size_t i = 0; i < sizeof(bulk) / sizeof(*bulk); i++)
+		if (!strcmp(bulk[i].name, request->command))
+			return bulk[i].run(request);
+	return call(request);
+}
+
+/* The timeout is the caller's: what is not done by then is not looked for any longer. */
+static int run_in_time(struct rpc_request *request)
+{
+	const char *time = http_param(request->http, "timeout", 0),
+		   *arg = http_param(request->http, "arg", 0);
+	anyio_time timeout;
+	char text[400];
+
+	if (!time || !options_time(time, &timeout))
+		return run(request);
+	int rc = anyio_fail_after(timeout, run, request);
+	if (rc != -ETIMEDOUT || request->http->ended)
+		return rc;
+	snprintf(text, sizeof(text),
+		"timed out: %.40s %.200s was not done in the %.40s that timeout= gives it (context deadline exceeded)",
+		request->command, arg ? arg : "", time);
+	return rpc_fail_text(request, rc, text);
+}
+
 int rpc_answer(struct rpc_request *request)
 {
 	int rc;
@@ -229,15 +259,17 @@ int rpc_answer(struct rpc_request *request)
 	if (refused(request, &rc))
 		return rc;
 	request->command = request->http->path + PREFIX_LEN;
+	if (!options_check(request, &rc))
+		return rc;
 	if (!strcmp(request->command, "shutdown") && request->rpc->shutdown) {
 		rc = http_reply(request->http, 200, "text/plain", "");
 		request->rpc->shutdown(request->rpc->arg);
 		return rc;
 	}
-	for (size_t i = 0; i < sizeof(bulk) / sizeof(*bulk); i++)
-		if (!strcmp(bulk[i].name, request->command))
-			return bulk[i].run(request);
-	return call(request);
+	kit_ask_nobody(request->node,
+		http_flag(request->http, "offline", false) ||
+			http_flag(request->http, "local", false));
+	return run_in_time(request);
 }
 
 /* ---- Listening ---- */

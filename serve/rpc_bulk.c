@@ -42,9 +42,6 @@ int rpc_get(struct rpc_request *request)
 
 	if (!path)
 		return 0;
-	if (http_flag(request->http, "compress", false))
-		return rpc_fail_text(request, -ENOTSUP,
-			"compressed archives are not offered; ask without compress");
 	return rpc_stream_end(&stream, kit_get_tar(request->node, path, &sink));
 }
 

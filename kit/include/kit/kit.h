@@ -57,6 +57,8 @@ KIT_API const char *kit_error_text(const struct kit_node *node);
  * itself. Give it back by kit_unshare before kit_close. -ENOMEM. */
 KIT_API int kit_share(struct kit_node *node, struct kit_node **handle);
 KIT_API void kit_unshare(struct kit_node *handle);
+/* Whether this handle asks peers for blocks that are not here: as it does at first, or never. */
+KIT_API void kit_ask_nobody(struct kit_node *handle, bool nobody);
 /* A bound on the bytes that tasks of one loop hold at once, for who serves many: with kit_limit, the
  * blocks in memory while a handle's sinks take them count, and a read waits for its turn when there
  * is no room. KIT_ROOM_SMALL bytes and less do not count and never wait. */
