@@ -184,7 +184,8 @@ struct importing {
 	struct store_block *blocks;
 	uint8_t *data;
 	size_t count, used;
-	uint64_t taken, bytes;
+	struct kit_imported taken;
+	uint64_t bytes; /* of the archive */
 	struct mf_cid *roots;
 	int *pins; /* what pinning each root gave */
 	size_t root_count;
@@ -199,7 +200,8 @@ static int import_flush(struct importing *importing)
 
 	for (size_t i = 0; !rc && importing->node->core->bitswap && i < importing->count; i++)
 		bitswap_have(importing->node->core->bitswap, &importing->blocks[i].cid);
-	importing->taken += importing->count;
+	importing->taken.blocks += importing->count;
+	importing->taken.bytes += importing->used;
 	importing->count = importing->used = 0;
 	return rc ? kit_fail_code(importing->node, rc, "importing") : 0;
 }
@@ -310,7 +312,7 @@ static int report_roots(struct importing *importing)
 }
 
 int kit_dag_import(struct kit_node *node, const struct kit_source *source,
-	const struct kit_import_options *options, uint64_t *blocks)
+	const struct kit_import_options *options, struct kit_imported *imported)
 {
 	static const struct kit_import_options none;
 	struct importing importing = { .node = node, .options = options ? options : &none };
@@ -331,8 +333,8 @@ int kit_dag_import(struct kit_node *node, const struct kit_source *source,
 		kit_fail_code(node, rc, "importing");
 	if (!rc)
 		rc = report_roots(&importing);
-	if (blocks)
-		*blocks = importing.taken;
+	if (imported)
+		*imported = importing.taken;
 	car_reader_free(importing.reader);
 	anyio_free(importing.blocks);
 	anyio_free(importing.data);

@@ -51,9 +51,19 @@ int rpc_fail_text(struct rpc_request *request, int code, const char *text)
 
 int rpc_fail(struct rpc_request *request, int code)
 {
-	const char *text = kit_error_text(request->node);
+	const char *text = kit_error_text(request->node),
+		   *arg = http_param(request->http, "arg", 0);
+	char named[900];
 
-	return rpc_fail_text(request, code, text && *text ? text : anyio_error_text(code));
+	if (!text || !*text)
+		text = anyio_error_text(code);
+	/* What failed may be a block far below the path that was asked for. */
+	if (arg && !http_param(request->http, "arg", 1) && strlen(arg) < 300 &&
+		!strstr(text, arg)) {
+		snprintf(named, sizeof(named), "%s: %s", arg, text);
+		text = named;
+	}
+	return rpc_fail_text(request, code, text);
 }
 
 const char *rpc_arg(struct rpc_request *request)

@@ -159,12 +159,13 @@ static int one_root(void *arg, const struct mf_cid *cid, int pin_error)
 	return pin_error;
 }
 
-static int import(struct kit_node *node, struct bytes *car, char *root, uint64_t *blocks)
+static int import(
+	struct kit_node *node, struct bytes *car, char *root, struct kit_imported *imported)
 {
 	struct kit_import_options options = { .root = one_root, .arg = root };
 
 	car->at = 0;
-	return kit_dag_import(node, &car->source, &options, blocks);
+	return kit_dag_import(node, &car->source, &options, imported);
 }
 
 static int open_other(struct scene *scene, const char *name, struct kit_node **node)
@@ -180,7 +181,7 @@ static int check_car(struct scene *scene)
 	char root[MF_CID_TEXT_MAX], told[MF_CID_TEXT_MAX];
 	struct kit_node *other;
 	struct bytes car, again;
-	uint64_t blocks = 0;
+	struct kit_imported imported = { 0 };
 
 	CHECK_RC(0, make_tree(scene_path(scene, "tree")));
 	CHECK_RC(0, add_text(scene->node, scene_path(scene, "tree"), NULL, root));
@@ -189,8 +190,8 @@ static int check_car(struct scene *scene)
 	CHECK_RC(0, kit_dag_export(scene->node, root, &car.sink, NULL, NULL));
 	CHECK_RC(0, open_other(scene, "other", &other));
 	car.step = 999;
-	CHECK_RC(0, import(other, &car, told, &blocks));
-	CHECK(!strcmp(root, told) && blocks > 4);
+	CHECK_RC(0, import(other, &car, told, &imported));
+	CHECK(!strcmp(root, told) && imported.blocks > 4);
 	CHECK_RC(0, kit_dag_export(other, root, &again.sink, NULL, NULL));
 	CHECK(car.len == again.len && !memcmp(car.data, again.data, car.len));
 	CHECK_RC(0, kit_get(other, root, scene_path(scene, "out"), NULL));
@@ -204,14 +205,14 @@ static int check_car(struct scene *scene)
 	for (size_t at = 0; at < car.len; at += at < 700 ? 1 : 9973) {
 		car.data[at] ^= 1;
 		car.at = 0;
-		int rc = kit_dag_import(other, &car.source, &no_pin, &blocks);
+		int rc = kit_dag_import(other, &car.source, &no_pin, &imported);
 		car.data[at] ^= 1;
 		CHECK(rc < 0 || at < 700);
 		struct bytes cut = car;
 		cut.len = at;
 		cut.source.arg = &cut;
 		cut.at = 0;
-		rc = kit_dag_import(other, &cut.source, &no_pin, &blocks);
+		rc = kit_dag_import(other, &cut.source, &no_pin, &imported);
 		CHECK(rc < 0 || at > 40);
 	}
 	CHECK_RC(0, kit_repo_verify(other, &(struct kit_verify_options){ 0 }));
@@ -254,18 +255,18 @@ static int check_fixtures(struct scene *scene)
 	struct kit_import_options options = { .no_pin = true };
 	char path[4096];
 	struct bytes car;
-	uint64_t blocks;
+	struct kit_imported imported;
 
 	bytes_init(&car);
 	CHECK(fixtures(path, sizeof(path)));
 	CHECK_RC(0, load(path, &car));
-	CHECK_RC(0, kit_dag_import(scene->node, &car.source, &options, &blocks));
-	CHECK(blocks == 8);
+	CHECK_RC(0, kit_dag_import(scene->node, &car.source, &options, &imported));
+	CHECK(imported.blocks == 8);
 	strcpy(strrchr(path, '/'), "/carv2-basic.car");
 	CHECK_RC(0, load(path, &car));
 	car.at = 0;
-	CHECK_RC(0, kit_dag_import(scene->node, &car.source, &options, &blocks));
-	CHECK(blocks == 5);
+	CHECK_RC(0, kit_dag_import(scene->node, &car.source, &options, &imported));
+	CHECK(imported.blocks == 5);
 	bytes_free(&car);
 	return 0;
 }

@@ -188,7 +188,7 @@ struct kit_get_options {
  * /dev/null is written to as it is. An interrupted get goes on where it stopped. */
 KIT_API int kit_get(struct kit_node *node, const char *path, const char *output,
 	const struct kit_get_options *options);
-/* The same as a POSIX (ustar/pax) archive. */
+/* The same as a POSIX (ustar/pax) archive, under the last name of the path. */
 KIT_API int kit_get_tar(struct kit_node *node, const char *path, const struct kit_sink *sink);
 
 /* Unpacks such an archive under the same rules as kit_get; no node needed. */
@@ -241,9 +241,13 @@ struct kit_import_options {
 	void *arg;
 	void *reserved[4];
 };
-/* Reads a CARv1 or CARv2; every block passes the gate. Durable on return. */
+/* What an archive held, whether it was here already or not; bytes are those of the blocks. */
+struct kit_imported {
+	uint64_t blocks, bytes;
+};
+/* Reads a CARv1 or CARv2; every block passes the gate. Durable on return. imported may be NULL. */
 KIT_API int kit_dag_import(struct kit_node *node, const struct kit_source *source,
-	const struct kit_import_options *options, uint64_t *blocks);
+	const struct kit_import_options *options, struct kit_imported *imported);
 
 /* Pinning recursively fetches what is missing. */
 KIT_API int kit_pin_add(
