@@ -27,6 +27,10 @@ enum { ANSWERS_MAX = 128 << 20 };
 /* An explanation is short: it goes into the socket's buffer at once, or not at all. */
 #define EXPLAIN_MAX (ANYIO_SECOND / 10)
 
+/* How much of a body whose answer was given before it is read, and for how long. */
+enum { LINGER_BYTES = 64 << 20 };
+#define LINGER_TIME (2 * ANYIO_SECOND)
+
 struct client {
 	struct crowd *crowd;
 	struct client *next, **at;
@@ -132,6 +136,20 @@ static int drain(struct http_connection *http)
 	return n == 0 ? 0 : -1;
 }
 
+/* Closing on bytes that were not read would reset the connection, and take the answer with it. */
+static int linger(void *arg)
+{
+	struct http_connection *http = arg;
+	char skipped[4096];
+	size_t total = 0;
+	ssize_t n = anyio_stream_send_eof(http->stream) ? 0 : 1;
+
+	while (n > 0 && total < LINGER_BYTES)
+		if ((n = http_body(http, skipped, sizeof(skipped))) > 0)
+			total += (size_t)n;
+	return n == ANYIO_CANCELLED ? ANYIO_CANCELLED : 0;
+}
+
 static int converse(void *arg)
 {
 	struct client *client = arg;
@@ -143,6 +161,8 @@ static int converse(void *arg)
 	while ((rc = http_next(http)) == 0)
 		if (rpc_while_there(&request, rpc_answer) || drain(http))
 			break;
+	if (!rc && http->ended && !http->message_done && !http->lost)
+		rc = anyio_move_on_after(LINGER_TIME, linger, http);
 	return rc;
 }
 

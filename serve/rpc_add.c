@@ -20,7 +20,6 @@ struct adding {
 	struct multipart parts;
 	struct kit_adder *adder;
 	bool finished, unserved;
-	const char *refusal; /* of what a part asks for */
 	char *queue;
 	size_t used, size;
 	size_t held;              /* of the room, for the queue */
@@ -113,12 +112,6 @@ static int take_part(struct adding *adding)
 
 	while (*path == '/')
 		path++;
-	/* As kubo-rpc-client sends them: name="file?mode=0644&mtime=5". */
-	const char *query = strchr(parts->name, '?');
-	if (query && (strstr(query, "mode=") || strstr(query, "mtime="))) {
-		adding->refusal = "add: a file's mode and mtime are not done here; send it without";
-		return -ENOTSUP;
-	}
 	if (!strcmp(parts->type, "application/x-directory"))
 		return kit_adder_directory(adding->adder, path);
 	if (!strcmp(parts->type, "application/symlink")) {
@@ -217,7 +210,5 @@ int rpc_add(struct rpc_request *request)
 		return rc;
 	if (adding.unserved)
 		return rpc_fail_text(request, adding.failure, anyio_error_text(adding.failure));
-	if (adding.refusal)
-		return rpc_fail_text(request, adding.failure, adding.refusal);
 	return rpc_stream_end(&adding.stream, adding.failure);
 }
