@@ -128,7 +128,7 @@ def the_busy_stay():
     """An upload that goes on is not ended for newcomers, and one that stands still not while places are left."""
     api = Api('tcp')
     with api.daemon as daemon:
-        data = noise(24 << 20)
+        data, calm = noise(24 << 20), daemon.descriptors()
         paused = api.ask(ADD + chunk(part('paused', b'first')[:-2]))
         with api.ask(POST_ID[:40]) as half:
             until('half a head is ended by its time', lambda: select.select([half], [], [], 0)[0])
@@ -141,7 +141,7 @@ def the_busy_stay():
         check('a body that paused for longer than the time of a head is taken', cid_raw(b'first, second').encode() in answer, answer)
         paused.close()
 
-        calm = daemon.descriptors()
+        until('those two are gone', lambda: daemon.descriptors() <= calm)
         sockets = [api.ask(ADD + b'5\r\n--') for _ in range(PLACES - 1)]
         until('they are accepted', lambda: daemon.descriptors() >= calm + PLACES - 1)
         busy = api.ask(ADD)
