@@ -36,6 +36,14 @@ static int read_api_file(const char *repo, char *out, size_t cap)
 	return *out ? 0 : -ENOENT;
 }
 
+/* Whoever may read the repo's config may use its daemon. An API that --api names gets no secret of
+ * this repo: it may be another's. */
+static void take_secret(struct cli *cli)
+{
+	if (!cli->api_auth && kit_config_get(cli->repo, "api.secret", &cli->own_secret) == 0)
+		cli->api_auth = cli->own_secret;
+}
+
 int cli_open(struct cli *cli)
 {
 	char error[512] = "", address[256];
@@ -46,8 +54,12 @@ int cli_open(struct cli *cli)
 	rc = kit_open(cli->repo, NULL, &cli->node, error, sizeof(error));
 	if (!rc)
 		return 0;
-	if (rc == -EBUSY && read_api_file(cli->repo, address, sizeof(address)) == 0)
+	if (rc == -EBUSY && read_api_file(cli->repo, address, sizeof(address)) == 0) {
+		take_secret(cli);
 		return go_remote(cli, address);
+	}
+	if (rc == ANYIO_CANCELLED)
+		return CLI_INTERRUPTED;
 	return cli_fail_repo(cli, rc, *error ? error : anyio_error_text(rc));
 }
 
@@ -60,6 +72,8 @@ void cli_close(struct cli *cli, bool quietly)
 	cli->node = NULL;
 	remote_free(cli->remote);
 	cli->remote = NULL;
+	free(cli->own_secret);
+	cli->own_secret = NULL;
 }
 
 int cli_open_aside(const struct cli *cli, struct cli *aside)

@@ -55,6 +55,7 @@ struct cli {
 	struct kit_node *node; /* the repo, opened here; or */
 	struct remote *remote; /* the daemon that has it */
 	char address[256];     /* and where its API listens */
+	char *own_secret;      /* the repo's, or NULL */
 };
 
 struct cli_command {

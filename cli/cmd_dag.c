@@ -471,13 +471,12 @@ int cmd_dag_import(struct cli *cli)
 		.arg = &importing };
 	struct file_source file;
 	struct kit_source source;
-	uint64_t blocks = 0;
 	int rc = open_source(cli, cli->args[0], &file, &source);
 
 	if (rc)
 		return rc;
 	cli_progress_start(&importing.progress, cli, "importing");
-	rc = cli->node ? kit_dag_import(cli->node, &source, &options, &blocks)
+	rc = cli->node ? kit_dag_import(cli->node, &source, &options, NULL)
 		       : remote_import(cli, &source);
 	cli_progress_end(&importing.progress);
 	close_source(&file);

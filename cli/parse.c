@@ -9,7 +9,8 @@
 const struct cli_option cli_global_options[] = {
 	{ "repo", 0, "DIR", "the repo (else $IPFS_KIT_PATH, else ~/.ipfs-kit)" },
 	{ "api", 0, "ADDR", "talk to the daemon at this multiaddr" },
-	{ "api-auth", 0, "SECRET", "the secret its API demands (else $IPFS_KIT_API_AUTH)" },
+	{ "api-auth", 0, "SECRET",
+		"the secret its API demands (else $IPFS_KIT_API_AUTH, or the repo's api.secret)" },
 	{ "json", 0, NULL, "print JSON, one value a line" },
 	{ "timeout", 0, "TIME", "give up after this long: 30s, 5m, 1h" },
 	{ "connect", 0, "ADDR", "go online for this command and dial this peer first" },

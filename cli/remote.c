@@ -324,12 +324,24 @@ static int converse(void *arg)
 	return anyio_task_group_exit(&group, rc);
 }
 
-/* Turns {Message, Code, Type} into our sentence and a code. */
-static int daemon_error(struct remote *remote)
+/* A secret that is wrong, or missing. */
+static int unauthorized(struct remote *remote)
 {
+	return remote_fail(remote, -EACCES,
+		remote->secret
+			? "the daemon refuses this API secret: it has the api.secret that the config held when it was "
+			  "started, or its own --api-auth; give that by --api-auth"
+			: "the daemon wants its API secret: give its api.secret by --api-auth or $IPFS_KIT_API_AUTH");
+}
+
+/* Turns {Message, Code, Type} into our sentence and a code. */
+static int daemon_error(struct remote *remote, unsigned status)
+{
+	if (status == 401)
+		return unauthorized(remote);
 	json_t *root = remote_json(remote->error, strlen(remote->error));
 	const char *message = json_string_value(json_object_get(root, "Message"));
-	int code = -EREMOTEIO;
+	int code = status == 400 ? -EINVAL : -EREMOTEIO;
 
 	if (message) {
 		const json_t *number = json_object_get(root, "Errno");
@@ -381,7 +393,7 @@ int remote_call(struct remote *remote, const struct remote_request *request)
 		return -EACCES;
 	}
 	if (!rc && (call.parser.status_code != 200 || call.stream_error))
-		return daemon_error(remote);
+		return daemon_error(remote, call.parser.status_code);
 	if (rc == ANYIO_INCOMPLETE_READ || rc == -ECONNRESET)
 		snprintf(remote->error, sizeof(remote->error),
 			"the daemon went away in the middle of its answer; 'ipfs-kit daemon' starts one again, then run this again");

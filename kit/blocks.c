@@ -13,7 +13,7 @@ enum { SYNC_FETCHED = 64 << 20 };
 
 void kit_blocks_open(struct kit_blocks *blocks, struct kit_node *node)
 {
-	*blocks = (struct kit_blocks){ .node = node };
+	*blocks = (struct kit_blocks){ .node = node, .offline = node->offline };
 }
 
 /* What the last get gave has been released by now. */
@@ -45,7 +45,9 @@ static int missing(struct kit_blocks *blocks, const struct mf_cid *cid)
 
 	mf_cid_format(cid, text, sizeof(text));
 	return kit_fail(blocks->node, -ENOENT,
-		blocks->node->core->bitswap
+		blocks->node->offline
+			? "block %s is not in the repo, and no peer was asked for it, as offline wants it"
+			: blocks->node->core->bitswap
 			? "block %s is not in the repo"
 			: "block %s is not in the repo, and this node is offline; start 'ipfs-kit daemon' "
 			  "and connect to a peer that has it",

@@ -145,12 +145,16 @@ int kit_dag_export(struct kit_node *node, const char *path, const struct kit_sin
 	struct exporting exporting = { .sink = sink, .progress = progress, .arg = arg };
 	struct mf_pb_writer head = mf_pb_write_growing(128);
 	struct kit_look look = { 0 };
+	struct store_block first;
 	struct mf_cid root;
 	int rc;
 
 	node->error[0] = 0;
 	kit_blocks_open(&exporting.blocks, node);
 	rc = kit_path_walk(&exporting.blocks, path, &root);
+	/* Nothing is written of what cannot be had at all. */
+	if (!rc && !(rc = kit_blocks_get(&exporting.blocks, &root, &first)))
+		store_block_release(&first);
 	if (!rc && progress && !(rc = kit_look(&exporting.blocks, &root, &look)))
 		exporting.total = look.cumulative;
 	anyio_free(look.target);

@@ -18,7 +18,8 @@ struct importing {
 	uint64_t *places; /* of their sections in the archive */
 	uint8_t *data;
 	size_t count, used;
-	uint64_t taken, bytes;
+	struct kit_imported taken;
+	uint64_t bytes; /* of the archive */
 	struct mf_cid *roots;
 	int *pins; /* what pinning each root gave */
 	size_t root_count;
@@ -36,7 +37,8 @@ static int put_gathered(struct importing *importing)
 		return rc;
 	for (size_t i = 0; core->bitswap && i < importing->count; i++)
 		bitswap_have(core->bitswap, &importing->blocks[i].cid);
-	importing->taken += importing->count;
+	importing->taken.blocks += importing->count;
+	importing->taken.bytes += importing->used;
 	importing->count = importing->used = 0;
 	return 0;
 }
@@ -86,10 +88,10 @@ static int keep_the_good(struct importing *importing, int rc)
 		!store_sync(node->core->store, importing->ticket);
 	size_t len = strlen(node->error);
 
-	if (kept && importing->taken)
+	if (kept && importing->taken.blocks)
 		snprintf(node->error + len, sizeof(node->error) - len,
 			"; nothing was pinned, the blocks before it (%llu) are in the repo",
-			(unsigned long long)importing->taken);
+			(unsigned long long)importing->taken.blocks);
 	else
 		snprintf(node->error + len, sizeof(node->error) - len, "; nothing was %s",
 			kept ? "imported" : "pinned");
@@ -219,7 +221,7 @@ static int report_roots(struct importing *importing)
 }
 
 int kit_dag_import(struct kit_node *node, const struct kit_source *source,
-	const struct kit_import_options *options, uint64_t *blocks)
+	const struct kit_import_options *options, struct kit_imported *imported)
 {
 	static const struct kit_import_options none;
 	struct importing importing = { .node = node, .options = options ? options : &none };
@@ -241,8 +243,8 @@ int kit_dag_import(struct kit_node *node, const struct kit_source *source,
 		kit_fail_code(node, rc, "importing");
 	if (!rc)
 		rc = report_roots(&importing);
-	if (blocks)
-		*blocks = importing.taken;
+	if (imported)
+		*imported = importing.taken;
 	car_reader_free(importing.reader);
 	anyio_free(importing.blocks);
 	anyio_free(importing.places);

@@ -191,6 +191,11 @@ void kit_limit(struct kit_node *handle, struct kit_room *room)
 	handle->room = room;
 }
 
+void kit_ask_nobody(struct kit_node *handle, bool nobody)
+{
+	handle->offline = nobody;
+}
+
 void kit_unshare(struct kit_node *handle)
 {
 	anyio_free(handle);

@@ -30,6 +30,7 @@ struct kit_core {
 struct kit_node {
 	struct kit_core *core;
 	struct kit_room *room; /* of what its readers hold; NULL: no bound */
+	bool offline;          /* asks no peer */
 	char error[512];
 };
 

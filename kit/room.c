@@ -71,8 +71,9 @@ bool kit_room_is_wanted(const struct kit_room *room)
 
 size_t room_share(const struct kit_room *room, size_t most)
 {
-	/* The less there is, the less one reader takes: many are served a little at a time. */
-	size_t share = room ? room->left / 16 : most;
+	/* The less there is, the less one reader takes, and the least while others wait: many are
+	 * served a little at a time, and those that do not take it are found out together. */
+	size_t share = !room ? most : kit_room_is_wanted(room) ? 0 : room->left / 16;
 
 	return share < most ? share : most;
 }

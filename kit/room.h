@@ -3,7 +3,7 @@
 
 #include <kit/kit.h>
 
-/* How many bytes one reader should ask for now, up to most; room may be NULL. */
+/* How many bytes one reader should ask for now, up to most, 0: as few as it can; room may be NULL. */
 size_t room_share(const struct kit_room *room, size_t most);
 
 #endif

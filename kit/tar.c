@@ -1,6 +1,7 @@
 /*
  * A tree as a POSIX archive (IEEE Std 1003.1 pax: ustar headers, and an extended header before those
- * whose name, target or size does not fit). The first name is the CID, as Kubo's is.
+ * whose name, target or size does not fit). The first name is the last one of the path, as Kubo's is:
+ * that of a file or folder, or the CID.
  */
 #include "place.h"
 
@@ -162,6 +163,24 @@ static int put_root(void *arg)
 	return rc ? rc : t->sink->write(t->sink->arg, end, sizeof(end));
 }
 
+static int name_root(struct tarring *t, const char *path)
+{
+	size_t end = strlen(path);
+
+	while (end && path[end - 1] == '/')
+		end--;
+	size_t start = end;
+	while (start && path[start - 1] != '/')
+		start--;
+	t->len = end - start;
+	if (!place_name_ok(path + start, t->len))
+		return kit_fail(t->blocks.node, -EBADMSG,
+			"'%.*s' cannot be the name of a file: %.200s", (int)t->len, path + start,
+			path);
+	memcpy(t->path, path + start, t->len);
+	return 0;
+}
+
 int kit_get_tar(struct kit_node *node, const char *path, const struct kit_sink *sink)
 {
 	struct tarring *t = anyio_calloc(1, sizeof(*t));
@@ -173,11 +192,10 @@ int kit_get_tar(struct kit_node *node, const char *path, const struct kit_sink *
 	t->sink = sink;
 	kit_blocks_open(&t->blocks, node);
 	rc = kit_path_walk(&t->blocks, path, &t->cid);
-	if (!rc) {
-		mf_cid_format(&t->cid, t->path, sizeof(t->path));
-		t->len = strlen(t->path);
+	if (!rc)
+		rc = name_root(t, path);
+	if (!rc)
 		rc = kit_deep(put_root, t);
-	}
 	if (!rc)
 		rc = kit_blocks_sync(&t->blocks);
 	kit_blocks_close(&t->blocks);

@@ -7,6 +7,36 @@
 
 static char empty[] = "";
 
+/* ---- Standing still ---- */
+
+/* The time of our own work is not the client's. */
+static void wait_begins(struct http_connection *c)
+{
+	if (c->waits++ == 0)
+		c->since += anyio_now() - c->busy;
+}
+
+static void wait_ends(struct http_connection *c, size_t moved)
+{
+	anyio_time now = anyio_now(), paid = c->since;
+
+	c->moved += moved;
+	paid += (anyio_time)moved * (ANYIO_SECOND / HTTP_RATE);
+	c->since = paid < now ? paid : now;
+	if (--c->waits == 0)
+		c->busy = now;
+}
+
+static void start_clock(struct http_connection *c)
+{
+	c->since = c->busy = anyio_now();
+}
+
+anyio_time http_standing(const struct http_connection *c)
+{
+	return c->waits ? anyio_now() - c->since : 0;
+}
+
 /* ---- Sending ---- */
 
 #define LOOK_EVERY (1 * ANYIO_SECOND)
@@ -36,27 +66,34 @@ static void advance(struct sending *sending, size_t count)
 	}
 }
 
+/* Whether it has stood still for too long, when others wait for what it holds. */
+static bool must_go(const struct http_connection *c)
+{
+	return anyio_now() - c->since >= HTTP_STANDSTILL && c->wanted && c->wanted(c->wanted_arg);
+}
+
 /* Sends all of it, for as long as it takes; iov is used up. */
 static int put(struct http_connection *c, struct iovec *iov, int count)
 {
 	struct sending sending = { c, iov, count };
-	anyio_time since = anyio_now();
+	bool begun = false;
 	int rc;
 
+	if (c->lost)
+		return ANYIO_BROKEN;
 	do {
 		c->sending = 0;
+		wait_begins(c);
 		rc = anyio_fail_after(LOOK_EVERY, send_all, &sending);
 		size_t sent = c->sending;
-		c->moved += sent;
 		c->sending = 0;
+		wait_ends(c, sent);
+		begun = begun || sent;
 		advance(&sending, sent);
-		if (rc != -ETIMEDOUT)
-			continue;
-		if (sent)
-			since = anyio_now();
-		bool stands = anyio_now() - since >= HTTP_STANDSTILL;
-		rc = stands && c->wanted && c->wanted(c->wanted_arg) ? ANYIO_BROKEN : 0;
+		if (rc == -ETIMEDOUT)
+			rc = must_go(c) ? ANYIO_BROKEN : 0;
 	} while (!rc && sending.count);
+	c->lost = rc && (begun || rc != ANYIO_CANCELLED);
 	return rc;
 }
 
@@ -196,17 +233,23 @@ static void *borrow(void *arg, size_t *size)
 	return c->buffer;
 }
 
+static ssize_t receive(struct http_connection *c)
+{
+	wait_begins(c);
+	ssize_t n = anyio_stream_receive_lazy(c->stream, borrow, c);
+	wait_ends(c, n > 0 ? (size_t)n : 0);
+	return n;
+}
+
 /* Reads once, or takes what came behind the last request, and parses it: 0, or a negative code. */
 static int feed(struct http_connection *c)
 {
 	size_t at = c->rest_len ? c->rest_at : 0;
-	ssize_t n = c->rest_len ? (ssize_t)c->rest_len
-				: anyio_stream_receive_lazy(c->stream, borrow, c);
+	ssize_t n = c->rest_len ? (ssize_t)c->rest_len : receive(c);
 
 	c->rest_len = c->body_at = c->body_len = 0;
 	if (n < 0)
 		return (int)n;
-	c->moved += (size_t)n;
 	if (n == 0)
 		return c->head_used || c->head_done ? ANYIO_INCOMPLETE_READ : ANYIO_END_OF_STREAM;
 	size_t used = http_parser_execute(&c->parser, &callbacks, c->buffer + at, (size_t)n);
@@ -222,7 +265,8 @@ static int feed(struct http_connection *c)
 
 void http_open(struct http_connection *c, struct anyio_stream *stream)
 {
-	*c = (struct http_connection){ .stream = stream };
+	*c = (struct http_connection){ .stream = stream, .idle = true };
+	start_clock(c);
 }
 
 void http_close(struct http_connection *c)
@@ -299,6 +343,7 @@ static void reset(struct http_connection *c)
 		.rest_len = rest_len,
 		.wanted = c->wanted,
 		.wanted_arg = c->wanted_arg,
+		.idle = true,
 		.url = empty,
 		.path = empty,
 		.origin = empty,
@@ -311,6 +356,7 @@ static void reset(struct http_connection *c)
 		.expect = empty };
 	http_parser_init(&c->parser, HTTP_REQUEST);
 	c->parser.data = c;
+	start_clock(c);
 	/* Idle connections give their buffers back. */
 	if (!rest_len) {
 		anyio_free(c->buffer);
@@ -318,15 +364,42 @@ static void reset(struct http_connection *c)
 	}
 }
 
-int http_next(struct http_connection *c)
+static int begin_head(void *http)
 {
+	return feed(http);
+}
+
+static int read_head(void *http)
+{
+	struct http_connection *c = http;
 	int rc = 0;
 
+	while (!c->head_done && rc == 0)
+		rc = feed(c);
+	return rc;
+}
+
+/* Whoever says nothing goes in the end, and whoever says it slowly sooner. */
+static int wait_for_head(struct http_connection *c)
+{
+	int rc = anyio_fail_after(HTTP_IDLE_MAX, begin_head, c);
+
+	c->idle = false;
+	if (rc)
+		return rc;
+	start_clock(c);
+	rc = c->head_done ? 0 : anyio_fail_after(HTTP_HEAD_TIME, read_head, c);
+	if (rc == -ETIMEDOUT)
+		http_reply(c, 408, "text/plain", "the request's head did not come in time\n");
+	return rc;
+}
+
+int http_next(struct http_connection *c)
+{
 	if (!c->head && !(c->head = anyio_malloc(HTTP_HEAD_MAX)))
 		return -ENOMEM;
 	reset(c);
-	while (!c->head_done && rc == 0)
-		rc = feed(c);
+	int rc = wait_for_head(c);
 	if (c->failure == 431) {
 		http_reply(c, 431, "text/plain", "the request's head is too long\n");
 		return -EMSGSIZE;
@@ -383,7 +456,7 @@ bool http_flag(const struct http_connection *c, const char *name, bool dflt)
 {
 	const char *value = http_param(c, name, 0);
 
-	return value ? strcmp(value, "false") && strcmp(value, "0") : dflt;
+	return value ? !strcmp(value, "true") : dflt;
 }
 
 /* ---- The answer ---- */
@@ -398,7 +471,9 @@ static const char *reason(int status)
 	case 403: return "Forbidden";
 	case 404: return "Not Found";
 	case 405: return "Method Not Allowed";
+	case 408: return "Request Timeout";
 	case 431: return "Request Header Fields Too Large";
+	case 503: return "Service Unavailable";
 	}
 	return "Internal Server Error";
 }
@@ -447,6 +522,7 @@ int http_end(struct http_connection *c, const char *error)
 	char tail[512];
 	size_t n;
 
+	c->ended = true;
 	if (!error)
 		return put_bytes(c, "0\r\n\r\n", 5);
 	c->keep_alive = false;
@@ -463,7 +539,7 @@ int http_reply(struct http_connection *c, int status, const char *type, const ch
 	size_t body = strlen(text);
 	struct iovec iov[2] = { { head, 0 }, { (void *)text, body } };
 
-	c->answered = true;
+	c->answered = c->ended = true;
 	/* A body that was not read would be taken for the next request. */
 	if (!c->message_done)
 		c->keep_alive = false;

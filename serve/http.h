@@ -2,9 +2,11 @@
  * One HTTP/1.1 connection, as straight-line code: read a request's head, read its body as it is
  * wanted, write an answer whose body is sent in chunks. http_parser does the parsing.
  *
- * Bounds: head 32 KiB, 64 query parameters. A body is never kept, so it has no bound. A client may
- * take its answer as slowly as it likes, or pause, until others wait for what the answer holds:
- * then one that took nothing for HTTP_STANDSTILL is ended.
+ * Bounds: head 32 KiB, HTTP_HEAD_TIME, 64 query parameters. A body is never kept, so it has no bound.
+ * A client may send its body and take its answer as slowly as it likes, or pause, until others wait
+ * for what it holds. So that one who moves a byte now and then holds nothing longer than one who moves
+ * none, standing still is counted as a debt: it grows while the client keeps us waiting, and each byte
+ * moved, either way, takes off its share of a second at HTTP_RATE.
  */
 #ifndef SERVE_HTTP_H
 #define SERVE_HTTP_H
@@ -13,9 +15,16 @@
 #include <http_parser.h>
 #include <kit/kit.h>
 
-#define HTTP_STANDSTILL (10 * ANYIO_SECOND)
+#define HTTP_STANDSTILL (5 * ANYIO_SECOND)
+#define HTTP_HEAD_TIME  (10 * ANYIO_SECOND)
+#define HTTP_IDLE_MAX   (120 * ANYIO_SECOND) /* between requests */
 
-enum { HTTP_HEAD_MAX = 32 << 10, HTTP_BUFFER = 64 << 10, HTTP_PARAMS_MAX = 64 };
+enum {
+	HTTP_HEAD_MAX = 32 << 10,
+	HTTP_BUFFER = 64 << 10,
+	HTTP_PARAMS_MAX = 64,
+	HTTP_RATE = 64 << 10, /* bytes a second that keep a client from owing time */
+};
 
 struct http_param {
 	char *name, *value; /* decoded, inside the head's storage */
@@ -41,10 +50,17 @@ struct http_connection {
 	int failure; /* HTTP status when the head was refused */
 
 	/* The answer. */
-	bool answered, keep_alive;
+	bool answered, ended, keep_alive; /* begun, whole, another may follow */
 	const char *allow_origin; /* a browser's origin that may read the answer; NULL: none */
 	uint64_t moved; /* bytes received and sent so far, but for those of the send in progress: */
 	size_t sending;
+	bool lost; /* a send was cut off: nothing after it would be understood */
+
+	/* Who waits for whom. */
+	bool idle;        /* between requests */
+	unsigned waits;   /* for the client, now: at most one to receive and one to send */
+	anyio_time since; /* it owes the time from here on, not counting that of our own work */
+	anyio_time busy;  /* from here on we have been at work, when nothing waits for it */
 
 	/* Whether others wait for what this answer holds; may be NULL. */
 	bool (*wanted)(void *arg);
@@ -56,15 +72,19 @@ void http_open(struct http_connection *connection, struct anyio_stream *stream);
 void http_close(struct http_connection *connection);
 
 /* Waits for a request and reads its head. 0; ANYIO_END_OF_STREAM when the client is done; -EPROTO
- * for what is not HTTP (an answer was sent); -EMSGSIZE for a head over the bound (likewise). An
- * idle connection holds no buffer. */
+ * for what is not HTTP (an answer was sent); -EMSGSIZE for a head over the bound and -ETIMEDOUT for
+ * one that took too long (likewise); -ETIMEDOUT when none came. An idle connection holds no buffer. */
 int http_next(struct http_connection *connection);
+
+/* How long the client has stood still, while we wait for it; else 0. */
+anyio_time http_standing(const struct http_connection *connection);
 
 /* The request's body, a read at a time: at least 1 byte, 0 at the end. */
 ssize_t http_body(struct http_connection *connection, void *buffer, size_t size);
 
 /* A query parameter, decoded; NULL when absent. at counts those of one name. */
 const char *http_param(const struct http_connection *connection, const char *name, size_t at);
+/* One that options_check made "true" or "false". */
 bool http_flag(const struct http_connection *connection, const char *name, bool dflt);
 
 /* Starts an answer with a chunked body. headers: whole lines with their CRLF, or "". */

@@ -2,7 +2,8 @@
  * Kubo's RPC: who may call, which command, and the small ones by name. Rules first: POST only, no
  * browser of a foreign origin, the secret when there is one; only then is anything looked at.
  */
-#include "rpc.h"
+#include "crowd.h"
+#include "options.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -11,11 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 enum { PREFIX_LEN = 8 }; /* "/api/v0/" */
-
-#define IDLE_MAX (120 * ANYIO_SECOND)
 
 static const struct {
 	const char *name;
@@ -55,9 +53,19 @@ int rpc_fail_text(struct rpc_request *request, int code, const char *text)
 
 int rpc_fail(struct rpc_request *request, int code)
 {
-	const char *text = kit_error_text(request->node);
+	const char *text = kit_error_text(request->node),
+		   *arg = http_param(request->http, "arg", 0);
+	char named[900];
 
-	return rpc_fail_text(request, code, text && *text ? text : anyio_error_text(code));
+	if (!text || !*text)
+		text = anyio_error_text(code);
+	/* What failed may be a block far below the path that was asked for. */
+	if (arg && !http_param(request->http, "arg", 1) && strlen(arg) < 300 &&
+		!strstr(text, arg)) {
+		snprintf(named, sizeof(named), "%s: %s", arg, text);
+		text = named;
+	}
+	return rpc_fail_text(request, code, text);
 }
 
 const char *rpc_arg(struct rpc_request *request)
@@ -213,8 +221,8 @@ static bool refused(struct rpc_request *request, int *rc)
 			"403 - Forbidden: this origin is not in api.origins of the node's config\n");
 	} else if (rpc->secret && http->parser.method != HTTP_OPTIONS &&
 		!secret_given(rpc, http->authorization)) {
-		*rc = http_reply(
-			http, 401, "text/plain", "401 - Unauthorized: this API wants its secret\n");
+		*rc = http_reply(http, 401, "text/plain",
+			"401 - Unauthorized: this API wants api.secret of the node's config as Authorization: Bearer SECRET\n");
 	} else if (http->parser.method == HTTP_OPTIONS && *http->origin) {
 		*rc = http_reply(http, 204, "text/plain", "");
 	} else if (http->parser.method != HTTP_POST) {
@@ -227,109 +235,58 @@ static bool refused(struct rpc_request *request, int *rc)
 	return true;
 }
 
-static int answer(struct rpc_request *request)
+static int run(void *arg)
 {
-	int rc;
+	struct rpc_request *request = arg;
 
-	if (refused(request, &rc))
-		return rc;
-	request->command = request->http->path + PREFIX_LEN;
-	if (!strcmp(request->command, "shutdown") && request->rpc->shutdown) {
-		rc = http_reply(request->http, 200, "text/plain", "");
-		request->rpc->shutdown(request->rpc->arg);
-		return rc;
-	}
 	for (size_t i = 0; i < sizeof(bulk) / sizeof(*bulk); i++)
 		if (!strcmp(bulk[i].name, request->command))
 			return bulk[i].run(request);
 	return call(request);
 }
 
-/* ---- Connections ---- */
-
-/* All that answers may hold in memory while their clients read. */
-enum { ANSWERS_MAX = 128 << 20 };
-
-/* How many clients there are and may be: they never take the descriptors that peers need. And the
- * memory that they share. */
-struct crowd {
-	size_t count, most;
-	struct kit_room *room;
-};
-
-struct client {
-	struct serve_rpc *rpc;
-	struct anyio_stream *stream;
-	struct crowd *crowd;
-};
-
-static size_t half_the_descriptors(void)
+/* The timeout is the caller's: what is not done by then is not looked for any longer. */
+static int run_in_time(struct rpc_request *request)
 {
-	struct rlimit limit;
+	const char *time = http_param(request->http, "timeout", 0),
+		   *arg = http_param(request->http, "arg", 0);
+	anyio_time timeout;
+	char text[400];
 
-	return getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur > 1 << 20 ? 1 << 19
-									    : limit.rlim_cur / 2;
+	if (!time || !options_time(time, &timeout))
+		return run(request);
+	int rc = anyio_fail_after(timeout, run, request);
+	if (rc != -ETIMEDOUT || request->http->ended)
+		return rc;
+	snprintf(text, sizeof(text),
+		"timed out: %.40s %.200s was not done in the %.40s that timeout= gives it (context deadline exceeded)",
+		request->command, arg ? arg : "", time);
+	return rpc_fail_text(request, rc, text);
 }
 
-static bool others_wait(void *arg)
+int rpc_answer(struct rpc_request *request)
 {
-	const struct crowd *crowd = arg;
+	int rc;
 
-	return crowd->count >= crowd->most || kit_room_is_wanted(crowd->room);
-}
-
-static int next_request(void *http)
-{
-	return http_next(http);
-}
-
-/* What is left of a body is read, up to a bound, so that the connection can be used again. */
-static int drain(struct http_connection *http)
-{
-	char skipped[4096];
-	size_t total = 0;
-	ssize_t n = 0;
-
-	if (!http->keep_alive)
-		return -1;
-	while (total < 1 << 20 && (n = http_body(http, skipped, sizeof(skipped))) > 0)
-		total += (size_t)n;
-	return n == 0 ? 0 : -1;
-}
-
-static int serve_client(void *arg)
-{
-	struct client client = *(struct client *)arg;
-	struct http_connection http;
-	struct kit_node *node;
-	int rc = kit_share(client.rpc->node, &node);
-
-	anyio_free(arg);
-	if (rc) {
-		anyio_stream_free(client.stream);
-		client.crowd->count--;
-		return 0;
+	if (refused(request, &rc))
+		return rc;
+	request->command = request->http->path + PREFIX_LEN;
+	if (!options_check(request, &rc))
+		return rc;
+	if (!strcmp(request->command, "shutdown") && request->rpc->shutdown) {
+		rc = http_reply(request->http, 200, "text/plain", "");
+		request->rpc->shutdown(request->rpc->arg);
+		return rc;
 	}
-	kit_limit(node, client.crowd->room);
-	http_open(&http, client.stream);
-	http.wanted = others_wait;
-	http.wanted_arg = client.crowd;
-	/* Nobody keeps a connection by saying nothing, or by saying it slowly. */
-	while ((rc = anyio_fail_after(IDLE_MAX, next_request, &http)) == 0) {
-		struct rpc_request request = { client.rpc, node, &http, client.crowd->room, NULL };
-		if (rpc_while_there(&request, answer) || drain(&http))
-			break;
-	}
-	http_close(&http);
-	anyio_stream_free(client.stream);
-	kit_unshare(node);
-	client.crowd->count--;
-	/* A client's trouble is its own: it must not end the daemon. */
-	return rc == ANYIO_CANCELLED ? rc : 0;
+	kit_ask_nobody(request->node,
+		http_flag(request->http, "offline", false) ||
+			http_flag(request->http, "local", false));
+	return run_in_time(request);
 }
+
+/* ---- Listening ---- */
 
 struct listening {
-	struct serve_rpc *rpc;
 	struct anyio_listener *listener;
 	struct anyio_task_group *group;
 	struct crowd *crowd;
@@ -338,27 +295,8 @@ struct listening {
 static int accept_clients(void *arg)
 {
 	struct listening *listening = arg;
-	struct anyio_stream *stream;
-	int rc;
 
-	while ((rc = anyio_accept(listening->listener, &stream)) == 0) {
-		struct client *client = listening->crowd->count < listening->crowd->most
-			? anyio_malloc(sizeof(*client))
-			: NULL;
-		if (!client) {
-			anyio_stream_free(stream);
-			continue;
-		}
-		*client = (struct client){ listening->rpc, stream, listening->crowd };
-		listening->crowd->count++;
-		/* When not even a task can be had, this client is turned away and the rest go on. */
-		if (anyio_try_start_soon(listening->group, serve_client, client, "rpc client")) {
-			anyio_free(client);
-			anyio_stream_free(stream);
-			listening->crowd->count--;
-		}
-	}
-	return rc;
+	return crowd_accept(listening->crowd, listening->listener, listening->group);
 }
 
 static int listen_at(
@@ -440,19 +378,19 @@ static int accept_all(struct listening *listening, size_t count)
 int serve_rpc_run(void *arg)
 {
 	struct serve_rpc *rpc = arg;
-	struct crowd crowd = { .most = half_the_descriptors() };
+	struct crowd crowd;
 	struct listening listening[SERVE_LISTEN_MAX];
 	size_t count = 0;
-	int rc = kit_room_create(ANSWERS_MAX, &crowd.room);
+	int rc = crowd_open(&crowd, rpc);
 
 	for (size_t i = 0; i < SERVE_LISTEN_MAX; i++)
-		listening[i] = (struct listening){ .rpc = rpc, .crowd = &crowd };
+		listening[i] = (struct listening){ .crowd = &crowd };
 	if (!rc)
 		rc = listen_all(rpc, listening, &count);
 	if (!rc)
 		rc = accept_all(listening, count);
 	for (size_t i = 0; i < count; i++)
 		anyio_listener_free(listening[i].listener);
-	kit_room_free(crowd.room);
+	crowd_close(&crowd);
 	return rc;
 }

@@ -13,10 +13,14 @@ struct rpc_request {
 	const char *command;   /* "pin/ls" */
 };
 
+/* Answers one request: who may call, then the command. */
+int rpc_answer(struct rpc_request *request);
+
 /* Runs answer for as long as its caller is there; ANYIO_BROKEN when it went. */
 int rpc_while_there(struct rpc_request *request, int (*answer)(struct rpc_request *request));
 
-/* Answers 500 with Kubo's {Message, Code, Type}; once an answer has begun, its trailer. */
+/* Answers 500 with Kubo's {Message, Code, Type}; once an answer has begun, its trailer. The first tells
+ * what the node said, and the argument it was about. */
 int rpc_fail(struct rpc_request *request, int code);
 int rpc_fail_text(struct rpc_request *request, int code, const char *text);
 

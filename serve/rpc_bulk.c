@@ -42,9 +42,6 @@ int rpc_get(struct rpc_request *request)
 
 	if (!path)
 		return 0;
-	if (http_flag(request->http, "compress", false))
-		return rpc_fail_text(request, -ENOTSUP,
-			"compressed archives are not offered; ask without compress");
 	return rpc_stream_end(&stream, kit_get_tar(request->node, path, &sink));
 }
 
@@ -169,22 +166,23 @@ int rpc_dag_import(struct rpc_request *request)
 		.root = on_root,
 		.arg = &stream };
 	struct multipart parts;
-	uint64_t blocks = 0, total = 0;
+	struct kit_imported imported = { 0 }, total = { 0 };
 	int rc = rpc_open_part(request, &parts);
 
 	if (rc)
 		return rc < 0 && rc != -EINVAL ? rc : 0;
 	do {
 		struct kit_source source = { multipart_read, &parts };
-		rc = kit_dag_import(request->node, &source, &options, &blocks);
-		total += blocks;
+		rc = kit_dag_import(request->node, &source, &options, &imported);
+		total.blocks += imported.blocks;
+		total.bytes += imported.bytes;
 	} while (!rc && (rc = multipart_next(&parts)) == 1);
 	multipart_close(&parts);
 	if (!rc && http_flag(request->http, "stats", false)) {
-		char line[96];
+		char line[120];
 		int len = snprintf(line, sizeof(line),
-			"{\"Stats\":{\"BlockCount\":%llu,\"BlockBytesCount\":0}}\n",
-			(unsigned long long)total);
+			"{\"Stats\":{\"BlockCount\":%llu,\"BlockBytesCount\":%llu}}\n",
+			(unsigned long long)total.blocks, (unsigned long long)total.bytes);
 		rc = rpc_stream_write(&stream, line, (size_t)len);
 	}
 	return rpc_stream_end(&stream, rc);

@@ -161,12 +161,13 @@ static int one_root(void *arg, const struct mf_cid *cid, int pin_error)
 	return pin_error;
 }
 
-static int import(struct kit_node *node, struct bytes *car, char *root, uint64_t *blocks)
+static int import(
+	struct kit_node *node, struct bytes *car, char *root, struct kit_imported *imported)
 {
 	struct kit_import_options options = { .root = one_root, .arg = root };
 
 	car->at = 0;
-	return kit_dag_import(node, &car->source, &options, blocks);
+	return kit_dag_import(node, &car->source, &options, imported);
 }
 
 static int open_other(struct scene *scene, const char *name, struct kit_node **node)
@@ -182,7 +183,7 @@ static int check_car(struct scene *scene)
 	char root[MF_CID_TEXT_MAX], told[MF_CID_TEXT_MAX];
 	struct kit_node *other;
 	struct bytes car, again;
-	uint64_t blocks = 0;
+	struct kit_imported imported = { 0 };
 
 	CHECK_RC(0, make_tree(scene_path(scene, "tree")));
 	CHECK_RC(0, add_text(scene->node, scene_path(scene, "tree"), NULL, root));
@@ -191,8 +192,8 @@ static int check_car(struct scene *scene)
 	CHECK_RC(0, kit_dag_export(scene->node, root, &car.sink, NULL, NULL));
 	CHECK_RC(0, open_other(scene, "other", &other));
 	car.step = 999;
-	CHECK_RC(0, import(other, &car, told, &blocks));
-	CHECK(!strcmp(root, told) && blocks > 4);
+	CHECK_RC(0, import(other, &car, told, &imported));
+	CHECK(!strcmp(root, told) && imported.blocks > 4);
 	CHECK_RC(0, kit_dag_export(other, root, &again.sink, NULL, NULL));
 	CHECK(car.len == again.len && !memcmp(car.data, again.data, car.len));
 	CHECK_RC(0, kit_get(other, root, scene_path(scene, "out"), NULL));
@@ -206,14 +207,14 @@ static int check_car(struct scene *scene)
 	for (size_t at = 0; at < car.len; at += at < 700 ? 1 : 9973) {
 		car.data[at] ^= 1;
 		car.at = 0;
-		int rc = kit_dag_import(other, &car.source, &no_pin, &blocks);
+		int rc = kit_dag_import(other, &car.source, &no_pin, &imported);
 		car.data[at] ^= 1;
 		CHECK(rc < 0 || at < 700);
 		struct bytes cut = car;
 		cut.len = at;
 		cut.source.arg = &cut;
 		cut.at = 0;
-		rc = kit_dag_import(other, &cut.source, &no_pin, &blocks);
+		rc = kit_dag_import(other, &cut.source, &no_pin, &imported);
 		CHECK(rc < 0 || at > 40);
 	}
 	CHECK_RC(0, kit_repo_verify(other, &(struct kit_verify_options){ 0 }));
@@ -275,7 +276,7 @@ static int check_bad(struct scene *scene, struct bytes *car, const struct mf_cid
 	char root[MF_CID_TEXT_MAX] = "", text[MF_CID_TEXT_MAX], said[512], repo[16];
 	struct kit_node *other;
 	struct mf_cid cid;
-	uint64_t blocks;
+	struct kit_imported imported;
 	size_t len;
 	int pins = 0;
 
@@ -283,7 +284,7 @@ static int check_bad(struct scene *scene, struct bytes *car, const struct mf_cid
 	CHECK_RC(0, open_other(scene, repo, &other));
 	car->data[at[bad] + 1000] ^= 1;
 	car->len -= 5;
-	CHECK_RC(-EBADMSG, import(other, car, root, &blocks));
+	CHECK_RC(-EBADMSG, import(other, car, root, &imported));
 	car->data[at[bad] + 1000] ^= 1;
 	car->len += 5;
 	mf_cid_format(&cids[bad], text, sizeof(text));
@@ -291,7 +292,7 @@ static int check_bad(struct scene *scene, struct bytes *car, const struct mf_cid
 		at[bad]);
 	CHECK(strstr(kit_error_text(other), said) &&
 		strstr(kit_error_text(other), bad ? "nothing was pinned" : "nothing was imported"));
-	CHECK(!*root && blocks == (uint64_t)bad);
+	CHECK(!*root && imported.blocks == (uint64_t)bad);
 	CHECK_RC(0, kit_pin_ls(other, count_pins, &pins));
 	CHECK(pins == 0);
 	for (int i = 0; i < GOOD; i++) {
@@ -306,7 +307,7 @@ static int check_what_is_said(struct scene *scene)
 	static struct mf_cid cids[GOOD];
 	static size_t at[GOOD];
 	char root[MF_CID_TEXT_MAX], said[64];
-	uint64_t blocks;
+	struct kit_imported imported;
 	struct bytes car;
 
 	bytes_init(&car);
@@ -317,13 +318,13 @@ static int check_what_is_said(struct scene *scene)
 
 	/* A length that lies, and the end of the file. */
 	car.data[at[5]] = car.data[at[5] + 1] = car.data[at[5] + 2] = 0xff;
-	CHECK(import(scene->node, &car, root, &blocks) < 0 && blocks == 5);
+	CHECK(import(scene->node, &car, root, &imported) < 0 && imported.blocks == 5);
 	snprintf(said, sizeof(said), "in the section at byte %zu;", at[5]);
 	CHECK(strstr(kit_error_text(scene->node), said));
 	car.len = at[5] - 1;
-	CHECK_RC(-EBADMSG, import(scene->node, &car, root, &blocks));
+	CHECK_RC(-EBADMSG, import(scene->node, &car, root, &imported));
 	snprintf(said, sizeof(said), "ends, at byte %zu,", car.len);
-	CHECK(blocks == 4 && strstr(kit_error_text(scene->node), said));
+	CHECK(imported.blocks == 4 && strstr(kit_error_text(scene->node), said));
 	bytes_free(&car);
 	return 0;
 }
@@ -354,16 +355,16 @@ static int check_fixtures(struct scene *scene)
 {
 	struct kit_import_options options = { .no_pin = true };
 	struct bytes car;
-	uint64_t blocks;
+	struct kit_imported imported;
 
 	bytes_init(&car);
 	CHECK_RC(0, load(published[0], &car));
-	CHECK_RC(0, kit_dag_import(scene->node, &car.source, &options, &blocks));
-	CHECK(blocks == 8);
+	CHECK_RC(0, kit_dag_import(scene->node, &car.source, &options, &imported));
+	CHECK(imported.blocks == 8);
 	CHECK_RC(0, load(published[1], &car));
 	car.at = 0;
-	CHECK_RC(0, kit_dag_import(scene->node, &car.source, &options, &blocks));
-	CHECK(blocks == 5);
+	CHECK_RC(0, kit_dag_import(scene->node, &car.source, &options, &imported));
+	CHECK(imported.blocks == 5);
 	bytes_free(&car);
 	return 0;
 }

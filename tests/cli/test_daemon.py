@@ -197,6 +197,33 @@ def names_that_are_not_utf8():
             check(f'add -r {how} tells of each', len(kit('add', '-r', top, repo=repo).out.splitlines()) == 10)
 
 
+def a_secret_of_the_repo():
+    """The command line finds the secret of its own daemon in the config; elsewhere it is told what to give."""
+    repo = new_repo()
+    equal('config api.secret', kit('config', 'api.secret', 'open sesame', repo=repo).code, 0)
+    with Daemon(repo=repo) as daemon:
+        data = noise(3_000_000)
+        added = kit('add', '-Q', repo=repo, stdin=data)
+        check('add through it', added.code == 0 and kit('cat', added.text, repo=repo).out == data, added)
+        for words in (['id'], ['get', '-o', temp('out'), added.text], ['pin', 'ls'], ['swarm', 'peers'], ['block', 'stat', added.text]):
+            equal(f'{" ".join(words[:2])} through it', kit(*words, repo=repo).code, 0)
+        wrong = kit('--api-auth=wrong', 'id', repo=repo)
+        check('a wrong secret is refused and the setting named', wrong.code == 1 and 'api.secret' in wrong.err and '--api-auth' in wrong.err, wrong)
+        other = kit('--api', daemon.api[0], 'id', repo=new_repo())
+        check('another repo has no secret to give, and is told what to', other.code == 1 and 'api.secret' in other.err, other)
+        elsewhere = kit('--api', daemon.api[0], 'id', repo=repo)
+        check("an address by --api is not given the repo's secret", elsewhere.code == 1 and '--api-auth' in elsewhere.err, elsewhere)
+        # Changed since: the daemon has the old one.
+        kit('config', 'api.secret', 'changed', repo=repo)
+        late = kit('id', repo=repo)
+        check('a secret changed since the daemon was started: it says so', late.code == 1 and 'api.secret' in late.err and 'started' in late.err, late)
+        equal('the old one is still good', kit('--api-auth=open sesame', 'shutdown', repo=repo).code, 0)
+        equal('it stops', daemon.process.wait(60), 0)
+    with Daemon(repo=repo) as daemon:
+        equal('and a new one has the new secret', kit('shutdown', repo=repo).code, 0)
+        equal('it stops', daemon.process.wait(60), 0)
+
+
 def protocols():
     """id tells what is served, not a list of its own."""
     with Daemon() as plain, Daemon('--perf') as measured:
@@ -248,4 +275,4 @@ def two_nodes():
         check('fetched is kept', kit('cat', cid, repo=alone).out == data)
 
 
-run_all([adding_is_the_same, an_interrupted_add_is_not_written_twice, reading_is_the_same, names_that_are_not_utf8, protocols, two_nodes])
+run_all([adding_is_the_same, an_interrupted_add_is_not_written_twice, reading_is_the_same, names_that_are_not_utf8, a_secret_of_the_repo, protocols, two_nodes])

@@ -119,7 +119,7 @@ static bool add_with(size_t left)
 static void an_add_without_tasks_fails_alone(void)
 {
 	struct talk beside = { 0 };
-	size_t left = 0;
+	size_t left = 0, before = anyio_task_count();
 
 	CHECK(anyio_connect_unix(api_path("api"), &beside.stream) == 0);
 	for (bool done = false; !done; left++) {
@@ -130,6 +130,9 @@ static void an_add_without_tasks_fails_alone(void)
 	/* The watch over its caller, the sender of its lines, and what the kit takes. */
 	CHECK(left > 3);
 	anyio_stream_free(beside.stream);
+	/* Its task would be one more that can be had. */
+	for (int i = 0; anyio_task_count() > before; i++)
+		CHECK(i < 60000 && anyio_sleep(ANYIO_MILLISECOND) == 0);
 }
 
 /* ---- The command line's side ---- */

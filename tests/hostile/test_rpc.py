@@ -148,7 +148,7 @@ def errors_are_json():
             with daemon.connect() as s:
                 s.sendall(POST_ID.replace(b'/id', b'/cat?' + query.encode()))
                 equal(f'a malformed query ({query[:10]})', Reader(s).head()[0], 400)
-        for query in ('cid-version=7', 'chunker=rabin', 'profile=odd', 'cid-version=x'):
+        for query in ('cid-version=7', 'chunker=rabin', 'profile=odd'):
             status, _, body = daemon.rpc('add?' + query, body=form([('f', b'x')]), headers=form_type())
             check(f'add with {query} is refused', status == 500 and json.loads(body)['Message'], (status, body))
         check('serves', daemon.serves())
@@ -264,11 +264,68 @@ def get_is_a_tar():
             check('its bytes', tar.extractfile(f'{root}/sub/' + 'n' * 200).read() == noise(1_200_000))
             equal('its symlink', names[f'{root}/long'].linkname, 'l' * 180)
             check('all below one folder', all(n == root or n.startswith(root + '/') for n in names))
+        for path, names in ((f'{root}/exact', ['exact']), (f'/ipfs/{root}/exact', ['exact']), (f'{root}/exact/', ['exact']),
+                (f'{root}/sub', ['sub', 'sub/' + 'n' * 200]), (f'/ipfs/{root}/empty', ['empty']), (f'{root}/grüße', ['grüße']),
+                (f'{root}/sub/' + 'n' * 200, ['n' * 200])):
+            status, _, body = daemon.rpc('get', path)
+            with tarfile.open(fileobj=io.BytesIO(body)) as tar:
+                equal(f'get of {path[-20:]}: the last name of the path is the first of the archive, as Kubo has it', [m.name for m in tar], names)
+        with tarfile.open(fileobj=io.BytesIO(daemon.rpc('get', f'/ipfs/{root}/')[2])) as tar:
+            check('of a CID alone it is the CID', all(m.name.split('/')[0] == root for m in tar))
         status, _, body = daemon.rpc('get', f'{root}/exact')
         with tarfile.open(fileobj=io.BytesIO(body)) as tar:
             equal('get of one file', [m.size for m in tar], [512])
         status, _, body = daemon.rpc('get', f'{root}/none')
         equal('get of what is not there', (status, json.loads(body)['Code']), (500, 0))
+
+
+def import_counts():
+    """dag/import with stats counts what the archive held."""
+    with Daemon() as daemon, Daemon() as other:
+        data = noise(3_000_000)
+        cid = daemon.add(data)
+        root = json.loads(daemon.rpc('block/stat', cid)[2])['Size']
+        car = daemon.rpc('dag/export', cid)[2]
+        for again in ('', ' once more'):
+            lines = [json.loads(line) for line in other.rpc('dag/import', body=form([('car', car)]), headers=form_type(), stats=True)[2].splitlines()]
+            equal(f'the root{again}', lines[0]['Root']['Cid']['/'], cid)
+            equal(f'blocks and bytes{again}', lines[1], {'Stats': {'BlockCount': 4, 'BlockBytesCount': len(data) + root}})
+        both = other.rpc('dag/import', body=form([('a', car), ('b', car)]), headers=form_type(), stats=True)[2].splitlines()
+        equal('of two archives together', json.loads(both[-1])['Stats'], {'BlockCount': 8, 'BlockBytesCount': 2 * (len(data) + root)})
+
+
+def errors_name_the_path():
+    with Daemon() as daemon:
+        top = temp('top')
+        write(f'{top}/sub/file', b'x')
+        root = kit('add', '-rQ', top, repo=daemon.repo).text
+        absent = cid_raw(b'nobody has this')
+        cases = [(command, path, path, why) for command in ('cat', 'get', 'ls', 'stat', 'resolve', 'dag/export', 'pin/add') for path, why in (
+            ('nonsense', 'not a CID'), ('/ipfs/nonsense/x', 'not a CID'), (f'{root}/sub/none', "no link named 'none'"),
+            (f'/ipfs/{root}/none/x', "no link named 'none'"), (f'{root}/sub/file/x', 'not a folder'))]
+        cases += [('cat', f'{root}/sub', f'{root}/sub', 'folder'), ('cat', root, root, 'folder')]
+        cases += [(command, absent, absent, 'not in the repo') for command in ('cat', 'get', 'ls', 'block/get', 'pin/add')]
+        cases += [('block/get', f'{root}/sub', f'{root}/sub', 'CID alone'), ('pin/rm', f'{root}/sub', f'{root}/sub', 'not pinned'),
+            ('pin/rm', absent, absent, 'not pinned')]
+        # A folder whose file is not here: the block that is missing, and what was asked for.
+        write(f'{top}/sub/file', b'y' * 100)
+        broken = kit('add', '-rnQ', top, repo=daemon.repo).text
+        outer = kit('add', '-rQ', top, repo=(full := new_repo())).text
+        equal('the same folder', outer, broken)
+        for cid in (outer, kit('resolve', f'{outer}/sub', repo=full).text.split('/')[-1]):
+            block = kit('block', 'get', cid, repo=full).out
+            equal('its block, without what is below', kit('block', 'put', '--cid-codec=dag-pb', repo=daemon.repo, stdin=block).text, cid)
+        leaf = cid_raw(b'y' * 100)
+        cases += [('pin/add', f'{outer}/sub', named, 'not in the repo') for named in (f'{outer}/sub', leaf)]
+        for command in ('get', 'dag/export'):
+            answer = talk(daemon, POST_ID.replace(b'/id', f'/{command}?offline=true&arg={outer}/sub'.encode())).decode(errors='replace')
+            trailer = answer.rpartition('\r\nX-Stream-Error: ')[2]
+            check(f'{command} that fails when it has begun: the trailer names both', f'{outer}/sub' in trailer and leaf in trailer
+                and 'not in the repo' in trailer, answer[-600:])
+        for command, path, named, why in cases:
+            status, _, body = daemon.rpc(command, path, offline=True)
+            text = json.loads(body)['Message'] if status == 500 else body
+            check(f'{command} {path[:6]}..{path[-9:]}: the message names it and why', status == 500 and named in text and why in text, (status, text))
 
 
 # ---- What a hostile client can do ----
@@ -537,5 +594,5 @@ def the_stock_client():
         check('the stock kubo-rpc-client: id, add, addAll, cat, get, swarm, repo stat', done.returncode == 0, done.stdout + done.stderr)
 
 
-run_all([callers, errors_are_json, adding_streams, bodies_and_connections, get_is_a_tar, malformed_http, malformed_multipart,
+run_all([callers, errors_are_json, adding_streams, bodies_and_connections, get_is_a_tar, import_counts, errors_name_the_path, malformed_http, malformed_multipart,
     departed_callers, readers_that_read_nothing, listening, slow_loris, the_stock_client])

@@ -58,6 +58,8 @@ KIT_API const char *kit_error_text(const struct kit_node *node);
  * itself. Give it back by kit_unshare before kit_close. -ENOMEM. */
 KIT_API int kit_share(struct kit_node *node, struct kit_node **handle);
 KIT_API void kit_unshare(struct kit_node *handle);
+/* Whether this handle asks peers for blocks that are not here: as it does at first, or never. */
+KIT_API void kit_ask_nobody(struct kit_node *handle, bool nobody);
 /* A bound on the bytes that tasks of one loop hold at once, for who serves many: with kit_limit, the
  * blocks in memory while a handle's sinks take them count, and a read waits for its turn when there
  * is no room. KIT_ROOM_SMALL bytes and less do not count and never wait. */
@@ -194,7 +196,7 @@ struct kit_get_options {
  * output removes. */
 KIT_API int kit_get(struct kit_node *node, const char *path, const char *output,
 	const struct kit_get_options *options);
-/* The same as a POSIX (ustar/pax) archive. */
+/* The same as a POSIX (ustar/pax) archive, under the last name of the path. */
 KIT_API int kit_get_tar(struct kit_node *node, const char *path, const struct kit_sink *sink);
 
 /* Unpacks such an archive under the same rules as kit_get; no node needed. */
@@ -281,11 +283,16 @@ struct kit_import_options {
 	void *arg;
 	void *reserved[4];
 };
+/* What an archive held, whether it was here already or not; bytes are those of the blocks. */
+struct kit_imported {
+	uint64_t blocks, bytes;
+};
 /* Reads a CARv1 or CARv2; every block passes the gate. Durable on return. What is malformed, or a block
  * that does not pass, ends it: the text tells its CID and the byte of the archive where it starts. Then
- * nothing is pinned, and the blocks before it are kept: *blocks tells how many, duplicates counted. */
+ * nothing is pinned, and the blocks before it are kept: imported, which may be NULL, tells how many,
+ * duplicates counted. */
 KIT_API int kit_dag_import(struct kit_node *node, const struct kit_source *source,
-	const struct kit_import_options *options, uint64_t *blocks);
+	const struct kit_import_options *options, struct kit_imported *imported);
 
 /* Pinning recursively fetches what is missing. */
 KIT_API int kit_pin_add(

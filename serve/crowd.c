@@ -1,0 +1,300 @@
+/*
+ * Who is served at once. Clients never take the descriptors that peers need, so there are only so many
+ * places; when they are all taken, a newcomer gets that of whoever stands still, in this order:
+ *
+ * 1. between two requests: whoever has been idle the longest, at once;
+ * 2. sending a body, or taking an answer: whoever owes the most time (http_standing), when it is more
+ *    than GIVE_WAY_AFTER;
+ * 3. waiting for an answer, as for content that nobody has: whoever has waited the longest, when it
+ *    is more than GIVE_UP_AFTER.
+ *
+ * While places are left nobody is ended for being slow. A newcomer that finds nobody who stands still
+ * waits, before it is turned away with a reason.
+ */
+#include "crowd.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/resource.h>
+
+/* All that answers may hold in memory while their clients read. */
+enum { ANSWERS_MAX = 128 << 20 };
+
+#define GIVE_WAY_AFTER (2 * ANYIO_SECOND)
+#define GIVE_UP_AFTER  (10 * ANYIO_SECOND)
+#define LOOK_EVERY     (ANYIO_SECOND / 2)
+#define NEWCOMER_WAITS (20 * ANYIO_SECOND)
+/* An explanation is short: it goes into the socket's buffer at once, or not at all. */
+#define EXPLAIN_MAX (ANYIO_SECOND / 10)
+
+/* How much of a body whose answer was given before it is read, and for how long. */
+enum { LINGER_BYTES = 64 << 20 };
+#define LINGER_TIME (2 * ANYIO_SECOND)
+
+struct client {
+	struct crowd *crowd;
+	struct client *next, **at;
+	struct kit_node *node;
+	struct http_connection http;
+	struct anyio_cancel_scope scope;
+	bool leaving;
+	const char *why; /* it is ended, for the client */
+};
+
+static size_t half_the_descriptors(void)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur > 1 << 20 ? 1 << 19
+									    : limit.rlim_cur / 2;
+}
+
+int crowd_open(struct crowd *crowd, struct serve_rpc *rpc)
+{
+	*crowd = (struct crowd){ .rpc = rpc, .most = half_the_descriptors() };
+	anyio_lock_init(&crowd->turn);
+	anyio_event_init(&crowd->freed);
+	return kit_room_create(ANSWERS_MAX, &crowd->room);
+}
+
+void crowd_close(struct crowd *crowd)
+{
+	kit_room_free(crowd->room);
+}
+
+/* ---- Clients ---- */
+
+static bool room_is_wanted(void *arg)
+{
+	return kit_room_is_wanted(((struct crowd *)arg)->room);
+}
+
+/* NULL when memory is short; the stream is the client's in any case. */
+static struct client *client_new(struct crowd *crowd, struct anyio_stream *stream)
+{
+	struct client *client = anyio_malloc(sizeof(*client));
+
+	if (!client || kit_share(crowd->rpc->node, &client->node)) {
+		anyio_free(client);
+		anyio_stream_free(stream);
+		return NULL;
+	}
+	client->crowd = crowd;
+	client->leaving = false;
+	client->why = NULL;
+	kit_limit(client->node, crowd->room);
+	anyio_cancel_scope_init(&client->scope);
+	http_open(&client->http, stream);
+	client->http.wanted = room_is_wanted;
+	client->http.wanted_arg = crowd;
+	return client;
+}
+
+static void client_free(struct client *client)
+{
+	http_close(&client->http);
+	anyio_stream_free(client->http.stream);
+	kit_unshare(client->node);
+	anyio_free(client);
+}
+
+static void take_place(struct client *client)
+{
+	struct crowd *crowd = client->crowd;
+
+	client->next = crowd->first;
+	client->at = &crowd->first;
+	if (client->next)
+		client->next->at = &client->next;
+	crowd->first = client;
+	crowd->count++;
+}
+
+static void give_place(struct client *client)
+{
+	struct crowd *crowd = client->crowd;
+
+	*client->at = client->next;
+	if (client->next)
+		client->next->at = client->at;
+	crowd->count--;
+	crowd->leaving -= client->leaving;
+	anyio_event_set(&crowd->freed);
+}
+
+/* What is left of a body is read, up to a bound, so that the connection can be used again. */
+static int drain(struct http_connection *http)
+{
+	char skipped[4096];
+	size_t total = 0;
+	ssize_t n = 0;
+
+	if (!http->keep_alive)
+		return -1;
+	while (total < 1 << 20 && (n = http_body(http, skipped, sizeof(skipped))) > 0)
+		total += (size_t)n;
+	return n == 0 ? 0 : -1;
+}
+
+/* Closing on bytes that were not read would reset the connection, and take the answer with it. */
+static int linger(void *arg)
+{
+	struct http_connection *http = arg;
+	char skipped[4096];
+	size_t total = 0;
+	ssize_t n = anyio_stream_send_eof(http->stream) ? 0 : 1;
+
+	while (n > 0 && total < LINGER_BYTES)
+		if ((n = http_body(http, skipped, sizeof(skipped))) > 0)
+			total += (size_t)n;
+	return n == ANYIO_CANCELLED ? ANYIO_CANCELLED : 0;
+}
+
+static int converse(void *arg)
+{
+	struct client *client = arg;
+	struct http_connection *http = &client->http;
+	struct rpc_request request = { client->crowd->rpc, client->node, http, client->crowd->room,
+		NULL };
+	int rc;
+
+	while ((rc = http_next(http)) == 0)
+		if (rpc_while_there(&request, rpc_answer) || drain(http))
+			break;
+	if (!rc && http->ended && !http->message_done && !http->lost)
+		rc = anyio_move_on_after(LINGER_TIME, linger, http);
+	return rc;
+}
+
+static int explain(void *arg)
+{
+	struct client *client = arg;
+	struct http_connection *http = &client->http;
+	char text[300];
+
+	snprintf(text, sizeof(text),
+		"503 - %s; %zu clients are served at once, half as many as the node may open files (ulimit -n)\n",
+		client->why, client->crowd->most);
+	return http->answered ? http_end(http, text) : http_reply(http, 503, "text/plain", text);
+}
+
+static int serve_client(void *arg)
+{
+	struct client *client = arg;
+	int rc = anyio_cancel_scope_run(&client->scope, converse, client);
+
+	if (client->why && !client->http.idle && !client->http.ended)
+		anyio_move_on_after(EXPLAIN_MAX, explain, client);
+	give_place(client);
+	client_free(client);
+	/* A client's trouble is its own: it must not end the daemon. */
+	return rc == ANYIO_CANCELLED ? rc : 0;
+}
+
+/* ---- Places ---- */
+
+struct claim {
+	int rank; /* 0: stays where it is */
+	anyio_time time;
+};
+
+static struct claim claim_on(const struct client *client)
+{
+	const struct http_connection *http = &client->http;
+	anyio_time standing = http_standing(http), busy = anyio_now() - http->busy;
+
+	if (client->leaving)
+		return (struct claim){ 0 };
+	if (http->idle)
+		return (struct claim){ 3, anyio_now() - http->since };
+	if (http->waits)
+		return (struct claim){ standing >= GIVE_WAY_AFTER ? 2 : 0, standing };
+	return (struct claim){ busy >= GIVE_UP_AFTER ? 1 : 0, busy };
+}
+
+static void make_way(struct crowd *crowd)
+{
+	static const char *const why[] = { NULL,
+		"this request was still waiting for its answer when others needed its place",
+		"this request stood still when others needed its place", "idle" };
+	struct claim most = { 0 };
+	struct client *found = NULL;
+
+	for (struct client *client = crowd->first; client; client = client->next) {
+		struct claim claim = claim_on(client);
+		if (claim.rank > most.rank ||
+			(claim.rank && claim.rank == most.rank && claim.time > most.time)) {
+			most = claim;
+			found = client;
+		}
+	}
+	if (!found)
+		return;
+	found->leaving = true;
+	found->why = why[most.rank];
+	crowd->leaving++;
+	anyio_cancel_scope_cancel(&found->scope, "others need its place");
+}
+
+static int wait_freed(void *arg)
+{
+	return anyio_event_wait(arg);
+}
+
+/* -ETIMEDOUT: all who are served are busy. */
+static int wait_for_place(struct crowd *crowd)
+{
+	anyio_time until = anyio_now() + NEWCOMER_WAITS;
+	int rc = anyio_lock_acquire(&crowd->turn);
+
+	if (rc)
+		return rc;
+	while (crowd->count >= crowd->most && (!rc || rc == -ETIMEDOUT)) {
+		if (anyio_now() >= until)
+			break;
+		/* One goes for one who comes; another when it takes long to go. */
+		if (!crowd->leaving || rc)
+			make_way(crowd);
+		anyio_event_init(&crowd->freed);
+		rc = anyio_fail_after(LOOK_EVERY, wait_freed, &crowd->freed);
+	}
+	anyio_lock_release(&crowd->turn);
+	if (rc && rc != -ETIMEDOUT)
+		return rc;
+	return crowd->count < crowd->most ? 0 : -ETIMEDOUT;
+}
+
+static bool full(const struct crowd *crowd)
+{
+	return crowd->count >= crowd->most || anyio_lock_locked(&crowd->turn);
+}
+
+int crowd_accept(
+	struct crowd *crowd, struct anyio_listener *listener, struct anyio_task_group *group)
+{
+	struct anyio_stream *stream;
+	int rc;
+
+	while ((rc = anyio_accept(listener, &stream)) == 0) {
+		struct client *client = client_new(crowd, stream);
+		if (!client)
+			continue;
+		rc = full(crowd) ? wait_for_place(crowd) : 0;
+		if (rc == -ETIMEDOUT) {
+			client->why = "all who are served are busy";
+			anyio_move_on_after(EXPLAIN_MAX, explain, client);
+		}
+		if (!rc)
+			take_place(client);
+		/* When not even a task can be had, this client is turned away and the rest go on. */
+		if (!rc && anyio_try_start_soon(group, serve_client, client, "rpc client")) {
+			give_place(client);
+			rc = -ENOMEM;
+		}
+		if (rc)
+			client_free(client);
+		if (rc == ANYIO_CANCELLED)
+			return rc;
+	}
+	return rc;
+}
