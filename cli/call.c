@@ -21,21 +21,6 @@ static int go_remote(struct cli *cli, const char *address)
 	return rc ? cli_fail(cli, rc, "%s", anyio_error_text(rc)) : 0;
 }
 
-/* The daemon writes where its API listens into the repo, as Kubo does. */
-static int read_api_file(const char *repo, char *out, size_t cap)
-{
-	char path[4200];
-
-	snprintf(path, sizeof(path), "%s/api", repo);
-	int fd = anyio_plain_openat_blocking(AT_FDCWD, path, O_RDONLY, 0);
-	ssize_t n = fd < 0 ? fd : read(fd, out, cap - 1);
-	if (fd >= 0)
-		close(fd);
-	out[n > 0 ? n : 0] = 0;
-	out[strcspn(out, "\r\n")] = 0;
-	return *out ? 0 : -ENOENT;
-}
-
 /* Whoever may read the repo's config may use its daemon. An API that --api names gets no secret of
  * this repo: it may be another's. */
 static void take_secret(struct cli *cli)
@@ -54,7 +39,7 @@ int cli_open(struct cli *cli)
 	rc = kit_open(cli->repo, NULL, &cli->node, error, sizeof(error));
 	if (!rc)
 		return 0;
-	if (rc == -EBUSY && read_api_file(cli->repo, address, sizeof(address)) == 0) {
+	if (rc == -EBUSY && kit_api_address(cli->repo, address, sizeof(address)) == 0) {
 		take_secret(cli);
 		return go_remote(cli, address);
 	}

@@ -24,8 +24,8 @@ static int print_added_json(const char *path, const char *cid, uint64_t size)
 
 	snprintf(number, sizeof(number), "%llu", (unsigned long long)size);
 	return cli_put_json(stdout,
-		json_pack("{s:o, s:s, s:s}", "Name", cli_json_text(*path ? path : cid), "Hash", cid,
-			"Size", number));
+		json_pack("{s:o, s:s, s:s}", "Name", cli_json_text(path), "Hash", cid, "Size",
+			number));
 }
 
 static int keep_root(struct adding *adding, const char *path, uint64_t size)

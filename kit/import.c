@@ -90,10 +90,10 @@ static int keep_the_good(struct importing *importing, int rc)
 
 	if (kept && importing->taken.blocks)
 		snprintf(node->error + len, sizeof(node->error) - len,
-			"; nothing was pinned, the blocks before it (%llu) are in the repo",
+			", and nothing was pinned: the blocks before it (%llu) are in the repo",
 			(unsigned long long)importing->taken.blocks);
 	else
-		snprintf(node->error + len, sizeof(node->error) - len, "; nothing was %s",
+		snprintf(node->error + len, sizeof(node->error) - len, ", and nothing was %s",
 			kept ? "imported" : "pinned");
 	return earlier ? earlier : rc;
 }

@@ -2,6 +2,7 @@
 #include "node.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <libp2p/ping.h>
 #include <sodium.h>
 #include <stdarg.h>
@@ -201,18 +202,26 @@ void kit_unshare(struct kit_node *handle)
 	anyio_free(handle);
 }
 
-/* A daemon writes where its API is into the repo; whoever else opens the repo removes that. */
+int kit_api_address(const char *dir, char *address, size_t cap)
+{
+	char path[4200];
+	int fd = join(path, sizeof(path), dir, "api");
+
+	if (!fd)
+		fd = anyio_plain_openat_blocking(AT_FDCWD, path, O_RDONLY, 0);
+	ssize_t n = fd < 0 ? fd : read(fd, address, cap - 1);
+	if (fd >= 0)
+		close(fd);
+	address[n > 0 ? n : 0] = 0;
+	address[strcspn(address, "\r\n")] = 0;
+	return *address ? 0 : -ENOENT;
+}
+
 static void explain_busy(const char *dir, char *error, size_t cap)
 {
-	char path[4200], address[256] = "";
-	FILE *file = join(path, sizeof(path), dir, "api") ? NULL : fopen(path, "re");
+	char address[256];
 
-	if (file && !fgets(address, sizeof(address), file))
-		address[0] = 0;
-	if (file)
-		fclose(file);
-	address[strcspn(address, "\r\n")] = 0;
-	if (*address)
+	if (kit_api_address(dir, address, sizeof(address)) == 0)
 		snprintf(error, cap,
 			"the repo %s is in use by a daemon; call its API at %s, or end it with 'ipfs-kit shutdown'",
 			dir, address);

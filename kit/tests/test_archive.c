@@ -319,7 +319,7 @@ static int check_what_is_said(struct scene *scene)
 	/* A length that lies, and the end of the file. */
 	car.data[at[5]] = car.data[at[5] + 1] = car.data[at[5] + 2] = 0xff;
 	CHECK(import(scene->node, &car, root, &imported) < 0 && imported.blocks == 5);
-	snprintf(said, sizeof(said), "in the section at byte %zu;", at[5]);
+	snprintf(said, sizeof(said), "in the section at byte %zu,", at[5]);
 	CHECK(strstr(kit_error_text(scene->node), said));
 	car.len = at[5] - 1;
 	CHECK_RC(-EBADMSG, import(scene->node, &car, root, &imported));

@@ -80,8 +80,8 @@ def what_is_refused(how, repo):
     for what, words, data, code, told in (
             ('no JSON', ['put'], b'{"a":', 1, 'not well-formed dag-json'), ('no form in dag-pb', ['put', '--store-codec=dag-pb'], HELLO, 1, 'no form in dag-pb'),
             ('no form in raw', ['get', HELLO_CID, '--output-codec=raw'], b'', 1, 'no form in raw'),
-            ('no such codec', ['put', '--store-codec=x'], HELLO, 2, "no codec 'x'"), ('none to write', ['get', HELLO_CID, '--output-codec=x'], b'', 2, "'x'"),
-            ('one that is not written', ['get', HELLO_CID, '--output-codec=cbor'], b'', 1, 'not written as cbor'),
+            ('no such codec', ['put', '--store-codec=x'], HELLO, 2, "cannot be 'x'"), ('none to write', ['get', HELLO_CID, '--output-codec=x'], b'', 2, "'x'"),
+            ('one that is not written', ['get', HELLO_CID, '--output-codec=cbor'], b'', 2, "cannot be 'cbor'"),
             ('no such hash', ['put', '--hash=x'], HELLO, 2, "'x'"), ('no such file', ['put', '/no/file'], b'', 3, '/no/file'),
             ('too long', ['put'], b'"' + b'x' * (4 << 20) + b'"', 1, '2 MiB'), ('no CID', ['get', 'x'], b'', 2, "'x'")):
         done = kit('dag', *words, repo=repo, stdin=data)

@@ -10,7 +10,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'
 from node import BOUND, PROGRAM, Daemon, check, cid_raw, environment, equal, kit, new_repo, read, run_all, temp, write
 
 # What these print is content, or text for a shell or a reader; --json says nothing of it.
-BYTES = {'cat', 'block get', 'dag export', 'completion', 'help'}
+BYTES = {'cat', 'block get', 'dag export', 'dag get', 'completion', 'help'}
 LINES = [b'one "quoted" name', b'back\\slash', b'new\nline', b'odd \xff', 'grüße'.encode()]
 
 
@@ -50,6 +50,7 @@ def table(repo, top, peer=None, other=None):
     leaf, root = kit('add', '-Q', file, repo=repo).text, kit('add', '-rQ', top, repo=repo).text
     car, out = temp('car'), os.path.join(temp('out'), 'quo"te')
     os.mkdir(os.path.dirname(out))
+    document = write(temp('document'), b'{"hello":"world"}')
     kit('dag', 'export', '-o', car, root, repo=repo)
     rows = [('add', ['add', '-r', top], ['Name', 'Hash', 'Size']), ('add', ['add', '-rQ', top], ['Name', 'Hash', 'Size']),
         ('add', ['add', '-q', file], ['Name', 'Hash', 'Size']), ('add', ['add', '-nQw', file], ['Name', 'Hash', 'Size']),
@@ -57,7 +58,7 @@ def table(repo, top, peer=None, other=None):
         ('block put', ['block', 'put', file], ['Key', 'Size']), ('block stat', ['block', 'stat', leaf], ['Key', 'Size']),
         ('config', ['config', 'swarm.listen'], ['Key', 'Value']), ('config', ['config', 'store.max', '0'], ['Key', 'Value']),
         ('config show', ['config', 'show'], ['add.profile', 'swarm.listen', 'api.listen', 'store.max']),
-        ('dag import', ['dag', 'import', car], ['Root']), ('dag export', ['dag', 'export', '-o', out, root], ['Path', 'Output']),
+        ('dag import', ['dag', 'import', car], ['Root']), ('dag put', ['dag', 'put', document], ['Cid']), ('dag export', ['dag', 'export', '-o', out, root], ['Path', 'Output']),
         ('get', ['get', '-o', out + '2', root], ['Path', 'Output']), ('id', ['id'], ['ID', 'PublicKey', 'Addresses', 'AgentVersion', 'Protocols']),
         ('ls', ['ls', root, root], ['Objects']), ('pin ls', ['pin', 'ls'], ['Keys']), ('pin ls', ['pin', 'ls', '-q'], ['Keys']),
         ('pin rm', ['pin', 'rm', leaf], ['Pins']), ('pin add', ['pin', 'add', leaf], ['Pins']), ('repo stat', ['repo', 'stat', '-H'], ['NumObjects', 'RepoPath']),

@@ -167,7 +167,7 @@ def repos():
     holder = subprocess.Popen([PROGRAM, '--repo', repo, 'block', 'put'], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment())
     holder.stdin.write(noise(1 << 20))  # more than a pipe holds: when this returns, the repo is open
     holder.stdin.flush()
-    fails(['id'], 4, [repo, 'in use'], 'wait', repo=repo, name='a repo that another command has')
+    fails(['id'], 4, [repo, 'in use'], 'try again', repo=repo, name='a repo that another command has')
     holder.communicate()
     with Daemon(repo=repo) as daemon:
         fails(['daemon'], 4, [repo, 'already'], 'shutdown', repo=repo, name='a second daemon')

@@ -259,7 +259,7 @@ def archives():
                     alone = kit('dag', 'import', repo=new_repo(), stdin=data)
                     check(f'{what}: refused without a daemon too', alone.code == 1 and alone.err.strip(), alone)
         name, start = cid(RAW, b'true'), len(car([good[0]], [good]))
-        told = f'block {cid_text(name)}, at byte {start} of the archive, is bad: its bytes do not match its CID; nothing was pinned, the blocks before it (1)'
+        told = f'block {cid_text(name)}, at byte {start} of the archive, is bad: its bytes do not match its CID, and nothing was pinned: the blocks before it (1)'
         bad = car([good[0]], [good, (name, b'lies')])
         through = kit('dag', 'import', '--json', repo=daemon.repo, stdin=bad)
         check('a bad block is named through a daemon', through.code == 1 and told in through.err and not through.out, through)

@@ -51,6 +51,10 @@ struct kit_options {
  * holds one sentence (cap bytes, 256 is enough). */
 KIT_API int kit_open(const char *dir, const struct kit_options *options, struct kit_node **node,
 	char *error, size_t cap);
+/* Where the daemon that has a repo answers: a multiaddr, which it leaves in the repo while it runs (after
+ * kill -9 longer: whoever opens the repo next removes it). -ENOENT: none. Reads a file without
+ * yielding; needs no loop. 256 bytes are enough. */
+KIT_API int kit_api_address(const char *dir, char *address, size_t cap);
 /* Makes all durable, checkpoints and unlocks. The node must be offline again. Frees it. */
 KIT_API int kit_close(struct kit_node *node);
 KIT_API const char *kit_error_text(const struct kit_node *node);
