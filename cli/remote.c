@@ -329,9 +329,9 @@ static int unauthorized(struct remote *remote)
 {
 	return remote_fail(remote, -EACCES,
 		remote->secret
-			? "the daemon refuses this API secret: it has the api.secret that the config held when it was "
-			  "started, or its own --api-auth; give that by --api-auth"
-			: "the daemon wants its API secret: give its api.secret by --api-auth or $IPFS_KIT_API_AUTH");
+			? "the daemon's API does not take this secret: it has the api.secret that the config held when "
+			  "it was started, or its own --api-auth; give that with --api-auth or in IPFS_KIT_API_AUTH"
+			: "the daemon's API wants a secret; give its api.secret with --api-auth or in IPFS_KIT_API_AUTH");
 }
 
 /* Turns {Message, Code, Type} into our sentence and a code. */
@@ -386,12 +386,6 @@ int remote_call(struct remote *remote, const struct remote_request *request)
 	call.parser.data = &call;
 	rc = converse(&call);
 	anyio_stream_free(call.stream);
-	if (!rc && call.parser.status_code == 401) {
-		snprintf(remote->error, sizeof(remote->error),
-			"the daemon's API %s; give its api.secret with --api-auth or in IPFS_KIT_API_AUTH",
-			remote->secret ? "does not take this secret" : "wants a secret");
-		return -EACCES;
-	}
 	if (!rc && (call.parser.status_code != 200 || call.stream_error))
 		return daemon_error(remote, call.parser.status_code);
 	if (rc == ANYIO_INCOMPLETE_READ || rc == -ECONNRESET)

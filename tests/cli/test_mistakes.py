@@ -193,8 +193,9 @@ def daemons():
         fails(['ping', NOBODY.rsplit('/')[-1]], 1, ['no address'], 'address', repo=repo, name='ping of an identity alone')
         daemon.stop()
         kit('config', 'api.secret', 'sesame', repo=repo)
-        with Daemon(repo=repo):
-            told = fails(['id'], 1, ['wants a secret'], '--api-auth', repo=repo, name='without the secret')
+        with Daemon(repo=repo) as secretive:
+            equal('the repo of the daemon has its secret', kit('id', repo=repo).code, 0)
+            fails(['--api', secretive.api[0], 'id'], 1, ['wants a secret'], '--api-auth', repo=new_repo(), name='without the secret')
             fails(['--api-auth=wrong', 'add', write(temp('f'), b'x')], 1, ['does not take this secret'], '--api-auth', repo=repo, name='with another secret')
             equal('with the secret', kit('--api-auth=sesame', 'id', repo=repo).code, 0)
 
