@@ -88,7 +88,7 @@ static int write_api_file(struct daemon *daemon)
 	int len = snprintf(line, sizeof(line), "%s\n", daemon->rpc.addresses[0]);
 
 	snprintf(daemon->api_path, sizeof(daemon->api_path), "%s/api", daemon->cli->repo);
-	return anyio_plain_replace_blocking(
+	return anyio_plain_replace(
 		AT_FDCWD, daemon->api_path, 0644, NULL, line, (size_t)len, false);
 }
 

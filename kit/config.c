@@ -296,7 +296,7 @@ static int write_file(const char *dir, const char *text, const struct stat *like
 	if (snprintf(path, sizeof(path), "%s/config", dir) >= (int)sizeof(path))
 		return -ENAMETOOLONG;
 	/* It may hold a secret. */
-	return anyio_plain_replace_blocking(AT_FDCWD, path, 0600, like, text, strlen(text), true);
+	return anyio_plain_replace(AT_FDCWD, path, 0600, like, text, strlen(text), true);
 }
 
 /* Locks the file against others that set something, waiting for its turn: the lock's descriptor, or a

@@ -255,5 +255,5 @@ void index_seal(const struct index *index)
 	seal_of(&st, seal);
 	path_of(index, "sealed", path);
 	/* Not synced: a seal that a power cut takes is read for, and half a seal is none. */
-	anyio_plain_replace_blocking(AT_FDCWD, path, 0644, NULL, seal, SEAL_SIZE, false);
+	anyio_plain_replace(AT_FDCWD, path, 0644, NULL, seal, SEAL_SIZE, false);
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <anyio/error.h>
 #include <anyio/file.h>
+#include "../core/core.h"
 
 /* No link, no waiting for a pipe's other end, no terminal that becomes ours. Regular files do not
  * know O_NONBLOCK. */
@@ -85,31 +86,51 @@ static int make_alike(int fd, const struct stat *like)
 	return fchmod(fd, like->st_mode & 07777) ? -errno : 0;
 }
 
-int anyio_plain_replace_blocking(int dirfd, const char *path, mode_t mode, const struct stat *like,
-	const void *data, size_t len, bool durable)
+struct replacement {
+	int dirfd;
+	const char *path;
+	mode_t mode;
+	const struct stat *like;
+	const void *data;
+	size_t len;
+	bool durable;
+};
+
+static int replace(void *arg)
 {
+	const struct replacement *r = arg;
 	char temporary[PATH_MAX];
 
-	if (snprintf(temporary, sizeof(temporary), "%s.new", path) >= (int)sizeof(temporary))
+	if (snprintf(temporary, sizeof(temporary), "%s.new", r->path) >= (int)sizeof(temporary))
 		return -ENAMETOOLONG;
 	/* What an interrupted run left there, or whatever it is. */
-	if (unlinkat(dirfd, temporary, 0) < 0 && errno != ENOENT)
+	if (unlinkat(r->dirfd, temporary, 0) < 0 && errno != ENOENT)
 		return judge_error(-errno);
-	int fd = anyio_plain_openat_blocking(dirfd, temporary, O_WRONLY | O_CREAT | O_EXCL, mode);
+	int fd = anyio_plain_openat_blocking(
+		r->dirfd, temporary, O_WRONLY | O_CREAT | O_EXCL, r->mode);
 	if (fd < 0)
 		return fd;
-	int rc = like ? make_alike(fd, like) : 0;
+	int rc = r->like ? make_alike(fd, r->like) : 0;
 	if (rc == 0)
-		rc = write_whole(fd, data, len);
-	if (rc == 0 && durable && fsync(fd) < 0)
+		rc = write_whole(fd, r->data, r->len);
+	if (rc == 0 && r->durable && fsync(fd) < 0)
 		rc = -errno;
 	if (close(fd) < 0 && rc == 0)
 		rc = -errno;
-	if (rc == 0 && renameat(dirfd, temporary, dirfd, path) < 0)
+	if (rc == 0 && renameat(r->dirfd, temporary, r->dirfd, r->path) < 0)
 		rc = judge_error(-errno);
 	if (rc < 0) {
-		unlinkat(dirfd, temporary, 0);
+		unlinkat(r->dirfd, temporary, 0);
 		return rc;
 	}
-	return durable ? sync_folder_of(dirfd, path) : 0;
+	return r->durable ? sync_folder_of(r->dirfd, r->path) : 0;
+}
+
+int anyio_plain_replace(int dirfd, const char *path, mode_t mode, const struct stat *like,
+	const void *data, size_t len, bool durable)
+{
+	struct replacement replacement = { dirfd, path, mode, like, data, len, durable };
+	struct anyio_op op = { .code = ANYIO_OP_WORK, .fn = replace, .arg = &replacement };
+
+	return anyio_current_task() ? (int)anyio_op_run_shielded(&op) : replace(&replacement);
 }

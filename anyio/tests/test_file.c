@@ -237,20 +237,17 @@ static int replace_body(void *arg)
 
 	if (strncmp(folder, "/sim", 4) == 0)
 		return 0;
-	CHECK(anyio_plain_replace_blocking(
-		      AT_FDCWD, in_folder("own"), 0600, NULL, "own", 3, true) == 0);
+	CHECK(anyio_plain_replace(AT_FDCWD, in_folder("own"), 0600, NULL, "own", 3, true) == 0);
 	static const char *const names[] = { "link", "link.new" };
 	for (int i = 0; i < 2; i++)
 		CHECK(symlink("own", in_folder(names[i])) == 0);
-	CHECK(anyio_plain_replace_blocking(
-		      AT_FDCWD, in_folder("link"), 0600, NULL, "other", 5, true) == 0);
+	CHECK(anyio_plain_replace(AT_FDCWD, in_folder("link"), 0600, NULL, "other", 5, true) == 0);
 	CHECK(lstat(in_folder("link"), &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 5);
 	CHECK(lstat(in_folder("link.new"), &st) < 0);
 	CHECK(lstat(in_folder("own"), &st) == 0 && st.st_size == 3);
 	CHECK(mkfifo(in_folder("pipe"), 0600) == 0 && mkdir(in_folder("dir"), 0700) == 0);
-	CHECK(anyio_plain_replace_blocking(AT_FDCWD, in_folder("pipe"), 0600, NULL, "", 0, false) ==
-		0);
-	CHECK(anyio_plain_replace_blocking(AT_FDCWD, in_folder("dir"), 0600, NULL, "", 0, false) ==
+	CHECK(anyio_plain_replace(AT_FDCWD, in_folder("pipe"), 0600, NULL, "", 0, false) == 0);
+	CHECK(anyio_plain_replace(AT_FDCWD, in_folder("dir"), 0600, NULL, "", 0, false) ==
 		ANYIO_NOT_A_FILE);
 	CHECK(lstat(in_folder("dir.new"), &st) < 0);
 	return 0;

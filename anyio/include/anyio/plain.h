@@ -27,9 +27,10 @@ ANYIO_API int anyio_plain_openat_blocking(int dirfd, const char *path, int flags
 /* Makes the file at path hold just these bytes, whole or not at all: they are written to PATH.new,
  * which takes the place of what is at path (a link or a pipe too, but no folder). It gets mode, or
  * mode and owner of like when that is not NULL. durable: and it is on disk on return. 0, or a negative
- * code: path is as it was, unless its folder alone could not be synced. Any thread, blocks. */
-ANYIO_API int anyio_plain_replace_blocking(int dirfd, const char *path, mode_t mode,
-	const struct stat *like, const void *data, size_t len, bool durable);
+ * code: path is as it was, unless its folder alone could not be synced. Any thread; in a task a worker
+ * thread does it, and the task waits and is not cancelled. */
+ANYIO_API int anyio_plain_replace(int dirfd, const char *path, mode_t mode, const struct stat *like,
+	const void *data, size_t len, bool durable);
 
 #ifdef __cplusplus
 }
