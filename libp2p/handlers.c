@@ -82,6 +82,7 @@ int p2p_host_protocols(const struct p2p_host *host, const char ***protocols)
 
 struct inbound {
 	struct p2p_stream_in in; /* first: p2p_stream_connection relies on it */
+	struct p2p_mux_stream *mux;
 	struct p2p_connection *connection;
 	struct p2p_handler_entry *entry;
 };
@@ -112,15 +113,21 @@ static int answer_task(void *arg)
 
 static int serve(struct inbound *inbound)
 {
-	int rc = anyio_fail_after(P2P_NEGOTIATION_TIMEOUT, answer_task, inbound);
+	struct anyio_cancel_scope serving;
+	int rc;
 
+	anyio_cancel_scope_init(&serving);
+	anyio_cancel_scope_enter(&serving);
+	p2p_mux_set_serving(inbound->mux, &serving);
+	rc = anyio_fail_after(P2P_NEGOTIATION_TIMEOUT, answer_task, inbound);
 	if (rc == 0) {
 		inbound->in.protocol = inbound->entry->id;
 		rc = inbound->entry->handler(&inbound->in, inbound->entry->arg);
 	}
+	p2p_mux_set_serving(inbound->mux, NULL);
 	if (inbound->entry)
 		handler_drop(inbound->entry);
-	return rc;
+	return anyio_cancel_scope_exit(&serving, rc);
 }
 
 static int inbound_task(void *arg)
@@ -128,7 +135,7 @@ static int inbound_task(void *arg)
 	struct inbound *inbound = arg;
 	int rc = serve(inbound);
 
-	if (inbound->in.stream && rc < 0)
+	if (rc < 0)
 		anyio_stream_abort(inbound->in.stream);
 	anyio_stream_free(inbound->in.stream);
 	p2p_connection_drop(inbound->connection);
@@ -143,6 +150,7 @@ int p2p_stream_accept(void *owner, struct p2p_mux_stream *stream)
 
 	if (!inbound)
 		return -ENOMEM;
+	inbound->mux = stream;
 	inbound->connection = connection;
 	inbound->in.host = connection->host;
 	inbound->in.stream = p2p_mux_stream_base(stream);

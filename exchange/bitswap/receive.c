@@ -199,19 +199,37 @@ static int receive_message(struct bitswap_peer *peer, struct anyio_stream *strea
 }
 
 /* A peer's record is made by its first message, and anew should it have been given up since. */
-static int receive_next(struct bitswap *bitswap, const struct p2p_stream_in *in, size_t len)
+static int know_peer(
+	struct bitswap *bitswap, const struct p2p_stream_in *in, struct bitswap_peer **peer)
 {
-	struct bitswap_peer *peer = NULL;
-	int rc;
-
 	if (!bitswap->group || !p2p_host_connected(in->host, &in->peer))
 		return ANYIO_CLOSED;
-	peer = bitswap_peer_get(bitswap, &in->peer);
-	if (!peer)
+	if (*peer && !(*peer)->gone)
+		return 0;
+	if (*peer)
+		bitswap_peer_unref(*peer);
+	*peer = bitswap_peer_get(bitswap, &in->peer);
+	if (!*peer)
 		return -ENOMEM;
-	bitswap_peer_ref(peer);
-	rc = len ? receive_message(peer, in->stream, len) : 0;
-	bitswap_peer_unref(peer);
+	bitswap_peer_ref(*peer);
+	return 0;
+}
+
+static int receive_all(struct bitswap *bitswap, const struct p2p_stream_in *in)
+{
+	struct bitswap_peer *peer = NULL;
+	size_t len;
+	int rc;
+
+	while ((rc = read_length(in->stream, &len)) > 0) {
+		rc = know_peer(bitswap, in, &peer);
+		if (rc == 0 && len > 0)
+			rc = receive_message(peer, in->stream, len);
+		if (rc < 0)
+			break;
+	}
+	if (peer)
+		bitswap_peer_unref(peer);
 	return rc;
 }
 
@@ -219,15 +237,12 @@ int bitswap_receive(struct p2p_stream_in *in, void *arg)
 {
 	struct bitswap *bitswap = arg;
 	struct bitswap_inbound inbound = { .stream = in->stream };
-	size_t len;
 	int rc;
 
 	if (!bitswap->group)
 		return ANYIO_CLOSED;
 	LIST_INSERT_HEAD(&bitswap->inbound, &inbound, link);
-	while ((rc = read_length(in->stream, &len)) > 0)
-		if ((rc = receive_next(bitswap, in, len)) < 0)
-			break;
+	rc = receive_all(bitswap, in);
 	LIST_REMOVE(&inbound, link);
 	if (LIST_EMPTY(&bitswap->inbound))
 		anyio_event_set(&bitswap->left);

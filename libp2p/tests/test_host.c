@@ -363,7 +363,7 @@ static void full_host(void **state)
 }
 
 /* Strangers fill the memory with bytes that nobody takes, and the places for streams with streams
- * that nobody uses: who comes next has its stream all the same. */
+ * that nobody uses: who comes next has its stream all the same, and nobody serves those that gave way. */
 enum { HOARDERS = 3, STREAMS_EACH = 4, HOARDED = 100000, MEMORY = 800000 };
 
 static void little_memory(struct p2p_host_options *options)
@@ -372,9 +372,14 @@ static void little_memory(struct p2p_host_options *options)
 	options->limits.system.streams_in = HOARDERS * STREAMS_EACH;
 }
 
+static int taking_nothing; /* tasks that serve a stream and wait for something else than it */
+
 static int take_nothing(struct p2p_stream_in *in, void *arg)
 {
-	return anyio_sleep_forever();
+	taking_nothing++;
+	int rc = anyio_sleep_forever();
+	taking_nothing--;
+	return rc;
 }
 
 static int hoard_body(struct pair *pair)
@@ -406,6 +411,7 @@ static int hoard_body(struct pair *pair)
 		anyio_stream_free(stream);
 		assert_true(pair->b->system.used.memory <= MEMORY);
 		assert_true(pair->b->system.used.streams_in <= HOARDERS * STREAMS_EACH);
+		assert_true(taking_nothing < HOARDERS * STREAMS_EACH);
 	}
 	for (int i = 0; i < HOARDERS; i++) {
 		for (int j = 0; j < STREAMS_EACH; j++)

@@ -154,7 +154,7 @@ ANYIO_API int p2p_host_open_stream(struct p2p_host *host, const struct mf_peer_i
 struct p2p_stream_in {
 	struct p2p_host *host;
 	struct anyio_stream *stream; /* the host's: closed when the handler returns 0, reset when it
-	                  * returns an error. Set to NULL to keep it, and free it later */
+				      * returns an error */
 	struct mf_peer_id peer;
 	const char *protocol; /* as registered */
 };

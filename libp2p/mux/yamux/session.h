@@ -37,8 +37,9 @@ struct p2p_mux_stream {
 	uint8_t *wait_buffer; /* of the task that waits to receive; NULL: none */
 	size_t wait_size, wait_filled;
 	bool inbound, receiving, sending;
-	bool counted; /* charged to the account, or may be */
-	void *owner;  /* options.owner, also after the session is gone */
+	bool counted;                       /* charged to the account, or may be */
+	struct anyio_cancel_scope *serving; /* NULL: none */
+	void *owner;                        /* options.owner, also after the session is gone */
 	void (*drop)(void *owner);
 	bool closed; /* by us */
 	bool freed;  /* the owner is gone; the session frees it when it is over */

@@ -120,7 +120,7 @@ static void uncharge(struct p2p_mux_stream *stream)
 	p2p_account_drop_stream(&stream->account, stream->inbound);
 }
 
-/* It is reset; the task that has it finds out, and frees it. */
+/* It is reset, and the task that has it ends what it does for it, and frees it. */
 static void give_way(struct p2p_account *account)
 {
 	struct p2p_mux_stream *stream = (struct p2p_mux_stream *)((char *)account -
@@ -128,6 +128,13 @@ static void give_way(struct p2p_account *account)
 
 	uncharge(stream);
 	anyio_stream_abort(&stream->base);
+	if (stream->serving)
+		anyio_cancel_scope_cancel(stream->serving, "its stream gave way");
+}
+
+void p2p_mux_set_serving(struct p2p_mux_stream *stream, struct anyio_cancel_scope *scope)
+{
+	stream->serving = scope;
 }
 
 struct p2p_mux_stream *p2p_mux_create(struct p2p_yamux_session *session, bool inbound)

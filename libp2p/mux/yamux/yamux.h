@@ -59,5 +59,8 @@ void p2p_yamux_counts(const struct p2p_yamux_session *session, uint64_t *receive
  * goes away; ANYIO_TOO_MANY: the budget, or too many that the peer has not accepted; -ENOMEM. */
 int p2p_mux_open(struct p2p_yamux_session *session, struct p2p_mux_stream **stream);
 struct anyio_stream *p2p_mux_stream_base(struct p2p_mux_stream *stream);
+/* The scope around whatever is done for the stream, cancelled when it has to give way: whoever serves it
+ * may wait for something else than the stream. NULL takes it off. */
+void p2p_mux_set_serving(struct p2p_mux_stream *stream, struct anyio_cancel_scope *scope);
 
 #endif
