@@ -38,6 +38,8 @@ static int why_short(const struct index *index, int rc)
 	if (rc != -EIO || mdb_env_get_fd(index->env, &fd) || fstat(fd, &st) < 0)
 		return rc;
 	int why = posix_fallocate(fd, st.st_size, 1);
+	if (why == 0 && ftruncate(fd, st.st_size) < 0)
+		return -errno;
 	return why == ENOSPC || why == EDQUOT || why == EFBIG ? -why : rc;
 }
 

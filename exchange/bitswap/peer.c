@@ -186,6 +186,8 @@ static int send_pieces(struct bitswap_peer *peer, const struct outgoing *message
 	anyio_cancel_scope_set_timeout(
 		&limit, (SEND_SECONDS + (anyio_time)(message->bytes / SEND_RATE)) * ANYIO_SECOND);
 	anyio_cancel_scope_enter(&limit);
+	if (message->bytes > 0) /* and when it has been sent, which may take long */
+		p2p_host_used(peer->bitswap->host, &peer->id, 0);
 	peer->stuck = anyio_now();
 	rc = anyio_stream_sendv(peer->stream, iov, n, NULL);
 	peer->stuck = 0;

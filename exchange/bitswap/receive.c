@@ -23,7 +23,9 @@ enum {
 	YIELD_ITEMS = 256,
 	LENGTH_MAX = 4,      /* bytes of a length prefix that can be valid */
 	SIZE_MIN = 16 << 10, /* of a buffer, where the message is not shorter */
+	PIECE = 256 << 10,
 };
+#define PROGRESS_AHEAD (5 * ANYIO_SECOND)
 
 /* The length of the next message: 1, or 0 at the end of the stream, or a negative code. */
 static int read_length(struct anyio_stream *stream, size_t *len)
@@ -93,16 +95,29 @@ static int grow_buffer(struct bitswap_arrival *arrival)
 	return 0;
 }
 
+/* What may be a block that the peer was asked for is coming, however slowly. */
+static void note_progress(const struct bitswap_arrival *arrival)
+{
+	const struct bitswap_peer *peer = arrival->peer;
+
+	if (peer->block_count > 0)
+		p2p_host_used(peer->bitswap->host, &peer->id, PROGRESS_AHEAD);
+}
+
 static int read_growing(struct bitswap_arrival *arrival)
 {
-	size_t have;
+	size_t have = 0, more;
 	int rc = 0;
 
-	while (rc == 0 && (have = arrival->size) < arrival->len) {
-		rc = grow_buffer(arrival);
+	while (rc == 0 && have < arrival->len) {
+		if (have == arrival->size)
+			rc = grow_buffer(arrival);
+		more = arrival->size - have < PIECE ? arrival->size - have : PIECE;
 		if (rc == 0)
 			rc = anyio_stream_receive_exactly(
-				arrival->stream, arrival->data + have, arrival->size - have);
+				arrival->stream, arrival->data + have, more);
+		have += more;
+		note_progress(arrival);
 	}
 	if (rc == 0 && arrival->account.used.memory == 0)
 		return ANYIO_CLOSED; /* it gave way with its last bytes */
