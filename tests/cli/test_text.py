@@ -157,7 +157,7 @@ def places_on_disk():
         is_harmless(f'saved to {what}', done.err.encode('utf-8', 'surrogateescape'))
 
 
-EVIL = 'go-evil/\u009b2J\x1b[31m\u202eknaht'
+EVIL = 'go-evil/"\u009b2J\x1b[31m\u202eknaht'
 
 
 class EvilDaemon(http.server.BaseHTTPRequestHandler):
@@ -170,7 +170,7 @@ class EvilDaemon(http.server.BaseHTTPRequestHandler):
             'swarm/peers': {'Peers': [{'Addr': EVIL, 'Peer': EVIL, 'Latency': EVIL, 'Direction': 1}]}, 'swarm/connect': {'Strings': [EVIL]},
             'ping': {'Success': True, 'Time': 0, 'Text': EVIL}, 'pin/ls': {'Keys': {EVIL: {'Type': EVIL}}}, 'pin/add': {'Pins': [EVIL]},
             'repo/stat': {'RepoPath': EVIL, 'Version': EVIL}, 'repo/verify': {'Msg': EVIL, 'Progress': 0}, 'stat': {'Hash': EVIL, 'Type': EVIL},
-            'block/stat': {'Key': EVIL, 'Size': 1}, 'block/put': {'Key': EVIL, 'Size': 1},
+            'block/stat': {'Key': EVIL, 'Size': 1}, 'block/put': {'Key': EVIL, 'Size': 1}, 'dag/put': {'Cid': {'/': EVIL}},
             'dag/import': {'Root': {'Cid': {'/': EVIL}, 'PinErrorMsg': ''}}, 'ls': {'Objects': [{'Hash': EVIL, 'Links': [{'Name': EVIL, 'Hash': EVIL,
             'Size': 1, 'Type': 2}]}]}, 'bitswap/wantlist': {'Keys': [{'/': EVIL}], 'Offers': [0]}}
         answer = answers.get(command)
@@ -184,6 +184,14 @@ class EvilDaemon(http.server.BaseHTTPRequestHandler):
         pass
 
 
+def is_json(line):
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
+
+
 def what_a_daemon_says():
     server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), EvilDaemon)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -192,13 +200,15 @@ def what_a_daemon_says():
     some = write(temp('some'), LEAF)
     for words in (['id'], ['version'], ['version', '-n'], ['resolve', cid], ['swarm', 'peers', '-v'], ['swarm', 'connect', 'x'], ['ping', 'x'],
             ['pin', 'ls'], ['pin', 'add', cid], ['repo', 'stat'], ['repo', 'verify'], ['stat', cid], ['block', 'stat', cid],
-            ['block', 'put', some], ['dag', 'import', some], ['ls', cid], ['ls', cid, cid], ['cat', cid], ['get', '-o', temp('x'), cid],
+            ['block', 'put', some], ['dag', 'put', some], ['dag', 'import', some], ['ls', cid], ['ls', cid, cid], ['cat', cid], ['get', '-o', temp('x'), cid],
             ['dag', 'export', '-o', temp('x'), cid], ['block', 'get', cid], ['pin', 'rm', cid], ['add', some], ['shutdown']):
         for more in ([], ['--json']):
             shown = on_terminal(api, *more, *words, repo=repo)
             name = ' '.join([*more, *words[:2]])
             is_harmless(f'{name} from a daemon that means harm', shown)
             check(f'{name}: but tells what it said', b'knaht' in shown, shown)
+            if more:
+                check(f'{name}: each line is JSON', all(is_json(line) for line in shown.splitlines()), shown)
     server.shutdown()
 
 
