@@ -1,7 +1,8 @@
 """What the tests of the running program share: checks that count, the program, and a daemon.
 
-A test says check('what is shown', truth) many times and ends with finish(). The program is the
-first argument, or $BUILD/ipfs-kit, or $BUILD/cli/ipfs-kit.
+A test says check('what is shown', truth) many times and ends with finish(); what cannot be shown on this
+machine it gives to skip(). It exits with 0, 1, or 77 when nothing failed but something was skipped. The
+program is the first argument, or $BUILD/ipfs-kit, or $BUILD/cli/ipfs-kit.
 """
 import base64
 import contextlib
@@ -23,6 +24,7 @@ import traceback
 BOUND = 60  # seconds that anything here may take before it counts as hanging
 _passed = 0
 _failed = []
+_skipped = []
 
 
 def check(what, truth, detail=''):
@@ -41,6 +43,12 @@ def equal(what, got, want):
     return check(what, got == want, f'got {got!r}, wanted {want!r}')
 
 
+def skip(why):
+    """What could not be shown for want of something here; the rest goes on."""
+    _skipped.append(why)
+    print(f'skip  {why}', flush=True)
+
+
 def run_all(tests):
     """Runs each function; an exception is a failure of its own."""
     for test in tests:
@@ -54,10 +62,12 @@ def run_all(tests):
 
 def finish():
     shutil.rmtree(TEMP, ignore_errors=True)
-    print(f'{_passed} passed, {len(_failed)} failed')
+    print(f'{_passed} passed, {len(_failed)} failed' + (f', {len(_skipped)} skipped' if _skipped else ''))
     for what in _failed:
         print(f'  failed: {what}')
-    sys.exit(1 if _failed else 0)
+    for why in _skipped:
+        print(f'  skipped: {why}')
+    sys.exit(1 if _failed else 77 if _skipped else 0)
 
 
 def _find_program():
