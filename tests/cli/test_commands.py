@@ -49,6 +49,7 @@ def wrong_use_is_told():
     repo = new_repo()
     for words in (['add', '--no-such'], ['add', '-Z'], ['nonsense'], ['pin'], ['pin', 'nonsense'], ['cat'], ['get'],
             ['get', 'a', 'b'], ['daemon', '--api'], ['add', '--cid-version=7', '/dev/null'], ['--timeout=soon', 'id'],
+            ['--timeout=0', 'id'], ['--timeout=1m30', 'id'], ['--timeout=', 'id'], ['add', '--pin=', '/dev/null'], ['--json=maybe', 'id'],
             ['cat', '--offset=x', ABSENT], ['cat', '--length=-1', ABSENT], [], ['add', '--chunker=rabin', '/dev/null'],
             ['add', '--chunker=size-0', '/dev/null'], ['add', '--profile=odd', '/dev/null'],
             ['completion', 'tcsh'], ['help', 'nonsense'], ['--api', 'nowhere', 'id'],
@@ -61,6 +62,9 @@ def wrong_use_is_told():
     for words in (['--help'], ['-h'], ['add', '--help'], ['help'], ['help', 'pin', 'add'], ['version'], ['version', '-n']):
         done = kit(*words, repo=repo)
         check(f'"{" ".join(words)}" exits 0 and prints', done.code == 0 and done.text, done)
+    for words in (['--timeout=90', 'id'], ['--timeout=1m30s', 'id'], ['--timeout', '1.5h', 'id'], ['--json=T', 'id'], ['--json=FALSE', 'id'], ['--json=no', 'id']):
+        done = kit(*words, repo=repo)
+        check(f'"{" ".join(words)}" is understood', done.code == 0 and (b'{' in done.out) == ('=T' in words[0]), done)
     full = subprocess.run([PROGRAM, '--help'], stdout=open('/dev/full', 'w'), stderr=subprocess.PIPE)
     equal('--help to a full device', full.returncode, 1)
 
