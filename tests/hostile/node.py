@@ -107,12 +107,13 @@ def noise(size, seed=1):
 
 
 def until(what, truth, bound=BOUND):
-    """Waits for an event that has no other way to tell of itself; asks often, up to a bound."""
+    """Waits for an event that has no other way to tell of itself, and counts that it came; asks often, up to a bound."""
     end = time.monotonic() + bound
     while not truth():
         if time.monotonic() > end:
             raise TimeoutError(what)
         select.select([], [], [], 0.005)
+    check(what, True)
 
 
 class Result:
