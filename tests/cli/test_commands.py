@@ -10,10 +10,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
-from node import (PROGRAM, Daemon, check, cid_raw, environment, equal, kit, new_repo, noise, read, run_all, skip,
-    temp, write)
-
-ABSENT = 'bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy'
+from node import ABSENT, PROGRAM, Daemon, check, cid_raw, environment, equal, kit, new_repo, noise, read, run_all, skip, temp, write
 
 
 def lines_of_json(result):

@@ -8,9 +8,9 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
-from node import (BACKEND, BOUNDARY, PROGRAM, Daemon, check, environment, equal, kit, new_repo, noise, part, read, run_all, skip, temp, until, write)
+from node import (ABSENT, BACKEND, BOUNDARY, PROGRAM, Daemon, check, environment, equal, kit, new_repo, noise, part, read, run_all,
+    skip, temp, until, write)
 
-ABSENT = 'bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy'
 NAMES = ['plain', 'with space', 'grüße', '目录', '🦆', "quote'\"", 'a\\b', 'new\nline', '%41', 'a+b', 'x' * 255, 'semi;colon', 'é' * 127]
 
 

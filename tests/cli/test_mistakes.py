@@ -13,9 +13,9 @@ import sys
 import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
-from node import (BOUND, PROGRAM, Daemon, check, cid_raw, environment, equal, kit, new_repo, noise, read, run_all, skip, temp, write)
+from node import (ABSENT, BOUND, PROGRAM, Daemon, check, cid_raw, environment, equal, kit, new_repo, noise, read, run_all, skip, temp,
+    write)
 
-ABSENT = 'bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy'
 NOBODY = '/ip4/127.0.0.1/tcp/9/p2p/12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN'
 KINDS = {1: 'failed', 2: 'usage', 3: 'not-found', 4: 'repo', 5: 'timed-out', 130: 'interrupted'}
 

@@ -10,6 +10,7 @@ import hashlib
 import http.client
 import json
 import os
+import pty
 import random
 import select
 import shutil
@@ -21,6 +22,8 @@ import tempfile
 import time
 import traceback
 
+# The CID of a block that nobody has.
+ABSENT = 'bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy'
 BOUND = 60  # seconds that anything here may take before it counts as hanging
 _passed = 0
 _failed = []
@@ -143,6 +146,25 @@ def kit(*words, repo=None, stdin=b'', env=None, wrap=(), cwd=None, preexec=None,
     return Result(done.returncode, done.stdout, done.stderr.decode(errors='replace'))
 
 
+def on_terminal(*words, repo, out=True):
+    """Runs the program with standard error on a terminal, and standard output too or (out=False) into a pipe:
+    (exit code, what the terminal showed, what the pipe got), its line ends being \\n."""
+    terminal, end = pty.openpty()
+    process = subprocess.Popen([PROGRAM, '--repo', repo, *words], stdin=subprocess.DEVNULL, stdout=end if out else subprocess.PIPE, stderr=end,
+        env=environment())
+    os.close(end)
+    shown = b''
+    try:
+        while data := os.read(terminal, 65536):
+            shown += data
+    except OSError:  # the program has ended
+        pass
+    os.close(terminal)
+    piped = process.communicate()[0]
+    look_for_reports(shown.decode(errors='replace'))
+    return process.returncode, shown.replace(b'\r\n', b'\n'), piped or b''
+
+
 def look_for_reports(errors):
     """In a sanitizer's build its reports are failures, whatever the exit code."""
     if 'Sanitizer' in errors or 'runtime error:' in errors:
@@ -164,6 +186,22 @@ def cid_raw(data):
 
 def cid_text(binary):
     return 'b' + base64.b32encode(binary).decode().lower().rstrip('=')
+
+
+def varint(n):
+    out = bytearray()
+    while n > 127:
+        out.append(n & 127 | 128)
+        n >>= 7
+    out.append(n)
+    return bytes(out)
+
+
+def field(number, value):
+    """A protobuf field: bytes, or an integer."""
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value & (1 << 64) - 1)
+    return varint(number << 3 | 2) + varint(len(value)) + value
 
 
 class Daemon:

@@ -6,9 +6,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from node import BOUNDARY, Daemon, check, cid_raw, equal, form, form_type, noise, part, run_all
-
-ABSENT = cid_raw(b'nobody has this')
+from node import ABSENT, BOUNDARY, Daemon, check, equal, form, form_type, noise, part, run_all
 
 
 def message(body):

@@ -10,9 +10,9 @@ import sys
 import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from node import BOUND, check, cid_raw, equal, kit, noise, run_all, until
+from node import BOUND, check, cid_raw, equal, field, kit, noise, run_all, until, varint
 import peer as raw
-from peer import DATA, FIN, HEADER, PING, RST, SYN, WINDOW, Peer, Scene, field, frame, line, varint
+from peer import DATA, FIN, HEADER, PING, RST, SYN, WINDOW, Peer, Scene, frame, line
 
 BITSWAP = '/ipfs/bitswap/1.2.0'
 PUSH = '/ipfs/id/push/1.0.0'
