@@ -187,7 +187,8 @@ void cli_print_man(void)
 	     ".TP\n.B 4\nThe repo is missing, in use, damaged or of another version.\n.TP\n.B 5\n"
 	     "The time given by \\-\\-timeout has passed.\n.TP\n.B 130\nInterrupted.\n.SH ENVIRONMENT\n"
 	     ".TP\n.B IPFS_KIT_PATH\nThe repo, unless \\-\\-repo names one.\n.TP\n.B IPFS_KIT_API_AUTH\n"
-	     "The secret of the daemon's API; that of the repo's own daemon is read from its config.\n.TP\n.B ANYIO_BACKEND\nThe event backend: uring or uv.\n.SH FILES\n"
+	     "The secret of the daemon's API; that of the repo's own daemon is read from its config.\n"
+	     ".TP\n.B ANYIO_BACKEND\nThe event backend: uring or uv.\n.SH FILES\n"
 	     ".TP\n.I ~/.ipfs\\-kit/config\nThe settings, with their explanations.\n.TP\n"
 	     ".I ~/.ipfs\\-kit/identity\nThe private key. Keep it, and keep it to yourself.\n.TP\n"
 	     ".I ~/.ipfs\\-kit/segments\nThe blocks, in CAR files.");
