@@ -190,7 +190,8 @@ void cli_put_safe(FILE *out, const char *text, size_t len);
 void cli_note(const char *format, ...) /* a line on standard error that is no failure */
 	__attribute__((format(printf, 1, 2)));
 void cli_print_text(const char *text); /* on standard output; NULL prints nothing */
-/* One line of JSON, in ASCII alone on a terminal and on standard error. Takes the reference; -ENOMEM for NULL. */
+/* One line of JSON, in ASCII alone on a terminal and on standard error. Takes the reference; -ENOMEM for
+ * NULL. */
 int cli_put_json(FILE *out, json_t *value);
 /* Any bytes as a JSON string, see kit_json_text. A new reference, or NULL. */
 json_t *cli_json_text(const char *bytes);

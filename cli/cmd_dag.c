@@ -229,9 +229,9 @@ int cmd_dag_get(struct cli *cli)
 static int print_document(struct cli *cli, const char *cid)
 {
 	if (cli->json)
-		printf("{\"Cid\":{\"/\":\"%s\"}}\n", cid);
-	else
-		puts(cid);
+		return cli_put_json(stdout, json_pack("{s:{s:s}}", "Cid", "/", cid));
+	cli_print_text(cid);
+	putchar('\n');
 	return 0;
 }
 

@@ -46,7 +46,7 @@ static void print_overview(void)
 	     "'ipfs-kit COMMAND --help' explains a command. With a daemon running, commands talk to it;\n"
 	     "without one they open the repo themselves.\n\n"
 	     "With --json every answer is JSON, one value a line, with the fields of Kubo's RPC, but for content (cat,\n"
-	     "block get, dag export) and text (help, completion). A failure is a line of JSON on standard error:\n"
+	     "block get, dag get, dag export) and text (help, completion). A failure is a line of JSON on standard error:\n"
 	     "{\"Error\": what and why, \"Code\": failed, usage, not-found, repo, timed-out or interrupted,\n"
 	     "\"Exit\": the exit code, \"Hint\": what to do}.\n\n"
 	     "On a terminal, what others named or wrote is shown without control characters, as \\xHH or \\uHHHH.\n");
@@ -173,8 +173,8 @@ void cli_print_man(void)
 	}
 	puts(".SH OPTIONS\nThese may be given to every command, before or after its name.");
 	man_options(cli_global_options);
-	puts(".SH JSON\nWith \\-\\-json every answer is JSON, one value a line, but for content (cat, block get, dag export)\n"
-	     "and text (help, completion). A failure is one line on standard error, an object with\n"
+	puts(".SH JSON\nWith \\-\\-json every answer is JSON, one value a line, but for content (cat, block get, dag get,\n"
+	     "dag export) and text (help, completion). A failure is one line on standard error, an object with\n"
 	     ".BR Error ,\nwhat failed and why, and what to do;\n.BR Code ,\n"
 	     "one of failed, usage, not\\-found, repo, timed\\-out, interrupted;\n.BR Exit ,\n"
 	     "the exit status; and\n.BR Hint ,\nwhat to do, when there is something.\n"
@@ -187,7 +187,8 @@ void cli_print_man(void)
 	     ".TP\n.B 4\nThe repo is missing, in use, damaged or of another version.\n.TP\n.B 5\n"
 	     "The time given by \\-\\-timeout has passed.\n.TP\n.B 130\nInterrupted.\n.SH ENVIRONMENT\n"
 	     ".TP\n.B IPFS_KIT_PATH\nThe repo, unless \\-\\-repo names one.\n.TP\n.B IPFS_KIT_API_AUTH\n"
-	     "The secret of the daemon's API; that of the repo's own daemon is read from its config.\n.TP\n.B ANYIO_BACKEND\nThe event backend: uring or uv.\n.SH FILES\n"
+	     "The secret of the daemon's API; that of the repo's own daemon is read from its config.\n"
+	     ".TP\n.B ANYIO_BACKEND\nThe event backend: uring or uv.\n.SH FILES\n"
 	     ".TP\n.I ~/.ipfs\\-kit/config\nThe settings, with their explanations.\n.TP\n"
 	     ".I ~/.ipfs\\-kit/identity\nThe private key. Keep it, and keep it to yourself.\n.TP\n"
 	     ".I ~/.ipfs\\-kit/segments\nThe blocks, in CAR files.");

@@ -12,7 +12,8 @@ const struct cli_option cli_global_options[] = {
 	{ "api-auth", 0, "SECRET",
 		"the secret its API demands (else $IPFS_KIT_API_AUTH, or the repo's api.secret)" },
 	{ "json", 0, NULL, "print JSON, one value a line" },
-	{ "timeout", 0, "TIME", "give up after this long: 30s, 5m, 1h" },
+	{ "timeout", 0, "TIME",
+		"give up after this long: 30s, 1m30s, 1h; a number alone is seconds" },
 	{ "connect", 0, "ADDR", "go online for this command and dial this peer first" },
 	{ "progress", 0, NULL,
 		"a progress bar (on when standard error is a terminal; --progress=false: none)" },
@@ -45,9 +46,13 @@ const char *cli_value(const struct cli *cli, const char *name)
 	return i < 0 ? NULL : cli->values[i];
 }
 
+/* Of a value that may_be. */
 static bool truth(const char *text)
 {
-	return strcmp(text, "false") && strcmp(text, "0") && strcmp(text, "no");
+	bool on = true;
+
+	kit_truth_parse(text, &on);
+	return on;
 }
 
 bool cli_flag(const struct cli *cli, const char *name, bool dflt)
@@ -56,20 +61,12 @@ bool cli_flag(const struct cli *cli, const char *name, bool dflt)
 	return value ? truth(value) : dflt;
 }
 
-static bool is_truth(const char *text)
-{
-	static const char *const words[] = { "true", "false", "1", "0", "yes", "no" };
-
-	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
-		if (!strcmp(text, words[i]))
-			return true;
-	return false;
-}
-
 static bool may_be(const struct cli_option *option, const char *value)
 {
-	if (!option->value)
-		return is_truth(value);
+	bool on;
+
+	if (!option->value) /* a value is only given with "=", and nothing after that is a mistake */
+		return *value && !kit_truth_parse(value, &on);
 	return !option->values || option->any || cli_is_value(option->values, value);
 }
 
@@ -191,22 +188,6 @@ static int no_command(const struct cli *cli, char **argv)
 	return cli_unknown_command(cli, first, second);
 }
 
-/* "90", "30s", "5m", "1h", "250ms" to nanoseconds; 0 when it is none of these. */
-static anyio_time parse_time(const char *text)
-{
-	static const struct {
-		const char *unit;
-		double scale;
-	} units[] = { { "ms", 1e6 }, { "s", 1e9 }, { "m", 60e9 }, { "h", 3600e9 }, { "", 1e9 } };
-	char *end;
-	double value = strtod(text, &end);
-
-	for (size_t i = 0; end != text && value > 0 && value < 1e6 && i < 5; i++)
-		if (!strcmp(end, units[i].unit))
-			return (anyio_time)(value * units[i].scale);
-	return 0;
-}
-
 static int apply_globals(struct cli *cli)
 {
 	static char home_repo[4096];
@@ -222,7 +203,8 @@ static int apply_globals(struct cli *cli)
 	cli->api = global_values[1];
 	cli->api_auth = global_values[2] ? global_values[2] : getenv("IPFS_KIT_API_AUTH");
 	cli->json = global_values[3] && truth(global_values[3]);
-	if (global_values[4] && !(cli->timeout = parse_time(global_values[4])))
+	if (global_values[4] &&
+		(kit_time_parse(global_values[4], &cli->timeout) || cli->timeout == 0))
 		return cli_refuse(cli, CLI_USAGE,
 			"--timeout cannot be '%s'; give a time like 30s, 5m or 1h",
 			global_values[4]);

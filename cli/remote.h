@@ -11,8 +11,8 @@
 
 struct remote;
 
-/* address: a multiaddr (/ip4/../tcp/.., /dns../tcp/.., /unix/path), a file that holds one, or
- * host:port. secret may be NULL. -EINVAL for an address of another kind; nothing is dialled. */
+/* address: a multiaddr (/ip4/../tcp/.., /dns../tcp/.., /unix/path) or host:port. secret may be NULL.
+ * -EINVAL for an address of another kind; nothing is dialled. */
 int remote_create(const char *address, const char *secret, struct remote **remote);
 void remote_free(struct remote *remote);
 /* The daemon's sentence about the last failure, or why it could not be reached. */

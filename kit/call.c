@@ -25,11 +25,15 @@ const char *call_option(const struct call *call, const char *name)
 	return NULL;
 }
 
-bool call_flag(const struct call *call, const char *name, bool dflt)
+/* A flag's value into *flag, which holds the one of a flag that is absent. 0 or a negative code. */
+static int read_flag(const struct call *call, const char *name, bool *flag)
 {
 	const char *value = call_option(call, name);
 
-	return value ? strcmp(value, "false") && strcmp(value, "0") : dflt;
+	if (!value || !kit_truth_parse(value, flag))
+		return 0;
+	return kit_fail(call->node, -EINVAL, "%s: the option %s is true or false, not '%s'",
+		call->from->command, name, value);
 }
 
 json_t *call_cid(const struct mf_cid *cid)
@@ -64,13 +68,17 @@ static int ls_entry(void *arg, const struct kit_entry *entry)
 
 static int call_ls(struct call *call)
 {
+	bool resolve_type = true;
+	int rc = read_flag(call, "resolve-type", &resolve_type);
+
+	if (rc)
+		return rc;
 	json_t *objects = json_array();
-	int rc = objects ? 0 : -ENOMEM;
+	rc = objects ? 0 : -ENOMEM;
 
 	for (size_t i = 0; !rc && i < call->count; i++) {
 		json_t *links = json_array();
-		rc = links ? kit_ls(call->node, call->from->args[i],
-				     call_flag(call, "resolve-type", true), ls_entry, links)
+		rc = links ? kit_ls(call->node, call->from->args[i], resolve_type, ls_entry, links)
 			   : -ENOMEM;
 		json_t *object = json_pack(
 			"{s:o, s:o}", "Hash", call_text(call->from->args[i]), "Links", links);
@@ -151,7 +159,10 @@ static int each_pin(
 
 static int pin_one(struct call *call, const char *path, struct mf_cid *cid)
 {
-	return kit_pin_add(call->node, path, call_flag(call, "recursive", true), cid);
+	bool recursive = true;
+	int rc = read_flag(call, "recursive", &recursive);
+
+	return rc ? rc : kit_pin_add(call->node, path, recursive, cid);
 }
 
 static int unpin_one(struct call *call, const char *path, struct mf_cid *cid)
@@ -198,11 +209,14 @@ static int list_pin(void *arg, const struct kit_pin *pin)
 static int call_pin_ls(struct call *call)
 {
 	const char *type = call_option(call, "type");
-	bool stream = call_flag(call, "stream", false);
+	bool stream = false;
+	int rc = read_flag(call, "stream", &stream);
+
+	if (rc)
+		return rc;
 	struct pin_listing listing = { .call = call,
 		.type = type && *type ? type : "all",
 		.keys = stream ? NULL : json_object() };
-	int rc = 0;
 
 	if (strcmp(listing.type, "all") && strcmp(listing.type, "direct") &&
 		strcmp(listing.type, "recursive"))

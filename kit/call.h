@@ -14,9 +14,8 @@ struct call {
 
 /* Gives one answer; takes the reference. NULL is -ENOMEM. */
 int call_answer(struct call *call, json_t *value);
-/* An option's value, NULL when absent; a flag, dflt when absent. */
+/* An option's value, NULL when absent. */
 const char *call_option(const struct call *call, const char *name);
-bool call_flag(const struct call *call, const char *name, bool dflt);
 /* The text form of a CID as JSON. */
 json_t *call_cid(const struct mf_cid *cid);
 /* A name or path as JSON; NULL when memory is short. */

@@ -109,7 +109,8 @@ static int read_spec(struct migrating *m, const char *kubo)
 	json_decref(spec);
 	if (rc || !m->blocks[0] || !m->datastore[0])
 		return kit_fail(m->node, -ENOTSUP,
-			"%s keeps its blocks or pins in another way than flatfs and LevelDB; 'ipfs dag export' and 'ipfs-kit dag import' move content one root at a time",
+			"%s keeps its blocks or pins in another way than flatfs and LevelDB; "
+			"'ipfs dag export' and 'ipfs-kit dag import' move content one root at a time",
 			kubo);
 	return 0;
 }

@@ -1,6 +1,7 @@
 #include "http.h"
 
 #include <errno.h>
+#include <kit/call.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -456,7 +457,9 @@ bool http_flag(const struct http_connection *c, const char *name, bool dflt)
 {
 	const char *value = http_param(c, name, 0);
 
-	return value ? !strcmp(value, "true") : dflt;
+	if (value)
+		kit_truth_parse(value, &dflt);
+	return dflt;
 }
 
 /* ---- The answer ---- */

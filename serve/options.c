@@ -1,6 +1,7 @@
 #include "options.h"
 
 #include <errno.h>
+#include <kit/call.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,61 +98,15 @@ static const struct option *find(const char *command, const char *name)
 
 /* ---- Values ---- */
 
-/* One number with its unit, in seconds; the end of it, or NULL. */
-static const char *time_part(const char *text, double *seconds)
-{
-	static const struct {
-		const char *unit;
-		double scale;
-	} units[] = { { "ns", 1e-9 }, { "us", 1e-6 }, { "µs", 1e-6 }, { "μs", 1e-6 },
-		{ "ms", 1e-3 }, { "s", 1 }, { "m", 60 }, { "h", 3600 } };
-	size_t len = strspn(text, "0123456789.");
-	char *end;
-	double value = strtod(text, &end);
-
-	if (!len || end != text + len)
-		return NULL;
-	for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++) {
-		size_t unit = strlen(units[i].unit);
-		if (!strncmp(end, units[i].unit, unit) &&
-			(!end[unit] || strchr("0123456789.", end[unit]))) {
-			*seconds += value * units[i].scale;
-			return end + unit;
-		}
-	}
-	return NULL;
-}
-
-bool options_time(const char *text, anyio_time *time)
-{
-	const char *at = text + (*text == '-' || *text == '+');
-	double seconds = 0;
-
-	if (!*at)
-		return false;
-	if (strcmp(at, "0"))
-		while (at && *at)
-			at = time_part(at, &seconds);
-	if (!at || seconds > 9e9)
-		return false;
-	*time = *text == '-' ? 0 : (anyio_time)(seconds * 1e9);
-	return true;
-}
-
 /* A flag's value in our words; NULL for what is none. */
 static char *flag(const char *value)
 {
-	static const char *const yes[] = { "", "1", "t", "T", "true", "TRUE", "True", NULL };
-	static const char *const no[] = { "0", "f", "F", "false", "FALSE", "False", NULL };
 	static char yes_text[] = "true", no_text[] = "false";
+	bool truth;
 
-	for (size_t i = 0; yes[i]; i++)
-		if (!strcmp(value, yes[i]))
-			return yes_text;
-	for (size_t i = 0; no[i]; i++)
-		if (!strcmp(value, no[i]))
-			return no_text;
-	return NULL;
+	if (kit_truth_parse(value, &truth))
+		return NULL;
+	return truth ? yes_text : no_text;
 }
 
 static bool is_number(const char *text, bool negative)
@@ -180,8 +135,8 @@ static const char *wrong(const struct option *option, struct http_param *param)
 	case NUMBER: return is_number(param->value, true) ? NULL : "a number";
 	case COUNT: return is_number(param->value, false) ? NULL : "a number from 0 on";
 	case TIME:
-		return options_time(param->value, &time) ? NULL
-							 : "a time such as 10s, 1m30s or 500ms";
+		return kit_time_parse(param->value, &time) ? "a time such as 10s, 1m30s or 500ms"
+							   : NULL;
 	case TEXT: break;
 	}
 	return NULL;

@@ -12,7 +12,4 @@
  * it has been answered which cannot, and *rc is the result of that. */
 bool options_check(struct rpc_request *request, int *rc);
 
-/* A time as Go writes it: "300ms", "1m30s", "1.5h", "0". False when malformed or over 290 years. */
-bool options_time(const char *text, anyio_time *time);
-
 #endif

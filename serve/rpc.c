@@ -253,7 +253,7 @@ static int run_in_time(struct rpc_request *request)
 	anyio_time timeout;
 	char text[400];
 
-	if (!time || !options_time(time, &timeout))
+	if (!time || kit_time_parse(time, &timeout))
 		return run(request);
 	int rc = anyio_fail_after(timeout, run, request);
 	if (rc != -ETIMEDOUT || request->http->ended)

@@ -53,6 +53,11 @@ done
 long=$(git ls-files '*.c' '*.h' | xargs wc -l | awk '$2 != "total" && $1 > 650 {print $2 ": " $1}')
 [ -z "$long" ] || complain "files past 650 lines: $long"
 
+wide=$(git ls-files '*.c' '*.h' | while read -r file; do
+	expand "$file" | awk -v file="$file" 'length($0) > 140 {print file ":" NR}'
+done)
+[ -z "$wide" ] || complain "lines past 140 columns: $wide"
+
 badly=$(git ls-files '*.c' '*.h' | xargs clang-format --dry-run 2>&1 | grep -c warning)
 [ "$badly" = 0 ] || complain "$badly places are not as clang-format (14) lays them out: git ls-files '*.c' '*.h' | xargs clang-format -i"
 

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <kit/call.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -353,6 +354,88 @@ static void test_one_flipped_byte_is_found(void **state)
 	scene_run(check_verify);
 }
 
+/* ---- Values ---- */
+
+static void test_truths_and_times(void **state)
+{
+	static const struct {
+		const char *text;
+		anyio_time time; /* -1: none */
+	} times[] = { { "90", 90000000000 }, { "1m30s", 90000000000 }, { "1.5", 1500000000 },
+		{ "250ms", 250000000 }, { "1h0.5s", 3600500000000 }, { "2us", 2000 },
+		{ "2µs", 2000 }, { "7ns", 7 }, { "0", 0 }, { "-4s", 0 }, { "+4s", 4000000000 },
+		{ "", -1 }, { "-", -1 }, { "1m30", -1 }, { "s", -1 }, { "1.2.3s", -1 },
+		{ "1e3", -1 }, { "0x1s", -1 }, { " 1s", -1 }, { "1s ", -1 }, { "9000000001", -1 },
+		{ "soon", -1 }, { "nan", -1 }, { "inf", -1 } };
+	static const char *const yes[] = { "", "1", "t", "true", "TRUE", "yes" };
+	static const char *const no[] = { "0", "f", "false", "False", "no" };
+
+	for (size_t i = 0; i < sizeof(times) / sizeof(*times); i++) {
+		anyio_time time = -1;
+		int rc = kit_time_parse(times[i].text, &time);
+		assert_int_equal(rc, times[i].time < 0 ? -EINVAL : 0);
+		assert_int_equal(time, times[i].time);
+	}
+	for (size_t i = 0; i < sizeof(yes) / sizeof(*yes); i++) {
+		bool truth = false;
+		assert_int_equal(kit_truth_parse(yes[i], &truth), 0);
+		assert_true(truth);
+	}
+	for (size_t i = 0; i < sizeof(no) / sizeof(*no); i++) {
+		bool truth = true;
+		assert_int_equal(kit_truth_parse(no[i], &truth), 0);
+		assert_false(truth);
+	}
+	bool truth = true;
+	assert_int_equal(kit_truth_parse("maybe", &truth), -EINVAL);
+	assert_true(truth);
+}
+
+static int ignore(void *arg, const char *json, size_t len)
+{
+	return 0;
+}
+
+static int count_recursive(void *arg, const struct kit_pin *pin)
+{
+	*(int *)arg += pin->recursive;
+	return 0;
+}
+
+/* A flag of a call is read as any other, and one that is none is refused. */
+static int check_flags(struct scene *scene)
+{
+	struct kit_call_option options[2] = { { "recursive", "no" } };
+	char root[MF_CID_TEXT_MAX];
+	const char *args[] = { root, NULL };
+	struct kit_call call = {
+		.command = "pin/add", .args = args, .options = options, .answer = ignore
+	};
+	struct kit_add_options adding = KIT_ADD_DEFAULTS;
+	int recursive = 0;
+
+	adding.no_pin = true;
+	CHECK_RC(0, make_file(scene_path(scene, "file"), 1, 1000));
+	CHECK_RC(0, add_text(scene->node, scene_path(scene, "file"), &adding, root));
+	CHECK_RC(0, kit_call_run(scene->node, &call));
+	CHECK_RC(0, kit_pin_ls(scene->node, count_recursive, &recursive));
+	CHECK(recursive == 0);
+	options[0].value = "maybe";
+	CHECK_RC(-EINVAL, kit_call_run(scene->node, &call));
+	CHECK(strstr(kit_error_text(scene->node), "recursive") &&
+		strstr(kit_error_text(scene->node), "maybe"));
+	options[0].value = "yes";
+	CHECK_RC(0, kit_call_run(scene->node, &call));
+	CHECK_RC(0, kit_pin_ls(scene->node, count_recursive, &recursive));
+	CHECK(recursive == 1);
+	return 0;
+}
+
+static void test_flags_of_a_call(void **state)
+{
+	scene_run(check_flags);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -364,6 +447,8 @@ int main(void)
 		cmocka_unit_test(test_blocks),
 		cmocka_unit_test(test_pins),
 		cmocka_unit_test(test_one_flipped_byte_is_found),
+		cmocka_unit_test(test_truths_and_times),
+		cmocka_unit_test(test_flags_of_a_call),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,7 +11,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
-from node import PROGRAM, check, environment, equal, kit, run_all, temp, write
+from node import PROGRAM, check, environment, equal, kit, run_all, skip, temp, write
 
 # Words typed, the last one unfinished, and what is offered for it.
 OFFERS = [
@@ -108,8 +108,7 @@ def in_bash():
 
 def in_fish():
     if not shutil.which('fish'):
-        print('skip  fish is not installed')
-        return
+        return skip('fish is not installed')
     script = write(temp('ipfs-kit.fish'), kit('completion', 'fish').out)
     home = temp('home')
     os.mkdir(home)
@@ -144,8 +143,7 @@ def typed(shell, setup, text, wanted):
 
 def in_zsh():
     if not shutil.which('zsh'):
-        print('skip  zsh is not installed')
-        return
+        return skip('zsh is not installed')
     script = write(temp('_ipfs-kit'), kit('completion', 'zsh').out)
     load = 'autoload -Uz compinit; compinit -u -D'
     for how, setup in (('sourced', f'{load}; source {script}'), ('found in fpath', f'fpath=({os.path.dirname(script)} $fpath); {load}')):
@@ -169,10 +167,11 @@ def the_man_page_tells_what_help_tells():
         check(f'{name}: the man page explains it in the same words', body in sections[name], body)
     shown = set(re.findall(r'(--[\w-]+)', kit('--help').text.split('Options for every command:')[1].split('Begin with')[0]))
     equal('the man page has the options for every command', shown - set(re.findall(r'--[\w-]+', page.split('.SH OPTIONS')[1])), set())
-    if shutil.which('man'):
-        path = write(temp('ipfs-kit.1'), kit('completion', 'man').out)
-        done = subprocess.run(['man', '--warnings', '-l', path], capture_output=True, text=True, env=environment(MANWIDTH='100', LC_ALL='C.UTF-8'))
-        check('man shows it without a warning', done.returncode == 0 and not done.stderr and 'swarm connect' in done.stdout, done.stderr)
+    if not shutil.which('man'):
+        return skip('man is not installed')
+    path = write(temp('ipfs-kit.1'), kit('completion', 'man').out)
+    done = subprocess.run(['man', '--warnings', '-l', path], capture_output=True, text=True, env=environment(MANWIDTH='100', LC_ALL='C.UTF-8'))
+    check('man shows it without a warning', done.returncode == 0 and not done.stderr and 'swarm connect' in done.stdout, done.stderr)
 
 
 def families_explain_themselves():

@@ -9,7 +9,7 @@ from node import Daemon, check, cid_raw, equal, form, form_type, kit, new_repo, 
 
 # As Kubo's documentation and others' have it.
 HELLO, HELLO_CID = b'{"hello":"world"}', 'bafyreidykglsfhoixmivffc5uwhcgshx4j465xwqntbmu43nb2dzqwfvae'
-ABSENT = 'bafyreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy'
+ABSENT_DOCUMENT = 'bafyreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy'
 
 
 def both(test):
@@ -89,8 +89,8 @@ def what_is_refused(how, repo):
     other = kit('block', 'put', '--cid-codec=json', repo=repo, stdin=b'{}').text
     done = kit('dag', 'get', other, repo=repo)
     check(f'{how}: a block of a codec that is not read', done.code == 1 and 'is json' in done.err, done)
-    missing = kit('--timeout', '2s', 'dag', 'get', f'{ABSENT}/a', repo=repo)
-    check(f'{how}: a block that is not here', missing.code in (3, 5) and ABSENT in missing.err, missing)
+    missing = kit('--timeout', '2s', 'dag', 'get', f'{ABSENT_DOCUMENT}/a', repo=repo)
+    check(f'{how}: a block that is not here', missing.code in (3, 5) and ABSENT_DOCUMENT in missing.err, missing)
 
 
 def over_the_rpc():

@@ -2,44 +2,30 @@
 """What the program says while it waits, when it gives up, and what to do next: hints can be run as they are shown."""
 import json
 import os
-import pty
 import re
 import shlex
 import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
-from node import PROGRAM, Daemon, check, environment, equal, kit, new_repo, run_all, temp, until, write
-
-ABSENT = 'bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy'
+from node import ABSENT, PROGRAM, Daemon, check, environment, equal, kit, new_repo, on_terminal, run_all, temp, until, write
 
 
-def on_a_terminal(*words, repo):
-    """Runs the program with standard error on a terminal: (exit code, stdout, what the terminal showed)."""
-    terminal, end = pty.openpty()
-    process = subprocess.Popen([PROGRAM, '--repo', repo, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=end,
-        env=environment())
-    os.close(end)
-    shown = b''
-    try:
-        while data := os.read(terminal, 65536):
-            shown += data
-    except OSError:  # the program has ended
-        pass
-    os.close(terminal)
-    out = process.communicate()[0]
-    return process.returncode, out.decode(), shown.decode().replace('\r', '')
+def told(*words, repo):
+    """What the program says on a terminal beside its output: (exit code, stdout, what the terminal showed)."""
+    code, shown, out = on_terminal(*words, repo=repo, out=False)
+    return code, out.decode(), shown.decode().replace('\r', '')
 
 
 def waiting_says_for_what():
     with Daemon() as one, Daemon() as two:
-        code, out, shown = on_a_terminal('--timeout=4s', 'cat', ABSENT, repo=two.repo)
+        code, out, shown = told('--timeout=4s', 'cat', ABSENT, repo=two.repo)
         check('alone: a line says that no peer is connected', f'waiting for {ABSENT}: no peer is connected\n' in shown, shown)
         equal('and then it times out', code, 5)
         kit('swarm', 'connect', one.swarm[0], repo=two.repo)
         for words in (['cat', ABSENT], ['get', ABSENT, '-o', temp('x')], ['ls', ABSENT], ['pin', 'add', ABSENT], ['block', 'get', ABSENT],
                 ['dag', 'export', ABSENT]):
-            code, out, shown = on_a_terminal('--timeout=4s', *words, repo=two.repo)
+            code, out, shown = told('--timeout=4s', *words, repo=two.repo)
             what = ' '.join(words[:2 if words[1] in ('add', 'get', 'export') else 1])
             check(f'{what}: a line says who is connected and that none has it', shown.count(f'waiting for {ABSENT}: 1 peer connected, none has it\n')
                 == 1, shown)
@@ -49,12 +35,12 @@ def waiting_says_for_what():
         quiet = kit('--timeout=3s', 'cat', ABSENT, repo=two.repo)
         equal('no terminal: one line alone', len(quiet.err.splitlines()), 1)
         check('which says why', 'none has it' in quiet.err, quiet)
-        code, out, shown = on_a_terminal('--json', '--timeout=3s', 'ls', ABSENT, repo=two.repo)
+        code, out, shown = told('--json', '--timeout=3s', 'ls', ABSENT, repo=two.repo)
         check('--json: only the end is told', out == '' and len(shown.splitlines()) == 1, shown)
         done = kit('--connect', one.swarm[0], '--timeout=3s', 'cat', ABSENT, repo=new_repo())
         check('without a daemon the end says the same', done.code == 5 and f'{ABSENT}: 1 peer connected, none has it' in done.err, done)
         cid = kit('add', '-Q', repo=one.repo, stdin=b'somebody has it').text
-        code, out, shown = on_a_terminal('cat', cid, repo=two.repo)
+        code, out, shown = told('cat', cid, repo=two.repo)
         check('what is there is not waited for', (code, out, shown) == (0, 'somebody has it', ''), shown)
 
 
@@ -69,8 +55,7 @@ def the_wantlist_tells_too():
         until('the peer has said that it has it not', lambda: wants()['Offers'] == [0])
         waiting.terminate()
         waiting.communicate()
-        until('the want ends with who had it', lambda: not wants()['Keys'])
-        check('and it is gone with who wanted it', True)
+        until('and it is gone with who wanted it', lambda: not wants()['Keys'])
 
 
 def hints_name_the_repo():

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
-from node import PROGRAM, Daemon, check, environment, equal, finish, noise, read, run_all, temp, write
+from node import PROGRAM, Daemon, check, environment, equal, finish, noise, read, run_all, skip, temp, write
 
 SOURCE = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..'))
 BUILD = os.path.dirname(os.path.dirname(os.path.realpath(PROGRAM)))
@@ -31,8 +31,8 @@ LIBRARIES = f'{PLACE}/{option("libdir")}'
 HEADERS = f'{PLACE}/{option("includedir")}/ipfs-kit'
 CLANG = 'clang' in json.loads(read(f'{BUILD}/compile_commands.json'))[0]['command'].split(' -')[0]
 SANITIZERS = [] if option('b_sanitize') == 'none' else [f'-fsanitize={option("b_sanitize")}']
-COMPILERS = [(name, language) for name, language in (('gcc', 'c'), ('g++', 'c++'), ('clang', 'c'), ('clang++', 'c++'))
-    if shutil.which(name)]
+ALL = (('gcc', 'c'), ('g++', 'c++'), ('clang', 'c'), ('clang++', 'c++'))
+COMPILERS = [(name, language) for name, language in ALL if shutil.which(name)]
 # A sanitizer's runtime is its compiler's own: no other may link against what that one made.
 LINKERS = [(name, language) for name, language in COMPILERS if not SANITIZERS or ('clang' in name) == CLANG]
 C_COMPILER = LINKERS[0][0]
@@ -64,6 +64,8 @@ def everything_is_put_down():
 def headers_compile_alone():
     headers = sorted(os.path.relpath(path, HEADERS) for path in glob.glob(f'{HEADERS}/*/*.h'))
     check('there are headers', len(headers) > 15, headers)
+    for compiler, _ in set(ALL) - set(COMPILERS):
+        skip(f'{compiler} is not installed')
     for compiler, language in COMPILERS:
         for standard in ('c++11', 'c++17', 'c++20') if language == 'c++' else ('c11', 'c17'):
             bad = {}
@@ -211,8 +213,7 @@ sys.exit(1 if kit.anyio_run(body, None, ctypes.byref(Options(stack_size=1 << 20)
 
 def a_program_in_python():
     if SANITIZERS:
-        print("skip  a sanitizer's runtime wants to be in the program itself")
-        return
+        return skip("a program in Python: a sanitizer's runtime wants to be in the program itself")
     done = run(sys.executable, '-c', PYTHON, temp('repo'), env={'LD_LIBRARY_PATH': LIBRARIES})
     check('a Python program opens a node in its own task', done.returncode == 0 and done.stdout.startswith('12D3KooW'), done)
     with Daemon() as daemon:

@@ -19,6 +19,13 @@ def commands():
     return set(re.findall(r'^  (\S+(?: \S+)?)  +[A-Z]', kit('--help').text.split('Options for every')[0], re.M))
 
 
+def help_names_the_others():
+    page = kit('completion', 'man').text.replace('\\-', '-').split('.SH JSON')[1].split('.SH')[0]
+    for what, text in (('help', kit('--help').text), ('the man page', page)):
+        told = re.search(r'With --json .*? but for\s+content \(([^)]*)\)\s+and\s+text \(([^)]*)\)', text, re.S)
+        equal(f'{what} names every command that prints none', set(re.split(r',\s+', f'{told[1]}, {told[2]}')), BYTES)
+
+
 def values(result):
     return [json.loads(line) for line in result.out.decode().split('\n')[:-1]]
 
@@ -143,4 +150,4 @@ def damage_is_told():
             daemon.kill()
 
 
-run_all([every_command, the_root_alone, settings, the_daemon_tells_where, damage_is_told])
+run_all([help_names_the_others, every_command, the_root_alone, settings, the_daemon_tells_where, damage_is_told])

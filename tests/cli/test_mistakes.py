@@ -13,9 +13,9 @@ import sys
 import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
-from node import (BOUND, PROGRAM, Daemon, check, cid_raw, environment, equal, kit, new_repo, noise, read, run_all, temp, write)
+from node import (ABSENT, BOUND, PROGRAM, Daemon, check, cid_raw, environment, equal, kit, new_repo, noise, read, run_all, skip, temp,
+    write)
 
-ABSENT = 'bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy'
 NOBODY = '/ip4/127.0.0.1/tcp/9/p2p/12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN'
 KINDS = {1: 'failed', 2: 'usage', 3: 'not-found', 4: 'repo', 5: 'timed-out', 130: 'interrupted'}
 
@@ -67,8 +67,9 @@ def files():
             if words[0] != 'migrate-from-kubo':
                 fails(words, code, said, hint, repo=repo, name=f'through a daemon: {" ".join(words)}')
         fails(['migrate-from-kubo', top], 4, [repo], 'shutdown', repo=repo)
-    if os.geteuid() == 0:
-        not_allowed(top)
+    if os.geteuid():
+        return skip('as a user who may do little: that takes root')
+    not_allowed(top)
 
 
 def not_allowed(top):
@@ -83,8 +84,7 @@ def not_allowed(top):
         os.setuid(65534)
     made = kit('init', '--test', repo=repo, preexec=nobody)
     if made.code:
-        print('      not shown here: another user may not get at the program')
-        return
+        return skip('as another user: that one may not get at the program')
     os.chmod(f'{top}/file', 0)
     os.chmod(f'{top}/dir/file', 0)
     for words, said in ((['add', f'{top}/file'], f'{top}/file'), (['add', '-r', f'{top}/dir'], f'{top}/dir/file'),
@@ -234,8 +234,7 @@ def full():
             check(f'{" ".join(words[:2])} into a full device: names standard output, and what to do', done.returncode == 1 and 'standard output' in done.stderr and
                 'make room' in done.stderr, done)
     if os.geteuid() or subprocess.run(['unshare', '-m', 'true'], capture_output=True).returncode:
-        print('      not shown here: a full disk (no mount namespace may be made)')
-        return
+        return skip('a full disk: no mount namespace may be made here')
     place = temp('mount')
     os.mkdir(place)
     write(f'{place}/../large', noise(30_000_000, 8))

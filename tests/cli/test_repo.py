@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
-from node import (PROGRAM, Daemon, check, cid_raw, environment, equal, kit, new_repo, noise, read, run_all,
+from node import (PROGRAM, Daemon, check, cid_raw, environment, equal, kit, new_repo, noise, read, run_all, skip,
     temp, write)
 
 
@@ -135,7 +135,7 @@ def damaged_repos():
 def full_disk():
     """In a mount namespace of its own: a small tmpfs holds the repo."""
     if os.geteuid() or subprocess.run(['unshare', '-m', 'true'], capture_output=True).returncode:
-        print('      no mount namespace may be made here; a file size limit stands in')
+        skip('a full disk: no mount namespace may be made here; a file size limit stands in')
         return limited_files()
     place = temp('mount')
     os.mkdir(place)

@@ -6,14 +6,12 @@ import hashlib
 import http.server
 import json
 import os
-import pty
 import re
-import subprocess
 import sys
 import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
-from node import PROGRAM, Daemon, check, cid_raw, cid_text, environment, equal, kit, new_repo, run_all, temp, write
+from node import Daemon, check, cid_raw, cid_text, equal, field, kit, new_repo, on_terminal, run_all, temp, varint, write
 
 # What a terminal obeys or reorders, and what it must be shown as.
 UNSAFE = {
@@ -35,18 +33,6 @@ SAFE = 'grüße 目录 🦆 שלום'
 LEAF = b'content'
 
 
-def varint(n):
-    out = bytearray()
-    while n > 0x7f:
-        out.append(n & 0x7f | 0x80)
-        n >>= 7
-    return bytes(out) + bytes([n])
-
-
-def field(number, data):
-    return varint(number << 3 | 2) + varint(len(data)) + data
-
-
 def folder(links):
     """A dag-pb folder of (name, binary CID): (binary CID, bytes)."""
     data = b''.join(field(2, field(1, cid) + field(2, name) + b'\x18' + varint(len(LEAF))) for name, cid in sorted(links))
@@ -64,21 +50,8 @@ def put(repo, data, codec='dag-pb'):
     return done.text
 
 
-def on_terminal(*words, repo, out=True, err=True, more=()):
-    """Runs the program with these streams on a terminal: what that showed, byte for byte."""
-    terminal, end = pty.openpty()
-    process = subprocess.Popen([PROGRAM, '--repo', repo, *words], stdin=subprocess.DEVNULL, stdout=end if out else subprocess.DEVNULL,
-        stderr=end if err else subprocess.DEVNULL, env=environment())
-    os.close(end)
-    shown = b''
-    try:
-        while data := os.read(terminal, 65536):
-            shown += data
-    except OSError:  # the program has ended
-        pass
-    os.close(terminal)
-    process.wait()
-    return shown.replace(b'\r\n', b'\n')
+def shown_by(*words, repo):
+    return on_terminal(*words, repo=repo)[1]
 
 
 def is_harmless(what, shown):
@@ -97,8 +70,8 @@ def listed_names():
     put(repo, LEAF, 'raw')
     root = put(repo, folder([(name, LEAF_CID) for name, _ in UNSAFE.values()] + [(SAFE.encode(), LEAF_CID)])[1])
     with Daemon(repo=repo):
-        shown = {how: on_terminal('ls', root, repo=repo) for how in ('through a daemon',)}
-    shown['alone'] = on_terminal('ls', root, repo=repo)
+        shown = {how: shown_by('ls', root, repo=repo) for how in ('through a daemon',)}
+    shown['alone'] = shown_by('ls', root, repo=repo)
     for how, text in shown.items():
         is_harmless(f'ls {how} on a terminal', text)
         check(f'ls {how}: letters of all scripts are left as they are', SAFE.encode() in text, text)
@@ -106,7 +79,7 @@ def listed_names():
             # JSON, in which a daemon and a node answer, has U+FFFD for what is not UTF-8.
             wanted = escaped if re.search(rb'^[\x00-\x7f]*$', name) or '\\u' in escaped else '\ufffd'
             check(f'ls {how}: {what} is told as text', wanted in text.decode(), text)
-    is_harmless('ls --json on a terminal', shown := on_terminal('ls', '--json', root, repo=repo))
+    is_harmless('ls --json on a terminal', shown := shown_by('ls', '--json', root, repo=repo))
     names = [link['Name'] for link in json.loads(shown)['Objects'][0]['Links']]
     check('ls --json on a terminal: and says the same as into a pipe', names == [link['Name'] for link in
         json.loads(kit('ls', '--json', root, repo=repo).out)['Objects'][0]['Links']], names)
@@ -150,14 +123,14 @@ def places_on_disk():
     for what, (name, escaped) in UNSAFE.items():
         place = os.path.join(temp('place'), os.fsdecode(name))
         write(place, LEAF)
-        is_harmless(f'add, {what}', on_terminal('add', place, repo=repo))
+        is_harmless(f'add, {what}', shown_by('add', place, repo=repo))
         cid = cid_raw(LEAF)
         done = kit('get', '-o', place, cid, repo=repo)
         check(f'saved to {what}', done.code == 0 and escaped in done.err, done)
         is_harmless(f'saved to {what}', done.err.encode('utf-8', 'surrogateescape'))
 
 
-EVIL = 'go-evil/\u009b2J\x1b[31m\u202eknaht'
+EVIL = 'go-evil/"\u009b2J\x1b[31m\u202eknaht'
 
 
 class EvilDaemon(http.server.BaseHTTPRequestHandler):
@@ -170,7 +143,7 @@ class EvilDaemon(http.server.BaseHTTPRequestHandler):
             'swarm/peers': {'Peers': [{'Addr': EVIL, 'Peer': EVIL, 'Latency': EVIL, 'Direction': 1}]}, 'swarm/connect': {'Strings': [EVIL]},
             'ping': {'Success': True, 'Time': 0, 'Text': EVIL}, 'pin/ls': {'Keys': {EVIL: {'Type': EVIL}}}, 'pin/add': {'Pins': [EVIL]},
             'repo/stat': {'RepoPath': EVIL, 'Version': EVIL}, 'repo/verify': {'Msg': EVIL, 'Progress': 0}, 'stat': {'Hash': EVIL, 'Type': EVIL},
-            'block/stat': {'Key': EVIL, 'Size': 1}, 'block/put': {'Key': EVIL, 'Size': 1},
+            'block/stat': {'Key': EVIL, 'Size': 1}, 'block/put': {'Key': EVIL, 'Size': 1}, 'dag/put': {'Cid': {'/': EVIL}},
             'dag/import': {'Root': {'Cid': {'/': EVIL}, 'PinErrorMsg': ''}}, 'ls': {'Objects': [{'Hash': EVIL, 'Links': [{'Name': EVIL, 'Hash': EVIL,
             'Size': 1, 'Type': 2}]}]}, 'bitswap/wantlist': {'Keys': [{'/': EVIL}], 'Offers': [0]}}
         answer = answers.get(command)
@@ -184,6 +157,14 @@ class EvilDaemon(http.server.BaseHTTPRequestHandler):
         pass
 
 
+def is_json(line):
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
+
+
 def what_a_daemon_says():
     server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), EvilDaemon)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -192,13 +173,15 @@ def what_a_daemon_says():
     some = write(temp('some'), LEAF)
     for words in (['id'], ['version'], ['version', '-n'], ['resolve', cid], ['swarm', 'peers', '-v'], ['swarm', 'connect', 'x'], ['ping', 'x'],
             ['pin', 'ls'], ['pin', 'add', cid], ['repo', 'stat'], ['repo', 'verify'], ['stat', cid], ['block', 'stat', cid],
-            ['block', 'put', some], ['dag', 'import', some], ['ls', cid], ['ls', cid, cid], ['cat', cid], ['get', '-o', temp('x'), cid],
+            ['block', 'put', some], ['dag', 'put', some], ['dag', 'import', some], ['ls', cid], ['ls', cid, cid], ['cat', cid], ['get', '-o', temp('x'), cid],
             ['dag', 'export', '-o', temp('x'), cid], ['block', 'get', cid], ['pin', 'rm', cid], ['add', some], ['shutdown']):
         for more in ([], ['--json']):
-            shown = on_terminal(api, *more, *words, repo=repo)
+            shown = shown_by(api, *more, *words, repo=repo)
             name = ' '.join([*more, *words[:2]])
             is_harmless(f'{name} from a daemon that means harm', shown)
             check(f'{name}: but tells what it said', b'knaht' in shown, shown)
+            if more:
+                check(f'{name}: each line is JSON', all(is_json(line) for line in shown.splitlines()), shown)
     server.shutdown()
 
 

@@ -1,7 +1,8 @@
 """What the tests of the running program share: checks that count, the program, and a daemon.
 
-A test says check('what is shown', truth) many times and ends with finish(). The program is the
-first argument, or $BUILD/ipfs-kit, or $BUILD/cli/ipfs-kit.
+A test says check('what is shown', truth) many times and ends with finish(); what cannot be shown on this
+machine it gives to skip(). It exits with 0, 1, or 77 when nothing failed but something was skipped. The
+program is the first argument, or $BUILD/ipfs-kit, or $BUILD/cli/ipfs-kit.
 """
 import base64
 import contextlib
@@ -9,6 +10,7 @@ import hashlib
 import http.client
 import json
 import os
+import pty
 import random
 import select
 import shutil
@@ -20,9 +22,12 @@ import tempfile
 import time
 import traceback
 
+# The CID of a block that nobody has.
+ABSENT = 'bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy'
 BOUND = 60  # seconds that anything here may take before it counts as hanging
 _passed = 0
 _failed = []
+_skipped = []
 
 
 def check(what, truth, detail=''):
@@ -41,6 +46,12 @@ def equal(what, got, want):
     return check(what, got == want, f'got {got!r}, wanted {want!r}')
 
 
+def skip(why):
+    """What could not be shown for want of something here; the rest goes on."""
+    _skipped.append(why)
+    print(f'skip  {why}', flush=True)
+
+
 def run_all(tests):
     """Runs each function; an exception is a failure of its own."""
     for test in tests:
@@ -54,10 +65,12 @@ def run_all(tests):
 
 def finish():
     shutil.rmtree(TEMP, ignore_errors=True)
-    print(f'{_passed} passed, {len(_failed)} failed')
+    print(f'{_passed} passed, {len(_failed)} failed' + (f', {len(_skipped)} skipped' if _skipped else ''))
     for what in _failed:
         print(f'  failed: {what}')
-    sys.exit(1 if _failed else 0)
+    for why in _skipped:
+        print(f'  skipped: {why}')
+    sys.exit(1 if _failed else 77 if _skipped else 0)
 
 
 def _find_program():
@@ -97,12 +110,13 @@ def noise(size, seed=1):
 
 
 def until(what, truth, bound=BOUND):
-    """Waits for an event that has no other way to tell of itself; asks often, up to a bound."""
+    """Waits for an event that has no other way to tell of itself, and counts that it came; asks often, up to a bound."""
     end = time.monotonic() + bound
     while not truth():
         if time.monotonic() > end:
             raise TimeoutError(what)
         select.select([], [], [], 0.005)
+    check(what, True)
 
 
 class Result:
@@ -132,6 +146,25 @@ def kit(*words, repo=None, stdin=b'', env=None, wrap=(), cwd=None, preexec=None,
     return Result(done.returncode, done.stdout, done.stderr.decode(errors='replace'))
 
 
+def on_terminal(*words, repo, out=True):
+    """Runs the program with standard error on a terminal, and standard output too or (out=False) into a pipe:
+    (exit code, what the terminal showed, what the pipe got), its line ends being \\n."""
+    terminal, end = pty.openpty()
+    process = subprocess.Popen([PROGRAM, '--repo', repo, *words], stdin=subprocess.DEVNULL, stdout=end if out else subprocess.PIPE, stderr=end,
+        env=environment())
+    os.close(end)
+    shown = b''
+    try:
+        while data := os.read(terminal, 65536):
+            shown += data
+    except OSError:  # the program has ended
+        pass
+    os.close(terminal)
+    piped = process.communicate()[0]
+    look_for_reports(shown.decode(errors='replace'))
+    return process.returncode, shown.replace(b'\r\n', b'\n'), piped or b''
+
+
 def look_for_reports(errors):
     """In a sanitizer's build its reports are failures, whatever the exit code."""
     if 'Sanitizer' in errors or 'runtime error:' in errors:
@@ -153,6 +186,22 @@ def cid_raw(data):
 
 def cid_text(binary):
     return 'b' + base64.b32encode(binary).decode().lower().rstrip('=')
+
+
+def varint(n):
+    out = bytearray()
+    while n > 127:
+        out.append(n & 127 | 128)
+        n >>= 7
+    out.append(n)
+    return bytes(out)
+
+
+def field(number, value):
+    """A protobuf field: bytes, or an integer."""
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value & (1 << 64) - 1)
+    return varint(number << 3 | 2) + varint(len(value)) + value
 
 
 class Daemon:

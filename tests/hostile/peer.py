@@ -6,28 +6,12 @@ import struct
 import subprocess
 import threading
 
-from node import BOUND, Daemon, Usage, check, environment, equal, kit, noise
+from node import BOUND, Daemon, Usage, check, environment, equal, field, kit, noise, varint
 
 DATA, WINDOW, PING, AWAY = range(4)
 SYN, ACK, FIN, RST = 1, 2, 4, 8
 HELPER = os.environ.get('P2P_RAW', '')
 SLACK = 4 << 20
-
-
-def varint(n):
-    out = bytearray()
-    while n > 127:
-        out.append(n & 127 | 128)
-        n >>= 7
-    out.append(n)
-    return bytes(out)
-
-
-def field(number, value):
-    """A protobuf field: bytes, or an integer."""
-    if isinstance(value, int):
-        return varint(number << 3) + varint(value & (1 << 64) - 1)
-    return varint(number << 3 | 2) + varint(len(value)) + value
 
 
 def frame(kind, flags, stream, length, body=b''):

@@ -9,13 +9,12 @@ import sys
 import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from node import BOUND, BOUNDARY, Daemon, check, cid_raw, equal, noise, part, run_all, temp, until
+from node import ABSENT, BOUND, BOUNDARY, Daemon, check, cid_raw, equal, noise, part, run_all, temp, until
 
 PLACES = 40
 POST_ID = b'POST /api/v0/id HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n'
 ADD = (f'POST /api/v0/add HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n'
     f'Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n\r\n').encode()
-ABSENT = cid_raw(b'nobody has this')
 
 
 def few_places():

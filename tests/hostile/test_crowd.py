@@ -11,9 +11,9 @@ import sys
 import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from node import BOUND, check, equal, kit, noise, run_all, sanitized, until
+from node import BOUND, check, equal, kit, noise, run_all, sanitized, until, varint
 import peer as raw
-from peer import DATA, HEADER, SYN, Crowd, Scene, frame, line, varint
+from peer import DATA, HEADER, SYN, Crowd, Scene, frame, line
 
 BITSWAP = '/ipfs/bitswap/1.2.0'
 MESSAGE = 4 << 20  # the longest of bitswap

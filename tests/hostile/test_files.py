@@ -10,9 +10,8 @@ import sys
 import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from node import (PROGRAM, Daemon, Usage, check, cid_raw, cid_text, environment, equal, form, form_type, kit, new_repo, noise, read, run_all,
-    temp, write)
-from peer import field, varint
+from node import (PROGRAM, Daemon, Usage, check, cid_raw, cid_text, environment, equal, field, form, form_type, kit, new_repo, noise,
+    read, run_all, temp, varint, write)
 
 PB, CBOR, RAW, JSON = 0x70, 0x71, 0x55, 0x0129
 DIRECTORY, FILE, SYMLINK, HAMT = 1, 2, 4, 5

@@ -6,9 +6,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from node import BOUNDARY, Daemon, check, cid_raw, equal, form, form_type, noise, part, run_all
-
-ABSENT = cid_raw(b'nobody has this')
+from node import ABSENT, BOUNDARY, Daemon, check, equal, form, form_type, noise, part, run_all
 
 
 def message(body):
@@ -26,14 +24,14 @@ def timeouts():
             check(f'{command} with a timeout ends by it, naming the path and the time', status == 500 and path in message(body)
                 and '300ms' in message(body) and 'context deadline exceeded' in message(body), (status, body))
             equal(f'and as JSON', headers['Content-Type'], 'application/json')
-        for time in ('0', '1ns', '1us', '1µs', '0.2s', '.1s', '1ms200us', '-1s', '0h0m0.1s'):
+        for time in ('0', '1ns', '1us', '1µs', '0.2s', '.1s', '1ms200us', '-1s', '0h0m0.1s', '0.1', '-3'):
             status, _, body = daemon.rpc('cat', ABSENT, timeout=time)
             check(f'timeout={time}', status == 500 and 'deadline' in message(body), (status, body))
-        for time in ('abc', '10', '', '10x', 's', '1.2.3s', '5s6', '1e3s', ' 1s', '-', '99999999999999h', 'nans', '0x1s'):
+        for time in ('abc', '', '1m30', '1.2.3', '1e3', '10x', 's', '1.2.3s', '5s6', '1e3s', ' 1s', '-', '99999999999999h', 'nans', '0x1s'):
             status, _, body = daemon.rpc('cat', ABSENT, timeout=time)
             check(f'timeout={time!r} is refused and named', status == 400 and b'timeout' in body, (status, body))
         cid = daemon.add(b'here')
-        for time in ('10s', '1m30s', '1h', '1.5h', '+5m'):
+        for time in ('10s', '1m30s', '1h', '1.5h', '+5m', '90'):
             equal(f'what is here is answered within timeout={time}', daemon.rpc('cat', cid, timeout=time)[::2], (200, b'here'))
         # A body that does not come is what an add waits for.
         body = part('f', b'half')[:-2]
@@ -60,6 +58,7 @@ def offline():
         equal('nothing was fetched', json.loads(daemon.rpc('repo/stat')[2])['NumObjects'], 0)
         check('offline=false fetches it', daemon.rpc('cat', cid, offline='false')[2] == data)
         check('and then it is here, offline too', daemon.rpc('cat', cid, offline='true')[2] == data)
+        check('offline=no is the same', daemon.rpc('cat', cid, offline='no')[2] == data)
         equal('a value that is none', daemon.rpc('cat', cid, offline='maybe')[0], 400)
         # The same connection asks peers again for the next call.
         other = holder.add(b'another')

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from node import PROGRAM, Daemon, check, equal, form, form_type, kit, new_repo, noise, read, run_all, temp
+from node import PROGRAM, Daemon, check, equal, form, form_type, kit, new_repo, noise, read, run_all, skip, temp
 
 MINE = 'KIT_OWN_MOUNTS'
 SMALL, LARGE = b'kept' * 500, noise(700_000, 3)
@@ -142,8 +142,7 @@ def files_that_may_not_grow():
 
 def memory_that_ends():
     if b'libasan' in subprocess.run(['ldd', PROGRAM], capture_output=True).stdout:
-        print('      AddressSanitizer needs terabytes of addresses')
-        return
+        return skip('memory that ends: AddressSanitizer needs terabytes of addresses')
     repo = new_repo()
     data = noise(6_000_000, 5)
     cid = kit('add', '-Q', repo=repo, stdin=data).text
@@ -209,5 +208,5 @@ elif os.geteuid() == 0 and subprocess.run(['unshare', '-m', 'true'], capture_out
     os.environ[MINE] = '1'
     os.execvp('unshare', ['unshare', '-m', sys.executable, *sys.argv])
 else:
-    print('      no mount namespace may be made here: no full disk')
+    skip('a full disk: no mount namespace may be made here')
     run_all(TESTS)

@@ -16,7 +16,7 @@ import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from node import (BOUND, BOUNDARY, Daemon, Usage, check, cid_raw, environment, equal, form, form_type, kit, new_repo, noise, part,
-    run_all, temp, until, write)
+    run_all, skip, temp, until, write)
 
 POST_ID = b'POST /api/v0/id HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n'
 
@@ -580,8 +580,7 @@ def the_stock_client():
     found = [f'{cache}/{name}' for name in sorted(os.listdir(cache)) if name.startswith('js-')] if os.path.isdir(cache) else []
     found = [place for place in found if os.path.isfile(f'{place}/rpc-client.mjs') or os.path.isdir(f'{place}/node_modules')]
     if not found:
-        check('kubo-rpc-client is here (KIT_REQUIRE_ALL=1)', os.environ.get('KIT_REQUIRE_ALL') != '1')
-        return print('      skipped: tests/interop/js is not installed; tests/interop/js/install.sh does it')
+        return skip('the stock client: tests/interop/js is not installed; tests/interop/js/install.sh does it')
     program = f'{found[-1]}/rpc-client.mjs'
     if not os.path.isfile(program):
         program = temp('rpc-client.mjs')

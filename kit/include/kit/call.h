@@ -43,6 +43,14 @@ KIT_API const char *const *kit_call_names(void);
  * U+FFFD. Freed with free(); NULL when memory is short. Any thread. */
 KIT_API char *kit_json_text(const char *bytes);
 
+/* A flag's value: true, t, yes, 1 and "" (a flag that is given without one), or false, f, no, 0; also
+ * TRUE, True, T and the like. 0, or -EINVAL for anything else, *truth being left as it is. Any thread. */
+KIT_API int kit_truth_parse(const char *text, bool *truth);
+
+/* A time: "300ms", "1m30s", "1.5h"; a number alone is seconds. One below zero has passed: 0. 0, or -EINVAL
+ * for anything else and for more than 285 years, *time being left as it is. Any thread. */
+KIT_API int kit_time_parse(const char *text, anyio_time *time);
+
 #ifdef __cplusplus
 }
 #endif

@@ -11,7 +11,8 @@
 extern "C" {
 #endif
 
-/* Checks blocks against their CIDs: results[i] is what ipld_block_verify returns for blocks[i]. 0, or ANYIO_CANCELLED: results are not set then. data may be NULL when len is 0. */
+/* Checks blocks against their CIDs: results[i] is what ipld_block_verify returns for blocks[i]. 0, or
+ * ANYIO_CANCELLED: results are not set then. data may be NULL when len is 0. */
 int store_gate_check(const struct store_block *blocks, size_t count, int *results);
 
 /* Gives blocks their digests, by the hash and digest_len that stand in their CIDs. results[i]: 0;

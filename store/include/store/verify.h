@@ -57,7 +57,8 @@ struct store_verify_result {
  * Reads every byte of every segment, passes every block through the gate, compares with the index,
  * and walks what the pins need. Others may put and get meanwhile; what they put after the start is
  * not looked at. Returns 0 also when there are faults (result->faults), of which what the disk does
- * not give back is one; a negative code when the looking itself failed. options may be NULL. Memory: a few MiB, and 64 bytes a block under pins.
+ * not give back is one; a negative code when the looking itself failed. options may be NULL. Memory: a
+ * few MiB, and 64 bytes a block under pins.
  */
 int store_verify(struct store *store, const struct store_verify_options *options,
 	struct store_verify_result *result);

@@ -1,0 +1,77 @@
+/* Values that people and programs write: truths and times. */
+#include <kit/call.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool is_one_of(const char *const *words, const char *text)
+{
+	for (; *words; words++)
+		if (!strcmp(*words, text))
+			return true;
+	return false;
+}
+
+int kit_truth_parse(const char *text, bool *truth)
+{
+	static const char *const yes[] = { "", "1", "t", "T", "true", "TRUE", "True", "yes", NULL };
+	static const char *const no[] = { "0", "f", "F", "false", "FALSE", "False", "no", NULL };
+	bool is_yes = is_one_of(yes, text);
+
+	if (!is_yes && !is_one_of(no, text))
+		return -EINVAL;
+	*truth = is_yes;
+	return 0;
+}
+
+/* One number, in plain digits; the end of it, or NULL. */
+static const char *number(const char *text, double *value)
+{
+	size_t len = strspn(text, "0123456789.");
+	char *end;
+
+	*value = strtod(text, &end);
+	return len && end == text + len ? end : NULL;
+}
+
+/* One number with its unit, in seconds; the end of it, or NULL. */
+static const char *time_part(const char *text, double *seconds)
+{
+	static const struct {
+		const char *unit;
+		double scale;
+	} units[] = { { "ns", 1e-9 }, { "us", 1e-6 }, { "µs", 1e-6 }, { "μs", 1e-6 },
+		{ "ms", 1e-3 }, { "s", 1 }, { "m", 60 }, { "h", 3600 } };
+	double value;
+	const char *end = number(text, &value);
+
+	for (size_t i = 0; end && i < sizeof(units) / sizeof(*units); i++) {
+		size_t unit = strlen(units[i].unit);
+		if (!strncmp(end, units[i].unit, unit) &&
+			(!end[unit] || strchr("0123456789.", end[unit]))) {
+			*seconds += value * units[i].scale;
+			return end + unit;
+		}
+	}
+	return NULL;
+}
+
+int kit_time_parse(const char *text, anyio_time *time)
+{
+	const char *at = text + (*text == '-' || *text == '+'), *end;
+	double seconds = 0;
+
+	if (!*at)
+		return -EINVAL;
+	end = number(at, &seconds);
+	if (!end || *end) { /* not a number alone */
+		seconds = 0;
+		while (at && *at)
+			at = time_part(at, &seconds);
+	}
+	if (!at || seconds > 9e9)
+		return -EINVAL;
+	*time = *text == '-' ? 0 : (anyio_time)(seconds * 1e9);
+	return 0;
+}
