@@ -13,13 +13,13 @@ program: $(BUILD)/build.ninja
 	@ln -sf cli/ipfs-kit $(BUILD)/ipfs-kit
 
 $(BUILD)/build.ninja:
-	@$(MAKE) -s deps
+	@./deps.sh
 	@meson setup $(BUILD) --buildtype=release -Db_ndebug=false >$(BUILD).log 2>&1 || \
 		{ cat $(BUILD).log; rm -rf $(BUILD); exit 1; }
 	@rm -f $(BUILD).log
 
 deps:       ## install what building and testing need (Debian packages)
-	@./deps.sh
+	@./deps.sh test
 
 run: program    ## two nodes: add to one, fetch from the other over libp2p, compare
 	@./examples/two-nodes.sh $(BUILD)/ipfs-kit

@@ -1,10 +1,12 @@
 #!/bin/sh
-# Installs the Debian packages that building and testing need, when one is missing.
+# Installs the Debian packages that are missing: of those that building and running need, and with
+# "test" those of the tests too.
 set -eu
 
 packages="gcc make pkg-config meson ninja-build python3 liburing-dev libuv1-dev libssl-dev libsodium-dev
-liblmdb-dev libhttp-parser-dev libjansson-dev libcmocka-dev clang llvm libclang-rt-14-dev clang-format
-strace libleveldb1d openssl spin g++ bash fish zsh man-db mandoc systemd"
+liblmdb-dev libhttp-parser-dev libjansson-dev libcmocka-dev openssl"
+[ "${1:-}" != test ] || packages="$packages clang llvm libclang-rt-14-dev clang-format strace libleveldb1d
+spin g++ bash fish zsh man-db mandoc systemd"
 
 missing=
 for package in $packages; do
