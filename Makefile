@@ -39,7 +39,7 @@ bench: program  ## ours and the peers side by side; writes build/bench.json
 fuzz: deps  ## every decoder's fuzz target; SECONDS_EACH=60 to run longer
 	@BUILD=$(BUILD) ./tests/run fuzz
 
-model: program  ## the runtime's wake and cancel protocol: a model checked by spin, the same bounds on the real code
+model: deps program  ## the runtime's wake and cancel protocol: a model checked by spin, the same bounds on the real code
 	@meson test -C $(BUILD) anyio-model anyio-explore --print-errorlogs
 
 lint:       ## formatting, folder rules, file sizes
