@@ -86,6 +86,25 @@ static int no_link(void *arg, const struct mf_cid *cid)
 	return 0;
 }
 
+/* A block that is stored stays so, whatever comes of what it links to. */
+static int pin_stored(struct kit_node *node, const struct mf_cid *cid)
+{
+	char text[MF_CID_TEXT_MAX], why[sizeof(node->error)];
+	struct kit_blocks blocks;
+	store_ticket ticket = 0;
+
+	kit_blocks_open(&blocks, node);
+	int rc = kit_pin_below(&blocks, cid, &ticket);
+	kit_blocks_close(&blocks);
+	if (!rc && (rc = store_sync(node->core->store, ticket)))
+		kit_fail_code(node, rc, "pinning");
+	if (!rc || rc == ANYIO_CANCELLED)
+		return rc;
+	memcpy(why, node->error, sizeof(why));
+	mf_cid_format(cid, text, sizeof(text));
+	return kit_fail(node, rc, "%s is stored, and not pinned: %s", text, why);
+}
+
 int kit_block_put(struct kit_node *node, uint32_t codec, uint32_t hash, int version,
 	const void *data, size_t len, bool pin, struct mf_cid *cid)
 {
@@ -105,13 +124,13 @@ int kit_block_put(struct kit_node *node, uint32_t codec, uint32_t hash, int vers
 	if (ipld_links(codec, data, len, no_link, NULL))
 		return kit_fail(node, -EBADMSG, "these bytes are not a block of that codec");
 	int rc = store_put(node->core->store, cid, data, len, 0, &ticket);
-	if (!rc && pin)
-		rc = store_pin_add(node->core->store, cid, STORE_PIN_RECURSIVE, &ticket);
 	if (!rc)
 		rc = store_sync(node->core->store, ticket);
-	if (!rc && node->core->bitswap)
+	if (rc)
+		return kit_fail_code(node, rc, "storing a block");
+	if (node->core->bitswap)
 		bitswap_have(node->core->bitswap, cid);
-	return rc ? kit_fail_code(node, rc, "storing a block") : 0;
+	return pin ? pin_stored(node, cid) : 0;
 }
 
 /* ---- Export ---- */

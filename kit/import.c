@@ -169,19 +169,8 @@ static int import_bytes(struct importing *importing, const struct kit_source *so
 	return rc ? rc : import_flush(importing);
 }
 
-static int keep_block(void *arg, const struct mf_cid *cid, const void *data, size_t len)
-{
-	return 0;
-}
-
-/* Whether a root was not pinned for what it is, or is not here of it; anything else is the node's own
- * trouble, and ends the import. */
-static bool is_of_content(int pin)
-{
-	return pin == -ENOENT || pin == -EBADMSG || pin == -EPROTONOSUPPORT || pin == -EMSGSIZE;
-}
-
-/* A root is pinned only when all below it is here: fetching the rest is what pin add is for. */
+/* A root is pinned only when all below it is here: fetching the rest is what pin add is for. The node's
+ * own trouble ends the import. */
 static int import_roots(struct importing *importing)
 {
 	const struct kit_import_options *options = importing->options;
@@ -193,15 +182,10 @@ static int import_roots(struct importing *importing)
 			continue;
 		kit_blocks_open(&blocks, importing->node);
 		blocks.offline = true;
-		int pin = kit_walk(&blocks, &importing->roots[i], keep_block, NULL);
+		int pin = kit_pin_below(&blocks, &importing->roots[i], &importing->ticket);
 		kit_blocks_close(&blocks);
-		if (!pin)
-			pin = store_pin_add(importing->node->core->store, &importing->roots[i],
-				STORE_PIN_RECURSIVE, &importing->ticket);
-		if (pin && (!options->root || !is_of_content(pin)))
-			rc = pin == ANYIO_CANCELLED
-				? pin
-				: kit_fail_code(importing->node, pin, "pinning a root");
+		if (pin && (!options->root || !kit_pin_is_of_content(pin)))
+			rc = pin;
 		importing->pins[i] = pin;
 	}
 	return rc;
