@@ -134,7 +134,7 @@ const struct cli_command cli_commands[] = {
 		NULL, 1, 1, .no_repo = true, .values = cli_shells, .run = cmd_completion },
 	{ "config", "KEY [VALUE]", "Print or change a setting",
 		"Settings live in the file config of the repo, with their explanations; comments are kept.\n"
-		"A daemon reads where to listen when it starts.\n\n"
+		"A daemon takes add.profile and store.max at once, the others when it starts.\n\n"
 		"  ipfs-kit config swarm.listen\n"
 		"  ipfs-kit config api.listen /ip4/127.0.0.1/tcp/5002",
 		NULL, 1, 2, .no_repo = true, .values = kit_config_key, .run = cmd_config },
