@@ -353,6 +353,26 @@ static void test_one_flipped_byte_is_found(void **state)
 	scene_run(check_verify);
 }
 
+/* ---- Paths ---- */
+
+static void test_last_names(void **state)
+{
+	static const struct {
+		const char *path;
+		size_t before;
+		const char *name;
+	} paths[] = { { "a", 0, "a" }, { "a/", 0, "a" }, { "/a/b", 3, "b" }, { "a//b///", 3, "b" },
+		{ "..", 0, ".." }, { "/", 1, "" }, { "///", 1, "" }, { "", 0, "" } };
+
+	for (size_t i = 0; i < sizeof(paths) / sizeof(*paths); i++) {
+		size_t len;
+		const char *name = kit_last_name(paths[i].path, &len);
+		assert_int_equal(name - paths[i].path, paths[i].before);
+		assert_int_equal(len, strlen(paths[i].name));
+		assert_memory_equal(name, paths[i].name, len);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -364,6 +384,7 @@ int main(void)
 		cmocka_unit_test(test_blocks),
 		cmocka_unit_test(test_pins),
 		cmocka_unit_test(test_one_flipped_byte_is_found),
+		cmocka_unit_test(test_last_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -160,6 +160,9 @@ KIT_API int kit_add_path(struct kit_node *node, const char *path,
 KIT_API int kit_add_source(struct kit_node *node, const struct kit_source *source,
 	const struct kit_add_options *options, struct mf_cid *root);
 
+/* Where the last name of a path begins, slashes after it left out: *len bytes, 0 when there is none, as in
+ * "/". Any thread. */
+KIT_API const char *kit_last_name(const char *path, size_t *len);
 /* The name a path gets in a tree: its last part; "." and ".." get the name of the folder they are.
  * 256 bytes are enough. The kernel's errors, -ENAMETOOLONG. Looks at the disk without yielding. */
 KIT_API int kit_name_of(const char *path, char *name, size_t cap);
