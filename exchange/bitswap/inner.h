@@ -28,7 +28,7 @@ enum {
 	BITSWAP_INBOX_BYTES = 8 << 20,  /* messages of one peer that wait to be hashed, or are */
 	BITSWAP_IN_FLIGHT = 16 << 20,   /* bytes asked of one peer at a time */
 	BITSWAP_SEARCHES = 32,          /* wants of a session that every peer is asked about */
-	BITSWAP_MEMORY = 256 << 20,     /* messages being read, of all peers */
+	BITSWAP_MEMORY = 256 << 20,     /* messages of all peers, being read or hashed */
 	BITSWAP_PEER_MEMORY = 16 << 20, /* the same of one */
 };
 
