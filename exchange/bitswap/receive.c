@@ -103,6 +103,8 @@ static int read_growing(struct bitswap_arrival *arrival)
 		if (rc == 0)
 			rc = anyio_stream_receive_exactly(
 				arrival->stream, arrival->data + have, arrival->size - have);
+		if (rc == 0 && have > 0)
+			arrival->peer->heard = anyio_now();
 	}
 	if (rc == 0 && arrival->account.used.memory == 0)
 		return ANYIO_CLOSED; /* it gave way with its last bytes */
