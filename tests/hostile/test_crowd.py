@@ -18,12 +18,12 @@ from peer import DATA, HEADER, SYN, Crowd, Scene, frame, line, varint
 BITSWAP = '/ipfs/bitswap/1.2.0'
 MESSAGE = 4 << 20  # the longest of bitswap
 
-# Enough descriptors for a crowd, and a bound on it where memory is vast: connections take half of them at most.
+# Enough descriptors for a crowd, and a bound on it where memory is vast: connections take three eighths of them at most.
 HARD = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 FILES = 4096 if HARD == resource.RLIM_INFINITY else min(HARD, 4096)
 resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, HARD))
 SHARES = 2 + (os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') // 4 >> 30)
-CONNECTIONS = min(64 * SHARES, FILES // 4)
+CONNECTIONS = min(64 * SHARES, FILES // 8 * 3 // 2)
 STREAMS = 1024 * SHARES
 
 

@@ -39,8 +39,9 @@ struct p2p_limit {
 /* Of an account that only the root limits. */
 ANYIO_API extern const struct p2p_limit p2p_no_limit;
 
-/* Zero fields are go-libp2p's defaults, the system's scaled by a quarter of the machine's memory;
- * its connections take no more than half of the descriptors that the process may open. */
+/* Zero fields are go-libp2p's defaults, the system's scaled by a quarter of the machine's memory. Of
+ * the descriptors that the process may open its connections take three eighths at most, and
+ * handshakes one; clients of an API and files have the other half. */
 struct p2p_limits {
 	struct p2p_limit system;
 	struct p2p_limit
