@@ -39,11 +39,24 @@ static int descriptor_of(const char *output)
 	return -1;
 }
 
+static void judge_output(struct place *place)
+{
+	struct stat st;
+
+	if (place->descriptor >= 0 || anyio_fstatat(place->dir, place->name, &st, 0))
+		return;
+	place->device = S_ISCHR(st.st_mode) || S_ISFIFO(st.st_mode) || S_ISBLK(st.st_mode);
+	place->device_dev = st.st_dev;
+	place->device_ino = st.st_ino;
+}
+
 int place_open_root(struct place *place, const char *output)
 {
 	size_t len = strlen(output);
 
-	*place = (struct place){ .dir = AT_FDCWD, .descriptor = descriptor_of(output) };
+	*place = (struct place){
+		.dir = AT_FDCWD, .output = true, .descriptor = descriptor_of(output)
+	};
 	while (len > 1 && output[len - 1] == '/')
 		len--;
 	size_t start = len;
@@ -52,14 +65,17 @@ int place_open_root(struct place *place, const char *output)
 	if (len - start > 255 || len == 0)
 		return -ENAMETOOLONG;
 	snprintf(place->name, sizeof(place->name), "%.*s", (int)(len - start), output + start);
-	if (start == 0)
-		return 0;
-	char *parent = strndup(output, start);
-	if (!parent)
-		return -ENOMEM;
-	place->dir = anyio_open(parent, O_PATH | O_DIRECTORY, 0);
-	free(parent);
-	return place->dir < 0 ? place->dir : 0;
+	if (start) {
+		char *parent = strndup(output, start);
+		if (!parent)
+			return -ENOMEM;
+		place->dir = anyio_open(parent, O_PATH | O_DIRECTORY, 0);
+		free(parent);
+		if (place->dir < 0)
+			return place->dir;
+	}
+	judge_output(place);
+	return 0;
 }
 
 void place_close(struct place *place)

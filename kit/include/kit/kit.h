@@ -203,7 +203,9 @@ KIT_API int kit_get(struct kit_node *node, const char *path, const char *output,
 /* The same as a POSIX (ustar/pax) archive, under the last name of the path. */
 KIT_API int kit_get_tar(struct kit_node *node, const char *path, const struct kit_sink *sink);
 
-/* Unpacks such an archive under the same rules as kit_get; no node needed. */
+/* Unpacks such an archive under the same rules as kit_get; no node needed. What is at output is looked at
+ * once, before the archive. -EBADMSG: whoever sent it is not to be trusted, for it is damaged, or holds
+ * what no kit_get_tar writes: a second root, names that leave it, something in what is no folder. */
 KIT_API int kit_untar(
 	const struct kit_source *source, const char *output, const struct kit_get_options *options);
 
