@@ -344,7 +344,7 @@ struct kit_migrated {
 /* Takes the blocks and pins of a stopped Kubo repo (flatfs blocks, LevelDB pins), each block checked
  * against its name; the root of its mutable files is pinned too. The repo in dir is not changed.
  * Durable on return; when interrupted, run it again: what was taken is not read twice. -EBADMSG: done,
- * but there were problems. -ENOENT no Kubo repo; -EBUSY Kubo runs; -ENOTSUP another kind of store;
+ * but there were problems. One at a time in a process. -ENOENT no Kubo repo; -EBUSY Kubo runs; -ENOTSUP another kind of store;
  * -ENOPKG the LevelDB library is not installed. */
 KIT_API int kit_migrate_kubo(struct kit_node *node, const char *dir,
 	const struct kit_migrate_options *options, struct kit_migrated *result);
