@@ -196,9 +196,12 @@ static int load(struct leveldb *db, struct migrate_pins *pins)
 		{ "leveldb_iter_value", &db->value }, { "leveldb_iter_get_error", &db->error },
 		{ "leveldb_free", &db->free } };
 
-	db->library = dlopen("libleveldb.so.1d", RTLD_NOW | RTLD_LOCAL);
+	/* It stays: what it keeps for the process, a thread too, outlives the database. */
+	static const int flags = RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE;
+
+	db->library = dlopen("libleveldb.so.1d", flags);
 	if (!db->library)
-		db->library = dlopen("libleveldb.so.1", RTLD_NOW | RTLD_LOCAL);
+		db->library = dlopen("libleveldb.so.1", flags);
 	if (!db->library)
 		return explain(pins, -ENOPKG, "reading Kubo's pins needs the LevelDB library",
 			"install it (Debian: libleveldb1d) and run this again");
