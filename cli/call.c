@@ -29,17 +29,34 @@ static void take_secret(struct cli *cli)
 		cli->api_auth = cli->own_secret;
 }
 
+/* Another command has the repo for a moment, and a daemon that starts tells its address soon: each is
+ * waited for, but not for long. -EBUSY and an address: a daemon has it. */
+static int open_repo(struct cli *cli, char *address, size_t address_cap, char *error, size_t cap)
+{
+	static const anyio_time pause = 5 * ANYIO_MILLISECOND, patience = ANYIO_SECOND;
+	anyio_time first = anyio_now();
+	int rc;
+
+	do {
+		rc = kit_open(cli->repo, NULL, &cli->node, error, cap);
+		if (rc != -EBUSY || kit_api_address(cli->repo, address, address_cap) == 0 ||
+			anyio_now() - first >= patience)
+			return rc;
+	} while (!(rc = anyio_sleep(pause)));
+	return rc;
+}
+
 int cli_open(struct cli *cli)
 {
-	char error[512] = "", address[256];
+	char error[512] = "", address[256] = "";
 	int rc;
 
 	if (cli->api)
 		return go_remote(cli, cli->api);
-	rc = kit_open(cli->repo, NULL, &cli->node, error, sizeof(error));
+	rc = open_repo(cli, address, sizeof(address), error, sizeof(error));
 	if (!rc)
 		return 0;
-	if (rc == -EBUSY && kit_api_address(cli->repo, address, sizeof(address)) == 0) {
+	if (rc == -EBUSY && *address) {
 		take_secret(cli);
 		return go_remote(cli, address);
 	}

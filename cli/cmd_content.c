@@ -234,6 +234,7 @@ struct untar {
 	const char *path, *output;
 	const struct kit_get_options *options;
 	struct anyio_stream *ends[2];
+	int rc; /* of the unpacking alone */
 };
 
 static int untar_write(void *arg, const void *data, size_t len)
@@ -251,14 +252,14 @@ static int untar_body(void *arg)
 	struct untar *untar = arg;
 	struct kit_source source = { untar_read, untar };
 
-	return kit_untar(&source, untar->output, untar->options);
+	return untar->rc = kit_untar(&source, untar->output, untar->options);
 }
 
-/* The daemon sends an archive; it is unpacked while it comes in. */
+/* The daemon sends an archive; it is unpacked while it comes in. *lied: it was none that answers a get. */
 static int remote_get(struct cli *cli, const char *path, const char *output,
-	const struct kit_get_options *options)
+	const struct kit_get_options *options, bool *lied)
 {
-	struct untar untar = { cli, path, output, options, { NULL, NULL } };
+	struct untar untar = { cli, path, output, options, { NULL, NULL }, 0 };
 	const char *args[] = { path, NULL };
 	struct remote_request request = {
 		.command = "get", .args = args, .answer = { untar_write, &untar }
@@ -275,6 +276,7 @@ static int remote_get(struct cli *cli, const char *path, const char *output,
 	rc = anyio_task_group_exit(&group, rc);
 	anyio_stream_free(untar.ends[0]);
 	anyio_stream_free(untar.ends[1]);
+	*lied = rc && untar.rc == -EBADMSG;
 	return rc;
 }
 
@@ -312,9 +314,15 @@ int cmd_get(struct cli *cli)
 	if (!output)
 		output = default_output(cli->args[0], name, sizeof(name));
 	cli_progress_start(&progress, cli, "fetching");
+	bool lied = false;
 	int rc = cli->node ? kit_get(cli->node, cli->args[0], output, &options)
-			   : remote_get(cli, cli->args[0], output, &options);
+			   : remote_get(cli, cli->args[0], output, &options, &lied);
 	cli_progress_end(&progress);
+	if (lied)
+		return cli_refuse(cli, CLI_FAILED,
+			"the daemon's answer is not to be trusted: it is no archive of one file or folder; "
+			"'%s' may hold what came before that was seen",
+			output);
 	if (rc == -EEXIST)
 		return cli_fail(cli, rc,
 			"'%s' exists and is something else; name another place with -o, or use --force",

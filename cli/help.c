@@ -184,7 +184,7 @@ void cli_print_man(void)
 	     "has the bytes as they are.");
 	puts(".SH EXIT STATUS\n.TP\n.B 0\nThe work was done.\n.TP\n.B 1\nIt was not; standard error says why.\n"
 	     ".TP\n.B 2\nWrong options or arguments.\n.TP\n.B 3\nThere is no such content, pin, setting or peer.\n"
-	     ".TP\n.B 4\nThe repo is missing, in use, damaged or of another version.\n.TP\n.B 5\n"
+	     ".TP\n.B 4\nThe repo is missing, in use (for more than a second), damaged or of another version.\n.TP\n.B 5\n"
 	     "The time given by \\-\\-timeout has passed.\n.TP\n.B 130\nInterrupted.\n.SH ENVIRONMENT\n"
 	     ".TP\n.B IPFS_KIT_PATH\nThe repo, unless \\-\\-repo names one.\n.TP\n.B IPFS_KIT_API_AUTH\n"
 	     "The secret of the daemon's API; that of the repo's own daemon is read from its config.\n"

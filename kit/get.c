@@ -77,7 +77,7 @@ static int get_directory(
 static int get_file(struct getting *getting, const struct place *place, const struct mf_cid *cid)
 {
 	struct place_file file;
-	int rc = place_file_open(place, getting->depth == 1, getting->options->overwrite, &file);
+	int rc = place_file_open(place, getting->options->overwrite, &file);
 
 	if (rc)
 		return disk_failure(getting, rc, place->name);

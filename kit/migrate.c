@@ -13,8 +13,15 @@
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
+#include <anyio/plain.h>
 
-enum { ITEMS = 1024, BUFFER = 16 << 20, SYNC_EVERY = 128 << 20, NAME_MAX_BYTES = 255 };
+enum {
+	ITEMS = 1024,
+	BUFFER = 16 << 20,
+	SPEC_MAX = 64 << 10,
+	SYNC_EVERY = 128 << 20,
+	NAME_MAX_BYTES = 255
+};
 
 /* A file to read: what its name says, and what came of it. */
 struct item {
@@ -48,13 +55,32 @@ static void problem(struct migrating *m, const char *name, const char *text)
 
 /* ---- Is it a repo we can read, and nobody else's now? ---- */
 
+/* A small file of Kubo's as text: its length, or a negative code; -EFBIG when text does not hold it. */
+static ssize_t read_text(const char *path, char *text, size_t cap)
+{
+	int fd = anyio_plain_openat_blocking(AT_FDCWD, path, O_RDONLY, 0);
+	size_t len = 0;
+	ssize_t n = 1;
+
+	if (fd < 0)
+		return fd;
+	while (len < cap && (n = read(fd, text + len, cap - len)) > 0)
+		len += (size_t)n;
+	int rc = n < 0 ? -errno : len == cap ? -EFBIG : 0;
+	close(fd);
+	text[rc ? 0 : len] = 0;
+	return rc ? rc : (ssize_t)len;
+}
+
 static int check_idle(struct migrating *m, const char *kubo)
 {
 	char path[4200];
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 
 	snprintf(path, sizeof(path), "%s/repo.lock", kubo);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = anyio_plain_openat_blocking(AT_FDCWD, path, O_RDONLY, 0);
+	if (fd == ANYIO_NOT_A_FILE)
+		return kit_fail_code(m->node, fd, path);
 	bool held = fd >= 0 && !fcntl(fd, F_GETLK, &lock) && lock.l_type != F_UNLCK;
 	if (fd >= 0 && !held) {
 		held = flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK;
@@ -91,7 +117,12 @@ static int read_spec(struct migrating *m, const char *kubo)
 	int rc = 0;
 
 	snprintf(path, sizeof(path), "%s/datastore_spec", kubo);
-	spec = json_load_file(path, JSON_REJECT_DUPLICATES, NULL);
+	char *text = anyio_malloc(SPEC_MAX);
+	ssize_t len = text ? read_text(path, text, SPEC_MAX) : -ENOMEM;
+	spec = len < 0 ? NULL : json_loadb(text, (size_t)len, JSON_REJECT_DUPLICATES, NULL);
+	anyio_free(text);
+	if (len < 0 && len != -ENOENT)
+		return kit_fail_code(m->node, (int)len, path);
 	if (!spec)
 		return kit_fail(m->node, -ENOENT,
 			"%s is not a Kubo repo: there is no readable datastore_spec", kubo);
@@ -118,15 +149,13 @@ static int read_spec(struct migrating *m, const char *kubo)
 static int check_sharding(struct migrating *m)
 {
 	static const char prefix[] = "/repo/flatfs/shard/v1/";
-	char path[4200], text[128] = "";
+	char path[4200], text[128];
 
 	snprintf(path, sizeof(path), "%s/SHARDING", m->blocks);
-	FILE *file = fopen(path, "re");
-	if (file) {
-		text[fread(text, 1, sizeof(text) - 1, file)] = 0;
-		fclose(file);
-	}
-	if (!file || strncmp(text, prefix, strlen(prefix)))
+	ssize_t len = read_text(path, text, sizeof(text));
+	if (len < 0 && len != -ENOENT && len != -EFBIG)
+		return kit_fail_code(m->node, (int)len, path);
+	if (len < 0 || strncmp(text, prefix, strlen(prefix)))
 		return kit_fail(
 			m->node, -ENOTSUP, "%s is not a flatfs whose layout is known", path);
 	return 0;
@@ -148,12 +177,10 @@ static int cid_of_name(const char *name, size_t len, struct mf_cid *cid)
 
 static int read_item(struct migrating *m, struct item *item, size_t *used)
 {
-	int fd = openat(m->dir, item->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	int fd = anyio_plain_openat_blocking(m->dir, item->name, O_RDONLY, 0);
 	struct stat st;
-	int rc = fd < 0 || fstat(fd, &st) ? -errno : 0;
+	int rc = fd < 0 ? fd : fstat(fd, &st) ? -errno : 0;
 
-	if (!rc && !S_ISREG(st.st_mode))
-		rc = -EBADMSG;
 	if (!rc && st.st_size > IPLD_BLOCK_MAX)
 		rc = -EMSGSIZE;
 	if (!rc && *used + (size_t)st.st_size > BUFFER) {

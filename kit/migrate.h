@@ -16,9 +16,13 @@ struct migrate_pins {
 	char error[256];
 };
 
-/* Reads the pins out of the LevelDB in source, by way of a private copy in a fresh folder in scratch.
- * Blocks: call it on a worker thread. 0, or a negative code and a sentence in error. */
-int migrate_read_pins(const char *source, const char *scratch, struct migrate_pins *pins);
+/* Reads the pins out of the LevelDB in source, by way of a private copy in the repo. Blocks, and ends when
+ * the task that waits is cancelled: call it on a worker thread. 0, or a negative code and a sentence in
+ * error. */
+int migrate_read_pins(const char *source, const char *repo, struct migrate_pins *pins);
+/* Removes the copy that a killed process left in a repo, which the caller has locked. Blocks for a file or
+ * a few; fails silently, since it is in nobody's way but the next copy's. */
+void migrate_remove_copy(const char *repo);
 void migrate_pins_free(struct migrate_pins *pins);
 
 #endif

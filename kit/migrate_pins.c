@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <anyio/plain.h>
 
 static int explain(struct migrate_pins *pins, int rc, const char *what, const char *why)
 {
@@ -22,67 +23,91 @@ static int explain(struct migrate_pins *pins, int rc, const char *what, const ch
 
 /* ---- A private copy ---- */
 
-static int copy_file(int from_dir, int to_dir, const char *name)
+static const char copy_name[] = "migrating"; /* one is enough: the repo is locked */
+
+static int copy_bytes(int from, int to)
 {
 	enum { CHUNK = 256 << 10 };
-	int from = openat(from_dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	int to =
-		from < 0 ? -1 : openat(to_dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	char *buffer = malloc(CHUNK);
-	ssize_t n = 1;
-	int rc = !buffer ? -ENOMEM : from < 0 || to < 0 ? -errno : 0;
+	ssize_t n;
+	int rc = buffer ? 0 : -ENOMEM;
 
-	while (!rc && (n = read(from, buffer, CHUNK)) > 0)
-		if (write(to, buffer, (size_t)n) != n)
+	while (!rc && (n = read(from, buffer, CHUNK)) != 0) {
+		if (n < 0)
+			rc = -errno;
+		else if (write(to, buffer, (size_t)n) != n)
 			rc = -EIO;
-	if (!rc && n < 0)
-		rc = -errno;
+		else
+			rc = anyio_from_thread_check_cancelled();
+	}
 	free(buffer);
-	if (from >= 0)
+	return rc;
+}
+
+static int copy_file(int from_dir, int to_dir, const char *name)
+{
+	int to = -1, from = anyio_plain_openat_blocking(from_dir, name, O_RDONLY, 0);
+	int rc = from < 0 ? from : 0;
+
+	if (!rc) {
+		to = anyio_plain_openat_blocking(to_dir, name, O_WRONLY | O_CREAT | O_EXCL, 0600);
+		rc = to < 0 ? to : copy_bytes(from, to);
 		close(from);
+	}
 	if (to >= 0 && close(to) && !rc)
 		rc = -errno;
 	return rc;
 }
 
-/* Calls fn for each file of a folder; "LOCK" is of no use in a copy. */
-static int each_file(const char *folder, int (*fn)(int from, int to, const char *name), int to)
+/* "LOCK" is of no use in a copy. */
+static int copy_files(DIR *from, int to, struct migrate_pins *pins)
 {
-	DIR *dir = opendir(folder);
 	struct dirent *entry;
-	int rc = dir ? 0 : -errno;
+	int rc = 0;
 
-	while (!rc && (entry = readdir(dir)))
-		if (entry->d_name[0] != '.' && strcmp(entry->d_name, "LOCK"))
-			rc = fn(dirfd(dir), to, entry->d_name);
-	if (dir)
-		closedir(dir);
+	while (!rc && (entry = readdir(from)))
+		if (entry->d_name[0] != '.' && strcmp(entry->d_name, "LOCK")) {
+			rc = copy_file(dirfd(from), to, entry->d_name);
+			if (rc)
+				explain(pins, rc, entry->d_name, anyio_error_text(rc));
+		}
 	return rc;
 }
 
-static int remove_file(int from, int to, const char *name)
+static int make_copy(const char *source, const char *copy, struct migrate_pins *pins)
 {
-	return unlinkat(from, name, 0) && errno != ENOENT ? -errno : 0;
-}
-
-static void remove_copy(const char *copy)
-{
-	char lock[4300];
-
-	each_file(copy, remove_file, -1);
-	snprintf(lock, sizeof(lock), "%s/LOCK", copy);
-	unlink(lock);
-	rmdir(copy);
-}
-
-static int make_copy(const char *source, const char *copy)
-{
-	int to = open(copy, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	int rc = to < 0 ? -errno : each_file(source, copy_file, to);
-
+	if (mkdir(copy, 0700))
+		return explain(pins, -errno, copy, strerror(errno));
+	DIR *from = opendir(source);
+	if (!from)
+		return explain(pins, -errno, source, strerror(errno));
+	int to = open(copy, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int rc = to < 0 ? explain(pins, -errno, copy, strerror(errno)) : copy_files(from, to, pins);
 	if (to >= 0)
 		close(to);
+	closedir(from);
 	return rc;
+}
+
+void migrate_remove_copy(const char *repo)
+{
+	int dir = open(repo, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int copy = dir < 0
+		? -1
+		: openat(dir, copy_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *files = copy < 0 ? NULL : fdopendir(copy);
+	struct dirent *entry;
+
+	while (files && (entry = readdir(files)))
+		unlinkat(copy, entry->d_name, 0); /* not "." and "..": they are folders */
+	if (files) {
+		closedir(files);
+		unlinkat(dir, copy_name, AT_REMOVEDIR);
+	} else if (copy >= 0) {
+		close(copy);
+	}
+	if (dir >= 0)
+		close(dir);
 }
 
 /* ---- Values ---- */
@@ -171,9 +196,12 @@ static int load(struct leveldb *db, struct migrate_pins *pins)
 		{ "leveldb_iter_value", &db->value }, { "leveldb_iter_get_error", &db->error },
 		{ "leveldb_free", &db->free } };
 
-	db->library = dlopen("libleveldb.so.1d", RTLD_NOW | RTLD_LOCAL);
+	/* It stays: what it keeps for the process, a thread too, outlives the database. */
+	static const int flags = RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE;
+
+	db->library = dlopen("libleveldb.so.1d", flags);
 	if (!db->library)
-		db->library = dlopen("libleveldb.so.1", RTLD_NOW | RTLD_LOCAL);
+		db->library = dlopen("libleveldb.so.1", flags);
 	if (!db->library)
 		return explain(pins, -ENOPKG, "reading Kubo's pins needs the LevelDB library",
 			"install it (Debian: libleveldb1d) and run this again");
@@ -200,6 +228,8 @@ static int take_all(struct leveldb *db, void *iterator, struct migrate_pins *pin
 			break;
 		value = db->value(iterator, &value_len);
 		rc = take_pin(pins, value, value_len);
+		if (!rc)
+			rc = anyio_from_thread_check_cancelled();
 		if (rc == -EBADMSG)
 			explain(pins, rc, "a pin is damaged", "its value is not what Kubo writes");
 	}
@@ -244,23 +274,20 @@ static int read_copy(struct leveldb *db, const char *copy, struct migrate_pins *
 	return rc;
 }
 
-int migrate_read_pins(const char *source, const char *scratch, struct migrate_pins *pins)
+int migrate_read_pins(const char *source, const char *repo, struct migrate_pins *pins)
 {
 	struct leveldb db = { 0 };
 	char copy[4200];
 
 	*pins = (struct migrate_pins){ 0 };
 	int rc = load(&db, pins);
-	snprintf(copy, sizeof(copy), "%s/migrating-XXXXXX", scratch);
-	if (!rc && !mkdtemp(copy))
-		rc = explain(pins, -errno, copy, strerror(errno));
-	else if (!rc) {
-		rc = make_copy(source, copy);
-		if (rc)
-			explain(pins, rc, source, anyio_error_text(rc));
-		else
+	snprintf(copy, sizeof(copy), "%s/%s", repo, copy_name);
+	if (!rc) {
+		migrate_remove_copy(repo);
+		rc = make_copy(source, copy, pins);
+		if (!rc)
 			rc = read_copy(&db, copy, pins);
-		remove_copy(copy);
+		migrate_remove_copy(repo);
 	}
 	if (db.library)
 		dlclose(db.library);

@@ -1,5 +1,5 @@
 /* A node's life: making a repo, opening it, going online, closing it. */
-#include "node.h"
+#include "migrate.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -257,6 +257,8 @@ static int open_in(struct kit_node *node, char *error, size_t cap)
 	 * killed may be another's by now. */
 	if (!rc && !join(path, sizeof(path), node->core->dir, "api"))
 		unlink(path);
+	if (!rc)
+		migrate_remove_copy(node->core->dir);
 	if (rc == -EBUSY)
 		explain_busy(node->core->dir, error, cap);
 	else if (rc)

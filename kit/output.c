@@ -34,7 +34,7 @@ static int open_file(struct kit_output *output, const char *path)
 		return -EISDIR;
 	if (there && access(path, W_OK))
 		return -errno;
-	int rc = place_file_open(&output->place, true, false, &output->file);
+	int rc = place_file_open(&output->place, false, &output->file);
 	if (!rc && there && !output->file.device && fchmod(output->file.fd, old.st_mode & 0777))
 		rc = place_file_close(&output->file, -errno);
 	return rc;

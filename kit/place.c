@@ -39,23 +39,39 @@ static int descriptor_of(const char *output)
 	return -1;
 }
 
+static void judge_output(struct place *place)
+{
+	struct stat st;
+
+	if (place->descriptor >= 0 || anyio_fstatat(place->dir, place->name, &st, 0))
+		return;
+	place->device = S_ISCHR(st.st_mode) || S_ISFIFO(st.st_mode) || S_ISBLK(st.st_mode);
+	place->device_dev = st.st_dev;
+	place->device_ino = st.st_ino;
+}
+
 int place_open_root(struct place *place, const char *output)
 {
 	size_t len;
 	const char *name = kit_last_name(output, &len);
 
-	*place = (struct place){ .dir = AT_FDCWD, .descriptor = descriptor_of(output) };
+	*place = (struct place){
+		.dir = AT_FDCWD, .output = true, .descriptor = descriptor_of(output)
+	};
 	if (len > 255 || !*output)
 		return -ENAMETOOLONG;
 	snprintf(place->name, sizeof(place->name), "%.*s", (int)len, name);
-	if (name == output)
-		return 0;
-	char *parent = strndup(output, (size_t)(name - output));
-	if (!parent)
-		return -ENOMEM;
-	place->dir = anyio_open(parent, O_PATH | O_DIRECTORY, 0);
-	free(parent);
-	return place->dir < 0 ? place->dir : 0;
+	if (name != output) {
+		char *parent = strndup(output, (size_t)(name - output));
+		if (!parent)
+			return -ENOMEM;
+		place->dir = anyio_open(parent, O_PATH | O_DIRECTORY, 0);
+		free(parent);
+		if (place->dir < 0)
+			return place->dir;
+	}
+	judge_output(place);
+	return 0;
 }
 
 void place_close(struct place *place)

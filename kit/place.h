@@ -9,13 +9,19 @@
 struct place {
 	int dir; /* AT_FDCWD or an open folder */
 	char name[256];
-	int descriptor; /* the one that /dev/stdout or the like means, as an output; else -1 */
+	/* The rest is said by place_open_root alone: of any other place no link is followed. */
+	bool output;    /* it is what the user named */
+	int descriptor; /* the one that /dev/stdout or the like means; else -1 */
+	bool device;    /* a device, pipe or terminal was there: this one */
+	dev_t device_dev;
+	ino_t device_ino;
 };
 
 /* May this be a name inside a folder? Not empty, ".", "..", nor with '/' or NUL, at most 255 bytes. */
 bool place_name_ok(const char *name, size_t len);
 
-/* The folder and name that a path given by the user means. */
+/* The folder and name that a path given by the user means, and what is there. It is looked at once, before
+ * anything that comes from others is put there, and the folder stays the same one until place_close. */
 int place_open_root(struct place *place, const char *output);
 void place_close(struct place *place);
 
@@ -35,9 +41,9 @@ struct place_file {
 	char part[256];
 	struct kit_sink sink; /* its arg is this file: do not copy */
 };
-/* Opens a part of it beside its place, locked. top: it is the output itself: a device that is there
- * may be written to, and what earlier tries left beside it goes. */
-int place_file_open(const struct place *place, bool top, bool overwrite, struct place_file *file);
+/* Opens a part of it beside its place, locked. Of the output itself what earlier tries left beside it goes;
+ * and when that is a device, the device is opened: -EEXIST when something else has come to stand there. */
+int place_file_open(const struct place *place, bool overwrite, struct place_file *file);
 /* Puts it in its place when rc is 0, else removes the part: also when this task is cancelled. */
 int place_file_close(struct place_file *file, int rc);
 /* Removes the parts in an open folder that killed processes left behind; others' files stay. Fails

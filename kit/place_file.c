@@ -148,35 +148,41 @@ static int write_at(void *arg, const void *data, size_t len)
 static int open_device(const struct place *place, struct place_file *file)
 {
 	struct stat st;
+	int rc;
 
 	if (place->descriptor >= 0) {
 		file->device = true;
 		file->fd = fcntl(place->descriptor, F_DUPFD_CLOEXEC, 3);
 		return file->fd < 0 ? -errno : 1;
 	}
-	if (anyio_fstatat(place->dir, place->name, &st, 0) ||
-		!(S_ISCHR(st.st_mode) || S_ISFIFO(st.st_mode) || S_ISBLK(st.st_mode)))
+	if (!place->device)
 		return 0;
 	/* A pipe that nobody reads is an error at once, not a wait that nothing ends. */
 	file->fd = anyio_openat(place->dir, place->name, O_WRONLY | O_NONBLOCK, 0);
 	if (file->fd < 0)
 		return file->fd;
-	file->device = true;
-	return fcntl(file->fd, F_SETFL, 0) ? -errno : 1;
+	if (fstat(file->fd, &st) || fcntl(file->fd, F_SETFL, 0))
+		rc = -errno;
+	else
+		rc = st.st_dev == place->device_dev && st.st_ino == place->device_ino ? 1 : -EEXIST;
+	file->device = rc == 1;
+	if (rc < 0)
+		anyio_close(file->fd);
+	return rc;
 }
 
-int place_file_open(const struct place *place, bool top, bool overwrite, struct place_file *file)
+int place_file_open(const struct place *place, bool overwrite, struct place_file *file)
 {
 	int rc;
 
 	*file = (struct place_file){ .place = place, .fd = -1, .sink = { write_at, file } };
-	if (top && (rc = open_device(place, file)) != 0)
+	if (place->output && (rc = open_device(place, file)) != 0)
 		return rc < 0 ? rc : 0;
 	rc = place_make_way(place, S_IFREG, overwrite);
 	if (rc < 0)
 		return rc;
 	/* In a folder that is got whole it was done on entering it. */
-	if (top)
+	if (place->output)
 		remove_parts(place);
 	return open_part(place, file);
 }

@@ -14,8 +14,9 @@ enum { BLOCK = 512, PAX_MAX = 1 << 20, CHUNK = 256 << 10 };
 struct untar {
 	const struct kit_source *source;
 	const struct kit_get_options *options;
-	const char *output;
-	char *buffer; /* CHUNK bytes */
+	struct place output; /* as it was before the archive */
+	struct place top;    /* in the folder that was made there, when the root is one */
+	char *buffer;        /* CHUNK bytes */
 	size_t at, end;
 	uint64_t done;
 	char *path, *target; /* from an extended header; NULL: the header's own */
@@ -191,38 +192,59 @@ static int next(struct untar *u)
 
 /* ---- Placing ---- */
 
-/* The folder an entry belongs in, walked from the output without following links. */
-static int find_place(struct untar *u, struct place *place)
+/* Whether an entry is that of the archive's root: the first one is, and no other. -EBADMSG: it is out of
+ * turn, or another root's. */
+static int is_root(struct untar *u, const char **below)
 {
-	const char *name = u->path;
-	size_t len = strcspn(name, "/");
-	int rc;
+	size_t len = strcspn(u->path, "/");
 
 	if (u->entries == 0 && len < sizeof(u->root))
-		snprintf(u->root, sizeof(u->root), "%.*s", (int)len, name);
-	if (strlen(u->root) != len || memcmp(u->root, name, len))
-		return -EBADMSG; /* a second root */
-	rc = place_open_root(place, u->output);
-	for (name += len; !rc && *name;) {
-		struct place inside = { .descriptor = -1 };
-		while (*name == '/')
-			name++;
-		len = strcspn(name, "/");
-		if (!len)
-			break;
-		if (!place_name_ok(name, len)) {
+		snprintf(u->root, sizeof(u->root), "%.*s", (int)len, u->path);
+	*below = u->path + len;
+	*below += strspn(*below, "/");
+	bool first = u->entries == 0, root = !**below;
+	if (!len || strlen(u->root) != len || memcmp(u->root, u->path, len) || first != root)
+		return -EBADMSG;
+	return root;
+}
+
+/* The next folder on the way to an entry. The archive said that it is one, or lied. */
+static int enter(struct place *place)
+{
+	struct place inside = { .descriptor = -1 };
+
+	inside.dir = anyio_openat(place->dir, place->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	if (inside.dir < 0)
+		return inside.dir == -ENOTDIR || inside.dir == -ELOOP || inside.dir == -ENOENT
+			? -EBADMSG
+			: inside.dir;
+	place_close(place);
+	*place = inside;
+	return 0;
+}
+
+/* The place of an entry below the root, walked from the folder that was made for that without following
+ * links. */
+static int find_place(struct untar *u, const char *name, struct place *place)
+{
+	int rc = 0;
+
+	*place = (struct place){ .dir = AT_FDCWD, .descriptor = -1 };
+	if (u->top.dir < 0)
+		return -EBADMSG; /* the root is no folder */
+	place->dir = anyio_openat(u->top.dir, ".", O_RDONLY | O_DIRECTORY, 0);
+	if (place->dir < 0)
+		return place->dir;
+	while (!rc && *name) {
+		size_t len = strcspn(name, "/");
+		if (!place_name_ok(name, len))
 			rc = -EBADMSG;
-			break;
-		}
-		inside.dir = anyio_openat(
-			place->dir, place->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-		snprintf(inside.name, sizeof(inside.name), "%.*s", (int)len, name);
-		place_close(place);
-		*place = inside;
-		rc = inside.dir < 0 ? inside.dir : 0;
-		if (rc)
-			place->dir = AT_FDCWD;
+		else if (*place->name)
+			rc = enter(place);
+		if (!rc)
+			snprintf(place->name, sizeof(place->name), "%.*s", (int)len, name);
 		name += len;
+		name += strspn(name, "/");
 	}
 	if (rc)
 		place_close(place);
@@ -233,8 +255,7 @@ static int take_file(struct untar *u, const struct place *place)
 {
 	struct place_file file;
 	uint64_t left = u->size;
-	bool top = strlen(u->path) == strlen(u->root); /* the output itself */
-	int rc = place_file_open(place, top, u->options->overwrite, &file);
+	int rc = place_file_open(place, u->options->overwrite, &file);
 
 	if (rc)
 		return rc;
@@ -256,27 +277,32 @@ static int take_file(struct untar *u, const struct place *place)
 	return rc ? rc : skip(u, padding(u->size));
 }
 
+/* A folder that is made comes back open. */
+static int put(struct untar *u, const struct place *place, struct place *inside)
+{
+	switch (u->type) {
+	case '0': return take_file(u, place);
+	case '2':
+		return place_make_symlink(
+			place, u->target ? u->target : u->link, u->options->overwrite);
+	case '5': return place_make_directory(place, u->options->overwrite, inside);
+	}
+	return -EBADMSG; /* hard links and devices: no honest answer holds them */
+}
+
 static int take(struct untar *u)
 {
-	struct place place, inside;
-	int rc = find_place(u, &place);
+	struct place place, inside = { .dir = AT_FDCWD, .descriptor = -1 };
+	const char *below;
+	int rc = is_root(u, &below);
 
-	if (rc)
-		return rc;
-	switch (u->type) {
-	case '0': rc = take_file(u, &place); break;
-	case '2':
-		rc = place_make_symlink(
-			&place, u->target ? u->target : u->link, u->options->overwrite);
-		break;
-	case '5':
-		rc = place_make_directory(&place, u->options->overwrite, &inside);
-		if (!rc)
-			place_close(&inside);
-		break;
-	default: rc = -EBADMSG; break; /* hard links and devices: no honest answer holds them */
+	if (rc == 1) {
+		rc = put(u, &u->output, &u->top);
+	} else if (!rc && !(rc = find_place(u, below, &place))) {
+		rc = put(u, &place, &inside);
+		place_close(&inside);
+		place_close(&place);
 	}
-	place_close(&place);
 	u->entries++;
 	return rc;
 }
@@ -285,11 +311,16 @@ int kit_untar(
 	const struct kit_source *source, const char *output, const struct kit_get_options *options)
 {
 	static const struct kit_get_options none;
-	struct untar u = {
-		.source = source, .options = options ? options : &none, .output = output
-	};
+	struct untar u = { .source = source,
+		.options = options ? options : &none,
+		.output = { .dir = AT_FDCWD, .descriptor = -1 },
+		.top = { .dir = AT_FDCWD, .descriptor = -1 } };
 	int rc = (u.buffer = anyio_malloc(CHUNK)) ? 1 : -ENOMEM;
 
+	if (rc > 0)
+		rc = place_open_root(&u.output, output);
+	if (!rc)
+		rc = 1;
 	while (rc > 0 && (rc = next(&u)) == 1) {
 		rc = take(&u);
 		rc = rc ? rc : 1;
@@ -300,6 +331,8 @@ int kit_untar(
 	const char *data;
 	while (!rc && some(&u, &data, CHUNK) > 0)
 		;
+	place_close(&u.top);
+	place_close(&u.output);
 	anyio_free(u.path);
 	anyio_free(u.target);
 	anyio_free(u.buffer);

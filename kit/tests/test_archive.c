@@ -99,8 +99,9 @@ static int check_hostile_tars(struct scene *scene)
 	} bad[] = { { "/etc/passwd", "", "x", '0' }, { "../out", "", "x", '0' },
 		{ "root/../../out", "", "x", '0' }, { "root/./x", "", "x", '0' },
 		{ "other/x", "", "x", '0' }, { "root/hard", "root/a", "", '1' },
-		{ "root/device", "", "", '3' }, { "root/pipe", "", "", '6' },
-		{ "", "", "x", '0' } };
+		{ "root/device", "", "", '3' }, { "root/pipe", "", "", '6' }, { "", "", "x", '0' },
+		{ "root", "", "", '5' }, { "root/", "", "", '5' }, { "root", "", "x", '0' },
+		{ "root", "a", "", '2' }, { "root/none/x", "", "x", '0' } };
 	struct bytes tar;
 
 	CHECK(!mkdir(scene_path(scene, "in"), 0755));
@@ -127,6 +128,17 @@ static int check_hostile_tars(struct scene *scene)
 	tar_end(&tar);
 	CHECK(untar(scene, &tar, "through") < 0);
 	CHECK(access(scene_path(scene, "escaped"), F_OK));
+
+	/* The root is told once, and first: nothing is put where the archive itself has put something. */
+	for (size_t i = 0; i < 3; i++) {
+		tar.len = 0;
+		if (i < 2)
+			tar_entry(&tar, "root", i ? '2' : '0', "pipe", "");
+		tar_entry(&tar, i == 2 ? "root/x" : i ? "root" : "root/", '0', "", "x");
+		tar_end(&tar);
+		remove_tree(scene_path(scene, "twice"));
+		CHECK_RC(-EBADMSG, untar(scene, &tar, "twice"));
+	}
 
 	/* A wrong checksum, and the archive cut at every length. */
 	tar.len = 0;

@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
 """Repos in trouble: a second daemon, another version, damage, a full disk, read-only, no descriptors."""
+import ctypes
+import fcntl
 import os
 import re
 import resource
+import select
 import shutil
 import signal
 import subprocess
@@ -34,6 +37,45 @@ def one_daemon_a_repo():
     with Daemon() as daemon:
         equal('shutdown', kit('shutdown', repo=daemon.repo).code, 0)
         equal('the daemon ends with 0', daemon.process.wait(60), 0)
+
+
+def opens_of(path):
+    """A descriptor from which an event can be read for each time that somebody opens the file."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    watch = libc.inotify_init1(0)
+    if watch < 0 or libc.inotify_add_watch(watch, path.encode(), 0x20) < 0:
+        raise OSError(ctypes.get_errno(), 'inotify')
+    return watch
+
+
+def a_lock_that_is_let_go():
+    """A repo that somebody has for a moment: whoever comes then waits, and works."""
+    repo = new_repo()
+    kit('id', repo=repo)
+    free = ['--listen', '/ip4/127.0.0.1/tcp/0', '--api', '/ip4/127.0.0.1/tcp/0']
+    for words, said in ((['id'], 'ID'), (['add', '-q', __file__], ''), (['daemon', *free], 'daemon is ready')):
+        lock = os.open(f'{repo}/lock', os.O_RDWR)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        watch = opens_of(f'{repo}/lock')
+        process = subprocess.Popen([PROGRAM, '--repo', repo, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment())
+        opened = 0
+        while opened < 3 and process.poll() is None:
+            if select.select([watch], [], [], 0.01)[0]:
+                opened += len(os.read(watch, 16)) // 16
+        check(f'{words[0]}: tries again when another has the repo', opened >= 3 and process.poll() is None, (opened, process.poll()))
+        os.close(lock)
+        os.close(watch)
+        out = b''
+        while said.encode() not in out or not said:
+            data = os.read(process.stdout.fileno(), 65536)
+            out += data
+            if not data:
+                break
+        if words[0] == 'daemon':
+            process.send_signal(signal.SIGTERM)
+        process.stdout.read()
+        code = process.wait(60)
+        check(f'{words[0]}: and works once it has let go', code == 0 and said in out.decode(), (code, out))
 
 
 def ports_in_use():
@@ -228,4 +270,4 @@ def no_descriptors():
     equal('few descriptors: the repo is whole', kit('repo', 'verify', repo=repo).code, 0)
 
 
-run_all([one_daemon_a_repo, ports_in_use, damaged_repos, full_disk, no_descriptors])
+run_all([one_daemon_a_repo, a_lock_that_is_let_go, ports_in_use, damaged_repos, full_disk, no_descriptors])

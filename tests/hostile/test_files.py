@@ -2,15 +2,18 @@
 """Hostile content: CAR archives and the DAGs in them, given to a running node; and files that change while
 they are added. Numbers are those of README.md."""
 import hashlib
+import http.server
+import io
 import json
 import os
 import struct
 import subprocess
 import sys
+import tarfile
 import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from node import (PROGRAM, Daemon, Usage, check, cid_raw, cid_text, environment, equal, field, form, form_type, kit, new_repo, noise,
+from node import (ABSENT, PROGRAM, Daemon, Usage, check, cid_raw, cid_text, environment, equal, field, form, form_type, kit, new_repo, noise,
     read, run_all, temp, varint, write)
 
 PB, CBOR, RAW, JSON = 0x70, 0x71, 0x55, 0x0129
@@ -277,6 +280,86 @@ def archives():
         equal('the repo is whole', kit('repo', 'verify', repo=daemon.repo).code, 0)
 
 
+class TarDaemon(http.server.BaseHTTPRequestHandler):
+    """Answers whatever it is asked with one archive."""
+    archive = b''
+
+    def do_POST(self):
+        self.send_response(200)
+        self.send_header('Content-Type', 'application/x-tar')
+        self.send_header('X-Stream-Output', '1')
+        self.send_header('Content-Length', str(len(self.archive)))
+        self.end_headers()
+        self.wfile.write(self.archive)
+
+    def log_message(self, *_):
+        pass
+
+
+def tar(*entries):
+    """Of (name, kind, data or target)."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode='w', format=tarfile.PAX_FORMAT) as archive:
+        for name, kind, more in entries:
+            info = tarfile.TarInfo(name)
+            info.type = kind
+            info.linkname = more if kind == tarfile.SYMTYPE else ''
+            info.size = len(more) if kind == tarfile.REGTYPE else 0
+            archive.addfile(info, io.BytesIO(more) if info.size else None)
+    return out.getvalue()
+
+
+def a_daemon_that_sends_archives():
+    """18: a daemon that means harm answers a get: nothing but the output is written to."""
+    file, folder, symlink = tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE
+    evil = b'of the daemon\n'
+    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), TarDaemon)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    api = f'--api=/ip4/127.0.0.1/tcp/{server.server_port}'
+    away = temp('away')
+    pipe, plain = f'{away}/pipe', write(f'{away}/plain', b'precious')
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    through = [(f'a link to {what}, then a file through it', [('x', symlink, target), ('x', file, evil)])
+        for what, target in (('a pipe', pipe), ('a descriptor', '/proc/self/fd/2'), ('a device', '/dev/full'), ('a file', plain))]
+    cases = dict(through + [
+        ('a folder, then a link in its place', [('x', folder, b''), ('x', symlink, away), ('x/plain', file, evil)]),
+        ('a link, then a file in it', [('x', symlink, away), ('x/plain', file, evil)]),
+        ('a file in a link in a folder', [('x', folder, b''), ('x/l', symlink, away), ('x/l/plain', file, evil)]),
+        ('a file, then another', [('x', file, b'one'), ('x', file, evil)]),
+        ('no root', [('x/plain', file, evil)]), ('a name that leaves', [('x', folder, b''), ('x/../plain', file, evil)]),
+    ])
+    for what, entries in cases.items():
+        for more in ([], ['-f']):
+            TarDaemon.archive = tar(*entries)
+            out = f'{temp("in")}/x'
+            os.mkdir(os.path.dirname(out))
+            done = kit(api, 'get', *more, '-o', out, ABSENT, repo=temp('none'))
+            try:
+                leaked = os.read(reader, 1000)
+            except BlockingIOError:
+                leaked = b''
+            name = ' '.join(['18: get', *more, 'of', what])
+            check(f'{name}: refused, and said to be the daemon\'s fault', done.code == 1 and 'not to be trusted' in done.err and
+                'repo verify' not in done.err, done)
+            equal(f'{name}: nothing elsewhere', (leaked, evil.decode().strip() in done.err, read(plain), sorted(os.listdir(away)),
+                os.listdir(os.path.dirname(out)) in ([], ['x'])), (b'', False, b'precious', ['pipe', 'plain'], True))
+    # What the user named is another matter: a pipe or device of theirs is written to.
+    TarDaemon.archive = tar(('x', file, evil))
+    link_to = f'{away}/link'
+    os.symlink(pipe, link_to)
+    for what, out in (('a pipe', pipe), ('a link to one', link_to)):
+        done = kit(api, 'get', '-o', out, ABSENT, repo=temp('none'))
+        equal(f'{what} that the user named gets the file', (done.code, os.read(reader, 1000)), (0, evil))
+    done = kit(api, 'get', '-o', '/dev/stdout', ABSENT, repo=temp('none'))
+    equal('and so does /dev/stdout', (done.code, done.out), (0, evil))
+    TarDaemon.archive = tar(('x', file, evil), ('x', file, evil))
+    done = kit(api, 'get', '-o', '/dev/stdout', ABSENT, repo=temp('none'))
+    equal('but once', (done.code, done.out), (1, evil))
+    os.close(reader)
+    server.shutdown()
+
+
 def swapped():
     """a file that becomes a symlink between listing and opening is never followed."""
     secret = write(temp('secret'), b'the secret of another file\n' * 10)
@@ -326,4 +409,4 @@ def new_repo_once():
     return _repo[0]
 
 
-run_all([dags, names, archives, swapped])
+run_all([dags, names, archives, a_daemon_that_sends_archives, swapped])

@@ -206,7 +206,9 @@ KIT_API int kit_get(struct kit_node *node, const char *path, const char *output,
 /* The same as a POSIX (ustar/pax) archive, under the last name of the path. */
 KIT_API int kit_get_tar(struct kit_node *node, const char *path, const struct kit_sink *sink);
 
-/* Unpacks such an archive under the same rules as kit_get; no node needed. */
+/* Unpacks such an archive under the same rules as kit_get; no node needed. What is at output is looked at
+ * once, before the archive. -EBADMSG: whoever sent it is not to be trusted, for it is damaged, or holds
+ * what no kit_get_tar writes: a second root, names that leave it, something in what is no folder. */
 KIT_API int kit_untar(
 	const struct kit_source *source, const char *output, const struct kit_get_options *options);
 
@@ -347,7 +349,7 @@ struct kit_migrated {
 /* Takes the blocks and pins of a stopped Kubo repo (flatfs blocks, LevelDB pins), each block checked
  * against its name; the root of its mutable files is pinned too. The repo in dir is not changed.
  * Durable on return; when interrupted, run it again: what was taken is not read twice. -EBADMSG: done,
- * but there were problems. -ENOENT no Kubo repo; -EBUSY Kubo runs; -ENOTSUP another kind of store;
+ * but there were problems. One at a time in a process. -ENOENT no Kubo repo; -EBUSY Kubo runs; -ENOTSUP another kind of store;
  * -ENOPKG the LevelDB library is not installed. */
 KIT_API int kit_migrate_kubo(struct kit_node *node, const char *dir,
 	const struct kit_migrate_options *options, struct kit_migrated *result);
