@@ -22,6 +22,7 @@
 #include <sys/queue.h>
 
 #include "message.h"
+#include "order.h"
 #include "table.h"
 
 enum {
@@ -34,7 +35,6 @@ enum {
 
 TAILQ_HEAD(bitswap_asks, bitswap_ask);
 TAILQ_HEAD(bitswap_needs, bitswap_need);
-TAILQ_HEAD(bitswap_served_list, bitswap_served);
 
 /* ---- ours ---- */
 
@@ -118,13 +118,12 @@ struct bitswap_session {
 
 enum bitswap_served_state { SERVED_READY, SERVED_PRESENCE, SERVED_WAITING, SERVED_STATES };
 
-/* What a peer wants of us. In one list of the peer's by state: blocks to be sent, answers to be given,
- * blocks we don't have. Each is in the order of priority. */
+/* What a peer wants of us. In one order of the peer's by state: blocks to be sent, answers to be given,
+ * blocks we don't have. */
 struct bitswap_served {
+	struct bitswap_spot spot; /* first */
 	struct bitswap_node node;
-	TAILQ_ENTRY(bitswap_served) link;
 	struct mf_cid cid;
-	int32_t priority;
 	enum bitswap_served_state state;
 	bool block, send_dont_have, have;
 };
@@ -158,7 +157,7 @@ struct bitswap_peer {
 
 	/* theirs */
 	struct bitswap_table served;
-	struct bitswap_served_list by_state[SERVED_STATES];
+	struct bitswap_order by_state[SERVED_STATES];
 
 	/* receiving */
 	size_t inbox; /* bytes */
@@ -254,7 +253,6 @@ void bitswap_arrival_free(struct bitswap_arrival *arrival);
 
 /* ---- serve.c ---- */
 
-void bitswap_serve_init(struct bitswap_peer *peer);
 void bitswap_serve_want(struct bitswap_peer *peer, const struct bitswap_item *item);
 /* Forgets what the peer wants. */
 void bitswap_serve_clear(struct bitswap_peer *peer);

@@ -49,7 +49,6 @@ struct bitswap_peer *bitswap_peer_get(struct bitswap *bitswap, const struct mf_p
 	TAILQ_INIT(&peer->unsent);
 	TAILQ_INIT(&peer->sent);
 	anyio_event_init(&peer->room);
-	bitswap_serve_init(peer);
 	TAILQ_INSERT_TAIL(&bitswap->peers, peer, link);
 	bitswap->statistics.peers++;
 	bitswap_want_peer_joined(peer);
@@ -276,7 +275,7 @@ static int send_round(struct sending *sending)
 	if (rc < 0)
 		return rc;
 	ANYIO_TASK_GROUP(group);
-	if (!TAILQ_EMPTY(&peer->by_state[SERVED_READY]))
+	if (peer->by_state[SERVED_READY].root)
 		anyio_try_start_soon(&group, load_next, sending, "bitswap load");
 	rc = send_batch(sending);
 	bitswap_serve_unload(peer, sent);

@@ -10,49 +10,46 @@
 
 #include <anyio/memory.h>
 #include <errno.h>
+#include <stddef.h>
 
 enum {
 	SMALL_BLOCK = 1024, /* sent instead of HAVE */
 	STUCK_SECONDS = 5,
 };
 
-void bitswap_serve_init(struct bitswap_peer *peer)
+/* The first and the last of a state; NULL when there is none. The spot is where a want begins. */
+static struct bitswap_served *served_first(
+	const struct bitswap_peer *peer, enum bitswap_served_state state)
 {
-	for (int i = 0; i < SERVED_STATES; i++)
-		TAILQ_INIT(&peer->by_state[i]);
+	return (struct bitswap_served *)bitswap_order_first(&peer->by_state[state]);
+}
+
+static struct bitswap_served *served_last(
+	const struct bitswap_peer *peer, enum bitswap_served_state state)
+{
+	return (struct bitswap_served *)bitswap_order_last(&peer->by_state[state]);
 }
 
 static struct bitswap_served *served_find(const struct bitswap_peer *peer, const struct mf_cid *cid)
 {
-	return (struct bitswap_served *)bitswap_table_find(&peer->served, cid);
+	struct bitswap_node *node = bitswap_table_find(&peer->served, cid);
+
+	return node
+		? (struct bitswap_served *)((char *)node - offsetof(struct bitswap_served, node))
+		: NULL;
 }
 
-/* Puts it where its priority belongs, behind others of the same. */
-static void served_insert(
-	struct bitswap_peer *peer, struct bitswap_served *served, enum bitswap_served_state state)
+static void served_move(struct bitswap_peer *peer, struct bitswap_served *served, int32_t priority,
+	enum bitswap_served_state state)
 {
-	struct bitswap_served_list *list = &peer->by_state[state];
-	struct bitswap_served *before = TAILQ_LAST(list, bitswap_served_list);
-
+	bitswap_order_remove(&peer->by_state[served->state], &served->spot);
 	served->state = state;
-	while (before && before->priority < served->priority)
-		before = TAILQ_PREV(before, bitswap_served_list, link);
-	if (before)
-		TAILQ_INSERT_AFTER(list, before, served, link);
-	else
-		TAILQ_INSERT_HEAD(list, served, link);
-}
-
-static void served_move(
-	struct bitswap_peer *peer, struct bitswap_served *served, enum bitswap_served_state state)
-{
-	TAILQ_REMOVE(&peer->by_state[served->state], served, link);
-	served_insert(peer, served, state);
+	bitswap_order_insert(&peer->by_state[state], &served->spot, priority);
 }
 
 static void served_free(struct bitswap_peer *peer, struct bitswap_served *served)
 {
-	TAILQ_REMOVE(&peer->by_state[served->state], served, link);
+	bitswap_order_remove(&peer->by_state[served->state], &served->spot);
 	bitswap_table_remove(&peer->served, &served->node);
 	peer->bitswap->statistics.peer_wants--;
 	anyio_free(served);
@@ -60,9 +57,11 @@ static void served_free(struct bitswap_peer *peer, struct bitswap_served *served
 
 void bitswap_serve_clear(struct bitswap_peer *peer)
 {
+	struct bitswap_served *served;
+
 	for (int i = 0; i < SERVED_STATES; i++)
-		while (!TAILQ_EMPTY(&peer->by_state[i]))
-			served_free(peer, TAILQ_FIRST(&peer->by_state[i]));
+		while ((served = served_first(peer, i)))
+			served_free(peer, served);
 }
 
 /* Whether there is room for one more want, making it if this one matters more than another. */
@@ -73,11 +72,11 @@ static bool make_room(struct bitswap_peer *peer, int32_t priority)
 	if (peer->served.count < BITSWAP_WANTS_MAX)
 		return true;
 	for (int i = 0; i < SERVED_STATES; i++) {
-		struct bitswap_served *last = TAILQ_LAST(&peer->by_state[i], bitswap_served_list);
-		if (last && (!least || last->priority < least->priority))
+		struct bitswap_served *last = served_last(peer, i);
+		if (last && (!least || last->spot.priority < least->spot.priority))
 			least = last;
 	}
-	if (!least || least->priority >= priority)
+	if (!least || least->spot.priority >= priority)
 		return false;
 	served_free(peer, least);
 	return true;
@@ -103,12 +102,12 @@ static struct bitswap_served *served_new(struct bitswap_peer *peer, const struct
 		return NULL;
 	served->cid = item->cid;
 	served->node.cid = &served->cid;
-	served->priority = item->priority;
+	served->state = SERVED_WAITING;
 	if (bitswap_table_add(&peer->served, &served->node) < 0) {
 		anyio_free(served);
 		return NULL;
 	}
-	served_insert(peer, served, SERVED_WAITING);
+	bitswap_order_insert(&peer->by_state[SERVED_WAITING], &served->spot, item->priority);
 	peer->bitswap->statistics.peer_wants++;
 	return served;
 }
@@ -124,10 +123,9 @@ void bitswap_serve_want(struct bitswap_peer *peer, const struct bitswap_item *it
 	}
 	if (!served && !(served = served_new(peer, item)))
 		return;
-	served->priority = item->priority;
 	served->block |= item->want == BITSWAP_WANT_BLOCK;
 	served->send_dont_have = item->send_dont_have;
-	served_move(peer, served, judge(peer, served));
+	served_move(peer, served, item->priority, judge(peer, served));
 }
 
 void bitswap_have(struct bitswap *bitswap, const struct mf_cid *cid)
@@ -138,15 +136,14 @@ void bitswap_have(struct bitswap *bitswap, const struct mf_cid *cid)
 		struct bitswap_served *served = served_find(peer, cid);
 		if (!served || served->state == SERVED_READY)
 			continue;
-		served_move(peer, served, judge(peer, served));
+		served_move(peer, served, served->spot.priority, judge(peer, served));
 		bitswap_peer_kick(peer);
 	}
 }
 
 bool bitswap_serve_has_output(const struct bitswap_peer *peer)
 {
-	return !TAILQ_EMPTY(&peer->by_state[SERVED_READY]) ||
-		!TAILQ_EMPTY(&peer->by_state[SERVED_PRESENCE]);
+	return peer->by_state[SERVED_READY].root || peer->by_state[SERVED_PRESENCE].root;
 }
 
 /* Who was told that we have it asks again, for the block; who was told that we don't waits on. */
@@ -154,13 +151,13 @@ void bitswap_serve_put_presences(struct bitswap_peer *peer, struct mf_pb_writer 
 {
 	struct bitswap_served *served;
 
-	while ((served = TAILQ_FIRST(&peer->by_state[SERVED_PRESENCE]))) {
+	while ((served = served_first(peer, SERVED_PRESENCE))) {
 		if (peer->protocol == bitswap_protocols[0])
 			bitswap_put_presence(out, &served->cid, served->have);
 		if (served->have)
 			served_free(peer, served);
 		else
-			served_move(peer, served, SERVED_WAITING);
+			served_move(peer, served, served->spot.priority, SERVED_WAITING);
 	}
 }
 
@@ -172,8 +169,7 @@ static size_t pick(struct bitswap_peer *peer, struct mf_cid *cids, bool *send_do
 	struct bitswap_served *served;
 	size_t count = 0, bytes = 0;
 
-	while ((served = TAILQ_FIRST(&peer->by_state[SERVED_READY])) &&
-		count < BITSWAP_BATCH_BLOCKS) {
+	while ((served = served_first(peer, SERVED_READY)) && count < BITSWAP_BATCH_BLOCKS) {
 		ssize_t size = store_size(peer->bitswap->store, &served->cid);
 		bytes += size > 0 ? (size_t)size : 0;
 		if (count > 0 && bytes > BITSWAP_BATCH_BYTES)
@@ -197,7 +193,7 @@ static void put_back(struct bitswap_peer *peer, const struct mf_cid *cid, bool s
 		return;
 	served->block = true;
 	served->send_dont_have = send_dont_have;
-	served_move(peer, served, send_dont_have ? SERVED_PRESENCE : SERVED_WAITING);
+	served_move(peer, served, item.priority, send_dont_have ? SERVED_PRESENCE : SERVED_WAITING);
 }
 
 static int read_batch(struct bitswap_peer *peer, struct bitswap_batch *batch)
@@ -265,7 +261,7 @@ int bitswap_serve_load(struct bitswap_peer *peer, struct bitswap_batch *batch)
 	int rc;
 
 	batch->count = batch->next = 0;
-	if (TAILQ_EMPTY(&peer->by_state[SERVED_READY]))
+	if (!peer->by_state[SERVED_READY].root)
 		return 0;
 	rc = take_token(peer->bitswap);
 	if (rc < 0)

@@ -78,6 +78,29 @@ static int wait_until_gone(void *arg)
 	return rc;
 }
 
+/* How many wants a step passes by at most on its way to one. */
+static size_t depth_of(const struct bitswap_spot *spot)
+{
+	size_t left, right;
+
+	if (!spot)
+		return 0;
+	left = depth_of(spot->left);
+	right = depth_of(spot->right);
+	return 1 + (left > right ? left : right);
+}
+
+/* Node 0 finds its way among the wants of its peer in few steps, however they came. */
+static int is_shallow(const struct nodes *nodes)
+{
+	const struct bitswap_peer *peer;
+
+	TAILQ_FOREACH (peer, &nodes->node[0].bitswap->peers, link)
+		for (int i = 0; i < SERVED_STATES; i++)
+			CHECK(depth_of(peer->by_state[i].root) < BITSWAP_WANTS_MAX / 16);
+	return 0;
+}
+
 /* More wants than are kept for one peer: the rest are dropped, and all go with the peer. */
 static int too_many_wants(struct nodes *nodes)
 {
@@ -100,6 +123,7 @@ static int too_many_wants(struct nodes *nodes)
 	CHECK_RC(0, WITHIN(30, wait_for_end, stream));
 	bitswap_stat(nodes->node[0].bitswap, &statistics);
 	CHECK(statistics.peer_wants == 1024);
+	CHECK_RC(0, is_shallow(nodes));
 	anyio_stream_free(stream);
 	CHECK_RC(0, serves(nodes));
 	CHECK_RC(0, p2p_host_disconnect(nodes->node[1].host, &nodes->node[0].id));
