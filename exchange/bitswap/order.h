@@ -22,8 +22,7 @@ struct bitswap_order {
 	uint64_t came, lot;
 };
 
-void bitswap_order_insert(
-	struct bitswap_order *order, struct bitswap_spot *spot, int32_t priority);
+void bitswap_order_insert(struct bitswap_order *order, struct bitswap_spot *spot, int32_t priority);
 /* The spot must be in the order. */
 void bitswap_order_remove(struct bitswap_order *order, struct bitswap_spot *spot);
 /* Highest priority and lowest; NULL when empty. */
