@@ -94,6 +94,10 @@ const char *cli_shells(size_t i);
 const char *cli_codecs(size_t i);
 const char *cli_document_codecs(size_t i);
 bool cli_is_value(const char *(*values)(size_t i), const char *text);
+/* The codec that an option names, dflt when it is not given; 0 for a name that is none. */
+uint32_t cli_codec(const struct cli *cli, const char *option, uint32_t dflt);
+/* The hash function that an option names, sha2-256 when it is not given. 0 or an exit code. */
+int cli_hash(const struct cli *cli, const char *option, uint32_t *hash);
 
 /* Say which word is wrong and what may have been meant; return CLI_USAGE. second may be NULL. */
 int cli_unknown_option(const struct cli *cli, const char *word, size_t len);
@@ -199,6 +203,18 @@ json_t *cli_json_text(const char *bytes);
 /* Standard output as a sink, standard input as a source. */
 extern const struct kit_sink cli_stdout;
 extern const struct kit_source cli_stdin;
+
+/* A file that an argument names, or standard input (input.c). */
+struct cli_input {
+	const char *name; /* the path, or "standard input" */
+	struct kit_source source;
+	int fd; /* -1: standard input */
+};
+/* NULL and "-" are standard input. 0 or an exit code. Do not move it while it is open. */
+int cli_input_open(struct cli *cli, const char *path, struct cli_input *input);
+void cli_input_close(struct cli_input *input);
+/* All of it; *data is malloc'd. -EMSGSIZE over 4 MiB, or what reading gave. */
+int cli_input_read(struct cli_input *input, char **data, size_t *len);
 
 /* One function a command; files cmd_*.c. */
 int cmd_add(struct cli *cli);

@@ -111,16 +111,11 @@ static int add_one(struct cli *cli, const char *path, const struct kit_add_optio
 static int fail_add(struct cli *cli, int rc, const char *path)
 {
 	const char *text = cli_node_error(cli);
-	size_t len = strlen(path);
+	size_t len;
+	const char *name = kit_last_name(path, &len);
 
-	while (len > 1 && path[len - 1] == '/')
-		len--;
-	size_t start = len;
-	while (start && path[start - 1] != '/')
-		start--;
-	bool about = len > start && !strncmp(text, path + start, len - start) &&
-		strchr(":/", text[len - start]);
-	return about ? cli_fail(cli, rc, "%.*s%s", (int)start, path, text)
+	bool about = len && !strncmp(text, name, len) && strchr(":/", text[len]);
+	return about ? cli_fail(cli, rc, "%.*s%s", (int)(name - path), path, text)
 		     : cli_fail_node(cli, rc, NULL);
 }
 
@@ -286,14 +281,10 @@ static int remote_get(struct cli *cli, const char *path, const char *output,
 /* Where it goes when -o does not say: the last name of the path, as Kubo does. */
 static const char *default_output(const char *path, char *out, size_t cap)
 {
-	size_t len = strlen(path);
+	size_t len;
+	const char *name = kit_last_name(path, &len);
 
-	while (len && path[len - 1] == '/')
-		len--;
-	size_t start = len;
-	while (start && path[start - 1] != '/')
-		start--;
-	snprintf(out, cap, "%.*s", (int)(len - start), path + start);
+	snprintf(out, cap, "%.*s", (int)len, name);
 	return out;
 }
 

@@ -56,7 +56,7 @@ static const struct cli_option block_put_table[] = {
 	{ "cid-codec", 0, "NAME", "raw (default), dag-pb, dag-cbor, dag-json, cbor, json",
 		cli_codecs },
 	{ "mhtype", 0, "NAME", "the hash function (default sha2-256)", cli_hashes, true },
-	{ "pin", 0, NULL, "pin the block with all it links to" },
+	{ "pin", 0, NULL, "pin it with all it links to; fetches what is missing" },
 	{ 0 },
 };
 static const struct cli_option dag_get_table[] = {
@@ -71,7 +71,7 @@ static const struct cli_option dag_put_table[] = {
 		"what the blocks become: dag-cbor (default), dag-json, dag-pb, raw",
 		cli_document_codecs },
 	{ "hash", 0, "NAME", "the hash function (default sha2-256)", cli_hashes, true },
-	{ "pin", 0, NULL, "pin the block, with all it links to" },
+	{ "pin", 0, NULL, "pin it with all it links to; fetches what is missing" },
 	{ 0 },
 };
 static const struct cli_option pin_add_table[] = {
@@ -116,7 +116,7 @@ const struct cli_command cli_commands[] = {
 	{ "block put", "[FILE]", "Store one block; prints its CID",
 		"The block is the file's bytes, or standard input's, at most 2 MiB.\n\n"
 		"  ipfs-kit block put --cid-codec=dag-cbor value.cbor",
-		block_put_table, 0, 1, .run = cmd_block_put },
+		block_put_table, 0, 1, .fetches = true, .run = cmd_block_put },
 	{ "block stat", "CID", "Print a block's CID and size",
 		"Fetches the block when it is not here.\n\n  ipfs-kit block stat bafy...", NULL, 1,
 		1, .fetches = true, .run = cmd_block_stat },
@@ -134,7 +134,7 @@ const struct cli_command cli_commands[] = {
 		NULL, 1, 1, .no_repo = true, .values = cli_shells, .run = cmd_completion },
 	{ "config", "KEY [VALUE]", "Print or change a setting",
 		"Settings live in the file config of the repo, with their explanations; comments are kept.\n"
-		"A daemon reads where to listen when it starts.\n\n"
+		"A daemon takes add.profile and store.max at once, the others when it starts.\n\n"
 		"  ipfs-kit config swarm.listen\n"
 		"  ipfs-kit config api.listen /ip4/127.0.0.1/tcp/5002",
 		NULL, 1, 2, .no_repo = true, .values = kit_config_key, .run = cmd_config },
@@ -168,7 +168,7 @@ const struct cli_command cli_commands[] = {
 		"Each file, or standard input, is read in one codec and stored in another, canonically. Links are\n"
 		"written as {\"/\": \"CID\"}, bytes as {\"/\": {\"bytes\": \"BASE64\"}}.\n\n"
 		"  echo '{\"name\": \"notes\", \"root\": {\"/\": \"bafy...\"}}' | ipfs-kit dag put --pin",
-		dag_put_table, 0, -1, .run = cmd_dag_put },
+		dag_put_table, 0, -1, .fetches = true, .run = cmd_dag_put },
 	{ "get", "PATH", "Fetch a file or folder to disk",
 		"Missing blocks are fetched from peers, checked and kept in the repo. Nothing is written outside\n"
 		"the output; files that are there already are replaced, as Kubo does. A get that was interrupted\n"

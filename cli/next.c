@@ -16,11 +16,13 @@ static bool is_one_of(const struct cli *cli, const char *const *names)
 static const char *not_found(const struct cli *cli)
 {
 	static const char *const pins[] = { "pin ls", "pin rm", NULL };
+	static const char *const puts[] = { "block put", "dag put", NULL }; /* of files on disk */
 
 	if (is_one_of(cli, pins))
 		return "'ipfs-kit pin ls' lists what is pinned";
-	return cli->command->fetches ? "check the path; 'ipfs-kit ls' lists what a folder holds"
-				     : "check the path";
+	return cli->command->fetches && !is_one_of(cli, puts)
+		? "check the path; 'ipfs-kit ls' lists what a folder holds"
+		: "check the path";
 }
 
 static const char *malformed(const struct cli *cli)

@@ -57,13 +57,13 @@ int remote_lines_end(struct remote_lines *lines, int rc);
 json_t *remote_json(const char *text, size_t len);
 
 /* multipart/form-data, written as the tree is walked. */
-#define REMOTE_BOUNDARY "ipfs-kit-7f3a1c5e9b2d4860"
 int remote_add_path(struct remote *remote, const char *path, const struct kit_add_options *options,
 	struct mf_cid *root);
 int remote_add_source(struct remote *remote, const struct kit_source *source,
 	const struct kit_add_options *options, struct mf_cid *root);
-/* One unnamed part. */
-int remote_put_part(const struct kit_sink *sink, const struct kit_source *source);
-int remote_put_end(const struct kit_sink *sink);
+/* Sends a source as the one file that a command takes; each of its answers goes to each. */
+int remote_upload(struct remote *remote, const char *command, const struct remote_query *query,
+	const struct kit_source *source, int (*each)(void *arg, const char *json, size_t len),
+	void *arg);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * add through the daemon: the tree is walked here and sent as multipart/form-data the way Kubo's
+ * Files to the daemon. Those that are added: the tree is walked here and sent as multipart/form-data the way Kubo's
  * clients do (directories as application/x-directory, symlinks as application/symlink, names
  * percent-encoded), and the answers are read while it is sent.
  */
@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define BOUNDARY "ipfs-kit-7f3a1c5e9b2d4860"
 
 enum { CHUNK = 1 << 20, DEPTH_MAX = 200 };
 
@@ -39,11 +41,18 @@ static int disk_trouble(struct adding *adding, int code, const char *name)
 	return trouble(adding, code, name, anyio_error_text(code));
 }
 
+static int put_end(const struct kit_sink *sink)
+{
+	static const char end[] = "--" BOUNDARY "--\r\n";
+
+	return sink->write(sink->arg, end, sizeof(end) - 1);
+}
+
 static int put_head(const struct kit_sink *sink, const char *type, const char *name)
 {
 	char head[8192];
 	size_t n = (size_t)snprintf(head, sizeof(head),
-		"--" REMOTE_BOUNDARY
+		"--" BOUNDARY
 		"\r\nContent-Type: %s\r\nContent-Disposition: form-data; name=\"file\"",
 		type);
 
@@ -193,7 +202,7 @@ static int body(void *arg, const struct kit_sink *sink)
 		if (!rc)
 			rc = copy(adding, adding->source->read, adding->source->arg);
 	}
-	return rc ? rc : remote_put_end(sink);
+	return rc ? rc : put_end(sink);
 }
 
 static int on_added(void *arg, const char *text, size_t len)
@@ -235,7 +244,7 @@ static int add(struct remote *remote, struct adding *adding)
 		.query = query,
 		.body = body,
 		.body_arg = adding,
-		.content_type = "multipart/form-data; boundary=" REMOTE_BOUNDARY,
+		.content_type = "multipart/form-data; boundary=" BOUNDARY,
 		.answer = remote_lines_sink(&lines) };
 
 	if (o->cid_version >= 0) {
@@ -276,21 +285,31 @@ int remote_add_source(struct remote *remote, const struct kit_source *source,
 	return add(remote, &adding);
 }
 
-int remote_put_part(const struct kit_sink *sink, const struct kit_source *source)
+/* One unnamed part. */
+static int put_source(void *arg, const struct kit_sink *sink)
 {
 	static const struct kit_add_options none = KIT_ADD_DEFAULTS;
+	const struct kit_source *source = arg;
 	struct adding adding = { .options = &none, .sink = sink, .buffer = anyio_malloc(CHUNK) };
 	int rc = adding.buffer ? put_head(sink, "application/octet-stream", NULL) : -ENOMEM;
 
 	if (!rc)
 		rc = copy(&adding, source->read, source->arg);
 	anyio_free(adding.buffer);
-	return rc;
+	return rc ? rc : put_end(sink);
 }
 
-int remote_put_end(const struct kit_sink *sink)
+int remote_upload(struct remote *remote, const char *command, const struct remote_query *query,
+	const struct kit_source *source, int (*each)(void *arg, const char *json, size_t len),
+	void *arg)
 {
-	static const char end[] = "--" REMOTE_BOUNDARY "--\r\n";
+	struct remote_lines lines = { .each = each, .arg = arg };
+	struct remote_request request = { .command = command,
+		.query = query,
+		.body = put_source,
+		.body_arg = (void *)source,
+		.content_type = "multipart/form-data; boundary=" BOUNDARY,
+		.answer = remote_lines_sink(&lines) };
 
-	return sink->write(sink->arg, end, sizeof(end) - 1);
+	return remote_lines_end(&lines, remote_call(remote, &request));
 }

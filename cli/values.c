@@ -1,7 +1,9 @@
-/* What options and arguments may be: completion offers it, parsing refuses what is not in it. */
+/* What options and arguments may be: completion offers it, parsing refuses what is not in it. And what some
+ * of them mean. */
 #include "cli.h"
 
 #include <ipld/unixfs_profile.h>
+#include <multiformats/multihash.h>
 #include <string.h>
 
 #define VALUE_AT(table, i) ((i) < sizeof(table) / sizeof(*(table)) ? (table)[i] : NULL)
@@ -74,4 +76,22 @@ bool cli_is_value(const char *(*values)(size_t i), const char *text)
 		if (!strcmp(value, text))
 			return true;
 	return false;
+}
+
+uint32_t cli_codec(const struct cli *cli, const char *option, uint32_t dflt)
+{
+	const char *name = cli_value(cli, option);
+
+	return name ? kit_codec_of(name) : dflt;
+}
+
+int cli_hash(const struct cli *cli, const char *option, uint32_t *hash)
+{
+	const char *name = cli_value(cli, option);
+
+	return mf_hash_find(name ? name : "sha2-256", hash)
+		? cli_refuse(cli, CLI_USAGE,
+			  "no hash function is called '%s'; give sha2-256 or another of multicodec's names",
+			  name)
+		: 0;
 }

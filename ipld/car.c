@@ -59,9 +59,7 @@ int car_header_decode(struct car_header *header, const void *cbor, size_t len)
 	return version && roots && ipld_cbor_next(&in, &token) == 0 ? 0 : -EBADMSG;
 }
 
-/* Copies up to max roots after the first skip; returns how many. */
-static size_t copy_roots(
-	const struct car_header *header, size_t skip, struct mf_cid *roots, size_t max)
+size_t car_header_roots(const struct car_header *header, struct mf_cid *roots, size_t max)
 {
 	struct ipld_cbor_reader in;
 	struct ipld_token token;
@@ -70,24 +68,10 @@ static size_t copy_roots(
 	ipld_cbor_init(&in, header->cbor.data, header->cbor.len);
 	in.any_order = true;
 	while (n < max && ipld_cbor_next(&in, &token) == 1) {
-		if (token.kind != IPLD_LINK)
-			continue;
-		if (skip)
-			skip--;
-		else
+		if (token.kind == IPLD_LINK)
 			mf_cid_decode(&roots[n++], token.data, token.len);
 	}
 	return n;
-}
-
-size_t car_header_roots(const struct car_header *header, struct mf_cid *roots, size_t max)
-{
-	return copy_roots(header, 0, roots, max);
-}
-
-void car_header_root(const struct car_header *header, size_t i, struct mf_cid *root)
-{
-	copy_roots(header, i, root, 1);
 }
 
 static size_t cbor_head_size(uint64_t arg)

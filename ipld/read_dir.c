@@ -120,7 +120,6 @@ struct unixfs_dir_reader {
 	struct mf_cid want;
 	struct place place; /* of the shard wanted */
 	bool wanting;
-	struct unixfs_meta meta;
 	bool have_root;
 	size_t held;
 	unsigned depth;
@@ -262,8 +261,7 @@ int unixfs_dir_reader_feed(struct unixfs_dir_reader *r, const void *block, size_
 	}
 	frame->len = len;
 	if (!r->have_root)
-		r->meta = node.meta;
-	r->have_root = true;
+		r->have_root = true;
 	r->held += len;
 	r->depth++;
 	r->wanting = false;
@@ -286,9 +284,4 @@ size_t unixfs_dir_reader_window(const struct unixfs_dir_reader *r, struct mf_cid
 		}
 	}
 	return n;
-}
-
-const struct unixfs_meta *unixfs_dir_reader_meta(const struct unixfs_dir_reader *r)
-{
-	return &r->meta;
 }

@@ -28,7 +28,6 @@ struct unixfs_reader {
 	uint64_t from, to; /* bytes of the file still to give: [from, to) */
 	uint64_t size;
 	bool know_size, at_root;
-	struct unixfs_meta meta;
 	size_t held;
 	unsigned depth;
 	struct frame frames[UNIXFS_FILE_DEPTH_MAX];
@@ -117,11 +116,6 @@ bool unixfs_reader_size(const struct unixfs_reader *r, uint64_t *size)
 	return r->know_size;
 }
 
-const struct unixfs_meta *unixfs_reader_meta(const struct unixfs_reader *r)
-{
-	return &r->meta;
-}
-
 static int decode_file(
 	struct unixfs_node *node, const struct mf_cid *cid, const void *block, size_t len)
 {
@@ -195,7 +189,6 @@ int unixfs_reader_feed(
 		r->at_root = false;
 		r->know_size = true;
 		r->size = node.file_size;
-		r->meta = node.meta;
 		if (r->to > r->size)
 			r->to = r->size;
 	} else {

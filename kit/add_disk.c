@@ -206,26 +206,17 @@ static int add_any(struct kit_adder *adder, int dir, const char *entry, const ch
 int kit_name_of(const char *path, char *out, size_t cap)
 {
 	char *real = NULL;
-	size_t len = strlen(path);
+	size_t len;
+	const char *name = kit_last_name(path, &len);
 
-	while (len > 1 && path[len - 1] == '/')
-		len--;
-	size_t start = len;
-	while (start && path[start - 1] != '/')
-		start--;
-	bool dots = (len - start == 1 && path[start] == '.') ||
-		(len - start == 2 && !memcmp(path + start, "..", 2));
-	if (dots || start == len) {
+	bool dots = (len == 1 && *name == '.') || (len == 2 && !memcmp(name, "..", 2));
+	if (dots || len == 0) {
 		real = realpath(path, NULL);
 		if (!real)
 			return -errno;
-		path = real;
-		len = strlen(path);
-		start = len;
-		while (start && path[start - 1] != '/')
-			start--;
+		name = kit_last_name(real, &len);
 	}
-	int n = snprintf(out, cap, "%.*s", (int)(len - start), path + start);
+	int n = snprintf(out, cap, "%.*s", (int)len, name);
 	if (n == 0)
 		n = snprintf(out, cap, "root");
 	free(real);

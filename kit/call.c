@@ -292,12 +292,3 @@ int kit_call_run(struct kit_node *node, const struct kit_call *from)
 	}
 	return kit_fail(node, -ENOSYS, "no command is called '%s'", from->command);
 }
-
-const char *const *kit_call_names(void)
-{
-	static const char *names[COMMANDS + 1];
-
-	for (size_t i = 0; i < COMMANDS; i++)
-		names[i] = commands[i].name;
-	return names;
-}

@@ -338,7 +338,8 @@ int kit_config_create(const char *dir, const char *profile, bool test)
 		return -ENOMEM;
 	fprintf(out,
 		"# The configuration of an ipfs-kit repo. Lines are 'section.name = value'; what is\n"
-		"# not set has the value shown here at first. A daemon reads this when it starts.\n");
+		"# not set has the value shown here at first. A daemon takes add.profile and store.max at\n"
+		"# once when they change, the others when it starts.\n");
 	for (int i = 0; i < SETTINGS; i++) {
 		const char *value = settings[i].dflt;
 		if (!strcmp(settings[i].key, "add.profile") && profile)

@@ -322,11 +322,6 @@ static int read_pins(void *arg)
 	return migrate_read_pins(m->datastore, m->node->core->dir, &m->pins);
 }
 
-static int keep(void *arg, const struct mf_cid *cid, const void *data, size_t len)
-{
-	return 0;
-}
-
 /* Kubo's mutable files are kept by a pin of their root, when all below it is here. */
 static int pin_files(struct migrating *m)
 {
@@ -336,11 +331,10 @@ static int pin_files(struct migrating *m)
 	kit_blocks_open(&blocks, m->node);
 	blocks.offline = true;
 	int rc = kit_look(&blocks, &m->pins.files, &look);
-	bool whole = !rc && look.links && !(rc = kit_walk(&blocks, &m->pins.files, keep, NULL));
+	if (!rc && look.links)
+		rc = kit_pin_below(&blocks, &m->pins.files, &m->ticket);
 	kit_blocks_close(&blocks);
-	if (rc == ANYIO_CANCELLED || !whole)
-		return rc == ANYIO_CANCELLED ? rc : 0;
-	return store_pin_add(m->node->core->store, &m->pins.files, STORE_PIN_RECURSIVE, &m->ticket);
+	return kit_pin_is_of_content(rc) ? 0 : rc;
 }
 
 static int take_pins(struct migrating *m)

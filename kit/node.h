@@ -93,9 +93,18 @@ int kit_path_walk(struct kit_blocks *blocks, const char *path, struct mf_cid *ci
 
 /* ---- walk.c: everything below a root, each block once, depth first. ---- */
 
-/* Called with each block; data is lent for the call. */
+/* Called with each block; data is lent for the call. NULL: what matters is that each could be had. */
 typedef int kit_walk_fn(void *arg, const struct mf_cid *cid, const void *data, size_t len);
 int kit_walk(struct kit_blocks *blocks, const struct mf_cid *root, kit_walk_fn *fn, void *arg);
+
+/* ---- pin.c ---- */
+
+/* Pins a root recursively once all below it is here and durable: what is missing is fetched, or the
+ * failure when blocks are offline. *ticket is raised: sync it. On failure, which is explained, nothing is
+ * pinned. */
+int kit_pin_below(struct kit_blocks *blocks, const struct mf_cid *root, store_ticket *ticket);
+/* Whether it failed for what is below the root, or is not here of it, and not for the node's own trouble. */
+bool kit_pin_is_of_content(int rc);
 
 /* ---- file.c ---- */
 

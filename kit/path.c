@@ -4,6 +4,19 @@
 #include <errno.h>
 #include <string.h>
 
+const char *kit_last_name(const char *path, size_t *len)
+{
+	size_t end = strlen(path);
+
+	while (end > 1 && path[end - 1] == '/')
+		end--;
+	size_t start = end;
+	while (start && path[start - 1] != '/')
+		start--;
+	*len = end - start;
+	return path + start;
+}
+
 int kit_path_parse(struct kit_node *node, const char *path, struct mf_cid *root, const char **rest)
 {
 	const char *text = path;

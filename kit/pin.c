@@ -3,40 +3,56 @@
 
 #include <errno.h>
 
-static int keep(void *arg, const struct mf_cid *cid, const void *data, size_t len)
+int kit_pin_below(struct kit_blocks *blocks, const struct mf_cid *root, store_ticket *ticket)
 {
-	return 0; /* that it could be read is what matters: it is in the store now */
+	int rc = kit_walk(blocks, root, NULL, NULL);
+	if (!rc)
+		rc = kit_blocks_sync(blocks);
+	if (rc)
+		return rc;
+	rc = store_pin_add(blocks->node->core->store, root, STORE_PIN_RECURSIVE, ticket);
+	return rc ? kit_fail_code(blocks->node, rc, "pinning") : 0;
+}
+
+bool kit_pin_is_of_content(int rc)
+{
+	return rc == -ENOENT || rc == -EBADMSG || rc == -EPROTONOSUPPORT || rc == -EMSGSIZE;
+}
+
+/* The block alone. */
+static int pin_block(struct kit_blocks *blocks, const struct mf_cid *cid, store_ticket *ticket)
+{
+	struct store_block block;
+	int rc = kit_blocks_get(blocks, cid, &block);
+
+	if (rc)
+		return rc;
+	store_block_release(&block);
+	rc = kit_blocks_sync(blocks);
+	if (rc)
+		return rc;
+	rc = store_pin_add(blocks->node->core->store, cid, STORE_PIN_DIRECT, ticket);
+	if (rc == -EEXIST)
+		return kit_fail(blocks->node, rc, "it is pinned recursively already");
+	return rc ? kit_fail_code(blocks->node, rc, "pinning") : 0;
 }
 
 int kit_pin_add(struct kit_node *node, const char *path, bool recursive, struct mf_cid *cid)
 {
 	struct kit_blocks blocks;
-	struct store_block block;
 	store_ticket ticket = 0;
 	int rc;
 
 	node->error[0] = 0;
 	kit_blocks_open(&blocks, node);
 	rc = kit_path_walk(&blocks, path, cid);
-	if (!rc && recursive) {
-		rc = kit_walk(&blocks, cid, keep, NULL);
-	} else if (!rc) {
-		rc = kit_blocks_get(&blocks, cid, &block);
-		if (!rc)
-			store_block_release(&block);
-	}
 	if (!rc)
-		rc = kit_blocks_sync(&blocks);
+		rc = recursive ? kit_pin_below(&blocks, cid, &ticket)
+			       : pin_block(&blocks, cid, &ticket);
 	kit_blocks_close(&blocks);
-	if (rc)
-		return rc;
-	rc = store_pin_add(node->core->store, cid,
-		recursive ? STORE_PIN_RECURSIVE : STORE_PIN_DIRECT, &ticket);
-	if (rc == -EEXIST)
-		return kit_fail(node, rc, "it is pinned recursively already");
-	if (!rc)
-		rc = store_sync(node->core->store, ticket);
-	return rc ? kit_fail_code(node, rc, "pinning") : 0;
+	if (!rc && (rc = store_sync(node->core->store, ticket)))
+		kit_fail_code(node, rc, "pinning");
+	return rc;
 }
 
 int kit_pin_rm(struct kit_node *node, const char *path, struct mf_cid *cid)

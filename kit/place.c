@@ -41,20 +41,16 @@ static int descriptor_of(const char *output)
 
 int place_open_root(struct place *place, const char *output)
 {
-	size_t len = strlen(output);
+	size_t len;
+	const char *name = kit_last_name(output, &len);
 
 	*place = (struct place){ .dir = AT_FDCWD, .descriptor = descriptor_of(output) };
-	while (len > 1 && output[len - 1] == '/')
-		len--;
-	size_t start = len;
-	while (start && output[start - 1] != '/')
-		start--;
-	if (len - start > 255 || len == 0)
+	if (len > 255 || !*output)
 		return -ENAMETOOLONG;
-	snprintf(place->name, sizeof(place->name), "%.*s", (int)(len - start), output + start);
-	if (start == 0)
+	snprintf(place->name, sizeof(place->name), "%.*s", (int)len, name);
+	if (name == output)
 		return 0;
-	char *parent = strndup(output, start);
+	char *parent = strndup(output, (size_t)(name - output));
 	if (!parent)
 		return -ENOMEM;
 	place->dir = anyio_open(parent, O_PATH | O_DIRECTORY, 0);

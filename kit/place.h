@@ -1,5 +1,5 @@
-/* Names on disk: making what belongs there without leaving the folder that was meant. Shared by get and
- * the unpacking of archives. */
+/* Names on disk: making what belongs there without leaving the folder that was meant. Shared by get,
+ * the unpacking of archives and single output files. */
 #ifndef KIT_PLACE_H
 #define KIT_PLACE_H
 

@@ -165,19 +165,12 @@ static int put_root(void *arg)
 
 static int name_root(struct tarring *t, const char *path)
 {
-	size_t end = strlen(path);
+	const char *name = kit_last_name(path, &t->len);
 
-	while (end && path[end - 1] == '/')
-		end--;
-	size_t start = end;
-	while (start && path[start - 1] != '/')
-		start--;
-	t->len = end - start;
-	if (!place_name_ok(path + start, t->len))
+	if (!place_name_ok(name, t->len))
 		return kit_fail(t->blocks.node, -EBADMSG,
-			"'%.*s' cannot be the name of a file: %.200s", (int)t->len, path + start,
-			path);
-	memcpy(t->path, path + start, t->len);
+			"'%.*s' cannot be the name of a file: %.200s", (int)t->len, name, path);
+	memcpy(t->path, name, t->len);
 	return 0;
 }
 

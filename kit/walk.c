@@ -255,7 +255,7 @@ static int visit(struct walk *walk, const struct mf_cid *cid, kit_walk_fn *fn, v
 
 	if (rc)
 		return rc;
-	rc = fn(arg, cid, block.data, block.len);
+	rc = fn ? fn(arg, cid, block.data, block.len) : 0;
 	if (!rc)
 		rc = push_links(walk, cid, &block);
 	store_block_release(&block);

@@ -1,4 +1,3 @@
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <libp2p/resource.h>
@@ -22,15 +21,6 @@ static void fill(struct p2p_limit *limit, const struct p2p_limit *from)
 		limit->streams_in = from->streams_in;
 }
 
-static uint32_t half_of_descriptors(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur / 2 > UINT32_MAX)
-		return UINT32_MAX;
-	return (uint32_t)(limit.rlim_cur / 2);
-}
-
 static uint32_t least(uint32_t a, uint32_t b)
 {
 	return a < b ? a : b;
@@ -39,7 +29,7 @@ static uint32_t least(uint32_t a, uint32_t b)
 /* What go-libp2p gives a machine: a base, and as much again for every GiB it may use. */
 static void scaled_system(struct p2p_limit *limit)
 {
-	uint32_t descriptors = half_of_descriptors();
+	uint32_t descriptors = anyio_descriptors_max() / 8 * 3;
 	uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 4;
 	uint32_t share = (uint32_t)(memory / (1024ull * MIB)) + 1;
 
@@ -54,7 +44,8 @@ static void scaled_system(struct p2p_limit *limit)
 
 void p2p_limits_default(struct p2p_limits *limits)
 {
-	static const struct p2p_limit transient = { 32 * MIB, 64, 32, 256, 128 };
+	uint32_t handshakes = least(32, anyio_descriptors_max() / 8);
+	const struct p2p_limit transient = { 32 * MIB, 64, handshakes, 256, 128 };
 	static const struct p2p_limit peer = { 64 * MIB, 8, 8, 512, 256 };
 	static const struct p2p_limit connection = { 32 * MIB, 1, 1, 512, 256 };
 	static const struct p2p_limit stream = { 16 * MIB + 256 * KIB, 1, 1, 1, 1 };

@@ -136,15 +136,6 @@ ssize_t mf_peer_id_format(const struct mf_peer_id *id, char *out, size_t cap)
 	return mf_base_encode(MF_BASE58_BTC, id->bytes, id->len, out, cap);
 }
 
-void mf_peer_id_to_cid(const struct mf_peer_id *id, struct mf_cid *cid)
-{
-	*cid = (struct mf_cid){ .version = 1, .codec = MF_CODEC_LIBP2P_KEY, .hash = id->bytes[0] };
-	if (id->len > HEAD) {
-		cid->digest_len = (uint8_t)(id->len - HEAD);
-		memcpy(cid->digest, id->bytes + HEAD, cid->digest_len);
-	}
-}
-
 bool mf_peer_id_equal(const struct mf_peer_id *a, const struct mf_peer_id *b)
 {
 	return a->len == b->len && memcmp(a->bytes, b->bytes, a->len) == 0;

@@ -1,6 +1,8 @@
 /*
- * Who is served at once. Clients never take the descriptors that peers need, so there are only so many
- * places; when they are all taken, a newcomer gets that of whoever stands still, in this order:
+ * Who is served at once. Of the descriptors that the process may open clients take three eighths, as
+ * peers do (libp2p/resource.h); the rest is for handshakes, the store's files, listeners and the loop.
+ * So there are only so many places; when they are all taken, a newcomer gets that of whoever stands
+ * still, in this order:
  *
  * 1. between two requests: whoever has been idle the longest, at once;
  * 2. sending a body, or taking an answer: whoever owes the most time (http_standing), when it is more
@@ -15,7 +17,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <sys/resource.h>
 
 /* All that answers may hold in memory while their clients read. */
 enum { ANSWERS_MAX = 128 << 20 };
@@ -41,17 +42,9 @@ struct client {
 	const char *why; /* it is ended, for the client */
 };
 
-static size_t half_the_descriptors(void)
-{
-	struct rlimit limit;
-
-	return getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur > 1 << 20 ? 1 << 19
-									    : limit.rlim_cur / 2;
-}
-
 int crowd_open(struct crowd *crowd, struct serve_rpc *rpc)
 {
-	*crowd = (struct crowd){ .rpc = rpc, .most = half_the_descriptors() };
+	*crowd = (struct crowd){ .rpc = rpc, .most = anyio_descriptors_max() / 8 * 3 };
 	anyio_lock_init(&crowd->turn);
 	anyio_event_init(&crowd->freed);
 	return kit_room_create(ANSWERS_MAX, &crowd->room);
@@ -173,7 +166,7 @@ static int explain(void *arg)
 	char text[300];
 
 	snprintf(text, sizeof(text),
-		"503 - %s; %zu clients are served at once, half as many as the node may open files (ulimit -n)\n",
+		"503 - %s; %zu clients are served at once, three for every eight files the node may open (ulimit -n)\n",
 		client->why, client->crowd->most);
 	return http->answered ? http_end(http, text) : http_reply(http, 503, "text/plain", text);
 }

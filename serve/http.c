@@ -146,7 +146,6 @@ static char **wanted_header(struct http_connection *c, const char *name)
 		{ "Referer", offsetof(struct http_connection, referer) },
 		{ "Authorization", offsetof(struct http_connection, authorization) },
 		{ "Content-Type", offsetof(struct http_connection, content_type) },
-		{ "User-Agent", offsetof(struct http_connection, user_agent) },
 		{ "Host", offsetof(struct http_connection, host) },
 		{ "Sec-Fetch-Site", offsetof(struct http_connection, fetch_site) },
 		{ "Expect", offsetof(struct http_connection, expect) },
@@ -351,7 +350,6 @@ static void reset(struct http_connection *c)
 		.referer = empty,
 		.authorization = empty,
 		.content_type = empty,
-		.user_agent = empty,
 		.host = empty,
 		.fetch_site = empty,
 		.expect = empty };

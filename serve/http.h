@@ -42,8 +42,7 @@ struct http_connection {
 	char *head;
 	size_t head_used;
 	char *url, *path;
-	char *origin, *referer, *authorization, *content_type, *user_agent, *host, *fetch_site,
-		*expect;
+	char *origin, *referer, *authorization, *content_type, *host, *fetch_site, *expect;
 	struct http_param params[HTTP_PARAMS_MAX];
 	size_t param_count;
 	size_t header_start, value_start;

@@ -37,7 +37,8 @@ static ssize_t read_file(int dir_fd, const char *name, void *out, size_t cap)
 	return n < 0 ? n : len == cap ? -EFBIG : (ssize_t)len;
 }
 
-/* Makes a file, whole or not at all, durably. */
+/* Makes a file, whole or not at all, durably. By operations, where anyio_plain_replace makes system calls: a
+ * store lives on a simulated disk too. */
 static int write_file(int dir_fd, const char *name, mode_t mode, const void *data, size_t len)
 {
 	char temporary[64];

@@ -312,19 +312,3 @@ int store_stat(struct store *store, struct store_stat *out)
 		out->segment_bytes += store->segments.files[i]->size;
 	return 0;
 }
-
-int store_rebuild_index(struct store *store, struct store_recovery *recovery)
-{
-	struct store_recovery ignored, *report_to = recovery ? recovery : &ignored;
-	int rc = store->broken ? ANYIO_BROKEN : log_sync(store, store->log.sequence);
-
-	*report_to = (struct store_recovery){ .rebuilt = true };
-	if (rc < 0)
-		return rc;
-	log_stop(store);
-	store->checkpoint = (struct index_position){ 0 };
-	rc = index_clear(&store->index);
-	if (rc == 0)
-		rc = store_recover(store, report_to);
-	return rc < 0 ? rc : store_checkpoint(store);
-}

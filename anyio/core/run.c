@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include "loop.h"
 
 enum { DEFAULT_STACK = 64 * 1024, DEFAULT_TASKS = 1000000, FIRST_SHUFFLE = 64 };
@@ -7,6 +8,15 @@ enum { DEFAULT_STACK = 64 * 1024, DEFAULT_TASKS = 1000000, FIRST_SHUFFLE = 64 };
 const char *anyio_backend_name(void)
 {
 	return anyio_loop_here ? anyio_loop_here->backend->name : NULL;
+}
+
+uint32_t anyio_descriptors_max(void)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur > UINT32_MAX
+		? UINT32_MAX
+		: (uint32_t)limit.rlim_cur;
 }
 
 static int loop_open(struct anyio_loop *loop, const struct anyio_options *options)

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 #include <anyio/error.h>
 #include <anyio/file.h>
@@ -93,32 +94,58 @@ struct replacement {
 	const struct stat *like;
 	const void *data;
 	size_t len;
-	bool durable;
+	bool durable, create;
 };
+
+/* What replaces has the file's settled name: a rest of an interrupted run goes. Who creates may not be
+ * alone, and must not take the other's away. */
+static int name_temporary(const struct replacement *r, char *out, size_t cap)
+{
+	unsigned random = 0;
+
+	if (r->create && getrandom(&random, sizeof(random), 0) < 0)
+		return -errno;
+	int len = r->create ? snprintf(out, cap, "%s.%08x", r->path, random)
+			    : snprintf(out, cap, "%s.new", r->path);
+	if (len >= (int)cap)
+		return -ENAMETOOLONG;
+	if (!r->create && unlinkat(r->dirfd, out, 0) < 0 && errno != ENOENT)
+		return judge_error(-errno);
+	return 0;
+}
+
+/* A link is refused where there is something already, a rename is not. */
+static int put_in_place(const struct replacement *r, const char *temporary)
+{
+	if (!r->create)
+		return renameat(r->dirfd, temporary, r->dirfd, r->path) ? judge_error(-errno) : 0;
+	if (linkat(r->dirfd, temporary, r->dirfd, r->path, 0))
+		return -errno;
+	unlinkat(r->dirfd, temporary, 0);
+	return 0;
+}
 
 static int replace(void *arg)
 {
 	const struct replacement *r = arg;
 	char temporary[PATH_MAX];
 
-	if (snprintf(temporary, sizeof(temporary), "%s.new", r->path) >= (int)sizeof(temporary))
-		return -ENAMETOOLONG;
-	/* What an interrupted run left there, or whatever it is. */
-	if (unlinkat(r->dirfd, temporary, 0) < 0 && errno != ENOENT)
-		return judge_error(-errno);
+	int rc = name_temporary(r, temporary, sizeof(temporary));
+	if (rc < 0)
+		return rc;
 	int fd = anyio_plain_openat_blocking(
 		r->dirfd, temporary, O_WRONLY | O_CREAT | O_EXCL, r->mode);
 	if (fd < 0)
 		return fd;
-	int rc = r->like ? make_alike(fd, r->like) : 0;
+	rc = r->like ? make_alike(fd, r->like) : 0;
 	if (rc == 0)
 		rc = write_whole(fd, r->data, r->len);
 	if (rc == 0 && r->durable && fsync(fd) < 0)
 		rc = -errno;
 	if (close(fd) < 0 && rc == 0)
 		rc = -errno;
-	if (rc == 0 && renameat(r->dirfd, temporary, r->dirfd, r->path) < 0)
-		rc = judge_error(-errno);
+	if (rc == 0)
+		rc = put_in_place(r, temporary);
 	if (rc < 0) {
 		unlinkat(r->dirfd, temporary, 0);
 		return rc;
@@ -126,11 +153,25 @@ static int replace(void *arg)
 	return r->durable ? sync_folder_of(r->dirfd, r->path) : 0;
 }
 
+static int run(struct replacement *replacement)
+{
+	struct anyio_op op = { .code = ANYIO_OP_WORK, .fn = replace, .arg = replacement };
+
+	return anyio_current_task() ? (int)anyio_op_run_shielded(&op) : replace(replacement);
+}
+
 int anyio_plain_replace(int dirfd, const char *path, mode_t mode, const struct stat *like,
 	const void *data, size_t len, bool durable)
 {
-	struct replacement replacement = { dirfd, path, mode, like, data, len, durable };
-	struct anyio_op op = { .code = ANYIO_OP_WORK, .fn = replace, .arg = &replacement };
+	struct replacement replacement = { dirfd, path, mode, like, data, len, durable, false };
 
-	return anyio_current_task() ? (int)anyio_op_run_shielded(&op) : replace(&replacement);
+	return run(&replacement);
+}
+
+int anyio_plain_create(
+	int dirfd, const char *path, mode_t mode, const void *data, size_t len, bool durable)
+{
+	struct replacement replacement = { dirfd, path, mode, NULL, data, len, durable, true };
+
+	return run(&replacement);
 }

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Checks wake.pml: both backends in bounds that end within seconds, then each seeded fault, which
-# must be caught. "run.sh wide" takes bounds that need minutes and some GB instead.
-# "run.sh show BACKEND FAULT" prints the calls that lead to a fault.
+# Checks wake.pml: both backends in bounds that end within seconds each, then each seeded fault,
+# which must be caught; a minute altogether. "run.sh wide" takes bounds that need minutes and some
+# GB instead. "run.sh show BACKEND FAULT" prints the calls that lead to a fault.
 set -u
 cd "$(dirname "$0")" || exit 1
 here=$PWD

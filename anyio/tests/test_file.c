@@ -253,6 +253,24 @@ static int replace_body(void *arg)
 	return 0;
 }
 
+/* Nothing that is there is touched, and nothing is left beside it. */
+static int create_body(void *arg)
+{
+	struct anyio_names names;
+	struct stat st;
+
+	if (strncmp(folder, "/sim", 4) == 0)
+		return 0;
+	CHECK(anyio_plain_create(AT_FDCWD, in_folder("file"), 0600, "first", 5, true) == 0);
+	CHECK(anyio_plain_create(AT_FDCWD, in_folder("file"), 0600, "no", 2, true) == -EEXIST);
+	CHECK(stat(in_folder("file"), &st) == 0 && st.st_size == 5 && !(st.st_mode & 077));
+	CHECK(symlink("nowhere", in_folder("link")) == 0);
+	CHECK(anyio_plain_create(AT_FDCWD, in_folder("link"), 0600, "no", 2, true) == -EEXIST);
+	CHECK(anyio_listdir(AT_FDCWD, folder, &names) == 0 && names.count == 2);
+	anyio_names_free(&names);
+	return 0;
+}
+
 /* The n-th write fails; a whole write stops there with that error, and says nothing else. */
 static int no_space_body(void *arg)
 {
@@ -428,6 +446,7 @@ EVERYWHERE(lock)
 EVERYWHERE(temporary)
 EVERYWHERE(plain)
 EVERYWHERE(replace)
+EVERYWHERE(create)
 EVERYWHERE(no_space)
 EVERYWHERE(cancelled)
 EVERYWHERE(many)
@@ -446,6 +465,7 @@ int main(void)
 		cmocka_unit_test(temporary_test),
 		cmocka_unit_test(plain_test),
 		cmocka_unit_test(replace_test),
+		cmocka_unit_test(create_test),
 		cmocka_unit_test(no_space_test),
 		cmocka_unit_test(cancelled_test),
 		cmocka_unit_test(many_test),

@@ -173,6 +173,7 @@ static void pick_wanted(struct work *work)
 		bitswap->statistics.bytes_received += piece->item.data.len;
 		peer->gave = anyio_now();
 		peer->given += piece->item.data.len;
+		peer->doubted = false;
 		p2p_host_used(bitswap->host, &peer->id, GAVE_AHEAD);
 		bitswap_want_arrived(want, peer);
 		work->put_from[work->put_count] = piece;

@@ -2,6 +2,7 @@
  * What the parts of bitswap share.
  *
  *	want.c      what we want, and whom we ask for it
+ *	wantlist.c  what a peer is told of that
  *	session.c   who here wants it: sessions, needs, fetching
  *	peer.c      peers, and the task that sends to one
  *	receive.c   messages of peers
@@ -29,7 +30,7 @@ enum {
 	BITSWAP_INBOX_BYTES = 8 << 20,  /* messages of one peer that wait to be hashed, or are */
 	BITSWAP_IN_FLIGHT = 16 << 20,   /* bytes asked of one peer at a time */
 	BITSWAP_SEARCHES = 32,          /* wants of a session that every peer is asked about */
-	BITSWAP_MEMORY = 256 << 20,     /* messages being read, of all peers */
+	BITSWAP_MEMORY = 256 << 20,     /* messages of all peers, being read or hashed */
 	BITSWAP_PEER_MEMORY = 16 << 20, /* the same of one */
 };
 
@@ -54,6 +55,7 @@ struct bitswap_ask {
 	bool unsent;
 	bool told;        /* sent at least once */
 	bool block;       /* asked for the block, not only whether it has it */
+	bool said;        /* that it has it, when last it said anything */
 	uint8_t answers;  /* that it has it, or not */
 	anyio_time since; /* when it was asked */
 };
@@ -67,7 +69,7 @@ struct bitswap_want {
 	anyio_time searched; /* when all peers were last asked; 0: not yet */
 	struct bitswap_needs needs;
 	struct bitswap_asks asks;
-	struct bitswap_ask *block; /* the ask that is to bring it; NULL: none */
+	struct bitswap_ask *block; /* the last asked for it, and thought to have it; NULL: none */
 };
 
 enum bitswap_need_state {
@@ -109,7 +111,7 @@ struct bitswap_session {
 	bool closed;
 	bool overfull;       /* was given more than it may hold */
 	store_ticket ticket; /* covers all that was fetched */
-	/* Peers that had something this session wanted. */
+	/* Peers that had something this session wanted, or said so; see bitswap_session_add_holder. */
 	struct bitswap_peer *holders[BITSWAP_HOLDERS];
 	size_t holder_count;
 };
@@ -151,10 +153,12 @@ struct bitswap_peer {
 	struct bitswap_asks unsent, sent;
 	size_t ask_count, block_count; /* of both; those that are to bring a block */
 	bool asked;                    /* ever */
+	bool doubted; /* let us wait, and has given nothing wanted since: see want.c */
 	struct mf_cid *cancels;
 	size_t cancel_count, cancel_size;
-	anyio_time gave; /* when it last gave us a block */
-	uint64_t given;  /* bytes */
+	anyio_time gave;  /* when it last gave us a block */
+	anyio_time heard; /* when it last sent more of a large message */
+	uint64_t given;   /* bytes */
 
 	/* theirs */
 	struct bitswap_table served;
@@ -304,6 +308,9 @@ void bitswap_want_arrived(struct bitswap_want *want, struct bitswap_peer *peer);
 void bitswap_want_presence(struct bitswap_peer *peer, const struct mf_cid *cid, bool have);
 void bitswap_want_peer_joined(struct bitswap_peer *peer);
 void bitswap_want_peer_lost(struct bitswap_peer *peer);
+
+/* ---- wantlist.c ---- */
+
 /* Appends the news for the peer as a wantlist. */
 void bitswap_want_put(struct bitswap_peer *peer, struct mf_pb_writer *out);
 bool bitswap_want_has_output(const struct bitswap_peer *peer);
@@ -315,6 +322,7 @@ void bitswap_session_end(struct bitswap_session *session);
 /* Asks for what is pending as far as there is room. */
 void bitswap_session_advance(struct bitswap_session *session);
 void bitswap_session_advance_all(struct bitswap *bitswap);
+/* When there are too many, one that has given us blocks takes the place of one that has not. */
 void bitswap_session_add_holder(struct bitswap_session *session, struct bitswap_peer *peer);
 void bitswap_session_drop_holder(struct bitswap_session *session, struct bitswap_peer *peer);
 /* The block is here: memory is the need's from now on. */

@@ -98,8 +98,9 @@ static int grow_buffer(struct bitswap_arrival *arrival)
 /* What may be a block that the peer was asked for is coming, however slowly. */
 static void note_progress(const struct bitswap_arrival *arrival)
 {
-	const struct bitswap_peer *peer = arrival->peer;
+	struct bitswap_peer *peer = arrival->peer;
 
+	peer->heard = anyio_now();
 	if (peer->block_count > 0)
 		p2p_host_used(peer->bitswap->host, &peer->id, PROGRESS_AHEAD);
 }
@@ -116,8 +117,9 @@ static int read_growing(struct bitswap_arrival *arrival)
 		if (rc == 0)
 			rc = anyio_stream_receive_exactly(
 				arrival->stream, arrival->data + have, more);
+		if (rc == 0 && have > 0)
+			note_progress(arrival);
 		have += more;
-		note_progress(arrival);
 	}
 	if (rc == 0 && arrival->account.used.memory == 0)
 		return ANYIO_CLOSED; /* it gave way with its last bytes */

@@ -123,8 +123,15 @@ void bitswap_session_add_holder(struct bitswap_session *session, struct bitswap_
 	for (size_t i = 0; i < session->holder_count; i++)
 		if (session->holders[i] == peer)
 			return;
-	if (session->holder_count < BITSWAP_HOLDERS)
+	if (session->holder_count < BITSWAP_HOLDERS) {
 		session->holders[session->holder_count++] = peer;
+		return;
+	}
+	for (size_t i = 0; peer->given > 0 && i < BITSWAP_HOLDERS; i++)
+		if (session->holders[i]->given == 0) {
+			session->holders[i] = peer;
+			return;
+		}
 }
 
 void bitswap_session_drop_holder(struct bitswap_session *session, struct bitswap_peer *peer)

@@ -2,10 +2,19 @@
  * Our wants, and whom we ask.
  *
  * A want is asked of one peer as a block, so that it comes once: of one that said it has it, else of
- * one that had others of the session. When there is none, or the one asked does not have it or gives
- * nothing for too long, all peers are asked whether they have it, and the first who does is asked for
- * it. Peers remember what they were asked until told otherwise, so an ask stays, whatever the answer
- * was, until the want ends: then a cancel goes out, except to the peer that sent the block.
+ * one that had others of the session, which is a guess. When there is none, or the one asked does not
+ * have it, all peers are asked whether they have it, one of them at a guess for the block, and the
+ * first who does is asked for it. Peers remember what they were asked until told otherwise, so an ask
+ * stays, whatever the answer was, until the want ends: then a cancel goes out, except to the peer that
+ * sent the block.
+ *
+ * Silence costs little. Whoever was asked for the block at a guess, or said it has it and never gave
+ * us anything, is waited for alone for PATIENCE; who said so and has given before, for peer_timeout. Then
+ * it is doubted: all peers are asked whether they have this block, and one that says so is asked for
+ * it too. The first ask stays, and either may bring the block: so a want comes twice only where
+ * nothing came for so long, and one more peer is asked in each such time. Who is doubted comes after
+ * all others and is no holder of any session, until it gives a block that was wanted.
+ * After peer_timeout an ask counts as refused, and is told anew over another stream.
  */
 #include "inner.h"
 
@@ -15,7 +24,11 @@
 enum {
 	SEARCH_SECONDS = 60,
 	ANSWERS_MAX = 16, /* of one peer about one want, before it gives the block */
+	DOUBTS = 32,      /* wants of silent peers that all are asked about, at one look */
 };
+
+#define PATIENCE ANYIO_SECOND
+#define LOOK     (PATIENCE / 2) /* between two looks at the wants */
 
 struct bitswap_want *bitswap_want_find(const struct bitswap *bitswap, const struct mf_cid *cid)
 {
@@ -63,9 +76,10 @@ static struct bitswap_ask *ask_new(struct bitswap_want *want, struct bitswap_pee
 	return ask;
 }
 
+/* ask may be NULL. */
 static void ask_no_block(struct bitswap_ask *ask)
 {
-	if (ask->want->block != ask)
+	if (!ask || ask->want->block != ask)
 		return;
 	ask->want->block = NULL;
 	ask->peer->block_count--;
@@ -105,13 +119,17 @@ static void ask_cancel(struct bitswap_ask *ask)
 	bitswap_peer_kick(peer);
 }
 
-/* Asks a peer whether it has the block, or for the block itself; ask is NULL the first time. */
+/* Asks a peer whether it has the block, or for the block itself; ask is NULL the first time. Those
+ * asked for the block come first among the want's asks. */
 static void ask_peer(
 	struct bitswap_want *want, struct bitswap_peer *peer, struct bitswap_ask *ask, bool block)
 {
 	if (!ask && !(ask = ask_new(want, peer)))
 		return;
-	if (block && !want->block) {
+	if (block) {
+		TAILQ_REMOVE(&want->asks, ask, of_want);
+		TAILQ_INSERT_HEAD(&want->asks, ask, of_want);
+		ask_no_block(want->block);
 		want->block = ask;
 		peer->block_count++;
 	}
@@ -122,28 +140,37 @@ static void ask_peer(
 
 /* ---- choosing ---- */
 
-/* Of two peers: the one with less to do, then the one that gave more. */
+/* Of two peers: one that is not doubted, then the one with less to do, then the one that gave more. */
 static struct bitswap_peer *better(struct bitswap_peer *a, struct bitswap_peer *b)
 {
 	if (!a)
 		return b;
+	if (a->doubted != b->doubted)
+		return a->doubted ? b : a;
 	if (a->block_count != b->block_count)
 		return a->block_count < b->block_count ? a : b;
 	return b->given > a->given ? b : a;
 }
 
-/* A peer that said it has it, else one that had others and was not asked for this. */
+/* A peer that said it has it, and was not asked for it since. */
+static struct bitswap_peer *find_teller(const struct bitswap_want *want)
+{
+	struct bitswap_peer *best = NULL;
+	struct bitswap_ask *ask;
+
+	TAILQ_FOREACH (ask, &want->asks, of_want)
+		if (ask->state == ASK_HAS)
+			best = better(best, ask->peer);
+	return best;
+}
+
+/* One that had others of the session, and was not asked for this. */
 static struct bitswap_peer *find_holder(struct bitswap_want *want)
 {
 	struct bitswap_peer *best = NULL;
 	struct bitswap_need *need;
 	struct bitswap_ask *ask;
 
-	TAILQ_FOREACH (ask, &want->asks, of_want)
-		if (ask->state == ASK_HAS)
-			best = better(best, ask->peer);
-	if (best)
-		return best;
 	TAILQ_FOREACH (need, &want->needs, of_want)
 		for (size_t i = 0; i < need->session->holder_count; i++) {
 			struct bitswap_peer *peer = need->session->holders[i];
@@ -155,8 +182,9 @@ static struct bitswap_peer *find_holder(struct bitswap_want *want)
 	return best;
 }
 
-/* Asks all peers that were not asked; one of them for the block at once. Who was asked is marked
- * first: with many peers this comes at every answer, so it must not look for each of them. */
+/* Asks all peers that were not asked; one of them for the block at once, if nobody is asked for it.
+ * Who was asked is marked first: with many peers this comes at every answer, so it must not look for
+ * each of them. */
 static void search(struct bitswap *bitswap, struct bitswap_want *want)
 {
 	struct bitswap_peer *peer, *best = NULL;
@@ -171,25 +199,62 @@ static void search(struct bitswap *bitswap, struct bitswap_want *want)
 			best = better(best, peer);
 	if (!best)
 		return;
-	ask_peer(want, best, NULL, true);
-	if (want->block)
-		best->searched = mark;
+	if (!want->block) {
+		ask_peer(want, best, NULL, true);
+		if (want->block)
+			best->searched = mark;
+	}
 	TAILQ_FOREACH (peer, &bitswap->peers, link)
 		if (peer->searched != mark)
 			ask_peer(want, peer, NULL, false);
 }
 
-/* Sees to it that somebody is asked for the block, if there is anybody. */
+/* ---- silence ---- */
+
+/* How long the peer has given nothing, since it was asked. */
+static anyio_time silence(const struct bitswap_ask *ask)
+{
+	anyio_time gave = ask->peer->gave;
+
+	return anyio_now() - (ask->since > gave ? ask->since : gave);
+}
+
+/* A block that is on its way is none of it. */
+static bool is_doubtful(const struct bitswap *bitswap, const struct bitswap_ask *ask)
+{
+	const struct bitswap_peer *peer = ask->peer;
+	bool trusted = ask->said && peer->given > 0 && !peer->doubted;
+
+	return silence(ask) >= (trusted ? bitswap->options.peer_timeout : PATIENCE) &&
+		anyio_now() - peer->heard >= PATIENCE;
+}
+
+static void doubt(struct bitswap_peer *peer)
+{
+	struct bitswap_session *session;
+
+	if (peer->doubted)
+		return;
+	peer->doubted = true;
+	LIST_FOREACH (session, &peer->bitswap->sessions, link)
+		bitswap_session_drop_holder(session, peer);
+}
+
+/* Sees to it that somebody is asked for the block who may yet give it, if there is anybody. */
 static void pursue(struct bitswap *bitswap, struct bitswap_want *want)
 {
-	struct bitswap_peer *holder;
+	struct bitswap_peer *peer;
 
-	if (want->block || want->arrived)
+	if (want->arrived || (want->block && !is_doubtful(bitswap, want->block)))
 		return;
-	holder = find_holder(want);
-	if (holder)
-		ask_peer(want, holder, ask_find(want, holder), true);
-	else
+	if (want->block)
+		doubt(want->block->peer);
+	peer = find_teller(want);
+	if (!peer && !want->block)
+		peer = find_holder(want);
+	if (peer)
+		ask_peer(want, peer, ask_find(want, peer), true);
+	else if (!want->block)
 		search(bitswap, want);
 }
 
@@ -201,10 +266,8 @@ static void pass_over(struct bitswap *bitswap, struct bitswap_ask *ask)
 {
 	struct bitswap_want *want = ask->want;
 	struct bitswap_peer *peer = ask->peer;
-	struct bitswap_need *need;
 
-	TAILQ_FOREACH (need, &want->needs, of_want)
-		bitswap_session_drop_holder(need->session, peer);
+	doubt(peer);
 	ask_no_block(ask);
 	ask->state = ASK_HAS_NOT;
 	pursue(bitswap, want);
@@ -217,43 +280,81 @@ static void pass_over(struct bitswap *bitswap, struct bitswap_ask *ask)
 	}
 }
 
-static void look_after(struct bitswap *bitswap, struct bitswap_want *want)
+/* An ask for the block that has brought nothing for peer_timeout; NULL: none. */
+static struct bitswap_ask *find_overdue(
+	const struct bitswap *bitswap, const struct bitswap_want *want)
 {
-	anyio_time now = anyio_now(), since;
-	struct bitswap_ask *each;
+	struct bitswap_ask *ask;
+
+	TAILQ_FOREACH (ask, &want->asks, of_want) {
+		if (!ask->block)
+			return NULL;
+		if ((ask == want->block || ask->state < ASK_HAS) &&
+			silence(ask) >= bitswap->options.peer_timeout)
+			return ask;
+	}
+	return NULL;
+}
+
+/* doubts is how many more wants may be searched for. */
+static void look_after_asked(struct bitswap *bitswap, struct bitswap_want *want, size_t *doubts)
+{
+	pursue(bitswap, want);
+	if (*doubts == 0 || want->searched || !is_doubtful(bitswap, want->block))
+		return;
+	--*doubts;
+	search(bitswap, want);
+}
+
+static void look_after(struct bitswap *bitswap, struct bitswap_want *want, size_t *doubts)
+{
+	anyio_time now = anyio_now();
+	struct bitswap_ask *ask;
 
 	if (want->arrived)
 		return;
+	ask = find_overdue(bitswap, want);
+	if (ask) {
+		pass_over(bitswap, ask);
+		return;
+	}
 	if (want->block) {
-		since = want->block->since;
-		if (since < want->block->peer->gave)
-			since = want->block->peer->gave;
-		if (now - since >= bitswap->options.peer_timeout)
-			pass_over(bitswap, want->block);
+		look_after_asked(bitswap, want, doubts);
 		return;
 	}
 	if (!TAILQ_EMPTY(&want->asks) && now - want->searched < SEARCH_SECONDS * ANYIO_SECOND)
 		return;
 	want->searched = now;
-	TAILQ_FOREACH (each, &want->asks, of_want)
-		ask_queue(each);
+	TAILQ_FOREACH (ask, &want->asks, of_want)
+		ask_queue(ask);
 	pursue(bitswap, want);
+}
+
+static void look_after_all(struct bitswap *bitswap)
+{
+	struct bitswap_want *want, *next;
+	size_t doubts = DOUBTS;
+
+	for (want = TAILQ_FIRST(&bitswap->want_list); want; want = next) {
+		next = TAILQ_NEXT(want, link);
+		look_after(bitswap, want, &doubts);
+	}
 }
 
 /* Lives while there are wants. */
 static int keep(void *arg)
 {
 	struct bitswap *bitswap = arg;
-	struct bitswap_want *want, *next;
+	anyio_time pause = bitswap->options.peer_timeout / 4, joined = anyio_now();
 	int rc = 0;
 
 	while (rc == 0 && bitswap->wants.count > 0) {
-		rc = anyio_sleep(bitswap->options.peer_timeout / 4);
-		bitswap_peers_join(bitswap);
-		for (want = TAILQ_FIRST(&bitswap->want_list); want; want = next) {
-			next = TAILQ_NEXT(want, link);
-			look_after(bitswap, want);
+		rc = anyio_sleep(pause < LOOK ? pause : LOOK);
+		if (anyio_now() - joined >= pause) {
+			bitswap_peers_join(bitswap);
+			joined = anyio_now();
 		}
+		look_after_all(bitswap);
 		bitswap_session_advance_all(bitswap);
 	}
 	bitswap->keeping = false;
@@ -351,9 +452,11 @@ void bitswap_want_presence(struct bitswap_peer *peer, const struct mf_cid *cid, 
 		ask->answers == ANSWERS_MAX)
 		return;
 	ask->answers++;
+	ask->said = have;
 	if (have) {
-		TAILQ_FOREACH (need, &want->needs, of_want)
-			bitswap_session_add_holder(need->session, peer);
+		if (!peer->doubted)
+			TAILQ_FOREACH (need, &want->needs, of_want)
+				bitswap_session_add_holder(need->session, peer);
 		if (ask != want->block)
 			ask->state = ASK_HAS;
 	} else {
@@ -363,7 +466,7 @@ void bitswap_want_presence(struct bitswap_peer *peer, const struct mf_cid *cid, 
 	pursue(peer->bitswap, want);
 }
 
-/* Asked about all that nobody is about to bring. */
+/* Asked for all that nobody is about to bring, and about what is being searched for. */
 void bitswap_want_peer_joined(struct bitswap_peer *peer)
 {
 	struct bitswap *bitswap = peer->bitswap;
@@ -371,8 +474,8 @@ void bitswap_want_peer_joined(struct bitswap_peer *peer)
 
 	bitswap_want_keep(bitswap);
 	TAILQ_FOREACH (want, &bitswap->want_list, link)
-		if (!want->block && !want->arrived && !ask_find(want, peer))
-			ask_peer(want, peer, NULL, true);
+		if (!want->arrived && (!want->block || want->searched) && !ask_find(want, peer))
+			ask_peer(want, peer, NULL, !want->block);
 	bitswap_session_advance_all(bitswap);
 }
 
@@ -401,75 +504,6 @@ void bitswap_want_peer_lost(struct bitswap_peer *peer)
 	peer->cancels = NULL;
 	peer->cancel_count = peer->cancel_size = 0;
 	bitswap_session_advance_all(bitswap);
-}
-
-/* ---- telling ---- */
-
-bool bitswap_want_has_output(const struct bitswap_peer *peer)
-{
-	return !TAILQ_EMPTY(&peer->unsent) || peer->cancel_count > 0 ||
-		(peer->full && peer->ask_count > 0);
-}
-
-static void entry_of(const struct bitswap_ask *ask, struct bitswap_item *item)
-{
-	*item = (struct bitswap_item){ .kind = BITSWAP_WANT,
-		.cid = ask->want->cid,
-		.priority = ask->want->priority,
-		.send_dont_have = true,
-		.want = ask->block ? BITSWAP_WANT_BLOCK : BITSWAP_WANT_HAVE };
-}
-
-/* Older peers know nothing but wanting blocks. */
-static void make_bare(struct bitswap_item *items, size_t count)
-{
-	for (size_t i = 0; i < count; i++) {
-		items[i].want = BITSWAP_WANT_BLOCK;
-		items[i].send_dont_have = false;
-	}
-}
-
-static void mark_sent(struct bitswap_ask *ask)
-{
-	TAILQ_REMOVE(&ask->peer->unsent, ask, of_peer);
-	TAILQ_INSERT_TAIL(&ask->peer->sent, ask, of_peer);
-	ask->unsent = false;
-	ask->told = true;
-	ask->state = ASK_SENT;
-	ask->since = anyio_now();
-}
-
-void bitswap_want_put(struct bitswap_peer *peer, struct mf_pb_writer *out)
-{
-	size_t most = peer->ask_count + peer->cancel_count, n = 0;
-	bool bare = peer->protocol != bitswap_protocols[0], full = peer->full;
-	struct bitswap_item *items = most ? anyio_malloc(most * sizeof(*items)) : NULL;
-	struct bitswap_ask *ask, *next;
-
-	if (most && !items) {
-		out->error = -ENOMEM;
-		return;
-	}
-	if (full)
-		TAILQ_FOREACH (ask, &peer->sent, of_peer)
-			entry_of(ask, &items[n++]);
-	for (size_t i = 0; !full && i < peer->cancel_count; i++)
-		items[n++] = (struct bitswap_item){
-			.kind = BITSWAP_WANT, .cid = peer->cancels[i], .cancel = true
-		};
-	for (ask = TAILQ_FIRST(&peer->unsent); ask; ask = next) {
-		next = TAILQ_NEXT(ask, of_peer);
-		entry_of(ask, &items[n++]);
-		mark_sent(ask);
-	}
-	if (bare)
-		make_bare(items, n);
-	bitswap_put_wantlist(out, items, n, full);
-	anyio_free(items);
-	anyio_free(peer->cancels);
-	peer->cancels = NULL;
-	peer->cancel_count = peer->cancel_size = 0;
-	peer->full = false;
 }
 
 int bitswap_missing_each(const struct bitswap *bitswap,

@@ -1,6 +1,7 @@
 #include "nodes.h"
 
 #include <ftw.h>
+#include <multiformats/varint.h>
 #include <unistd.h>
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
@@ -171,4 +172,34 @@ int test_fetch(struct bitswap_session *session, uint64_t n, size_t len)
 	}
 	anyio_free(data);
 	return rc;
+}
+
+int test_send(struct anyio_stream *stream, struct mf_pb_writer *out)
+{
+	uint8_t prefix[MF_VARINT_WRITE_MAX];
+	ssize_t len = mf_pb_finish(out);
+	int rc = (int)len;
+
+	if (len >= 0)
+		rc = anyio_stream_send(
+			stream, prefix, (size_t)mf_varint_encode((uint64_t)len, prefix));
+	if (rc >= 0)
+		rc = anyio_stream_send(stream, out->data, (size_t)len);
+	free(out->data);
+	return rc;
+}
+
+int test_take_nothing(struct p2p_stream_in *in, void *arg)
+{
+	return anyio_sleep_forever();
+}
+
+int test_host(struct anyio_task_group *group, uint8_t number, struct p2p_host **host)
+{
+	uint8_t seed[32] = { 100 + number };
+	struct p2p_key key;
+
+	p2p_key_from_seed(&key, seed);
+	CHECK_RC(0, p2p_host_create(&(struct p2p_host_options){ .key = &key }, host));
+	return anyio_start(group, p2p_host_run, *host, "host", NULL);
 }

@@ -6,6 +6,7 @@
 #define EXCHANGE_TESTS_NODES_H
 
 #include <exchange/bitswap.h>
+#include <multiformats/pb.h>
 
 #include "../../tests/check.h"
 
@@ -42,6 +43,15 @@ void test_block(uint64_t n, size_t len, uint8_t *out, struct mf_cid *cid);
 int test_put(struct node *node, uint64_t n, size_t len, struct mf_cid *cid);
 /* Fetches it in the session, and compares. */
 int test_fetch(struct bitswap_session *session, uint64_t n, size_t len);
+
+/* ---- peers that speak by hand ---- */
+
+/* One more host, running in the group: free it after. Numbers tell them apart. */
+int test_host(struct anyio_task_group *group, uint8_t number, struct p2p_host **host);
+/* Sends a message with its length, and frees it. */
+int test_send(struct anyio_stream *stream, struct mf_pb_writer *out);
+/* A handler that reads nothing. */
+int test_take_nothing(struct p2p_stream_in *in, void *arg);
 
 /* Runs fn(arg) with a deadline: -ETIMEDOUT when something hangs. */
 #define WITHIN(seconds, fn, arg) anyio_fail_after((seconds)*ANYIO_SECOND, fn, arg)

@@ -2,7 +2,6 @@
 #include "nodes.h"
 
 #include <multiformats/multihash.h>
-#include <multiformats/varint.h>
 
 #include "bitswap/inner.h"
 
@@ -17,21 +16,6 @@ static int open_stream(struct nodes *nodes, struct anyio_stream **stream)
 	return rc < 0 ? rc
 		      : p2p_host_open_stream(
 				nodes->node[1].host, &nodes->node[0].id, protocol, 1, stream, NULL);
-}
-
-static int send_message(struct anyio_stream *stream, struct mf_pb_writer *out)
-{
-	uint8_t prefix[MF_VARINT_WRITE_MAX];
-	ssize_t len = mf_pb_finish(out);
-	int rc = (int)len;
-
-	if (len >= 0)
-		rc = anyio_stream_send(
-			stream, prefix, (size_t)mf_varint_encode((uint64_t)len, prefix));
-	if (rc >= 0)
-		rc = anyio_stream_send(stream, out->data, (size_t)len);
-	free(out->data);
-	return rc;
 }
 
 /* Waits for node 0 to have done with the stream: the end it says, or the reset. */
@@ -117,7 +101,7 @@ static int too_many_wants(struct nodes *nodes)
 			mf_cid_of(&wants[i].cid, 1, MF_CODEC_RAW, &number, sizeof(number));
 		}
 		bitswap_put_wantlist(&out, wants, 1000, false);
-		CHECK_RC(0, send_message(stream, &out));
+		CHECK_RC(0, test_send(stream, &out));
 	}
 	CHECK_RC(0, anyio_stream_send_eof(stream));
 	CHECK_RC(0, WITHIN(30, wait_for_end, stream));
@@ -152,7 +136,7 @@ static int odd_cids(struct nodes *nodes)
 	mf_pb_close(&out, entry);
 	mf_pb_close(&out, list);
 	CHECK_RC(0, open_stream(nodes, &stream));
-	CHECK_RC(0, send_message(stream, &out));
+	CHECK_RC(0, test_send(stream, &out));
 	CHECK_RC(0, anyio_stream_send_eof(stream));
 	CHECK_RC(0, WITHIN(30, wait_for_end, stream));
 	bitswap_stat(nodes->node[0].bitswap, &statistics);
@@ -186,7 +170,7 @@ static int unwanted_blocks(struct nodes *nodes)
 	bitswap_put_block_head(&out, &wanted, sizeof(data));
 	mf_pb_put_raw(&out, data, sizeof(data));
 	mf_cid_of(&other, 1, MF_CODEC_RAW, data, sizeof(data));
-	CHECK_RC(0, send_message(stream, &out));
+	CHECK_RC(0, test_send(stream, &out));
 	CHECK_RC(0, anyio_stream_send_eof(stream));
 	CHECK_RC(0, WITHIN(30, wait_for_end, stream));
 	CHECK_RC(0, anyio_wait_all_tasks_blocked());
@@ -344,11 +328,6 @@ static void test_hoarding(void **state)
 
 enum { TAKERS = 30, TAKEN = 64, TAKEN_SIZE = 1 << 18, SIP = TAKEN_SIZE + 100, SIP_SECONDS = 4 };
 
-static int take_nothing(struct p2p_stream_in *in, void *arg)
-{
-	return anyio_sleep_forever();
-}
-
 /* A message every few seconds: never stuck for long. */
 static int take_sips(struct p2p_stream_in *in, void *arg)
 {
@@ -380,7 +359,7 @@ static int ask_for_all(struct nodes *nodes, struct p2p_host *host, const struct 
 		rc = p2p_host_open_stream(host, &nodes->node[0].id, protocol, 1, &stream, NULL);
 	if (rc < 0)
 		return rc;
-	rc = send_message(stream, &out);
+	rc = test_send(stream, &out);
 	if (rc == 0)
 		rc = anyio_stream_send_eof(stream);
 	if (rc == 0)
@@ -399,11 +378,7 @@ static int start_takers(struct nodes *nodes, struct anyio_task_group *group,
 		CHECK_RC(0, test_put(&nodes->node[0], i, TAKEN_SIZE, &wants[i].cid));
 	}
 	for (uint8_t i = 0; i < TAKERS; i++) {
-		uint8_t seed[32] = { 100 + i };
-		struct p2p_key key;
-		p2p_key_from_seed(&key, seed);
-		CHECK_RC(0, p2p_host_create(&(struct p2p_host_options){ .key = &key }, &hosts[i]));
-		CHECK_RC(0, anyio_start(group, p2p_host_run, hosts[i], "taker", NULL));
+		CHECK_RC(0, test_host(group, i, &hosts[i]));
 		CHECK_RC(0, ask_for_all(nodes, hosts[i], wants, taker));
 	}
 	return 0;
@@ -432,7 +407,7 @@ static int serves_despite(struct nodes *nodes, p2p_handler taker)
 
 static int no_takers(struct nodes *nodes)
 {
-	return serves_despite(nodes, take_nothing);
+	return serves_despite(nodes, test_take_nothing);
 }
 
 static void test_no_takers(void **state)

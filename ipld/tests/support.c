@@ -117,7 +117,7 @@ struct mf_cid blocks_load_car(struct blocks *blocks, const uint8_t *data, size_t
 		if (event.kind == CAR_BLOCK)
 			blocks_put(blocks, &event.cid, event.data, event.len);
 		else if (event.header.root_count)
-			car_header_root(&event.header, 0, &root);
+			car_header_roots(&event.header, &root, 1);
 	}
 	assert_int_equal(rc, 0);
 	assert_int_equal(car_reader_finish(reader), 0);

@@ -436,6 +436,26 @@ static void test_flags_of_a_call(void **state)
 	scene_run(check_flags);
 }
 
+/* ---- Paths ---- */
+
+static void test_last_names(void **state)
+{
+	static const struct {
+		const char *path;
+		size_t before;
+		const char *name;
+	} paths[] = { { "a", 0, "a" }, { "a/", 0, "a" }, { "/a/b", 3, "b" }, { "a//b///", 3, "b" },
+		{ "..", 0, ".." }, { "/", 1, "" }, { "///", 1, "" }, { "", 0, "" } };
+
+	for (size_t i = 0; i < sizeof(paths) / sizeof(*paths); i++) {
+		size_t len;
+		const char *name = kit_last_name(paths[i].path, &len);
+		assert_int_equal(name - paths[i].path, paths[i].before);
+		assert_int_equal(len, strlen(paths[i].name));
+		assert_memory_equal(name, paths[i].name, len);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -449,6 +469,7 @@ int main(void)
 		cmocka_unit_test(test_one_flipped_byte_is_found),
 		cmocka_unit_test(test_truths_and_times),
 		cmocka_unit_test(test_flags_of_a_call),
+		cmocka_unit_test(test_last_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

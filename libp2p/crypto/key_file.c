@@ -1,7 +1,5 @@
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -52,66 +50,12 @@ int p2p_key_load(struct p2p_key *key, const char *path)
 	return rc;
 }
 
-static int write_whole(int fd, const uint8_t *data, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = write(fd, data, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		data += n;
-		len -= (size_t)n;
-	}
-	return fsync(fd) < 0 ? -errno : 0;
-}
-
-/* The name's durability is the directory's. */
-static int sync_directory_of(const char *path)
-{
-	char dir[4096];
-	const char *slash = strrchr(path, '/');
-	size_t len = slash ? (size_t)(slash - path) : 0;
-	int fd, rc;
-
-	if (len >= sizeof dir)
-		return -ENAMETOOLONG;
-	memcpy(dir, path, len);
-	dir[len] = 0;
-	fd = open(len ? dir : slash ? "/" : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	rc = fsync(fd) < 0 ? -errno : 0;
-	close(fd);
-	return rc;
-}
-
-/* link() refuses an existing name, so that two first starts at once do not overwrite each other. */
-static int write_and_link(const uint8_t *data, size_t len, const char *temporary, const char *path)
-{
-	int rc, fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-
-	if (fd < 0)
-		return -errno;
-	rc = write_whole(fd, data, len);
-	close(fd);
-	if (rc == 0 && link(temporary, path) < 0)
-		rc = -errno;
-	unlink(temporary);
-	return rc;
-}
-
 int p2p_key_save(const struct p2p_key *key, const char *path)
 {
 	uint8_t data[P2P_PRIVATE_KEY_MAX];
-	char temporary[4096];
 	ssize_t len = p2p_key_encode(key, data, sizeof data);
-	int rc = snprintf(temporary, sizeof temporary, "%s.%08x", path, randombytes_random());
+	int rc = anyio_plain_create(AT_FDCWD, path, 0600, data, (size_t)len, true);
 
-	if (rc < 0 || (size_t)rc >= sizeof temporary)
-		return -ENAMETOOLONG;
-	rc = write_and_link(data, (size_t)len, temporary, path);
 	sodium_memzero(data, sizeof data);
-	return rc < 0 ? rc : sync_directory_of(path);
+	return rc;
 }

@@ -1,6 +1,7 @@
 #include "check.h"
 
 #include <libp2p/resource.h>
+#include <sys/resource.h>
 
 static void all_or_nothing(void **state)
 {
@@ -41,6 +42,28 @@ static void directions(void **state)
 	assert_int_equal(p2p_account_add_connection(&account, true), 0);
 	assert_int_equal(p2p_account_add_connection(&account, true), ANYIO_TOO_MANY);
 	assert_int_equal(p2p_account_add_connection(&account, false), 0);
+}
+
+/* ---- descriptors ---- */
+
+/* Connections and handshakes leave half of the descriptors to others, however few there are. */
+static void descriptors(void **state)
+{
+	struct rlimit before, few;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	for (rlim_t count = 16; count <= before.rlim_cur && count <= 256; count *= 2) {
+		struct p2p_limits limits = { 0 };
+		few = (struct rlimit){ count, before.rlim_max };
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+		assert_int_equal(anyio_descriptors_max(), count);
+		p2p_limits_default(&limits);
+		assert_true(limits.system.connections > 0 && limits.system.connections_in > 0);
+		assert_true(limits.transient.connections_in > 0);
+		assert_true(
+			limits.system.connections + limits.transient.connections_in <= count / 2);
+	}
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
 /* ---- who gives way ---- */
@@ -147,6 +170,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_or_nothing),
 		cmocka_unit_test(directions),
+		cmocka_unit_test(descriptors),
 		CROWDED(the_most_crowded_gives_way),
 		CROWDED(who_has_nothing_is_let_in),
 		CROWDED(who_alone_holds_most_is_refused),

@@ -1,4 +1,5 @@
 #include "support.h"
+#include "../inner.h"
 
 #include <ftw.h>
 #include <sys/stat.h>
@@ -171,4 +172,20 @@ long test_file_size(const char *path)
 	struct stat st;
 
 	return stat(path, &st) < 0 ? -errno : st.st_size;
+}
+
+int rebuild_index(struct store *store, struct store_recovery *recovery)
+{
+	struct store_recovery ignored, *report_to = recovery ? recovery : &ignored;
+	int rc = store->broken ? ANYIO_BROKEN : log_sync(store, store->log.sequence);
+
+	*report_to = (struct store_recovery){ .rebuilt = true };
+	if (rc < 0)
+		return rc;
+	log_stop(store);
+	store->checkpoint = (struct index_position){ 0 };
+	rc = index_clear(&store->index);
+	if (rc == 0)
+		rc = store_recover(store, report_to);
+	return rc < 0 ? rc : store_checkpoint(store);
 }

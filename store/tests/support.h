@@ -41,4 +41,8 @@ const char *test_segment(unsigned number);
 void test_flip(const char *path, long offset);
 long test_file_size(const char *path);
 
+/* Throws the index away and makes it from the segments, as a store does that opens without one. No other task
+ * may be inside the store. */
+int rebuild_index(struct store *store, struct store_recovery *recovery);
+
 #endif

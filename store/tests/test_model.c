@@ -194,7 +194,7 @@ static int lives(void *arg)
 		CHECK_RC(0, live_and_crash(model));
 		CHECK_RC(0, open_after_crash(model));
 	}
-	CHECK_RC(0, store_rebuild_index(model->store, NULL));
+	CHECK_RC(0, rebuild_index(model->store, NULL));
 	CHECK_RC(0, compare(model));
 	return store_close(model->store);
 }

@@ -91,7 +91,7 @@ static int all_are_listed_once(void *arg)
 		CHECK(rc == 0 && count == 300 - 43);
 		store_stat(store, &stat);
 		CHECK(stat.pins == 300 - 43);
-		CHECK_RC(0, store_rebuild_index(store, NULL));
+		CHECK_RC(0, rebuild_index(store, NULL));
 	}
 	return store_close(store);
 }

@@ -121,7 +121,7 @@ static int the_index_can_be_thrown_away(void *arg)
 	CHECK_RC(0, test_open(&store, &recovery));
 	CHECK(recovery.rebuilt);
 	CHECK_RC(0, get_range(store, 0, 300));
-	CHECK_RC(0, store_rebuild_index(store, &recovery));
+	CHECK_RC(0, rebuild_index(store, &recovery));
 	CHECK(recovery.rebuilt && recovery.blocks == 300);
 	CHECK_RC(0, get_range(store, 0, 300));
 	CHECK_RC(0, put_range(store, 300, 320, true));
@@ -219,7 +219,7 @@ static int damage_is_kept_reported_and_skipped(void *arg)
 	}
 	/* All of it again from the segments alone, unhurt. */
 	CHECK_RC(0, test_open(&store, &recovery));
-	CHECK_RC(0, store_rebuild_index(store, &recovery));
+	CHECK_RC(0, rebuild_index(store, &recovery));
 	CHECK(recovery.damaged == 0);
 	for (int where = 0; where < 3; where++)
 		CHECK_RC(0, get_range(store, where * 100, where * 100 + 30));

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Settings that are changed at the same time all stay, by whatever way they come."""
+"""Settings that are changed at the same time all stay, by whatever way they come; which of them a daemon takes at once."""
+import json
 import os
 import subprocess
 import sys
@@ -62,4 +63,18 @@ def with_a_daemon():
         check('the daemon lives', daemon.alive())
 
 
-run_all([at_once, with_a_daemon])
+def what_a_daemon_takes():
+    with Daemon() as daemon:
+        said = ' '.join(line.lstrip('# ') for line in read(f'{daemon.repo}/config').decode().split('\n\n')[0].splitlines())
+        check('the file says what a daemon takes at once', 'takes add.profile and store.max at once when they change, the others when it starts' in said, said)
+        before = kit('id', repo=daemon.repo).out
+        for key, value in values(0).items():
+            if key != 'api.listen':
+                equal(f'{key} is set', kit('config', key, value, repo=daemon.repo).code, 0)
+        status, _, stat = daemon.rpc('repo/stat')
+        equal('store.max: at once; api.secret: not yet', (status, json.loads(stat).get('StorageMax')), (200, 1))
+        equal('swarm.listen: not yet', kit('id', repo=daemon.repo).out, before)
+        check('add.profile: at once', kit('add', '-Q', repo=daemon.repo, stdin=b'x').text.startswith('Qm'))
+
+
+run_all([at_once, with_a_daemon, what_a_daemon_takes])

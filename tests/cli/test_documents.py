@@ -93,6 +93,34 @@ def what_is_refused(how, repo):
     check(f'{how}: a block that is not here', missing.code in (3, 5) and ABSENT_DOCUMENT in missing.err, missing)
 
 
+@both
+def a_pin_of_what_is_not_here(how, repo):
+    for what, words, data in (('dag put', ['dag', 'put'], b'{"link":{"/":"%s"},"%s":1}' % (ABSENT.encode(), how.encode())),
+            ('block put', ['block', 'put', '--cid-codec=dag-json'], b'{"link":{"/":"%s"}}' % ABSENT.encode())):
+        done = kit('--timeout=2s', *words, '--pin', repo=repo, stdin=data)
+        check(f'{how}: {what} --pin names the block that is missing', done.code in (3, 5) and ABSENT in done.err and not done.out, done)
+        equal(f'{how}: {what}: nothing is pinned', kit('pin', 'ls', repo=repo).out, b'')
+        cid = kit(*words, repo=repo, stdin=data).text
+        if how == 'alone':
+            check(f'{how}: {what}: the block is told, and that it is stored', f'{cid} is stored, and not pinned' in done.err, done)
+        equal(f'{how}: {what}: the repo is whole', kit('repo', 'verify', repo=repo).code, 0)
+
+
+def a_pin_fetches_what_is_missing():
+    with Daemon() as one, Daemon() as two:
+        linked = put(one.repo, HELLO)
+        equal('swarm connect', kit('swarm', 'connect', one.swarm[0], repo=two.repo).code, 0)
+        document = {'link': {'/': linked}}
+        body, headers = form([('a', json.dumps(document).encode())]), form_type()
+        status, _, answer = two.rpc('dag/put', body=body, headers=headers, pin=True, offline=True)
+        check('offline: the block is stored and not pinned', status == 500 and b'is stored, and not pinned' in answer and linked.encode() in answer, answer)
+        equal('offline: nothing is pinned', kit('pin', 'ls', repo=two.repo).out, b'')
+        top = put(two.repo, document, '--pin')
+        check('dag put --pin of what a peer has', top in kit('pin', 'ls', repo=two.repo).text)
+        equal('it is here now', two.rpc('block/get', linked, offline=True)[::2], (200, b'\xa1\x65hello\x65world'))
+        equal('the repo is whole', kit('repo', 'verify', repo=two.repo).code, 0)
+
+
 def over_the_rpc():
     with Daemon() as daemon:
         body = form([('a', HELLO), ('b', b'[1]')])
@@ -108,4 +136,4 @@ def over_the_rpc():
         check('the daemon serves', daemon.serves())
 
 
-run_all([what_is_put, where_paths_lead, what_is_refused, over_the_rpc])
+run_all([what_is_put, where_paths_lead, what_is_refused, a_pin_of_what_is_not_here, a_pin_fetches_what_is_missing, over_the_rpc])

@@ -28,12 +28,11 @@ static struct digest read_car(const uint8_t *data, size_t size, size_t piece, bo
 		while ((rc = car_reader_next(reader, &p, &n, &event)) == 1) {
 			digest.events++;
 			if (event.kind == CAR_HEADER) {
-				struct mf_cid root = { 0 };
+				struct mf_cid roots[100];
+				size_t count = car_header_roots(&event.header, roots, 100);
 
-				for (size_t i = 0; i < event.header.root_count && i < 100; i++) {
-					car_header_root(&event.header, i, &root);
-					digest.roots += root.codec;
-				}
+				for (size_t i = 0; i < count; i++)
+					digest.roots += roots[i].codec;
 				continue;
 			}
 			digest.places += event.data_at * 3 + event.section_at;

@@ -11,14 +11,14 @@ import threading
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from node import ABSENT, BOUND, BOUNDARY, Daemon, check, cid_raw, equal, noise, part, run_all, temp, until
 
-PLACES = 40
+PLACES = 39  # three eighths of the descriptors
 POST_ID = b'POST /api/v0/id HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n'
 ADD = (f'POST /api/v0/add HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n'
     f'Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n\r\n').encode()
 
 
 def few_places():
-    resource.setrlimit(resource.RLIMIT_NOFILE, (2 * PLACES, 2 * PLACES))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (PLACES * 8 // 3, PLACES * 8 // 3))
 
 
 def chunk(data):

@@ -32,18 +32,18 @@ def refused_stream(scene, what, body):
 def yamux():
     with Scene() as scene:
         big = bytes(262145)
-        refused_stream(scene, '1: Data+SYN over the window in one frame', frame(DATA, SYN, 1, len(big), big))
-        refused_stream(scene, '1: Data over the window in many', frame(DATA, SYN, 1, 0) + b''.join(
+        refused_stream(scene, 'Data+SYN over the window in one frame', frame(DATA, SYN, 1, len(big), big))
+        refused_stream(scene, 'Data over the window in many', frame(DATA, SYN, 1, 0) + b''.join(
             frame(DATA, 0, 1, 60000, bytes(60000)) for _ in range(6)))
-        refused_stream(scene, '1: a length of 4 GiB', frame(DATA, SYN, 1, 0xffffffff, bytes(1000)))
-        refused_stream(scene, '2: WindowUpdate over 32 bits', frame(WINDOW, SYN, 1, 0) + frame(WINDOW, 0, 1, 0xffffffff) * 2)
-        refused_stream(scene, '2: WindowUpdate over 32 bits with the SYN', frame(WINDOW, SYN, 1, 0xffffffff))
-        refused_stream(scene, '3: 5,000 SYNs', b''.join(frame(WINDOW, SYN, 2 * i + 1, 0) for i in range(5000)))
-        refused_stream(scene, '3: a stream id twice', frame(WINDOW, SYN, 1, 0) * 2)
-        refused_stream(scene, '3: an even stream id of a client', frame(DATA, SYN, 2, 5, b'12345'))
-        refused_stream(scene, '3: another version', b'\x01' + frame(DATA, SYN, 1, 0)[1:])
-        refused_stream(scene, '3: another kind of frame', frame(9, SYN, 1, 0))
-        refused_stream(scene, '3: stream 0', frame(DATA, SYN, 0, 5, b'12345'))
+        refused_stream(scene, 'a length of 4 GiB', frame(DATA, SYN, 1, 0xffffffff, bytes(1000)))
+        refused_stream(scene, 'WindowUpdate over 32 bits', frame(WINDOW, SYN, 1, 0) + frame(WINDOW, 0, 1, 0xffffffff) * 2)
+        refused_stream(scene, 'WindowUpdate over 32 bits with the SYN', frame(WINDOW, SYN, 1, 0xffffffff))
+        refused_stream(scene, '5,000 SYNs', b''.join(frame(WINDOW, SYN, 2 * i + 1, 0) for i in range(5000)))
+        refused_stream(scene, 'a stream id twice', frame(WINDOW, SYN, 1, 0) * 2)
+        refused_stream(scene, 'an even stream id of a client', frame(DATA, SYN, 2, 5, b'12345'))
+        refused_stream(scene, 'another version', b'\x01' + frame(DATA, SYN, 1, 0)[1:])
+        refused_stream(scene, 'another kind of frame', frame(9, SYN, 1, 0))
+        refused_stream(scene, 'stream 0', frame(DATA, SYN, 0, 5, b'12345'))
 
         def floods(first):
             with Peer(scene.node) as peer:
@@ -51,7 +51,7 @@ def yamux():
                     if not peer.send(frame(WINDOW, SYN, 2 * i + 1, 0) + frame(WINDOW, RST, 2 * i + 1, 0)):
                         break
                 peer.send(frame(PING, SYN, 0, 7) * 5000)
-        scene.attack('3: 20,000 streams begun and reset, 5,000 pings', floods)
+        scene.attack('20,000 streams begun and reset, 5,000 pings', floods)
 
         def half(first):
             peers = [Peer(scene.node) for _ in range(5)]
@@ -64,7 +64,7 @@ def yamux():
             scene.serves_honest('while half-sent frames wait', quiet=not first)
             for peer in peers:
                 peer.close()
-        scene.attack('3: half-sent frames and lengths never kept', half)
+        scene.attack('half-sent frames and lengths never kept', half)
 
         def no_reading(first):
             # Asks for a large file by bitswap and never gives a window back: the process is stopped, in effect.
@@ -72,7 +72,7 @@ def yamux():
                 for _ in range(200):
                     peer.open('/ipfs/ping/1.0.0', os.urandom(32))
                 peer.refused(bound=0.2)
-        scene.attack('3: 200 streams left open at the end', no_reading)
+        scene.attack('200 streams left open at the end', no_reading)
 
 
 def before_noise():
@@ -111,11 +111,11 @@ def before_noise():
                         left_open.append(what)
                     except OSError:
                         pass
-                check('20: each start that is not a handshake is closed, the silent ones at the deadline', not left_open, left_open)
+                check('each start that is not a handshake is closed, the silent ones at the deadline', not left_open, left_open)
             for _, s in sockets:
                 s.close()
             until('they are forgotten', lambda: scene.node.descriptors() <= usage)
-        scene.attack('20: before Noise', act)
+        scene.attack('before Noise', act)
 
 
 def keys():
@@ -136,12 +136,12 @@ def keys():
             algorithm = sequence(bytes.fromhex('06092a864886f70d0101010500'))
             return sequence(algorithm + b'\x03' + der_length(len(inner) + 1) + b'\0' + inner)
         ed25519 = field(1, 1) + field(2, noise(32))
-        payloads = {'5: an RSA key of 16,384 bits': field(1, field(1, 0) + field(2, rsa(16384))) + field(2, noise(2048)),
-            '5: an RSA key of 8,200 bits': field(1, field(1, 0) + field(2, rsa(8200))) + field(2, noise(1025)),
-            '5: an RSA key of 1,024 bits': field(1, field(1, 0) + field(2, rsa(1024))) + field(2, noise(128)),
-            '4: a signature by another key': field(1, ed25519) + field(2, noise(64)),
-            '4: no signature': field(1, ed25519), '4: no key': field(2, noise(64)), '4: an empty payload': b'',
-            '4: a payload that is no protobuf': b'\xff' * 200, '4: a key of another type': field(1, field(1, 77) + field(2, noise(32))) + field(2, noise(64))}
+        payloads = {'an RSA key of 16,384 bits': field(1, field(1, 0) + field(2, rsa(16384))) + field(2, noise(2048)),
+            'an RSA key of 8,200 bits': field(1, field(1, 0) + field(2, rsa(8200))) + field(2, noise(1025)),
+            'an RSA key of 1,024 bits': field(1, field(1, 0) + field(2, rsa(1024))) + field(2, noise(128)),
+            'a signature by another key': field(1, ed25519) + field(2, noise(64)),
+            'no signature': field(1, ed25519), 'no key': field(2, noise(64)), 'an empty payload': b'',
+            'a payload that is no protobuf': b'\xff' * 200, 'a key of another type': field(1, field(1, 77) + field(2, noise(32))) + field(2, noise(64))}
 
         def act(first):
             for what, payload in payloads.items():
@@ -150,7 +150,7 @@ def keys():
                     how = peer.refused()
                     if first:
                         equal(f'{what}: the connection is closed', how, 'closed')
-        scene.attack('4, 5: wrong keys', act)
+        scene.attack('wrong keys', act)
 
 
 def identify():
@@ -174,15 +174,15 @@ def identify():
                     peer.refused(bound=0.3)
             scene.attack(what, act)
 
-        push('4: a signed record of another peer', own)
+        push('a signed record of another peer', own)
         stranger = kit('ping', '-n', '1', '--timeout=5s', '12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN', repo=scene.node.repo)
-        check('4: nobody learnt an address from it', stranger.code != 0)
+        check('nobody learnt an address from it', stranger.code != 0)
         protocols = b''.join(field(3, f'/protocol/{i}'.encode()) for i in range(300))
-        push('7: 20,000 protocols in 67 chunks', *[protocols] * 67)
-        push('7: a protocol id of 60 KiB', field(3, b'/' + b'x' * 60000))
-        push('7, 8: 5,000 addresses', *[b''.join(field(2, b'\x04\x01\x02\x03\x04\x06' + i.to_bytes(2, 'big')) for i in range(500))] * 10)
-        push('7: not a protobuf', b'\xff' * 1000)
-        push('7: an agent of 8 KiB', field(6, b'a' * 8000))
+        push('20,000 protocols in 67 chunks', *[protocols] * 67)
+        push('a protocol id of 60 KiB', field(3, b'/' + b'x' * 60000))
+        push('5,000 addresses', *[b''.join(field(2, b'\x04\x01\x02\x03\x04\x06' + i.to_bytes(2, 'big')) for i in range(500))] * 10)
+        push('not a protobuf', b'\xff' * 1000)
+        push('an agent of 8 KiB', field(6, b'a' * 8000))
 
         def flood(first):
             with Peer(scene.node) as peer:
@@ -192,18 +192,18 @@ def identify():
                     if not peer.data(stream, b'', FIN):
                         break
                 peer.refused(bound=0.3)
-        scene.attack('7: a flood of 1,000 pushes', flood)
+        scene.attack('a flood of 1,000 pushes', flood)
 
         def lengths(first):
-            for what, start in (('20: a length of 2^60', varint(1 << 60)), ('19: a length of 11 bytes', b'\xff' * 10 + b'\x01'),
-                    ('19: a length that is not minimal', b'\x85\x80\x00' + b'x' * 5)):
+            for what, start in (('a length of 2^60', varint(1 << 60)), ('a length of 11 bytes', b'\xff' * 10 + b'\x01'),
+                    ('a length that is not minimal', b'\x85\x80\x00' + b'x' * 5)):
                 for protocol in (PUSH, BITSWAP):
                     with Peer(scene.node) as peer:
                         stream = peer.open(protocol, start)
                         how = peer.refused(stream)
                         if first:
                             check(f'{what} ({protocol}): reset or closed', how, how)
-        scene.attack('19, 20: lengths', lengths)
+        scene.attack('lengths', lengths)
 
 
 def cid_v1(codec, code, digest):
@@ -231,8 +231,8 @@ def bitswap_wants():
                 peer.refused(bound=0.3)
                 held = scene.node.anonymous()
                 if first:
-                    check('9: 5,000 wants: bounded while the peer is there', held < 64 << 20, held)
-        scene.attack('9: 5,000 wants of one peer', many)
+                    check('5,000 wants: bounded while the peer is there', held < 64 << 20, held)
+        scene.attack('5,000 wants of one peer', many)
 
         def each_new(first):
             for i in range(20):
@@ -240,13 +240,13 @@ def bitswap_wants():
                     peer.open(BITSWAP, wantlist([entry(c, want=0, dont_have=False) for c in absent[i * 200:i * 200 + 200]]))
                     peer.open('/ipfs/ping/1.0.0', b'x' * 32)
                     peer.refused(bound=0.05)
-        scene.attack('9: 20 peers with 200 wants each, gone again', each_new)
+        scene.attack('20 peers with 200 wants each, gone again', each_new)
 
         def odd(first):
-            cids = {'10: a CID of 4 KiB': cid_v1(0x55, 0, b'x' * 4096), '10: an empty CID': b'', '11: identity over 128 B': cid_v1(0x55, 0, b'i' * 129),
-                '11: a digest of 19 B': cid_v1(0x55, 0x12, b'd' * 19), '11: a digest of 129 B': cid_v1(0x55, 0x13, b'd' * 129),
-                '10: CID version 9': b'\x09\x55\x12\x20' + b'x' * 32, '19: a CID of varints that never end': b'\xff' * 40,
-                '19: a varint that is not minimal': b'\x81\x00\x55\x12\x20' + b'x' * 32}
+            cids = {'a CID of 4 KiB': cid_v1(0x55, 0, b'x' * 4096), 'an empty CID': b'', 'identity over 128 B': cid_v1(0x55, 0, b'i' * 129),
+                'a digest of 19 B': cid_v1(0x55, 0x12, b'd' * 19), 'a digest of 129 B': cid_v1(0x55, 0x13, b'd' * 129),
+                'CID version 9': b'\x09\x55\x12\x20' + b'x' * 32, 'a CID of varints that never end': b'\xff' * 40,
+                'a varint that is not minimal': b'\x81\x00\x55\x12\x20' + b'x' * 32}
             for what, cid in cids.items():
                 said = threading.Event()
                 with Peer(scene.node, accept={BITSWAP: lambda p, s, data: (said.set(), len(data))[1]}) as peer:
@@ -259,15 +259,15 @@ def bitswap_wants():
                     peer.open(BITSWAP, varint(len(message)) + message)
                     peer.open('/ipfs/ping/1.0.0', b'x' * 32)
                     peer.refused(bound=0.1)
-        scene.attack('10, 11, 19: odd CIDs and messages', odd)
+        scene.attack('odd CIDs and messages', odd)
 
         def oversized(first):
             with Peer(scene.node) as peer:
                 stream = peer.open(BITSWAP, varint((4 << 20) + 1) + b'x' * 1000)
                 how = peer.refused(stream)
                 if first:
-                    check('20: a message over 4 MiB: reset or closed', how, how)
-        scene.attack('20: a message over its bound', oversized)
+                    check('a message over 4 MiB: reset or closed', how, how)
+        scene.attack('a message over its bound', oversized)
 
 
 def block(data, prefix=b'\x01\x55\x12\x20'):
@@ -285,9 +285,9 @@ def bitswap_blocks():
                     if not peer.data(peer.open(BITSWAP, varint(len(message)) + message), b'', FIN):
                         break
                 peer.refused(bound=0.3)
-        scene.attack('10: 100 blocks that nobody asked for', unrequested)
+        scene.attack('100 blocks that nobody asked for', unrequested)
         kept = [kit('--timeout=200ms', 'block', 'stat', cid_raw(data), repo=scene.node.repo).code for data in unasked[:3]]
-        check('10: none of them was kept', 0 not in kept, kept)
+        check('none of them was kept', 0 not in kept, kept)
 
         # The node wants a block; a hostile peer answers with others, a liar's HAVE, damage; then an honest one comes.
         for what, lie in {
@@ -320,10 +320,10 @@ def bitswap_blocks():
                 kit('block', 'put', repo=scene.honest.repo, stdin=data)
                 kit('block', 'get', cid_raw(data), repo=scene.honest.repo)
                 caller.join(BOUND)
-                check(f'10: {what}: the hostile peer was asked, the honest one\'s block was taken', came and got and got[0].out == data,
+                check(f'{what}: the hostile peer was asked, the honest one\'s block was taken', came and got and got[0].out == data,
                     (came, got))
-        scene.serves_honest('10: lies')
-        equal('10: the repo is whole after all of it', kit('repo', 'verify', repo=scene.node.repo).code, 0)
+        scene.serves_honest('lies')
+        equal('the repo is whole after all of it', kit('repo', 'verify', repo=scene.node.repo).code, 0)
 
 
 raw.HELPER = sys.argv[2] if len(sys.argv) > 2 else raw.HELPER

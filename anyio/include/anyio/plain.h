@@ -32,6 +32,11 @@ ANYIO_API int anyio_plain_openat_blocking(int dirfd, const char *path, int flags
 ANYIO_API int anyio_plain_replace(int dirfd, const char *path, mode_t mode, const struct stat *like,
 	const void *data, size_t len, bool durable);
 
+/* The same where there must be nothing yet: -EEXIST when there is something, and of many who make it at
+ * once all but one are told so. What a killed run leaves, PATH and a number, is in nobody's way. */
+ANYIO_API int anyio_plain_create(
+	int dirfd, const char *path, mode_t mode, const void *data, size_t len, bool durable);
+
 #ifdef __cplusplus
 }
 #endif

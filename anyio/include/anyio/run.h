@@ -57,6 +57,10 @@ ANYIO_API const char *const *anyio_backends_available(void);
 /* The backend of the running loop, or NULL outside one. */
 ANYIO_API const char *anyio_backend_name(void);
 
+/* How many descriptors this process may have open (ulimit -n); UINT32_MAX where nothing says. Any
+ * thread. */
+ANYIO_API uint32_t anyio_descriptors_max(void);
+
 /* The loop's time, read once a poll: cheap and the same for all tasks of one turn. */
 ANYIO_API anyio_time anyio_now(void);
 

@@ -37,9 +37,6 @@ int car_header_decode(struct car_header *header, const void *cbor, size_t len);
  * a header can claim a hundred thousand. */
 size_t car_header_roots(const struct car_header *header, struct mf_cid *roots, size_t max);
 
-/* Root i, below root_count; the time grows with i. */
-void car_header_root(const struct car_header *header, size_t i, struct mf_cid *root);
-
 /* Appends a whole version 1 header, its length first. No roots is allowed; the custom for an
  * unknown root is the empty identity CID bafkqaaa. */
 void car_put_header(struct mf_pb_writer *out, const struct mf_cid *roots, size_t count);

@@ -86,9 +86,6 @@ int unixfs_dir_reader_feed(struct unixfs_dir_reader *reader, const void *block, 
 size_t unixfs_dir_reader_window(
 	const struct unixfs_dir_reader *reader, struct mf_cid *cids, size_t max);
 
-/* The root's mode and time, once it was fed. */
-const struct unixfs_meta *unixfs_dir_reader_meta(const struct unixfs_dir_reader *reader);
-
 #ifdef __cplusplus
 }
 #endif

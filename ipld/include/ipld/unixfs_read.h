@@ -53,9 +53,6 @@ int unixfs_reader_feed(
 /* The whole file's size once the root was fed; false before. */
 bool unixfs_reader_size(const struct unixfs_reader *reader, uint64_t *size);
 
-/* The root's mode and time, once it was fed. */
-const struct unixfs_meta *unixfs_reader_meta(const struct unixfs_reader *reader);
-
 /* Lends a block that the caller already has, until the look ahead returns; or NULL. */
 typedef const void *unixfs_have_fn(void *arg, const struct mf_cid *cid, size_t *len);
 

@@ -36,9 +36,6 @@ struct kit_call {
  * wrong arguments or options. */
 KIT_API int kit_call_run(struct kit_node *node, const struct kit_call *call);
 
-/* The commands by name, NULL-terminated, sorted. Static storage. */
-KIT_API const char *const *kit_call_names(void);
-
 /* A name or path, which are any bytes, as text that JSON can hold: each byte that is not UTF-8 becomes
  * U+FFFD. Freed with free(); NULL when memory is short. Any thread. */
 KIT_API char *kit_json_text(const char *bytes);

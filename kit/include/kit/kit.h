@@ -160,6 +160,9 @@ KIT_API int kit_add_path(struct kit_node *node, const char *path,
 KIT_API int kit_add_source(struct kit_node *node, const struct kit_source *source,
 	const struct kit_add_options *options, struct mf_cid *root);
 
+/* Where the last name of a path begins, slashes after it left out: *len bytes, 0 when there is none, as in
+ * "/". Any thread. */
+KIT_API const char *kit_last_name(const char *path, size_t *len);
 /* The name a path gets in a tree: its last part; "." and ".." get the name of the folder they are.
  * 256 bytes are enough. The kernel's errors, -ENAMETOOLONG. Looks at the disk without yielding. */
 KIT_API int kit_name_of(const char *path, char *name, size_t cap);
@@ -251,6 +254,8 @@ KIT_API int kit_stat_path(struct kit_node *node, const char *path, struct kit_st
 KIT_API int kit_block_get(struct kit_node *node, const char *cid, void **data, size_t *len);
 /* Writes the bytes to sink instead. */
 KIT_API int kit_block_cat(struct kit_node *node, const char *cid, const struct kit_sink *sink);
+/* Durable on return. pin: recursively, as kit_pin_add does; when that fails the block is stored all the
+ * same and cid is set. */
 KIT_API int kit_block_put(struct kit_node *node, uint32_t codec, uint32_t hash, int version,
 	const void *data, size_t len, bool pin, struct mf_cid *cid);
 KIT_API int kit_block_stat(struct kit_node *node, const char *cid, struct mf_cid *out, size_t *len);
@@ -267,7 +272,7 @@ struct kit_dag_put_options {
 	uint32_t input_codec; /* 0: dag-json */
 	uint32_t store_codec; /* 0: dag-cbor */
 	uint32_t hash;        /* 0: sha2-256 */
-	bool pin;             /* recursively */
+	bool pin;             /* as of kit_block_put */
 	void *reserved[4];
 };
 /* Reads a document in one codec and stores it in another, canonically. Durable on return. Errors as of

@@ -6,11 +6,11 @@
  * the root is shared by parties who do not know each other (each account directly below it is one:
  * a peer, or a prefix of addresses), and a stranger who sits there must not fill it for all others.
  * So when the root is full somebody gives way: the party that holds most of what is short, the
- * newcomer counted with what it asks for (of several the one unused the longest), and of that party
- * the account that was unused the longest. A crowd thus pushes itself out and nobody else, and as
- * long as nobody else wants it one party may have it all. A party that would hold as much as any
- * other gives way itself; the newcomer is refused only when it alone would hold the most and has
- * nothing else to give.
+ * newcomer's counted with what it asks for, and of that party the account that was unused the
+ * longest. Where several hold the most it is the newcomer's party, if that is one of them and has
+ * something to give, else the one unused the longest. A crowd thus pushes itself out and nobody
+ * else, and as long as nobody else wants it one party may have it all. The newcomer is refused only
+ * when its party alone would hold the most and has nothing else to give.
  *
  * Who gives way is no longer counted from that moment on, and is unwound in the turns that follow.
  *
@@ -39,8 +39,9 @@ struct p2p_limit {
 /* Of an account that only the root limits. */
 ANYIO_API extern const struct p2p_limit p2p_no_limit;
 
-/* Zero fields are go-libp2p's defaults, the system's scaled by a quarter of the machine's memory;
- * its connections take no more than half of the descriptors that the process may open. */
+/* Zero fields are go-libp2p's defaults, the system's scaled by a quarter of the machine's memory. Of
+ * the descriptors that the process may open its connections take three eighths at most, and
+ * handshakes one; clients of an API and files have the other half. */
 struct p2p_limits {
 	struct p2p_limit system;
 	struct p2p_limit

@@ -76,9 +76,6 @@ MF_API int mf_peer_id_parse(struct mf_peer_id *id, const char *text, size_t len)
 /* Writes the base58btc form with its NUL. Returns the length without it, or -ENOSPC. */
 MF_API ssize_t mf_peer_id_format(const struct mf_peer_id *id, char *out, size_t cap);
 
-/* The id as a libp2p-key CID, the form IPNS names have (write it with base 'k'). */
-MF_API void mf_peer_id_to_cid(const struct mf_peer_id *id, struct mf_cid *cid);
-
 MF_API bool mf_peer_id_equal(const struct mf_peer_id *a, const struct mf_peer_id *b);
 
 #ifdef __cplusplus

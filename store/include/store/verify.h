@@ -63,9 +63,6 @@ struct store_verify_result {
 int store_verify(struct store *store, const struct store_verify_options *options,
 	struct store_verify_result *result);
 
-/* Throws the index away and makes it from the segments. No other task may be inside the store. */
-int store_rebuild_index(struct store *store, struct store_recovery *recovery);
-
 #ifdef __cplusplus
 }
 #endif

@@ -1,11 +1,9 @@
-/* Single blocks, and all below a root as a CAR archive. */
+/* Single blocks. */
 #include "node.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* ---- Blocks ---- */
 
 static int parse_cid(struct kit_node *node, const char *text, struct mf_cid *cid)
 {
@@ -86,6 +84,25 @@ static int no_link(void *arg, const struct mf_cid *cid)
 	return 0;
 }
 
+/* A block that is stored stays so, whatever comes of what it links to. */
+static int pin_stored(struct kit_node *node, const struct mf_cid *cid)
+{
+	char text[MF_CID_TEXT_MAX], why[sizeof(node->error)];
+	struct kit_blocks blocks;
+	store_ticket ticket = 0;
+
+	kit_blocks_open(&blocks, node);
+	int rc = kit_pin_below(&blocks, cid, &ticket);
+	kit_blocks_close(&blocks);
+	if (!rc && (rc = store_sync(node->core->store, ticket)))
+		kit_fail_code(node, rc, "pinning");
+	if (!rc || rc == ANYIO_CANCELLED)
+		return rc;
+	memcpy(why, node->error, sizeof(why));
+	mf_cid_format(cid, text, sizeof(text));
+	return kit_fail(node, rc, "%s is stored, and not pinned: %s", text, why);
+}
+
 int kit_block_put(struct kit_node *node, uint32_t codec, uint32_t hash, int version,
 	const void *data, size_t len, bool pin, struct mf_cid *cid)
 {
@@ -105,70 +122,11 @@ int kit_block_put(struct kit_node *node, uint32_t codec, uint32_t hash, int vers
 	if (ipld_links(codec, data, len, no_link, NULL))
 		return kit_fail(node, -EBADMSG, "these bytes are not a block of that codec");
 	int rc = store_put(node->core->store, cid, data, len, 0, &ticket);
-	if (!rc && pin)
-		rc = store_pin_add(node->core->store, cid, STORE_PIN_RECURSIVE, &ticket);
 	if (!rc)
 		rc = store_sync(node->core->store, ticket);
-	if (!rc && node->core->bitswap)
+	if (rc)
+		return kit_fail_code(node, rc, "storing a block");
+	if (node->core->bitswap)
 		bitswap_have(node->core->bitswap, cid);
-	return rc ? kit_fail_code(node, rc, "storing a block") : 0;
-}
-
-/* ---- Export ---- */
-
-struct exporting {
-	struct kit_blocks blocks;
-	const struct kit_sink *sink;
-	void (*progress)(void *arg, uint64_t done, uint64_t total);
-	void *arg;
-	uint64_t done, total;
-};
-
-static int export_block(void *arg, const struct mf_cid *cid, const void *data, size_t len)
-{
-	struct exporting *exporting = arg;
-	uint8_t prefix[CAR_PREFIX_MAX];
-	ssize_t n = car_section_prefix(cid, len, prefix, sizeof(prefix));
-	int rc = n < 0 ? (int)n : exporting->sink->write(exporting->sink->arg, prefix, (size_t)n);
-
-	if (!rc)
-		rc = exporting->sink->write(exporting->sink->arg, data, len);
-	exporting->done += len;
-	if (!rc && exporting->progress)
-		exporting->progress(exporting->arg, exporting->done, exporting->total);
-	return rc;
-}
-
-int kit_dag_export(struct kit_node *node, const char *path, const struct kit_sink *sink,
-	void (*progress)(void *arg, uint64_t done, uint64_t total), void *arg)
-{
-	struct exporting exporting = { .sink = sink, .progress = progress, .arg = arg };
-	struct mf_pb_writer head = mf_pb_write_growing(128);
-	struct kit_look look = { 0 };
-	struct store_block first;
-	struct mf_cid root;
-	int rc;
-
-	node->error[0] = 0;
-	kit_blocks_open(&exporting.blocks, node);
-	rc = kit_path_walk(&exporting.blocks, path, &root);
-	/* Nothing is written of what cannot be had at all. */
-	if (!rc && !(rc = kit_blocks_get(&exporting.blocks, &root, &first)))
-		store_block_release(&first);
-	if (!rc && progress && !(rc = kit_look(&exporting.blocks, &root, &look)))
-		exporting.total = look.cumulative;
-	anyio_free(look.target);
-	if (!rc) {
-		car_put_header(&head, &root, 1);
-		ssize_t len = mf_pb_finish(&head);
-		rc = len < 0 ? kit_fail_code(node, (int)len, "exporting")
-			     : sink->write(sink->arg, head.data, (size_t)len);
-	}
-	free(head.data);
-	if (!rc)
-		rc = kit_walk(&exporting.blocks, &root, export_block, &exporting);
-	if (!rc)
-		rc = kit_blocks_sync(&exporting.blocks);
-	kit_blocks_close(&exporting.blocks);
-	return rc;
+	return pin ? pin_stored(node, cid) : 0;
 }

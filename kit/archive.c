@@ -1,12 +1,75 @@
 /*
- * The blocks of a CAR archive into the store. Sections are gathered, so that many are hashed and written
- * at once. A bad one ends the import: what came before it is kept, nothing is pinned.
+ * CAR archives: all below a root as one, and the blocks of one into the store. Of an archive that comes in
+ * sections are gathered, so that many are hashed and written at once. A bad one ends the import: what came
+ * before it is kept, nothing is pinned.
  */
 #include "node.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+/* ---- Export ---- */
+
+struct exporting {
+	struct kit_blocks blocks;
+	const struct kit_sink *sink;
+	void (*progress)(void *arg, uint64_t done, uint64_t total);
+	void *arg;
+	uint64_t done, total;
+};
+
+static int export_block(void *arg, const struct mf_cid *cid, const void *data, size_t len)
+{
+	struct exporting *exporting = arg;
+	uint8_t prefix[CAR_PREFIX_MAX];
+	ssize_t n = car_section_prefix(cid, len, prefix, sizeof(prefix));
+	int rc = n < 0 ? (int)n : exporting->sink->write(exporting->sink->arg, prefix, (size_t)n);
+
+	if (!rc)
+		rc = exporting->sink->write(exporting->sink->arg, data, len);
+	exporting->done += len;
+	if (!rc && exporting->progress)
+		exporting->progress(exporting->arg, exporting->done, exporting->total);
+	return rc;
+}
+
+int kit_dag_export(struct kit_node *node, const char *path, const struct kit_sink *sink,
+	void (*progress)(void *arg, uint64_t done, uint64_t total), void *arg)
+{
+	struct exporting exporting = { .sink = sink, .progress = progress, .arg = arg };
+	struct mf_pb_writer head = mf_pb_write_growing(128);
+	struct kit_look look = { 0 };
+	struct store_block first;
+	struct mf_cid root;
+	int rc;
+
+	node->error[0] = 0;
+	kit_blocks_open(&exporting.blocks, node);
+	rc = kit_path_walk(&exporting.blocks, path, &root);
+	/* Nothing is written of what cannot be had at all. */
+	if (!rc && !(rc = kit_blocks_get(&exporting.blocks, &root, &first)))
+		store_block_release(&first);
+	if (!rc && progress && !(rc = kit_look(&exporting.blocks, &root, &look)))
+		exporting.total = look.cumulative;
+	anyio_free(look.target);
+	if (!rc) {
+		car_put_header(&head, &root, 1);
+		ssize_t len = mf_pb_finish(&head);
+		rc = len < 0 ? kit_fail_code(node, (int)len, "exporting")
+			     : sink->write(sink->arg, head.data, (size_t)len);
+	}
+	free(head.data);
+	if (!rc)
+		rc = kit_walk(&exporting.blocks, &root, export_block, &exporting);
+	if (!rc)
+		rc = kit_blocks_sync(&exporting.blocks);
+	kit_blocks_close(&exporting.blocks);
+	return rc;
+}
+
+/* ---- Import ---- */
 
 enum { IMPORT_READ = 256 << 10, IMPORT_BYTES = 8 << 20, IMPORT_BLOCKS = 512 };
 
@@ -169,19 +232,8 @@ static int import_bytes(struct importing *importing, const struct kit_source *so
 	return rc ? rc : import_flush(importing);
 }
 
-static int keep_block(void *arg, const struct mf_cid *cid, const void *data, size_t len)
-{
-	return 0;
-}
-
-/* Whether a root was not pinned for what it is, or is not here of it; anything else is the node's own
- * trouble, and ends the import. */
-static bool is_of_content(int pin)
-{
-	return pin == -ENOENT || pin == -EBADMSG || pin == -EPROTONOSUPPORT || pin == -EMSGSIZE;
-}
-
-/* A root is pinned only when all below it is here: fetching the rest is what pin add is for. */
+/* A root is pinned only when all below it is here: fetching the rest is what pin add is for. The node's
+ * own trouble ends the import. */
 static int import_roots(struct importing *importing)
 {
 	const struct kit_import_options *options = importing->options;
@@ -193,15 +245,10 @@ static int import_roots(struct importing *importing)
 			continue;
 		kit_blocks_open(&blocks, importing->node);
 		blocks.offline = true;
-		int pin = kit_walk(&blocks, &importing->roots[i], keep_block, NULL);
+		int pin = kit_pin_below(&blocks, &importing->roots[i], &importing->ticket);
 		kit_blocks_close(&blocks);
-		if (!pin)
-			pin = store_pin_add(importing->node->core->store, &importing->roots[i],
-				STORE_PIN_RECURSIVE, &importing->ticket);
-		if (pin && (!options->root || !is_of_content(pin)))
-			rc = pin == ANYIO_CANCELLED
-				? pin
-				: kit_fail_code(importing->node, pin, "pinning a root");
+		if (pin && (!options->root || !kit_pin_is_of_content(pin)))
+			rc = pin;
 		importing->pins[i] = pin;
 	}
 	return rc;

@@ -1,59 +1,7 @@
-/*
- * When no task can be had, one request fails with a reason, and nothing beside it. The number of
- * tasks is bounded, and taken up by sleepers but for a few: what asks for one more is refused.
- */
-#include "cli/remote.h"
-#include <anyio/testing.h>
+/* When no task can be had, one request fails with a reason, and nothing beside it. */
 #include <serve/serve.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-enum { TASKS_MAX = 64 };
-
-#define CHECK(truth)                                                                               \
-	do {                                                                                       \
-		if (!(truth)) {                                                                    \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #truth);                \
-			exit(1);                                                                   \
-		}                                                                                  \
-	} while (0)
-
-static char dir[] = "/tmp/ipfs-kit-test-XXXXXX";
-
-static int sleeper(void *arg)
-{
-	return anyio_sleep_forever();
-}
-
-/* Leaves so many tasks to be had. */
-static void fill(struct anyio_task_group *group, size_t left)
-{
-	while (anyio_task_count() + left < TASKS_MAX)
-		CHECK(anyio_start_soon(group, sleeper, NULL, "sleeper") == 0);
-}
-
-static void empty(struct anyio_task_group *group)
-{
-	anyio_task_group_cancel(group, "enough");
-	CHECK(anyio_task_group_exit(group, 0) == 0);
-}
-
-static const char *api_multiaddr(const char *name)
-{
-	static char text[200];
-
-	snprintf(text, sizeof(text), "/unix/%s/%s", dir, name);
-	return text;
-}
-
-static const char *api_path(const char *name)
-{
-	return api_multiaddr(name) + strlen("/unix");
-}
-
-/* ---- The daemon's side ---- */
+#include "../../tests/no_tasks.h"
 
 static const char id[] = "POST /api/v0/id HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n";
 static const char add[] = "POST /api/v0/add HTTP/1.1\r\nHost: localhost\r\nContent-Length: 82\r\n"
@@ -135,34 +83,6 @@ static void an_add_without_tasks_fails_alone(void)
 		CHECK(i < 60000 && anyio_sleep(ANYIO_MILLISECOND) == 0);
 }
 
-/* ---- The command line's side ---- */
-
-static ssize_t no_bytes(void *arg, void *buffer, size_t size)
-{
-	return 0;
-}
-
-static void a_call_without_tasks_says_why(void)
-{
-	static const struct kit_add_options options = KIT_ADD_DEFAULTS;
-	struct kit_source nothing = { no_bytes, NULL };
-	struct anyio_listener *listener;
-	struct anyio_task_group group;
-	struct remote *remote;
-	struct mf_cid root;
-
-	/* Nobody accepts: what is sent waits. */
-	CHECK(anyio_listen_unix(api_path("deaf"), NULL, &listener) == 0);
-	CHECK(remote_create(api_multiaddr("deaf"), NULL, &remote) == 0);
-	anyio_task_group_enter(&group);
-	fill(&group, 0);
-	CHECK(remote_add_source(remote, &nothing, &options, &root) == ANYIO_TOO_MANY);
-	CHECK(strstr(remote_error_text(remote), "cannot be sent"));
-	empty(&group);
-	remote_free(remote);
-	anyio_listener_free(listener);
-}
-
 static int body(void *arg)
 {
 	char repo[100], error[256];
@@ -179,7 +99,6 @@ static int body(void *arg)
 	anyio_task_group_enter(&group);
 	CHECK(anyio_start(&group, serve_rpc_run, &rpc, "rpc", NULL) == 0);
 	an_add_without_tasks_fails_alone();
-	a_call_without_tasks_says_why();
 	anyio_task_group_cancel(&group, "done");
 	CHECK(anyio_task_group_exit(&group, 0) == 0);
 	CHECK(kit_close(rpc.node) == 0);
@@ -189,11 +108,5 @@ static int body(void *arg)
 
 int main(void)
 {
-	static const struct anyio_options options = { .max_tasks = TASKS_MAX };
-	char command[100];
-
-	CHECK(mkdtemp(dir));
-	CHECK(anyio_run(body, NULL, &options) == 0);
-	snprintf(command, sizeof(command), "rm -r %s", dir);
-	return system(command) != 0;
+	return run_with_few_tasks(body);
 }

@@ -1,0 +1,174 @@
+/* Archives: dag export, dag import. */
+#include "cli.h"
+#include "remote.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+/* An archive comes in small pieces; they are written together. */
+enum { GATHERED_SIZE = 256 << 10 };
+
+struct gathered {
+	struct kit_sink sink;
+	size_t used;
+	char *buffer;
+	int failure; /* of writing, for which the node has no words */
+};
+
+static int put(struct gathered *gathered, const void *data, size_t len)
+{
+	return gathered->failure = gathered->sink.write(gathered->sink.arg, data, len);
+}
+
+static int flush(struct gathered *gathered)
+{
+	size_t used = gathered->used;
+
+	gathered->used = 0;
+	return put(gathered, gathered->buffer, used);
+}
+
+static int gather(void *arg, const void *data, size_t len)
+{
+	struct gathered *gathered = arg;
+	int rc = gathered->used + len > GATHERED_SIZE ? flush(gathered) : 0;
+
+	if (rc || len > GATHERED_SIZE)
+		return rc ? rc : put(gathered, data, len);
+	memcpy(gathered->buffer + gathered->used, data, len);
+	gathered->used += len;
+	return 0;
+}
+
+/* *written: what writing gave. */
+static int export(struct cli *cli, const struct kit_sink *to, int *written)
+{
+	struct gathered gathered = { .sink = *to, .buffer = anyio_malloc(GATHERED_SIZE) };
+	struct kit_sink sink = { gather, &gathered };
+	struct cli_progress progress;
+	int rc;
+
+	if (!gathered.buffer)
+		return cli_fail(cli, -ENOMEM, "out of memory");
+	cli_progress_start(&progress, cli, "exporting");
+	if (cli->node) {
+		rc = kit_dag_export(cli->node, cli->args[0], &sink, cli_progress_update, &progress);
+	} else {
+		struct remote_request request = {
+			.command = "dag/export", .args = cli->args, .answer = sink
+		};
+		rc = remote_call(cli->remote, &request);
+	}
+	cli_progress_end(&progress);
+	if (!rc)
+		rc = flush(&gathered);
+	*written = gathered.failure;
+	anyio_free(gathered.buffer);
+	return rc;
+}
+
+int cmd_dag_export(struct cli *cli)
+{
+	const char *path = cli_value(cli, "output");
+	struct kit_output *output = NULL;
+	struct kit_sink sink = cli_stdout;
+	int written = 0, rc;
+
+	if (path) {
+		rc = kit_output_open(path, &output);
+		if (rc)
+			return cli_fail_file(cli, rc, path);
+		sink = kit_output_sink(output);
+	}
+	rc = export(cli, &sink, &written);
+	if (output) {
+		int closed = kit_output_close(output, rc);
+		if (!rc)
+			written = rc = closed;
+	}
+	if (written)
+		return cli_fail_file(cli, written, path ? path : "standard output");
+	if (!rc && path && cli->json)
+		cli_put_json(stdout,
+			json_pack("{s:o, s:o}", "Path", cli_json_text(cli->args[0]), "Output",
+				cli_json_text(path)));
+	return rc ? cli_fail_node(cli, rc, NULL) : CLI_OK;
+}
+
+struct importing {
+	struct cli *cli;
+	struct cli_progress progress;
+};
+
+static int print_root(struct cli *cli, const char *cid, const char *error)
+{
+	if (cli->json)
+		return cli_put_json(stdout,
+			json_pack("{s:{s:{s:s}, s:o}}", "Root", "Cid", "/", cid, "PinErrorMsg",
+				cli_json_text(error)));
+	if (*error) {
+		cli_note("not pinned %s: %s", cid, error);
+	} else {
+		fputs("imported ", stdout);
+		cli_print_text(cid);
+		putchar('\n');
+	}
+	return 0;
+}
+
+static int on_root(void *arg, const struct mf_cid *cid, int pin_error)
+{
+	char text[MF_CID_TEXT_MAX];
+
+	mf_cid_format(cid, text, sizeof(text));
+	return print_root(
+		((struct importing *)arg)->cli, text, pin_error ? anyio_error_text(pin_error) : "");
+}
+
+static void import_progress(void *arg, uint64_t done, uint64_t total)
+{
+	cli_progress_update(&((struct importing *)arg)->progress, done, total);
+}
+
+static int on_imported(void *arg, const char *text, size_t len)
+{
+	json_t *answer = remote_json(text, len), *root = json_object_get(answer, "Root");
+	const char *cid = json_string_value(json_object_get(json_object_get(root, "Cid"), "/"));
+	const char *error = json_string_value(json_object_get(root, "PinErrorMsg"));
+
+	if (cid)
+		print_root(arg, cid, error ? error : "");
+	json_decref(answer);
+	return 0;
+}
+
+static int remote_import(struct cli *cli, const struct kit_source *source)
+{
+	struct remote_query query[] = {
+		{ "pin-roots", cli_flag(cli, "pin-roots", true) ? "true" : "false" }, { 0 }
+	};
+
+	return remote_upload(cli->remote, "dag/import", query, source, on_imported, cli);
+}
+
+int cmd_dag_import(struct cli *cli)
+{
+	struct importing importing = { .cli = cli };
+	struct kit_import_options options = { .no_pin = !cli_flag(cli, "pin-roots", true),
+		.root = on_root,
+		.progress = import_progress,
+		.arg = &importing };
+	struct cli_input input;
+	int rc = cli_input_open(cli, cli->args[0], &input);
+
+	if (rc)
+		return rc;
+	cli_progress_start(&importing.progress, cli, "importing");
+	rc = cli->node ? kit_dag_import(cli->node, &input.source, &options, NULL)
+		       : remote_import(cli, &input.source);
+	cli_progress_end(&importing.progress);
+	cli_input_close(&input);
+	return rc ? cli_fail_node(cli, rc, input.name) : CLI_OK;
+}
