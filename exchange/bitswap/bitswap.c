@@ -10,7 +10,8 @@ enum {
 	IDENTIFY_SECONDS = 15, /* a peer that said nothing of itself by then is tried */
 	REST_SECONDS = 2,
 	HELD_UP_SECONDS = 1, /* and what could not be done is tried again */
-	SERVING = 16,        /* batches of blocks in memory for peers */
+	SERVING = 16,        /* batches of blocks in memory for peers, */
+	SERVING_SLOW = 8,    /* so many of them for slow ones */
 };
 
 /* ---- peers come and go ---- */
@@ -122,6 +123,7 @@ static void resume(struct bitswap *bitswap)
 	TAILQ_FOREACH (peer, &bitswap->peers, link)
 		bitswap_peer_kick(peer);
 	bitswap_arrive_kick(bitswap);
+	bitswap_serve_hurry(bitswap);
 	if (bitswap->moved)
 		bitswap_moved(bitswap);
 }
@@ -189,7 +191,8 @@ int bitswap_create(struct p2p_host *host, struct store *store,
 	STAILQ_INIT(&bitswap->arrivals);
 	anyio_event_init(&bitswap->left);
 	anyio_event_init(&bitswap->held_up);
-	anyio_semaphore_init(&bitswap->serving, SERVING, SERVING);
+	anyio_semaphore_init(&bitswap->serving.free, SERVING, SERVING);
+	anyio_semaphore_init(&bitswap->serving_slow.free, SERVING_SLOW, SERVING_SLOW);
 	bitswap->watch = (struct p2p_watch){
 		.disconnected = on_disconnected, .identified = on_identified, .arg = bitswap
 	};

@@ -23,6 +23,7 @@
 #include <sys/queue.h>
 
 #include "message.h"
+#include "order.h"
 #include "table.h"
 
 enum {
@@ -35,7 +36,6 @@ enum {
 
 TAILQ_HEAD(bitswap_asks, bitswap_ask);
 TAILQ_HEAD(bitswap_needs, bitswap_need);
-TAILQ_HEAD(bitswap_served_list, bitswap_served);
 
 /* ---- ours ---- */
 
@@ -120,13 +120,12 @@ struct bitswap_session {
 
 enum bitswap_served_state { SERVED_READY, SERVED_PRESENCE, SERVED_WAITING, SERVED_STATES };
 
-/* What a peer wants of us. In one list of the peer's by state: blocks to be sent, answers to be given,
- * blocks we don't have. Each is in the order of priority. */
+/* What a peer wants of us. In one order of the peer's by state: blocks to be sent, answers to be given,
+ * blocks we don't have. */
 struct bitswap_served {
+	struct bitswap_spot spot; /* first */
 	struct bitswap_node node;
-	TAILQ_ENTRY(bitswap_served) link;
 	struct mf_cid cid;
-	int32_t priority;
 	enum bitswap_served_state state;
 	bool block, send_dont_have, have;
 };
@@ -148,6 +147,7 @@ struct bitswap_peer {
 	bool renew;           /* make a new stream first */
 	bool full;            /* say the whole wantlist next time */
 	anyio_time stuck;     /* sending one message since then; 0: not sending */
+	anyio_time behind;    /* how long it held batches beyond what it earned by taking them */
 
 	/* ours */
 	struct bitswap_asks unsent, sent;
@@ -162,7 +162,7 @@ struct bitswap_peer {
 
 	/* theirs */
 	struct bitswap_table served;
-	struct bitswap_served_list by_state[SERVED_STATES];
+	struct bitswap_order by_state[SERVED_STATES];
 
 	/* receiving */
 	size_t inbox; /* bytes */
@@ -187,6 +187,12 @@ struct bitswap_arrival {
 	size_t blocks;    /* 0 until it is here */
 };
 
+/* To hold batches of blocks in memory for peers. */
+struct bitswap_tokens {
+	struct anyio_semaphore free;
+	size_t waiting;
+};
+
 struct bitswap {
 	struct p2p_host *host;
 	struct store *store;
@@ -199,7 +205,8 @@ struct bitswap {
 	TAILQ_HEAD(, bitswap_peer) peers;
 	LIST_HEAD(, bitswap_inbound) inbound;
 	struct anyio_event left;
-	struct anyio_semaphore serving; /* batches of blocks in memory for peers */
+	struct bitswap_tokens serving, serving_slow; /* a slow peer needs one of each */
+	bool hurrying; /* there is a task that sees to it that who waits for a token gets one */
 
 	struct bitswap_table wants;
 	TAILQ_HEAD(, bitswap_want) want_list;
@@ -258,7 +265,6 @@ void bitswap_arrival_free(struct bitswap_arrival *arrival);
 
 /* ---- serve.c ---- */
 
-void bitswap_serve_init(struct bitswap_peer *peer);
 void bitswap_serve_want(struct bitswap_peer *peer, const struct bitswap_item *item);
 /* Forgets what the peer wants. */
 void bitswap_serve_clear(struct bitswap_peer *peer);
@@ -269,12 +275,23 @@ void bitswap_serve_put_presences(struct bitswap_peer *peer, struct mf_pb_writer 
 enum { BITSWAP_BATCH_BLOCKS = 32, BITSWAP_BATCH_BYTES = 4 << 20 };
 struct bitswap_batch {
 	struct store_block blocks[BITSWAP_BATCH_BLOCKS];
+	struct bitswap_item wants[BITSWAP_BATCH_BLOCKS]; /* what they answer */
 	size_t count, next;
-	bool token; /* of bitswap->serving */
+	anyio_time since; /* being sent; 0: not yet */
+	bool token, slow; /* of bitswap->serving and serving_slow */
 };
-/* Reads the next blocks for the peer. 0 (also when there are none), ANYIO_CANCELLED. */
+/* Reads the next blocks for the peer, once there is a place. 0 (also when there are none),
+ * ANYIO_CANCELLED. */
 int bitswap_serve_load(struct bitswap_peer *peer, struct bitswap_batch *batch);
+/* The same while another batch is being sent: only if there is a place now. */
+int bitswap_serve_load_early(struct bitswap_peer *peer, struct bitswap_batch *batch);
+/* Whether others wait and the peer has had the batch for long enough. */
+bool bitswap_serve_turn_over(const struct bitswap_peer *peer, const struct bitswap_batch *batch);
+/* Ends a batch: what was not sent is dropped, or is wanted again. */
 void bitswap_serve_unload(struct bitswap_peer *peer, struct bitswap_batch *batch);
+void bitswap_serve_put_back(struct bitswap_peer *peer, struct bitswap_batch *batch);
+/* Starts the task that ends streams nothing goes through while others wait, if it is needed. */
+void bitswap_serve_hurry(struct bitswap *bitswap);
 
 /* ---- want.c ---- */
 

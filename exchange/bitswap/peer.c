@@ -4,7 +4,8 @@
  * A peer has a sending task only while there is something to send, and one stream that stays open
  * between its lives. A peer may end the stream whenever it is idle, so a message that meets an old
  * stream's end is sent again over a new one; and as nobody knows what the old one took along, the
- * whole wantlist goes with it. While one batch of blocks is being sent the next is read.
+ * whole wantlist goes with it. While one batch of blocks is being sent the next is read, if there is a
+ * place for it.
  */
 #include "inner.h"
 
@@ -49,7 +50,6 @@ struct bitswap_peer *bitswap_peer_get(struct bitswap *bitswap, const struct mf_p
 	TAILQ_INIT(&peer->unsent);
 	TAILQ_INIT(&peer->sent);
 	anyio_event_init(&peer->room);
-	bitswap_serve_init(peer);
 	TAILQ_INSERT_TAIL(&bitswap->peers, peer, link);
 	bitswap->statistics.peers++;
 	bitswap_want_peer_joined(peer);
@@ -246,17 +246,19 @@ static int load_next(void *arg)
 {
 	struct sending *sending = arg;
 
-	return bitswap_serve_load(sending->peer, sending->next);
+	return bitswap_serve_load_early(sending->peer, sending->next);
 }
 
-/* All of one batch, and at least one message. */
-static int send_batch(struct sending *sending)
+/* All of one batch, or as much as goes in a turn; and at least one message. */
+static int send_batch(struct bitswap_peer *peer, struct bitswap_batch *batch)
 {
 	int rc;
 
+	batch->since = anyio_now();
 	do {
-		rc = send_message(sending->peer, sending->now);
-	} while (rc == 0 && !sending->peer->gone && sending->now->next < sending->now->count);
+		rc = send_message(peer, batch);
+	} while (rc == 0 && !peer->gone && batch->next < batch->count &&
+		!bitswap_serve_turn_over(peer, batch));
 	return rc;
 }
 
@@ -264,6 +266,7 @@ static int send_round(struct sending *sending)
 {
 	struct bitswap_peer *peer = sending->peer;
 	struct bitswap_batch *sent = sending->now;
+	bool over;
 	int rc = 0;
 
 	if (peer->renew)
@@ -276,11 +279,17 @@ static int send_round(struct sending *sending)
 	if (rc < 0)
 		return rc;
 	ANYIO_TASK_GROUP(group);
-	if (!TAILQ_EMPTY(&peer->by_state[SERVED_READY]))
+	if (peer->by_state[SERVED_READY].root)
 		anyio_try_start_soon(&group, load_next, sending, "bitswap load");
-	rc = send_batch(sending);
-	bitswap_serve_unload(peer, sent);
+	rc = send_batch(peer, sent);
+	over = bitswap_serve_turn_over(peer, sent);
+	if (rc == 0)
+		bitswap_serve_put_back(peer, sent);
+	else
+		bitswap_serve_unload(peer, sent);
 	rc = anyio_task_group_exit(&group, rc);
+	if (rc == 0 && over)
+		bitswap_serve_put_back(peer, sending->next);
 	sending->now = sending->next;
 	sending->next = sent;
 	return rc;

@@ -62,6 +62,29 @@ static int wait_until_gone(void *arg)
 	return rc;
 }
 
+/* How many wants a step passes by at most on its way to one. */
+static size_t depth_of(const struct bitswap_spot *spot)
+{
+	size_t left, right;
+
+	if (!spot)
+		return 0;
+	left = depth_of(spot->left);
+	right = depth_of(spot->right);
+	return 1 + (left > right ? left : right);
+}
+
+/* Node 0 finds its way among the wants of its peer in few steps, however they came. */
+static int is_shallow(const struct nodes *nodes)
+{
+	const struct bitswap_peer *peer;
+
+	TAILQ_FOREACH (peer, &nodes->node[0].bitswap->peers, link)
+		for (int i = 0; i < SERVED_STATES; i++)
+			CHECK(depth_of(peer->by_state[i].root) < BITSWAP_WANTS_MAX / 16);
+	return 0;
+}
+
 /* More wants than are kept for one peer: the rest are dropped, and all go with the peer. */
 static int too_many_wants(struct nodes *nodes)
 {
@@ -84,6 +107,7 @@ static int too_many_wants(struct nodes *nodes)
 	CHECK_RC(0, WITHIN(30, wait_for_end, stream));
 	bitswap_stat(nodes->node[0].bitswap, &statistics);
 	CHECK(statistics.peer_wants == 1024);
+	CHECK_RC(0, is_shallow(nodes));
 	anyio_stream_free(stream);
 	CHECK_RC(0, serves(nodes));
 	CHECK_RC(0, p2p_host_disconnect(nodes->node[1].host, &nodes->node[0].id));
@@ -300,16 +324,33 @@ static void test_hoarding(void **state)
 	nodes_run(hoarding, NULL);
 }
 
-/* ---- peers that ask for much and take nothing ---- */
+/* ---- peers that ask for much and take little of it ---- */
 
-enum { TAKERS = 12, TAKEN = 16 };
+enum { TAKERS = 30, TAKEN = 64, TAKEN_SIZE = 1 << 18, SIP = TAKEN_SIZE + 100, SIP_SECONDS = 4 };
 
-static int ask_for_all(struct nodes *nodes, struct p2p_host *host, const struct bitswap_item *wants)
+/* A message every few seconds: never stuck for long. */
+static int take_sips(struct p2p_stream_in *in, void *arg)
+{
+	static uint8_t bytes[SIP];
+	ssize_t n = 1;
+
+	while (n > 0) {
+		int rc = anyio_sleep(SIP_SECONDS * ANYIO_SECOND);
+		if (rc < 0)
+			return rc;
+		for (size_t taken = 0; taken < SIP && n > 0; taken += (size_t)n)
+			n = anyio_stream_receive(in->stream, bytes, SIP - taken);
+	}
+	return (int)n;
+}
+
+static int ask_for_all(struct nodes *nodes, struct p2p_host *host, const struct bitswap_item *wants,
+	p2p_handler taker)
 {
 	const char *addresses[] = { nodes->node[0].address };
 	struct mf_pb_writer out = mf_pb_write_growing(0);
 	struct anyio_stream *stream;
-	int rc = p2p_host_handle(host, protocol[0], test_take_nothing, NULL);
+	int rc = p2p_host_handle(host, protocol[0], taker, NULL);
 
 	bitswap_put_wantlist(&out, wants, TAKEN, false);
 	if (rc == 0)
@@ -327,18 +368,18 @@ static int ask_for_all(struct nodes *nodes, struct p2p_host *host, const struct 
 	return rc;
 }
 
-static int start_takers(
-	struct nodes *nodes, struct anyio_task_group *group, struct p2p_host **hosts)
+static int start_takers(struct nodes *nodes, struct anyio_task_group *group,
+	struct p2p_host **hosts, p2p_handler taker)
 {
-	struct bitswap_item wants[TAKEN];
+	static struct bitswap_item wants[TAKEN];
 
 	for (uint64_t i = 0; i < TAKEN; i++) {
 		wants[i] = (struct bitswap_item){ .priority = 1 };
-		CHECK_RC(0, test_put(&nodes->node[0], i, 1 << 20, &wants[i].cid));
+		CHECK_RC(0, test_put(&nodes->node[0], i, TAKEN_SIZE, &wants[i].cid));
 	}
 	for (uint8_t i = 0; i < TAKERS; i++) {
 		CHECK_RC(0, test_host(group, i, &hosts[i]));
-		CHECK_RC(0, ask_for_all(nodes, hosts[i], wants));
+		CHECK_RC(0, ask_for_all(nodes, hosts[i], wants, taker));
 	}
 	return 0;
 }
@@ -348,13 +389,13 @@ static int serves_task(void *arg)
 	return serves(arg);
 }
 
-static int slow_takers(struct nodes *nodes)
+static int serves_despite(struct nodes *nodes, p2p_handler taker)
 {
 	struct p2p_host *hosts[TAKERS] = { NULL };
 	int rc;
 
 	ANYIO_TASK_GROUP(group);
-	rc = start_takers(nodes, &group, hosts);
+	rc = start_takers(nodes, &group, hosts, taker);
 	if (rc == 0)
 		rc = WITHIN(20, serves_task, nodes);
 	anyio_task_group_cancel(&group, "served");
@@ -364,9 +405,60 @@ static int slow_takers(struct nodes *nodes)
 	return rc;
 }
 
+static int no_takers(struct nodes *nodes)
+{
+	return serves_despite(nodes, test_take_nothing);
+}
+
+static void test_no_takers(void **state)
+{
+	nodes_run_simulated(no_takers, NULL, NULL);
+}
+
+static int slow_takers(struct nodes *nodes)
+{
+	return serves_despite(nodes, take_sips);
+}
+
 static void test_slow_takers(void **state)
 {
 	nodes_run_simulated(slow_takers, NULL, NULL);
+}
+
+/* Until all takers have been sent all. */
+static int wait_for_all_sent(void *arg)
+{
+	struct nodes *nodes = arg;
+	struct bitswap_statistics statistics;
+	int rc = 0;
+
+	do {
+		bitswap_stat(nodes->node[0].bitswap, &statistics);
+		rc = statistics.blocks_sent < TAKERS * TAKEN ? anyio_sleep(ANYIO_SECOND) : 1;
+	} while (rc == 0);
+	return rc < 0 ? rc : 0;
+}
+
+/* Who is slow is kept from nothing: each gets all it asked for. */
+static int slow_links(struct nodes *nodes)
+{
+	struct p2p_host *hosts[TAKERS] = { NULL };
+	int rc;
+
+	ANYIO_TASK_GROUP(group);
+	rc = start_takers(nodes, &group, hosts, take_sips);
+	if (rc == 0)
+		rc = WITHIN(TAKEN * SIP_SECONDS * TAKERS, wait_for_all_sent, nodes);
+	anyio_task_group_cancel(&group, "served");
+	rc = anyio_task_group_exit(&group, rc);
+	for (int i = 0; i < TAKERS; i++)
+		p2p_host_free(hosts[i]);
+	return rc;
+}
+
+static void test_slow_links(void **state)
+{
+	nodes_run_simulated(slow_links, NULL, NULL);
 }
 
 int main(void)
@@ -378,7 +470,9 @@ int main(void)
 		cmocka_unit_test(test_bad_messages),
 		cmocka_unit_test(test_promises),
 		cmocka_unit_test(test_hoarding),
+		cmocka_unit_test(test_no_takers),
 		cmocka_unit_test(test_slow_takers),
+		cmocka_unit_test(test_slow_links),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
