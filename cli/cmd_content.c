@@ -97,51 +97,101 @@ static void add_options(struct cli *cli, struct adding *adding, struct kit_add_o
 	options->arg = adding;
 }
 
-static int add_one(struct cli *cli, const char *path, const struct kit_add_options *options,
-	struct mf_cid *root)
+/* What is told of begins with the name that is added, the last of its path: where in the text that ends,
+ * and where in the path it starts. 0: the text is about something else. */
+static size_t told_of(const char *text, const char *path, size_t *start)
 {
-	if (!strcmp(path, "-"))
-		return cli->node ? kit_add_source(cli->node, &cli_stdin, options, root)
-				 : remote_add_source(cli->remote, &cli_stdin, options, root);
-	return cli->node ? kit_add_path(cli->node, path, options, root)
-			 : remote_add_path(cli->remote, path, options, root);
-}
-
-/* What is told of begins with the name that is added, the last of its path: the whole path is shown. */
-static int fail_add(struct cli *cli, int rc, const char *path)
-{
-	const char *text = cli_node_error(cli);
 	size_t len = strlen(path);
 
 	while (len > 1 && path[len - 1] == '/')
 		len--;
-	size_t start = len;
-	while (start && path[start - 1] != '/')
-		start--;
-	bool about = len > start && !strncmp(text, path + start, len - start) &&
-		strchr(":/", text[len - start]);
-	return about ? cli_fail(cli, rc, "%.*s%s", (int)start, path, text)
-		     : cli_fail_node(cli, rc, NULL);
+	for (*start = len; *start && path[*start - 1] != '/';)
+		--*start;
+	size_t name = len - *start;
+	bool about = name && !strncmp(text, path + *start, name) && strchr(":/", text[name]);
+	return about ? name : 0;
 }
 
-static int add_all(struct cli *cli, struct adding *adding, const struct kit_add_options *options)
+/* The whole path is shown, of several the one that it is about. */
+static int fail_add(struct cli *cli, int rc, const char *const *paths)
 {
-	static const char *const standard_input[] = { "-", NULL };
+	const char *text = cli_node_error(cli);
+	size_t start;
 
-	for (const char *const *path = cli->count ? cli->args : standard_input; *path; path++) {
-		struct mf_cid root;
-		cli_progress_start(&adding->progress, cli, "adding");
-		int rc = add_one(cli, *path, options, &root);
-		cli_progress_end(&adding->progress);
+	for (const char *const *path = paths; *path; path++) {
+		if (!told_of(text, *path, &start) && paths[1])
+			continue;
 		if (rc == -EISDIR)
 			return cli_fail(cli, rc,
 				"'%s' is a directory; use -r to add it with all it holds", *path);
-		if (rc)
-			return fail_add(cli, rc, *path);
-		if (cli_flag(cli, "quieter", false))
-			print_root(adding, &root);
+		if (told_of(text, *path, &start))
+			return cli_fail(cli, rc, "%.*s%s", (int)start, *path, text);
 	}
+	return cli_fail_node(cli, rc, NULL);
+}
+
+/* Adds paths as one tree. */
+static int add_paths(struct cli *cli, struct adding *adding, const char *const *paths,
+	const struct kit_add_options *options)
+{
+	struct mf_cid root;
+
+	cli_progress_start(&adding->progress, cli, "adding");
+	int rc = cli->node ? kit_add_paths(cli->node, paths, &cli_stdin, options, &root)
+			   : remote_add_paths(cli->remote, paths, &cli_stdin, options, &root);
+	cli_progress_end(&adding->progress);
+	if (rc)
+		return fail_add(cli, rc, paths);
+	if (cli_flag(cli, "quieter", false))
+		print_root(adding, &root);
 	return CLI_OK;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* A directory holds a name once: folders of one name are not merged, as Kubo does not. */
+static int refuse_twins(struct cli *cli)
+{
+	char(*names)[256] = anyio_calloc(cli->count + 1, sizeof(*names));
+	char **sorted = anyio_calloc(cli->count + 1, sizeof(*sorted));
+	int code = names && sorted ? CLI_OK : cli_fail(cli, -ENOMEM, "out of memory");
+
+	for (size_t i = 0; code == CLI_OK && i < cli->count; i++) {
+		sorted[i] = names[i];
+		/* What has no name, or is not there, is told when its turn comes. */
+		if (!strcmp(cli->args[i], "-") ||
+			kit_name_of(cli->args[i], names[i], sizeof(*names)))
+			names[i][0] = 0;
+	}
+	if (code == CLI_OK && cli->count)
+		qsort(sorted, cli->count, sizeof(*sorted), by_name);
+	for (size_t i = 1; code == CLI_OK && i < cli->count; i++)
+		if (*sorted[i] && !strcmp(sorted[i], sorted[i - 1]))
+			code = cli_refuse(cli, CLI_USAGE,
+				"two of these are called '%s', and -w puts them into one directory; add them without -w, or under other names",
+				sorted[i]);
+	anyio_free(names);
+	anyio_free(sorted);
+	return code;
+}
+
+/* One directory is put around all of them; without it each is by itself, and done before the next. */
+static int add_all(struct cli *cli, struct adding *adding, const struct kit_add_options *options)
+{
+	static const char *const standard_input[] = { "-", NULL };
+	const char *const *paths = cli->count ? cli->args : standard_input;
+	int code = CLI_OK;
+
+	if (options->wrap && (code = refuse_twins(cli)))
+		return code;
+	if (options->wrap)
+		return add_paths(cli, adding, paths, options);
+	for (; code == CLI_OK && *paths; paths++)
+		code = add_paths(cli, adding, (const char *const[]){ *paths, NULL }, options);
+	return code;
 }
 
 int cmd_add(struct cli *cli)

@@ -58,10 +58,9 @@ json_t *remote_json(const char *text, size_t len);
 
 /* multipart/form-data, written as the tree is walked. */
 #define REMOTE_BOUNDARY "ipfs-kit-7f3a1c5e9b2d4860"
-int remote_add_path(struct remote *remote, const char *path, const struct kit_add_options *options,
-	struct mf_cid *root);
-int remote_add_source(struct remote *remote, const struct kit_source *source,
-	const struct kit_add_options *options, struct mf_cid *root);
+/* As kit_add_paths; "-" among paths is input. */
+int remote_add_paths(struct remote *remote, const char *const *paths,
+	const struct kit_source *input, const struct kit_add_options *options, struct mf_cid *root);
 /* One unnamed part. */
 int remote_put_part(const struct kit_sink *sink, const struct kit_source *source);
 int remote_put_end(const struct kit_sink *sink);

@@ -145,6 +145,7 @@ static ssize_t no_bytes(void *arg, void *buffer, size_t size)
 static void a_call_without_tasks_says_why(void)
 {
 	static const struct kit_add_options options = KIT_ADD_DEFAULTS;
+	static const char *const input[] = { "-", NULL };
 	struct kit_source nothing = { no_bytes, NULL };
 	struct anyio_listener *listener;
 	struct anyio_task_group group;
@@ -156,7 +157,7 @@ static void a_call_without_tasks_says_why(void)
 	CHECK(remote_create(api_multiaddr("deaf"), NULL, &remote) == 0);
 	anyio_task_group_enter(&group);
 	fill(&group, 0);
-	CHECK(remote_add_source(remote, &nothing, &options, &root) == ANYIO_TOO_MANY);
+	CHECK(remote_add_paths(remote, input, &nothing, &options, &root) == ANYIO_TOO_MANY);
 	CHECK(strstr(remote_error_text(remote), "cannot be sent"));
 	empty(&group);
 	remote_free(remote);

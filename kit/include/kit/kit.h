@@ -155,6 +155,11 @@ struct kit_add_options {
  * changed are not read again. -EISDIR a directory without recursive. */
 KIT_API int kit_add_path(struct kit_node *node, const char *path,
 	const struct kit_add_options *options, struct mf_cid *root);
+/* The same for several paths, NULL-terminated, as one tree: with wrap one directory holds them all. Else
+ * each is a root, and root is the last one's. input, when not NULL, is what "-" among them stands for.
+ * -EEXIST with wrap: two have the same name. */
+KIT_API int kit_add_paths(struct kit_node *node, const char *const *paths,
+	const struct kit_source *input, const struct kit_add_options *options, struct mf_cid *root);
 /* Adds one unnamed file from a source. Of one that was interrupted, all but the last blocks are
  * durable; they are hashed but not written when they come again. */
 KIT_API int kit_add_source(struct kit_node *node, const struct kit_source *source,
