@@ -207,6 +207,24 @@ static anyio_time parse_time(const char *text)
 	return 0;
 }
 
+/* An option that the command has as well is the command's, on whichever side of its name it stands: the
+ * --api of daemon says where it is to listen. */
+static int hand_down(struct cli *cli)
+{
+	int rc = 0;
+
+	for (int i = 0; !rc && cli_global_options[i].name; i++) {
+		const char *name = cli_global_options[i].name, *value = global_values[i];
+		int row = value ? find(cli->command->options, name, strlen(name)) : -1;
+		if (row < 0)
+			continue;
+		global_values[i] = NULL;
+		if (!cli->values[row])
+			rc = store(cli, row, false, value);
+	}
+	return rc;
+}
+
 static int apply_globals(struct cli *cli)
 {
 	static char home_repo[4096];
@@ -299,7 +317,7 @@ int cli_parse(struct cli *cli, int argc, char **argv)
 	if (!cli->command)
 		return cli_refuse(
 			cli, CLI_USAGE, "no command was given; 'ipfs-kit --help' lists all");
-	if ((rc = apply_globals(cli)))
+	if ((rc = hand_down(cli)) || (rc = apply_globals(cli)))
 		return rc;
 	return check_count(cli);
 }
