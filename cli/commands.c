@@ -81,7 +81,7 @@ static const struct cli_option pin_add_table[] = {
 	{ 0 },
 };
 static const struct cli_option pin_ls_table[] = {
-	{ "type", 't', "KIND", "all (default), direct or recursive", cli_pin_types },
+	{ "type", 't', "KIND", "all (default), direct, recursive or indirect", cli_pin_types },
 	{ "quiet", 'q', NULL, "print CIDs only" },
 	{ 0 },
 };
@@ -207,7 +207,8 @@ const struct cli_command cli_commands[] = {
 		pin_add_table, 1, -1, .fetches = true, .again = "it goes on where it stopped",
 		.run = cmd_pin_add },
 	{ "pin ls", "[CID...]", "List what is pinned",
-		"With a CID, tells whether that one is pinned; exit code 3 means that it is not.\n\n"
+		"With a CID, tells whether that one is pinned, and when it lies below what is, through which pin;\n"
+		"exit code 3 means that it is not. Without one, what is kept indirectly is not listed.\n\n"
 		"  ipfs-kit pin ls --type=recursive -q",
 		pin_ls_table, 0, -1, .run = cmd_pin_ls },
 	{ "pin rm", "PATH...", "Take a pin away",

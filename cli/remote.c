@@ -388,9 +388,9 @@ int remote_call(struct remote *remote, const struct remote_request *request)
 	anyio_stream_free(call.stream);
 	if (!rc && (call.parser.status_code != 200 || call.stream_error))
 		return daemon_error(remote, call.parser.status_code);
-	if (rc == ANYIO_INCOMPLETE_READ || rc == -ECONNRESET)
+	if (rc == ANYIO_INCOMPLETE_READ || rc == ANYIO_BROKEN || rc == -ECONNRESET)
 		snprintf(remote->error, sizeof(remote->error),
-			"the daemon went away in the middle of its answer; 'ipfs-kit daemon' starts one again, then run this again");
+			"the daemon went away before its answer was whole; 'ipfs-kit daemon' starts one again, then run this again");
 	if (rc == -EPROTO)
 		snprintf(remote->error, sizeof(remote->error),
 			"what answers at %s is no daemon of IPFS; check the address",

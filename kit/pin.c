@@ -70,3 +70,38 @@ int kit_pin_ls(struct kit_node *node, int (*each)(void *arg, const struct kit_pi
 	}
 	return rc ? kit_fail_code(node, rc, "listing pins") : 0;
 }
+
+static int is_it(void *arg, const struct mf_cid *cid, const void *data, size_t len)
+{
+	return mf_cid_equal(cid, arg);
+}
+
+int kit_pin_holder(struct kit_node *node, const struct mf_cid *cid, struct mf_cid *root)
+{
+	struct store_cursor cursor = { 0 };
+	struct mf_cid sought = *cid;
+	struct kit_blocks blocks;
+	struct store_pin pin;
+	int rc, found = 0, failure = 0;
+
+	node->error[0] = 0;
+	kit_blocks_open(&blocks, node);
+	blocks.offline = true;
+	while (found != 1 && found != ANYIO_CANCELLED &&
+		(rc = store_pin_next(node->core->store, &cursor, &pin)) > 0) {
+		if (pin.mode != STORE_PIN_RECURSIVE)
+			continue;
+		found = kit_walk_names(&blocks, &pin.cid, is_it, &sought);
+		if (found == 1)
+			*root = pin.cid;
+		else if (found)
+			failure = found;
+	}
+	kit_blocks_close(&blocks);
+	if (found == 1 || found == ANYIO_CANCELLED)
+		return found == 1 ? 0 : found;
+	if (rc)
+		return kit_fail_code(node, rc, "listing pins");
+	/* What could not be walked may hold it. */
+	return failure ? failure : -ENOENT;
+}

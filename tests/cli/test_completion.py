@@ -24,7 +24,7 @@ OFFERS = [
     (['config', 's'], {'show', 'swarm.listen', 'store.max'}),
     (['config', 'api.'], {'api.listen', 'api.origins', 'api.secret'}),
     (['config', 'api.listen', ''], set()),
-    (['pin', 'ls', '--type', ''], {'all', 'direct', 'recursive'}),
+    (['pin', 'ls', '--type', ''], {'all', 'direct', 'recursive', 'indirect'}),
     (['pin', 'ls', '-t', 'r'], {'recursive'}),
     (['--json', 'pin', 'ls', '-q', '--type', 'd'], {'direct'}),
     (['add', '--profile', 'unixfs-v0'], {'unixfs-v0-2015'}),
@@ -91,7 +91,7 @@ def in_bash():
     equal('bash, the value of an option', offered(['--repo', '/us']), {'/usr'})
     equal('bash, the value of an option after =', offered(['--repo', '=', '/us']), {'/usr'})
     equal('bash, values after =', offered(['pin', 'ls', '--type', '=', 'd']), {'direct'})
-    equal('bash, right after =', offered(['pin', 'ls', '--type', '=']), {'all', 'direct', 'recursive'})
+    equal('bash, right after =', offered(['pin', 'ls', '--type', '=']), {'all', 'direct', 'recursive', 'indirect'})
     equal('bash, a file to write', offered(['dag', 'export', '-o', '/us']), {'/usr'})
     for key in SETTINGS:
         equal(f'bash offers the setting {key}', key in offered(['config', key[:-1]]), True)

@@ -2,6 +2,7 @@
 """What somebody who knows Kubo types, with a daemon and without one: the answers are Kubo's."""
 import json
 import os
+import socket
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
@@ -61,8 +62,8 @@ def several_paths_are_wrapped_together():
 def api_before_daemon():
     """--api is the daemon's own on either side of its name, so that the hint of who finds nobody can be typed."""
     repo = new_repo()
-    with Daemon() as taken:
-        port = taken.api_port
+    with socket.create_server(('127.0.0.1', 0)) as free:
+        port = free.getsockname()[1]
     api = f'/ip4/127.0.0.1/tcp/{port}'
     nobody = kit('--api', api, 'id', repo=repo)
     check('nobody answers: the hint is a daemon there', f'--api {api} daemon' in nobody.err, nobody)
@@ -73,4 +74,42 @@ def api_before_daemon():
     check('what comes after the name holds', both.code and 'nor here' in both.err, both)
 
 
-run_all([api_before_daemon, several_paths_are_wrapped_together])
+def what_a_pin_above_keeps_is_pinned():
+    top = tree()
+    repo = new_repo()
+    root = kit('add', '-rQ', f'{top}/notes', repo=repo).text
+    leaf, loose = kit('add', '-nQ', f'{top}/notes/hello.txt', repo=repo).text, kit('add', '-Q', '--pin=false', f'{top}/m1/m', repo=repo).text
+    told = f'{leaf} indirect through {root}'
+
+    def show(repo, how):
+        for words in ([leaf], [f'{root}/hello.txt'], ['--type=indirect', leaf], ['-t', 'all', leaf]):
+            done = kit('pin', 'ls', *words, repo=repo)
+            equal(f'{how}: pin ls {" ".join(words)}', (done.code, done.text), (0, told))
+        equal(f'{how}: --json', json.loads(kit('--json', 'pin', 'ls', leaf, repo=repo).out)['Keys'], {leaf: {'Type': told.split(' ', 1)[1]}})
+        equal(f'{how}: -q', kit('pin', 'ls', '-q', leaf, repo=repo).text, leaf)
+        equal(f'{how}: the root is pinned itself', kit('pin', 'ls', root, repo=repo).text, f'{root} recursive')
+        for words in (['--type=direct', leaf], ['--type=recursive', leaf], ['--type=indirect', root], [loose], [ABSENT], ['--type=indirect', loose]):
+            done = kit('pin', 'ls', *words, repo=repo)
+            check(f'{how}: pin ls {" ".join(words)}: not pinned', done.code == 3 and f"'{words[-1]}' is not pinned" in done.err, done)
+        done = kit('pin', 'ls', '--type=indirect', repo=repo)
+        check(f'{how}: a list of all that is indirect is refused, with what to do', done.code == 2 and 'give the CIDs' in done.err, done)
+    both_ways(show, repo)
+    with Daemon(repo=repo) as daemon:
+        equal('the RPC', json.loads(daemon.rpc('pin/ls', leaf, type='indirect')[2]), {'Keys': {leaf: {'Type': told.split(' ', 1)[1]}}})
+        equal('the RPC, streamed', json.loads(daemon.rpc('pin/ls', leaf, stream=True)[2]), {'Cid': leaf, 'Type': told.split(' ', 1)[1]})
+
+
+def bad_input_is_not_blamed_on_the_repo():
+    text = write(temp('hello.txt'), b'hello\n')
+    document = write(temp('document'), b'{"a":1}')
+
+    def show(repo, how):
+        raw = kit('add', '-Q', text, repo=repo).text
+        for words, hint in ((['dag', 'put', text], '--input-codec'), (['dag', 'put', '--store-codec=dag-pb', document], 'another codec'),
+                (['dag', 'get', '--output-codec=dag-pb', raw], 'another output codec')):
+            done = kit(*words, repo=repo)
+            check(f'{how}: {" ".join(words[:3])}: {hint}', done.code == 1 and hint in done.err and 'verify' not in done.err and words[-1] in done.err, done)
+    both_ways(show)
+
+
+run_all([what_a_pin_above_keeps_is_pinned, bad_input_is_not_blamed_on_the_repo, api_before_daemon, several_paths_are_wrapped_together])

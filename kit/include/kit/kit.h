@@ -313,6 +313,9 @@ struct kit_pin {
 };
 KIT_API int kit_pin_ls(
 	struct kit_node *node, int (*each)(void *arg, const struct kit_pin *), void *arg);
+/* The recursive pin that keeps cid, which is its root or below it; the first of several. Asks no peer, and
+ * reads what is pinned but for raw blocks. -ENOENT: none, or, with an error text, something pinned is missing. */
+KIT_API int kit_pin_holder(struct kit_node *node, const struct mf_cid *cid, struct mf_cid *root);
 
 /* ---- Repo ---- */
 
