@@ -438,6 +438,11 @@ static int print_stat(struct cli *cli, json_t *answer)
 		(long long)json_integer_value(json_object_get(answer, "Blocks")));
 	cli_print_text(json_string_value(json_object_get(answer, "Type")));
 	putchar('\n');
+	if (json_object_get(answer, "Target")) {
+		fputs("Target: ", stdout);
+		cli_print_text(json_string_value(json_object_get(answer, "Target")));
+		putchar('\n');
+	}
 	return 0;
 }
 

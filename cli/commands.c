@@ -122,7 +122,7 @@ const struct cli_command cli_commands[] = {
 		"Fetches the block when it is not here.\n\n  ipfs-kit block stat bafy...", NULL, 1,
 		1, .fetches = true, .run = cmd_block_stat },
 	{ "cat", "PATH...", "Print a file's content",
-		"Paths look like CID, CID/name or /ipfs/CID/name.\n\n"
+		"Paths look like CID, CID/name or /ipfs/CID/name. Of a symlink, its target is printed.\n\n"
 		"  ipfs-kit cat bafy.../README.md\n"
 		"  ipfs-kit cat --offset=1048576 --length=4096 bafy...",
 		range_table, 1, -1, .fetches = true,

@@ -86,17 +86,40 @@ static int call_ls(struct call *call)
 	return call_answer(call, json_pack("{s:o}", "Objects", objects));
 }
 
+struct target {
+	char text[4097]; /* a path that a system takes is no longer */
+	size_t len;
+};
+
+static int take_target(void *arg, const void *data, size_t len)
+{
+	struct target *target = arg;
+	size_t room = sizeof(target->text) - 1 - target->len;
+
+	len = len < room ? len : room;
+	memcpy(target->text + target->len, data, len);
+	target->len += len;
+	return 0;
+}
+
 static int call_stat(struct call *call)
 {
 	static const char *const kinds[] = { "file", "directory", "symlink", "block" };
+	struct target target = { .len = 0 };
+	struct kit_sink sink = { take_target, &target };
 	struct kit_stat stat;
 	int rc = kit_stat_path(call->node, call->from->args[0], &stat);
 
+	if (!rc && stat.kind == KIT_SYMLINK)
+		rc = kit_cat(call->node, call->from->args[0], 0, sizeof(target.text) - 1, &sink);
 	if (rc)
 		return rc;
+	target.text[target.len] = 0;
 	json_t *answer = json_pack("{s:o, s:I, s:I, s:I, s:s}", "Hash", call_cid(&stat.cid), "Size",
 		(json_int_t)stat.size, "CumulativeSize", (json_int_t)stat.cumulative_size, "Blocks",
 		(json_int_t)stat.blocks, "Type", kinds[stat.kind]);
+	if (answer && stat.kind == KIT_SYMLINK)
+		json_object_set_new(answer, "Target", call_text(target.text));
 	if (answer && stat.has_mode)
 		json_object_set_new(answer, "Mode", json_integer(stat.mode));
 	if (answer && stat.has_mtime)

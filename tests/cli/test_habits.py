@@ -112,4 +112,18 @@ def bad_input_is_not_blamed_on_the_repo():
     both_ways(show)
 
 
-run_all([what_a_pin_above_keeps_is_pinned, bad_input_is_not_blamed_on_the_repo, api_before_daemon, several_paths_are_wrapped_together])
+def a_symlink_is_its_target():
+    top = tree()
+
+    def show(repo, how):
+        root = kit('add', '-rQ', f'{top}/notes', repo=repo).text
+        equal(f'{how}: cat of a symlink prints its target', kit('cat', f'{root}/link', repo=repo).out, b'hello.txt')
+        equal(f'{how}: and a part of it', kit('cat', '-o', '2', '-l', '3', f'{root}/link', repo=repo).out, b'llo')
+        equal(f'{how}: and nothing after it', kit('cat', '-o', '9', f'{root}/link', repo=repo).out, b'')
+        check(f'{how}: stat tells it', kit('stat', f'{root}/link', repo=repo).text.endswith('Type: symlink\nTarget: hello.txt'))
+        equal(f'{how}: and with --json', json.loads(kit('--json', 'stat', f'{root}/link', repo=repo).out)['Target'], 'hello.txt')
+        check(f'{how}: of a file there is none', 'Target' not in kit('stat', f'{root}/hello.txt', repo=repo).text)
+    both_ways(show)
+
+
+run_all([a_symlink_is_its_target, what_a_pin_above_keeps_is_pinned, bad_input_is_not_blamed_on_the_repo, api_before_daemon, several_paths_are_wrapped_together])

@@ -187,7 +187,7 @@ KIT_API void kit_adder_abandon(struct kit_adder *adder);
  * online it is fetched from peers: put a deadline around it. ---- */
 
 KIT_API int kit_resolve(struct kit_node *node, const char *path, struct mf_cid *cid);
-/* length UINT64_MAX: to the end. -EISDIR for directories. */
+/* length UINT64_MAX: to the end. -EISDIR for directories; of a symlink, its target. */
 KIT_API int kit_cat(struct kit_node *node, const char *path, uint64_t offset, uint64_t length,
 	const struct kit_sink *sink);
 
