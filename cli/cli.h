@@ -44,7 +44,7 @@ struct cli {
 	const char *api_auth;  /* the API's secret, or NULL */
 	const char *connect;   /* a peer to connect to first, or NULL */
 	anyio_time timeout;    /* 0: none */
-	bool json, progress;
+	bool json, progress, offline;
 	const char *const *args; /* positional, NULL-terminated */
 	size_t count;
 	const char *values

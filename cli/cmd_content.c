@@ -334,7 +334,7 @@ static int remote_get(struct cli *cli, const char *path, const char *output,
 }
 
 /* Where it goes when -o does not say: the last name of the path, as Kubo does. */
-static const char *default_output(const char *path, char *out, size_t cap)
+static void default_output(const char *path, char *out, size_t cap)
 {
 	size_t len = strlen(path);
 
@@ -344,7 +344,6 @@ static const char *default_output(const char *path, char *out, size_t cap)
 	while (start && path[start - 1] != '/')
 		start--;
 	snprintf(out, cap, "%.*s", (int)(len - start), path + start);
-	return out;
 }
 
 /* The disk's troubles are told by the name below the output, or, by the unpacking here, by a code. */
@@ -368,8 +367,12 @@ int cmd_get(struct cli *cli)
 		.progress = cli_progress_update,
 		.arg = &progress };
 
-	if (!output)
-		output = default_output(cli->args[0], name, sizeof(name));
+	default_output(cli->args[0], name, sizeof(name));
+	/* Only a folder that was named takes a file into it. */
+	if (output)
+		options.into = name;
+	else
+		output = name;
 	cli_progress_start(&progress, cli, "fetching");
 	int rc = cli->node ? kit_get(cli->node, cli->args[0], output, &options)
 			   : remote_get(cli, cli->args[0], output, &options);
@@ -403,20 +406,25 @@ static void print_heading(size_t i, const char *name)
 static int print_ls(struct cli *cli, json_t *answer)
 {
 	json_t *objects = json_object_get(answer, "Objects"), *object, *link;
+	bool sized = cli_flag(cli, "size", true);
 	size_t i, j;
 
 	json_array_foreach (objects, i, object) {
 		if (cli->count > 1)
 			print_heading(i, json_string_value(json_object_get(object, "Hash")));
+		if (cli_flag(cli, "headers", false))
+			puts(sized ? "Hash Size Name" : "Hash Name");
 		json_array_foreach (json_object_get(object, "Links"), j, link) {
 			bool dir = json_integer_value(json_object_get(link, "Type")) == 1;
 			char size[24] = "-";
-			if (!dir)
+			if (!sized)
+				*size = 0;
+			else if (!dir)
 				snprintf(size, sizeof(size), "%llu",
 					(unsigned long long)json_integer_value(
 						json_object_get(link, "Size")));
 			cli_print_text(json_string_value(json_object_get(link, "Hash")));
-			printf(" %s ", size);
+			printf(sized ? " %s " : "%s ", size);
 			cli_print_text(json_string_value(json_object_get(link, "Name")));
 			puts(dir ? "/" : "");
 		}

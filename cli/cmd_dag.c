@@ -34,11 +34,9 @@ static int open_source(
 	return 0;
 }
 
-static int fail_source(struct cli *cli, int rc)
+static int fail_source(struct cli *cli, int rc, const char *path)
 {
-	bool is_file = cli->count && strcmp(cli->args[0], "-");
-
-	return cli_fail_node(cli, rc, is_file ? cli->args[0] : "standard input");
+	return cli_fail_node(cli, rc, path && strcmp(path, "-") ? path : "standard input");
 }
 
 static void close_source(struct file_source *file)
@@ -187,7 +185,7 @@ int cmd_block_put(struct cli *cli)
 	close_source(&file);
 	if (rc == -EMSGSIZE)
 		return cli_fail(cli, rc, "a block is at most 2 MiB; 'ipfs-kit add' splits files");
-	return rc ? fail_source(cli, rc) : CLI_OK;
+	return rc ? fail_source(cli, rc, cli->args[0]) : CLI_OK;
 }
 
 static int print_block_stat(struct cli *cli, json_t *answer)
@@ -402,6 +400,7 @@ int cmd_dag_export(struct cli *cli)
 struct importing {
 	struct cli *cli;
 	struct cli_progress progress;
+	struct kit_imported all; /* of every archive */
 };
 
 static int print_root(struct cli *cli, const char *cid, const char *error)
@@ -436,22 +435,29 @@ static void import_progress(void *arg, uint64_t done, uint64_t total)
 
 static int on_imported(void *arg, const char *text, size_t len)
 {
-	json_t *answer = remote_json(text, len), *root = json_object_get(answer, "Root");
+	struct importing *importing = arg;
+	json_t *answer = remote_json(text, len), *root = json_object_get(answer, "Root"),
+	       *stats = json_object_get(answer, "Stats");
 	const char *cid = json_string_value(json_object_get(json_object_get(root, "Cid"), "/"));
 	const char *error = json_string_value(json_object_get(root, "PinErrorMsg"));
 
 	if (cid)
-		print_root(arg, cid, error ? error : "");
+		print_root(importing->cli, cid, error ? error : "");
+	importing->all.blocks += (uint64_t)json_integer_value(json_object_get(stats, "BlockCount"));
+	importing->all.bytes +=
+		(uint64_t)json_integer_value(json_object_get(stats, "BlockBytesCount"));
 	json_decref(answer);
 	return 0;
 }
 
-static int remote_import(struct cli *cli, const struct kit_source *source)
+static int remote_import(struct importing *importing, const struct kit_source *source)
 {
+	struct cli *cli = importing->cli;
 	struct remote_query query[] = {
-		{ "pin-roots", cli_flag(cli, "pin-roots", true) ? "true" : "false" }, { 0 }
+		{ "pin-roots", cli_flag(cli, "pin-roots", true) ? "true" : "false" },
+		{ "stats", "true" }, { 0 }
 	};
-	struct remote_lines lines = { .each = on_imported, .arg = cli };
+	struct remote_lines lines = { .each = on_imported, .arg = importing };
 	struct remote_request request = { .command = "dag/import",
 		.query = query,
 		.body = put_body,
@@ -462,23 +468,49 @@ static int remote_import(struct cli *cli, const struct kit_source *source)
 	return remote_lines_end(&lines, remote_call(cli->remote, &request));
 }
 
-int cmd_dag_import(struct cli *cli)
+static int import_one(struct importing *importing, const char *path)
 {
-	struct importing importing = { .cli = cli };
+	struct cli *cli = importing->cli;
 	struct kit_import_options options = { .no_pin = !cli_flag(cli, "pin-roots", true),
 		.root = on_root,
 		.progress = import_progress,
-		.arg = &importing };
+		.arg = importing };
+	struct kit_imported imported = { 0 };
 	struct file_source file;
 	struct kit_source source;
-	int rc = open_source(cli, cli->args[0], &file, &source);
+	int rc = open_source(cli, path, &file, &source);
 
 	if (rc)
 		return rc;
-	cli_progress_start(&importing.progress, cli, "importing");
-	rc = cli->node ? kit_dag_import(cli->node, &source, &options, NULL)
-		       : remote_import(cli, &source);
-	cli_progress_end(&importing.progress);
+	cli_progress_start(&importing->progress, cli, "importing");
+	rc = cli->node ? kit_dag_import(cli->node, &source, &options, &imported)
+		       : remote_import(importing, &source);
+	cli_progress_end(&importing->progress);
 	close_source(&file);
-	return rc ? fail_source(cli, rc) : CLI_OK;
+	importing->all.blocks += imported.blocks;
+	importing->all.bytes += imported.bytes;
+	return rc ? fail_source(cli, rc, path) : CLI_OK;
+}
+
+static void print_stats(struct cli *cli, const struct kit_imported *all)
+{
+	if (cli->json)
+		cli_put_json(stdout,
+			json_pack("{s:{s:I, s:I}}", "Stats", "BlockCount", (json_int_t)all->blocks,
+				"BlockBytesCount", (json_int_t)all->bytes));
+	else
+		printf("Imported %llu blocks (%llu bytes)\n", (unsigned long long)all->blocks,
+			(unsigned long long)all->bytes);
+}
+
+int cmd_dag_import(struct cli *cli)
+{
+	struct importing importing = { .cli = cli };
+	int code = CLI_OK;
+
+	for (size_t i = 0; code == CLI_OK && (i == 0 || i < cli->count); i++)
+		code = import_one(&importing, cli->args[i]);
+	if (code == CLI_OK && cli_flag(cli, "stats", false))
+		print_stats(cli, &importing.all);
+	return code;
 }

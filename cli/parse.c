@@ -1,4 +1,4 @@
-/* Options: --name, --name=value, --name value, -x, -x value, -xy for flags, and -- to end them. */
+/* Options: --name, --name=value, --name value, -x, -x=value, -x value, -xy for flags, and -- to end them. */
 #include "cli.h"
 
 #include <stdio.h>
@@ -17,11 +17,12 @@ const struct cli_option cli_global_options[] = {
 	{ "progress", 0, NULL,
 		"a progress bar (on when standard error is a terminal; --progress=false: none)" },
 	{ "help", 'h', NULL, "explain and exit" },
+	{ "offline", 0, NULL, "ask no peer, even when a daemon is connected to some" },
 	{ NULL, 0, NULL, NULL },
 };
 
 /* The values of the global options, by row. */
-static const char *global_values[8];
+static const char *global_values[9];
 
 static int find(const struct cli_option *table, const char *name, size_t len)
 {
@@ -135,6 +136,8 @@ static int parse_letters(struct cli *cli, char ***argv)
 		}
 		if (row < 0)
 			return cli_unknown_option(cli, (char[3]){ '-', *letter, 0 }, 2);
+		if (!table[row].value && letter[1] == '=')
+			return store(cli, row, global, letter + 2);
 		if (!table[row].value) {
 			int rc = store(cli, row, global, "true");
 			if (rc)
@@ -246,6 +249,7 @@ static int apply_globals(struct cli *cli)
 			global_values[4]);
 	cli->connect = global_values[5];
 	cli->progress = global_values[6] ? truth(global_values[6]) : isatty(2);
+	cli->offline = global_values[8] && truth(global_values[8]);
 	return 0;
 }
 

@@ -18,8 +18,14 @@ struct remote {
 	char path[200];
 	uint16_t port;
 	char *secret;
+	bool offline;
 	char error[ERROR_MAX];
 };
+
+void remote_ask_nobody(struct remote *remote, bool nobody)
+{
+	remote->offline = nobody;
+}
 
 static int parse_multiaddr(struct remote *remote, const char *text)
 {
@@ -163,6 +169,10 @@ static void put_head(
 		put_text(text, "=");
 		put_escaped(text, q->value);
 		separator = '&';
+	}
+	if (remote->offline) {
+		put(text, &separator, 1);
+		put_text(text, "offline=true");
 	}
 	put_text(text, " HTTP/1.1\r\nHost: ");
 	put_text(text, remote->host[0] ? remote->host : "localhost");

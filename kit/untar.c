@@ -261,6 +261,8 @@ static int take(struct untar *u)
 	struct place place, inside;
 	int rc = find_place(u, &place);
 
+	if (!rc && u->entries == 0 && u->type != '5')
+		rc = place_go_inside(&place, u->options->into);
 	if (rc)
 		return rc;
 	switch (u->type) {

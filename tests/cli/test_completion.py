@@ -40,7 +40,7 @@ OFFERS = [
     (['ping', '--count', ''], set()),
     (['--repo', '/x', 'pin', 'l'], {'ls'}),
     (['--json', 'swarm', 'd'], {'disconnect'}),
-    (['dag', 'export', '--o'], {'--output'}),
+    (['dag', 'export', '--o'], {'--output', '--offline'}),
     (['pin', 'ls', '--ty'], {'--type'}),
     (['get', '-o', 'swarm', '--fo'], {'--force'}),
     (['help', 'rep'], {'repo'}),

@@ -126,4 +126,77 @@ def a_symlink_is_its_target():
     both_ways(show)
 
 
-run_all([a_symlink_is_its_target, what_a_pin_above_keeps_is_pinned, bad_input_is_not_blamed_on_the_repo, api_before_daemon, several_paths_are_wrapped_together])
+def options_and_paths():
+    top = tree()
+
+    def show(repo, how):
+        root = kit('add', '-r=true', '-Q', f'{top}/notes', repo=repo).text
+        hello = kit('add', '-r=false', '-Q', f'{top}/notes/hello.txt', repo=repo).text
+        refused = kit('add', '-r=false', f'{top}/notes', repo=repo)
+        check(f'{how}: -r=false is heeded', refused.code == 1 and '-r' in refused.err, refused)
+        odd = kit('add', '-r=x', f'{top}/notes', repo=repo)
+        check(f'{how}: -r=x is told', odd.code == 2 and "'x'" in odd.err and 'true or false' in odd.err, odd)
+        equal(f'{how}: block get of a path', kit('block', 'get', f'{root}/hello.txt', repo=repo).out, b'hello\n')
+        equal(f'{how}: block stat of a path', kit('block', 'stat', f'/ipfs/{root}/hello.txt', repo=repo).text, f'Key: {hello}\nSize: 6')
+        rows = kit('ls', '--headers', root, repo=repo).text.splitlines()
+        equal(f'{how}: ls --headers', (rows[0], rows[2]), ('Hash Size Name', f'{hello} 6 hello.txt'))
+        equal(f'{how}: ls --size=false', kit('ls', '--size=false', root, repo=repo).text.splitlines()[1], f'{hello} hello.txt')
+    both_ways(show)
+
+
+def archives_together():
+    top, one, two = tree(), temp('one.car'), temp('two.car')
+    source = new_repo()
+    for folder, car in (('notes', one), ('m1', two)):
+        kit('dag', 'export', '-o', car, kit('add', '-rQ', f'{top}/{folder}', repo=source).text, repo=source)
+    roots = [kit('add', '-nrQ', f'{top}/{folder}', repo=source).text for folder in ('notes', 'm1')]
+
+    def show(repo, how):
+        done = kit('dag', 'import', '--stats', one, two, repo=repo)
+        equal(f'{how}: dag import of two', done.text.splitlines()[:2], [f'imported {root}' for root in roots])
+        check(f'{how}: --stats counts both', done.text.splitlines()[2].startswith('Imported 6 blocks ('), done)
+        stats = [json.loads(line) for line in kit('--json', 'dag', 'import', '--stats', one, two, repo=repo).out.splitlines()]
+        equal(f'{how}: --stats with --json', stats[2]['Stats']['BlockCount'], 6)
+        missing = kit('dag', 'import', one, f'{top}/none', repo=repo)
+        check(f'{how}: the one that fails is named', missing.code == 3 and f'{top}/none' in missing.err, missing)
+        bad = kit('dag', 'import', one, f'{top}/notes/hello.txt', repo=repo)
+        check(f'{how}: also when it is no archive', bad.code == 1 and f'{top}/notes/hello.txt' in bad.err, bad)
+    both_ways(show)
+
+
+def files_go_into_folders():
+    top = tree()
+
+    def show(repo, how):
+        out, root = temp('out'), kit('add', '-rQ', f'{top}/notes', repo=repo).text
+        write(f'{out}/mine', b'mine')
+        os.mkdir(f'{out}/taken')
+        for name in ('hello.txt', 'link'):
+            done = kit('get', '-o', f'{out}/', f'{root}/{name}', repo=repo)
+            check(f'{how}: get -o FOLDER/ puts {name} into it', done.code == 0 and os.path.lexists(f'{out}/{name}'), done)
+        equal(f'{how}: whole', read(f'{out}/hello.txt'), b'hello\n')
+        equal(f'{how}: the symlink is one', os.readlink(f'{out}/link'), 'hello.txt')
+        equal(f'{how}: a folder goes over the folder', (kit('get', '-o', out, root, repo=repo).code, sorted(os.listdir(out))),
+            (0, ['data.bin', 'hello.txt', 'link', 'mine', 'taken']))
+        os.remove(f'{out}/hello.txt')
+        write(f'{out}/hello.txt/x', b'')
+        for words, where in ((['-o', out], None), ([], out)):
+            done = kit('get', *words, f'{root}/hello.txt', repo=repo, cwd=where)
+            check(f'{how}: a folder of the name is not touched', done.code == 1 and 'exists' in done.err and os.listdir(f'{out}/hello.txt') == ['x'], done)
+        equal(f'{how}: nothing else came', sorted(os.listdir(out)), ['data.bin', 'hello.txt', 'link', 'mine', 'taken'])
+    both_ways(show)
+
+
+def offline_asks_nobody():
+    with Daemon() as daemon:
+        done = kit('--offline', 'cat', ABSENT, repo=daemon.repo)
+        check('--offline: a daemon looks no further than its repo', done.code == 3 and 'no peer was asked' in done.err, done)
+        held = daemon.add(b'held')
+        equal('what it holds it gives', kit('cat', '--offline', held, repo=daemon.repo).out, b'held')
+    alone = kit('--offline', 'cat', ABSENT, repo=daemon.repo)
+    check('without a daemon nothing changes', alone.code == 3, alone)
+    refused = kit('--offline', 'daemon', repo=daemon.repo)
+    check('a daemon is not offline', refused.code == 2 and '--offline' in refused.err, refused)
+
+
+run_all([options_and_paths, archives_together, files_go_into_folders, offline_asks_nobody, a_symlink_is_its_target, what_a_pin_above_keeps_is_pinned, bad_input_is_not_blamed_on_the_repo, api_before_daemon, several_paths_are_wrapped_together])

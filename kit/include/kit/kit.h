@@ -195,7 +195,9 @@ struct kit_get_options {
 	bool overwrite; /* replace what is there; otherwise -EEXIST */
 	void (*progress)(void *arg, uint64_t done, uint64_t total);
 	void *arg;
-	void *reserved[4];
+	/* A file or symlink is put under this name into output when that is a directory; NULL: -EEXIST then. */
+	const char *into;
+	void *reserved[3];
 };
 /* Writes a file, symlink or directory to disk. Nothing is ever written outside output: names with
  * '/', NUL, "." or ".." are refused (-EBADMSG) and symlinks are never followed. A device such as
@@ -252,13 +254,14 @@ KIT_API int kit_stat_path(struct kit_node *node, const char *path, struct kit_st
 
 /* ---- Blocks, DAGs, pins ---- */
 
-/* *data is malloc'd. */
-KIT_API int kit_block_get(struct kit_node *node, const char *cid, void **data, size_t *len);
+/* The block that a path leads to. *data is malloc'd. */
+KIT_API int kit_block_get(struct kit_node *node, const char *path, void **data, size_t *len);
 /* Writes the bytes to sink instead. */
-KIT_API int kit_block_cat(struct kit_node *node, const char *cid, const struct kit_sink *sink);
+KIT_API int kit_block_cat(struct kit_node *node, const char *path, const struct kit_sink *sink);
 KIT_API int kit_block_put(struct kit_node *node, uint32_t codec, uint32_t hash, int version,
 	const void *data, size_t len, bool pin, struct mf_cid *cid);
-KIT_API int kit_block_stat(struct kit_node *node, const char *cid, struct mf_cid *out, size_t *len);
+KIT_API int kit_block_stat(
+	struct kit_node *node, const char *path, struct mf_cid *out, size_t *len);
 
 /* A codec by its name, as "dag-cbor"; 0: none is called that. Any thread. */
 KIT_API uint32_t kit_codec_of(const char *name);
