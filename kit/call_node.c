@@ -196,11 +196,14 @@ int call_repo_stat(struct call *call)
 
 	if (rc)
 		return rc;
+	/* As Kubo answers it: the other fields are there, and empty. */
+	bool size_only = call_flag(call, "size-only", false);
 	snprintf(version, sizeof(version), "ipfs-kit-repo@%u", stat.version);
 	return call_answer(call,
 		json_pack("{s:I, s:I, s:I, s:s, s:s}", "RepoSize", (json_int_t)stat.disk_bytes,
 			"StorageMax", (json_int_t)stat.max_bytes, "NumObjects",
-			(json_int_t)stat.blocks, "RepoPath", stat.path, "Version", version));
+			size_only ? 0 : (json_int_t)stat.blocks, "RepoPath",
+			size_only ? "" : stat.path, "Version", size_only ? "" : version));
 }
 
 int call_repo_version(struct call *call)

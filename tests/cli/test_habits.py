@@ -6,7 +6,7 @@ import socket
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
-from node import (Daemon, check, equal, kit, new_repo, noise, read, run_all, temp, write)
+from node import (Daemon, check, equal, form, form_type, kit, new_repo, noise, read, run_all, temp, write)
 
 ABSENT = 'bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy'
 
@@ -199,4 +199,26 @@ def offline_asks_nobody():
     check('a daemon is not offline', refused.code == 2 and '--offline' in refused.err, refused)
 
 
-run_all([options_and_paths, archives_together, files_go_into_folders, offline_asks_nobody, a_symlink_is_its_target, what_a_pin_above_keeps_is_pinned, bad_input_is_not_blamed_on_the_repo, api_before_daemon, several_paths_are_wrapped_together])
+def what_the_rpc_was_asked_for():
+    with Daemon() as daemon:
+        def lines(parts, **query):
+            status, _, body = daemon.rpc('add', body=form(parts), headers=form_type(), **query)
+            equal('add is answered', status, 200)
+            return [json.loads(line) for line in body.splitlines()]
+        told = lines([('big', bytes(3_000_000)), ('empty', b''), ('a%2Fsmall', b'small')], progress=True)
+        steps = [line['Bytes'] for line in told if line['Name'] == 'big' and 'Bytes' in line]
+        check('progress=true: the bytes of a file so far', len(steps) >= 8 and steps == sorted(set(steps)), steps)
+        equal('up to all of them', steps[-1], 3_000_000)
+        equal('before its CID', ['Hash' in line for line in told if line['Name'] == 'big'], [False] * len(steps) + [True])
+        equal('an empty file has a line without bytes', [line for line in told if line['Name'] == 'empty' and 'Hash' not in line], [{'Name': 'empty'}])
+        equal('a path is whole', [line for line in told if line['Name'] == 'a/small'][0], {'Name': 'a/small', 'Bytes': 5})
+        for query in ({}, {'progress': False}):
+            check(f'without it there are none: {query}', all('Hash' in line for line in lines([('big', bytes(3_000_000))], **query)))
+        all_of_it, size = (json.loads(daemon.rpc('repo/stat', **query)[2]) for query in ({}, {'size_only': True}))
+        equal('repo/stat size-only', {**size, 'RepoSize': 0, 'StorageMax': 0}, {'RepoSize': 0, 'StorageMax': 0, 'NumObjects': 0, 'RepoPath': '', 'Version': ''})
+        equal('has the sizes', (size['RepoSize'], size['StorageMax']), (all_of_it['RepoSize'], all_of_it['StorageMax']))
+        check('without it there is more', all_of_it['NumObjects'] and all_of_it['RepoPath'] and all_of_it['Version'], all_of_it)
+        equal('size-only is true or false', daemon.rpc('repo/stat', size_only='odd')[0], 400)
+
+
+run_all([what_the_rpc_was_asked_for, options_and_paths, archives_together, files_go_into_folders, offline_asks_nobody, a_symlink_is_its_target, what_a_pin_above_keeps_is_pinned, bad_input_is_not_blamed_on_the_repo, api_before_daemon, several_paths_are_wrapped_together])
