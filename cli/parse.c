@@ -249,6 +249,7 @@ static int apply_globals(struct cli *cli)
 			global_values[4]);
 	cli->connect = global_values[5];
 	cli->progress = global_values[6] ? truth(global_values[6]) : isatty(2);
+	cli->silent = global_values[6] && !cli->progress;
 	cli->offline = global_values[8] && truth(global_values[8]);
 	return 0;
 }

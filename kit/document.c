@@ -112,8 +112,9 @@ static ipld_ref link_named(const struct ipld_doc *doc, const char *name, size_t 
 
 static int no_such(struct spot *spot, const char *name, size_t len)
 {
-	return kit_fail(spot->blocks->node, -ENOENT, "no field or link named '%.*s' in %s",
-		(int)len, name, spot->path);
+	/* The name is a part of the path. */
+	return kit_fail(spot->blocks->node, -ENOENT, "%s: no field or link named '%.*s' under %.*s",
+		spot->path, (int)len, name, (int)(name - spot->path - 1), spot->path);
 }
 
 static int step(struct spot *spot, const char *name, size_t len)

@@ -33,7 +33,9 @@ int kit_pin_add(struct kit_node *node, const char *path, bool recursive, struct 
 	rc = store_pin_add(node->core->store, cid,
 		recursive ? STORE_PIN_RECURSIVE : STORE_PIN_DIRECT, &ticket);
 	if (rc == -EEXIST)
-		return kit_fail(node, rc, "it is pinned recursively already");
+		return kit_fail(node, rc,
+			"'%.300s' is pinned recursively already; 'ipfs-kit pin rm' takes that pin away first",
+			path);
 	if (!rc)
 		rc = store_sync(node->core->store, ticket);
 	return rc ? kit_fail_code(node, rc, "pinning") : 0;

@@ -221,4 +221,14 @@ def what_the_rpc_was_asked_for():
         equal('size-only is true or false', daemon.rpc('repo/stat', size_only='odd')[0], 400)
 
 
-run_all([what_the_rpc_was_asked_for, options_and_paths, archives_together, files_go_into_folders, offline_asks_nobody, a_symlink_is_its_target, what_a_pin_above_keeps_is_pinned, bad_input_is_not_blamed_on_the_repo, api_before_daemon, several_paths_are_wrapped_together])
+def an_api_for_the_world():
+    """What the daemon will refuse is told when it is set."""
+    repo = new_repo()
+    for value, told in (('/ip4/127.0.0.1/tcp/5001 /ip4/0.0.0.0/tcp/5001', True), ('/ip6/::/tcp/1', True), ('/ip6/::1/tcp/1 /unix/x /ip4/127.0.0.1/tcp/1', False)):
+        done = kit('config', 'api.listen', value, repo=repo)
+        check(f'api.listen {value}', done.code == 0 and told == ('config api.secret SECRET' in done.err), done)
+    kit('config', 'api.secret', 'sesame', repo=repo)
+    equal('with a secret nothing is to be told', kit('config', 'api.listen', '/ip4/0.0.0.0/tcp/5001', repo=repo).err, '')
+
+
+run_all([an_api_for_the_world, what_the_rpc_was_asked_for, options_and_paths, archives_together, files_go_into_folders, offline_asks_nobody, a_symlink_is_its_target, what_a_pin_above_keeps_is_pinned, bad_input_is_not_blamed_on_the_repo, api_before_daemon, several_paths_are_wrapped_together])

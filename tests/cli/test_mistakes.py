@@ -111,6 +111,9 @@ def content():
         fails([*words, f'{root}/none'], 3, ["'none'", root], ' ls', repo=repo)
         fails([*words, f'{leaf}/below'], 1, ["'below'", leaf], 'folder', repo=repo)
     fails(['cat', root], 1, [root, 'directory'], ' get', repo=repo)
+    fails(['cat', f'{root}/dir/none'], 3, [f"{root}/dir/none: no link named 'none' under {root}/dir;"], ' ls', repo=repo)
+    fails(['dag', 'get', f'{root}/dir/none'], 3, [f"named 'none' under {root}/dir;"], ' ls', repo=repo)
+    fails(['pin', 'add', '--recursive=false', root], 1, [root, 'recursively already'], 'pin rm', repo=repo)
     fails(['pin', 'rm', ABSENT], 3, [ABSENT, 'not pinned'], 'pin ls', repo=repo)
     fails(['pin', 'ls', ABSENT], 3, [ABSENT, 'not pinned'], 'pin ls', repo=repo)
     with Daemon(repo=repo):
@@ -124,7 +127,8 @@ def words():
     repo = new_repo()
     rows = [(['ad'], ["'ad'"], r"did you mean '.*ipfs-kit add'"), (['pni', 'add'], ["'pni'"], "ipfs-kit pin add'"), (['cta', ABSENT], ["'cta'"], "ipfs-kit cat'"),
         (['repo', 'verfy'], ["'verfy'"], "ipfs-kit repo verify'"), (['repo', 'gc'], ["'gc'"], 'repo --help'), (['pin'], ["'pin'"], 'pin --help'),
-        (['xyzzy'], ["'xyzzy'"], '--help'), (['help', 'swarn'], ["'swarn'"], '--help'), (['cat', '--ofset=1', ABSENT], ["'--ofset'"], "'--offset'"),
+        (['xyzzy'], ["'xyzzy'"], '--help'), (['diag'], ["'diag'"], "^'[^']*--help' lists"),
+        (['files', 'stat', ABSENT], ["'files'"], "did you mean '.*ipfs-kit stat'"), (['help', 'swarn'], ["'swarn'"], '--help'), (['cat', '--ofset=1', ABSENT], ["'--ofset'"], "'--offset'"),
         (['--tiemout=1s', 'id'], ["'--tiemout'"], "'--timeout'"), (['add', '-Z'], ["'-Z'"], 'add --help'), (['cat'], ['PATH'], 'cat --help'),
         (['config'], ['KEY'], 'config --help'), (['id', 'extra'], ["'extra'"], 'id --help'), (['get', '-o'], ['-o'], 'PATH'),
         (['daemon', '--api'], ['--api'], 'ADDR'), (['--timeout=soon', 'id'], ["'soon'"], '30s'), (['add', '--pin=flase', '/'], ['--pin', "'flase'"], 'true or false'),
