@@ -161,7 +161,7 @@ const struct cli_command cli_commands[] = {
 	{ "dag get", "PATH", "Print a document or one of its values",
 		"The path leads through fields and links of dag-cbor and dag-json, through folders by name, and\n"
 		"through other dag-pb by the names of links; under /ipld/CID dag-pb too has fields, Data and Links.\n"
-		"Without a newline at the end: the bytes are the codec's.\n\n"
+		"Without a newline at the end: the bytes are the codec's. After dag-json, --json writes one.\n\n"
 		"  ipfs-kit dag get bafy.../authors/0/name",
 		dag_get_table, 1, 1, .fetches = true,
 		.again = "what was fetched does not come again", .run = cmd_dag_get },

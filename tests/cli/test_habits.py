@@ -231,4 +231,13 @@ def an_api_for_the_world():
     equal('with a secret nothing is to be told', kit('config', 'api.listen', '/ip4/0.0.0.0/tcp/5001', repo=repo).err, '')
 
 
-run_all([an_api_for_the_world, what_the_rpc_was_asked_for, options_and_paths, archives_together, files_go_into_folders, offline_asks_nobody, a_symlink_is_its_target, what_a_pin_above_keeps_is_pinned, bad_input_is_not_blamed_on_the_repo, api_before_daemon, several_paths_are_wrapped_together])
+def documents_are_lines_with_json():
+    def show(repo, how):
+        cid = kit('dag', 'put', repo=repo, stdin=b'{"a":1}').text
+        equal(f'{how}: dag get is the codec\'s bytes', kit('dag', 'get', cid, repo=repo).out, b'{"a":1}')
+        equal(f'{how}: with --json it is a line', kit('--json', 'dag', 'get', cid, repo=repo).out, b'{"a":1}\n')
+        equal(f'{how}: another codec\'s bytes stay', kit('--json', 'dag', 'get', '--output-codec=dag-cbor', cid, repo=repo).out, bytes.fromhex('a1616101'))
+    both_ways(show)
+
+
+run_all([documents_are_lines_with_json, an_api_for_the_world, what_the_rpc_was_asked_for, options_and_paths, archives_together, files_go_into_folders, offline_asks_nobody, a_symlink_is_its_target, what_a_pin_above_keeps_is_pinned, bad_input_is_not_blamed_on_the_repo, api_before_daemon, several_paths_are_wrapped_together])
