@@ -48,7 +48,7 @@ lint:       ## formatting, folder rules, file sizes
 format:
 	@git ls-files '*.c' '*.h' | xargs clang-format -i
 
-install: program
+install: program ## put program, man page, completions, unit and library in place (PREFIX, DESTDIR)
 	@DESTDIR=$(DESTDIR) meson configure $(BUILD) -Dprefix=$(PREFIX) >/dev/null
 	@DESTDIR=$(DESTDIR) meson install -C $(BUILD)
 	@[ -n "$(DESTDIR)" ] || ldconfig 2>/dev/null || true

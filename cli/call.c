@@ -18,6 +18,8 @@ static int go_remote(struct cli *cli, const char *address)
 			"'%s' is not an API address; it looks like /ip4/127.0.0.1/tcp/5001 or /unix/PATH",
 			address);
 	snprintf(cli->address, sizeof(cli->address), "%s", address);
+	if (!rc)
+		remote_ask_nobody(cli->remote, cli->offline);
 	return rc ? cli_fail(cli, rc, "%s", anyio_error_text(rc)) : 0;
 }
 
@@ -54,8 +56,11 @@ int cli_open(struct cli *cli)
 	if (cli->api)
 		return go_remote(cli, cli->api);
 	rc = open_repo(cli, address, sizeof(address), error, sizeof(error));
-	if (!rc)
+	if (!rc) {
+		/* What is not online asks nobody, and says so in its own words. */
+		kit_ask_nobody(cli->node, cli->offline && cli->connect);
 		return 0;
+	}
 	if (rc == -EBUSY && *address) {
 		take_secret(cli);
 		return go_remote(cli, address);

@@ -44,7 +44,8 @@ struct cli {
 	const char *api_auth;  /* the API's secret, or NULL */
 	const char *connect;   /* a peer to connect to first, or NULL */
 	anyio_time timeout;    /* 0: none */
-	bool json, progress;
+	bool json, progress, offline;
+	bool silent;             /* --progress=false was said */
 	const char *const *args; /* positional, NULL-terminated */
 	size_t count;
 	const char *values
@@ -193,6 +194,8 @@ const char *cli_size(uint64_t bytes);
 void cli_put_safe(FILE *out, const char *text, size_t len);
 void cli_note(const char *format, ...) /* a line on standard error that is no failure */
 	__attribute__((format(printf, 1, 2)));
+/* The same, and commands that it shows, 'ipfs-kit WORDS', get the --repo and --api of this one. */
+void cli_tell(const struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void cli_print_text(const char *text); /* on standard output; NULL prints nothing */
 /* One line of JSON, in ASCII alone on a terminal and on standard error. Takes the reference; -ENOMEM for
  * NULL. */

@@ -100,6 +100,7 @@ int cmd_dag_export(struct cli *cli)
 struct importing {
 	struct cli *cli;
 	struct cli_progress progress;
+	struct kit_imported all; /* of every archive */
 };
 
 static int print_root(struct cli *cli, const char *cid, const char *error)
@@ -134,41 +135,74 @@ static void import_progress(void *arg, uint64_t done, uint64_t total)
 
 static int on_imported(void *arg, const char *text, size_t len)
 {
-	json_t *answer = remote_json(text, len), *root = json_object_get(answer, "Root");
+	struct importing *importing = arg;
+	json_t *answer = remote_json(text, len), *root = json_object_get(answer, "Root"),
+	       *stats = json_object_get(answer, "Stats");
 	const char *cid = json_string_value(json_object_get(json_object_get(root, "Cid"), "/"));
 	const char *error = json_string_value(json_object_get(root, "PinErrorMsg"));
 
 	if (cid)
-		print_root(arg, cid, error ? error : "");
+		print_root(importing->cli, cid, error ? error : "");
+	importing->all.blocks += (uint64_t)json_integer_value(json_object_get(stats, "BlockCount"));
+	importing->all.bytes +=
+		(uint64_t)json_integer_value(json_object_get(stats, "BlockBytesCount"));
 	json_decref(answer);
 	return 0;
 }
 
-static int remote_import(struct cli *cli, const struct kit_source *source)
+static int remote_import(struct importing *importing, const struct kit_source *source)
 {
+	struct cli *cli = importing->cli;
 	struct remote_query query[] = {
-		{ "pin-roots", cli_flag(cli, "pin-roots", true) ? "true" : "false" }, { 0 }
+		{ "pin-roots", cli_flag(cli, "pin-roots", true) ? "true" : "false" },
+		{ "stats", "true" }, { 0 }
 	};
 
-	return remote_upload(cli->remote, "dag/import", query, source, on_imported, cli);
+	return remote_upload(cli->remote, "dag/import", query, source, on_imported, importing);
+}
+
+static int import_one(struct importing *importing, const char *path)
+{
+	struct cli *cli = importing->cli;
+	struct kit_import_options options = { .no_pin = !cli_flag(cli, "pin-roots", true),
+		.root = on_root,
+		.progress = import_progress,
+		.arg = importing };
+	struct kit_imported imported = { 0 };
+	struct cli_input input;
+	int rc = cli_input_open(cli, path, &input);
+
+	if (rc)
+		return rc;
+	cli_progress_start(&importing->progress, cli, "importing");
+	rc = cli->node ? kit_dag_import(cli->node, &input.source, &options, &imported)
+		       : remote_import(importing, &input.source);
+	cli_progress_end(&importing->progress);
+	cli_input_close(&input);
+	importing->all.blocks += imported.blocks;
+	importing->all.bytes += imported.bytes;
+	return rc ? cli_fail_node(cli, rc, input.name) : CLI_OK;
+}
+
+static void print_stats(struct cli *cli, const struct kit_imported *all)
+{
+	if (cli->json)
+		cli_put_json(stdout,
+			json_pack("{s:{s:I, s:I}}", "Stats", "BlockCount", (json_int_t)all->blocks,
+				"BlockBytesCount", (json_int_t)all->bytes));
+	else
+		printf("Imported %llu blocks (%llu bytes)\n", (unsigned long long)all->blocks,
+			(unsigned long long)all->bytes);
 }
 
 int cmd_dag_import(struct cli *cli)
 {
 	struct importing importing = { .cli = cli };
-	struct kit_import_options options = { .no_pin = !cli_flag(cli, "pin-roots", true),
-		.root = on_root,
-		.progress = import_progress,
-		.arg = &importing };
-	struct cli_input input;
-	int rc = cli_input_open(cli, cli->args[0], &input);
+	int code = CLI_OK;
 
-	if (rc)
-		return rc;
-	cli_progress_start(&importing.progress, cli, "importing");
-	rc = cli->node ? kit_dag_import(cli->node, &input.source, &options, NULL)
-		       : remote_import(cli, &input.source);
-	cli_progress_end(&importing.progress);
-	cli_input_close(&input);
-	return rc ? cli_fail_node(cli, rc, input.name) : CLI_OK;
+	for (size_t i = 0; code == CLI_OK && (i == 0 || i < cli->count); i++)
+		code = import_one(&importing, cli->args[i]);
+	if (code == CLI_OK && cli_flag(cli, "stats", false))
+		print_stats(cli, &importing.all);
+	return code;
 }

@@ -97,46 +97,98 @@ static void add_options(struct cli *cli, struct adding *adding, struct kit_add_o
 	options->arg = adding;
 }
 
-static int add_one(struct cli *cli, const char *path, const struct kit_add_options *options,
-	struct mf_cid *root)
+/* What is told of begins with the name that is added, the last of its path: where in the text that ends,
+ * and where in the path it starts. 0: the text is about something else. */
+static size_t told_of(const char *text, const char *path, size_t *start)
 {
-	if (!strcmp(path, "-"))
-		return cli->node ? kit_add_source(cli->node, &cli_stdin, options, root)
-				 : remote_add_source(cli->remote, &cli_stdin, options, root);
-	return cli->node ? kit_add_path(cli->node, path, options, root)
-			 : remote_add_path(cli->remote, path, options, root);
-}
-
-/* What is told of begins with the name that is added, the last of its path: the whole path is shown. */
-static int fail_add(struct cli *cli, int rc, const char *path)
-{
-	const char *text = cli_node_error(cli);
 	size_t len;
 	const char *name = kit_last_name(path, &len);
 
-	bool about = len && !strncmp(text, name, len) && strchr(":/", text[len]);
-	return about ? cli_fail(cli, rc, "%.*s%s", (int)(name - path), path, text)
-		     : cli_fail_node(cli, rc, NULL);
+	*start = (size_t)(name - path);
+	return len && !strncmp(text, name, len) && strchr(":/", text[len]) ? len : 0;
 }
 
-static int add_all(struct cli *cli, struct adding *adding, const struct kit_add_options *options)
+/* The whole path is shown, of several the one that it is about. */
+static int fail_add(struct cli *cli, int rc, const char *const *paths)
 {
-	static const char *const standard_input[] = { "-", NULL };
+	const char *text = cli_node_error(cli);
+	size_t start;
 
-	for (const char *const *path = cli->count ? cli->args : standard_input; *path; path++) {
-		struct mf_cid root;
-		cli_progress_start(&adding->progress, cli, "adding");
-		int rc = add_one(cli, *path, options, &root);
-		cli_progress_end(&adding->progress);
+	for (const char *const *path = paths; *path; path++) {
+		if (!told_of(text, *path, &start) && paths[1])
+			continue;
 		if (rc == -EISDIR)
 			return cli_fail(cli, rc,
 				"'%s' is a directory; use -r to add it with all it holds", *path);
-		if (rc)
-			return fail_add(cli, rc, *path);
-		if (cli_flag(cli, "quieter", false))
-			print_root(adding, &root);
+		if (told_of(text, *path, &start))
+			return cli_fail(cli, rc, "%.*s%s", (int)start, *path, text);
 	}
+	return cli_fail_node(cli, rc, NULL);
+}
+
+/* Adds paths as one tree. */
+static int add_paths(struct cli *cli, struct adding *adding, const char *const *paths,
+	const struct kit_add_options *options)
+{
+	struct mf_cid root;
+
+	cli_progress_start(&adding->progress, cli, "adding");
+	int rc = cli->node ? kit_add_paths(cli->node, paths, &cli_stdin, options, &root)
+			   : remote_add_paths(cli->remote, paths, &cli_stdin, options, &root);
+	cli_progress_end(&adding->progress);
+	if (rc)
+		return fail_add(cli, rc, paths);
+	if (cli_flag(cli, "quieter", false))
+		print_root(adding, &root);
 	return CLI_OK;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* A directory holds a name once: folders of one name are not merged, as Kubo does not. */
+static int refuse_twins(struct cli *cli)
+{
+	char(*names)[256] = anyio_calloc(cli->count + 1, sizeof(*names));
+	char **sorted = anyio_calloc(cli->count + 1, sizeof(*sorted));
+	int code = names && sorted ? CLI_OK : cli_fail(cli, -ENOMEM, "out of memory");
+
+	for (size_t i = 0; code == CLI_OK && i < cli->count; i++) {
+		sorted[i] = names[i];
+		/* What has no name, or is not there, is told when its turn comes. */
+		if (!strcmp(cli->args[i], "-") ||
+			kit_name_of(cli->args[i], names[i], sizeof(*names)))
+			names[i][0] = 0;
+	}
+	if (code == CLI_OK && cli->count)
+		qsort(sorted, cli->count, sizeof(*sorted), by_name);
+	for (size_t i = 1; code == CLI_OK && i < cli->count; i++)
+		if (*sorted[i] && !strcmp(sorted[i], sorted[i - 1]))
+			code = cli_refuse(cli, CLI_USAGE,
+				"two of these are called '%s', and -w puts them into one "
+				"directory; add them without -w, or under other names",
+				sorted[i]);
+	anyio_free(names);
+	anyio_free(sorted);
+	return code;
+}
+
+/* One directory is put around all of them; without it each is by itself, and done before the next. */
+static int add_all(struct cli *cli, struct adding *adding, const struct kit_add_options *options)
+{
+	static const char *const standard_input[] = { "-", NULL };
+	const char *const *paths = cli->count ? cli->args : standard_input;
+	int code = CLI_OK;
+
+	if (options->wrap && (code = refuse_twins(cli)))
+		return code;
+	if (options->wrap)
+		return add_paths(cli, adding, paths, options);
+	for (; code == CLI_OK && *paths; paths++)
+		code = add_paths(cli, adding, (const char *const[]){ *paths, NULL }, options);
+	return code;
 }
 
 int cmd_add(struct cli *cli)
@@ -281,13 +333,12 @@ static int remote_get(struct cli *cli, const char *path, const char *output,
 }
 
 /* Where it goes when -o does not say: the last name of the path, as Kubo does. */
-static const char *default_output(const char *path, char *out, size_t cap)
+static void default_output(const char *path, char *out, size_t cap)
 {
 	size_t len;
 	const char *name = kit_last_name(path, &len);
 
 	snprintf(out, cap, "%.*s", (int)len, name);
-	return out;
 }
 
 /* The disk's troubles are told by the name below the output, or, by the unpacking here, by a code. */
@@ -311,8 +362,12 @@ int cmd_get(struct cli *cli)
 		.progress = cli_progress_update,
 		.arg = &progress };
 
-	if (!output)
-		output = default_output(cli->args[0], name, sizeof(name));
+	default_output(cli->args[0], name, sizeof(name));
+	/* Only a folder that was named takes a file into it. */
+	if (output)
+		options.into = name;
+	else
+		output = name;
 	cli_progress_start(&progress, cli, "fetching");
 	bool lied = false;
 	int rc = cli->node ? kit_get(cli->node, cli->args[0], output, &options)
@@ -352,20 +407,25 @@ static void print_heading(size_t i, const char *name)
 static int print_ls(struct cli *cli, json_t *answer)
 {
 	json_t *objects = json_object_get(answer, "Objects"), *object, *link;
+	bool sized = cli_flag(cli, "size", true);
 	size_t i, j;
 
 	json_array_foreach (objects, i, object) {
 		if (cli->count > 1)
 			print_heading(i, json_string_value(json_object_get(object, "Hash")));
+		if (cli_flag(cli, "headers", false))
+			puts(sized ? "Hash Size Name" : "Hash Name");
 		json_array_foreach (json_object_get(object, "Links"), j, link) {
 			bool dir = json_integer_value(json_object_get(link, "Type")) == 1;
 			char size[24] = "-";
-			if (!dir)
+			if (!sized)
+				*size = 0;
+			else if (!dir)
 				snprintf(size, sizeof(size), "%llu",
 					(unsigned long long)json_integer_value(
 						json_object_get(link, "Size")));
 			cli_print_text(json_string_value(json_object_get(link, "Hash")));
-			printf(" %s ", size);
+			printf(sized ? " %s " : "%s ", size);
 			cli_print_text(json_string_value(json_object_get(link, "Name")));
 			puts(dir ? "/" : "");
 		}
@@ -387,6 +447,11 @@ static int print_stat(struct cli *cli, json_t *answer)
 		(long long)json_integer_value(json_object_get(answer, "Blocks")));
 	cli_print_text(json_string_value(json_object_get(answer, "Type")));
 	putchar('\n');
+	if (json_object_get(answer, "Target")) {
+		fputs("Target: ", stdout);
+		cli_print_text(json_string_value(json_object_get(answer, "Target")));
+		putchar('\n');
+	}
 	return 0;
 }
 

@@ -202,6 +202,9 @@ int cmd_daemon(struct cli *cli)
 		return cli_refuse(cli, CLI_REPO,
 			"a daemon already has the repo %s; stop it with 'ipfs-kit shutdown'",
 			cli->repo);
+	if (cli->offline)
+		return cli_refuse(cli, CLI_USAGE,
+			"a daemon goes online; leave --offline out, or use it with the commands that talk to the daemon");
 	daemon.listen = cli->repeat_count ? NULL : setting_list(cli->repo, "swarm.listen");
 	daemon.api = api ? NULL : setting_list(cli->repo, "api.listen");
 	daemon.origins = setting_list(cli->repo, "api.origins");

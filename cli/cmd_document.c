@@ -17,6 +17,9 @@ int cmd_dag_get(struct cli *cli)
 
 	int rc = cli->node ? kit_dag_get(cli->node, cli->args[0], codec, &cli_stdout)
 			   : remote_call(cli->remote, &request);
+	/* One value a line; what is no JSON stays as it is. */
+	if (!rc && cli->json && codec == MF_CODEC_DAG_JSON)
+		rc = cli_stdout.write(cli_stdout.arg, "\n", 1);
 	return rc ? cli_fail_node(cli, rc, cli->args[0]) : CLI_OK;
 }
 

@@ -178,6 +178,28 @@ static int print_setting(struct cli *cli, const char *key)
 	return CLI_OK;
 }
 
+/* An address of the API that others can reach, and no secret to keep them out: the daemon will not. */
+static void warn_of_listen(const struct cli *cli)
+{
+	const char *key = cli->args[0], *at = cli->args[1];
+	char *secret = NULL;
+
+	if (strcmp(key, "api.listen") || kit_config_get(cli->repo, "api.secret", &secret))
+		return;
+	for (; !*secret && *at; at += strcspn(at, " "), at += strspn(at, " ")) {
+		bool here = !strncmp(at, "/unix/", 6) || !strncmp(at, "/ip4/127.", 9) ||
+			!strncmp(at, "/ip6/::1/", 9);
+		if (here)
+			continue;
+		cli_tell(cli,
+			"%.*s is not loopback, and the API rules the node: the daemon will not listen there "
+			"before there is a secret; 'ipfs-kit config api.secret SECRET' sets one",
+			(int)strcspn(at, " "), at);
+		break;
+	}
+	free(secret);
+}
+
 int cmd_config(struct cli *cli)
 {
 	char error[512] = "";
@@ -189,6 +211,8 @@ int cmd_config(struct cli *cli)
 		rc = kit_config_set(cli->repo, cli->args[0], cli->args[1], error, sizeof(error));
 		if (rc)
 			return cli_fail(cli, rc, "%s", *error ? error : anyio_error_text(rc));
+		if (!cli->json)
+			warn_of_listen(cli);
 	}
 	return cli->count == 1 || cli->json ? print_setting(cli, cli->args[0]) : CLI_OK;
 }

@@ -7,7 +7,8 @@ static const struct cli_option add_table[] = {
 	{ "quieter", 'Q', NULL, "print the root CID alone" },
 	{ "only-hash", 'n', NULL, "compute CIDs and store nothing" },
 	{ "hidden", 'H', NULL, "take names that begin with a dot" },
-	{ "wrap-with-directory", 'w', NULL, "put a directory around, so that the name is kept" },
+	{ "wrap-with-directory", 'w', NULL,
+		"put one directory around all, so that names are kept" },
 	{ "profile", 0, "NAME", "unixfs-v1-2025 (default), unixfs-v0-2015 or kubo-cid-v1",
 		cli_profiles },
 	{ "cid-version", 0, "N", "0 or 1; 1 alone means what Kubo makes of it (kubo-cid-v1)",
@@ -38,9 +39,15 @@ static const struct cli_option range_table[] = {
 	{ 0 },
 };
 static const struct cli_option get_table[] = {
-	{ "output", 'o', "PATH", "where to write it (default: the last name of the path)" },
+	{ "output", 'o', "PATH",
+		"where to write it (default: the last name of the path); a file goes into a folder" },
 	{ "force", 'f', NULL,
 		"replace a file or symlink that is in the way of something of another kind" },
+	{ 0 },
+};
+static const struct cli_option ls_table[] = {
+	{ "headers", 'v', NULL, "a line above that names the columns" },
+	{ "size", 0, NULL, "sizes of files (default); --size=false leaves them out" },
 	{ 0 },
 };
 static const struct cli_option output_table[] = {
@@ -50,6 +57,7 @@ static const struct cli_option output_table[] = {
 };
 static const struct cli_option import_table[] = {
 	{ "pin-roots", 0, NULL, "pin the roots (default); --pin-roots=false does not" },
+	{ "stats", 0, NULL, "say how many blocks and bytes there were" },
 	{ 0 },
 };
 static const struct cli_option block_put_table[] = {
@@ -80,7 +88,7 @@ static const struct cli_option pin_add_table[] = {
 	{ 0 },
 };
 static const struct cli_option pin_ls_table[] = {
-	{ "type", 't', "KIND", "all (default), direct or recursive", cli_pin_types },
+	{ "type", 't', "KIND", "all (default), direct, recursive or indirect", cli_pin_types },
 	{ "quiet", 'q', NULL, "print CIDs only" },
 	{ 0 },
 };
@@ -110,18 +118,18 @@ const struct cli_command cli_commands[] = {
 		"  ipfs-kit add -r photos\n"
 		"  tar c project | ipfs-kit add -Q",
 		add_table, 0, -1, .again = "what was stored is not stored twice", .run = cmd_add },
-	{ "block get", "CID", "Print a block's bytes",
+	{ "block get", "PATH", "Print a block's bytes",
 		"The bytes as they are, on standard output.\n\n  ipfs-kit block get bafy... >block",
 		NULL, 1, 1, .fetches = true, .run = cmd_block_get },
 	{ "block put", "[FILE]", "Store one block; prints its CID",
 		"The block is the file's bytes, or standard input's, at most 2 MiB.\n\n"
 		"  ipfs-kit block put --cid-codec=dag-cbor value.cbor",
 		block_put_table, 0, 1, .fetches = true, .run = cmd_block_put },
-	{ "block stat", "CID", "Print a block's CID and size",
+	{ "block stat", "PATH", "Print a block's CID and size",
 		"Fetches the block when it is not here.\n\n  ipfs-kit block stat bafy...", NULL, 1,
 		1, .fetches = true, .run = cmd_block_stat },
 	{ "cat", "PATH...", "Print a file's content",
-		"Paths look like CID, CID/name or /ipfs/CID/name.\n\n"
+		"Paths look like CID, CID/name or /ipfs/CID/name. Of a symlink, its target is printed.\n\n"
 		"  ipfs-kit cat bafy.../README.md\n"
 		"  ipfs-kit cat --offset=1048576 --length=4096 bafy...",
 		range_table, 1, -1, .fetches = true,
@@ -153,16 +161,16 @@ const struct cli_command cli_commands[] = {
 	{ "dag get", "PATH", "Print a document or one of its values",
 		"The path leads through fields and links of dag-cbor and dag-json, through folders by name, and\n"
 		"through other dag-pb by the names of links; under /ipld/CID dag-pb too has fields, Data and Links.\n"
-		"Without a newline at the end: the bytes are the codec's.\n\n"
+		"Without a newline at the end: the bytes are the codec's. After dag-json, --json writes one.\n\n"
 		"  ipfs-kit dag get bafy.../authors/0/name",
 		dag_get_table, 1, 1, .fetches = true,
 		.again = "what was fetched does not come again", .run = cmd_dag_get },
-	{ "dag import", "[FILE]", "Take the blocks of a CAR archive",
-		"CARv1 or CARv2, from a file or standard input. Every block is checked against its CID; the roots\n"
+	{ "dag import", "[FILE...]", "Take the blocks of CAR archives",
+		"CARv1 or CARv2, from files or standard input. Every block is checked against its CID; the roots\n"
 		"are pinned. When import returns, all of it is on disk. A bad block ends it: it is named, with the\n"
 		"byte where it starts; nothing is pinned then, and the blocks before it stay.\n\n"
 		"  ipfs-kit dag import photos.car",
-		import_table, 0, 1, .again = "what was stored is not stored twice",
+		import_table, 0, -1, .again = "what was stored is not stored twice",
 		.run = cmd_dag_import },
 	{ "dag put", "[FILE...]", "Store documents; prints their CIDs",
 		"Each file, or standard input, is read in one codec and stored in another, canonically. Links are\n"
@@ -193,7 +201,7 @@ const struct cli_command cli_commands[] = {
 		init_table, 0, 0, .no_repo = true, .run = cmd_init },
 	{ "ls", "PATH...", "List a folder",
 		"Prints CID, size and name of each entry; folders end with /.\n\n  ipfs-kit ls bafy.../photos",
-		NULL, 1, -1, .fetches = true, .again = "what was fetched does not come again",
+		ls_table, 1, -1, .fetches = true, .again = "what was fetched does not come again",
 		.run = cmd_ls },
 	{ "migrate-from-kubo", "DIR", "Take the blocks and pins of a stopped Kubo repo",
 		"Reads DIR (a repo with a flatfs block store), checks every block, and pins what was pinned there.\n"
@@ -206,7 +214,8 @@ const struct cli_command cli_commands[] = {
 		pin_add_table, 1, -1, .fetches = true, .again = "it goes on where it stopped",
 		.run = cmd_pin_add },
 	{ "pin ls", "[CID...]", "List what is pinned",
-		"With a CID, tells whether that one is pinned; exit code 3 means that it is not.\n\n"
+		"With a CID, tells whether that one is pinned, and when it lies below what is, through which pin;\n"
+		"exit code 3 means that it is not. Without one, what is kept indirectly is not listed.\n\n"
 		"  ipfs-kit pin ls --type=recursive -q",
 		pin_ls_table, 0, -1, .run = cmd_pin_ls },
 	{ "pin rm", "PATH...", "Take a pin away",

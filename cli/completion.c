@@ -159,7 +159,7 @@ static void print_bash_option(void)
 	print_bash_values("", cli_global_options);
 	puts("\t\tesac\n"
 	     "\t\tif [[ -n $files ]]; then\n"
-	     "\t\t\tCOMPREPLY=($(compgen -P \"$prefix\" -f -- \"$cur\"))\n"
+	     "\t\t\t_ipfs_kit_files \"$prefix\"\n"
 	     "\t\telse\n"
 	     "\t\t\tCOMPREPLY=($(compgen -P \"$prefix\" -W \"$words\" -- \"$cur\"))\n"
 	     "\t\tfi\n"
@@ -167,10 +167,33 @@ static void print_bash_option(void)
 	     "\tfi");
 }
 
+/* Names of files have spaces and quotes, and may be begun within quotes. zsh, which reads this too, has
+ * no mapfile, and gives what was typed without its quotes. */
+static void print_bash_files(void)
+{
+	puts("_ipfs_kit_files()\n{\n"
+	     "\tlocal name typed=$cur\n"
+	     "\tif [[ -n $BASH_VERSION ]]; then\n"
+	     "\t\ttyped=${typed#[\\\'\\\"]}\n"
+	     "\t\t[[ $typed != \"$cur\" ]] || typed=${typed//\\\\/}\n"
+	     "\tfi\n"
+	     "\twhile IFS= read -r name; do\n"
+	     "\t\tCOMPREPLY+=(\"$name\")\n"
+	     "\tdone < <(compgen -P \"$1\" -f -- \"$typed\")\n"
+	     "}");
+}
+
 static void print_bash_command(const struct cli_command *command)
 {
-	if (first_of_family(command) && strchr(command->name, ' ')) {
-		printf("\t'%.*s') words='", (int)family(command), command->name);
+	int first = (int)family(command);
+
+	if (first_of_family(command) && begins_two(command)) {
+		printf("\t'help %.*s') ((args)) || words='", first, command->name);
+		print_seconds(command);
+		puts("' ;;");
+	}
+	if (first_of_family(command) && command->name[first]) {
+		printf("\t'%.*s') words='", first, command->name);
 		print_seconds(command);
 		puts("' ;;");
 	}
@@ -182,11 +205,17 @@ static void print_bash_command(const struct cli_command *command)
 		print_values(command->values);
 		putchar('\'');
 	}
+	if (command->run == cmd_config) {
+		printf(" ;;\n\t'config add.profile') ((args)) || words='");
+		print_values(cli_profiles);
+		putchar('\'');
+	}
 	puts(" ;;");
 }
 
 static void print_bash(void)
 {
+	print_bash_files();
 	printf("_ipfs_kit()\n{\n"
 	       "\tlocal cur=${COMP_WORDS[COMP_CWORD]} command= option= prefix= words= files= args=0 i\n"
 	       "\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
@@ -217,7 +246,7 @@ static void print_bash(void)
 	print_options(cli_global_options);
 	puts("'\n"
 	     "\tCOMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
-	     "\t[[ -z $files || $cur == -* ]] || COMPREPLY+=($(compgen -f -- \"$cur\"))\n"
+	     "\t[[ -z $files || $cur == -* ]] || _ipfs_kit_files\n"
 	     "}\n"
 	     "complete -o filenames -F _ipfs_kit ipfs-kit");
 }
@@ -270,8 +299,8 @@ static void print_fish_command(const struct cli_command *command)
 		printf("complete -c ipfs-kit -n '__ipfs_kit_is \"\" || __ipfs_kit_is help' -a %.*s\n",
 			(int)len, command->name);
 	if (command->name[len])
-		printf("complete -c ipfs-kit -n '__ipfs_kit_is %.*s' -a %s -d ", (int)len,
-			command->name, command->name + len + 1);
+		printf("complete -c ipfs-kit -n '__ipfs_kit_is %.*s || __ipfs_kit_is \"help %.*s\" 0' -a %s -d ",
+			(int)len, command->name, (int)len, command->name, command->name + len + 1);
 	else
 		printf("complete -c ipfs-kit -n '__ipfs_kit_is \"\"' -a %s -d ", command->name);
 	print_quoted(command->summary);
@@ -279,6 +308,12 @@ static void print_fish_command(const struct cli_command *command)
 	if (command->values) {
 		printf("complete -c ipfs-kit -n '__ipfs_kit_is \"%s\" 0' -a '", command->name);
 		print_values(command->values);
+		puts("'");
+	}
+	if (command->run == cmd_config) {
+		fputs("complete -c ipfs-kit -n '__ipfs_kit_is \"config add.profile\" 0' -a '",
+			stdout);
+		print_values(cli_profiles);
 		puts("'");
 	}
 	snprintf(condition, sizeof(condition), " -n '__ipfs_kit_is \"%s\"'", command->name);

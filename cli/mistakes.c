@@ -41,7 +41,8 @@ struct nearest {
 
 static struct nearest nearest_to(const char *word, size_t len)
 {
-	return (struct nearest){ word, NULL, len, len > 3 ? 3 : 2 };
+	/* Of four letters, two changed are half of the word. */
+	return (struct nearest){ word, NULL, len, len > 4 ? 3 : 2 };
 }
 
 /* A name that begins with the word is as near as one with one mistake. */
@@ -127,6 +128,14 @@ static const char *nearest_command(const char *words)
 	return nearest.name;
 }
 
+static const char *command_called(const char *word)
+{
+	for (const struct cli_command *c = cli_commands; c->name; c++)
+		if (!strcmp(c->name, word))
+			return c->name;
+	return NULL;
+}
+
 int cli_unknown_command(const struct cli *cli, const char *first, const char *second)
 {
 	bool family = cli_is_family(first);
@@ -138,6 +147,9 @@ int cli_unknown_command(const struct cli *cli, const char *first, const char *se
 		near = nearest_command(two);
 	if (!near && !family)
 		near = nearest_command(first);
+	/* Kubo's "files stat" is "stat" here. */
+	if (!near && !family && second)
+		near = command_called(second);
 	if (near)
 		snprintf(meant, sizeof(meant), "did you mean 'ipfs-kit %s'? ", near);
 	if (!family)

@@ -25,11 +25,14 @@ static const char *not_found(const struct cli *cli)
 		: "check the path";
 }
 
+/* What came from outside is to be looked at there; only what was stored may be the repo's fault. */
 static const char *malformed(const struct cli *cli)
 {
 	static const char *const from_outside[] = { "dag import", "block put", "migrate-from-kubo",
 		NULL };
 
+	if (!strcmp(cli->command->name, "dag put"))
+		return "check the input, or tell with --input-codec what it is";
 	return is_one_of(cli, from_outside)
 		? "check that it is whole, and of the kind that was said"
 		: "'ipfs-kit repo verify' tells whether the repo is damaged";

@@ -157,6 +157,20 @@ int cli_refuse(const struct cli *cli, int exit_code, const char *format, ...)
 	return exit_code;
 }
 
+void cli_tell(const struct cli *cli, const char *format, ...)
+{
+	struct sentence sentence = { .used = 0 };
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	put_shown(&sentence, cli, text);
+	cli_put_safe(stderr, sentence.text, sentence.used);
+	fputc('\n', stderr);
+}
+
 int cli_fail(const struct cli *cli, int code, const char *format, ...)
 {
 	va_list ap;

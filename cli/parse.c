@@ -1,4 +1,4 @@
-/* Options: --name, --name=value, --name value, -x, -x value, -xy for flags, and -- to end them. */
+/* Options: --name, --name=value, --name value, -x, -x=value, -x value, -xy for flags, and -- to end them. */
 #include "cli.h"
 
 #include <stdio.h>
@@ -18,11 +18,12 @@ const struct cli_option cli_global_options[] = {
 	{ "progress", 0, NULL,
 		"a progress bar (on when standard error is a terminal; --progress=false: none)" },
 	{ "help", 'h', NULL, "explain and exit" },
+	{ "offline", 0, NULL, "ask no peer, even when a daemon is connected to some" },
 	{ NULL, 0, NULL, NULL },
 };
 
 /* The values of the global options, by row. */
-static const char *global_values[8];
+static const char *global_values[9];
 
 static int find(const struct cli_option *table, const char *name, size_t len)
 {
@@ -132,6 +133,8 @@ static int parse_letters(struct cli *cli, char ***argv)
 		}
 		if (row < 0)
 			return cli_unknown_option(cli, (char[3]){ '-', *letter, 0 }, 2);
+		if (!table[row].value && letter[1] == '=')
+			return store(cli, row, global, letter + 2);
 		if (!table[row].value) {
 			int rc = store(cli, row, global, "true");
 			if (rc)
@@ -188,6 +191,24 @@ static int no_command(const struct cli *cli, char **argv)
 	return cli_unknown_command(cli, first, second);
 }
 
+/* An option that the command has as well is the command's, on whichever side of its name it stands: the
+ * --api of daemon says where it is to listen. */
+static int hand_down(struct cli *cli)
+{
+	int rc = 0;
+
+	for (int i = 0; !rc && cli_global_options[i].name; i++) {
+		const char *name = cli_global_options[i].name, *value = global_values[i];
+		int row = value ? find(cli->command->options, name, strlen(name)) : -1;
+		if (row < 0)
+			continue;
+		global_values[i] = NULL;
+		if (!cli->values[row])
+			rc = store(cli, row, false, value);
+	}
+	return rc;
+}
+
 static int apply_globals(struct cli *cli)
 {
 	static char home_repo[4096];
@@ -210,6 +231,8 @@ static int apply_globals(struct cli *cli)
 			global_values[4]);
 	cli->connect = global_values[5];
 	cli->progress = global_values[6] ? truth(global_values[6]) : isatty(2);
+	cli->silent = global_values[6] && !cli->progress;
+	cli->offline = global_values[8] && truth(global_values[8]);
 	return 0;
 }
 
@@ -281,7 +304,7 @@ int cli_parse(struct cli *cli, int argc, char **argv)
 	if (!cli->command)
 		return cli_refuse(
 			cli, CLI_USAGE, "no command was given; 'ipfs-kit --help' lists all");
-	if ((rc = apply_globals(cli)))
+	if ((rc = hand_down(cli)) || (rc = apply_globals(cli)))
 		return rc;
 	return check_count(cli);
 }

@@ -68,6 +68,13 @@ static void draw(struct cli_progress *progress)
 			progress->what, bar, (unsigned)(progress->done * 100 / progress->total),
 			cli_size(progress->done), cli_size(progress->total),
 			cli_size((uint64_t)rate), rate > 0 ? (double)left / rate : 0);
+		/* Where there is no room for all, the rate is what is missed least. */
+		if (strlen(text) >= (size_t)width())
+			snprintf(text, sizeof(text), "%s [%-20s] %3u%%  %s of %s  %.0fs left",
+				progress->what, bar,
+				(unsigned)(progress->done * 100 / progress->total),
+				cli_size(progress->done), cli_size(progress->total),
+				rate > 0 ? (double)left / rate : 0);
 	} else {
 		snprintf(text, sizeof(text), "%s  %s  %s/s", progress->what,
 			cli_size(progress->done), cli_size((uint64_t)rate));

@@ -18,8 +18,14 @@ struct remote {
 	char path[200];
 	uint16_t port;
 	char *secret;
+	bool offline;
 	char error[ERROR_MAX];
 };
+
+void remote_ask_nobody(struct remote *remote, bool nobody)
+{
+	remote->offline = nobody;
+}
 
 static int parse_multiaddr(struct remote *remote, const char *text)
 {
@@ -163,6 +169,10 @@ static void put_head(
 		put_text(text, "=");
 		put_escaped(text, q->value);
 		separator = '&';
+	}
+	if (remote->offline) {
+		put(text, &separator, 1);
+		put_text(text, "offline=true");
 	}
 	put_text(text, " HTTP/1.1\r\nHost: ");
 	put_text(text, remote->host[0] ? remote->host : "localhost");
@@ -388,9 +398,9 @@ int remote_call(struct remote *remote, const struct remote_request *request)
 	anyio_stream_free(call.stream);
 	if (!rc && (call.parser.status_code != 200 || call.stream_error))
 		return daemon_error(remote, call.parser.status_code);
-	if (rc == ANYIO_INCOMPLETE_READ || rc == -ECONNRESET)
+	if (rc == ANYIO_INCOMPLETE_READ || rc == ANYIO_BROKEN || rc == -ECONNRESET)
 		snprintf(remote->error, sizeof(remote->error),
-			"the daemon went away in the middle of its answer; 'ipfs-kit daemon' starts one again, then run this again");
+			"the daemon went away before its answer was whole; 'ipfs-kit daemon' starts one again, then run this again");
 	if (rc == -EPROTO)
 		snprintf(remote->error, sizeof(remote->error),
 			"what answers at %s is no daemon of IPFS; check the address",

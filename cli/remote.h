@@ -15,6 +15,8 @@ struct remote;
  * -EINVAL for an address of another kind; nothing is dialled. */
 int remote_create(const char *address, const char *secret, struct remote **remote);
 void remote_free(struct remote *remote);
+/* Whether the daemon is to ask no peer for what it does not hold; at first it may. */
+void remote_ask_nobody(struct remote *remote, bool nobody);
 /* The daemon's sentence about the last failure, or why it could not be reached. */
 const char *remote_error_text(const struct remote *remote);
 
@@ -57,10 +59,9 @@ int remote_lines_end(struct remote_lines *lines, int rc);
 json_t *remote_json(const char *text, size_t len);
 
 /* multipart/form-data, written as the tree is walked. */
-int remote_add_path(struct remote *remote, const char *path, const struct kit_add_options *options,
-	struct mf_cid *root);
-int remote_add_source(struct remote *remote, const struct kit_source *source,
-	const struct kit_add_options *options, struct mf_cid *root);
+/* As kit_add_paths; "-" among paths is input. */
+int remote_add_paths(struct remote *remote, const char *const *paths,
+	const struct kit_source *input, const struct kit_add_options *options, struct mf_cid *root);
 /* Sends a source as the one file that a command takes; each of its answers goes to each. */
 int remote_upload(struct remote *remote, const char *command, const struct remote_query *query,
 	const struct kit_source *source, int (*each)(void *arg, const char *json, size_t len),

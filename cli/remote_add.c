@@ -17,8 +17,8 @@ enum { CHUNK = 1 << 20, DEPTH_MAX = 200 };
 
 struct adding {
 	const struct kit_add_options *options;
-	const char *path; /* NULL: the source */
-	const struct kit_source *source;
+	const char *const *paths;
+	const struct kit_source *input; /* what "-" among them stands for */
 	const struct kit_sink *sink;
 	char *buffer;
 	uint64_t done;
@@ -184,24 +184,37 @@ static int put_entry(struct adding *adding, int dir, const char *entry, const ch
 	return put_directory(adding, dir, entry, name, depth, follow);
 }
 
+static int put_path(struct adding *adding, const char *path)
+{
+	char name[256], *trimmed;
+	size_t len = strlen(path);
+	int rc;
+
+	if (!strcmp(path, "-")) {
+		rc = put_head(adding->sink, "application/octet-stream", NULL);
+		return rc ? rc : copy(adding, adding->input->read, adding->input->arg);
+	}
+	rc = kit_name_of(path, name, sizeof(name));
+	if (rc)
+		return disk_trouble(adding, rc, path);
+	trimmed = anyio_strdup(path);
+	if (!trimmed)
+		return -ENOMEM;
+	while (len > 1 && trimmed[len - 1] == '/')
+		trimmed[--len] = 0;
+	rc = put_entry(adding, AT_FDCWD, trimmed, name, 0);
+	anyio_free(trimmed);
+	return rc;
+}
+
 static int body(void *arg, const struct kit_sink *sink)
 {
 	struct adding *adding = arg;
-	int rc;
+	int rc = 0;
 
 	adding->sink = sink;
-	if (adding->path) {
-		char name[256];
-		rc = kit_name_of(adding->path, name, sizeof(name));
-		if (rc)
-			disk_trouble(adding, rc, adding->path);
-		else
-			rc = put_entry(adding, AT_FDCWD, adding->path, name, 0);
-	} else {
-		rc = put_head(sink, "application/octet-stream", NULL);
-		if (!rc)
-			rc = copy(adding, adding->source->read, adding->source->arg);
-	}
+	for (const char *const *path = adding->paths; !rc && *path; path++)
+		rc = put_path(adding, *path);
 	return rc ? rc : put_end(sink);
 }
 
@@ -261,26 +274,10 @@ static int add(struct remote *remote, struct adding *adding)
 	return rc ? rc : adding->answered ? 0 : -EPROTO;
 }
 
-int remote_add_path(struct remote *remote, const char *path, const struct kit_add_options *options,
-	struct mf_cid *root)
+int remote_add_paths(struct remote *remote, const char *const *paths,
+	const struct kit_source *input, const struct kit_add_options *options, struct mf_cid *root)
 {
-	char *trimmed = anyio_strdup(path);
-	size_t len = trimmed ? strlen(trimmed) : 0;
-	struct adding adding = { .options = options, .path = trimmed, .root = root };
-
-	if (!trimmed)
-		return -ENOMEM;
-	while (len > 1 && trimmed[len - 1] == '/')
-		trimmed[--len] = 0;
-	int rc = add(remote, &adding);
-	anyio_free(trimmed);
-	return rc;
-}
-
-int remote_add_source(struct remote *remote, const struct kit_source *source,
-	const struct kit_add_options *options, struct mf_cid *root)
-{
-	struct adding adding = { .options = options, .source = source, .root = root };
+	struct adding adding = { .options = options, .paths = paths, .input = input, .root = root };
 
 	return add(remote, &adding);
 }

@@ -41,7 +41,7 @@ const char *cli_hashes(size_t i)
 
 const char *cli_pin_types(size_t i)
 {
-	static const char *const types[] = { "all", "direct", "recursive" };
+	static const char *const types[] = { "all", "direct", "recursive", "indirect" };
 
 	return VALUE_AT(types, i);
 }

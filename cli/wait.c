@@ -10,7 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PATIENCE = 2 /* looks that find the same want, before it is told */ };
+/* Looks that find the same want, before it is told: on a terminal, and to a file or pipe, which get it once. */
+enum { PATIENCE = 2, PATIENCE_UNSEEN = 5 };
 
 static const anyio_time first_look = 250 * ANYIO_MILLISECOND, next_look = ANYIO_SECOND;
 
@@ -100,12 +101,17 @@ static void tell(struct waiting *waiting)
 {
 	const struct cli *cli = waiting->cli;
 
-	if (!cli->progress || cli->json || !*text || waiting->offers || waiting->looks < PATIENCE ||
-		!strcmp(text, waiting->told))
+	bool seen = cli->progress, stuck = *text && !waiting->offers;
+
+	if (cli->silent || cli->json || !stuck || !strcmp(text, waiting->told) ||
+		waiting->looks < (seen ? PATIENCE : PATIENCE_UNSEEN) || (!seen && *waiting->told))
 		return;
 	snprintf(waiting->told, sizeof(waiting->told), "%s", text);
-	fputc('\r', stderr);
-	cli_note("waiting for %s", text);
+	if (seen)
+		fputc('\r', stderr);
+	cli_tell(cli, "waiting for %s%s", text,
+		waiting->peers ? ""
+			       : "; 'ipfs-kit swarm connect ADDR' connects to a peer that has it");
 }
 
 static int look(struct waiting *waiting, struct cli *aside)

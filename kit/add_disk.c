@@ -188,7 +188,7 @@ static int add_any(struct kit_adder *adder, int dir, const char *entry, const ch
 	if (rc)
 		return kit_fail(adder->node, rc, "%s: %s", path, anyio_error_text(rc));
 	if (S_ISREG(st.st_mode)) {
-		if (depth == 0)
+		if (depth == 0 && !adder->several)
 			adder->total = (uint64_t)st.st_size;
 		return add_fd(adder, dir, entry, path, flags == 0);
 	}
@@ -223,17 +223,28 @@ int kit_name_of(const char *path, char *out, size_t cap)
 	return n < (int)cap ? 0 : -ENAMETOOLONG;
 }
 
-struct adding_path {
+struct adding_paths {
 	struct kit_node *node;
 	const struct kit_add_options *options;
-	const char *path;
-	char name[NAME_BYTES_MAX + 1];
+	const char *const *paths;
+	const struct kit_source *input;
 	struct mf_cid *root;
 };
 
-static int add_path(void *arg)
+static int add_named(struct kit_adder *adder, const struct adding_paths *adding, const char *path)
 {
-	struct adding_path *adding = arg;
+	char name[NAME_BYTES_MAX + 1];
+
+	if (adding->input && !strcmp(path, "-"))
+		return kit_adder_file(adder, "", adding->input);
+	int rc = kit_name_of(path, name, sizeof(name));
+	return rc ? kit_fail(adding->node, rc, "%s: %s", path, anyio_error_text(rc))
+		  : add_any(adder, AT_FDCWD, path, name, 0);
+}
+
+static int add_paths(void *arg)
+{
+	struct adding_paths *adding = arg;
 	struct kit_node *node = adding->node;
 	struct journal *journal = NULL;
 	struct kit_adder *adder;
@@ -246,7 +257,9 @@ static int add_path(void *arg)
 		journal_open(node->core->dir, &journal);
 		node->core->journal = adder->pipeline.journal = journal;
 	}
-	rc = add_any(adder, AT_FDCWD, adding->path, adding->name, 0);
+	adder->several = adding->paths[0] && adding->paths[1];
+	for (const char *const *path = adding->paths; !rc && *path; path++)
+		rc = add_named(adder, adding, *path);
 	if (!rc)
 		rc = kit_adder_finish(adder, adding->root);
 	else
@@ -258,14 +271,18 @@ static int add_path(void *arg)
 	return rc;
 }
 
+int kit_add_paths(struct kit_node *node, const char *const *paths, const struct kit_source *input,
+	const struct kit_add_options *options, struct mf_cid *root)
+{
+	struct adding_paths adding = { node, options, paths, input, root };
+
+	return kit_deep(add_paths, &adding);
+}
+
 int kit_add_path(struct kit_node *node, const char *path, const struct kit_add_options *options,
 	struct mf_cid *root)
 {
-	struct adding_path adding = {
-		.node = node, .options = options, .path = path, .root = root
-	};
-	int rc = kit_name_of(path, adding.name, sizeof(adding.name));
+	const char *const paths[] = { path, NULL };
 
-	return rc ? kit_fail(node, rc, "%s: %s", path, anyio_error_text(rc))
-		  : kit_deep(add_path, &adding);
+	return kit_add_paths(node, paths, NULL, options, root);
 }

@@ -27,6 +27,7 @@ struct kit_adder {
 	struct peek peek;
 	bool known;        /* the last file had been finished by an add that was interrupted */
 	struct entry root; /* holds the top-level entries; itself an entry only with wrap */
+	bool several;      /* paths are added together: how much there is, is not known */
 	uint64_t done, total;
 };
 

@@ -63,6 +63,9 @@ int kit_dag_export(struct kit_node *node, const char *path, const struct kit_sin
 	free(head.data);
 	if (!rc)
 		rc = kit_walk(&exporting.blocks, &root, export_block, &exporting);
+	/* The total counted what repeats each time. */
+	if (!rc && progress)
+		progress(arg, exporting.done, exporting.done);
 	if (!rc)
 		rc = kit_blocks_sync(&exporting.blocks);
 	kit_blocks_close(&exporting.blocks);

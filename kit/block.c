@@ -5,23 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int parse_cid(struct kit_node *node, const char *text, struct mf_cid *cid)
-{
-	const char *rest;
-	int rc = kit_path_parse(node, text, cid, &rest);
-
-	return !rc && *rest
-		? kit_fail(node, -EINVAL, "'%.100s': a block is named by its CID alone", text)
-		: rc;
-}
-
 /* The block, and blocks open, to be closed after it was released; on failure both are. */
 static int get_block(struct kit_node *node, const char *text, struct mf_cid *cid,
 	struct store_block *block, struct kit_blocks *blocks)
 {
 	node->error[0] = 0;
 	kit_blocks_open(blocks, node);
-	int rc = parse_cid(node, text, cid);
+	int rc = kit_path_walk(blocks, text, cid);
 	if (!rc)
 		rc = kit_blocks_get(blocks, cid, block);
 	if (!rc && (rc = kit_blocks_sync(blocks)))

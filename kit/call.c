@@ -25,8 +25,7 @@ const char *call_option(const struct call *call, const char *name)
 	return NULL;
 }
 
-/* A flag's value into *flag, which holds the one of a flag that is absent. 0 or a negative code. */
-static int read_flag(const struct call *call, const char *name, bool *flag)
+int call_flag(const struct call *call, const char *name, bool *flag)
 {
 	const char *value = call_option(call, name);
 
@@ -69,7 +68,7 @@ static int ls_entry(void *arg, const struct kit_entry *entry)
 static int call_ls(struct call *call)
 {
 	bool resolve_type = true;
-	int rc = read_flag(call, "resolve-type", &resolve_type);
+	int rc = call_flag(call, "resolve-type", &resolve_type);
 
 	if (rc)
 		return rc;
@@ -94,17 +93,40 @@ static int call_ls(struct call *call)
 	return call_answer(call, json_pack("{s:o}", "Objects", objects));
 }
 
+struct target {
+	char text[4097]; /* a path that a system takes is no longer */
+	size_t len;
+};
+
+static int take_target(void *arg, const void *data, size_t len)
+{
+	struct target *target = arg;
+	size_t room = sizeof(target->text) - 1 - target->len;
+
+	len = len < room ? len : room;
+	memcpy(target->text + target->len, data, len);
+	target->len += len;
+	return 0;
+}
+
 static int call_stat(struct call *call)
 {
 	static const char *const kinds[] = { "file", "directory", "symlink", "block" };
+	struct target target = { .len = 0 };
+	struct kit_sink sink = { take_target, &target };
 	struct kit_stat stat;
 	int rc = kit_stat_path(call->node, call->from->args[0], &stat);
 
+	if (!rc && stat.kind == KIT_SYMLINK)
+		rc = kit_cat(call->node, call->from->args[0], 0, sizeof(target.text) - 1, &sink);
 	if (rc)
 		return rc;
+	target.text[target.len] = 0;
 	json_t *answer = json_pack("{s:o, s:I, s:I, s:I, s:s}", "Hash", call_cid(&stat.cid), "Size",
 		(json_int_t)stat.size, "CumulativeSize", (json_int_t)stat.cumulative_size, "Blocks",
 		(json_int_t)stat.blocks, "Type", kinds[stat.kind]);
+	if (answer && stat.kind == KIT_SYMLINK)
+		json_object_set_new(answer, "Target", call_text(target.text));
 	if (answer && stat.has_mode)
 		json_object_set_new(answer, "Mode", json_integer(stat.mode));
 	if (answer && stat.has_mtime)
@@ -160,7 +182,7 @@ static int each_pin(
 static int pin_one(struct call *call, const char *path, struct mf_cid *cid)
 {
 	bool recursive = true;
-	int rc = read_flag(call, "recursive", &recursive);
+	int rc = call_flag(call, "recursive", &recursive);
 
 	return rc ? rc : kit_pin_add(call->node, path, recursive, cid);
 }
@@ -186,19 +208,15 @@ struct pin_listing {
 	const char *type;
 	const struct mf_cid *only;
 	size_t found;
+	bool pinned; /* only, recursively: whatever else keeps it is not told, as Kubo does not */
 };
 
-static int list_pin(void *arg, const struct kit_pin *pin)
+static int put_pin(struct pin_listing *listing, const struct mf_cid *cid, const char *type)
 {
-	struct pin_listing *listing = arg;
-	const char *type = pin->recursive ? "recursive" : "direct";
 	char text[MF_CID_TEXT_MAX];
 
-	if ((strcmp(listing->type, "all") && strcmp(listing->type, type)) ||
-		(listing->only && !mf_cid_equal(listing->only, &pin->cid)))
-		return 0;
 	listing->found++;
-	mf_cid_format(&pin->cid, text, sizeof(text));
+	mf_cid_format(cid, text, sizeof(text));
 	if (!listing->keys)
 		return call_answer(
 			listing->call, json_pack("{s:s, s:s}", "Cid", text, "Type", type));
@@ -206,34 +224,84 @@ static int list_pin(void *arg, const struct kit_pin *pin)
 											  : 0;
 }
 
+static int list_pin(void *arg, const struct kit_pin *pin)
+{
+	struct pin_listing *listing = arg;
+	const char *type = pin->recursive ? "recursive" : "direct";
+
+	if (listing->only && !mf_cid_equal(listing->only, &pin->cid))
+		return 0;
+	listing->pinned |= listing->only && pin->recursive;
+	if (strcmp(listing->type, "all") && strcmp(listing->type, type))
+		return 0;
+	return put_pin(listing, &pin->cid, type);
+}
+
+/* What no pin names may be kept by one above it. */
+static int list_indirect(struct pin_listing *listing)
+{
+	char type[MF_CID_TEXT_MAX + 20] = "indirect through ";
+	size_t len = strlen(type);
+	struct mf_cid root;
+	int rc = kit_pin_holder(listing->call->node, listing->only, &root);
+
+	if (rc)
+		return rc == -ENOENT && !*kit_error_text(listing->call->node) ? 0 : rc;
+	mf_cid_format(&root, type + len, sizeof(type) - len);
+	return put_pin(listing, listing->only, type);
+}
+
+static int list_path(struct pin_listing *listing, const char *path)
+{
+	struct kit_node *node = listing->call->node;
+	bool indirect = !strcmp(listing->type, "all") || !strcmp(listing->type, "indirect");
+	struct mf_cid cid;
+	int rc = kit_resolve(node, path, &cid);
+
+	listing->only = &cid;
+	listing->found = 0;
+	listing->pinned = false;
+	if (!rc)
+		rc = kit_pin_ls(node, list_pin, listing);
+	if (!rc && indirect && !listing->found && !listing->pinned)
+		rc = list_indirect(listing);
+	listing->only = NULL;
+	return rc || listing->found ? rc
+				    : kit_fail(node, -ENOENT, "path '%s' is not pinned%s%s", path,
+					      strcmp(listing->type, "all") ? " as " : "",
+					      strcmp(listing->type, "all") ? listing->type : "");
+}
+
+static int check_pin_type(struct call *call, const char *type)
+{
+	static const char *const types[] = { "all", "direct", "recursive", "indirect" };
+
+	if (!strcmp(type, "indirect") && !call->count)
+		return kit_fail(call->node, -EINVAL,
+			"what is pinned indirectly is not listed as a whole; give the CIDs to ask about");
+	for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++)
+		if (!strcmp(type, types[i]))
+			return 0;
+	return kit_fail(call->node, -EINVAL,
+		"no kind of pin is called '%s'; there are all, direct, recursive and indirect",
+		type);
+}
+
 static int call_pin_ls(struct call *call)
 {
 	const char *type = call_option(call, "type");
 	bool stream = false;
-	int rc = read_flag(call, "stream", &stream);
+	int rc = call_flag(call, "stream", &stream);
 
 	if (rc)
 		return rc;
 	struct pin_listing listing = { .call = call,
 		.type = type && *type ? type : "all",
 		.keys = stream ? NULL : json_object() };
+	rc = check_pin_type(call, listing.type);
 
-	if (strcmp(listing.type, "all") && strcmp(listing.type, "direct") &&
-		strcmp(listing.type, "recursive"))
-		rc = kit_fail(call->node, -EINVAL,
-			"no kind of pin is called '%s'; there are all, direct and recursive",
-			listing.type);
-	for (size_t i = 0; !rc && i < call->count; i++) {
-		struct mf_cid cid;
-		listing.only = &cid;
-		listing.found = 0;
-		rc = kit_resolve(call->node, call->from->args[i], &cid);
-		if (!rc)
-			rc = kit_pin_ls(call->node, list_pin, &listing);
-		if (!rc && !listing.found)
-			rc = kit_fail(call->node, -ENOENT, "path '%s' is not pinned",
-				call->from->args[i]);
-	}
+	for (size_t i = 0; !rc && i < call->count; i++)
+		rc = list_path(&listing, call->from->args[i]);
 	if (!rc && !call->count)
 		rc = kit_pin_ls(call->node, list_pin, &listing);
 	if (rc || stream) {

@@ -16,6 +16,8 @@ struct call {
 int call_answer(struct call *call, json_t *value);
 /* An option's value, NULL when absent. */
 const char *call_option(const struct call *call, const char *name);
+/* A flag's value into *flag, which holds the one of a flag that is absent. 0 or a negative code. */
+int call_flag(const struct call *call, const char *name, bool *flag);
 /* The text form of a CID as JSON. */
 json_t *call_cid(const struct mf_cid *cid);
 /* A name or path as JSON; NULL when memory is short. */

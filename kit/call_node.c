@@ -191,16 +191,20 @@ int call_ping(struct call *call)
 int call_repo_stat(struct call *call)
 {
 	struct kit_repo_stat stat;
-	int rc = kit_repo_stat(call->node, &stat);
+	bool size_only = false; /* as Kubo answers that: the other fields are there, and empty */
+	int rc = call_flag(call, "size-only", &size_only);
 	char version[32];
 
+	if (!rc)
+		rc = kit_repo_stat(call->node, &stat);
 	if (rc)
 		return rc;
 	snprintf(version, sizeof(version), "ipfs-kit-repo@%u", stat.version);
 	return call_answer(call,
 		json_pack("{s:I, s:I, s:I, s:s, s:s}", "RepoSize", (json_int_t)stat.disk_bytes,
 			"StorageMax", (json_int_t)stat.max_bytes, "NumObjects",
-			(json_int_t)stat.blocks, "RepoPath", stat.path, "Version", version));
+			size_only ? 0 : (json_int_t)stat.blocks, "RepoPath",
+			size_only ? "" : stat.path, "Version", size_only ? "" : version));
 }
 
 int call_repo_version(struct call *call)

@@ -112,8 +112,9 @@ static ipld_ref link_named(const struct ipld_doc *doc, const char *name, size_t 
 
 static int no_such(struct spot *spot, const char *name, size_t len)
 {
-	return kit_fail(spot->blocks->node, -ENOENT, "no field or link named '%.*s' in %s",
-		(int)len, name, spot->path);
+	/* The name is a part of the path. */
+	return kit_fail(spot->blocks->node, -ENOENT, "%s: no field or link named '%.*s' under %.*s",
+		spot->path, (int)len, name, (int)(name - spot->path - 1), spot->path);
 }
 
 static int step(struct spot *spot, const char *name, size_t len)
@@ -165,7 +166,9 @@ static int write_document(struct spot *spot, uint32_t codec, const struct kit_si
 	int rc = ipld_doc_encode(&spot->doc, codec, &out);
 	ssize_t len = rc ? 0 : mf_pb_finish(&out);
 	if (rc == -EBADMSG)
-		kit_fail(node, rc, "%s has no form in %s", spot->path, codec_name(codec));
+		kit_fail(node, rc,
+			"%s has no form in %s; choose another output codec, such as dag-json",
+			spot->path, codec_name(codec));
 	else if (rc == -EPROTONOSUPPORT)
 		kit_fail(node, rc, "documents are not written as %s", codec_name(codec));
 	else if (rc || len < 0)
@@ -217,7 +220,9 @@ int kit_dag_put(struct kit_node *node, const struct kit_dag_put_options *options
 	int rc = ipld_transcode(from, data, len, to, &block, &block_len);
 	if (rc == -EBADMSG)
 		return is_well_formed(from, data, len)
-			? kit_fail(node, rc, "this document has no form in %s", codec_name(to))
+			? kit_fail(node, rc,
+				  "this document has no form in %s; choose another codec to store it in, such as dag-cbor",
+				  codec_name(to))
 			: kit_fail(node, rc, "this is not well-formed %s", codec_name(from));
 	if (rc == -EPROTONOSUPPORT)
 		return kit_fail(node, rc,

@@ -102,6 +102,9 @@ static int get_any(struct getting *getting, const struct place *place, const str
 		look.kind = KIT_FILE;
 	if (getting->depth == 1)
 		getting->total = look.kind == KIT_FILE ? look.size : look.cumulative;
+	if (!rc && getting->depth == 1 && look.kind != KIT_DIRECTORY &&
+		(rc = place_go_inside(&getting->place, getting->options->into)))
+		rc = disk_failure(getting, rc, place->name);
 	if (!rc && look.kind == KIT_DIRECTORY)
 		rc = get_directory(getting, place, cid);
 	else if (!rc && look.kind == KIT_SYMLINK &&

@@ -96,6 +96,9 @@ int kit_path_walk(struct kit_blocks *blocks, const char *path, struct mf_cid *ci
 /* Called with each block; data is lent for the call. NULL: what matters is that each could be had. */
 typedef int kit_walk_fn(void *arg, const struct mf_cid *cid, const void *data, size_t len);
 int kit_walk(struct kit_blocks *blocks, const struct mf_cid *root, kit_walk_fn *fn, void *arg);
+/* The same for who wants the CIDs alone: raw blocks are not read, and have data NULL. */
+int kit_walk_names(
+	struct kit_blocks *blocks, const struct mf_cid *root, kit_walk_fn *fn, void *arg);
 
 /* ---- pin.c ---- */
 

@@ -72,8 +72,8 @@ int kit_path_walk(struct kit_blocks *blocks, const char *path, struct mf_cid *ci
 		if (explained)
 			break;
 		if (rc == -ENOENT)
-			kit_fail(blocks->node, rc, "no link named '%.*s' in %s", (int)len, rest,
-				path);
+			kit_fail(blocks->node, rc, "%s: no link named '%.*s' under %.*s", path,
+				(int)len, rest, (int)(rest - path - 1), path);
 		else if (rc == -ENOTDIR || rc == -EPROTONOSUPPORT)
 			kit_fail(blocks->node, rc,
 				"'%.*s' is looked for in something that is not a folder: %s",

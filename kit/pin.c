@@ -19,7 +19,7 @@ bool kit_pin_is_of_content(int rc)
 	return rc == -ENOENT || rc == -EBADMSG || rc == -EPROTONOSUPPORT || rc == -EMSGSIZE;
 }
 
-/* The block alone. */
+/* The block alone. -EEXIST, without words: it is pinned recursively. */
 static int pin_block(struct kit_blocks *blocks, const struct mf_cid *cid, store_ticket *ticket)
 {
 	struct store_block block;
@@ -32,9 +32,7 @@ static int pin_block(struct kit_blocks *blocks, const struct mf_cid *cid, store_
 	if (rc)
 		return rc;
 	rc = store_pin_add(blocks->node->core->store, cid, STORE_PIN_DIRECT, ticket);
-	if (rc == -EEXIST)
-		return kit_fail(blocks->node, rc, "it is pinned recursively already");
-	return rc ? kit_fail_code(blocks->node, rc, "pinning") : 0;
+	return rc && rc != -EEXIST ? kit_fail_code(blocks->node, rc, "pinning") : rc;
 }
 
 int kit_pin_add(struct kit_node *node, const char *path, bool recursive, struct mf_cid *cid)
@@ -50,6 +48,10 @@ int kit_pin_add(struct kit_node *node, const char *path, bool recursive, struct 
 		rc = recursive ? kit_pin_below(&blocks, cid, &ticket)
 			       : pin_block(&blocks, cid, &ticket);
 	kit_blocks_close(&blocks);
+	if (rc == -EEXIST)
+		return kit_fail(node, rc,
+			"'%.300s' is pinned recursively already; 'ipfs-kit pin rm' takes that pin away first",
+			path);
 	if (!rc && (rc = store_sync(node->core->store, ticket)))
 		kit_fail_code(node, rc, "pinning");
 	return rc;
@@ -85,4 +87,39 @@ int kit_pin_ls(struct kit_node *node, int (*each)(void *arg, const struct kit_pi
 			return stop;
 	}
 	return rc ? kit_fail_code(node, rc, "listing pins") : 0;
+}
+
+static int is_it(void *arg, const struct mf_cid *cid, const void *data, size_t len)
+{
+	return mf_cid_equal(cid, arg);
+}
+
+int kit_pin_holder(struct kit_node *node, const struct mf_cid *cid, struct mf_cid *root)
+{
+	struct store_cursor cursor = { 0 };
+	struct mf_cid sought = *cid;
+	struct kit_blocks blocks;
+	struct store_pin pin;
+	int rc, found = 0, failure = 0;
+
+	node->error[0] = 0;
+	kit_blocks_open(&blocks, node);
+	blocks.offline = true;
+	while (found != 1 && found != ANYIO_CANCELLED &&
+		(rc = store_pin_next(node->core->store, &cursor, &pin)) > 0) {
+		if (pin.mode != STORE_PIN_RECURSIVE)
+			continue;
+		found = kit_walk_names(&blocks, &pin.cid, is_it, &sought);
+		if (found == 1)
+			*root = pin.cid;
+		else if (found)
+			failure = found;
+	}
+	kit_blocks_close(&blocks);
+	if (found == 1 || found == ANYIO_CANCELLED)
+		return found == 1 ? 0 : found;
+	if (rc)
+		return kit_fail_code(node, rc, "listing pins");
+	/* What could not be walked may hold it. */
+	return failure ? failure : -ENOENT;
 }

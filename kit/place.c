@@ -81,6 +81,23 @@ void place_close(struct place *place)
 	place->dir = AT_FDCWD;
 }
 
+int place_go_inside(struct place *place, const char *name)
+{
+	struct stat st;
+
+	if (!name || !place_name_ok(name, strlen(name)) || place->descriptor >= 0 ||
+		anyio_fstatat(place->dir, place->name, &st, AT_SYMLINK_NOFOLLOW) ||
+		!S_ISDIR(st.st_mode))
+		return 0;
+	int dir = anyio_openat(place->dir, place->name, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
+	if (dir < 0)
+		return dir;
+	place_close(place);
+	place->dir = dir;
+	snprintf(place->name, sizeof(place->name), "%s", name);
+	return 0;
+}
+
 int place_make_way(const struct place *place, mode_t kind, bool overwrite)
 {
 	struct stat st;

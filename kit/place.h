@@ -24,6 +24,8 @@ bool place_name_ok(const char *name, size_t len);
  * anything that comes from others is put there, and the folder stays the same one until place_close. */
 int place_open_root(struct place *place, const char *output);
 void place_close(struct place *place);
+/* Where a folder is already, the place becomes the one of that name inside it; name may be NULL. */
+int place_go_inside(struct place *place, const char *name);
 
 /* Makes way for something of another kind, or says -EEXIST. 1: there is one of this kind, an S_IF..
  * value. Only files and symlinks are ever taken away: not folders, not devices. */

@@ -25,6 +25,24 @@ static int end(struct reading *reading, int rc)
 	return rc ? rc : synced;
 }
 
+/* A symlink's bytes are its target, as Kubo prints it. */
+static int cat_symlink(struct reading *reading, uint64_t offset, uint64_t length, int failure,
+	const struct kit_sink *sink)
+{
+	struct kit_look look = { 0 };
+	int rc = kit_look(&reading->blocks, &reading->cid, &look);
+
+	if (!rc && look.kind != KIT_SYMLINK)
+		rc = failure;
+	if (!rc && offset < look.size) {
+		uint64_t left = look.size - offset;
+		reading->blocks.node->error[0] = 0;
+		rc = sink->write(sink->arg, look.target + offset, length < left ? length : left);
+	}
+	anyio_free(look.target);
+	return rc;
+}
+
 int kit_cat(struct kit_node *node, const char *path, uint64_t offset, uint64_t length,
 	const struct kit_sink *sink)
 {
@@ -33,6 +51,8 @@ int kit_cat(struct kit_node *node, const char *path, uint64_t offset, uint64_t l
 
 	if (!rc)
 		rc = kit_file_copy(&reading.blocks, &reading.cid, offset, length, sink, NULL, NULL);
+	if (rc == -ENOTSUP)
+		rc = cat_symlink(&reading, offset, length, rc, sink);
 	return end(&reading, rc);
 }
 

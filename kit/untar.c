@@ -297,7 +297,9 @@ static int take(struct untar *u)
 	int rc = is_root(u, &below);
 
 	if (rc == 1) {
-		rc = put(u, &u->output, &u->top);
+		rc = u->type == '5' ? 0 : place_go_inside(&u->output, u->options->into);
+		if (!rc)
+			rc = put(u, &u->output, &u->top);
 	} else if (!rc && !(rc = find_place(u, below, &place))) {
 		rc = put(u, &place, &inside);
 		place_close(&inside);

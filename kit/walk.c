@@ -43,6 +43,7 @@ struct walk {
 	uint32_t block; /* the number of the one whose links are being pushed; it may wrap, for a
 			 * mark that is mistaken only leaves the link where it lies */
 	uint32_t steps;
+	bool skim; /* raw blocks, which link to nothing, are not read */
 	struct mf_cid ahead[AHEAD];
 	struct store_block run[RUN]; /* got together: run[i] answers ahead[i] */
 	size_t run_at, run_count;
@@ -199,6 +200,16 @@ static void drop_run(struct walk *walk)
 		store_block_release(&walk->run[walk->run_at++]);
 }
 
+static bool is_skipped(const struct walk *walk, const struct mf_cid *cid)
+{
+	return walk->skim && cid->codec == MF_CODEC_RAW;
+}
+
+static bool is_wanted(const struct walk *walk, const struct mf_cid *cid)
+{
+	return !is_skipped(walk, cid) && !is_visited(walk, cid);
+}
+
 /* Fills ahead, from the second place on, with what comes off the stack next. */
 static size_t look_ahead(struct walk *walk)
 {
@@ -209,7 +220,7 @@ static size_t look_ahead(struct walk *walk)
 			if (count == AHEAD || looked++ == 2 * AHEAD)
 				return count;
 			at = link_at(walk, at, &walk->ahead[count]);
-			count += !is_visited(walk, &walk->ahead[count]);
+			count += is_wanted(walk, &walk->ahead[count]);
 		}
 	return count;
 }
@@ -251,8 +262,10 @@ static int push_links(struct walk *walk, const struct mf_cid *cid, const struct 
 static int visit(struct walk *walk, const struct mf_cid *cid, kit_walk_fn *fn, void *arg)
 {
 	struct store_block block;
-	int rc = get(walk, cid, &block);
 
+	if (is_skipped(walk, cid))
+		return fn(arg, cid, NULL, 0);
+	int rc = get(walk, cid, &block);
 	if (rc)
 		return rc;
 	rc = fn ? fn(arg, cid, block.data, block.len) : 0;
@@ -284,13 +297,15 @@ static int walk_all(struct walk *walk, const struct mf_cid *root, kit_walk_fn *f
 	return rc;
 }
 
-int kit_walk(struct kit_blocks *blocks, const struct mf_cid *root, kit_walk_fn *fn, void *arg)
+static int walk_from(
+	struct kit_blocks *blocks, const struct mf_cid *root, bool skim, kit_walk_fn *fn, void *arg)
 {
 	struct walk *walk = anyio_calloc(1, sizeof(*walk));
 	int rc = -ENOMEM;
 
 	if (walk) {
 		walk->blocks = blocks;
+		walk->skim = skim;
 		randombytes_buf(walk->key, sizeof(walk->key));
 		rc = walk_all(walk, root, fn, arg);
 		drop_run(walk);
@@ -302,4 +317,14 @@ int kit_walk(struct kit_blocks *blocks, const struct mf_cid *root, kit_walk_fn *
 	if (rc == -ENOMEM)
 		kit_fail_code(blocks->node, rc, "walking");
 	return rc;
+}
+
+int kit_walk(struct kit_blocks *blocks, const struct mf_cid *root, kit_walk_fn *fn, void *arg)
+{
+	return walk_from(blocks, root, false, fn, arg);
+}
+
+int kit_walk_names(struct kit_blocks *blocks, const struct mf_cid *root, kit_walk_fn *fn, void *arg)
+{
+	return walk_from(blocks, root, true, fn, arg);
 }

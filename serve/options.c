@@ -78,6 +78,7 @@ static const struct option {
 	{ "pin/ls", "type", "t", TEXT, NULL },
 	{ "pin/rm", "recursive", "r", FLAG, "true" },
 	{ "ping", "count", "n", NUMBER, NULL },
+	{ "repo/stat", "size-only", NULL, FLAG, NULL },
 	{ "repo/verify", "drop", NULL, FLAG, "false" },
 	{ "repo/verify", "heal", NULL, FLAG, "false" },
 	{ "swarm/peers", "identify", NULL, FLAG, "false" },

@@ -15,11 +15,15 @@
 
 enum { QUEUE_MAX = 64 << 20 };
 
+/* With progress=true a file's bytes are told this often, as Kubo does; but not to who does not read what it
+ * was told already. */
+enum { PROGRESS_STEP = 256 << 10, PROGRESS_QUEUE_MAX = 64 << 10 };
+
 struct adding {
 	struct rpc_stream stream;
 	struct multipart parts;
 	struct kit_adder *adder;
-	bool finished, unserved;
+	bool finished, unserved, progress;
 	char *queue;
 	size_t used, size;
 	size_t held;              /* of the room, for the queue */
@@ -58,6 +62,19 @@ static int enqueue(struct adding *adding, const char *line, size_t len)
 	return 0;
 }
 
+/* Takes the reference. */
+static int enqueue_json(struct adding *adding, json_t *object)
+{
+	char *line = object ? json_dumps(object, JSON_COMPACT) : NULL;
+	int rc = line ? enqueue(adding, line, strlen(line)) : -ENOMEM;
+
+	if (!rc)
+		rc = enqueue(adding, "\n", 1);
+	free(line);
+	json_decref(object);
+	return rc;
+}
+
 static int on_entry(void *arg, const char *path, const struct mf_cid *cid, uint64_t size)
 {
 	char text[MF_CID_TEXT_MAX], number[24];
@@ -69,14 +86,48 @@ static int on_entry(void *arg, const char *path, const struct mf_cid *cid, uint6
 	json_t *object = name
 		? json_pack("{s:s, s:s, s:s}", "Name", name, "Hash", text, "Size", number)
 		: NULL;
-	char *line = object ? json_dumps(object, JSON_COMPACT) : NULL;
-	int rc = line ? enqueue(adding, line, strlen(line)) : -ENOMEM;
-	if (!rc)
-		rc = enqueue(adding, "\n", 1);
-	free(line);
-	json_decref(object);
+	int rc = enqueue_json(adding, object);
 	free(name);
 	return rc;
+}
+
+/* A file's bytes on their way to the adder. */
+struct counted {
+	struct adding *adding;
+	const char *name;
+	uint64_t done, told;
+	bool ended;
+};
+
+static int tell_progress(struct counted *file)
+{
+	struct adding *adding = file->adding;
+
+	file->told = file->done;
+	if (adding->used > PROGRESS_QUEUE_MAX)
+		return 0;
+	char *name = kit_json_text(file->name);
+	json_t *object = name ? json_pack("{s:s}", "Name", name) : NULL;
+	if (object && file->done)
+		json_object_set_new(object, "Bytes", json_integer((json_int_t)file->done));
+	free(name);
+	return enqueue_json(adding, object);
+}
+
+static ssize_t read_counted(void *arg, void *buffer, size_t size)
+{
+	struct counted *file = arg;
+	ssize_t n = multipart_read(&file->adding->parts, buffer, size);
+	int rc = 0;
+
+	if (n < 0 || !file->adding->progress)
+		return n;
+	file->done += (uint64_t)n;
+	bool ends = n == 0 && !file->ended;
+	if (ends || file->done - file->told >= PROGRESS_STEP)
+		rc = ends && file->done && file->told == file->done ? 0 : tell_progress(file);
+	file->ended |= ends;
+	return rc ? rc : n;
 }
 
 /* Sends what is queued until nothing more will come. */
@@ -127,7 +178,8 @@ static int take_part(struct adding *adding)
 			? -EINVAL
 			: kit_adder_symlink(adding->adder, path, target);
 	}
-	struct kit_source source = { multipart_read, parts };
+	struct counted file = { .adding = adding, .name = path };
+	struct kit_source source = { read_counted, &file };
 	return kit_adder_file(adding->adder, path, &source);
 }
 
@@ -193,6 +245,7 @@ int rpc_add(struct rpc_request *request)
 	options.no_pin = !http_flag(http, "pin", true);
 	options.wrap = http_flag(http, "wrap-with-directory", false);
 	options.recursive = options.hidden = true;
+	adding.progress = http_flag(http, "progress", false);
 	options.entry = on_entry;
 	options.arg = &adding;
 	if (options.cid_version > 1)

@@ -10,6 +10,7 @@ static ssize_t no_bytes(void *arg, void *buffer, size_t size)
 
 static int a_call(void *arg)
 {
+	static const char *const input[] = { "-", NULL };
 	static const struct kit_add_options options = KIT_ADD_DEFAULTS;
 	struct kit_source nothing = { no_bytes, NULL };
 	struct anyio_listener *listener;
@@ -22,7 +23,7 @@ static int a_call(void *arg)
 	CHECK(remote_create(api_multiaddr("deaf"), NULL, &remote) == 0);
 	anyio_task_group_enter(&group);
 	fill(&group, 0);
-	CHECK(remote_add_source(remote, &nothing, &options, &root) == ANYIO_TOO_MANY);
+	CHECK(remote_add_paths(remote, input, &nothing, &options, &root) == ANYIO_TOO_MANY);
 	CHECK(strstr(remote_error_text(remote), "cannot be sent"));
 	empty(&group);
 	remote_free(remote);

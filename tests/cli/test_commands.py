@@ -198,7 +198,7 @@ def get_into_what_is_there():
     folder = os.path.dirname(write(temp('d') + '/in/a', b'x'))
     root = kit('add', '-rQ', folder, repo=repo).text
     target = temp('there')
-    os.mkdir(target)
+    os.makedirs(f'{target}/{cid}')  # a file goes into a folder under its own name, and that is a folder
     done = kit('get', '-o', target, cid, repo=repo)
     check('a file over a folder is refused', done.code == 1 and os.path.isdir(target) and 'exists' in done.err, done)
     done = kit('get', '-f', '-o', target, cid, repo=repo)

@@ -24,7 +24,7 @@ OFFERS = [
     (['config', 's'], {'show', 'swarm.listen', 'store.max'}),
     (['config', 'api.'], {'api.listen', 'api.origins', 'api.secret'}),
     (['config', 'api.listen', ''], set()),
-    (['pin', 'ls', '--type', ''], {'all', 'direct', 'recursive'}),
+    (['pin', 'ls', '--type', ''], {'all', 'direct', 'recursive', 'indirect'}),
     (['pin', 'ls', '-t', 'r'], {'recursive'}),
     (['--json', 'pin', 'ls', '-q', '--type', 'd'], {'direct'}),
     (['add', '--profile', 'unixfs-v0'], {'unixfs-v0-2015'}),
@@ -40,11 +40,17 @@ OFFERS = [
     (['ping', '--count', ''], set()),
     (['--repo', '/x', 'pin', 'l'], {'ls'}),
     (['--json', 'swarm', 'd'], {'disconnect'}),
-    (['dag', 'export', '--o'], {'--output'}),
+    (['dag', 'export', '--o'], {'--output', '--offline'}),
     (['pin', 'ls', '--ty'], {'--type'}),
     (['get', '-o', 'swarm', '--fo'], {'--force'}),
     (['help', 'rep'], {'repo'}),
     (['cat', '--lib'], set()),
+    (['help', 'swarm', ''], {'connect', 'disconnect', 'peers'}),
+    (['help', 'config', 's'], {'show'}),
+    (['help', 'swarm', 'connect', ''], set()),
+    (['config', 'add.profile', ''], {'unixfs-v1-2025', 'unixfs-v0-2015', 'kubo-cid-v1'}),
+    (['config', 'add.profile', 'kubo'], {'kubo-cid-v1'}),
+    (['config', 'add.profile', 'kubo-cid-v1', ''], set()),
 ]
 
 
@@ -91,8 +97,9 @@ def in_bash():
     equal('bash, the value of an option', offered(['--repo', '/us']), {'/usr'})
     equal('bash, the value of an option after =', offered(['--repo', '=', '/us']), {'/usr'})
     equal('bash, values after =', offered(['pin', 'ls', '--type', '=', 'd']), {'direct'})
-    equal('bash, right after =', offered(['pin', 'ls', '--type', '=']), {'all', 'direct', 'recursive'})
+    equal('bash, right after =', offered(['pin', 'ls', '--type', '=']), {'all', 'direct', 'recursive', 'indirect'})
     equal('bash, a file to write', offered(['dag', 'export', '-o', '/us']), {'/usr'})
+    in_a_folder_of_odd_names(script)
     for key in SETTINGS:
         equal(f'bash offers the setting {key}', key in offered(['config', key[:-1]]), True)
     for text, wanted in TYPED + [('ipfs-kit pin ls --type=dir', 'pin ls --type=direct')]:
@@ -104,6 +111,19 @@ def in_bash():
         equal(f'bash offers its options', options - offered([*name.split(), '--']), set())
     real = subprocess.run(['bash', '--norc', '-c', f'source {script}; complete -p ipfs-kit'], capture_output=True, text=True)
     check('bash knows whom to ask', '-F _ipfs_kit' in real.stdout, real)
+
+
+def in_a_folder_of_odd_names(script, shell=('bash', '--norc', '-i'), load='source'):
+    """Names with spaces and quotes are one word each, however they were begun."""
+    folder = temp('odd')
+    for name in ('na me.txt', "it's here", 'plain [1]'):
+        write(f'{folder}/{name}', b'')
+    setup = f'cd {folder}; {load} {script}'
+    for text, wanted in (('ipfs-kit add na', r'add na\ me.txt'), ("ipfs-kit add 'na", "add 'na me.txt'"), ('ipfs-kit add "na', 'add "na me.txt"'),
+            (r'ipfs-kit add na\ m', r'add na\ me.txt'), ('ipfs-kit get -o na', r'-o na\ me.txt'), ('ipfs-kit dag export --output=na', r'--output=na\ me.txt'),
+            ('ipfs-kit add it', r"add it\'s\ here"), ('ipfs-kit add pl', r'add plain\ \[1\]')):
+        done, seen = typed(shell, setup, text, wanted)
+        check(f'{shell[0]} on a terminal, odd names: {text!r}', done, seen)
 
 
 def in_fish():

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
-from node import ABSENT, PROGRAM, Daemon, check, environment, equal, kit, new_repo, on_terminal, run_all, temp, until, write
+from node import ABSENT, PROGRAM, Daemon, check, environment, equal, kit, new_repo, noise, on_terminal, run_all, temp, until, write
 
 
 def told(*words, repo):
@@ -20,7 +20,7 @@ def told(*words, repo):
 def waiting_says_for_what():
     with Daemon() as one, Daemon() as two:
         code, out, shown = told('--timeout=4s', 'cat', ABSENT, repo=two.repo)
-        check('alone: a line says that no peer is connected', f'waiting for {ABSENT}: no peer is connected\n' in shown, shown)
+        check('alone: a line says that no peer is connected', f"waiting for {ABSENT}: no peer is connected; 'ipfs-kit --repo {two.repo} swarm connect ADDR' connects" in shown, shown)
         equal('and then it times out', code, 5)
         kit('swarm', 'connect', one.swarm[0], repo=two.repo)
         for words in (['cat', ABSENT], ['get', ABSENT, '-o', temp('x')], ['ls', ABSENT], ['pin', 'add', ABSENT], ['block', 'get', ABSENT],
@@ -35,6 +35,11 @@ def waiting_says_for_what():
         quiet = kit('--timeout=3s', 'cat', ABSENT, repo=two.repo)
         equal('no terminal: one line alone', len(quiet.err.splitlines()), 1)
         check('which says why', 'none has it' in quiet.err, quiet)
+        later = kit('--timeout=9s', 'cat', ABSENT, repo=two.repo)
+        equal('no terminal: after some seconds it is told, once', [line.split(':')[0] for line in later.err.splitlines()],
+            [f'waiting for {ABSENT}', 'ipfs-kit cat'])
+        quiet = kit('--progress=false', '--timeout=9s', 'cat', ABSENT, repo=two.repo)
+        equal('but not with --progress=false', len(quiet.err.splitlines()), 1)
         code, out, shown = told('--json', '--timeout=3s', 'ls', ABSENT, repo=two.repo)
         check('--json: only the end is told', out == '' and len(shown.splitlines()) == 1, shown)
         done = kit('--connect', one.swarm[0], '--timeout=3s', 'cat', ABSENT, repo=new_repo())
@@ -89,4 +94,14 @@ def a_failing_add_says_the_same_through_a_daemon():
             check('and names what cannot be added', os.path.basename(words[-1]) in here.err, here)
 
 
-run_all([waiting_says_for_what, the_wantlist_tells_too, hints_name_the_repo, a_failing_add_says_the_same_through_a_daemon])
+def a_bar_comes_to_its_end():
+    """Of a terminal that does not tell how wide it is; blocks that repeat are written once."""
+    repo = new_repo()
+    cid = kit('add', '-Q', repo=repo, stdin=noise(12 << 20) + bytes(12 << 20)).text
+    code, _, shown = on_a_terminal('dag', 'export', '-o', temp('car'), cid, repo=repo)
+    bars = [bar for bar in re.split(r'\x1b\[K|\n', shown) if bar]
+    check('dag export: the last bar is full', code == 0 and '100%' in bars[-1], shown)
+    check('none is cut', all(bar.endswith('s left') and len(bar) < 80 for bar in bars), bars)
+
+
+run_all([a_bar_comes_to_its_end, waiting_says_for_what, the_wantlist_tells_too, hints_name_the_repo, a_failing_add_says_the_same_through_a_daemon])

@@ -48,6 +48,7 @@ def places():
 def files():
     repo, top = new_repo(), places()
     content = kit('add', '-Q', f'{top}/file', repo=repo).text
+    folder = kit('add', '-rQ', f'{top}/dir', repo=repo).text
     missing, below = f'{top}/missing', f'{top}/file/below'
     rows = [(['add', missing], 3, [missing], 'check the path'), (['add', '-r', f'{top}/dir', missing], 3, [missing], 'check the path'),
         (['add', below], 1, [below], 'folder'), (['add', f'{top}/dir'], 1, [f'{top}/dir'], '-r'),
@@ -56,7 +57,7 @@ def files():
         (['block', 'put', missing], 3, [missing], 'check the path'), (['block', 'put', f'{top}/dir'], 1, [f'{top}/dir'], 'give a file'),
         (['block', 'put', '--cid-codec=dag-pb', f'{top}/file'], 1, [f'{top}/file', 'codec'], 'kind'),
         (['migrate-from-kubo', missing], 3, [missing], 'check the path'), (['migrate-from-kubo', f'{top}/dir'], 3, [f'{top}/dir'], 'check the path'),
-        (['get', '-o', f'{top}/none/x', content], 3, [f'{top}/none/x'], 'check the path'), (['get', '-o', f'{top}/dir', content], 1, [f'{top}/dir'], '-o'),
+        (['get', '-o', f'{top}/none/x', content], 3, [f'{top}/none/x'], 'check the path'), (['get', '-o', f'{top}/file', folder], 1, [f'{top}/file'], '-o'),
         (['get', '-o', f'{top}/file/x', content], 1, [f'{top}/file/x'], 'folder'),
         (['dag', 'export', '-o', f'{top}/none/x', content], 3, [f'{top}/none/x'], 'check the path'),
         (['dag', 'export', '-o', f'{top}/dir', content], 1, [f'{top}/dir'], 'give a file')]
@@ -107,11 +108,12 @@ def content():
         words = command.split()
         fails([*words, 'notacid'], 2, ["'notacid'"], f'{command} --help', repo=repo)
         fails([*words, ABSENT], 3, [ABSENT, 'offline'], 'daemon', repo=repo)
-        if words[0] != 'block':
-            fails([*words, f'{root}/none'], 3, ["'none'", root], ' ls', repo=repo)
-            fails([*words, f'{leaf}/below'], 1, ["'below'", leaf], 'folder', repo=repo)
-    fails(['block', 'get', f'{root}/file'], 2, [f'{root}/file'], '--help', repo=repo)
+        fails([*words, f'{root}/none'], 3, ["'none'", root], ' ls', repo=repo)
+        fails([*words, f'{leaf}/below'], 1, ["'below'", leaf], 'folder', repo=repo)
     fails(['cat', root], 1, [root, 'directory'], ' get', repo=repo)
+    fails(['cat', f'{root}/dir/none'], 3, [f"{root}/dir/none: no link named 'none' under {root}/dir;"], ' ls', repo=repo)
+    fails(['dag', 'get', f'{root}/dir/none'], 3, [f"named 'none' under {root}/dir;"], ' ls', repo=repo)
+    fails(['pin', 'add', '--recursive=false', root], 1, [root, 'recursively already'], 'pin rm', repo=repo)
     fails(['pin', 'rm', ABSENT], 3, [ABSENT, 'not pinned'], 'pin ls', repo=repo)
     fails(['pin', 'ls', ABSENT], 3, [ABSENT, 'not pinned'], 'pin ls', repo=repo)
     with Daemon(repo=repo):
@@ -125,7 +127,8 @@ def words():
     repo = new_repo()
     rows = [(['ad'], ["'ad'"], r"did you mean '.*ipfs-kit add'"), (['pni', 'add'], ["'pni'"], "ipfs-kit pin add'"), (['cta', ABSENT], ["'cta'"], "ipfs-kit cat'"),
         (['repo', 'verfy'], ["'verfy'"], "ipfs-kit repo verify'"), (['repo', 'gc'], ["'gc'"], 'repo --help'), (['pin'], ["'pin'"], 'pin --help'),
-        (['xyzzy'], ["'xyzzy'"], '--help'), (['help', 'swarn'], ["'swarn'"], '--help'), (['cat', '--ofset=1', ABSENT], ["'--ofset'"], "'--offset'"),
+        (['xyzzy'], ["'xyzzy'"], '--help'), (['diag'], ["'diag'"], "^'[^']*--help' lists"),
+        (['files', 'stat', ABSENT], ["'files'"], "did you mean '.*ipfs-kit stat'"), (['help', 'swarn'], ["'swarn'"], '--help'), (['cat', '--ofset=1', ABSENT], ["'--ofset'"], "'--offset'"),
         (['--tiemout=1s', 'id'], ["'--tiemout'"], "'--timeout'"), (['add', '-Z'], ["'-Z'"], 'add --help'), (['cat'], ['PATH'], 'cat --help'),
         (['config'], ['KEY'], 'config --help'), (['id', 'extra'], ["'extra'"], 'id --help'), (['get', '-o'], ['-o'], 'PATH'),
         (['daemon', '--api'], ['--api'], 'ADDR'), (['--timeout=soon', 'id'], ["'soon'"], '30s'), (['add', '--pin=flase', '/'], ['--pin', "'flase'"], 'true or false'),

@@ -207,10 +207,10 @@ def field(number, value):
 class Daemon:
     """A daemon on loopback, in a repo of its own unless one is given."""
 
-    def __init__(self, *options, repo=None, api='/ip4/127.0.0.1/tcp/0', env=None, preexec=None, wrap=()):
+    def __init__(self, *options, repo=None, api='/ip4/127.0.0.1/tcp/0', env=None, preexec=None, wrap=(), before=()):
         self.repo = repo or new_repo()
         self.errors = tempfile.TemporaryFile()
-        words = [*wrap, PROGRAM, '--repo', self.repo, 'daemon', '--listen', '/ip4/127.0.0.1/tcp/0', *options]
+        words = [*wrap, PROGRAM, '--repo', self.repo, *before, 'daemon', '--listen', '/ip4/127.0.0.1/tcp/0', *options]
         if api:
             words += ['--api', api]
         self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

@@ -125,7 +125,7 @@ def what_changes_nothing_is_taken():
     with Daemon() as daemon:
         sent, kind = form([('f', b'x' * 1000)]), form_type()
         plain = daemon.rpc('add', body=sent, headers=kind)[2]
-        for query in ('hash=sha2-256', 'trickle=false', 'trickle=0', 'inline=false', 'inline-limit=32', 'progress=true', 'quiet=true', 'quieter=true',
+        for query in ('hash=sha2-256', 'trickle=false', 'trickle=0', 'inline=false', 'inline-limit=32', 'quiet=true', 'quieter=true',
                 'silent=true', 'stream-channels=true', 'pin=true', 'nocopy=false', 'mode=', 'to-files=', 'max-hamt-fanout=256', 'recursive=true',
                 'encoding=json', 'unknown=1', 'wrap-with-directory=false', 'w=f', 'fast-provide-root=true', 'cid-base='):
             status, _, answer = daemon.rpc('add?' + query, body=sent, headers=kind)

@@ -305,7 +305,7 @@ def errors_name_the_path():
             (f'/ipfs/{root}/none/x', "no link named 'none'"), (f'{root}/sub/file/x', 'not a folder'))]
         cases += [('cat', f'{root}/sub', f'{root}/sub', 'folder'), ('cat', root, root, 'folder')]
         cases += [(command, absent, absent, 'not in the repo') for command in ('cat', 'get', 'ls', 'block/get', 'pin/add')]
-        cases += [('block/get', f'{root}/sub', f'{root}/sub', 'CID alone'), ('pin/rm', f'{root}/sub', f'{root}/sub', 'not pinned'),
+        cases += [('block/get', f'{root}/none', f'{root}/none', 'no link'), ('pin/rm', f'{root}/sub', f'{root}/sub', 'not pinned'),
             ('pin/rm', absent, absent, 'not pinned')]
         # A folder whose file is not here: the block that is missing, and what was asked for.
         write(f'{top}/sub/file', b'y' * 100)

@@ -75,6 +75,10 @@ def documents(both, folder):
 def wrapped(both, folder):
     both("add", "-w", "--cid-version=1", folder / "a")
     both("add", "-wr", "--cid-version=1", folder)
+    for words in (["-w"], ["-Qw"]):
+        both("add", *words, "--cid-version=1", folder / "a", folder / "sub/f")
+    both("add", "-rQw", "--cid-version=1", folder / "a", folder / "sub")
+    both("add", "-w", "--cid-version=1", folder / "a", folder / "twin/a", fails=True)
     both("add", "--cid-version=1", stdin=b"of no name")
     both("add", "-w", "--cid-version=1", stdin=b"of no name")
 
@@ -90,6 +94,8 @@ def main():
         (folder / "sub").mkdir(parents=True)
         (folder / "a").write_bytes(b"first")
         (folder / "sub/f").write_bytes(b"second")
+        (folder / "twin").mkdir()
+        (folder / "twin/a").write_bytes(b"of the same name")
         repo = str(pathlib.Path(place, "kit"))
         both = Both(Program([kubo], dict(os.environ, IPFS_PATH=f"{place}/kubo"), "init", "--profile=test"),
                     Program([peers.kit_program(), "--repo", repo], None, "init", "--test"))

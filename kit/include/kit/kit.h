@@ -155,6 +155,11 @@ struct kit_add_options {
  * changed are not read again. -EISDIR a directory without recursive. */
 KIT_API int kit_add_path(struct kit_node *node, const char *path,
 	const struct kit_add_options *options, struct mf_cid *root);
+/* The same for several paths, NULL-terminated, as one tree: with wrap one directory holds them all. Else
+ * each is a root, and root is the last one's. input, when not NULL, is what "-" among them stands for.
+ * -EEXIST with wrap: two have the same name. */
+KIT_API int kit_add_paths(struct kit_node *node, const char *const *paths,
+	const struct kit_source *input, const struct kit_add_options *options, struct mf_cid *root);
 /* Adds one unnamed file from a source. Of one that was interrupted, all but the last blocks are
  * durable; they are hashed but not written when they come again. */
 KIT_API int kit_add_source(struct kit_node *node, const struct kit_source *source,
@@ -185,7 +190,7 @@ KIT_API void kit_adder_abandon(struct kit_adder *adder);
  * online it is fetched from peers: put a deadline around it. ---- */
 
 KIT_API int kit_resolve(struct kit_node *node, const char *path, struct mf_cid *cid);
-/* length UINT64_MAX: to the end. -EISDIR for directories. */
+/* length UINT64_MAX: to the end. -EISDIR for directories; of a symlink, its target. */
 KIT_API int kit_cat(struct kit_node *node, const char *path, uint64_t offset, uint64_t length,
 	const struct kit_sink *sink);
 
@@ -193,7 +198,9 @@ struct kit_get_options {
 	bool overwrite; /* replace what is there; otherwise -EEXIST */
 	void (*progress)(void *arg, uint64_t done, uint64_t total);
 	void *arg;
-	void *reserved[4];
+	/* A file or symlink is put under this name into output when that is a directory; NULL: -EEXIST then. */
+	const char *into;
+	void *reserved[3];
 };
 /* Writes a file, symlink or directory to disk. Nothing is ever written outside output: names with
  * '/', NUL, "." or ".." are refused (-EBADMSG) and symlinks are never followed. A device such as
@@ -252,15 +259,16 @@ KIT_API int kit_stat_path(struct kit_node *node, const char *path, struct kit_st
 
 /* ---- Blocks, DAGs, pins ---- */
 
-/* *data is malloc'd. */
-KIT_API int kit_block_get(struct kit_node *node, const char *cid, void **data, size_t *len);
+/* The block that a path leads to. *data is malloc'd. */
+KIT_API int kit_block_get(struct kit_node *node, const char *path, void **data, size_t *len);
 /* Writes the bytes to sink instead. */
-KIT_API int kit_block_cat(struct kit_node *node, const char *cid, const struct kit_sink *sink);
+KIT_API int kit_block_cat(struct kit_node *node, const char *path, const struct kit_sink *sink);
 /* Durable on return. pin: recursively, as kit_pin_add does; when that fails the block is stored all the
  * same and cid is set. */
 KIT_API int kit_block_put(struct kit_node *node, uint32_t codec, uint32_t hash, int version,
 	const void *data, size_t len, bool pin, struct mf_cid *cid);
-KIT_API int kit_block_stat(struct kit_node *node, const char *cid, struct mf_cid *out, size_t *len);
+KIT_API int kit_block_stat(
+	struct kit_node *node, const char *path, struct mf_cid *out, size_t *len);
 
 /* A codec by its name, as "dag-cbor"; 0: none is called that. Any thread. */
 KIT_API uint32_t kit_codec_of(const char *name);
@@ -315,6 +323,9 @@ struct kit_pin {
 };
 KIT_API int kit_pin_ls(
 	struct kit_node *node, int (*each)(void *arg, const struct kit_pin *), void *arg);
+/* The recursive pin that keeps cid, which is its root or below it; the first of several. Asks no peer, and
+ * reads what is pinned but for raw blocks. -ENOENT: none, or, with an error text, something pinned is missing. */
+KIT_API int kit_pin_holder(struct kit_node *node, const struct mf_cid *cid, struct mf_cid *root);
 
 /* ---- Repo ---- */
 

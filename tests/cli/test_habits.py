@@ -1,0 +1,243 @@
+#!/usr/bin/env python3
+"""What somebody who knows Kubo types, with a daemon and without one: the answers are Kubo's."""
+import json
+import os
+import socket
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
+from node import (Daemon, check, equal, form, form_type, kit, new_repo, noise, read, run_all, temp, write)
+
+ABSENT = 'bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy'
+
+
+def tree():
+    """A folder that holds two folders, in which are files and a symlink."""
+    top = temp('top')
+    write(f'{top}/notes/hello.txt', b'hello\n')
+    write(f'{top}/notes/data.bin', bytes(300_000))
+    os.symlink('hello.txt', f'{top}/notes/link')
+    write(f'{top}/m1/m', b'm\n')
+    return top
+
+
+def both_ways(show, repo=None):
+    """Shows the same of a repo opened by each command, and of a daemon."""
+    repo = repo or new_repo()
+    show(repo, 'alone')
+    with Daemon(repo=repo):
+        show(repo, 'through a daemon')
+
+
+def several_paths_are_wrapped_together():
+    top, other, flat = tree(), temp('other'), temp('flat')
+    write(f'{other}/hello.txt', b'another\n')
+    write(f'{flat}/hello.txt', b'hello\n')
+    write(f'{flat}/data.bin', bytes(300_000))
+
+    def show(repo, how):
+        folder = kit('add', '-rQ', flat, repo=repo).text
+        files = [f'{top}/notes/hello.txt', f'{top}/notes/data.bin']
+        done = kit('add', '-w', *files, repo=repo)
+        equal(f'{how}: add -w of two files makes one directory', done.text.splitlines()[-1].split()[1:], [folder])
+        equal(f'{how}: which comes last', len(done.text.splitlines()), 3)
+        equal(f'{how}: -Q prints it once', kit('add', '-Qw', *files, repo=repo).text, folder)
+        equal(f'{how}: and --json', json.loads(kit('--json', 'add', '-Qw', *files, repo=repo).out)['Hash'], folder)
+        equal(f'{how}: it is pinned', kit('pin', 'ls', folder, repo=repo).code, 0)
+        equal(f'{how}: add -rw of two folders', kit('add', '-rQw', f'{top}/notes', f'{top}/m1/', repo=repo).text,
+            kit('add', '-rQ', top, repo=repo).text)
+        mixed = kit('add', '-Qw', '-', files[0], repo=repo, stdin=b'hi\n').text
+        equal(f'{how}: add -w with standard input among them', [line.split(' ', 2)[2] for line in kit('ls', mixed, repo=repo).text.splitlines()],
+            ['bafkreiey5jxe6ilpf62lnh77tm5ejbbmhbugzjuf6p2v3remlu73ced34q', 'hello.txt'])
+        twice = kit('add', '-w', files[0], f'{other}/hello.txt', repo=repo)
+        check(f'{how}: one name twice is refused', twice.code == 2 and "'hello.txt'" in twice.err and not twice.out, twice)
+        missing = kit('add', '-w', files[0], f'{top}/none', repo=repo)
+        check(f'{how}: of several, what is missing is named', missing.code == 3 and f'{top}/none' in missing.err, missing)
+        folder = kit('add', '-w', files[0], f'{top}/m1', repo=repo)
+        check(f'{how}: and what is a directory', folder.code == 1 and f"'{top}/m1'" in folder.err and '-r' in folder.err, folder)
+        equal(f'{how}: without -w each is by itself', len(kit('add', '-Q', *files, repo=repo).text.split()), 2)
+    both_ways(show)
+
+
+def api_before_daemon():
+    """--api is the daemon's own on either side of its name, so that the hint of who finds nobody can be typed."""
+    repo = new_repo()
+    with socket.create_server(('127.0.0.1', 0)) as free:
+        port = free.getsockname()[1]
+    api = f'/ip4/127.0.0.1/tcp/{port}'
+    nobody = kit('--api', api, 'id', repo=repo)
+    check('nobody answers: the hint is a daemon there', f'--api {api} daemon' in nobody.err, nobody)
+    with Daemon(repo=repo, api=None, before=['--api', api]) as daemon:
+        equal('--api ADDR daemon listens there', daemon.api, [api])
+        equal('and answers there', kit('--api', api, 'id', repo=repo).code, 0)
+    both = kit('--api', 'nowhere', 'daemon', '--api', 'nor here', repo=repo)
+    check('what comes after the name holds', both.code and 'nor here' in both.err, both)
+
+
+def what_a_pin_above_keeps_is_pinned():
+    top = tree()
+    repo = new_repo()
+    root = kit('add', '-rQ', f'{top}/notes', repo=repo).text
+    leaf, loose = kit('add', '-nQ', f'{top}/notes/hello.txt', repo=repo).text, kit('add', '-Q', '--pin=false', f'{top}/m1/m', repo=repo).text
+    told = f'{leaf} indirect through {root}'
+
+    def show(repo, how):
+        for words in ([leaf], [f'{root}/hello.txt'], ['--type=indirect', leaf], ['-t', 'all', leaf]):
+            done = kit('pin', 'ls', *words, repo=repo)
+            equal(f'{how}: pin ls {" ".join(words)}', (done.code, done.text), (0, told))
+        equal(f'{how}: --json', json.loads(kit('--json', 'pin', 'ls', leaf, repo=repo).out)['Keys'], {leaf: {'Type': told.split(' ', 1)[1]}})
+        equal(f'{how}: -q', kit('pin', 'ls', '-q', leaf, repo=repo).text, leaf)
+        equal(f'{how}: the root is pinned itself', kit('pin', 'ls', root, repo=repo).text, f'{root} recursive')
+        for words in (['--type=direct', leaf], ['--type=recursive', leaf], ['--type=indirect', root], [loose], [ABSENT], ['--type=indirect', loose]):
+            done = kit('pin', 'ls', *words, repo=repo)
+            check(f'{how}: pin ls {" ".join(words)}: not pinned', done.code == 3 and f"'{words[-1]}' is not pinned" in done.err, done)
+        done = kit('pin', 'ls', '--type=indirect', repo=repo)
+        check(f'{how}: a list of all that is indirect is refused, with what to do', done.code == 2 and 'give the CIDs' in done.err, done)
+    both_ways(show, repo)
+    with Daemon(repo=repo) as daemon:
+        equal('the RPC', json.loads(daemon.rpc('pin/ls', leaf, type='indirect')[2]), {'Keys': {leaf: {'Type': told.split(' ', 1)[1]}}})
+        equal('the RPC, streamed', json.loads(daemon.rpc('pin/ls', leaf, stream=True)[2]), {'Cid': leaf, 'Type': told.split(' ', 1)[1]})
+
+
+def bad_input_is_not_blamed_on_the_repo():
+    text = write(temp('hello.txt'), b'hello\n')
+    document = write(temp('document'), b'{"a":1}')
+
+    def show(repo, how):
+        raw = kit('add', '-Q', text, repo=repo).text
+        for words, hint in ((['dag', 'put', text], '--input-codec'), (['dag', 'put', '--store-codec=dag-pb', document], 'another codec'),
+                (['dag', 'get', '--output-codec=dag-pb', raw], 'another output codec')):
+            done = kit(*words, repo=repo)
+            check(f'{how}: {" ".join(words[:3])}: {hint}', done.code == 1 and hint in done.err and 'verify' not in done.err and words[-1] in done.err, done)
+    both_ways(show)
+
+
+def a_symlink_is_its_target():
+    top = tree()
+
+    def show(repo, how):
+        root = kit('add', '-rQ', f'{top}/notes', repo=repo).text
+        equal(f'{how}: cat of a symlink prints its target', kit('cat', f'{root}/link', repo=repo).out, b'hello.txt')
+        equal(f'{how}: and a part of it', kit('cat', '-o', '2', '-l', '3', f'{root}/link', repo=repo).out, b'llo')
+        equal(f'{how}: and nothing after it', kit('cat', '-o', '9', f'{root}/link', repo=repo).out, b'')
+        check(f'{how}: stat tells it', kit('stat', f'{root}/link', repo=repo).text.endswith('Type: symlink\nTarget: hello.txt'))
+        equal(f'{how}: and with --json', json.loads(kit('--json', 'stat', f'{root}/link', repo=repo).out)['Target'], 'hello.txt')
+        check(f'{how}: of a file there is none', 'Target' not in kit('stat', f'{root}/hello.txt', repo=repo).text)
+    both_ways(show)
+
+
+def options_and_paths():
+    top = tree()
+
+    def show(repo, how):
+        root = kit('add', '-r=true', '-Q', f'{top}/notes', repo=repo).text
+        hello = kit('add', '-r=false', '-Q', f'{top}/notes/hello.txt', repo=repo).text
+        refused = kit('add', '-r=false', f'{top}/notes', repo=repo)
+        check(f'{how}: -r=false is heeded', refused.code == 1 and '-r' in refused.err, refused)
+        odd = kit('add', '-r=x', f'{top}/notes', repo=repo)
+        check(f'{how}: -r=x is told', odd.code == 2 and "'x'" in odd.err and 'true or false' in odd.err, odd)
+        equal(f'{how}: block get of a path', kit('block', 'get', f'{root}/hello.txt', repo=repo).out, b'hello\n')
+        equal(f'{how}: block stat of a path', kit('block', 'stat', f'/ipfs/{root}/hello.txt', repo=repo).text, f'Key: {hello}\nSize: 6')
+        rows = kit('ls', '--headers', root, repo=repo).text.splitlines()
+        equal(f'{how}: ls --headers', (rows[0], rows[2]), ('Hash Size Name', f'{hello} 6 hello.txt'))
+        equal(f'{how}: ls --size=false', kit('ls', '--size=false', root, repo=repo).text.splitlines()[1], f'{hello} hello.txt')
+    both_ways(show)
+
+
+def archives_together():
+    top, one, two = tree(), temp('one.car'), temp('two.car')
+    source = new_repo()
+    for folder, car in (('notes', one), ('m1', two)):
+        kit('dag', 'export', '-o', car, kit('add', '-rQ', f'{top}/{folder}', repo=source).text, repo=source)
+    roots = [kit('add', '-nrQ', f'{top}/{folder}', repo=source).text for folder in ('notes', 'm1')]
+
+    def show(repo, how):
+        done = kit('dag', 'import', '--stats', one, two, repo=repo)
+        equal(f'{how}: dag import of two', done.text.splitlines()[:2], [f'imported {root}' for root in roots])
+        check(f'{how}: --stats counts both', done.text.splitlines()[2].startswith('Imported 6 blocks ('), done)
+        stats = [json.loads(line) for line in kit('--json', 'dag', 'import', '--stats', one, two, repo=repo).out.splitlines()]
+        equal(f'{how}: --stats with --json', stats[2]['Stats']['BlockCount'], 6)
+        missing = kit('dag', 'import', one, f'{top}/none', repo=repo)
+        check(f'{how}: the one that fails is named', missing.code == 3 and f'{top}/none' in missing.err, missing)
+        bad = kit('dag', 'import', one, f'{top}/notes/hello.txt', repo=repo)
+        check(f'{how}: also when it is no archive', bad.code == 1 and f'{top}/notes/hello.txt' in bad.err, bad)
+    both_ways(show)
+
+
+def files_go_into_folders():
+    top = tree()
+
+    def show(repo, how):
+        out, root = temp('out'), kit('add', '-rQ', f'{top}/notes', repo=repo).text
+        write(f'{out}/mine', b'mine')
+        os.mkdir(f'{out}/taken')
+        for name in ('hello.txt', 'link'):
+            done = kit('get', '-o', f'{out}/', f'{root}/{name}', repo=repo)
+            check(f'{how}: get -o FOLDER/ puts {name} into it', done.code == 0 and os.path.lexists(f'{out}/{name}'), done)
+        equal(f'{how}: whole', read(f'{out}/hello.txt'), b'hello\n')
+        equal(f'{how}: the symlink is one', os.readlink(f'{out}/link'), 'hello.txt')
+        equal(f'{how}: a folder goes over the folder', (kit('get', '-o', out, root, repo=repo).code, sorted(os.listdir(out))),
+            (0, ['data.bin', 'hello.txt', 'link', 'mine', 'taken']))
+        os.remove(f'{out}/hello.txt')
+        write(f'{out}/hello.txt/x', b'')
+        for words, where in ((['-o', out], None), ([], out)):
+            done = kit('get', *words, f'{root}/hello.txt', repo=repo, cwd=where)
+            check(f'{how}: a folder of the name is not touched', done.code == 1 and 'exists' in done.err and os.listdir(f'{out}/hello.txt') == ['x'], done)
+        equal(f'{how}: nothing else came', sorted(os.listdir(out)), ['data.bin', 'hello.txt', 'link', 'mine', 'taken'])
+    both_ways(show)
+
+
+def offline_asks_nobody():
+    with Daemon() as daemon:
+        done = kit('--offline', 'cat', ABSENT, repo=daemon.repo)
+        check('--offline: a daemon looks no further than its repo', done.code == 3 and 'no peer was asked' in done.err, done)
+        held = daemon.add(b'held')
+        equal('what it holds it gives', kit('cat', '--offline', held, repo=daemon.repo).out, b'held')
+    alone = kit('--offline', 'cat', ABSENT, repo=daemon.repo)
+    check('without a daemon nothing changes', alone.code == 3, alone)
+    refused = kit('--offline', 'daemon', repo=daemon.repo)
+    check('a daemon is not offline', refused.code == 2 and '--offline' in refused.err, refused)
+
+
+def what_the_rpc_was_asked_for():
+    with Daemon() as daemon:
+        def lines(parts, **query):
+            status, _, body = daemon.rpc('add', body=form(parts), headers=form_type(), **query)
+            equal('add is answered', status, 200)
+            return [json.loads(line) for line in body.splitlines()]
+        told = lines([('big', bytes(3_000_000)), ('empty', b''), ('a%2Fsmall', b'small')], progress=True)
+        steps = [line['Bytes'] for line in told if line['Name'] == 'big' and 'Bytes' in line]
+        check('progress=true: the bytes of a file so far', len(steps) >= 8 and steps == sorted(set(steps)), steps)
+        equal('up to all of them', steps[-1], 3_000_000)
+        equal('before its CID', ['Hash' in line for line in told if line['Name'] == 'big'], [False] * len(steps) + [True])
+        equal('an empty file has a line without bytes', [line for line in told if line['Name'] == 'empty' and 'Hash' not in line], [{'Name': 'empty'}])
+        equal('a path is whole', [line for line in told if line['Name'] == 'a/small'][0], {'Name': 'a/small', 'Bytes': 5})
+        for query in ({}, {'progress': False}):
+            check(f'without it there are none: {query}', all('Hash' in line for line in lines([('big', bytes(3_000_000))], **query)))
+        all_of_it, size = (json.loads(daemon.rpc('repo/stat', **query)[2]) for query in ({}, {'size_only': True}))
+        equal('repo/stat size-only', {**size, 'RepoSize': 0, 'StorageMax': 0}, {'RepoSize': 0, 'StorageMax': 0, 'NumObjects': 0, 'RepoPath': '', 'Version': ''})
+        equal('has the sizes', (size['RepoSize'], size['StorageMax']), (all_of_it['RepoSize'], all_of_it['StorageMax']))
+        check('without it there is more', all_of_it['NumObjects'] and all_of_it['RepoPath'] and all_of_it['Version'], all_of_it)
+        equal('size-only is true or false', daemon.rpc('repo/stat', size_only='odd')[0], 400)
+
+
+def an_api_for_the_world():
+    """What the daemon will refuse is told when it is set."""
+    repo = new_repo()
+    for value, told in (('/ip4/127.0.0.1/tcp/5001 /ip4/0.0.0.0/tcp/5001', True), ('/ip6/::/tcp/1', True), ('/ip6/::1/tcp/1 /unix/x /ip4/127.0.0.1/tcp/1', False)):
+        done = kit('config', 'api.listen', value, repo=repo)
+        check(f'api.listen {value}', done.code == 0 and told == ('config api.secret SECRET' in done.err), done)
+    kit('config', 'api.secret', 'sesame', repo=repo)
+    equal('with a secret nothing is to be told', kit('config', 'api.listen', '/ip4/0.0.0.0/tcp/5001', repo=repo).err, '')
+
+
+def documents_are_lines_with_json():
+    def show(repo, how):
+        cid = kit('dag', 'put', repo=repo, stdin=b'{"a":1}').text
+        equal(f'{how}: dag get is the codec\'s bytes', kit('dag', 'get', cid, repo=repo).out, b'{"a":1}')
+        equal(f'{how}: with --json it is a line', kit('--json', 'dag', 'get', cid, repo=repo).out, b'{"a":1}\n')
+        equal(f'{how}: another codec\'s bytes stay', kit('--json', 'dag', 'get', '--output-codec=dag-cbor', cid, repo=repo).out, bytes.fromhex('a1616101'))
+    both_ways(show)
+
+
+run_all([documents_are_lines_with_json, an_api_for_the_world, what_the_rpc_was_asked_for, options_and_paths, archives_together, files_go_into_folders, offline_asks_nobody, a_symlink_is_its_target, what_a_pin_above_keeps_is_pinned, bad_input_is_not_blamed_on_the_repo, api_before_daemon, several_paths_are_wrapped_together])
