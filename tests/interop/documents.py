@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Documents, and folders around files, as Kubo makes, names and prints them.
+"""Documents, folders around files, paths and pins, as Kubo makes, names and prints them.
 
     documents.py
 
-The same `dag put`, `dag get` and `add -w` is given to Kubo and to our program, each in a repo of its
+The same `dag put`, `dag get`, `add -w`, `cat` and `pin ls` is given to Kubo and to our program, each in a repo of its
 own; CIDs and bytes are to be the same. Exits 0, 1, or 77 when Kubo cannot be built (with
 KIT_REQUIRE_ALL=1 that too is a failure).
 """
@@ -83,6 +83,23 @@ def wrapped(both, folder):
     both("add", "-w", "--cid-version=1", stdin=b"of no name")
 
 
+def habits(both, folder):
+    """Reading by path, and what a pin above keeps."""
+    (folder / "link").symlink_to("a")
+    (folder / "alone").write_bytes(b"below one pin only")
+    root = both("add", "-rQ", "--cid-version=1", folder)
+    alone = both("add", "-nQ", "--cid-version=1", folder / "alone")
+    both("cat", f"{root}/link")
+    both("cat", "--offset=1", f"{root}/link")
+    both("block", "get", f"{root}/alone")
+    both("block", "stat", f"{root}/alone")
+    for kind in ("all", "indirect"):
+        both("pin", "ls", f"--type={kind}", alone)
+    for kind, cid in (("direct", alone), ("recursive", alone), ("indirect", root)):
+        both("pin", "ls", f"--type={kind}", cid, fails=True)
+    both("add", "-r=true", "--cid-version=1", "-Q", folder)
+
+
 def main():
     try:
         kubo = peers.kubo_program()
@@ -101,6 +118,7 @@ def main():
                     Program([peers.kit_program(), "--repo", repo], None, "init", "--test"))
         documents(both, folder)
         wrapped(both, folder)
+        habits(both, folder)
     print(f"documents: {both.passed} the same, {both.failed} not")
     return 1 if both.failed or not both.passed else 0
 
