@@ -173,7 +173,9 @@ static void pick_wanted(struct work *work)
 		bitswap->statistics.bytes_received += piece->item.data.len;
 		peer->gave = anyio_now();
 		peer->given += piece->item.data.len;
-		peer->doubted = false;
+		if (peer->late > 0)
+			peer->late--;
+		peer->doubted = bitswap_peer_is_late_often(peer);
 		p2p_host_used(bitswap->host, &peer->id, GAVE_AHEAD);
 		bitswap_want_arrived(want, peer);
 		work->put_from[work->put_count] = piece;

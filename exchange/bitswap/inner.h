@@ -56,6 +56,7 @@ struct bitswap_ask {
 	bool told;        /* sent at least once */
 	bool block;       /* asked for the block, not only whether it has it */
 	bool said;        /* that it has it, when last it said anything */
+	bool late;        /* and counted as such */
 	uint8_t answers;  /* that it has it, or not */
 	anyio_time since; /* when it was asked */
 };
@@ -66,6 +67,7 @@ struct bitswap_want {
 	struct mf_cid cid;
 	int32_t priority;
 	bool arrived;        /* the block is here, and on its way into the store */
+	anyio_time awaited;  /* somebody waits for it since, as of the last look; 0: nobody */
 	anyio_time searched; /* when all peers were last asked; 0: not yet */
 	struct bitswap_needs needs;
 	struct bitswap_asks asks;
@@ -159,6 +161,7 @@ struct bitswap_peer {
 	anyio_time gave;  /* when it last gave us a block */
 	anyio_time heard; /* when it last sent more of a large message */
 	uint64_t given;   /* bytes */
+	unsigned late;    /* with blocks that somebody waited for, less those it gave */
 
 	/* theirs */
 	struct bitswap_table served;
@@ -308,6 +311,8 @@ void bitswap_want_arrived(struct bitswap_want *want, struct bitswap_peer *peer);
 void bitswap_want_presence(struct bitswap_peer *peer, const struct mf_cid *cid, bool have);
 void bitswap_want_peer_joined(struct bitswap_peer *peer);
 void bitswap_want_peer_lost(struct bitswap_peer *peer);
+/* Late so often that giving something does not end the doubts. */
+bool bitswap_peer_is_late_often(const struct bitswap_peer *peer);
 
 /* ---- wantlist.c ---- */
 

@@ -14,6 +14,10 @@
  * it too. The first ask stays, and either may bring the block: so a want comes twice only where
  * nothing came for so long, and one more peer is asked in each such time. Who is doubted comes after
  * all others and is no holder of any session, until it gives a block that was wanted.
+ *
+ * Who gives something now and then is not silent. But when somebody has waited LATE for a block, one more
+ * peer is asked for it, whatever else the first one gave; whoever was late so much more often than
+ * it gave blocks is doubted as well, and then what it gives is no excuse for what it does not.
  * After peer_timeout an ask counts as refused, and is told anew over another stream.
  */
 #include "inner.h"
@@ -24,10 +28,13 @@
 enum {
 	SEARCH_SECONDS = 60,
 	ANSWERS_MAX = 16, /* of one peer about one want, before it gives the block */
-	DOUBTS = 32,      /* wants of silent peers that all are asked about, at one look */
+	LATE_OFTEN = 3,
+	LATE_MAX = 16, /* that are remembered */
+	DOUBTS = 32,   /* wants of silent peers that all are asked about, at one look */
 };
 
 #define PATIENCE ANYIO_SECOND
+#define LATE     (4 * ANYIO_SECOND)
 #define LOOK     (PATIENCE / 2) /* between two looks at the wants */
 
 struct bitswap_want *bitswap_want_find(const struct bitswap *bitswap, const struct mf_cid *cid)
@@ -219,12 +226,28 @@ static anyio_time silence(const struct bitswap_ask *ask)
 	return anyio_now() - (ask->since > gave ? ask->since : gave);
 }
 
-/* A block that is on its way is none of it. */
+/* Somebody has waited for the block since it was asked, for long. */
+static bool is_late(const struct bitswap_ask *ask)
+{
+	anyio_time awaited = ask->want->awaited;
+
+	return awaited && anyio_now() - (ask->since > awaited ? ask->since : awaited) >= LATE;
+}
+
+bool bitswap_peer_is_late_often(const struct bitswap_peer *peer)
+{
+	return peer->late >= LATE_OFTEN;
+}
+
+/* A block that is on its way is no silence. */
 static bool is_doubtful(const struct bitswap *bitswap, const struct bitswap_ask *ask)
 {
 	const struct bitswap_peer *peer = ask->peer;
 	bool trusted = ask->said && peer->given > 0 && !peer->doubted;
 
+	if (is_late(ask) ||
+		(bitswap_peer_is_late_often(peer) && anyio_now() - ask->since >= PATIENCE))
+		return true;
 	return silence(ask) >= (trusted ? bitswap->options.peer_timeout : PATIENCE) &&
 		anyio_now() - peer->heard >= PATIENCE;
 }
@@ -240,6 +263,20 @@ static void doubt(struct bitswap_peer *peer)
 		bitswap_session_drop_holder(session, peer);
 }
 
+/* The ask is doubtful: so is the peer, unless it is only late for once. */
+static void doubt_ask(struct bitswap_ask *ask)
+{
+	if (!is_late(ask)) {
+		doubt(ask->peer);
+		return;
+	}
+	if (!ask->late && ask->peer->late < LATE_MAX)
+		ask->peer->late++;
+	ask->late = true;
+	if (bitswap_peer_is_late_often(ask->peer))
+		doubt(ask->peer);
+}
+
 /* Sees to it that somebody is asked for the block who may yet give it, if there is anybody. */
 static void pursue(struct bitswap *bitswap, struct bitswap_want *want)
 {
@@ -248,7 +285,7 @@ static void pursue(struct bitswap *bitswap, struct bitswap_want *want)
 	if (want->arrived || (want->block && !is_doubtful(bitswap, want->block)))
 		return;
 	if (want->block)
-		doubt(want->block->peer);
+		doubt_ask(want->block);
 	peer = find_teller(want);
 	if (!peer && !want->block)
 		peer = find_holder(want);
@@ -306,6 +343,19 @@ static void look_after_asked(struct bitswap *bitswap, struct bitswap_want *want,
 	search(bitswap, want);
 }
 
+static void note_awaited(struct bitswap_want *want)
+{
+	const struct bitswap_need *need;
+	bool awaited = false;
+
+	TAILQ_FOREACH (need, &want->needs, of_want)
+		awaited |= need->waiting > 0;
+	if (!awaited)
+		want->awaited = 0;
+	else if (!want->awaited)
+		want->awaited = anyio_now();
+}
+
 static void look_after(struct bitswap *bitswap, struct bitswap_want *want, size_t *doubts)
 {
 	anyio_time now = anyio_now();
@@ -313,6 +363,7 @@ static void look_after(struct bitswap *bitswap, struct bitswap_want *want, size_
 
 	if (want->arrived)
 		return;
+	note_awaited(want);
 	ask = find_overdue(bitswap, want);
 	if (ask) {
 		pass_over(bitswap, ask);
@@ -433,7 +484,7 @@ void bitswap_want_arrived(struct bitswap_want *want, struct bitswap_peer *peer)
 	struct bitswap_need *need;
 
 	want->arrived = true;
-	if (!peer->gone)
+	if (!peer->gone && !peer->doubted)
 		TAILQ_FOREACH (need, &want->needs, of_want)
 			bitswap_session_add_holder(need->session, peer);
 	end_asks(want, peer);
