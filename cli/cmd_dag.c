@@ -298,7 +298,7 @@ int cmd_dag_put(struct cli *cli)
 		rc = cli->remote ? remote_document_put(cli, &source)
 				 : local_document_put(cli, &source, &options);
 		close_source(&file);
-		if (rc == -EMSGSIZE)
+		if (rc == -EMSGSIZE && !*cli_node_error(cli))
 			return cli_fail(cli, rc, "%s: a document is at most 2 MiB",
 				cli->args[i] ? cli->args[i] : "standard input");
 		if (rc)

@@ -34,6 +34,12 @@ static const char *codec_name(uint32_t codec)
 	return "another codec";
 }
 
+static int too_large(struct kit_node *node, const char *what)
+{
+	return kit_fail(node, -EMSGSIZE, "%s is nested deeper than %d, or has more than %d values",
+		what, IPLD_DEPTH_MAX, IPLD_DOC_NODES_MAX);
+}
+
 /* ---- Reading ---- */
 
 /* Where a path has got to: a block, and once it is loaded a value in it. */
@@ -78,6 +84,8 @@ static int load(struct spot *spot)
 	if (rc == -EBADMSG)
 		return kit_fail(
 			node, rc, "%s is not well-formed %s", text, codec_name(spot->cid.codec));
+	if (rc == -EMSGSIZE)
+		return too_large(node, text);
 	return kit_fail_code(node, rc, text);
 }
 
@@ -223,6 +231,8 @@ int kit_dag_put(struct kit_node *node, const struct kit_dag_put_options *options
 		return kit_fail(node, rc,
 			"documents are not read as %s or not written as %s; there are dag-json, dag-cbor, dag-pb and raw",
 			codec_name(from), codec_name(to));
+	if (rc == -EMSGSIZE)
+		return too_large(node, "this document");
 	if (rc)
 		return kit_fail_code(node, rc, "the document");
 	rc = kit_block_put(node, to, options->hash ? options->hash : MF_HASH_SHA2_256, 1, block,

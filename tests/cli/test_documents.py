@@ -83,7 +83,8 @@ def what_is_refused(how, repo):
             ('no such codec', ['put', '--store-codec=x'], HELLO, 2, "cannot be 'x'"), ('none to write', ['get', HELLO_CID, '--output-codec=x'], b'', 2, "'x'"),
             ('one that is not written', ['get', HELLO_CID, '--output-codec=cbor'], b'', 2, "cannot be 'cbor'"),
             ('no such hash', ['put', '--hash=x'], HELLO, 2, "'x'"), ('no such file', ['put', '/no/file'], b'', 3, '/no/file'),
-            ('too long', ['put'], b'"' + b'x' * (4 << 20) + b'"', 1, '2 MiB'), ('no CID', ['get', 'x'], b'', 2, "'x'")):
+            ('too long', ['put'], b'"' + b'x' * (4 << 20) + b'"', 1, '2 MiB'),
+            ('too deep', ['put'], b'[' * 600 + b']' * 600, 1, 'nested deeper than 512'), ('no CID', ['get', 'x'], b'', 2, "'x'")):
         done = kit('dag', *words, repo=repo, stdin=data)
         check(f'{how}: {what}', done.code == code and told in done.err and not done.out, done)
     other = kit('block', 'put', '--cid-codec=json', repo=repo, stdin=b'{}').text
