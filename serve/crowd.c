@@ -1,11 +1,13 @@
 /*
  * Who is served at once. Clients never take the descriptors that peers need, so there are only so many
- * places; when they are all taken, a newcomer gets that of whoever stands still, in this order:
+ * places; when they are all taken, a newcomer gets that of another, the first that there is of these:
  *
- * 1. between two requests: whoever has been idle the longest, at once;
- * 2. sending a body, or taking an answer: whoever owes the most time (http_standing), when it is more
+ * 1. where the API has a secret, whoever has not shown it yet: who has been here the longest, at once;
+ * 2. between two requests, or sending the head of one: whoever has been for the longest, at once. Nothing
+ *    is done for it, so that a head begun again and again outlasts nobody who has asked for something;
+ * 3. sending a body, or taking an answer: whoever owes the most time (http_standing), when it is more
  *    than GIVE_WAY_AFTER;
- * 3. waiting for an answer, as for content that nobody has: whoever has waited the longest, when it
+ * 4. waiting for an answer, as for content that nobody has: whoever has waited the longest, when it
  *    is more than GIVE_UP_AFTER.
  *
  * While places are left nobody is ended for being slow. A newcomer that finds nobody who stands still
@@ -36,6 +38,8 @@ struct client {
 	struct client *next, **at;
 	struct kit_node *node;
 	struct http_connection http;
+	struct rpc_request request;
+	anyio_time came;
 	struct anyio_cancel_scope scope;
 	bool leaving;
 	const char *why; /* it is ended, for the client */
@@ -85,6 +89,10 @@ static struct client *client_new(struct crowd *crowd, struct anyio_stream *strea
 	kit_limit(client->node, crowd->room);
 	anyio_cancel_scope_init(&client->scope);
 	http_open(&client->http, stream);
+	client->request = (struct rpc_request){
+		.rpc = crowd->rpc, .node = client->node, .http = &client->http, .room = crowd->room
+	};
+	client->came = anyio_now();
 	client->http.wanted = room_is_wanted;
 	client->http.wanted_arg = crowd;
 	return client;
@@ -154,12 +162,10 @@ static int converse(void *arg)
 {
 	struct client *client = arg;
 	struct http_connection *http = &client->http;
-	struct rpc_request request = { client->crowd->rpc, client->node, http, client->crowd->room,
-		NULL };
 	int rc;
 
 	while ((rc = http_next(http)) == 0)
-		if (rpc_while_there(&request, rpc_answer) || drain(http))
+		if (rpc_while_there(&client->request, rpc_answer) || drain(http))
 			break;
 	if (!rc && http->ended && !http->message_done && !http->lost)
 		rc = anyio_move_on_after(LINGER_TIME, linger, http);
@@ -193,8 +199,11 @@ static int serve_client(void *arg)
 
 /* ---- Places ---- */
 
+/* Who gives way: the highest first. */
+enum rank { STAYS, WAITS_FOR_US, STANDS_STILL, ASKS_NOTHING, STRANGER };
+
 struct claim {
-	int rank; /* 0: stays where it is */
+	enum rank rank;
 	anyio_time time;
 };
 
@@ -204,26 +213,33 @@ static struct claim claim_on(const struct client *client)
 	anyio_time standing = http_standing(http), busy = anyio_now() - http->busy;
 
 	if (client->leaving)
-		return (struct claim){ 0 };
-	if (http->idle)
-		return (struct claim){ 3, anyio_now() - http->since };
+		return (struct claim){ STAYS, 0 };
+	if (client->crowd->rpc->secret && !client->request.trusted)
+		return (struct claim){ STRANGER, anyio_now() - client->came };
+	if (http->idle || !http->head_done)
+		return (struct claim){ ASKS_NOTHING, anyio_now() - http->began };
 	if (http->waits)
-		return (struct claim){ standing >= GIVE_WAY_AFTER ? 2 : 0, standing };
-	return (struct claim){ busy >= GIVE_UP_AFTER ? 1 : 0, busy };
+		return (struct claim){ standing >= GIVE_WAY_AFTER ? STANDS_STILL : STAYS,
+			standing };
+	return (struct claim){ busy >= GIVE_UP_AFTER ? WAITS_FOR_US : STAYS, busy };
 }
 
 static void make_way(struct crowd *crowd)
 {
-	static const char *const why[] = { NULL,
-		"this request was still waiting for its answer when others needed its place",
-		"this request stood still when others needed its place", "idle" };
-	struct claim most = { 0 };
+	static const char *const why[] = {
+		[WAITS_FOR_US] =
+			"this request was still waiting for its answer when others needed its place",
+		[STANDS_STILL] = "this request stood still when others needed its place",
+		[ASKS_NOTHING] = "this request's head had not come when others needed its place",
+		[STRANGER] = "the API's secret had not come when others needed this place",
+	};
+	struct claim most = { STAYS, 0 };
 	struct client *found = NULL;
 
 	for (struct client *client = crowd->first; client; client = client->next) {
 		struct claim claim = claim_on(client);
 		if (claim.rank > most.rank ||
-			(claim.rank && claim.rank == most.rank && claim.time > most.time)) {
+			(claim.rank == most.rank && claim.rank && claim.time > most.time)) {
 			most = claim;
 			found = client;
 		}

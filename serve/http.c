@@ -30,7 +30,7 @@ static void wait_ends(struct http_connection *c, size_t moved)
 
 static void start_clock(struct http_connection *c)
 {
-	c->since = c->busy = anyio_now();
+	c->began = c->since = c->busy = anyio_now();
 }
 
 anyio_time http_standing(const struct http_connection *c)

@@ -59,6 +59,7 @@ struct http_connection {
 	/* Who waits for whom. */
 	bool idle;        /* between requests */
 	unsigned waits;   /* for the client, now: at most one to receive and one to send */
+	anyio_time began; /* idle, or the request's head */
 	anyio_time since; /* it owes the time from here on, not counting that of our own work */
 	anyio_time busy;  /* from here on we have been at work, when nothing waits for it */
 

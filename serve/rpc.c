@@ -210,6 +210,8 @@ static bool refused(struct rpc_request *request, int *rc)
 	const struct serve_rpc *rpc = request->rpc;
 
 	*rc = 0;
+	if (rpc->secret && !request->trusted)
+		request->trusted = secret_given(rpc, http->authorization);
 	if (*http->origin && origin_allowed(rpc, http->origin))
 		http->allow_origin = http->origin;
 	if ((*http->origin && !origin_allowed(rpc, http->origin)) ||

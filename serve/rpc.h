@@ -11,6 +11,7 @@ struct rpc_request {
 	struct http_connection *http;
 	struct kit_room *room; /* for what waits in memory to be taken by clients */
 	const char *command;   /* "pin/ls" */
+	bool trusted;          /* a request on this connection had the secret */
 };
 
 /* Answers one request: who may call, then the command. */
