@@ -164,24 +164,47 @@ static int find(struct spot *spot)
 	return rc ? rc : load(spot);
 }
 
-static int write_document(struct spot *spot, uint32_t codec, const struct kit_sink *sink)
+static int encode(struct spot *spot, uint32_t codec, struct mf_pb_writer *out)
 {
-	struct mf_pb_writer out = mf_pb_write_growing(spot->block.len + 1);
 	struct kit_node *node = spot->blocks->node;
 
+	*out = mf_pb_write_growing(spot->block.len + 1);
 	ipld_doc_narrow(&spot->doc, spot->at);
-	int rc = ipld_doc_encode(&spot->doc, codec, &out);
-	ssize_t len = rc ? 0 : mf_pb_finish(&out);
+	int rc = ipld_doc_encode(&spot->doc, codec, out);
+	ssize_t len = rc ? 0 : mf_pb_finish(out);
 	if (rc == -EBADMSG)
 		kit_fail(node, rc, "%s has no form in %s", spot->path, codec_name(codec));
 	else if (rc == -EPROTONOSUPPORT)
 		kit_fail(node, rc, "documents are not written as %s", codec_name(codec));
 	else if (rc || len < 0)
 		rc = kit_fail_code(node, rc ? rc : (int)len, spot->path);
-	else
-		rc = sink->write(sink->arg, out.data, (size_t)len);
-	free(out.data);
 	return rc;
+}
+
+/* The text of what the path leads to; nothing else of it stays in memory. */
+static int make_text(struct spot *spot, uint32_t codec, struct mf_pb_writer *out)
+{
+	int rc = find(spot);
+
+	if (!rc)
+		rc = encode(spot, codec, out);
+	unload(spot);
+	return rc;
+}
+
+/* The text may be many times as long as the block, and its taker may take long: it is kept only with
+ * room for all of it. Who must wait for that waits without it, and makes it anew. */
+static int make_text_in_room(struct spot *spot, uint32_t codec, struct mf_pb_writer *out)
+{
+	int rc = make_text(spot, codec, out);
+
+	if (rc || kit_blocks_keep(spot->blocks, out->len))
+		return rc;
+	size_t len = out->len;
+	free(out->data);
+	*out = (struct mf_pb_writer){ 0 };
+	rc = kit_blocks_wait_to_keep(spot->blocks, len);
+	return rc ? rc : make_text(spot, codec, out);
 }
 
 int kit_dag_get(
@@ -189,15 +212,16 @@ int kit_dag_get(
 {
 	struct kit_blocks blocks;
 	struct spot spot = { .blocks = &blocks, .path = path };
+	struct mf_pb_writer text = { 0 };
 
 	node->error[0] = 0;
 	kit_blocks_open(&blocks, node);
-	int rc = find(&spot);
+	int rc = make_text_in_room(&spot, codec, &text);
 	if (!rc)
 		rc = kit_blocks_sync(&blocks);
 	if (!rc)
-		rc = write_document(&spot, codec, sink);
-	unload(&spot);
+		rc = sink->write(sink->arg, text.data, text.len);
+	free(text.data);
 	kit_blocks_close(&blocks);
 	return rc;
 }

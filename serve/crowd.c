@@ -16,6 +16,7 @@
 #include "crowd.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <sys/resource.h>
 
@@ -25,6 +26,7 @@ enum { ANSWERS_MAX = 128 << 20 };
 #define GIVE_WAY_AFTER (2 * ANYIO_SECOND)
 #define GIVE_UP_AFTER  (10 * ANYIO_SECOND)
 #define LOOK_EVERY     (ANYIO_SECOND / 2)
+#define REST_AFTER     (5 * ANYIO_SECOND)
 #define NEWCOMER_WAITS (20 * ANYIO_SECOND)
 /* An explanation is short: it goes into the socket's buffer at once, or not at all. */
 #define EXPLAIN_MAX (ANYIO_SECOND / 10)
@@ -64,6 +66,26 @@ int crowd_open(struct crowd *crowd, struct serve_rpc *rpc)
 void crowd_close(struct crowd *crowd)
 {
 	kit_room_free(crowd->room);
+}
+
+/* ---- Memory ---- */
+
+/* What answers held is kept by malloc while they come and go, and goes back after. */
+static int rest(void *arg)
+{
+	struct crowd *crowd = arg;
+	bool used = false;
+	int rc = 0;
+
+	while (!rc && (crowd->count || used)) {
+		rc = anyio_sleep(REST_AFTER);
+		bool now = kit_room_was_used(crowd->room);
+		if (!rc && used && !now)
+			malloc_trim(0);
+		used = now;
+	}
+	crowd->resting = false;
+	return rc;
 }
 
 /* ---- Clients ---- */
@@ -302,6 +324,8 @@ int crowd_accept(
 		}
 		if (!rc)
 			take_place(client);
+		if (!rc && !crowd->resting)
+			crowd->resting = !anyio_try_start_soon(group, rest, crowd, "rpc rest");
 		/* When not even a task can be had, this client is turned away and the rest go on. */
 		if (!rc && anyio_try_start_soon(group, serve_client, client, "rpc client")) {
 			give_place(client);

@@ -45,10 +45,10 @@ int rpc_open_part(struct rpc_request *request, struct multipart *parts);
 /* A whole part in memory, to be given back by rpc_part_free, also after a failure. */
 struct rpc_part {
 	char *data;
-	size_t len;
-	const char *why; /* it was refused, for the caller; NULL: nothing to say but the code */
+	size_t len, held; /* held: of the room */
+	const char *why;  /* it was refused, for the caller; NULL: nothing to say but the code */
 };
-/* At most 2 MiB, else -EMSGSIZE. */
+/* At most 2 MiB, else -EMSGSIZE. More than KIT_ROOM_SMALL of it waits for its turn in the room. */
 int rpc_part_read(struct rpc_request *request, struct multipart *parts, struct rpc_part *part);
 void rpc_part_free(struct rpc_request *request, struct rpc_part *part);
 

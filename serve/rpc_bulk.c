@@ -94,17 +94,42 @@ int rpc_open_part(struct rpc_request *request, struct multipart *parts)
 	return sent ? sent : rc;
 }
 
+enum { PART_MAX = 2 << 20 };
+
+/* All of it at once: who holds some of the room may not wait for more. Twice, since the block that is
+ * made of a document may be as long. */
+static int grow_part(struct rpc_request *request, struct rpc_part *part)
+{
+	int rc = kit_room_hold(request->room, &part->held, 2 * PART_MAX);
+	char *bigger = rc ? NULL : anyio_realloc(part->data, PART_MAX + 1);
+
+	if (!bigger)
+		return rc ? rc : -ENOMEM;
+	part->data = bigger;
+	request->http->holds_body = true;
+	return 0;
+}
+
 int rpc_part_read(struct rpc_request *request, struct multipart *parts, struct rpc_part *part)
 {
-	enum { MAX = 2 << 20 };
+	size_t size = KIT_ROOM_SMALL;
 	ssize_t n;
 
-	*part = (struct rpc_part){ .data = anyio_malloc(MAX + 1) };
+	*part = (struct rpc_part){ .data = anyio_malloc(size) };
 	if (!part->data)
 		return -ENOMEM;
-	while ((n = multipart_read(parts, part->data + part->len, MAX + 1 - part->len)) > 0)
+	while ((n = multipart_read(parts, part->data + part->len, size - part->len)) > 0) {
 		part->len += (size_t)n;
-	if (part->len <= MAX)
+		if (part->len > PART_MAX)
+			break;
+		if (part->len == size) {
+			int rc = grow_part(request, part);
+			if (rc)
+				return rc;
+			size = PART_MAX + 1;
+		}
+	}
+	if (n <= 0)
 		return (int)n;
 	part->why = "a block or a document is at most 2 MiB";
 	return -EMSGSIZE;
@@ -113,6 +138,8 @@ int rpc_part_read(struct rpc_request *request, struct multipart *parts, struct r
 void rpc_part_free(struct rpc_request *request, struct rpc_part *part)
 {
 	anyio_free(part->data);
+	kit_room_hold(request->room, &part->held, 0);
+	request->http->holds_body = false;
 }
 
 int rpc_block_put(struct rpc_request *request)
