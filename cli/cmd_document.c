@@ -79,7 +79,7 @@ static int put_one(struct cli *cli, const char *path, const struct kit_dag_put_o
 		return rc;
 	rc = cli->remote ? remote_put(cli, &input) : local_put(cli, &input, options);
 	cli_input_close(&input);
-	if (rc == -EMSGSIZE)
+	if (rc == -EMSGSIZE && !*cli_node_error(cli))
 		return cli_fail(cli, rc, "%s: a document is at most 2 MiB", input.name);
 	return rc ? cli_fail_node(cli, rc, input.name) : CLI_OK;
 }

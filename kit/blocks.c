@@ -19,11 +19,39 @@ void kit_blocks_open(struct kit_blocks *blocks, struct kit_node *node)
 /* What the last get gave has been released by now. */
 static int hold(struct kit_blocks *blocks, size_t bytes)
 {
-	return blocks->node->room ? kit_room_hold(blocks->node->room, &blocks->held, bytes) : 0;
+	struct kit_room *room = blocks->node->room;
+	size_t kept = blocks->kept;
+
+	if (!room || (kept && bytes <= kept))
+		return 0;
+	blocks->kept = 0;
+	int rc = kit_room_hold(room, &blocks->held, bytes);
+	if (!rc)
+		blocks->kept = kept;
+	return rc;
+}
+
+bool kit_blocks_keep(struct kit_blocks *blocks, size_t bytes)
+{
+	struct kit_room *room = blocks->node->room;
+
+	if (room && !room_try(room, &blocks->held, bytes))
+		return false;
+	blocks->kept = blocks->held;
+	return true;
+}
+
+int kit_blocks_wait_to_keep(struct kit_blocks *blocks, size_t bytes)
+{
+	blocks->kept = 0;
+	int rc = hold(blocks, bytes);
+	blocks->kept = blocks->held;
+	return rc;
 }
 
 void kit_blocks_close(struct kit_blocks *blocks)
 {
+	blocks->kept = 0;
 	hold(blocks, 0);
 	if (blocks->session)
 		bitswap_session_close(blocks->session);

@@ -2,19 +2,97 @@
 #include "call.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-int call_answer(struct call *call, json_t *value)
+/* Short enough for KIT_ROOM_SMALL: whoever limits memory lets such pieces pass without waiting, so they
+ * may be given while blocks are held. */
+enum { PIECE_SIZE = KIT_ROOM_SMALL / 2 };
+
+static int give(struct call *call)
+{
+	size_t len = call->text_len;
+
+	call->text_len = 0;
+	return len ? call->from->answer(call->from->arg, call->text, len) : 0;
+}
+
+/* Makes room for some of len bytes: for how many, or a negative code. */
+static ssize_t make_place(struct call *call, size_t len)
+{
+	int rc = call->from->pieces && call->text_len == PIECE_SIZE ? give(call) : 0;
+
+	if (!rc && call->text_len == call->text_size) {
+		size_t size = call->text_size ? call->text_size * 2 : PIECE_SIZE;
+		char *bigger = anyio_realloc(call->text, size);
+		if (!bigger)
+			return kit_fail_code(call->node, -ENOMEM, call->from->command);
+		call->text = bigger;
+		call->text_size = size;
+	}
+	if (rc)
+		return rc;
+	size_t place = call->text_size - call->text_len;
+	return (ssize_t)(place < len ? place : len);
+}
+
+int call_write(struct call *call, const char *text)
+{
+	size_t len = strlen(text);
+
+	while (len) {
+		ssize_t n = make_place(call, len);
+		if (n < 0)
+			return (int)n;
+		memcpy(call->text + call->text_len, text, (size_t)n);
+		call->text_len += (size_t)n;
+		text += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+/* The text of a value, which is taken; NULL when memory is short. Whoever takes the text may take long:
+ * the larger half of the memory goes first. */
+static char *text_of(struct call *call, json_t *value)
 {
 	char *text = value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
 
-	/* Whoever takes the text may take long: the larger half of the memory goes first. */
 	json_decref(value);
-	int rc = text ? call->from->answer(call->from->arg, text, strlen(text))
-		      : kit_fail_code(call->node, -ENOMEM, call->from->command);
+	if (!text)
+		kit_fail_code(call->node, -ENOMEM, call->from->command);
+	return text;
+}
+
+int call_write_json(struct call *call, json_t *value)
+{
+	char *text = text_of(call, value);
+	int rc = text ? call_write(call, text) : -ENOMEM;
+
 	free(text);
 	return rc;
+}
+
+static int end_answer(struct call *call)
+{
+	return call->from->pieces ? call->from->answer(call->from->arg, "", 0) : 0;
+}
+
+int call_write_end(struct call *call)
+{
+	int rc = give(call);
+
+	return rc ? rc : end_answer(call);
+}
+
+int call_answer(struct call *call, json_t *value)
+{
+	char *text = text_of(call, value);
+	int rc = text ? call->from->answer(call->from->arg, text, strlen(text)) : -ENOMEM;
+
+	free(text);
+	return rc ? rc : end_answer(call);
 }
 
 const char *call_option(const struct call *call, const char *name)
@@ -53,8 +131,14 @@ json_t *call_text(const char *bytes)
 
 /* ---- ls, stat, resolve, block/stat ---- */
 
+struct ls {
+	struct call *call;
+	bool begun; /* this object's links */
+};
+
 static int ls_entry(void *arg, const struct kit_entry *entry)
 {
+	struct ls *ls = arg;
 	static const int types[] = {
 		[KIT_FILE] = 2, [KIT_DIRECTORY] = 1, [KIT_SYMLINK] = 4, [KIT_OTHER] = 0
 	};
@@ -62,7 +146,26 @@ static int ls_entry(void *arg, const struct kit_entry *entry)
 		"Hash", call_cid(&entry->cid), "Size", (json_int_t)entry->size, "Type",
 		types[entry->kind], "Target", call_text(entry->target ? entry->target : ""));
 
-	return json_array_append_new(arg, link) ? -ENOMEM : 0;
+	int rc = ls->begun ? call_write(ls->call, ",") : 0;
+	ls->begun = true;
+	if (!rc)
+		return call_write_json(ls->call, link);
+	json_decref(link);
+	return rc;
+}
+
+static int ls_object(struct call *call, const char *path, bool resolve_type)
+{
+	struct ls ls = { .call = call };
+	int rc = call_write(call, "{\"Hash\":");
+
+	if (!rc)
+		rc = call_write_json(call, call_text(path));
+	if (!rc)
+		rc = call_write(call, ",\"Links\":[");
+	if (!rc)
+		rc = kit_ls(call->node, path, resolve_type, ls_entry, &ls);
+	return rc ? rc : call_write(call, "]}");
 }
 
 static int call_ls(struct call *call)
@@ -70,27 +173,16 @@ static int call_ls(struct call *call)
 	bool resolve_type = true;
 	int rc = call_flag(call, "resolve-type", &resolve_type);
 
-	if (rc)
-		return rc;
-	json_t *objects = json_array();
-	rc = objects ? 0 : -ENOMEM;
-
+	if (!rc)
+		rc = call_write(call, "{\"Objects\":[");
 	for (size_t i = 0; !rc && i < call->count; i++) {
-		json_t *links = json_array();
-		rc = links ? kit_ls(call->node, call->from->args[i], resolve_type, ls_entry, links)
-			   : -ENOMEM;
-		json_t *object = json_pack(
-			"{s:o, s:o}", "Hash", call_text(call->from->args[i]), "Links", links);
-		if (!rc && json_array_append_new(objects, object))
-			rc = -ENOMEM;
-		else if (rc)
-			json_decref(object);
+		rc = i ? call_write(call, ",") : 0;
+		if (!rc)
+			rc = ls_object(call, call->from->args[i], resolve_type);
 	}
-	if (rc) {
-		json_decref(objects);
-		return rc;
-	}
-	return call_answer(call, json_pack("{s:o}", "Objects", objects));
+	if (!rc)
+		rc = call_write(call, "]}");
+	return rc ? rc : call_write_end(call);
 }
 
 struct target {
@@ -204,7 +296,8 @@ static int call_pin_rm(struct call *call)
 
 struct pin_listing {
 	struct call *call;
-	json_t *keys; /* NULL: answers are streamed */
+	json_t *keys; /* of those asked for; NULL: each is written when it is found */
+	bool stream;  /* each is an answer of its own */
 	const char *type;
 	const struct mf_cid *only;
 	size_t found;
@@ -213,15 +306,20 @@ struct pin_listing {
 
 static int put_pin(struct pin_listing *listing, const struct mf_cid *cid, const char *type)
 {
-	char text[MF_CID_TEXT_MAX];
+	char text[MF_CID_TEXT_MAX], line[2 * MF_CID_TEXT_MAX + 60];
 
 	listing->found++;
 	mf_cid_format(cid, text, sizeof(text));
-	if (!listing->keys)
+	if (listing->stream)
 		return call_answer(
 			listing->call, json_pack("{s:s, s:s}", "Cid", text, "Type", type));
-	return json_object_set_new(listing->keys, text, json_pack("{s:s}", "Type", type)) ? -ENOMEM
-											  : 0;
+	if (listing->keys)
+		return json_object_set_new(listing->keys, text, json_pack("{s:s}", "Type", type))
+			? -ENOMEM
+			: 0;
+	snprintf(line, sizeof(line), "%s\"%s\":{\"Type\":\"%s\"}", listing->found > 1 ? "," : "",
+		text, type);
+	return call_write(listing->call, line);
 }
 
 static int list_pin(void *arg, const struct kit_pin *pin)
@@ -235,6 +333,19 @@ static int list_pin(void *arg, const struct kit_pin *pin)
 	if (strcmp(listing->type, "all") && strcmp(listing->type, type))
 		return 0;
 	return put_pin(listing, &pin->cid, type);
+}
+
+static int list_all_pins(struct pin_listing *listing)
+{
+	struct call *call = listing->call;
+	int rc = listing->stream ? 0 : call_write(call, "{\"Keys\":{");
+
+	if (!rc)
+		rc = kit_pin_ls(call->node, list_pin, listing);
+	if (rc || listing->stream)
+		return rc;
+	rc = call_write(call, "}}");
+	return rc ? rc : call_write_end(call);
 }
 
 /* What no pin names may be kept by one above it. */
@@ -297,13 +408,14 @@ static int call_pin_ls(struct call *call)
 		return rc;
 	struct pin_listing listing = { .call = call,
 		.type = type && *type ? type : "all",
-		.keys = stream ? NULL : json_object() };
+		.stream = stream,
+		.keys = stream || !call->count ? NULL : json_object() };
 	rc = check_pin_type(call, listing.type);
 
 	for (size_t i = 0; !rc && i < call->count; i++)
 		rc = list_path(&listing, call->from->args[i]);
 	if (!rc && !call->count)
-		rc = kit_pin_ls(call->node, list_pin, &listing);
+		return list_all_pins(&listing);
 	if (rc || stream) {
 		json_decref(listing.keys);
 		return rc;
@@ -356,7 +468,9 @@ int kit_call_run(struct kit_node *node, const struct kit_call *from)
 			return kit_fail(node, -EINVAL, "%s: an argument is missing", from->command);
 		if (call.count > commands[i].max_args)
 			return kit_fail(node, -EINVAL, "%s: too many arguments", from->command);
-		return commands[i].run(&call);
+		int rc = commands[i].run(&call);
+		anyio_free(call.text);
+		return rc;
 	}
 	return kit_fail(node, -ENOSYS, "no command is called '%s'", from->command);
 }

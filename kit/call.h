@@ -10,10 +10,16 @@ struct call {
 	struct kit_node *node;
 	const struct kit_call *from;
 	size_t count; /* arguments */
+	char *text;   /* of an answer that is being written */
+	size_t text_len, text_size;
 };
 
 /* Gives one answer; takes the reference. NULL is -ENOMEM. */
 int call_answer(struct call *call, json_t *value);
+/* A long one bit by bit: text, or a value, which is taken; then its end. */
+int call_write(struct call *call, const char *text);
+int call_write_json(struct call *call, json_t *value);
+int call_write_end(struct call *call);
 /* An option's value, NULL when absent. */
 const char *call_option(const struct call *call, const char *name);
 /* A flag's value into *flag, which holds the one of a flag that is absent. 0 or a negative code. */

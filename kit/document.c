@@ -34,6 +34,12 @@ static const char *codec_name(uint32_t codec)
 	return "another codec";
 }
 
+static int too_large(struct kit_node *node, const char *what)
+{
+	return kit_fail(node, -EMSGSIZE, "%s is nested deeper than %d, or has more than %d values",
+		what, IPLD_DEPTH_MAX, IPLD_DOC_NODES_MAX);
+}
+
 /* ---- Reading ---- */
 
 /* Where a path has got to: a block, and once it is loaded a value in it. */
@@ -78,6 +84,8 @@ static int load(struct spot *spot)
 	if (rc == -EBADMSG)
 		return kit_fail(
 			node, rc, "%s is not well-formed %s", text, codec_name(spot->cid.codec));
+	if (rc == -EMSGSIZE)
+		return too_large(node, text);
 	return kit_fail_code(node, rc, text);
 }
 
@@ -157,14 +165,14 @@ static int find(struct spot *spot)
 	return rc ? rc : load(spot);
 }
 
-static int write_document(struct spot *spot, uint32_t codec, const struct kit_sink *sink)
+static int encode(struct spot *spot, uint32_t codec, struct mf_pb_writer *out)
 {
-	struct mf_pb_writer out = mf_pb_write_growing(spot->block.len + 1);
 	struct kit_node *node = spot->blocks->node;
 
+	*out = mf_pb_write_growing(spot->block.len + 1);
 	ipld_doc_narrow(&spot->doc, spot->at);
-	int rc = ipld_doc_encode(&spot->doc, codec, &out);
-	ssize_t len = rc ? 0 : mf_pb_finish(&out);
+	int rc = ipld_doc_encode(&spot->doc, codec, out);
+	ssize_t len = rc ? 0 : mf_pb_finish(out);
 	if (rc == -EBADMSG)
 		kit_fail(node, rc,
 			"%s has no form in %s; choose another output codec, such as dag-json",
@@ -173,10 +181,33 @@ static int write_document(struct spot *spot, uint32_t codec, const struct kit_si
 		kit_fail(node, rc, "documents are not written as %s", codec_name(codec));
 	else if (rc || len < 0)
 		rc = kit_fail_code(node, rc ? rc : (int)len, spot->path);
-	else
-		rc = sink->write(sink->arg, out.data, (size_t)len);
-	free(out.data);
 	return rc;
+}
+
+/* The text of what the path leads to; nothing else of it stays in memory. */
+static int make_text(struct spot *spot, uint32_t codec, struct mf_pb_writer *out)
+{
+	int rc = find(spot);
+
+	if (!rc)
+		rc = encode(spot, codec, out);
+	unload(spot);
+	return rc;
+}
+
+/* The text may be many times as long as the block, and its taker may take long: it is kept only with
+ * room for all of it. Who must wait for that waits without it, and makes it anew. */
+static int make_text_in_room(struct spot *spot, uint32_t codec, struct mf_pb_writer *out)
+{
+	int rc = make_text(spot, codec, out);
+
+	if (rc || kit_blocks_keep(spot->blocks, out->len))
+		return rc;
+	size_t len = out->len;
+	free(out->data);
+	*out = (struct mf_pb_writer){ 0 };
+	rc = kit_blocks_wait_to_keep(spot->blocks, len);
+	return rc ? rc : make_text(spot, codec, out);
 }
 
 int kit_dag_get(
@@ -184,15 +215,16 @@ int kit_dag_get(
 {
 	struct kit_blocks blocks;
 	struct spot spot = { .blocks = &blocks, .path = path };
+	struct mf_pb_writer text = { 0 };
 
 	node->error[0] = 0;
 	kit_blocks_open(&blocks, node);
-	int rc = find(&spot);
+	int rc = make_text_in_room(&spot, codec, &text);
 	if (!rc)
 		rc = kit_blocks_sync(&blocks);
 	if (!rc)
-		rc = write_document(&spot, codec, sink);
-	unload(&spot);
+		rc = sink->write(sink->arg, text.data, text.len);
+	free(text.data);
 	kit_blocks_close(&blocks);
 	return rc;
 }
@@ -228,6 +260,8 @@ int kit_dag_put(struct kit_node *node, const struct kit_dag_put_options *options
 		return kit_fail(node, rc,
 			"documents are not read as %s or not written as %s; there are dag-json, dag-cbor, dag-pb and raw",
 			codec_name(from), codec_name(to));
+	if (rc == -EMSGSIZE)
+		return too_large(node, "this document");
 	if (rc)
 		return kit_fail_code(node, rc, "the document");
 	rc = kit_block_put(node, to, options->hash ? options->hash : MF_HASH_SHA2_256, 1, block,

@@ -174,9 +174,13 @@ int kit_directory_each(struct kit_blocks *blocks, const struct mf_cid *cid,
 			rc = explain(blocks, &want,
 				unixfs_dir_reader_feed(reader, block.data, block.len));
 			store_block_release(&block);
+			/* The reader has a copy, for as long as each takes. */
+			if (blocks->held > blocks->kept)
+				kit_blocks_keep(blocks, blocks->held);
 		}
 	}
 	unixfs_dir_reader_free(reader);
 	anyio_free(ahead);
+	kit_blocks_keep(blocks, 0);
 	return rc;
 }

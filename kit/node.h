@@ -67,9 +67,15 @@ struct kit_blocks {
 	uint64_t unsynced;               /* bytes fetched since the last sync */
 	bool offline;                    /* ask no peer */
 	size_t held; /* of the node's room: what the last get gave, until the next one */
+	size_t kept; /* of it, what no get gives back */
 };
 void kit_blocks_open(struct kit_blocks *blocks, struct kit_node *node);
 void kit_blocks_close(struct kit_blocks *blocks);
+/* Holds so many bytes of the node's room in place of what is held, until another call or the close, for
+ * what was made of blocks. False, and nothing changes, when they cannot be had at once. */
+bool kit_blocks_keep(struct kit_blocks *blocks, size_t bytes);
+/* The same, waiting for them: only for who has nothing in memory meanwhile. */
+int kit_blocks_wait_to_keep(struct kit_blocks *blocks, size_t bytes);
 /* A verified block; -ENOENT offline when it is not here. Release with store_block_release. */
 int kit_blocks_get(struct kit_blocks *blocks, const struct mf_cid *cid, struct store_block *block);
 /* Gets the first of cids and as many after it as are at hand, up to count; at least one. */

@@ -65,6 +65,15 @@ struct listing {
 	void *arg;
 };
 
+/* As long as a path may be on Linux. What is longer would be held for as long as each takes. */
+enum { LISTED_MAX = 4096 };
+
+static int too_long(struct listing *listing, const char *what)
+{
+	return kit_fail(listing->reading.blocks.node, -ENAMETOOLONG,
+		"this folder has %s of more than %d bytes, which is not listed", what, LISTED_MAX);
+}
+
 static int list_entry(void *arg, const struct unixfs_entry *from)
 {
 	struct listing *listing = arg;
@@ -75,6 +84,8 @@ static int list_entry(void *arg, const struct unixfs_entry *from)
 	struct kit_look look = { 0 };
 	int rc = 0;
 
+	if (from->name_len > LISTED_MAX)
+		return too_long(listing, "a name");
 	entry.name = anyio_malloc(from->name_len + 1);
 	if (!entry.name)
 		return kit_fail_code(listing->reading.blocks.node, -ENOMEM, "listing");
@@ -83,6 +94,8 @@ static int list_entry(void *arg, const struct unixfs_entry *from)
 	/* A raw block is a file of its own length: there is nothing to look up. */
 	if (listing->resolve && from->cid.codec != MF_CODEC_RAW)
 		rc = kit_look(&listing->reading.blocks, &from->cid, &look);
+	if (!rc && look.target && look.size > LISTED_MAX)
+		rc = too_long(listing, "a symlink");
 	if (!rc) {
 		if (listing->resolve && from->cid.codec != MF_CODEC_RAW) {
 			entry.kind = look.kind;

@@ -9,6 +9,7 @@
 
 struct kit_room {
 	size_t size, left;
+	bool used; /* since kit_room_was_used was asked */
 	struct anyio_lock head;
 	struct anyio_event given;
 };
@@ -61,12 +62,34 @@ int kit_room_hold(struct kit_room *room, size_t *held, size_t bytes)
 		return rc;
 	room->left -= bytes;
 	*held = bytes;
+	room->used = true;
 	return 0;
+}
+
+bool room_try(struct kit_room *room, size_t *held, size_t bytes)
+{
+	bytes = bytes <= KIT_ROOM_SMALL ? 0 : bytes < room->size ? bytes : room->size;
+	if (bytes > *held && (kit_room_is_wanted(room) || room->left < bytes - *held))
+		return false;
+	if (bytes < *held)
+		anyio_event_set(&room->given);
+	room->left = room->left + *held - bytes;
+	*held = bytes;
+	room->used = true;
+	return true;
 }
 
 bool kit_room_is_wanted(const struct kit_room *room)
 {
 	return anyio_lock_locked(&room->head);
+}
+
+bool kit_room_was_used(struct kit_room *room)
+{
+	bool used = room->used;
+
+	room->used = room->left < room->size;
+	return used;
 }
 
 size_t room_share(const struct kit_room *room, size_t most)

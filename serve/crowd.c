@@ -1,13 +1,15 @@
 /*
  * Who is served at once. Of the descriptors that the process may open clients take three eighths, as
  * peers do (libp2p/resource.h); the rest is for handshakes, the store's files, listeners and the loop.
- * So there are only so many places; when they are all taken, a newcomer gets that of whoever stands
- * still, in this order:
+ * So there are only so many places; when they are all taken, a newcomer gets that of another, the first
+ * that there is of these:
  *
- * 1. between two requests: whoever has been idle the longest, at once;
- * 2. sending a body, or taking an answer: whoever owes the most time (http_standing), when it is more
+ * 1. where the API has a secret, whoever has not shown it yet: who has been here the longest, at once;
+ * 2. between two requests, or sending the head of one: whoever has been for the longest, at once. Nothing
+ *    is done for it, so that a head begun again and again outlasts nobody who has asked for something;
+ * 3. sending a body, or taking an answer: whoever owes the most time (http_standing), when it is more
  *    than GIVE_WAY_AFTER;
- * 3. waiting for an answer, as for content that nobody has: whoever has waited the longest, when it
+ * 4. waiting for an answer, as for content that nobody has: whoever has waited the longest, when it
  *    is more than GIVE_UP_AFTER.
  *
  * While places are left nobody is ended for being slow. A newcomer that finds nobody who stands still
@@ -16,6 +18,7 @@
 #include "crowd.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 
 /* All that answers may hold in memory while their clients read. */
@@ -24,6 +27,7 @@ enum { ANSWERS_MAX = 128 << 20 };
 #define GIVE_WAY_AFTER (2 * ANYIO_SECOND)
 #define GIVE_UP_AFTER  (10 * ANYIO_SECOND)
 #define LOOK_EVERY     (ANYIO_SECOND / 2)
+#define REST_AFTER     (5 * ANYIO_SECOND)
 #define NEWCOMER_WAITS (20 * ANYIO_SECOND)
 /* An explanation is short: it goes into the socket's buffer at once, or not at all. */
 #define EXPLAIN_MAX (ANYIO_SECOND / 10)
@@ -37,6 +41,8 @@ struct client {
 	struct client *next, **at;
 	struct kit_node *node;
 	struct http_connection http;
+	struct rpc_request request;
+	anyio_time came;
 	struct anyio_cancel_scope scope;
 	bool leaving;
 	const char *why; /* it is ended, for the client */
@@ -53,6 +59,26 @@ int crowd_open(struct crowd *crowd, struct serve_rpc *rpc)
 void crowd_close(struct crowd *crowd)
 {
 	kit_room_free(crowd->room);
+}
+
+/* ---- Memory ---- */
+
+/* What answers held is kept by malloc while they come and go, and goes back after. */
+static int rest(void *arg)
+{
+	struct crowd *crowd = arg;
+	bool used = false;
+	int rc = 0;
+
+	while (!rc && (crowd->count || used)) {
+		rc = anyio_sleep(REST_AFTER);
+		bool now = kit_room_was_used(crowd->room);
+		if (!rc && used && !now)
+			malloc_trim(0);
+		used = now;
+	}
+	crowd->resting = false;
+	return rc;
 }
 
 /* ---- Clients ---- */
@@ -78,6 +104,10 @@ static struct client *client_new(struct crowd *crowd, struct anyio_stream *strea
 	kit_limit(client->node, crowd->room);
 	anyio_cancel_scope_init(&client->scope);
 	http_open(&client->http, stream);
+	client->request = (struct rpc_request){
+		.rpc = crowd->rpc, .node = client->node, .http = &client->http, .room = crowd->room
+	};
+	client->came = anyio_now();
 	client->http.wanted = room_is_wanted;
 	client->http.wanted_arg = crowd;
 	return client;
@@ -147,12 +177,10 @@ static int converse(void *arg)
 {
 	struct client *client = arg;
 	struct http_connection *http = &client->http;
-	struct rpc_request request = { client->crowd->rpc, client->node, http, client->crowd->room,
-		NULL };
 	int rc;
 
 	while ((rc = http_next(http)) == 0)
-		if (rpc_while_there(&request, rpc_answer) || drain(http))
+		if (rpc_while_there(&client->request, rpc_answer) || drain(http))
 			break;
 	if (!rc && http->ended && !http->message_done && !http->lost)
 		rc = anyio_move_on_after(LINGER_TIME, linger, http);
@@ -186,8 +214,11 @@ static int serve_client(void *arg)
 
 /* ---- Places ---- */
 
+/* Who gives way: the highest first. */
+enum rank { STAYS, WAITS_FOR_US, STANDS_STILL, ASKS_NOTHING, STRANGER };
+
 struct claim {
-	int rank; /* 0: stays where it is */
+	enum rank rank;
 	anyio_time time;
 };
 
@@ -197,26 +228,33 @@ static struct claim claim_on(const struct client *client)
 	anyio_time standing = http_standing(http), busy = anyio_now() - http->busy;
 
 	if (client->leaving)
-		return (struct claim){ 0 };
-	if (http->idle)
-		return (struct claim){ 3, anyio_now() - http->since };
+		return (struct claim){ STAYS, 0 };
+	if (client->crowd->rpc->secret && !client->request.trusted)
+		return (struct claim){ STRANGER, anyio_now() - client->came };
+	if (http->idle || !http->head_done)
+		return (struct claim){ ASKS_NOTHING, anyio_now() - http->began };
 	if (http->waits)
-		return (struct claim){ standing >= GIVE_WAY_AFTER ? 2 : 0, standing };
-	return (struct claim){ busy >= GIVE_UP_AFTER ? 1 : 0, busy };
+		return (struct claim){ standing >= GIVE_WAY_AFTER ? STANDS_STILL : STAYS,
+			standing };
+	return (struct claim){ busy >= GIVE_UP_AFTER ? WAITS_FOR_US : STAYS, busy };
 }
 
 static void make_way(struct crowd *crowd)
 {
-	static const char *const why[] = { NULL,
-		"this request was still waiting for its answer when others needed its place",
-		"this request stood still when others needed its place", "idle" };
-	struct claim most = { 0 };
+	static const char *const why[] = {
+		[WAITS_FOR_US] =
+			"this request was still waiting for its answer when others needed its place",
+		[STANDS_STILL] = "this request stood still when others needed its place",
+		[ASKS_NOTHING] = "this request's head had not come when others needed its place",
+		[STRANGER] = "the API's secret had not come when others needed this place",
+	};
+	struct claim most = { STAYS, 0 };
 	struct client *found = NULL;
 
 	for (struct client *client = crowd->first; client; client = client->next) {
 		struct claim claim = claim_on(client);
 		if (claim.rank > most.rank ||
-			(claim.rank && claim.rank == most.rank && claim.time > most.time)) {
+			(claim.rank == most.rank && claim.rank && claim.time > most.time)) {
 			most = claim;
 			found = client;
 		}
@@ -279,6 +317,8 @@ int crowd_accept(
 		}
 		if (!rc)
 			take_place(client);
+		if (!rc && !crowd->resting)
+			crowd->resting = !anyio_try_start_soon(group, rest, crowd, "rpc rest");
 		/* When not even a task can be had, this client is turned away and the rest go on. */
 		if (!rc && anyio_try_start_soon(group, serve_client, client, "rpc client")) {
 			give_place(client);

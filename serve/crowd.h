@@ -9,6 +9,7 @@ struct client;
 struct crowd {
 	struct serve_rpc *rpc;
 	struct kit_room *room; /* for what waits in memory to be taken by clients */
+	bool resting;          /* a task waits to give the memory back that malloc keeps */
 	struct client *first;
 	size_t count, most;       /* places taken, and all there are */
 	size_t leaving;           /* clients told to give way that have not gone yet */

@@ -30,7 +30,7 @@ static void wait_ends(struct http_connection *c, size_t moved)
 
 static void start_clock(struct http_connection *c)
 {
-	c->since = c->busy = anyio_now();
+	c->began = c->since = c->busy = anyio_now();
 }
 
 anyio_time http_standing(const struct http_connection *c)
@@ -67,8 +67,7 @@ static void advance(struct sending *sending, size_t count)
 	}
 }
 
-/* Whether it has stood still for too long, when others wait for what it holds. */
-static bool must_go(const struct http_connection *c)
+bool http_must_go(const struct http_connection *c)
 {
 	return anyio_now() - c->since >= HTTP_STANDSTILL && c->wanted && c->wanted(c->wanted_arg);
 }
@@ -92,7 +91,7 @@ static int put(struct http_connection *c, struct iovec *iov, int count)
 		begun = begun || sent;
 		advance(&sending, sent);
 		if (rc == -ETIMEDOUT)
-			rc = must_go(c) ? ANYIO_BROKEN : 0;
+			rc = http_must_go(c) ? ANYIO_BROKEN : 0;
 	} while (!rc && sending.count);
 	c->lost = rc && (begun || rc != ANYIO_CANCELLED);
 	return rc;

@@ -58,10 +58,12 @@ struct http_connection {
 	/* Who waits for whom. */
 	bool idle;        /* between requests */
 	unsigned waits;   /* for the client, now: at most one to receive and one to send */
+	anyio_time began; /* idle, or the request's head */
 	anyio_time since; /* it owes the time from here on, not counting that of our own work */
 	anyio_time busy;  /* from here on we have been at work, when nothing waits for it */
 
-	/* Whether others wait for what this answer holds; may be NULL. */
+	bool holds_body; /* what came of the request's body is in memory, which others may wait for */
+	/* Whether others wait for memory as this connection holds; may be NULL. */
 	bool (*wanted)(void *arg);
 	void *wanted_arg;
 };
@@ -77,6 +79,9 @@ int http_next(struct http_connection *connection);
 
 /* How long the client has stood still, while we wait for it; else 0. */
 anyio_time http_standing(const struct http_connection *connection);
+
+/* Whether it has stood still for too long, when others wait for what it holds. */
+bool http_must_go(const struct http_connection *connection);
 
 /* The request's body, a read at a time: at least 1 byte, 0 at the end. */
 ssize_t http_body(struct http_connection *connection, void *buffer, size_t size);

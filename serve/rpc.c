@@ -104,16 +104,19 @@ int rpc_stream_end(struct rpc_stream *stream, int rc)
 
 /* ---- Small commands ---- */
 
+/* A piece of an answer, or its end. A piece that is long, being one value, waits for its turn. */
 static int on_answer(void *arg, const char *json, size_t len)
 {
 	struct rpc_stream *stream = arg;
 	size_t held = 0;
-	int rc = kit_room_hold(stream->request->room, &held, len);
 
+	if (!len)
+		return rpc_stream_write(stream, "\n", 1);
+	int rc = kit_room_hold(stream->request->room, &held, len);
 	if (!rc)
 		rc = rpc_stream_write(stream, json, len);
 	kit_room_hold(stream->request->room, &held, 0);
-	return rc ? rc : rpc_stream_write(stream, "\n", 1);
+	return rc;
 }
 
 static int call(struct rpc_request *request)
@@ -136,7 +139,8 @@ static int call(struct rpc_request *request)
 		.args = args,
 		.options = options,
 		.answer = on_answer,
-		.arg = &stream };
+		.arg = &stream,
+		.pieces = true };
 	int rc = kit_call_run(request->node, &it);
 	if (rc == -ENOSYS && !http->answered)
 		return http_reply(http, 404, "text/plain", "404 page not found\n");
@@ -210,6 +214,8 @@ static bool refused(struct rpc_request *request, int *rc)
 	const struct serve_rpc *rpc = request->rpc;
 
 	*rc = 0;
+	if (rpc->secret && !request->trusted)
+		request->trusted = secret_given(rpc, http->authorization);
 	if (*http->origin && origin_allowed(rpc, http->origin))
 		http->allow_origin = http->origin;
 	if ((*http->origin && !origin_allowed(rpc, http->origin)) ||

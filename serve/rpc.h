@@ -11,6 +11,7 @@ struct rpc_request {
 	struct http_connection *http;
 	struct kit_room *room; /* for what waits in memory to be taken by clients */
 	const char *command;   /* "pin/ls" */
+	bool trusted;          /* a request on this connection had the secret */
 };
 
 /* Answers one request: who may call, then the command. */
@@ -41,9 +42,15 @@ ssize_t rpc_read_body(void *arg, void *buffer, size_t size);
 struct multipart;
 /* Opens the request's multipart body at its first part; answers when there is none. */
 int rpc_open_part(struct rpc_request *request, struct multipart *parts);
-/* The whole part, at most 2 MiB (else -EMSGSIZE), in memory from anyio_malloc: *out is to be freed, also
- * on failure. */
-ssize_t rpc_read_part(struct multipart *parts, char **out);
+/* A whole part in memory, to be given back by rpc_part_free, also after a failure. */
+struct rpc_part {
+	char *data;
+	size_t len, held; /* held: of the room */
+	const char *why;  /* it was refused, for the caller; NULL: nothing to say but the code */
+};
+/* At most 2 MiB, else -EMSGSIZE. More than KIT_ROOM_SMALL of it waits for its turn in the room. */
+int rpc_part_read(struct rpc_request *request, struct multipart *parts, struct rpc_part *part);
+void rpc_part_free(struct rpc_request *request, struct rpc_part *part);
 
 /* The bulk commands; each answers and returns 0, or a negative code when the connection is lost. */
 int rpc_add(struct rpc_request *request);

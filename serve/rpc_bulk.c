@@ -94,19 +94,52 @@ int rpc_open_part(struct rpc_request *request, struct multipart *parts)
 	return sent ? sent : rc;
 }
 
-ssize_t rpc_read_part(struct multipart *parts, char **out)
+enum { PART_MAX = 2 << 20 };
+
+/* All of it at once: who holds some of the room may not wait for more. Twice, since the block that is
+ * made of a document may be as long. */
+static int grow_part(struct rpc_request *request, struct rpc_part *part)
 {
-	enum { MAX = 2 << 20 };
-	size_t used = 0;
+	int rc = kit_room_hold(request->room, &part->held, 2 * PART_MAX);
+	char *bigger = rc ? NULL : anyio_realloc(part->data, PART_MAX + 1);
+
+	if (!bigger)
+		return rc ? rc : -ENOMEM;
+	part->data = bigger;
+	request->http->holds_body = true;
+	return 0;
+}
+
+int rpc_part_read(struct rpc_request *request, struct multipart *parts, struct rpc_part *part)
+{
+	size_t size = KIT_ROOM_SMALL;
 	ssize_t n;
 
-	*out = anyio_malloc(MAX + 1);
-	if (!*out)
+	*part = (struct rpc_part){ .data = anyio_malloc(size) };
+	if (!part->data)
 		return -ENOMEM;
-	while ((n = multipart_read(parts, *out + used, MAX + 1 - used)) > 0)
-		if ((used += (size_t)n) > MAX)
-			return -EMSGSIZE;
-	return n < 0 ? n : (ssize_t)used;
+	while ((n = multipart_read(parts, part->data + part->len, size - part->len)) > 0) {
+		part->len += (size_t)n;
+		if (part->len > PART_MAX)
+			break;
+		if (part->len == size) {
+			int rc = grow_part(request, part);
+			if (rc)
+				return rc;
+			size = PART_MAX + 1;
+		}
+	}
+	if (n <= 0)
+		return (int)n;
+	part->why = "a block or a document is at most 2 MiB";
+	return -EMSGSIZE;
+}
+
+void rpc_part_free(struct rpc_request *request, struct rpc_part *part)
+{
+	anyio_free(part->data);
+	kit_room_hold(request->room, &part->held, 0);
+	request->http->holds_body = false;
 }
 
 int rpc_block_put(struct rpc_request *request)
@@ -121,25 +154,26 @@ int rpc_block_put(struct rpc_request *request)
 	int version = format && !strcmp(format, "v0") ? 0 : 1;
 	struct multipart parts;
 	struct mf_cid cid;
-	char *data = NULL, text[MF_CID_TEXT_MAX], line[MF_CID_TEXT_MAX + 64];
+	struct rpc_part part;
+	char text[MF_CID_TEXT_MAX], line[MF_CID_TEXT_MAX + 64];
 
 	if (!codec || mf_hash_find(hash_name ? hash_name : "sha2-256", &hash))
 		return rpc_fail_text(request, -EINVAL, "unknown codec or hash function");
 	int rc = rpc_open_part(request, &parts);
 	if (rc)
 		return rc < 0 && rc != -EINVAL ? rc : 0;
-	ssize_t len = rpc_read_part(&parts, &data);
-	rc = len < 0 ? (int)len
-		     : kit_block_put(request->node, codec, hash, version, data, (size_t)len,
-			       http_flag(request->http, "pin", false), &cid);
-	anyio_free(data);
+	rc = rpc_part_read(request, &parts, &part);
+	if (!rc)
+		rc = kit_block_put(request->node, codec, hash, version, part.data, part.len,
+			http_flag(request->http, "pin", false), &cid);
+	rpc_part_free(request, &part);
 	multipart_close(&parts);
-	if (rc == -EMSGSIZE)
-		return rpc_fail_text(request, rc, "a block is at most 2 MiB");
+	if (part.why)
+		return rpc_fail_text(request, rc, part.why);
 	if (rc)
 		return rpc_fail(request, rc);
 	mf_cid_format(&cid, text, sizeof(text));
-	snprintf(line, sizeof(line), "{\"Key\":\"%s\",\"Size\":%zd}\n", text, len);
+	snprintf(line, sizeof(line), "{\"Key\":\"%s\",\"Size\":%zu}\n", text, part.len);
 	return http_reply(request->http, 200, "application/json", line);
 }
 

@@ -35,15 +35,17 @@ int rpc_dag_get(struct rpc_request *request)
 }
 
 static int put_part(struct rpc_stream *stream, struct multipart *parts,
-	const struct kit_dag_put_options *options)
+	const struct kit_dag_put_options *options, const char **why)
 {
-	char *data = NULL, text[MF_CID_TEXT_MAX], line[MF_CID_TEXT_MAX + 32];
+	char text[MF_CID_TEXT_MAX], line[MF_CID_TEXT_MAX + 32];
+	struct rpc_part part;
 	struct mf_cid cid;
-	ssize_t len = rpc_read_part(parts, &data);
-	int rc = len < 0 ? (int)len
-			 : kit_dag_put(stream->request->node, options, data, (size_t)len, &cid);
+	int rc = rpc_part_read(stream->request, parts, &part);
 
-	anyio_free(data);
+	*why = part.why;
+	if (!rc)
+		rc = kit_dag_put(stream->request->node, options, part.data, part.len, &cid);
+	rpc_part_free(stream->request, &part);
 	if (rc)
 		return rc;
 	mf_cid_format(&cid, text, sizeof(text));
@@ -59,6 +61,7 @@ int rpc_dag_put(struct rpc_request *request)
 	struct kit_dag_put_options options = { .pin = http_flag(request->http, "pin", false) };
 	const char *hash = http_param(request->http, "hash", 0);
 	struct multipart parts;
+	const char *why = NULL;
 	int rc = 0;
 
 	options.input_codec = codec_param(request, "input-codec", MF_CODEC_DAG_JSON, &rc);
@@ -73,10 +76,10 @@ int rpc_dag_put(struct rpc_request *request)
 	if (rc)
 		return rc < 0 && rc != -EINVAL ? rc : 0;
 	do
-		rc = put_part(&stream, &parts, &options);
+		rc = put_part(&stream, &parts, &options, &why);
 	while (!rc && (rc = multipart_next(&parts)) == 1);
 	multipart_close(&parts);
-	if (rc == -EMSGSIZE && !stream.begun)
-		return rpc_fail_text(request, rc, "a document is at most 2 MiB");
+	if (rc && why)
+		return rpc_fail_text(request, rc, why);
 	return rpc_stream_end(&stream, rc);
 }

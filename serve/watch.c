@@ -6,6 +6,8 @@
  * a client that closed its sending side and waits for the answer, or one that is gone: TCP tells
  * them apart when something is sent to it. So such a client is served as long as bytes move, and is
  * taken to have gone when none did for HALF_CLOSED_MAX.
+ *
+ * One that stands still with half a body in memory, when others wait for memory, is told so and ended.
  */
 #include "rpc.h"
 
@@ -15,7 +17,7 @@
 struct watch {
 	const struct http_connection *http;
 	struct anyio_task_group *group;
-	bool gone;
+	bool gone, slow;
 };
 
 static uint64_t moved(const struct http_connection *http)
@@ -37,8 +39,11 @@ static int look_on(void *arg)
 			before = moved(watch->http);
 		}
 		watch->gone = state == ANYIO_BROKEN || anyio_now() - since >= HALF_CLOSED_MAX;
-		if (watch->gone) {
-			anyio_task_group_cancel(watch->group, "the caller is gone");
+		watch->slow =
+			watch->http->holds_body && watch->http->waits && http_must_go(watch->http);
+		if (watch->gone || watch->slow) {
+			anyio_task_group_cancel(watch->group,
+				watch->gone ? "the caller is gone" : "it stands still");
 			break;
 		}
 	}
@@ -55,5 +60,12 @@ int rpc_while_there(struct rpc_request *request, int (*answer)(struct rpc_reques
 	rc = rc ? rpc_fail_text(request, rc, anyio_error_text(rc)) : answer(request);
 	anyio_task_group_cancel(&group, "answered");
 	rc = anyio_task_group_exit(&group, rc);
-	return watch.gone ? ANYIO_BROKEN : rc;
+	if (watch.gone)
+		return ANYIO_BROKEN;
+	if (!watch.slow || rc == ANYIO_CANCELLED || request->http->ended)
+		return rc;
+	return request->http->answered
+		? ANYIO_BROKEN
+		: http_reply(request->http, 503, "text/plain",
+			  "503 - this request's body stood still when others needed its memory\n");
 }

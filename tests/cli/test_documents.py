@@ -5,7 +5,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
-from node import Daemon, check, cid_raw, equal, form, form_type, kit, new_repo, run_all, temp, write
+from node import ABSENT, Daemon, check, cid_raw, equal, form, form_type, kit, new_repo, run_all, temp, write
 
 # As Kubo's documentation and others' have it.
 HELLO, HELLO_CID = b'{"hello":"world"}', 'bafyreidykglsfhoixmivffc5uwhcgshx4j465xwqntbmu43nb2dzqwfvae'
@@ -83,7 +83,8 @@ def what_is_refused(how, repo):
             ('no such codec', ['put', '--store-codec=x'], HELLO, 2, "cannot be 'x'"), ('none to write', ['get', HELLO_CID, '--output-codec=x'], b'', 2, "'x'"),
             ('one that is not written', ['get', HELLO_CID, '--output-codec=cbor'], b'', 2, "cannot be 'cbor'"),
             ('no such hash', ['put', '--hash=x'], HELLO, 2, "'x'"), ('no such file', ['put', '/no/file'], b'', 3, '/no/file'),
-            ('too long', ['put'], b'"' + b'x' * (4 << 20) + b'"', 1, '2 MiB'), ('no CID', ['get', 'x'], b'', 2, "'x'")):
+            ('too long', ['put'], b'"' + b'x' * (4 << 20) + b'"', 1, '2 MiB'),
+            ('too deep', ['put'], b'[' * 600 + b']' * 600, 1, 'nested deeper than 512'), ('no CID', ['get', 'x'], b'', 2, "'x'")):
         done = kit('dag', *words, repo=repo, stdin=data)
         check(f'{how}: {what}', done.code == code and told in done.err and not done.out, done)
     other = kit('block', 'put', '--cid-codec=json', repo=repo, stdin=b'{}').text

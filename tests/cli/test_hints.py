@@ -98,7 +98,7 @@ def a_bar_comes_to_its_end():
     """Of a terminal that does not tell how wide it is; blocks that repeat are written once."""
     repo = new_repo()
     cid = kit('add', '-Q', repo=repo, stdin=noise(12 << 20) + bytes(12 << 20)).text
-    code, _, shown = on_a_terminal('dag', 'export', '-o', temp('car'), cid, repo=repo)
+    code, _, shown = told('dag', 'export', '-o', temp('car'), cid, repo=repo)
     bars = [bar for bar in re.split(r'\x1b\[K|\n', shown) if bar]
     check('dag export: the last bar is full', code == 0 and '100%' in bars[-1], shown)
     check('none is cut', all(bar.endswith('s left') and len(bar) < 80 for bar in bars), bars)

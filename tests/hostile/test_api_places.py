@@ -28,9 +28,9 @@ def chunk(data):
 class Api:
     """A daemon of few places, over TCP or a UNIX socket."""
 
-    def __init__(self, kind):
+    def __init__(self, kind, *options):
         self.path = temp('api.sock') if kind == 'unix' else None
-        self.daemon = Daemon(api=f'/unix/{self.path}' if self.path else '/ip4/127.0.0.1/tcp/0', preexec=few_places)
+        self.daemon = Daemon(*options, api=f'/unix/{self.path}' if self.path else '/ip4/127.0.0.1/tcp/0', preexec=few_places)
 
     def connect(self, buffer=None):
         s = socket.socket(socket.AF_UNIX if self.path else socket.AF_INET)
@@ -45,10 +45,10 @@ class Api:
         s.sendall(data)
         return s
 
-    def answers(self):
+    def answers(self, request=POST_ID):
         """Whether a newcomer gets its answer."""
         try:
-            with self.ask(POST_ID) as s:
+            with self.ask(request) as s:
                 return s.recv(12) == b'HTTP/1.1 200'
         except OSError as error:
             print(f'      a newcomer was told: {error!r}')
@@ -158,6 +158,67 @@ def the_busy_stay():
             s.close()
 
 
+def begin_again(api, stop, count):
+    """Begins a head on so many connections, again and again, each anew before it has stood still for long; until told to stop."""
+    sockets = []
+    while not stop.is_set():
+        with contextlib.suppress(OSError):
+            sockets.append(api.ask(POST_ID[:9]))
+        if len(sockets) > count:
+            sockets.pop(0).close()
+    for s in sockets:
+        s.close()
+
+
+def a_request_outlasts(what, *options, head=b''):
+    """One that waits for its answer keeps its place, whatever those do who only begin."""
+    def with_head(request):
+        return request.replace(b'Content-Length', head + b'Content-Length')
+    api = Api('tcp', *options)
+    with api.daemon as daemon:
+        calm, stop = daemon.descriptors(), threading.Event()
+        waiting = api.ask(with_head(POST_ID.replace(b'/id', b'/cat?timeout=16s&arg=' + ABSENT.encode())))
+        until('it waits', lambda: daemon.descriptors() > calm)
+        crowd = [threading.Thread(target=begin_again, args=(api, stop, PLACES)) for _ in range(3)]
+        for thread in crowd:
+            thread.start()
+        served = asked = 0
+        while not select.select([waiting], [], [], 0)[0]:
+            served += api.answers(with_head(POST_ID))
+            asked += 1
+        answer = waiting.recv(65536)
+        stop.set()
+        for thread in crowd:
+            thread.join()
+        waiting.close()
+        check(f'{what}: a request that waits is not ended for heads that are begun', b'deadline exceeded' in answer, answer)
+        # A newcomer may be slower to ask than a crowd of others is to come.
+        check(f'{what}: and others are served meanwhile', served >= asked * 0.9, f'{served} of {asked}')
+        until('the descriptors are given back', lambda: daemon.descriptors() <= calm)
+        equal(f'{what}: it stops cleanly', daemon.stop(), 0)
+
+
+def heads_begun_again_and_again():
+    a_request_outlasts('heads begun again and again')
+
+
+def strangers_without_the_secret():
+    a_request_outlasts('strangers', '--api-auth', 'sesame', head=b'Authorization: Bearer sesame\r\n')
+    api = Api('tcp', '--api-auth', 'sesame')
+    with api.daemon as daemon:
+        calm = daemon.descriptors()
+        known = api.ask(POST_ID.replace(b'Content-Length', b'Authorization: Bearer sesame\r\nContent-Length'))
+        check('with the secret', b' 200 ' in known.recv(65536))
+        strangers = [api.ask(POST_ID) for _ in range(PLACES - 1)]
+        until('strangers take all other places', lambda: daemon.descriptors() >= calm + PLACES - 1)
+        for _ in range(PLACES - 1):
+            strangers.append(api.ask(POST_ID))
+            check('a newcomer is answered', b' 401 ' in strangers[-1].recv(65536))
+        check('one that has shown the secret keeps its place, though it is idle', not ended(known))
+        for s in strangers + [known]:
+            s.close()
+
+
 def readers_that_take_a_few_bytes():
     """They do not hold the memory that others wait for, though bytes move."""
     with Daemon() as daemon:
@@ -187,4 +248,5 @@ def readers_that_take_a_few_bytes():
         equal('it stops cleanly', daemon.stop(), 0)
 
 
-run_all([over_tcp, over_a_unix_socket, the_busy_stay, readers_that_take_a_few_bytes])
+run_all([over_tcp, over_a_unix_socket, the_busy_stay, heads_begun_again_and_again, strangers_without_the_secret,
+    readers_that_take_a_few_bytes])

@@ -30,6 +30,9 @@ struct kit_call {
 	 * ends the call with it. */
 	int (*answer)(void *arg, const char *json, size_t len);
 	void *arg;
+	/* Answers come in pieces instead, so that a long one is never whole in memory: each call has the
+	 * next bytes of it, and one of 0 bytes ends it. */
+	bool pieces;
 };
 
 /* Runs one. 0, or a negative code with kit_error_text; -ENOSYS for an unknown command, -EINVAL for

@@ -65,7 +65,7 @@ KIT_API void kit_unshare(struct kit_node *handle);
 /* Whether this handle asks peers for blocks that are not here: as it does at first, or never. */
 KIT_API void kit_ask_nobody(struct kit_node *handle, bool nobody);
 /* A bound on the bytes that tasks of one loop hold at once, for who serves many: with kit_limit, the
- * blocks in memory while a handle's sinks take them count, and a read waits for its turn when there
+ * blocks and documents in memory while a handle's sinks take them count, and a read waits for its turn when there
  * is no room. KIT_ROOM_SMALL bytes and less do not count and never wait. */
 struct kit_room;
 enum { KIT_ROOM_SMALL = 64 << 10 };
@@ -78,6 +78,8 @@ KIT_API void kit_limit(struct kit_node *handle, struct kit_room *room);
 KIT_API int kit_room_hold(struct kit_room *room, size_t *held, size_t bytes);
 /* Whether somebody waits in it. */
 KIT_API bool kit_room_is_wanted(const struct kit_room *room);
+/* Whether anything was held since this was asked before. */
+KIT_API bool kit_room_was_used(struct kit_room *room);
 KIT_API const char *kit_version(void);
 
 struct kit_network_options {
