@@ -1,10 +1,9 @@
 /*
- * A node inside a program: opens a repo, adds a file, serves it, and fetches another by its CID.
+ * A node inside a program: opens a repo, adds a file, serves it, and fetches another by its CID,
+ * which goes to standard output.
  *
  *	embed DIR FILE                  two nodes in this process: the second fetches what the first added
  *	embed DIR FILE ADDRESS CID      one node: fetches CID from the peer at ADDRESS (/ip4/.../p2p/ID)
- *
- * What was fetched goes to standard output.
  */
 #include <kit/kit.h>
 #include <stdio.h>
@@ -16,8 +15,7 @@ static char **arguments;
 static int say(struct kit_node *node, const char *what, int rc)
 {
 	if (rc)
-		fprintf(stderr, "%s: %s\n", what,
-			node ? kit_error_text(node) : anyio_error_text(rc));
+		fprintf(stderr, "%s: %s\n", what, kit_error_text(node));
 	return rc;
 }
 
@@ -62,7 +60,6 @@ static int talk(struct kit_node *one, struct kit_node *two)
 		return rc;
 	mf_cid_format(&root, text, sizeof(text));
 	fprintf(stderr, "added %s\n", text);
-
 	ANYIO_TASK_GROUP(online);
 	rc = say(one, "listen", anyio_start(&online, kit_network_run, &first, "first node", NULL));
 	if (!rc && two)
