@@ -27,7 +27,7 @@ static struct mf_cid pin_name(void)
 
 static size_t length_of(int i)
 {
-	return i % 4 ? 300 : 30000;
+	return i % 8 == 5 ? TEST_BULK : i % 4 ? 300 : 30000;
 }
 
 static bool failed(struct life *life, int rc)
@@ -42,7 +42,7 @@ static int look(struct store *store, struct life *life)
 	struct mf_cid cids[BLOCKS];
 	struct store_block out[BLOCKS];
 	int results[BLOCKS];
-	uint8_t data[30000];
+	static uint8_t data[TEST_BULK];
 
 	for (int i = 0; i < BLOCKS; i++)
 		test_block(i, length_of(i), data, &cids[i]);
