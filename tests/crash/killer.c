@@ -92,6 +92,7 @@ int main(int argc, char **argv)
 	int rc = pid < 0 ? FAILED : run(pid, strtoul(argv[1], NULL, 10), &stops);
 	if (rc == FAILED)
 		fprintf(stderr, "killer: %s\n", strerror(errno));
-	fprintf(stderr, "%lu stops\n", stops);
+	/* On a line of its own: the program may have been killed in the middle of one. */
+	fprintf(stderr, "\n%lu stops\n", stops);
 	return rc;
 }
