@@ -57,7 +57,7 @@ struct bitswap_ask {
 	bool block;       /* asked for the block, not only whether it has it */
 	bool said;        /* that it has it, when last it said anything */
 	bool late;        /* and counted as such */
-	uint8_t answers;  /* that it has it, or not */
+	uint8_t answers;  /* that it has it, or not, since all were last asked anew */
 	anyio_time since; /* when it was asked */
 };
 

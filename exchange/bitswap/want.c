@@ -27,7 +27,7 @@
 
 enum {
 	SEARCH_SECONDS = 60,
-	ANSWERS_MAX = 16, /* of one peer about one want, before it gives the block */
+	ANSWERS_MAX = 16, /* of one peer about one want, from one search to the next */
 	LATE_OFTEN = 3,
 	LATE_MAX = 16, /* that are remembered */
 	DOUBTS = 32,   /* wants of silent peers that all are asked about, at one look */
@@ -376,8 +376,10 @@ static void look_after(struct bitswap *bitswap, struct bitswap_want *want, size_
 	if (!TAILQ_EMPTY(&want->asks) && now - want->searched < SEARCH_SECONDS * ANYIO_SECOND)
 		return;
 	want->searched = now;
-	TAILQ_FOREACH (ask, &want->asks, of_want)
+	TAILQ_FOREACH (ask, &want->asks, of_want) {
+		ask->answers = 0;
 		ask_queue(ask);
+	}
 	pursue(bitswap, want);
 }
 
