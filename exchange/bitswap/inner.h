@@ -58,7 +58,7 @@ struct bitswap_ask {
 	bool said;        /* that it has it, when last it said anything */
 	bool late;        /* and counted as such */
 	uint8_t answers;  /* that it has it, or not, since all were last asked anew */
-	anyio_time since; /* when it was asked */
+	anyio_time since; /* when it was asked, or the message that asked had been sent */
 };
 
 struct bitswap_want {
@@ -143,13 +143,16 @@ struct bitswap_peer {
 
 	/* sending */
 	struct anyio_stream *stream;
-	const char *protocol; /* of stream */
-	bool sending;         /* there is a task */
-	bool fresh;           /* nothing was sent on stream yet */
-	bool renew;           /* make a new stream first */
-	bool full;            /* say the whole wantlist next time */
-	anyio_time stuck;     /* sending one message since then; 0: not sending */
-	anyio_time behind;    /* how long it held batches beyond what it earned by taking them */
+	const char *protocol;    /* of stream */
+	bool sending;            /* there is a task */
+	bool fresh;              /* nothing was sent on stream yet */
+	bool renew;              /* make a new stream first */
+	bool full;               /* say the whole wantlist next time */
+	struct anyio_event news; /* to be sent, or a batch of blocks is there */
+	unsigned failures;       /* to send, one after the other */
+	anyio_time stuck;        /* sending one message since then; 0: not sending */
+	anyio_time telling;      /* the message being sent was begun then; 0: none */
+	anyio_time behind;       /* how long it held batches beyond what it earned by taking them */
 
 	/* ours */
 	struct bitswap_asks unsent, sent;
@@ -249,6 +252,8 @@ void bitswap_peer_ref(struct bitswap_peer *peer);
 void bitswap_peer_unref(struct bitswap_peer *peer);
 /* The peer has gone, or does not speak bitswap after all. */
 void bitswap_peer_lost(struct bitswap_peer *peer);
+/* What is said to it now will not reach it soon: it is not to blame for what it does not give. */
+bool bitswap_peer_is_deaf(const struct bitswap_peer *peer);
 /* There is something to send. */
 void bitswap_peer_kick(struct bitswap_peer *peer);
 
@@ -319,6 +324,8 @@ bool bitswap_peer_is_late_often(const struct bitswap_peer *peer);
 /* Appends the news for the peer as a wantlist. */
 void bitswap_want_put(struct bitswap_peer *peer, struct mf_pb_writer *out);
 bool bitswap_want_has_output(const struct bitswap_peer *peer);
+/* The message with that has been sent, or has failed. */
+void bitswap_want_sent(struct bitswap_peer *peer);
 
 /* ---- session.c ---- */
 

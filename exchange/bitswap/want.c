@@ -19,6 +19,9 @@
  * peer is asked for it, whatever else the first one gave; whoever was late so much more often than
  * it gave blocks is doubted as well, and then what it gives is no excuse for what it does not.
  * After peer_timeout an ask counts as refused, and is told anew over another stream.
+ *
+ * Only what a peer was told makes it doubtful. While a message of ours is long on its way, or fails, the
+ * peer is deaf: others are asked as above, but nothing is held against it.
  */
 #include "inner.h"
 
@@ -126,6 +129,19 @@ static void ask_cancel(struct bitswap_ask *ask)
 	bitswap_peer_kick(peer);
 }
 
+/* Somebody else is asked for the block. Who was not told yet is then asked only whether it has it. */
+static void ask_pass_on(struct bitswap_ask *ask)
+{
+	if (!ask)
+		return;
+	if (ask->unsent) {
+		TAILQ_REMOVE(&ask->want->asks, ask, of_want);
+		TAILQ_INSERT_TAIL(&ask->want->asks, ask, of_want);
+		ask->block = false;
+	}
+	ask_no_block(ask);
+}
+
 /* Asks a peer whether it has the block, or for the block itself; ask is NULL the first time. Those
  * asked for the block come first among the want's asks. */
 static void ask_peer(
@@ -134,9 +150,9 @@ static void ask_peer(
 	if (!ask && !(ask = ask_new(want, peer)))
 		return;
 	if (block) {
+		ask_pass_on(want->block);
 		TAILQ_REMOVE(&want->asks, ask, of_want);
 		TAILQ_INSERT_HEAD(&want->asks, ask, of_want);
-		ask_no_block(want->block);
 		want->block = ask;
 		peer->block_count++;
 	}
@@ -147,13 +163,19 @@ static void ask_peer(
 
 /* ---- choosing ---- */
 
-/* Of two peers: one that is not doubted, then the one with less to do, then the one that gave more. */
+static int rank(const struct bitswap_peer *peer)
+{
+	return peer->doubted ? 2 : bitswap_peer_is_deaf(peer);
+}
+
+/* Of two peers: one that is not doubted and hears us, then the one with less to do, then the one that gave
+ * more. */
 static struct bitswap_peer *better(struct bitswap_peer *a, struct bitswap_peer *b)
 {
 	if (!a)
 		return b;
-	if (a->doubted != b->doubted)
-		return a->doubted ? b : a;
+	if (rank(a) != rank(b))
+		return rank(a) < rank(b) ? a : b;
 	if (a->block_count != b->block_count)
 		return a->block_count < b->block_count ? a : b;
 	return b->given > a->given ? b : a;
@@ -183,7 +205,7 @@ static struct bitswap_peer *find_holder(struct bitswap_want *want)
 			struct bitswap_peer *peer = need->session->holders[i];
 			ask = ask_find(want, peer);
 			if ((!ask || (!ask->block && ask->state < ASK_HAS)) &&
-				peer->ask_count < BITSWAP_WANTS_MAX)
+				peer->ask_count < BITSWAP_WANTS_MAX && !bitswap_peer_is_deaf(peer))
 				best = better(best, peer);
 		}
 	return best;
@@ -218,6 +240,12 @@ static void search(struct bitswap *bitswap, struct bitswap_want *want)
 
 /* ---- silence ---- */
 
+/* Not while it waits to be sent, nor while the message it is in is on its way. */
+static bool is_told(const struct bitswap_ask *ask)
+{
+	return !ask->unsent && (!ask->peer->telling || ask->since < ask->peer->telling);
+}
+
 /* How long the peer has given nothing, since it was asked. */
 static anyio_time silence(const struct bitswap_ask *ask)
 {
@@ -245,6 +273,8 @@ static bool is_doubtful(const struct bitswap *bitswap, const struct bitswap_ask 
 	const struct bitswap_peer *peer = ask->peer;
 	bool trusted = ask->said && peer->given > 0 && !peer->doubted;
 
+	if (!is_told(ask))
+		return anyio_now() - ask->since >= PATIENCE;
 	if (is_late(ask) ||
 		(bitswap_peer_is_late_often(peer) && anyio_now() - ask->since >= PATIENCE))
 		return true;
@@ -263,9 +293,11 @@ static void doubt(struct bitswap_peer *peer)
 		bitswap_session_drop_holder(session, peer);
 }
 
-/* The ask is doubtful: so is the peer, unless it is only late for once. */
+/* The ask is doubtful: so is the peer, unless it is only late for once, or was not told yet. */
 static void doubt_ask(struct bitswap_ask *ask)
 {
+	if (!is_told(ask))
+		return;
 	if (!is_late(ask)) {
 		doubt(ask->peer);
 		return;
@@ -326,7 +358,7 @@ static struct bitswap_ask *find_overdue(
 	TAILQ_FOREACH (ask, &want->asks, of_want) {
 		if (!ask->block)
 			return NULL;
-		if ((ask == want->block || ask->state < ASK_HAS) &&
+		if (is_told(ask) && (ask == want->block || ask->state < ASK_HAS) &&
 			silence(ask) >= bitswap->options.peer_timeout)
 			return ask;
 	}

@@ -70,3 +70,17 @@ void bitswap_want_put(struct bitswap_peer *peer, struct mf_pb_writer *out)
 	peer->cancel_count = peer->cancel_size = 0;
 	peer->full = false;
 }
+
+/* Those told last come last. Their time begins only now. */
+void bitswap_want_sent(struct bitswap_peer *peer)
+{
+	struct bitswap_ask *ask;
+
+	TAILQ_FOREACH_REVERSE(ask, &peer->sent, bitswap_asks, of_peer)
+	{
+		if (ask->since < peer->telling)
+			break;
+		ask->since = anyio_now();
+	}
+	peer->telling = 0;
+}
