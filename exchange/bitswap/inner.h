@@ -132,6 +132,17 @@ struct bitswap_served {
 	bool block, send_dont_have, have;
 };
 
+/* Blocks in memory for a peer. Their wants are in none of its orders any more, so one that the peer
+ * cancels meanwhile is marked here. */
+enum { BITSWAP_BATCHES = 2, BITSWAP_BATCH_BLOCKS = 32, BITSWAP_BATCH_BYTES = 4 << 20 };
+struct bitswap_batch {
+	struct store_block blocks[BITSWAP_BATCH_BLOCKS];
+	struct bitswap_item wants[BITSWAP_BATCH_BLOCKS]; /* what they answer */
+	size_t picked, count, next; /* wants; blocks that are here; and to be sent next */
+	anyio_time since;           /* being sent; 0: not yet */
+	bool token, slow;           /* of bitswap->serving and serving_slow */
+};
+
 struct bitswap_peer {
 	struct bitswap *bitswap;
 	TAILQ_ENTRY(bitswap_peer) link;
@@ -169,6 +180,7 @@ struct bitswap_peer {
 	/* theirs */
 	struct bitswap_table served;
 	struct bitswap_order by_state[SERVED_STATES];
+	struct bitswap_batch *batches; /* BITSWAP_BATCHES, of its sending task; NULL without */
 
 	/* receiving */
 	size_t inbox; /* bytes */
@@ -274,20 +286,12 @@ void bitswap_arrival_free(struct bitswap_arrival *arrival);
 /* ---- serve.c ---- */
 
 void bitswap_serve_want(struct bitswap_peer *peer, const struct bitswap_item *item);
-/* Forgets what the peer wants. */
+/* Forgets what the peer wants, also what is in its batches. */
 void bitswap_serve_clear(struct bitswap_peer *peer);
 bool bitswap_serve_has_output(const struct bitswap_peer *peer);
 /* Appends the answers due to a message; they count as given. */
 void bitswap_serve_put_presences(struct bitswap_peer *peer, struct mf_pb_writer *out);
 
-enum { BITSWAP_BATCH_BLOCKS = 32, BITSWAP_BATCH_BYTES = 4 << 20 };
-struct bitswap_batch {
-	struct store_block blocks[BITSWAP_BATCH_BLOCKS];
-	struct bitswap_item wants[BITSWAP_BATCH_BLOCKS]; /* what they answer */
-	size_t count, next;
-	anyio_time since; /* being sent; 0: not yet */
-	bool token, slow; /* of bitswap->serving and serving_slow */
-};
 /* Reads the next blocks for the peer, once there is a place. 0 (also when there are none),
  * ANYIO_CANCELLED. */
 int bitswap_serve_load(struct bitswap_peer *peer, struct bitswap_batch *batch);
@@ -295,6 +299,8 @@ int bitswap_serve_load(struct bitswap_peer *peer, struct bitswap_batch *batch);
 int bitswap_serve_load_early(struct bitswap_peer *peer, struct bitswap_batch *batch);
 /* Whether others wait and the peer has had the batch for long enough. */
 bool bitswap_serve_turn_over(const struct bitswap_peer *peer, const struct bitswap_batch *batch);
+/* What the peer has cancelled is not sent. Not while a message with blocks of the batch is. */
+void bitswap_serve_drop_cancelled(struct bitswap_batch *batch);
 /* Ends a batch: what was not sent is dropped, or is wanted again. */
 void bitswap_serve_unload(struct bitswap_peer *peer, struct bitswap_batch *batch);
 void bitswap_serve_put_back(struct bitswap_peer *peer, struct bitswap_batch *batch);

@@ -225,6 +225,7 @@ static int send_message(struct bitswap_peer *peer, struct bitswap_batch *batch)
 	bool retry = !peer->fresh;
 	int rc;
 
+	bitswap_serve_drop_cancelled(batch);
 	peer->telling = anyio_now();
 	rc = (int)make_message(&message, peer, batch);
 	if (rc >= 0)
@@ -253,7 +254,7 @@ static int send_message(struct bitswap_peer *peer, struct bitswap_batch *batch)
 
 struct sending {
 	struct bitswap_peer *peer;
-	struct bitswap_batch batches[2], *now, *next;
+	struct bitswap_batch batches[BITSWAP_BATCHES], *now, *next;
 	bool loading; /* now, and that may take long */
 };
 
@@ -373,7 +374,7 @@ static int recover(struct bitswap_peer *peer, int rc)
 
 static void unload(struct sending *sending)
 {
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < BITSWAP_BATCHES; i++)
 		bitswap_serve_unload(sending->peer, &sending->batches[i]);
 }
 
@@ -382,12 +383,14 @@ static int send_all(struct bitswap_peer *peer)
 	struct sending *sending = anyio_calloc(1, sizeof(*sending));
 	int rc = sending ? 0 : -ENOMEM;
 
-	if (!sending)
+	if (!sending) {
 		bitswap_held_up(peer->bitswap);
-	else
+	} else {
 		*sending = (struct sending){
 			.peer = peer, .now = &sending->batches[0], .next = &sending->batches[1]
 		};
+		peer->batches = sending->batches;
+	}
 	while (rc == 0 && !peer->gone && (sending->now->count > 0 || has_output(peer))) {
 		rc = send_round(sending);
 		if (rc == 0) {
@@ -399,6 +402,7 @@ static int send_all(struct bitswap_peer *peer)
 	}
 	if (sending)
 		unload(sending);
+	peer->batches = NULL;
 	anyio_free(sending);
 	peer->failures = 0;
 	bitswap_moved(peer->bitswap);

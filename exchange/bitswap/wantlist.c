@@ -4,10 +4,10 @@
 #include <anyio/memory.h>
 #include <errno.h>
 
+/* Who was asked once may keep a want whose cancel was not kept: all of our wants may be none. */
 bool bitswap_want_has_output(const struct bitswap_peer *peer)
 {
-	return !TAILQ_EMPTY(&peer->unsent) || peer->cancel_count > 0 ||
-		(peer->full && peer->ask_count > 0);
+	return !TAILQ_EMPTY(&peer->unsent) || peer->cancel_count > 0 || (peer->full && peer->asked);
 }
 
 static void entry_of(const struct bitswap_ask *ask, struct bitswap_item *item)
