@@ -1,13 +1,20 @@
 /*
  * What the parts of bitswap share.
  *
- *	want.c      what we want, and whom we ask for it
- *	wantlist.c  what a peer is told of that
- *	session.c   who here wants it: sessions, needs, fetching
+ *	bitswap.c   its life: peers that come and go, what is started anew for lack of memory
+ *	session.c   who here wants which blocks: sessions, needs, fetching
+ *	want.c      what we want, as time goes by
+ *	pursue.c    whom we ask for it
+ *	ask.c       what each peer is asked about each want
+ *	doubt.c     who lets us wait for too long
+ *	wantlist.c  what a peer is told of our asks
  *	peer.c      peers, and the task that sends to one
  *	receive.c   messages of peers
  *	arrive.c    blocks of peers: hashed, stored, handed to who needs them
  *	serve.c     what peers want of us
+ *	message.c   messages as bytes
+ *	order.c     things in the order of their priority
+ *	table.c     things found by their CID
  *
  * Lives: a peer's record is there from the first sign that it speaks bitswap until it has gone and no
  * task uses it any more. A want is there while somebody needs the block; its asks say which peers have
@@ -149,7 +156,7 @@ struct bitswap_peer {
 	struct mf_peer_id id;
 	unsigned refs;
 	bool gone;
-	uint64_t searched; /* the last search that knew it as asked */
+	uint64_t mark; /* of the last search that knew it as asked */
 	struct p2p_account account;
 
 	/* sending */
@@ -169,7 +176,7 @@ struct bitswap_peer {
 	struct bitswap_asks unsent, sent;
 	size_t ask_count, block_count; /* of both; those that are to bring a block */
 	bool asked;                    /* ever */
-	bool doubted; /* let us wait, and has given nothing wanted since: see want.c */
+	bool doubted; /* let us wait, and has given nothing wanted since: see doubt.c */
 	struct mf_cid *cancels;
 	size_t cancel_count, cancel_size;
 	anyio_time gave;  /* when it last gave us a block */
@@ -322,16 +329,54 @@ void bitswap_want_arrived(struct bitswap_want *want, struct bitswap_peer *peer);
 void bitswap_want_presence(struct bitswap_peer *peer, const struct mf_cid *cid, bool have);
 void bitswap_want_peer_joined(struct bitswap_peer *peer);
 void bitswap_want_peer_lost(struct bitswap_peer *peer);
+
+/* ---- pursue.c ---- */
+
+/* Sees to it that somebody is asked for the block who may yet give it, if there is anybody. */
+void bitswap_want_pursue(struct bitswap *bitswap, struct bitswap_want *want);
+/* Asks all peers that were not asked; one of them for the block at once, if nobody is asked for it. */
+void bitswap_want_search(struct bitswap *bitswap, struct bitswap_want *want);
+/* An ask for the block that has brought nothing for peer_timeout; NULL: none. */
+struct bitswap_ask *bitswap_want_find_overdue(const struct bitswap_want *want);
+/* It counts as refused, and the peer as doubted. */
+void bitswap_ask_pass_over(struct bitswap *bitswap, struct bitswap_ask *ask);
+
+/* ---- ask.c ---- */
+
+/* NULL: the peer was not asked. */
+struct bitswap_ask *bitswap_ask_find(struct bitswap_want *want, const struct bitswap_peer *peer);
+/* Asks a peer whether it has the block, or for the block itself; ask is NULL the first time. Those
+ * asked for the block come first among the want's asks. Nothing, when the peer has been asked as much as
+ * may be, or without memory. */
+void bitswap_ask_peer(
+	struct bitswap_want *want, struct bitswap_peer *peer, struct bitswap_ask *ask, bool block);
+/* Tells it, or tells it again. */
+void bitswap_ask_queue(struct bitswap_ask *ask);
+/* It is not expected to bring the block. NULL: nothing. */
+void bitswap_ask_no_block(struct bitswap_ask *ask);
+void bitswap_ask_free(struct bitswap_ask *ask);
+/* Ends all asks of a want, and cancels them but with one peer, or NULL. */
+void bitswap_asks_end(struct bitswap_want *want, const struct bitswap_peer *but);
+
+/* ---- doubt.c ---- */
+
+/* It has been waited for alone for long enough. */
+bool bitswap_ask_is_doubtful(const struct bitswap_ask *ask);
+/* It has brought nothing for peer_timeout. */
+bool bitswap_ask_is_overdue(const struct bitswap_ask *ask);
+/* The ask is doubtful: so is the peer, unless it is only late for once, or was not told yet. */
+void bitswap_ask_doubt(struct bitswap_ask *ask);
+void bitswap_peer_doubt(struct bitswap_peer *peer);
 /* Late so often that giving something does not end the doubts. */
 bool bitswap_peer_is_late_often(const struct bitswap_peer *peer);
 
 /* ---- wantlist.c ---- */
 
 /* Appends the news for the peer as a wantlist. */
-void bitswap_want_put(struct bitswap_peer *peer, struct mf_pb_writer *out);
-bool bitswap_want_has_output(const struct bitswap_peer *peer);
+void bitswap_wantlist_put(struct bitswap_peer *peer, struct mf_pb_writer *out);
+bool bitswap_wantlist_has_output(const struct bitswap_peer *peer);
 /* The message with that has been sent, or has failed. */
-void bitswap_want_sent(struct bitswap_peer *peer);
+void bitswap_wantlist_sent(struct bitswap_peer *peer);
 
 /* ---- session.c ---- */
 

@@ -169,7 +169,7 @@ static ssize_t make_message(
 {
 	*message = (struct outgoing){ .head = mf_pb_write_growing(256),
 		.blocks = batch->blocks + batch->next };
-	bitswap_want_put(peer, &message->head);
+	bitswap_wantlist_put(peer, &message->head);
 	bitswap_serve_put_presences(peer, &message->head);
 	while (batch->next + message->count < batch->count) {
 		size_t len = message->blocks[message->count].len;
@@ -238,7 +238,7 @@ static int send_message(struct bitswap_peer *peer, struct bitswap_batch *batch)
 			rc = send_pieces(peer, &message);
 	}
 	free(message.head.data);
-	bitswap_want_sent(peer);
+	bitswap_wantlist_sent(peer);
 	if (rc < 0)
 		return rc;
 	peer->fresh = false;
@@ -260,7 +260,7 @@ struct sending {
 
 static bool has_output(const struct bitswap_peer *peer)
 {
-	return bitswap_want_has_output(peer) || bitswap_serve_has_output(peer);
+	return bitswap_wantlist_has_output(peer) || bitswap_serve_has_output(peer);
 }
 
 static int load_next(void *arg)
@@ -293,7 +293,7 @@ static int load_and_tell(struct sending *sending)
 		rc = load_now(sending);
 	while (rc == 0 && sending->loading) {
 		anyio_event_init(&peer->news);
-		if (!bitswap_want_has_output(peer) && !peer->by_state[SERVED_PRESENCE].root) {
+		if (!bitswap_wantlist_has_output(peer) && !peer->by_state[SERVED_PRESENCE].root) {
 			rc = anyio_event_wait(&peer->news);
 			continue;
 		}

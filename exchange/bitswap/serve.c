@@ -67,7 +67,8 @@ static void cancel_picked(struct bitswap_peer *peer, const struct mf_cid *cid)
 	for (size_t i = 0; peer->batches && i < BITSWAP_BATCHES; i++) {
 		struct bitswap_batch *batch = &peer->batches[i];
 		for (size_t j = batch->next; j < batch->picked; j++)
-			batch->wants[j].cancel |= !cid || mf_cid_equal(&batch->wants[j].cid, cid);
+			batch->wants[j].cancel |=
+				!cid || bitswap_table_same(&batch->wants[j].cid, cid);
 	}
 }
 

@@ -5,7 +5,7 @@
 #include <errno.h>
 
 /* Who was asked once may keep a want whose cancel was not kept: all of our wants may be none. */
-bool bitswap_want_has_output(const struct bitswap_peer *peer)
+bool bitswap_wantlist_has_output(const struct bitswap_peer *peer)
 {
 	return !TAILQ_EMPTY(&peer->unsent) || peer->cancel_count > 0 || (peer->full && peer->asked);
 }
@@ -38,7 +38,7 @@ static void mark_sent(struct bitswap_ask *ask)
 	ask->since = anyio_now();
 }
 
-void bitswap_want_put(struct bitswap_peer *peer, struct mf_pb_writer *out)
+void bitswap_wantlist_put(struct bitswap_peer *peer, struct mf_pb_writer *out)
 {
 	size_t most = peer->ask_count + peer->cancel_count, n = 0;
 	bool bare = peer->protocol != bitswap_protocols[0], full = peer->full;
@@ -72,7 +72,7 @@ void bitswap_want_put(struct bitswap_peer *peer, struct mf_pb_writer *out)
 }
 
 /* Those told last come last. Their time begins only now. */
-void bitswap_want_sent(struct bitswap_peer *peer)
+void bitswap_wantlist_sent(struct bitswap_peer *peer)
 {
 	struct bitswap_ask *ask;
 

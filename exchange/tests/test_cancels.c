@@ -47,7 +47,7 @@ static int wait_until_none_sends(void *arg)
 	return rc;
 }
 
-/* One by one, or by a list that is all and empty. */
+/* One by one, by their multihashes alone, or by a list that is all and empty. */
 static int cancel_all(struct nodes *nodes, struct p2p_host **hosts, bool full)
 {
 	static struct bitswap_item items[TEST_TAKEN];
@@ -56,6 +56,7 @@ static int cancel_all(struct nodes *nodes, struct p2p_host **hosts, bool full)
 	for (uint64_t i = 0; i < TEST_TAKEN; i++) {
 		items[i] = (struct bitswap_item){ .cancel = true };
 		test_block(i, TEST_TAKEN_SIZE, data, &items[i].cid);
+		items[i].cid.codec = MF_CODEC_DAG_PB;
 	}
 	for (int i = 0; i < TEST_TAKERS; i++)
 		CHECK_RC(0, test_tell(nodes, hosts[i], items, full ? 0 : TEST_TAKEN, full));
