@@ -12,6 +12,9 @@
  *
  * Only what a peer was told makes it doubtful. While a message of ours is long on its way, or fails, the
  * peer is deaf: others are asked as well, but nothing is held against it.
+ *
+ * Doubts outlive a connection, so that coming again does not clear them: a number of peers that left are
+ * remembered, the latest ones (peer.c).
  */
 #include "inner.h"
 

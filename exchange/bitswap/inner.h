@@ -194,6 +194,15 @@ struct bitswap_peer {
 	struct anyio_event room;
 };
 
+/* What is held against a peer that left: it counts again when it comes back. */
+struct bitswap_record {
+	struct mf_peer_id id; /* empty: none */
+	bool doubted;
+	unsigned late;
+	anyio_time behind;
+};
+enum { BITSWAP_RECORDS = 128 };
+
 /* An inbound stream being read. */
 struct bitswap_inbound {
 	LIST_ENTRY(bitswap_inbound) link;
@@ -228,6 +237,8 @@ struct bitswap {
 	struct p2p_limit limit, peer_limit;
 	struct p2p_account account;
 	TAILQ_HEAD(, bitswap_peer) peers;
+	struct bitswap_record records[BITSWAP_RECORDS];
+	size_t record_next; /* to be written, the oldest */
 	LIST_HEAD(, bitswap_inbound) inbound;
 	struct anyio_event left;
 	struct bitswap_tokens serving, serving_slow; /* a slow peer needs one of each */
@@ -265,7 +276,7 @@ void bitswap_peers_join(struct bitswap *bitswap);
 
 /* ---- peer.c ---- */
 
-/* The record of a peer, made if need be; NULL without memory. */
+/* The record of a peer, made if need be, with what is remembered of it; NULL without memory. */
 struct bitswap_peer *bitswap_peer_get(struct bitswap *bitswap, const struct mf_peer_id *id);
 void bitswap_peer_ref(struct bitswap_peer *peer);
 void bitswap_peer_unref(struct bitswap_peer *peer);

@@ -38,6 +38,32 @@ static struct bitswap_peer *peer_find(const struct bitswap *bitswap, const struc
 	return peer;
 }
 
+static void remember(const struct bitswap_peer *peer)
+{
+	struct bitswap *bitswap = peer->bitswap;
+
+	if (!peer->doubted && !peer->late && !peer->behind)
+		return;
+	bitswap->records[bitswap->record_next] = (struct bitswap_record){
+		.id = peer->id, .doubted = peer->doubted, .late = peer->late, .behind = peer->behind
+	};
+	bitswap->record_next = (bitswap->record_next + 1) % BITSWAP_RECORDS;
+}
+
+static void recall(struct bitswap_peer *peer)
+{
+	for (size_t i = 0; i < BITSWAP_RECORDS; i++) {
+		struct bitswap_record *record = &peer->bitswap->records[i];
+		if (!mf_peer_id_equal(&record->id, &peer->id))
+			continue;
+		peer->doubted = record->doubted;
+		peer->late = record->late;
+		peer->behind = record->behind;
+		*record = (struct bitswap_record){ 0 };
+		return;
+	}
+}
+
 struct bitswap_peer *bitswap_peer_get(struct bitswap *bitswap, const struct mf_peer_id *id)
 {
 	struct bitswap_peer *peer = peer_find(bitswap, id);
@@ -52,6 +78,7 @@ struct bitswap_peer *bitswap_peer_get(struct bitswap *bitswap, const struct mf_p
 	TAILQ_INIT(&peer->sent);
 	anyio_event_init(&peer->room);
 	anyio_event_init(&peer->news);
+	recall(peer);
 	TAILQ_INSERT_TAIL(&bitswap->peers, peer, link);
 	bitswap->statistics.peers++;
 	bitswap_want_peer_joined(peer);
@@ -78,6 +105,7 @@ void bitswap_peer_lost(struct bitswap_peer *peer)
 	if (peer->gone)
 		return;
 	peer->gone = true;
+	remember(peer);
 	TAILQ_REMOVE(&peer->bitswap->peers, peer, link);
 	peer->bitswap->statistics.peers--;
 	bitswap_serve_clear(peer);
