@@ -88,17 +88,19 @@ static void ask_cancel(struct bitswap_ask *ask)
 	bitswap_peer_kick(peer);
 }
 
-/* Somebody else is asked for the block. Who was not told yet is then asked only whether it has it. */
-static void ask_pass_on(struct bitswap_ask *ask)
+void bitswap_asks_pass_on(struct bitswap_want *want)
 {
-	if (!ask)
-		return;
-	if (ask->unsent) {
-		TAILQ_REMOVE(&ask->want->asks, ask, of_want);
-		TAILQ_INSERT_TAIL(&ask->want->asks, ask, of_want);
+	struct bitswap_ask *ask, *next;
+
+	for (ask = TAILQ_FIRST(&want->asks); ask && ask->block; ask = next) {
+		next = TAILQ_NEXT(ask, of_want);
+		if (!ask->unsent)
+			continue;
+		bitswap_ask_no_block(ask);
 		ask->block = false;
+		TAILQ_REMOVE(&want->asks, ask, of_want);
+		TAILQ_INSERT_TAIL(&want->asks, ask, of_want);
 	}
-	bitswap_ask_no_block(ask);
 }
 
 void bitswap_ask_peer(
@@ -107,7 +109,7 @@ void bitswap_ask_peer(
 	if (!ask && !(ask = ask_new(want, peer)))
 		return;
 	if (block) {
-		ask_pass_on(want->block);
+		bitswap_ask_no_block(want->block);
 		TAILQ_REMOVE(&want->asks, ask, of_want);
 		TAILQ_INSERT_HEAD(&want->asks, ask, of_want);
 		want->block = ask;

@@ -361,6 +361,9 @@ struct bitswap_ask *bitswap_ask_find(struct bitswap_want *want, const struct bit
  * may be, or without memory. */
 void bitswap_ask_peer(
 	struct bitswap_want *want, struct bitswap_peer *peer, struct bitswap_ask *ask, bool block);
+/* Others are about to be asked for the block: who was to be and was not told yet is asked only whether it
+ * has it, so that the block does not come twice. */
+void bitswap_asks_pass_on(struct bitswap_want *want);
 /* Tells it, or tells it again. */
 void bitswap_ask_queue(struct bitswap_ask *ask);
 /* It is not expected to bring the block. NULL: nothing. */

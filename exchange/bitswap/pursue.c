@@ -8,10 +8,13 @@
  *
  * When an ask has become doubtful (doubt.c) all peers are asked whether they have this block, and one
  * that says so is asked for it too. The first ask stays, and either may bring the block: so a want comes
- * twice only where nothing came for so long, and one more peer is asked in each such time. After
- * peer_timeout an ask counts as refused, and is told anew over another stream.
+ * twice only where nothing came for so long. In each such time as many more are asked as have let us wait
+ * already, up to VOLLEY: so that many who say they have it and do not give it cost little more time than
+ * a few. After peer_timeout an ask counts as refused, and is told anew over another stream.
  */
 #include "inner.h"
+
+enum { VOLLEY = 8 };
 
 static int rank(const struct bitswap_peer *peer)
 {
@@ -87,20 +90,50 @@ void bitswap_want_search(struct bitswap *bitswap, struct bitswap_want *want)
 			bitswap_ask_peer(want, peer, NULL, false);
 }
 
+/* How many let us wait for the block, those that are not to be doubted yet included. */
+static size_t doubt_asked(const struct bitswap_want *want)
+{
+	struct bitswap_ask *ask;
+	size_t count = 0;
+
+	TAILQ_FOREACH (ask, &want->asks, of_want) {
+		if (!ask->block)
+			break;
+		count += ask->state < ASK_HAS;
+		if (ask->state < ASK_HAS && bitswap_ask_is_doubtful(ask))
+			bitswap_ask_doubt(ask);
+	}
+	return count;
+}
+
+static bool ask_tellers(struct bitswap_want *want, size_t most)
+{
+	struct bitswap_peer *peer = find_teller(want);
+
+	if (!peer)
+		return false;
+	bitswap_asks_pass_on(want);
+	for (; peer && most > 0; most--) {
+		bitswap_ask_peer(want, peer, bitswap_ask_find(want, peer), true);
+		peer = find_teller(want);
+	}
+	return true;
+}
+
 void bitswap_want_pursue(struct bitswap *bitswap, struct bitswap_want *want)
 {
 	struct bitswap_peer *peer;
+	size_t waited;
 
 	if (want->arrived || (want->block && !bitswap_ask_is_doubtful(want->block)))
 		return;
-	if (want->block)
-		bitswap_ask_doubt(want->block);
-	peer = find_teller(want);
-	if (!peer && !want->block)
-		peer = find_holder(want);
+	waited = want->block ? doubt_asked(want) : 0;
+	if (ask_tellers(want, waited > VOLLEY ? VOLLEY : waited + !waited) || want->block)
+		return;
+	peer = find_holder(want);
 	if (peer)
 		bitswap_ask_peer(want, peer, bitswap_ask_find(want, peer), true);
-	else if (!want->block)
+	else
 		bitswap_want_search(bitswap, want);
 }
 

@@ -188,7 +188,8 @@ void bitswap_want_presence(struct bitswap_peer *peer, const struct mf_cid *cid, 
 		if (!peer->doubted)
 			TAILQ_FOREACH (need, &want->needs, of_want)
 				bitswap_session_add_holder(need->session, peer);
-		if (ask != want->block)
+		/* Else it is to bring the block, and need not be asked again. */
+		if (ask != want->block && (!ask->block || ask->state >= ASK_HAS))
 			ask->state = ASK_HAS;
 	} else {
 		bitswap_ask_no_block(ask);
