@@ -22,7 +22,7 @@ struct kit_core {
 	struct bitswap *bitswap; /* NULL while offline */
 	char peer_id[MF_PEER_ID_TEXT_MAX];
 	char public_key[64];       /* base64 */
-	struct journal *journal;   /* of the add in progress, or NULL */
+	bool journaling;           /* an add keeps the journal */
 	struct kit_config *config; /* as it was last read */
 };
 
