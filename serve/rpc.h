@@ -25,7 +25,7 @@ int rpc_while_there(struct rpc_request *request, int (*answer)(struct rpc_reques
 int rpc_fail(struct rpc_request *request, int code);
 int rpc_fail_text(struct rpc_request *request, int code, const char *text);
 
-/* The only "arg", or NULL after having answered that it is missing. */
+/* The only "arg", or NULL after having answered that it is missing, or that there is a second one. */
 const char *rpc_arg(struct rpc_request *request);
 
 /* A body streamed as the answer: begins it with its first byte. */

@@ -114,6 +114,9 @@ def what_is_not_done_is_refused():
         status, _, answer = daemon.rpc('add?pin=false&pin=true', body=sent, headers=kind)
         check('an option given twice', status == 400 and b'pin' in answer and b'more than once' in answer, (status, answer))
         cid = daemon.add(b'0123456789')
+        for command in ('cat', 'get', 'dag/get', 'dag/export', 'block/get'):
+            status, _, answer = daemon.rpc(command, cid, ABSENT)
+            check(f'{command} of two is refused, naming the second', status == 400 and ABSENT.encode() in answer, (status, answer))
         for query in ('offset=-1', 'length=-1', 'offset=x', 'offset=99999999999999999999'):
             equal(f'cat?{query} is malformed', daemon.rpc(f'cat?{query}&arg={cid}')[0], 400)
         equal('short names are names', daemon.rpc(f'cat?o=2&l=3&arg={cid}')[2], b'234')
