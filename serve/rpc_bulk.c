@@ -89,6 +89,9 @@ int rpc_open_part(struct rpc_request *request, struct multipart *parts)
 		multipart_close(parts);
 		rc = rc ? rc : -EINVAL;
 	}
+	/* Whoever ends the request says why. */
+	if (rc == ANYIO_CANCELLED)
+		return rc;
 	int sent = http_reply(request->http, 400, "text/plain",
 		"a multipart/form-data body with a file is required\n");
 	return sent ? sent : rc;

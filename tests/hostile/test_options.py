@@ -42,6 +42,14 @@ def timeouts():
             while more := s.recv(65536):
                 answer += more
             check('an add ends by its timeout too', b' 500 ' in answer and b'500ms' in answer, answer)
+        for command in ('add', 'block/put', 'dag/put', 'dag/import'):
+            with daemon.connect() as s:
+                s.sendall((f'POST /api/v0/{command}?timeout=500ms HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n'
+                    f'Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n\r\n').encode())
+                answer = b''
+                while more := s.recv(65536):
+                    answer += more
+                check(f'{command} of which no part came says so', b' 500 ' in answer and b'500ms' in answer, answer)
         check('it serves', daemon.serves())
 
 
