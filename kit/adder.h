@@ -28,7 +28,9 @@ struct kit_adder {
 	struct unixfs_profile profile;
 	struct pipeline pipeline;
 	struct peek peek;
-	bool known;             /* the last file had been finished by an add that was interrupted */
+	/* The last file had been finished by an add that was interrupted, as the next one may be, so that it is
+	 * not read ahead; true before the first. */
+	bool known;
 	struct entry **folders; /* all below the root, by parent and name: open addressing */
 	size_t folder_count, folders_size;
 	uint8_t key[crypto_shorthash_KEYBYTES]; /* names come from strangers */
