@@ -98,6 +98,13 @@ int kit_path_step(struct kit_blocks *blocks, struct mf_cid *cid, const char *nam
 /* Walks to the end of a path with blocks. */
 int kit_path_walk(struct kit_blocks *blocks, const char *path, struct mf_cid *cid);
 
+/* A call that reads what a path leads to: forgets the node's last error, opens blocks and walks there. The end
+ * is due whatever comes of it. */
+int kit_reading_begin(
+	struct kit_node *node, const char *path, struct kit_blocks *blocks, struct mf_cid *cid);
+/* Makes durable what was fetched, unless rc is a failure, and closes blocks. rc, or what failed. */
+int kit_reading_end(struct kit_blocks *blocks, int rc);
+
 /* ---- walk.c: everything below a root, each block once, depth first. ---- */
 
 /* Called with each block; data is lent for the call. NULL: what matters is that each could be had. */
