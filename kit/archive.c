@@ -44,11 +44,8 @@ int kit_dag_export(struct kit_node *node, const char *path, const struct kit_sin
 	struct kit_look look = { 0 };
 	struct store_block first;
 	struct mf_cid root;
-	int rc;
+	int rc = kit_reading_begin(node, path, &exporting.blocks, &root);
 
-	node->error[0] = 0;
-	kit_blocks_open(&exporting.blocks, node);
-	rc = kit_path_walk(&exporting.blocks, path, &root);
 	/* Nothing is written of what cannot be had at all. */
 	if (!rc && !(rc = kit_blocks_get(&exporting.blocks, &root, &first)))
 		store_block_release(&first);
@@ -67,10 +64,7 @@ int kit_dag_export(struct kit_node *node, const char *path, const struct kit_sin
 	/* The total counted what repeats each time. */
 	if (!rc && progress)
 		progress(arg, exporting.done, exporting.done);
-	if (!rc)
-		rc = kit_blocks_sync(&exporting.blocks);
-	kit_blocks_close(&exporting.blocks);
-	return rc;
+	return kit_reading_end(&exporting.blocks, rc);
 }
 
 /* ---- Import ---- */
