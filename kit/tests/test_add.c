@@ -291,6 +291,76 @@ static void test_refusals(void **state)
 	scene_run(check_refusals);
 }
 
+/* ---- In bounded memory ---- */
+
+enum { ADDERS = 3, ROOM = 5 << 20, BOUNDED = 20 << 20 };
+
+struct bounded {
+	struct kit_node *node;
+	struct kit_room *room;
+	struct mf_cid cid;
+	size_t at;
+	bool waited; /* somebody did */
+};
+
+static ssize_t read_bounded(void *arg, void *buffer, size_t size)
+{
+	struct bounded *bounded = arg;
+	size_t left = BOUNDED - bounded->at;
+
+	bounded->waited |= kit_room_is_wanted(bounded->room);
+	size = size < left ? size : left;
+	memset(buffer, (int)(bounded->at >> 20), size);
+	bounded->at += size;
+	anyio_checkpoint();
+	return (ssize_t)size;
+}
+
+static int add_bounded(void *arg)
+{
+	struct bounded *bounded = arg;
+	struct kit_add_options options = KIT_ADD_DEFAULTS;
+	struct kit_source source = { read_bounded, bounded };
+	struct kit_node *handle;
+
+	CHECK_RC(0, kit_share(bounded->node, &handle));
+	kit_limit(handle, bounded->room);
+	int rc = kit_add_source(handle, &source, &options, &bounded->cid);
+	kit_unshare(handle);
+	return rc;
+}
+
+/* Three at once where one batch fits: each waits for its turn, and all of it comes back. */
+static int check_bounded(struct scene *scene)
+{
+	struct bounded adders[ADDERS];
+	struct kit_room *room;
+	size_t all = 0;
+	bool waited = false;
+
+	CHECK_RC(0, kit_room_create(ROOM, &room));
+	ANYIO_TASK_GROUP(group);
+	for (int i = 0; i < ADDERS; i++) {
+		adders[i] = (struct bounded){ .node = scene->node, .room = room };
+		anyio_start_soon(&group, add_bounded, &adders[i], "add");
+	}
+	CHECK_RC(0, anyio_task_group_exit(&group, 0));
+	for (int i = 0; i < ADDERS; i++) {
+		CHECK(mf_cid_equal(&adders[i].cid, &adders[0].cid));
+		waited |= adders[i].waited;
+	}
+	CHECK(waited);
+	CHECK_RC(0, kit_room_hold(room, &all, ROOM));
+	kit_room_hold(room, &all, 0);
+	kit_room_free(room);
+	return 0;
+}
+
+static void test_bounded(void **state)
+{
+	scene_run(check_bounded);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -300,6 +370,7 @@ int main(void)
 		cmocka_unit_test(test_a_tree_in_pieces),
 		cmocka_unit_test(test_folders_named_again),
 		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

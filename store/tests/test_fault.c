@@ -161,33 +161,6 @@ static void every_write_and_sync_may_fail(void **state)
 	sweep(ANYIO_FAULT_WRITE, -EIO, false, 1);
 }
 
-/* As a disk may whose sectors are larger than any boundary kept here: bulk is written again, through
- * the page cache. */
-static int bulk_refused(void *arg)
-{
-	struct store *store;
-	store_ticket ticket = 0;
-
-	CHECK_RC(0, test_open(&store, NULL));
-	anyio_fault_set(ANYIO_FAULT_WRITE, 2, -EINVAL); /* first what lies before the boundary */
-	CHECK_RC(0, test_put(store, 1, TEST_BULK, &ticket));
-	CHECK(anyio_fault_count(ANYIO_FAULT_WRITE) >= 2);
-	anyio_fault_set(ANYIO_FAULT_WRITE, 0, 0);
-	CHECK_RC(0, test_put(store, 2, TEST_BULK, &ticket));
-	CHECK_RC(0, store_sync(store, ticket));
-	CHECK_RC(0, test_get(store, 1, TEST_BULK));
-	CHECK_RC(0, test_get(store, 2, TEST_BULK));
-	CHECK_RC(0, test_verify(store));
-	return store_close(store);
-}
-
-static void a_disk_may_refuse_bulk(void **state)
-{
-	simulated_start();
-	assert_int_equal(run_simulated(bulk_refused, NULL, 1, NULL), 0);
-	simulated_end();
-}
-
 static void the_disk_may_be_full_from_any_write_on(void **state)
 {
 	sweep(ANYIO_FAULT_WRITE, -ENOSPC, true, 1);
@@ -506,11 +479,6 @@ static void the_index_may_find_no_addresses(void **state)
 	assert_int_equal(rc, 0);
 }
 
-#define ON_BACKENDS(name)                                                                          \
-	static void test_##name(void **state)                                                      \
-	{                                                                                          \
-		run_body(name);                                                                    \
-	}
 ON_BACKENDS(a_failed_sync_acknowledges_nothing)
 ON_BACKENDS(a_full_disk_is_an_error_and_no_end)
 
@@ -521,7 +489,6 @@ int main(void)
 		cmocka_unit_test(test_a_full_disk_is_an_error_and_no_end),
 		cmocka_unit_test(every_allocation_may_fail),
 		cmocka_unit_test(every_write_and_sync_may_fail),
-		cmocka_unit_test(a_disk_may_refuse_bulk),
 		cmocka_unit_test(the_disk_may_be_full_from_any_write_on),
 		cmocka_unit_test(the_disk_may_be_full_for_one_write),
 		cmocka_unit_test(the_disk_may_break_at_any_write),

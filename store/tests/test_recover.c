@@ -294,11 +294,6 @@ static int a_missing_segment_is_noticed(void *arg)
 	return store_close(store);
 }
 
-#define ON_BACKENDS(name)                                                                          \
-	static void test_##name(void **state)                                                      \
-	{                                                                                          \
-		run_body(name);                                                                    \
-	}
 ON_BACKENDS(what_was_synced_survives)
 ON_BACKENDS(any_cut_of_the_tail_is_recovered)
 ON_BACKENDS(the_index_can_be_thrown_away)

@@ -65,8 +65,8 @@ KIT_API void kit_unshare(struct kit_node *handle);
 /* Whether this handle asks peers for blocks that are not here: as it does at first, or never. */
 KIT_API void kit_ask_nobody(struct kit_node *handle, bool nobody);
 /* A bound on the bytes that tasks of one loop hold at once, for who serves many: with kit_limit, the
- * blocks and documents in memory while a handle's sinks take them count, and a read waits for its turn when there
- * is no room. KIT_ROOM_SMALL bytes and less do not count and never wait. */
+ * blocks and documents in memory while a handle's sinks take them count, and the buffers of what it adds; whoever
+ * finds no room waits for his turn. KIT_ROOM_SMALL bytes and less do not count and never wait. */
 struct kit_room;
 enum { KIT_ROOM_SMALL = 64 << 10 };
 /* -ENOMEM. Free it when no handle that it limits is left. */
