@@ -221,6 +221,15 @@ def what_the_rpc_was_asked_for():
         equal('size-only is true or false', daemon.rpc('repo/stat', size_only='odd')[0], 400)
 
 
+def names_as_clients_send_them():
+    """As Kubo reads what is in filename="": escaped as in a query, or as it stands."""
+    with Daemon() as daemon:
+        for sent, name in (('a+b', 'a b'), ('a%2Bb', 'a+b'), ('a%20b', 'a b'), ('100%.txt', '100%.txt'), ('a%zz+b', 'a%zz+b'), ('100%', '100%'),
+                ('%5Cx', '\\x'), ('C:\\dir', 'C:\\dir'), (r'a\"b', 'a"b'), (r'a\\b', 'a\\b'), ('a;b', 'a;b'), ('%C3%A4%3B', 'ä;')):
+            status, _, body = daemon.rpc('add', body=form([(sent, b'x')]), headers=form_type(), only_hash=True)
+            equal(f'filename="{sent}"', (status, [json.loads(line)['Name'] for line in body.splitlines()]), (200, [name]))
+
+
 def an_api_for_the_world():
     """What the daemon will refuse is told when it is set."""
     repo = new_repo()
@@ -240,4 +249,4 @@ def documents_are_lines_with_json():
     both_ways(show)
 
 
-run_all([documents_are_lines_with_json, an_api_for_the_world, what_the_rpc_was_asked_for, options_and_paths, archives_together, files_go_into_folders, offline_asks_nobody, a_symlink_is_its_target, what_a_pin_above_keeps_is_pinned, bad_input_is_not_blamed_on_the_repo, api_before_daemon, several_paths_are_wrapped_together])
+run_all([names_as_clients_send_them, documents_are_lines_with_json, an_api_for_the_world, what_the_rpc_was_asked_for, options_and_paths, archives_together, files_go_into_folders, offline_asks_nobody, a_symlink_is_its_target, what_a_pin_above_keeps_is_pinned, bad_input_is_not_blamed_on_the_repo, api_before_daemon, several_paths_are_wrapped_together])

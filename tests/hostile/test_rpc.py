@@ -387,7 +387,7 @@ def malformed_multipart():
             'a part head of 1 MiB': (part('f', b'').replace(b'Content-Type', b'X: ' + b'y' * (1 << 20) + b'\r\nContent-Type') + end, form_type()),
             '100,000 header lines': (part('f', b'').replace(b'Content-Type', b'X: y\r\n' * 100000 + b'Content-Type') + end, form_type()),
             'a name of 5,000 bytes': (form([('n' * 5000, b'x')]), form_type()),
-            'a name with NUL': (form([('a%00b', b'x')]), form_type()), 'a malformed escape': (form([('a%zz', b'x')]), form_type()),
+            'a name with NUL': (form([('a%00b', b'x')]), form_type()),
             'a raw NUL in a name': (part('NUL', b'x').replace(b'NUL', b'a\0b') + end, form_type()),
             'a preamble': (b'preamble\r\n' + good, form_type()),
             'a symlink target with NUL': (form([('l', b'a\0b', 'application/symlink')]), form_type()),
