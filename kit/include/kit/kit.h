@@ -104,8 +104,11 @@ KIT_API int kit_addresses(struct kit_node *node, char ***addresses);
 KIT_API int kit_protocols(struct kit_node *node, char ***protocols);
 KIT_API void kit_strings_free(char **strings);
 
-/* Dials a multiaddr that ends with /p2p/ID. */
+/* Dials a multiaddr that ends with /p2p/ID, or a peer whose address is known by its ID. -EPERM: another
+ * peer answered; -ENOENT: no address of it is known; -ETIMEDOUT: nothing answered; -EINVAL; -ENOTCONN:
+ * this node is offline; what dialling gave. */
 KIT_API int kit_connect(struct kit_node *node, const char *multiaddr);
+/* -ENOENT: not connected to it. */
 KIT_API int kit_disconnect(struct kit_node *node, const char *multiaddr_or_id);
 
 struct kit_peer {
