@@ -218,6 +218,14 @@ def what_the_rpc_was_asked_for():
         equal('repo/stat size-only', {**size, 'RepoSize': 0, 'StorageMax': 0}, {'RepoSize': 0, 'StorageMax': 0, 'NumObjects': 0, 'RepoPath': '', 'Version': ''})
         equal('has the sizes', (size['RepoSize'], size['StorageMax']), (all_of_it['RepoSize'], all_of_it['StorageMax']))
         check('without it there is more', all_of_it['NumObjects'] and all_of_it['RepoPath'] and all_of_it['Version'], all_of_it)
+        with Daemon() as other:
+            daemon.rpc('swarm/connect', other.swarm[0])
+            for query, fields in (({}, set()), ({'latency': True}, {'Latency'}), ({'direction': True}, {'Direction'}), ({'verbose': True}, {'Latency', 'Direction'}),
+                    ({'latency': False}, set())):
+                [peer] = json.loads(daemon.rpc('swarm/peers', **query)[2])['Peers']
+                equal(f'swarm/peers {query}: no more than was asked for', set(peer) & {'Latency', 'Direction'}, fields)
+            told = kit('swarm', 'peers', '-v', repo=daemon.repo).text
+            check('swarm peers -v has both', told.endswith(' outbound') and len(told.split()) == 3, told)
         equal('size-only is true or false', daemon.rpc('repo/stat', size_only='odd')[0], 400)
 
 
