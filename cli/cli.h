@@ -69,7 +69,8 @@ struct cli_command {
 	bool repeats;           /* the first option may be given several times */
 	bool no_repo;           /* does not want a node */
 	bool fetches;           /* may wait for blocks of peers */
-	const char *again;      /* what a second run does after one that was cut off, or NULL */
+	bool dials; /* its first argument is a peer; without a daemon an address takes it online */
+	const char *again; /* what a second run does after one that was cut off, or NULL */
 	const char *(*values)(size_t i); /* what its first argument may be, to complete it */
 	int (*run)(struct cli *cli);
 };
@@ -128,12 +129,16 @@ int cli_fail(const struct cli *cli, int code, const char *format, ...)
 int cli_fail_node(const struct cli *cli, int code, const char *subject);
 /* The same for a file or folder of this machine that cannot be read or written. */
 int cli_fail_file(const struct cli *cli, int code, const char *path);
+/* The same for a peer that was not reached at this address. */
+int cli_fail_peer(const struct cli *cli, int code, const char *address);
 /* For a repo that cannot be opened, with why; returns CLI_REPO. */
 int cli_fail_repo(const struct cli *cli, int code, const char *text);
 /* That sentence, "" when there is none. */
 const char *cli_node_error(const struct cli *cli);
 /* What to do after a result code, when the sentence does not say; or NULL. cli_fail appends it. */
 const char *cli_next_step(const struct cli *cli, int code);
+/* What to do when a peer was not reached at this address. */
+const char *cli_next_step_to_peer(const char *address);
 int cli_exit_code(int code);
 
 /* Opens the repo, or finds the daemon that has it. 0 or an exit code. */
@@ -171,6 +176,11 @@ struct cli_how_far {
 };
 void cli_progress_latest(struct cli_how_far *far);
 
+/* Connects the node or the daemon to a peer, by its address or its ID. An exit code. */
+int cli_connect(struct cli *cli, const char *address);
+/* Runs body; when it takes more than a moment, a line on a terminal says which address is waited for. */
+int cli_tell_when_slow(
+	struct cli *cli, const char *address, int (*body)(struct cli *cli, const char *address));
 /* Runs the command, and tells on a terminal what it waits for when nobody sends what it wants. An exit
  * code. */
 int cli_run_telling(struct cli *cli);

@@ -49,8 +49,10 @@ static int print_added(void *arg, const char *path, const struct mf_cid *cid, ui
 	if (cli_flag(adding->cli, "quiet", false)) {
 		puts(text);
 	} else {
-		if (adding->progress.on && adding->progress.shown)
+		if (adding->progress.on && adding->progress.shown) {
 			fputs("\r\033[K", stderr);
+			fflush(stderr);
+		}
 		printf("added %s ", text);
 		cli_print_text(path);
 		putchar('\n');

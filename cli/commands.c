@@ -222,16 +222,17 @@ const struct cli_command cli_commands[] = {
 		"The blocks stay in the repo.\n\n  ipfs-kit pin rm bafy...", NULL, 1, -1,
 		.run = cmd_pin_rm },
 	{ "ping", "PEER", "Measure the way to a peer",
-		"PEER is a multiaddr that ends with /p2p/ID, or the ID alone of a peer that is connected.\n\n"
+		"PEER is a multiaddr that ends with /p2p/ID, or the ID alone of a peer that is connected. Without a\n"
+		"daemon, an address is dialled for as long as this runs.\n\n"
 		"  ipfs-kit ping -n 3 /ip4/192.0.2.7/tcp/4001/p2p/12D3...",
-		ping_table, 1, 1, .run = cmd_ping },
+		ping_table, 1, 1, .dials = true, .run = cmd_ping },
 	{ "repo stat", "", "Print what the repo holds",
 		"Blocks, bytes on disk, where it is.\n\n  ipfs-kit repo stat -H", human_table, 0, 0,
 		.run = cmd_repo_stat },
 	{ "repo verify", "", "Read every byte back and check every block",
 		"Checks each block against its CID, the index against the log, and that all that pins need is here.\n"
 		"Exit code 0 means that nothing is damaged.\n\n  ipfs-kit repo verify",
-		NULL, 0, 0, .run = cmd_repo_verify },
+		NULL, 0, 0, .again = "it begins anew", .run = cmd_repo_verify },
 	{ "resolve", "PATH", "Print the CID a path leads to",
 		"Follows names through folders.\n\n  ipfs-kit resolve bafy.../photos/first.jpg",
 		NULL, 1, 1, .fetches = true, .again = "what was fetched does not come again",

@@ -13,7 +13,6 @@ int cli_exit_code(int code)
 	switch (code) {
 	case 0: return CLI_OK;
 	case ANYIO_CANCELLED: return CLI_INTERRUPTED;
-	case -ETIMEDOUT: return CLI_TIMEOUT;
 	case -ENOENT: return CLI_NOT_FOUND;
 	case -EINVAL: return CLI_USAGE;
 	}
@@ -238,6 +237,15 @@ int cli_fail_node(const struct cli *cli, int code, const char *subject)
 	if (subject && !is_said(text, subject))
 		return cli_fail(cli, code, "%s: %s", subject, text);
 	return cli_fail(cli, code, "%s", text);
+}
+
+int cli_fail_peer(const struct cli *cli, int code, const char *address)
+{
+	const char *text = cli_node_error(cli);
+
+	text = *text ? text : anyio_error_text(code);
+	return hint_of(text) ? cli_fail(cli, code, "%s", text)
+			     : cli_fail(cli, code, "%s; %s", text, cli_next_step_to_peer(address));
 }
 
 static int write_stdout(void *arg, const void *data, size_t len)

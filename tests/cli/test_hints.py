@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import socket
 import subprocess
 import sys
 
@@ -104,4 +105,18 @@ def a_bar_comes_to_its_end():
     check('none is cut', all(bar.endswith('s left') and len(bar) < 80 for bar in bars), bars)
 
 
-run_all([a_bar_comes_to_its_end, waiting_says_for_what, the_wantlist_tells_too, hints_name_the_repo, a_failing_add_says_the_same_through_a_daemon])
+def a_line_is_written_at_once():
+    """Each packet of the socket is one write."""
+    repo = new_repo()
+    for words in (['init'], ['--json', 'init'], ['cat', ABSENT], ['swarm']):
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with ours, theirs:
+            subprocess.run([PROGRAM, '--repo', repo, *words], stderr=theirs, stdout=subprocess.DEVNULL, env=environment())
+            theirs.close()
+            writes = []
+            while data := ours.recv(65536):
+                writes.append(data)
+        check(f'{" ".join(words)}: a write for a line', writes and all(data.endswith(b'\n') for data in writes), writes)
+
+
+run_all([a_line_is_written_at_once, a_bar_comes_to_its_end, waiting_says_for_what, the_wantlist_tells_too, hints_name_the_repo, a_failing_add_says_the_same_through_a_daemon])

@@ -13,7 +13,7 @@ import sys
 import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
-from node import (ABSENT, BOUND, PROGRAM, Daemon, check, cid_raw, environment, equal, kit, new_repo, noise, read, run_all, skip, temp,
+from node import (ABSENT, BOUND, PROGRAM, Daemon, check, cid_raw, environment, equal, kit, new_repo, noise, on_terminal, read, run_all, skip, temp,
     write)
 
 NOBODY = '/ip4/127.0.0.1/tcp/9/p2p/12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN'
@@ -116,6 +116,7 @@ def content():
     fails(['pin', 'add', '--recursive=false', root], 1, [root, 'recursively already'], 'pin rm', repo=repo)
     fails(['pin', 'rm', ABSENT], 3, [ABSENT, 'not pinned'], 'pin ls', repo=repo)
     fails(['pin', 'ls', ABSENT], 3, [ABSENT, 'not pinned'], 'pin ls', repo=repo)
+    fails(['pin', 'rm', kit('add', '-nQ', f'{top}/dir/file', repo=repo).text], 3, ['not pinned itself', f'kept by the pin of {root}'], f'pin rm {root}', repo=repo)
     with Daemon(repo=repo):
         fails(['cat', 'notacid'], 2, ["'notacid'"], '--help', repo=repo, name='through a daemon: cat notacid')
         fails(['cat', f'{root}/none'], 3, ["'none'", root], ' ls', repo=repo, name='through a daemon: cat ROOT/none')
@@ -184,16 +185,18 @@ def repos():
 
 def daemons():
     repo = new_repo()
-    for words in (['swarm', 'peers'], ['swarm', 'connect', NOBODY], ['swarm', 'disconnect', NOBODY], ['ping', NOBODY], ['shutdown']):
+    for words in (['swarm', 'peers'], ['swarm', 'connect', NOBODY], ['swarm', 'disconnect', NOBODY], ['ping', NOBODY.rsplit('/')[-1]], ['shutdown']):
         fails(words, 1, [repo, 'no daemon'], f'ipfs-kit --repo {repo} daemon', repo=repo)
     fails(['--api', '/ip4/127.0.0.1/tcp/9', 'id'], 1, ['127.0.0.1:9'], 'daemon', repo=repo)
     fails(['--connect', NOBODY, 'cat', ABSENT], 1, [NOBODY, 'refused'], 'address', repo=repo)
     with Daemon(repo=repo) as daemon:
         fails(['swarm', 'connect', NOBODY], 1, [NOBODY, 'refused'], 'address', repo=repo, name='swarm connect where nobody listens')
         fails(['swarm', 'connect', 'nonsense'], 2, ["'nonsense'"], 'swarm connect --help', repo=repo)
-        fails(['swarm', 'disconnect', NOBODY], 1, [NOBODY, 'not connected'], 'swarm peers', repo=repo, name='swarm disconnect of a stranger')
+        fails(['swarm', 'disconnect', NOBODY], 3, [NOBODY, 'not connected'], 'swarm peers', repo=repo, name='swarm disconnect of a stranger')
         fails(['ping', NOBODY], 1, [NOBODY, 'refused'], 'address', repo=repo, name='ping where nobody listens')
-        fails(['ping', NOBODY.rsplit('/')[-1]], 1, ['no address'], 'address', repo=repo, name='ping of an identity alone')
+        fails(['ping', NOBODY.rsplit('/')[-1]], 3, ['no address'], 'give the whole address', repo=repo, name='ping of an identity alone')
+        fails(['ping', '12D3garbage'], 2, ["'12D3garbage'"], 'give the whole address', repo=repo, name='ping of no identity')
+        fails(['ping', daemon.swarm[0]], 2, ['this node itself'], 'another', repo=repo, name='ping of itself')
         daemon.stop()
         kit('config', 'api.secret', 'sesame', repo=repo)
         with Daemon(repo=repo) as secretive:
@@ -201,6 +204,63 @@ def daemons():
             fails(['--api', secretive.api[0], 'id'], 1, ['wants a secret'], '--api-auth', repo=new_repo(), name='without the secret')
             fails(['--api-auth=wrong', 'add', write(temp('f'), b'x')], 1, ['does not take this secret'], '--api-auth', repo=repo, name='with another secret')
             equal('with the secret', kit('--api-auth=sesame', 'id', repo=repo).code, 0)
+
+
+class Server:
+    """Accepts on loopback and does one thing with each connection, which stays open until the end."""
+
+    def __init__(self, serve):
+        self.listener, self.clients = socket.create_server(('127.0.0.1', 0)), []
+        self.address = f'/ip4/127.0.0.1/tcp/{self.listener.getsockname()[1]}/p2p/{NOBODY.rsplit("/")[-1]}'
+        threading.Thread(target=self.run, args=(serve,), daemon=True).start()
+
+    def run(self, serve):
+        while True:
+            try:
+                self.clients.append(self.listener.accept()[0])
+            except OSError:
+                return
+            serve(self.clients[-1])
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        for end in (self.listener, *self.clients):
+            end.close()
+
+
+def dialling():
+    """Who answers that is not the one, or nothing."""
+    repo, wanted = new_repo(), NOBODY.rsplit('/')[-1]
+    http = Server(lambda client: client.recv(1000) and client.sendall(b'HTTP/1.1 400 Bad Request\r\n\r\n'))
+    ssh = Server(lambda client: client.sendall(b'SSH-2.0-OpenSSH_9.2\r\n'))
+    busy = Server(lambda client: client.close())
+    silent = Server(lambda client: None)
+    with Daemon() as other, Daemon(repo=repo):
+        wrong = other.swarm[0].replace(other.peer_id, wanted)
+        for words, name in ((['swarm', 'connect'], 'swarm connect'), (['ping'], 'ping')):
+            fails([*words, wrong], 1, [f'expected {wanted}, but {other.peer_id} answered there'], 'check that address', repo=repo, name=f'{name}: another peer')
+            for server in (http, ssh):
+                fails([*words, server.address], 1, [server.address, 'does not speak libp2p'], 'check that address', repo=repo, name=f'{name}: no peer')
+            fails([*words, busy.address], 1, [busy.address, 'hung up'], 'check that address', repo=repo, name=f'{name}: who hangs up')
+        fails(['--connect', wrong, 'cat', ABSENT], 1, [f'but {other.peer_id} answered there'], 'check that address', repo=repo, name='--connect: another peer')
+        done = kit('ping', '-n', '1', other.swarm[0], repo=new_repo())
+        check('ping of an address needs no daemon', done.code == 0 and 'Pong received' in done.text, done)
+        done = kit('--connect', other.swarm[0], 'ping', '-n', '1', other.peer_id, repo=new_repo())
+        check('nor with --connect', done.code == 0 and 'Pong received' in done.text, done)
+    fails(['ping', NOBODY], 1, [NOBODY, 'refused'], 'check that address', repo=repo, name='ping without a daemon, where nobody listens')
+    code, shown, _ = on_terminal('ping', silent.address, repo=repo)
+    lines = shown.decode().splitlines()
+    equal('where nothing answers a line says so while it waits', lines[0], f'waiting for {silent.address}: nothing has answered yet')
+    check('and the end is no --timeout', code == 1 and len(lines) == 2 and 'no peer answered there in time; check that address' in lines[1], (code, lines))
+    for server in (http, ssh, busy, silent):
+        server.close()
+
+
+def sockets():
+    """An API at a path."""
+    repo, nowhere = new_repo(), f'/unix{temp("none")}/socket'
+    fails(['daemon', '--listen', '/ip4/127.0.0.1/tcp/0', '--api', nowhere], 1, [nowhere], 'make its folder', repo=repo, name='an API in a folder that is not there')
+    fails(['--api', nowhere, 'id'], 1, [nowhere[5:], 'no daemon'], 'daemon', repo=repo, name='no API in a folder that is not there')
 
 
 def gone_in_the_middle():
@@ -256,7 +316,9 @@ def interrupted():
     process.stdin.flush()
     process.send_signal(signal.SIGINT)
     equal('SIGINT with --json: exit code', process.wait(BOUND), 130)
-    equal('SIGINT with --json: and a line of JSON', json.loads(process.stderr.read()), {'Error': 'interrupted', 'Code': 'interrupted', 'Exit': 130})
+    equal('SIGINT with --json: and a line of JSON', {**(told := json.loads(process.stderr.read())), 'Error': ''},
+        {'Error': '', 'Code': 'interrupted', 'Exit': 130, 'Hint': 'run again what was stored is not stored twice'})
+    check('which says how far it came', told['Error'].startswith('interrupted while adding, '), told)
     for pipe in (process.stdin, process.stdout, process.stderr):
         try:
             pipe.close()
@@ -264,4 +326,4 @@ def interrupted():
             pass
 
 
-run_all([files, content, words, repos, daemons, gone_in_the_middle, full, interrupted])
+run_all([files, content, words, repos, daemons, dialling, sockets, gone_in_the_middle, full, interrupted])
