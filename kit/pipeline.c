@@ -4,10 +4,25 @@
 #include <multiformats/multihash.h>
 #include <multiformats/sha256.h>
 #include <string.h>
+#include <sys/mman.h>
 
-static size_t slot_size(const struct unixfs_profile *profile)
+static size_t align(size_t size, size_t to)
 {
-	return (profile->chunk_size + BATCH_HEAD + BATCH_TAIL + 63) & ~(size_t)63;
+	return (size + to - 1) & ~(to - 1);
+}
+
+/* Room for a chunk and what makes it a leaf: for a raw one, nothing, so that large chunks lie as the
+ * disk can take them. */
+static void lay_out(struct pipeline *pipeline)
+{
+	size_t chunk = pipeline->profile.chunk_size;
+	struct unixfs_leaf_frame frame;
+
+	unixfs_leaf_frame(&frame, &pipeline->profile, chunk);
+	pipeline->head = frame.head_len ? BATCH_HEAD : 0;
+	pipeline->align = chunk >= STORE_BULK ? STORE_BULK_ALIGN : 64;
+	pipeline->slot =
+		align(pipeline->head + chunk + (frame.tail_len ? BATCH_TAIL : 0), pipeline->align);
 }
 
 /* ---- Hashing ---- */
@@ -102,17 +117,30 @@ static int putter(void *arg)
 
 /* ---- The caller's end ---- */
 
-static struct batch *batch_new(const struct unixfs_profile *profile)
+/* A huge page is zeroed in one go, needs one entry of the processor's tables, and reaches the disk in
+ * one piece. */
+static void *large_memory(size_t size)
+{
+	size = align(size, HUGE_PAGE);
+	void *memory = anyio_aligned_alloc(HUGE_PAGE, size);
+
+	if (memory)
+		madvise(memory, size, MADV_HUGEPAGE);
+	return memory;
+}
+
+static struct batch *batch_new(const struct pipeline *pipeline)
 {
 	struct batch *batch = anyio_malloc(sizeof(*batch));
-	/* An even number of chunks, because they are hashed in pairs. */
-	size_t pairs = BATCH_BYTES / 2 / profile->chunk_size;
-	size_t size = slot_size(profile) * 2 * (pairs ? pairs : 1);
+	/* As many chunks as are hashed side by side, or that many several times. */
+	size_t lanes = mf_sha256_lanes(),
+	       times = BATCH_BYTES / lanes / pipeline->profile.chunk_size;
+	size_t size = pipeline->slot * lanes * (times ? times : 1);
 
 	if (batch) {
 		batch->used = batch->count = batch->hashed = 0;
 		batch->size = size;
-		batch->data = anyio_malloc(size);
+		batch->data = large_memory(size);
 		if (!batch->data) {
 			anyio_free(batch);
 			batch = NULL;
@@ -147,6 +175,7 @@ int pipeline_begin(struct pipeline *pipeline, struct kit_node *node,
 {
 	*pipeline = (struct pipeline){ .node = node, .only_hash = only_hash, .profile = *profile };
 	anyio_event_init(&pipeline->hashed);
+	lay_out(pipeline);
 	int rc = anyio_channel_create(
 		sizeof(struct batch *), BATCHES, NULL, &pipeline->to_hash, &pipeline->from_read);
 
@@ -185,7 +214,7 @@ static int find_batch(struct pipeline *pipeline)
 		return 0;
 	for (size_t i = 0; i < BATCHES; i++)
 		if (!pipeline->batches[i]) {
-			pipeline->filling = pipeline->batches[i] = batch_new(&pipeline->profile);
+			pipeline->filling = pipeline->batches[i] = batch_new(pipeline);
 			return pipeline->filling ? 0 : -ENOMEM;
 		}
 	return anyio_receive(pipeline->free, &pipeline->filling);
@@ -241,13 +270,13 @@ int pipeline_flush(struct pipeline *pipeline)
 	return rc ? rc : pipeline->failure;
 }
 
-/* Room for size more bytes and one more block. */
+/* Room for size more bytes at a place for chunks, and one more block. */
 static int want_room(struct pipeline *pipeline, size_t size)
 {
 	int rc = want_batch(pipeline);
 
 	if (!rc &&
-		(pipeline->filling->used + size > pipeline->filling->size ||
+		(align(pipeline->filling->used, pipeline->align) + size > pipeline->filling->size ||
 			pipeline->filling->count == BATCH_BLOCKS)) {
 		rc = submit(pipeline);
 		if (!rc)
@@ -306,7 +335,7 @@ static ssize_t read_some(
 static ssize_t read_chunk(struct pipeline *pipeline, const struct kit_source *source)
 {
 	struct batch *batch = pipeline->filling;
-	uint8_t *chunk = batch->data + batch->used + BATCH_HEAD;
+	uint8_t *chunk = batch->data + align(batch->used, pipeline->align) + pipeline->head;
 	size_t len = 0;
 	ssize_t n = 1;
 
@@ -331,7 +360,7 @@ static ssize_t read_chunk(struct pipeline *pipeline, const struct kit_source *so
 	block->cid.hash = MF_HASH_SHA2_256;
 	block->cid.digest_len = MF_SHA256_SIZE;
 	batch->file_bytes[batch->count++] = (uint32_t)len;
-	batch->used += (BATCH_HEAD + len + frame.tail_len + 63) & ~(size_t)63;
+	batch->used = align((size_t)(chunk + len + frame.tail_len - batch->data), 64);
 	return (ssize_t)len;
 }
 
@@ -417,7 +446,7 @@ int pipeline_file(struct pipeline *pipeline, const struct kit_source *source,
 		rc = file_with_meta(pipeline, source, progress, arg);
 	} else {
 		while (!rc && n > 0) {
-			rc = want_room(pipeline, slot_size(&pipeline->profile));
+			rc = want_room(pipeline, pipeline->slot);
 			if (!rc && (n = read_chunk(pipeline, source)) < 0)
 				rc = (int)n;
 			if (n > 0 && progress)

@@ -13,9 +13,11 @@
 #include "node.h"
 
 enum {
-	BATCH_BYTES = 4 << 20, /* of one batch's buffer, at least two slots */
+	BATCH_BYTES =
+		4 << 20, /* of one batch's buffer, more where more chunks are hashed at once */
 	BATCH_BLOCKS = 1024,
-	BATCHES = 4,
+	BATCHES = 3, /* one being read, one hashed, one written */
+	HUGE_PAGE = 2 << 20,
 	BATCH_HEAD = 32, /* room before a chunk for a leaf's head, and after it for its tail */
 	BATCH_TAIL = 16,
 	READ_LEAST = 64 << 10, /* asked of a source at a time */
@@ -38,6 +40,8 @@ struct pipeline {
 	struct kit_node *node;
 	bool only_hash;
 	struct unixfs_profile profile;
+	size_t slot, head,
+		align; /* of a chunk in a batch: its room, of that before it, where it begins */
 	store_ticket ticket;
 	struct batch *batches[BATCHES];
 	struct batch *filling; /* the caller's; NULL when none is at hand */

@@ -29,11 +29,12 @@ static int always_works(void)
 static const struct sha256_engine engine_libcrypto = { "libcrypto", 1, 1, always_works, NULL };
 
 #if defined(__x86_64__)
-extern const struct sha256_engine sha256_engine_ni, sha256_engine_avx2;
+extern const struct sha256_engine sha256_engine_avx512, sha256_engine_ni, sha256_engine_avx2;
 #endif
 
 const struct sha256_engine *const sha256_engines[] = {
 #if defined(__x86_64__)
+	&sha256_engine_avx512,
 	&sha256_engine_ni,
 	&sha256_engine_avx2,
 #endif
@@ -41,25 +42,38 @@ const struct sha256_engine *const sha256_engines[] = {
 	NULL,
 };
 
-const struct sha256_engine *sha256_engine_best(void)
+unsigned sha256_engines_working(void)
 {
-	/* Threads that come here at once find the same answer. */
-	static const struct sha256_engine *_Atomic best;
-	const struct sha256_engine *found = best;
+	/* Asking the processor can be slow. Threads that come here at once find the same answer; the
+	 * last engine works everywhere, so it is never 0. */
+	static _Atomic unsigned known;
+	unsigned found = known;
 
-	for (size_t i = 0; !found; i++)
+	if (found)
+		return found;
+	for (size_t i = 0; sha256_engines[i]; i++)
 		if (sha256_engines[i]->works())
-			best = found = sha256_engines[i];
-	return found;
+			found |= 1u << i;
+	return known = found;
+}
+
+static const struct sha256_engine *widest(void)
+{
+	return sha256_engines[__builtin_ctz(sha256_engines_working())];
 }
 
 const char *mf_sha256_engine(void)
 {
-	return sha256_engine_best()->name;
+	return widest()->name;
 }
 
-/* Lanes in use are the first `busy` ones; states and positions lie in arrays of their own because
- * the engines take them so. */
+size_t mf_sha256_lanes(void)
+{
+	return widest()->width;
+}
+
+/* Lanes in use are the first `busy` ones, more perhaps than the engine at work takes. States and
+ * positions lie in arrays of their own because the engines take them so. */
 struct lanes {
 	struct mf_sha256_job *next, *end; /* jobs no lane has taken yet */
 	size_t busy;
@@ -110,10 +124,11 @@ static void drop_lane(struct lanes *lanes, size_t i)
 		: lanes->at[last];
 }
 
-static void advance(struct lanes *lanes, size_t blocks)
+/* The first `folded` lanes have got on by so many blocks. */
+static void advance(struct lanes *lanes, size_t folded, size_t blocks)
 {
-	/* Downwards, so that the lane moved by drop_lane has been advanced already. */
-	for (size_t i = lanes->busy; i-- > 0;) {
+	/* Downwards, so that a lane moved by drop_lane has been advanced already, if it was folded. */
+	for (size_t i = folded; i-- > 0;) {
 		struct lane *lane = &lanes->lane[i];
 		lanes->at[i] += blocks * SHA256_BLOCK;
 		lane->blocks -= blocks;
@@ -131,11 +146,11 @@ static void advance(struct lanes *lanes, size_t blocks)
 	}
 }
 
-static size_t shortest(const struct lanes *lanes)
+static size_t shortest(const struct lanes *lanes, size_t count)
 {
 	size_t blocks = lanes->lane[0].blocks;
 
-	for (size_t i = 1; i < lanes->busy; i++)
+	for (size_t i = 1; i < count; i++)
 		if (lanes->lane[i].blocks < blocks)
 			blocks = lanes->lane[i].blocks;
 	return blocks;
@@ -158,35 +173,42 @@ static void drain(struct lanes *lanes)
 	}
 }
 
-void sha256_many_with(const struct sha256_engine *engine, struct mf_sha256_job *jobs, size_t n)
+/* Folds with one engine as long as enough lanes are busy for it. */
+static void fold_with(const struct sha256_engine *engine, struct lanes *lanes)
+{
+	while (lanes->busy < engine->width && lanes->next < lanes->end)
+		take_job(lanes, lanes->busy++);
+	while (lanes->busy >= engine->width_min) {
+		size_t busy = lanes->busy < engine->width ? lanes->busy : engine->width;
+		size_t blocks = shortest(lanes, busy);
+		/* Lanes without a job repeat the first one's work, to no effect. */
+		for (size_t i = busy; i < engine->width; i++)
+			lanes->at[i] = lanes->at[0];
+		engine->fold(lanes->state, lanes->at, blocks);
+		advance(lanes, busy, blocks);
+	}
+}
+
+void sha256_many_with(unsigned engines, struct mf_sha256_job *jobs, size_t n)
 {
 	struct lanes lanes;
 
-	if (n < engine->width_min || !engine->fold) {
-		for (size_t i = 0; i < n; i++)
-			mf_sha256(jobs[i].data, jobs[i].len, jobs[i].digest);
-		return;
-	}
 	lanes.next = jobs;
 	lanes.end = jobs + n;
 	lanes.busy = 0;
 	/* Lanes never used are folded along; what is in them does not matter but must be something.
 	 */
 	memset(lanes.state, 0, sizeof(lanes.state));
-	while (lanes.busy < engine->width && lanes.next < lanes.end)
-		take_job(&lanes, lanes.busy++);
-	while (lanes.busy >= engine->width_min) {
-		size_t blocks = shortest(&lanes);
-		/* Lanes without a job repeat the first one's work, to no effect. */
-		for (size_t i = lanes.busy; i < engine->width; i++)
-			lanes.at[i] = lanes.at[0];
-		engine->fold(lanes.state, lanes.at, blocks);
-		advance(&lanes, blocks);
-	}
+	for (size_t i = 0; sha256_engines[i]; i++)
+		if (engines >> i & 1 && sha256_engines[i]->fold &&
+			n >= sha256_engines[i]->width_min)
+			fold_with(sha256_engines[i], &lanes);
 	drain(&lanes);
+	for (; lanes.next < lanes.end; lanes.next++)
+		mf_sha256(lanes.next->data, lanes.next->len, lanes.next->digest);
 }
 
 void mf_sha256_many(struct mf_sha256_job *jobs, size_t n)
 {
-	sha256_many_with(sha256_engine_best(), jobs, n);
+	sha256_many_with(sha256_engines_working(), jobs, n);
 }

@@ -7,6 +7,7 @@
 #include <anyio/anyio.h>
 #include <errno.h>
 #include <ipld/block.h>
+#include <multiformats/sha256.h>
 
 enum {
 	GROUP = 16,                /* blocks handed to the gate together */
@@ -56,11 +57,12 @@ static int pass(struct gate *gate)
 
 	for (size_t i = 0; i < gate->count; i++)
 		bytes += gate->blocks[i].len;
-	/* More slices than cores even out. Two blocks hashed side by side take less than one after the
-	 * other, so no slice is of one. */
+	/* More slices than cores even out. Blocks hashed side by side take less than one after the
+	 * other, so no slice is of fewer than go side by side. */
+	size_t lanes = gate->count < GROUP ? 2 : mf_sha256_lanes();
 	gate->slices = anyio_cpu_count() * 2;
-	if (gate->slices > (gate->count + 1) / 2)
-		gate->slices = (gate->count + 1) / 2;
+	if (gate->slices > (gate->count + lanes - 1) / lanes)
+		gate->slices = (gate->count + lanes - 1) / lanes;
 	if (gate->slices > SLICES_MAX)
 		gate->slices = SLICES_MAX;
 	if (bytes > inline_bytes)

@@ -4,18 +4,13 @@
 #include <string.h>
 #include "inner.h"
 
-enum {
-	HINT_SIZE = 8 << 20, /* bytes after which write-out is started */
-	BULK_SIZE = 1 << 20, /* a write of this many bytes goes past the page cache: filling fresh
-	                      * pages of it costs more than the disk does */
-};
-
 int log_start(struct store *store, struct segment_file *file, const struct index_position *position)
 {
 	struct log *log = &store->log;
 
 	log->active = file;
-	log->base = log->end = log->start = log->hinted = log->durable_end = position->end;
+	log->base = log->end = log->start = log->durable_end = position->end;
+	log->cached = 0;
 	log->committed = *position;
 	log->durable = log->started = position->sequence;
 	log->sequence = position->sequence + 1;
@@ -25,18 +20,20 @@ int log_start(struct store *store, struct segment_file *file, const struct index
 
 void log_stop(struct store *store)
 {
-	if (store->log.active)
+	if (store->log.active) {
+		log_close_direct(&store->log);
 		segment_file_release(store->log.active);
+	}
 	anyio_free(store->log.stage);
 	anyio_free(store->log.vector);
-	store->log = (struct log){ 0 };
+	store->log = (struct log){ .direct_fd = -1 };
 }
 
 /* The stage and the vector are made by the first put. */
 int log_prepare(struct log *log)
 {
 	if (!log->stage)
-		log->stage = anyio_malloc(LOG_STAGE_SIZE);
+		log->stage = anyio_aligned_alloc(SEGMENT_ALIGN, LOG_STAGE_SIZE);
 	if (!log->vector)
 		log->vector = anyio_calloc(LOG_VECTOR_MAX, sizeof(*log->vector));
 	return log->stage && log->vector ? 0 : -ENOMEM;
@@ -49,6 +46,7 @@ void log_rest(struct store *store)
 	if (anyio_lock_acquire_nowait(&store->writing) < 0)
 		return;
 	if (log->count == 0) {
+		log_close_direct(log);
 		anyio_free(log->stage);
 		anyio_free(log->vector);
 		log->stage = NULL;
@@ -78,7 +76,10 @@ void log_take_back(struct log *log, const struct log_mark *mark)
 
 bool log_has_room(const struct log *log, size_t len)
 {
-	size_t copied = SEGMENT_HEAD_MAX + (len <= LOG_SMALL_MAX ? len : 0);
+	size_t copied = SEGMENT_HEAD_MAX +
+		(len <= LOG_SMALL_MAX               ? len
+				: len >= STORE_BULK ? SEGMENT_FILL_SECTION_MAX + SEGMENT_ALIGN
+						    : 0);
 
 	/* A commit must always fit behind it. */
 	return log->staged + copied + SEGMENT_RECORD_SECTION_MAX <= LOG_STAGE_SIZE &&
@@ -105,13 +106,30 @@ static void append_copy(struct log *log, const void *data, size_t len)
 	append_bytes(log, copy, len);
 }
 
+/* So that what follows head_len bytes of head begins at a boundary. */
+static void append_fill(struct store *store, size_t head_len)
+{
+	struct segment_record record = { .kind = SEGMENT_RECORD_FILL };
+	size_t gap = -(store->log.end + head_len) % SEGMENT_ALIGN;
+
+	if (gap == 0)
+		return;
+	if (segment_fill_zeros(gap) == 0)
+		gap += SEGMENT_ALIGN;
+	record.fill.zeros = segment_fill_zeros(gap);
+	log_append_record(store, &record);
+}
+
 uint64_t log_append_block(
 	struct store *store, const struct mf_cid *cid, const void *data, size_t len)
 {
 	struct log *log = &store->log;
 	uint8_t head[SEGMENT_HEAD_MAX];
 	size_t head_len = segment_section_encode(cid, len, head);
+	bool direct = log->direct_fd >= 0 && log_is_bulk(data, len);
 
+	if (direct)
+		append_fill(store, head_len);
 	segment_sum_add(&log->sum, head, head_len);
 	append_copy(log, head, head_len);
 	uint64_t offset = log->end;
@@ -121,13 +139,16 @@ uint64_t log_append_block(
 		append_copy(log, data, len);
 	else
 		append_bytes(log, data, len);
+	/* What is copied behind it may be written with it. */
+	if (direct)
+		log->staged = (log->staged + SEGMENT_ALIGN - 1) / SEGMENT_ALIGN * SEGMENT_ALIGN;
 	return offset;
 }
 
 void log_append_record(struct store *store, struct segment_record *record)
 {
 	struct log *log = &store->log;
-	uint8_t section[SEGMENT_RECORD_SECTION_MAX];
+	uint8_t *section = log->stage + log->staged;
 
 	record->segment = log->active->number;
 	record->offset = log->end;
@@ -138,7 +159,8 @@ void log_append_record(struct store *store, struct segment_record *record)
 
 		segment_sum_add(&log->sum, section, segment_section_decode(&head, section, len));
 	}
-	append_copy(log, section, len);
+	log->staged += len;
+	append_bytes(log, section, len);
 }
 
 void log_commit(struct store *store, bool always)
@@ -158,27 +180,6 @@ void log_commit(struct store *store, bool always)
 	log->committed.end = log->start = log->end;
 	log->committed.sequence = log->sequence++;
 	segment_sum_start(&log->sum, &store->keys);
-}
-
-int log_flush(struct store *store)
-{
-	struct log *log = &store->log;
-
-	if (log->count == 0)
-		return 0;
-	int rc = log->end - log->base >= BULK_SIZE
-		? anyio_pwritev_all_uncached(log->active->fd, log->vector, log->count, log->base)
-		: anyio_pwritev_all(log->active->fd, log->vector, log->count, log->base);
-	if (rc < 0)
-		return rc;
-	log->base = log->active->size = log->end;
-	log->staged = 0;
-	log->count = 0;
-	if (log->base - log->hinted >= HINT_SIZE) {
-		anyio_sync_range(log->active->fd, log->hinted, log->base - log->hinted);
-		log->hinted = log->base;
-	}
-	return 0;
 }
 
 /* After a failed fdatasync nobody knows what is on the disk, and the page cache may claim what is
@@ -304,10 +305,11 @@ static int roll(struct store *store)
 		rc = segment_set_add(
 			&store->segments, &store->keys, log->sequence, log->durable, &file);
 		if (rc == 0) {
+			log_close_direct(log);
 			segment_file_release(log->active);
 			log->active = file;
-			log->base = log->end = log->start = log->hinted = log->durable_end =
-				file->size;
+			log->base = log->end = log->start = log->durable_end = file->size;
+			log->cached = 0;
 		}
 	}
 	anyio_lock_release(&store->writing);

@@ -3,7 +3,8 @@
  *
  * Appended bytes are a vector: heads, records and small blocks are copied to the stage, large
  * blocks stay with the caller until the vector was written, which is before his put returns. So a
- * large block is never copied, and small ones share a system call. The file is only ever written at
+ * large block is never copied, and small ones share a system call. Bulk goes to the disk past the
+ * page cache, as O_DIRECT wants it: on boundaries, with FILL records before it. The file is only ever written at
  * its end, at places computed here, so a write that failed leaves nothing behind that the next one
  * does not overwrite, or the next opening cut away.
  *
@@ -42,7 +43,9 @@ struct log {
 	uint64_t durable;                /* the last sequence that is */
 	uint64_t durable_end;            /* how much of the active file is */
 	uint64_t started;                /* the last sequence when the log was opened */
-	uint64_t hinted;                 /* write-out was started up to here */
+	uint64_t cached; /* bytes left to the page cache since write-out was last started */
+	int direct_fd;   /* the active file once more, with O_DIRECT; -1: closed */
+	bool no_direct;  /* the file system will not have it */
 };
 
 /* Goes on behind a record at position in file, which is in use and synced up to there. */
@@ -76,8 +79,14 @@ void log_append_record(struct store *store, struct segment_record *record);
 /* Ends the group, if anything is in it (always: even then). */
 void log_commit(struct store *store, bool always);
 
-/* Writes the vector out. */
+/* Writes the vector out (log_write.c). */
 int log_flush(struct store *store);
+
+/* Whether such a block can be written as it lies. */
+bool log_is_bulk(const void *data, size_t len);
+/* Makes ready for bulk, if the file system takes it so; if not, it is written as all else. */
+void log_open_direct(struct store *store);
+void log_close_direct(struct log *log);
 
 /* Copies bytes that are appended but not written yet. False when they are not all here. */
 bool log_peek(const struct log *log, uint64_t offset, void *out, size_t len);

@@ -10,7 +10,7 @@
 
 enum {
 	CHUNK_BLOCKS = 64,
-	CHUNK_BYTES = 8 << 20,
+	CHUNK_BYTES = 16 << 20,
 };
 
 struct chunk {
@@ -96,6 +96,14 @@ static void enter_chunk(struct chunk *chunk)
 	}
 }
 
+static bool has_bulk(const struct chunk *chunk)
+{
+	for (size_t i = chunk->next; i < chunk->count && i < chunk->next + CHUNK_BLOCKS; i++)
+		if (log_is_bulk(chunk->blocks[i].data, chunk->blocks[i].len))
+			return true;
+	return false;
+}
+
 /* One chunk, with the lock held. */
 static int put_chunk(struct chunk *chunk, store_ticket *ticket)
 {
@@ -106,6 +114,8 @@ static int put_chunk(struct chunk *chunk, store_ticket *ticket)
 
 	if (rc == 0)
 		rc = index_reserve(&store->index, CHUNK_BLOCKS);
+	if (rc == 0 && has_bulk(chunk))
+		log_open_direct(store);
 	if (rc == 0 && !log_has_room(log, chunk->blocks[chunk->next].len))
 		rc = log_flush(store);
 	if (rc < 0)

@@ -373,6 +373,7 @@ static int take_record(struct replay *replay, const struct scan_event *event)
 		}
 		return rc;
 	case SEGMENT_RECORD_VOID: return take_void(replay, record);
+	case SEGMENT_RECORD_FILL: return 0;
 	}
 	return 0;
 }

@@ -254,7 +254,7 @@ static struct store *make_store(const char *dir, const struct store_options *opt
 		store->options.group_bytes = 32 << 20;
 	if (!store->options.checkpoint_blocks)
 		store->options.checkpoint_blocks = 65536;
-	store->dir_fd = store->lock_fd = store->segments.dir_fd = -1;
+	store->dir_fd = store->lock_fd = store->segments.dir_fd = store->log.direct_fd = -1;
 	anyio_lock_init(&store->checkpointing);
 	anyio_lock_init(&store->syncing);
 	anyio_lock_init(&store->writing);

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-enum { WINDOW_LEAST = SEGMENT_HEAD_MAX + SEGMENT_RECORD_MAX };
+enum { WINDOW_LEAST = SEGMENT_HEAD_MAX + SEGMENT_FILL_MAX };
 
 void scan_start_at(struct scan *scan, const struct segment_keys *keys, uint32_t number,
 	uint64_t size, uint64_t at, uint64_t sequence)
@@ -148,7 +148,7 @@ static bool step(
 		return false;
 	event->offset = scan->at;
 	event->len = section->head + section->len;
-	if (section->len <= SEGMENT_RECORD_MAX) {
+	if (section->len <= SEGMENT_FILL_MAX) {
 		if (len < event->len) {
 			want(scan, event, scan->at, WINDOW_LEAST);
 			return !last;

@@ -12,6 +12,9 @@ enum {
 	BODY_COMMIT = 56,
 	BODY_PIN = 8, /* and the CID */
 	BODY_VOID = 24,
+	BODY_FILL = 8, /* at least */
+	RECORD_CID = 36,
+	RECORD_HEAD_MAX = 2 + RECORD_CID,
 };
 
 const uint8_t segment_header[SEGMENT_HEADER_SIZE] =
@@ -85,6 +88,7 @@ static size_t body_encode(const struct segment_record *record, uint8_t *out)
 		put_u64(out + 8, record->nothing.from);
 		put_u64(out + 16, record->nothing.to);
 		return BODY_VOID;
+	case SEGMENT_RECORD_FILL: memset(out, 0, record->fill.zeros); return record->fill.zeros;
 	}
 	return 0;
 }
@@ -114,6 +118,7 @@ static bool body_decode(struct segment_record *record, const uint8_t *in, size_t
 		record->nothing.from = get_u64(in + 8);
 		record->nothing.to = get_u64(in + 16);
 		return len == BODY_VOID;
+	case SEGMENT_RECORD_FILL: record->fill.zeros = len; return true;
 	}
 	return false;
 }
@@ -123,12 +128,12 @@ static void seal(const struct segment_keys *keys, const uint8_t *data, size_t le
 	crypto_generichash(out, SEGMENT_SEAL_SIZE, data, len, keys->record, sizeof(keys->record));
 }
 
-size_t segment_record_encode(const struct segment_keys *keys, const struct segment_record *record,
-	uint8_t out[SEGMENT_RECORD_SECTION_MAX])
+size_t segment_record_encode(
+	const struct segment_keys *keys, const struct segment_record *record, uint8_t *out)
 {
-	uint8_t data[SEGMENT_RECORD_MAX];
+	uint8_t *data = out + RECORD_HEAD_MAX, head[SEGMENT_HEAD_MAX];
 	struct mf_cid cid;
-	size_t len, head;
+	size_t len, head_len;
 
 	memcpy(data, segment_magic, SEGMENT_MAGIC_SIZE);
 	put_u32(data + 8, record->kind);
@@ -139,9 +144,21 @@ size_t segment_record_encode(const struct segment_keys *keys, const struct segme
 	seal(keys, data, len, data + len);
 	len += SEGMENT_SEAL_SIZE;
 	mf_cid_of(&cid, 1, MF_CODEC_RAW, data, len);
-	head = segment_section_encode(&cid, len, out);
-	memcpy(out + head, data, len);
-	return head + len;
+	head_len = segment_section_encode(&cid, len, head);
+	memmove(out + head_len, data, len);
+	memcpy(out, head, head_len);
+	return head_len + len;
+}
+
+size_t segment_fill_zeros(size_t section)
+{
+	const size_t fixed = RECORD_CID + RECORD_FIXED + SEGMENT_SEAL_SIZE;
+
+	for (size_t varint = 1; varint <= 2; varint++)
+		if (section >= varint + fixed + BODY_FILL &&
+			(section - varint < 1 << 7) == (varint == 1))
+			return section - varint - fixed;
+	return 0;
 }
 
 bool segment_record_decode(const struct segment_keys *keys, const struct segment_section *section,
@@ -150,7 +167,7 @@ bool segment_record_decode(const struct segment_keys *keys, const struct segment
 	size_t len = section->len;
 	uint8_t sealed[SEGMENT_SEAL_SIZE];
 
-	if (len < RECORD_FIXED + BODY_PIN + SEGMENT_SEAL_SIZE || len > SEGMENT_RECORD_MAX ||
+	if (len < RECORD_FIXED + BODY_PIN + SEGMENT_SEAL_SIZE || len > SEGMENT_FILL_MAX ||
 		section->cid.version != 1 || section->cid.codec != MF_CODEC_RAW ||
 		section->cid.hash != MF_HASH_SHA2_256 ||
 		memcmp(data, segment_magic, SEGMENT_MAGIC_SIZE) != 0)

@@ -25,6 +25,7 @@
  *	         of their heads (varint and CID), and which sequence was known durable when it was
  *	         written
  *	PIN      pins or unpins a CID
+ *	FILL     zeros, so that what follows begins where a disk can take it as it is
  *	VOID     these bytes were never acknowledged and had not reached the disk whole: nobody is to
  *	         believe them, or to complain about them
  */
@@ -38,8 +39,10 @@
 #include <sodium.h>
 #include <ipld/block.h>
 #include <multiformats/cid.h>
+#include <store/block.h>
 
 enum {
+	SEGMENT_ALIGN = STORE_BULK_ALIGN, /* to a multiple of this, in memory and in the file */
 	SEGMENT_SECRET_SIZE = 32,
 	SEGMENT_SEAL_SIZE = 32,
 	SEGMENT_HEADER_SIZE = 26,
@@ -47,6 +50,9 @@ enum {
 	SEGMENT_MAGIC_SIZE = 8,
 	SEGMENT_RECORD_MAX = 32 + 8 + MF_CID_BYTES_MAX + SEGMENT_SEAL_SIZE, /* data of a record */
 	SEGMENT_RECORD_SECTION_MAX = 2 + 36 + SEGMENT_RECORD_MAX,
+	/* The same for FILL, which is as long as need be. */
+	SEGMENT_FILL_MAX = SEGMENT_ALIGN + SEGMENT_RECORD_MAX,
+	SEGMENT_FILL_SECTION_MAX = 2 + 36 + SEGMENT_FILL_MAX,
 };
 
 extern const uint8_t segment_header[SEGMENT_HEADER_SIZE];
@@ -78,6 +84,7 @@ enum segment_kind {
 	SEGMENT_RECORD_COMMIT = 2,
 	SEGMENT_RECORD_PIN = 3,
 	SEGMENT_RECORD_VOID = 4,
+	SEGMENT_RECORD_FILL = 5,
 };
 
 struct segment_record {
@@ -105,12 +112,20 @@ struct segment_record {
 			uint32_t segment;
 			uint64_t from, to;
 		} nothing;
+		struct {
+			size_t zeros; /* of segment_fill_zeros */
+		} fill;
 	};
 };
 
-/* Writes the whole section of a record. Returns its length. */
-size_t segment_record_encode(const struct segment_keys *keys, const struct segment_record *record,
-	uint8_t out[SEGMENT_RECORD_SECTION_MAX]);
+/* Writes the whole section of a record, of at most SEGMENT_RECORD_SECTION_MAX bytes, or, of a FILL,
+ * SEGMENT_FILL_SECTION_MAX. Returns its length. */
+size_t segment_record_encode(
+	const struct segment_keys *keys, const struct segment_record *record, uint8_t *out);
+
+/* How many zeros make the section of a FILL exactly that long; 0 when none do: it is too short, or
+ * just where the varint grows. */
+size_t segment_fill_zeros(size_t section);
 
 /* Whether a section is a record that was written at this place of this segment; fills *record. data
  * is the section's data, whole. */

@@ -106,6 +106,14 @@ void segment_file_release(struct segment_file *file)
 	file->users--;
 }
 
+int segment_file_open_direct(struct segment_set *set, const struct segment_file *file)
+{
+	char name[16];
+
+	file_name(file->number, name);
+	return anyio_plain_openat(set->dir_fd, name, O_WRONLY | O_DIRECT, 0);
+}
+
 static int insert(struct segment_set *set, struct segment_file *file)
 {
 	if (set->count == set->room) {

@@ -40,6 +40,9 @@ struct segment_file *segment_set_find(const struct segment_set *set, uint32_t nu
 /* Opens the file if need be and keeps it open until released. */
 int segment_file_use(struct segment_set *set, struct segment_file *file);
 void segment_file_release(struct segment_file *file);
+/* A descriptor of its own for the file, with O_DIRECT; -EINVAL where the file system has no such
+ * thing. */
+int segment_file_open_direct(struct segment_set *set, const struct segment_file *file);
 
 /* Makes the next segment, with its header and first record, durable in its directory; it comes back
  * in use. On failure no such segment exists. */

@@ -170,16 +170,31 @@ static int64_t read_at(
 	return sim_content_read(&file->inode->content, iov, count, offset, most);
 }
 
+enum { SECTOR = 512 };
+
+/* What the kernel asks where O_DIRECT was given. */
+static bool is_aligned(const struct iovec *iov, int count, int64_t offset)
+{
+	uint64_t all = (uint64_t)offset;
+	for (int i = 0; i < count; i++)
+		all |= (uintptr_t)iov[i].iov_base | iov[i].iov_len;
+	return all % SECTOR == 0;
+}
+
 static int64_t write_at(
 	struct sim *sim, struct sim_file *file, const struct iovec *iov, int count, int64_t offset)
 {
 	struct sim_inode *inode = file->inode;
 	if ((file->flags & O_ACCMODE) == O_RDONLY)
 		return -EBADF;
+	if ((file->flags & O_DIRECT) && !is_aligned(iov, count, offset))
+		return -EINVAL;
 	inode->changed = sim->now / ANYIO_SECOND;
 	if (file->flags & O_APPEND)
 		offset = (int64_t)inode->content.size;
 	size_t most = sim_short(sim, total_of(iov, count));
+	if (file->flags & O_DIRECT)
+		most = most < SECTOR ? total_of(iov, count) : most - most % SECTOR;
 	return sim_content_write(&inode->content, iov, count, offset, most);
 }
 

@@ -30,6 +30,13 @@ char *anyio_strdup(const char *text)
 	return memory_fails() ? NULL : strdup(text);
 }
 
+void *anyio_aligned_alloc(size_t alignment, size_t size)
+{
+	void *memory;
+
+	return memory_fails() || posix_memalign(&memory, alignment, size) ? NULL : memory;
+}
+
 void anyio_free(void *memory)
 {
 	free(memory);

@@ -217,6 +217,50 @@ static void test_a_tree_in_pieces(void **state)
 	scene_run(check_adder);
 }
 
+enum { FOLDERS = 3000 };
+
+static int add_folders(struct scene *scene, unsigned step, char *text)
+{
+	struct kit_add_options options = KIT_ADD_DEFAULTS;
+	struct kit_adder *adder;
+	struct mf_cid cid;
+	char path[64];
+
+	CHECK_RC(0, kit_adder_begin(scene->node, &options, &adder));
+	for (unsigned i = 0; i < FOLDERS; i++) {
+		unsigned number = i * step % FOLDERS;
+		snprintf(path, sizeof(path), "tree/%u/%u", number % 100, number);
+		CHECK_RC(0, kit_adder_directory(adder, path));
+		snprintf(path, sizeof(path), "tree/%u/0/%u", number % 100, number % 7);
+		CHECK_RC(0, kit_adder_directory(adder, path));
+	}
+	CHECK_RC(0, kit_adder_finish(adder, &cid));
+	mf_cid_format(&cid, text, MF_CID_TEXT_MAX);
+	return 0;
+}
+
+/* Folders are one however often and in whatever order they are named, and those of one name in
+ * different places are different ones. */
+static int check_folders(struct scene *scene)
+{
+	struct kit_add_options options = KIT_ADD_DEFAULTS;
+	char pieces[MF_CID_TEXT_MAX], mixed[MF_CID_TEXT_MAX], disk[MF_CID_TEXT_MAX];
+
+	CHECK_RC(0, add_folders(scene, 1, pieces));
+	CHECK_RC(0, add_folders(scene, 1117, mixed));
+	CHECK(!strcmp(pieces, mixed));
+	CHECK_RC(0, kit_get(scene->node, pieces, scene_path(scene, "out"), NULL));
+	options.recursive = true;
+	CHECK_RC(0, add_text(scene->node, scene_path(scene, "out"), &options, disk));
+	CHECK(!strcmp(pieces, disk));
+	return 0;
+}
+
+static void test_folders_named_again(void **state)
+{
+	scene_run(check_folders);
+}
+
 static int check_refusals(struct scene *scene)
 {
 	struct kit_add_options options = KIT_ADD_DEFAULTS;
@@ -254,6 +298,7 @@ int main(void)
 		cmocka_unit_test(test_leaves_and_versions),
 		cmocka_unit_test(test_a_source_in_pieces),
 		cmocka_unit_test(test_a_tree_in_pieces),
+		cmocka_unit_test(test_folders_named_again),
 		cmocka_unit_test(test_refusals),
 	};
 

@@ -66,8 +66,11 @@ static uint64_t mix(uint64_t x)
 
 void test_block(uint64_t n, size_t len, uint8_t *out, struct mf_cid *cid)
 {
-	for (size_t i = 0; i < len; i++)
-		out[i] = mix(n ^ (uint64_t)len << 40 ^ i / 8) >> i % 8 * 8;
+	for (size_t i = 0; i < len; i += 8) {
+		uint64_t word = mix(n ^ (uint64_t)len << 40 ^ i / 8);
+
+		memcpy(out + i, &word, len - i < 8 ? len - i : 8);
+	}
 	mf_cid_of(cid, 1, MF_CODEC_RAW, out, len);
 }
 
@@ -92,7 +95,9 @@ int test_open(struct store **store, struct store_recovery *recovery)
 
 int test_put(struct store *store, uint64_t n, size_t len, store_ticket *ticket)
 {
-	uint8_t *data = malloc(len + 1);
+	/* So that a block of TEST_BULK bytes is bulk. */
+	uint8_t *data =
+		aligned_alloc(STORE_BULK_ALIGN, (len / STORE_BULK_ALIGN + 1) * STORE_BULK_ALIGN);
 	struct mf_cid cid;
 
 	test_block(n, len, data, &cid);

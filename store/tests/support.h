@@ -22,7 +22,7 @@ int run_simulated(
 	anyio_task_fn body, void *arg, uint64_t seed, const struct anyio_sim_options *sim);
 
 /* Block number n of a given length: bytes drawn from n. */
-enum { TEST_BLOCK_MAX = 300000 };
+enum { TEST_BLOCK_MAX = 300000, TEST_BULK = STORE_BULK };
 void test_block(uint64_t n, size_t len, uint8_t *out, struct mf_cid *cid);
 
 /* Small segments and groups, so that little data has many. */

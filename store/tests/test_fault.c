@@ -27,7 +27,7 @@ static struct mf_cid pin_name(void)
 
 static size_t length_of(int i)
 {
-	return i % 4 ? 300 : 30000;
+	return i % 8 == 5 ? TEST_BULK : i % 4 ? 300 : 30000;
 }
 
 static bool failed(struct life *life, int rc)
@@ -42,7 +42,7 @@ static int look(struct store *store, struct life *life)
 	struct mf_cid cids[BLOCKS];
 	struct store_block out[BLOCKS];
 	int results[BLOCKS];
-	uint8_t data[30000];
+	static uint8_t data[TEST_BULK];
 
 	for (int i = 0; i < BLOCKS; i++)
 		test_block(i, length_of(i), data, &cids[i]);
@@ -159,6 +159,33 @@ static void every_allocation_may_fail(void **state)
 static void every_write_and_sync_may_fail(void **state)
 {
 	sweep(ANYIO_FAULT_WRITE, -EIO, false, 1);
+}
+
+/* As a disk may whose sectors are larger than any boundary kept here: bulk is written again, through
+ * the page cache. */
+static int bulk_refused(void *arg)
+{
+	struct store *store;
+	store_ticket ticket = 0;
+
+	CHECK_RC(0, test_open(&store, NULL));
+	anyio_fault_set(ANYIO_FAULT_WRITE, 2, -EINVAL); /* first what lies before the boundary */
+	CHECK_RC(0, test_put(store, 1, TEST_BULK, &ticket));
+	CHECK(anyio_fault_count(ANYIO_FAULT_WRITE) >= 2);
+	anyio_fault_set(ANYIO_FAULT_WRITE, 0, 0);
+	CHECK_RC(0, test_put(store, 2, TEST_BULK, &ticket));
+	CHECK_RC(0, store_sync(store, ticket));
+	CHECK_RC(0, test_get(store, 1, TEST_BULK));
+	CHECK_RC(0, test_get(store, 2, TEST_BULK));
+	CHECK_RC(0, test_verify(store));
+	return store_close(store);
+}
+
+static void a_disk_may_refuse_bulk(void **state)
+{
+	simulated_start();
+	assert_int_equal(run_simulated(bulk_refused, NULL, 1, NULL), 0);
+	simulated_end();
 }
 
 static void the_disk_may_be_full_from_any_write_on(void **state)
@@ -494,6 +521,7 @@ int main(void)
 		cmocka_unit_test(test_a_full_disk_is_an_error_and_no_end),
 		cmocka_unit_test(every_allocation_may_fail),
 		cmocka_unit_test(every_write_and_sync_may_fail),
+		cmocka_unit_test(a_disk_may_refuse_bulk),
 		cmocka_unit_test(the_disk_may_be_full_from_any_write_on),
 		cmocka_unit_test(the_disk_may_be_full_for_one_write),
 		cmocka_unit_test(the_disk_may_break_at_any_write),

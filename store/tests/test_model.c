@@ -38,9 +38,9 @@ static uint64_t draw(struct model *model, uint64_t below)
 
 static size_t length_of(int task, int id)
 {
-	static const size_t lengths[] = { 9, 40, 700, 3000, 17000, 45000 };
+	static const size_t lengths[] = { 9, 40, 700, 3000, 17000, 45000, TEST_BULK };
 
-	return lengths[(task * 7 + id * 5) % 6];
+	return lengths[(task * 8 + id * 5) % 7];
 }
 
 static uint64_t number_of(int task, int id)

@@ -156,6 +156,30 @@ static void records_round_trip_and_hold_only_in_their_place(void **state)
 	}
 }
 
+static void a_fill_has_every_length_that_is_asked_for(void **state)
+{
+	static uint8_t bytes[SEGMENT_FILL_SECTION_MAX];
+	struct segment_record in = { .kind = SEGMENT_RECORD_FILL, .segment = 7 }, out;
+	struct segment_section section;
+	unsigned none = 0;
+
+	for (size_t len = 1; len <= SEGMENT_ALIGN + 129; len++) {
+		in.fill.zeros = segment_fill_zeros(len);
+		if (in.fill.zeros == 0) {
+			none++;
+			assert_true(len < 109 || len == 129);
+			continue;
+		}
+		assert_int_equal(segment_record_encode(&keys, &in, bytes), len);
+		ssize_t head = segment_section_decode(&section, bytes, len);
+		assert_int_equal(head + section.len, len);
+		assert_int_equal(ipld_block_verify(&section.cid, bytes + head, section.len), 0);
+		assert_true(segment_record_decode(&keys, &section, bytes + head, 7, 0, &out));
+		assert_int_equal(out.fill.zeros, in.fill.zeros);
+	}
+	assert_int_equal(none, 109);
+}
+
 static void sections_are_refused_when_they_cannot_be(void **state)
 {
 	struct segment_section section;
@@ -314,6 +338,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(header_is_a_car_with_the_empty_identity_root),
 		cmocka_unit_test(records_round_trip_and_hold_only_in_their_place),
+		cmocka_unit_test(a_fill_has_every_length_that_is_asked_for),
 		cmocka_unit_test(sections_are_refused_when_they_cannot_be),
 		cmocka_unit_test(a_whole_segment_is_read_through_any_window),
 		cmocka_unit_test(cut_anywhere_it_ends_at_the_last_commit),

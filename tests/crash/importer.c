@@ -59,8 +59,9 @@ static size_t add_link(uint8_t *out, const struct mf_cid *cid)
 
 static int put_leaf(struct import *import, struct mf_cid *cid, store_ticket *ticket)
 {
-	size_t len = 1 + draw(import) % import->leaf_max;
-	uint8_t *data = malloc(len + 4);
+	size_t len = draw(import) % 4 ? 1 + draw(import) % import->leaf_max : STORE_BULK;
+	uint8_t *data =
+		aligned_alloc(STORE_BULK_ALIGN, (len / STORE_BULK_ALIGN + 1) * STORE_BULK_ALIGN);
 
 	for (size_t i = 0; i < len; i += 4) {
 		uint32_t word = draw(import);

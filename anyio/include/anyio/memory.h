@@ -17,6 +17,8 @@ ANYIO_API void *anyio_malloc(size_t size);
 ANYIO_API void *anyio_calloc(size_t count, size_t size);
 ANYIO_API void *anyio_realloc(void *memory, size_t size);
 ANYIO_API char *anyio_strdup(const char *text);
+/* At a multiple of alignment, which is a power of two and at least the size of a pointer. */
+ANYIO_API void *anyio_aligned_alloc(size_t alignment, size_t size);
 ANYIO_API void anyio_free(void *memory);
 
 #ifdef __cplusplus

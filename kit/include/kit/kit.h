@@ -200,7 +200,10 @@ KIT_API int kit_cat(struct kit_node *node, const char *path, uint64_t offset, ui
 	const struct kit_sink *sink);
 
 struct kit_get_options {
-	bool overwrite; /* replace what is there; otherwise -EEXIST */
+	/* Replace a file or symlink by something of another kind, and a symlink that leads elsewhere; otherwise
+	 * -EEXIST. A file takes a file's place, and a folder's entries go among those there, in any case; a
+	 * folder, a device or a pipe is never replaced. */
+	bool overwrite;
 	void (*progress)(void *arg, uint64_t done, uint64_t total);
 	void *arg;
 	/* A file or symlink is put under this name into output when that is a directory; NULL: -EEXIST then. */
@@ -212,7 +215,7 @@ struct kit_get_options {
  * /dev/null is written to as it is. Files are written beside their place, as ".NAME." and 16 digits, and
  * renamed when whole. An interrupted get goes on where it stopped: the blocks that came are in the
  * repo. It leaves only whole files; what a killed one left beside them, the next get to the same
- * output removes. */
+ * output removes, unless more than four wrote that file at once. */
 KIT_API int kit_get(struct kit_node *node, const char *path, const char *output,
 	const struct kit_get_options *options);
 /* The same as a POSIX (ustar/pax) archive, under the last name of the path. */

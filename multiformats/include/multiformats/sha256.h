@@ -44,7 +44,12 @@ MF_API void mf_sha256_init(struct mf_sha256 *state);
 MF_API void mf_sha256_update(struct mf_sha256 *state, const void *data, size_t len);
 MF_API void mf_sha256_final(struct mf_sha256 *state, uint8_t out[MF_SHA256_SIZE]);
 
-/* Name of the code chosen for this processor ("sha-ni", "libcrypto"), for reports. */
+/* How many buffers at once mf_sha256_many hashes fastest on this processor: 16 with AVX-512, 2 with
+ * the SHA extensions, 8 with AVX2, else 1. */
+MF_API size_t mf_sha256_lanes(void);
+
+/* Name of the widest code that this processor runs ("avx512", "sha-ni", "avx2", "libcrypto"), for
+ * reports. */
 MF_API const char *mf_sha256_engine(void);
 
 #ifdef __cplusplus

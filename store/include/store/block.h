@@ -37,6 +37,11 @@ struct store_block {
 	void *memory;     /* of blocks the store gave: store_block_release; else unused */
 };
 
+/* A block of at least STORE_BULK bytes whose data begins in memory at a multiple of STORE_BULK_ALIGN,
+ * and is a multiple of it long, goes to the disk from where it lies, without a copy (O_DIRECT), on
+ * file systems that can. Memory of huge pages is best: it reaches the disk in the fewest pieces. */
+enum { STORE_BULK = 256 << 10, STORE_BULK_ALIGN = 4096 };
+
 enum store_put_flags {
 	STORE_VERIFIED =
 		1, /* the caller has just passed it through the gate: nothing is hashed here */
