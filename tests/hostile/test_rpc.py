@@ -78,8 +78,9 @@ def callers():
         for name, value in (('Origin', 'http://evil.example'), ('Referer', 'http://evil.example/page'), ('Origin', 'null'),
                 ('Origin', f'http://127.0.0.1:{daemon.api_port}.evil.example'), ('Sec-Fetch-Site', 'cross-site'),
                 ('Host', 'evil.example'), ('Host', f'evil.example:{daemon.api_port}'), ('Host', '127.0.0.1.evil.example')):
-            status, headers, _ = daemon.rpc('id', headers={name: value})
+            status, headers, body = daemon.rpc('id', headers={name: value})
             equal(f'{name}: {value} is refused', status, 403)
+            check('and what is wrong is named', (b'Host' if name == 'Host' else b'api.origins') in body, body)
             check('and no page may read the answer', 'Access-Control-Allow-Origin' not in headers)
             equal(f'{name}: {value} cannot stop the daemon', daemon.rpc('shutdown', headers={name: value})[0], 403)
         status, headers, _ = daemon.rpc('id', method='OPTIONS', headers={'Origin': 'http://evil.example',
