@@ -46,6 +46,7 @@ struct cli {
 	anyio_time timeout;    /* 0: none */
 	bool json, progress, offline;
 	bool silent;             /* --progress=false was said */
+	bool homeless;           /* there is no $HOME: repo is below the current folder */
 	const char *const *args; /* positional, NULL-terminated */
 	size_t count;
 	const char *values
@@ -92,6 +93,7 @@ const char *cli_cid_versions(size_t i);
 const char *cli_chunkers(size_t i);
 const char *cli_hashes(size_t i);
 const char *cli_pin_types(size_t i);
+const char *cli_encodings(size_t i);
 const char *cli_shells(size_t i);
 const char *cli_codecs(size_t i);
 const char *cli_document_codecs(size_t i);
@@ -131,6 +133,8 @@ int cli_fail_node(const struct cli *cli, int code, const char *subject);
 int cli_fail_file(const struct cli *cli, int code, const char *path);
 /* The same for a peer that was not reached at this address. */
 int cli_fail_peer(const struct cli *cli, int code, const char *address);
+/* Says when the repo is one of Kubo, which is no repo of ours. CLI_OK when it is not, or CLI_REPO. */
+int cli_refuse_kubo_repo(const struct cli *cli);
 /* For a repo that cannot be opened, with why; returns CLI_REPO. */
 int cli_fail_repo(const struct cli *cli, int code, const char *text);
 /* That sentence, "" when there is none. */
@@ -145,6 +149,8 @@ int cli_exit_code(int code);
 int cli_open(struct cli *cli);
 /* Says when the repo could not be closed, which loses nothing that was acknowledged; quietly: not. */
 void cli_close(struct cli *cli, bool quietly);
+/* Whether a daemon has the repo and answers. */
+bool cli_daemon_runs(struct cli *cli);
 /* Another handle to the same node or daemon, for a task that fails by itself. 0 or a negative code. */
 int cli_open_aside(const struct cli *cli, struct cli *aside);
 void cli_close_aside(struct cli *aside);
@@ -167,6 +173,10 @@ struct cli_progress {
 void cli_progress_start(struct cli_progress *progress, const struct cli *cli, const char *what);
 void cli_progress_update(void *progress, uint64_t done, uint64_t total);
 void cli_progress_end(struct cli_progress *progress);
+
+/* The bytes of all files that an add of these paths takes; 0 when standard input is among them, for nobody
+ * knows. */
+uint64_t cli_tree_size(const char *const *paths, const struct kit_add_options *options);
 
 /* How far the command came, by its progress. */
 struct cli_how_far {

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 int cli_exit_code(int code)
 {
@@ -202,6 +203,19 @@ int cli_fail_file(const struct cli *cli, int code, const char *path)
 		code == -ENOENT ? "; check the path" : "");
 }
 
+int cli_refuse_kubo_repo(const struct cli *cli)
+{
+	char path[4200];
+
+	snprintf(path, sizeof(path), "%s/datastore_spec", cli->repo);
+	if (access(path, F_OK))
+		return CLI_OK;
+	return cli_refuse(cli, CLI_REPO,
+		"%s is a repo of Kubo, which keeps it otherwise; name another place with --repo, and "
+		"'migrate-from-kubo %s' takes blocks and pins over there",
+		cli->repo, cli->repo);
+}
+
 int cli_fail_repo(const struct cli *cli, int code, const char *text)
 {
 	const char *next = code == -ENOENT || code == -EBADMSG
@@ -212,7 +226,11 @@ int cli_fail_repo(const struct cli *cli, int code, const char *text)
 
 	if (code == ANYIO_CANCELLED)
 		return CLI_INTERRUPTED;
-	return cli_refuse(cli, CLI_REPO, "%s%s%s", text, hints ? "" : "; ", hints ? "" : next);
+	if (cli_refuse_kubo_repo(cli))
+		return CLI_REPO;
+	return cli_refuse(cli, CLI_REPO, "%s%s%s%s",
+		cli->homeless && code == -ENOENT ? "HOME is not set, and here is " : "", text,
+		hints ? "" : "; ", hints ? "" : next);
 }
 
 /* Whether it is one of the words of text, or several of them. */

@@ -132,6 +132,15 @@ def options_and_paths():
     def show(repo, how):
         root = kit('add', '-r=true', '-Q', f'{top}/notes', repo=repo).text
         hello = kit('add', '-r=false', '-Q', f'{top}/notes/hello.txt', repo=repo).text
+        named = kit('add', '-w', '--stdin-name=notes.txt', repo=repo, stdin=b'hello\n').text.splitlines()
+        equal(f'{how}: add --stdin-name', named[0], f'added {hello} notes.txt')
+        equal(f'{how}: in the directory around it', kit('cat', f'{named[1].split()[1]}/notes.txt', repo=repo).out, b'hello\n')
+        for words in (['--enc=json'], ['--enc', 'json'], ['--json']):
+            equal(f'{how}: {" ".join(words)}', json.loads(kit(*words, 'add', '-n', f'{top}/notes/hello.txt', repo=repo).out)['Hash'], hello)
+        equal(f'{how}: --enc=text', kit('--enc=text', 'add', '-nq', f'{top}/notes/hello.txt', repo=repo).text, hello)
+        equal(f'{how}: resolve -r', kit('resolve', '-r', f'{root}/hello.txt', repo=repo).text, f'/ipfs/{hello}')
+        equal(f'{how}: pin rm -r', kit('pin', 'rm', '-r', hello, repo=repo).text, f'unpinned {hello}')
+        check(f'{how}: dag export -p', kit('dag', 'export', '-p', hello, repo=repo).out.endswith(b'hello\n'))
         refused = kit('add', '-r=false', f'{top}/notes', repo=repo)
         check(f'{how}: -r=false is heeded', refused.code == 1 and '-r' in refused.err, refused)
         odd = kit('add', '-r=x', f'{top}/notes', repo=repo)
@@ -245,6 +254,14 @@ def an_api_for_the_world():
         done = kit('config', 'api.listen', value, repo=repo)
         check(f'api.listen {value}', done.code == 0 and told == ('config api.secret SECRET' in done.err), done)
     kit('config', 'api.secret', 'sesame', repo=repo)
+    for key, value, waits in (('api.origins', 'http://localhost:3000', True), ('store.max', '0', False), ('add.profile', 'unixfs-v1-2025', False)):
+        equal(f'{key}: without a daemon nothing is to be told', kit('config', key, value, repo=repo).err, '')
+        with Daemon(repo=repo) as daemon:
+            for secret in ((), ('--api-auth=other',)):
+                equal(f'{key}: of a daemon that runs is told when it takes it', kit(*secret, 'config', key, value, repo=repo).err,
+                    f'the daemon that runs takes {key} when it starts again\n' if waits else '')
+        write(f'{repo}/api', daemon.api[0])
+        equal(f'{key}: but not of one that was killed', kit('config', key, value, repo=repo).err, '')
     equal('with a secret nothing is to be told', kit('config', 'api.listen', '/ip4/0.0.0.0/tcp/5001', repo=repo).err, '')
 
 

@@ -89,6 +89,7 @@ def a_failing_add_says_the_same_through_a_daemon():
     os.mkfifo(f'{top}/fifo')
     os.symlink('nowhere', dangling := temp('dangling'))
     with Daemon() as daemon:
+        equal('a pipe in a folder is no mistake in the command', kit('add', '-r', top, repo=alone).code, 1)
         for words in (['-r', top], [top], [f'{top}/fifo'], ['/no/such/file'], ['--dereference-args', dangling], [f'{top}/good/below']):
             here, there = (kit('add', *words, repo=repo) for repo in (alone, daemon.repo))
             equal(f'add {" ".join(map(os.path.basename, words))}', (there.code, there.err), (here.code, here.err))
@@ -102,6 +103,18 @@ def a_bar_comes_to_its_end():
     code, _, shown = told('dag', 'export', '-o', temp('car'), cid, repo=repo)
     bars = [bar for bar in re.split(r'\x1b\[K|\n', shown) if bar]
     check('dag export: the last bar is full', code == 0 and '100%' in bars[-1], shown)
+    folder = temp('folder')
+    for name in ('a', 'b/c', 'b/.hidden'):
+        write(f'{folder}/{name}', noise(3 << 20, name))
+    os.symlink('a', f'{folder}/link')
+    with Daemon() as daemon:
+        for where in (repo, daemon.repo):
+            for words, size in ((['add', f'{folder}/a'], '3.0 MiB'), (['add', '-r', folder], '6.0 MiB'), (['add', '-rH', folder], '9.0 MiB')):
+                code, _, shown = told(*words, repo=where)
+                last = [bar for bar in re.split(r'\x1b\[K|\n', shown) if bar][-1]
+                check(f'{" ".join(words[:-1])}: the size of all is known', code == 0 and f'100%  {size} of {size}' in last, shown)
+        code, _, shown = told('get', '-o', temp('out'), cid, repo=repo)
+        check('get of what is here is not said to fetch', code == 0 and 'getting [' in shown and 'fetching' not in shown, shown)
     check('none is cut', all(bar.endswith('s left') and len(bar) < 80 for bar in bars), bars)
 
 

@@ -127,9 +127,12 @@ def content():
 def words():
     repo = new_repo()
     rows = [(['ad'], ["'ad'"], r"did you mean '.*ipfs-kit add'"), (['pni', 'add'], ["'pni'"], "ipfs-kit pin add'"), (['cta', ABSENT], ["'cta'"], "ipfs-kit cat'"),
-        (['repo', 'verfy'], ["'verfy'"], "ipfs-kit repo verify'"), (['repo', 'gc'], ["'gc'"], 'repo --help'), (['pin'], ["'pin'"], 'pin --help'),
-        (['xyzzy'], ["'xyzzy'"], '--help'), (['diag'], ["'diag'"], "^'[^']*--help' lists"),
-        (['files', 'stat', ABSENT], ["'files'"], "did you mean '.*ipfs-kit stat'"), (['help', 'swarn'], ["'swarn'"], '--help'), (['cat', '--ofset=1', ABSENT], ["'--ofset'"], "'--offset'"),
+        (['repo', 'verfy'], ["'verfy'"], "ipfs-kit repo verify'"), (['repo', 'gc'], ["'repo gc' is not in ipfs-kit yet"], 'repo --help'), (['pin'], ["'pin'"], 'pin --help'),
+        (['xyzzy'], ["'xyzzy'"], '--help'), (['diag'], ["'diag' is not in ipfs-kit yet"], "^'[^']*--help' lists"), (['repo', 'odd'], ["'odd'"], 'repo --help'),
+        (['files', 'stat', ABSENT], ["'files stat' is not in ipfs-kit yet"], " stat' comes nearest"), (['name', 'publish', ABSENT], ["'name' is not"], '--help'),
+        (['key', 'ls'], ["'key' is not"], '--help'), (['help', 'object'], ["'object' is not"], '--help'), (['swarm', 'addrs'], ["'swarm addrs' is not"], " id'"),
+        (['pin', 'rm', '--recursive=false', ABSENT], ['either kind'], '--recursive'), (['--enc=xml', 'id'], ["'xml'"], 'json'),
+        (['add', '--stdin-name=a/b'], ["'a/b'"], 'without /'), (['help', 'swarn'], ["'swarn'"], '--help'), (['cat', '--ofset=1', ABSENT], ["'--ofset'"], "'--offset'"),
         (['--tiemout=1s', 'id'], ["'--tiemout'"], "'--timeout'"), (['add', '-Z'], ["'-Z'"], 'add --help'), (['cat'], ['PATH'], 'cat --help'),
         (['config'], ['KEY'], 'config --help'), (['id', 'extra'], ["'extra'"], 'id --help'), (['get', '-o'], ['-o'], 'PATH'),
         (['daemon', '--api'], ['--api'], 'ADDR'), (['--timeout=soon', 'id'], ["'soon'"], '30s'), (['add', '--pin=flase', '/'], ['--pin', "'flase'"], 'true or false'),
@@ -142,6 +145,9 @@ def words():
         (['daemon', '--listen', 'here'], ["'here'"], '/ip4/'), (['--connect', 'nowhere', 'cat', ABSENT], ["'nowhere'"], 'address')]
     for row in rows:
         fails(row[0], 2, *row[1:], repo=repo if row[0][0] != 'init' else temp('repo'))
+    for path in ('/ipns/example.org', 'ipns://example.org/x'):
+        for command in ('cat', 'ls', 'dag get', 'resolve'):
+            fails([*command.split(), path], 1, [path, '/ipns names are not resolved here'], 'give the CID', repo=repo)
     fails(['config', 'no.such'], 3, ["'no.such'"], 'config show', repo=repo)
     fails(['config', 'no.such', '1'], 3, ["'no.such'"], 'config show', repo=repo)
     nothing = kit('--json', repo=repo)
@@ -156,6 +162,16 @@ def repos():
     repo = new_repo()
     fails(['init'], 4, [repo, 'nothing was changed'], '--repo', repo=repo)
     fails(['init'], 1, [f'{file}/repo'], 'folder', repo=f'{file}/repo', name='init below a file')
+    for words in (['id'], ['init'], ['config', 'store.max'], ['config', 'show']):
+        kubo = temp('kubo')
+        write(f'{kubo}/config', b'{\n  "Identity": {}\n}\n')
+        write(f'{kubo}/datastore_spec', b'{}')
+        fails(words, 4, [kubo, 'repo of Kubo'], 'migrate-from-kubo', repo=kubo, name=f'{" ".join(words)} with a repo of Kubo')
+    away, bare = temp('away'), environment()
+    os.mkdir(away)
+    bare.pop('HOME', None)
+    done = subprocess.run([PROGRAM, 'id'], cwd=away, env=bare, capture_output=True, text=True)
+    check('without HOME: why the repo is looked for here', done.returncode == 4 and 'HOME is not set, and here is no repo in ./.ipfs-kit;' in done.stderr, done)
     good = read(f'{repo}/version')
     write(f'{repo}/version', b'99\n')
     fails(['id'], 4, ['version', '99'], 'ipfs-kit', repo=repo, name='a repo of another version')
@@ -177,7 +193,7 @@ def repos():
         fails(['daemon'], 4, [repo, 'already'], 'shutdown', repo=repo, name='a second daemon')
         other = new_repo()
         free = ['--listen', '/ip4/127.0.0.1/tcp/0']
-        fails(['daemon', *free, '--api', daemon.api[0]], 1, [str(daemon.api_port), 'in use'], 'choose', repo=other, name='the port of the API in use')
+        fails(['daemon', *free, '--api', daemon.api[0]], 1, [str(daemon.api_port), 'in use'], '--api or in api.listen', repo=other, name='the port of the API in use')
         fails(['daemon', '--api', '/ip4/127.0.0.1/tcp/0', '--listen', f'/ip4/127.0.0.1/tcp/{daemon.swarm_port}'], 1, [str(daemon.swarm_port), 'in use'],
             'choose', repo=other, name='the port for peers in use')
         fails(['daemon', *free, '--api', '/ip4/0.0.0.0/tcp/0'], 1, ['/ip4/0.0.0.0/tcp/0', 'loopback'], 'api.secret', repo=other, name='the API for the world')
@@ -189,7 +205,16 @@ def daemons():
         fails(words, 1, [repo, 'no daemon'], f'ipfs-kit --repo {repo} daemon', repo=repo)
     fails(['--api', '/ip4/127.0.0.1/tcp/9', 'id'], 1, ['127.0.0.1:9'], 'daemon', repo=repo)
     fails(['--connect', NOBODY, 'cat', ABSENT], 1, [NOBODY, 'refused'], 'address', repo=repo)
+    fails(['cat', ABSENT], 3, [ABSENT], '--connect ADDR', repo=repo)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(('192.0.2.1', 9))  # sends nothing: it tells the address of this machine
+            fails(['--api', f'/ip4/{probe.getsockname()[0]}/tcp/9', 'id'], 1, ['no daemon answers'], '^check the address, and that it runs there$', repo=repo,
+                name='no API at an address that may be of another machine')
+        except OSError:
+            skip('an API elsewhere: this machine has no address but loopback')
     with Daemon(repo=repo) as daemon:
+        fails(['--offline', 'cat', ABSENT], 3, [ABSENT, 'no peer was asked'], '^run it without --offline$', repo=repo, name='offline, through a daemon')
         fails(['swarm', 'connect', NOBODY], 1, [NOBODY, 'refused'], 'address', repo=repo, name='swarm connect where nobody listens')
         fails(['swarm', 'connect', 'nonsense'], 2, ["'nonsense'"], 'swarm connect --help', repo=repo)
         fails(['swarm', 'disconnect', NOBODY], 3, [NOBODY, 'not connected'], 'swarm peers', repo=repo, name='swarm disconnect of a stranger')

@@ -160,7 +160,7 @@ def by_time(how, gate_options, said, not_said):
             before = objects(repo) if through == 'alone' else 0
             done = kit(*words, repo=repo)
             far = re.search(DONE, done.err)
-            check(f'{what}: tells how far it came', done.code == 5 and far and far[1] == 'fetching' and 0 < float(far[2]) < 96, done)
+            check(f'{what}: tells how far it came', done.code == 5 and far and far[1] == 'getting' and 0 < float(far[2]) < 96, done)
             check(f'{what}: tells that a second run goes on', 'run again it goes on where it stopped' in done.err, done)
             check(f'{what}: tells why', said in done.err and not_said not in done.err, done)
             if through != 'alone':
