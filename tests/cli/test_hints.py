@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
 """What the program says while it waits, when it gives up, and what to do next: hints can be run as they are shown."""
+import contextlib
 import json
 import os
+import pty
 import re
 import shlex
+import signal
 import socket
 import subprocess
 import sys
@@ -118,6 +121,28 @@ def a_bar_comes_to_its_end():
     check('none is cut', all(bar.endswith('s left') and len(bar) < 80 for bar in bars), bars)
 
 
+def an_interruption_has_the_last_word():
+    """The bar's line is ended before it."""
+    terminal, end = pty.openpty()
+    process = subprocess.Popen([PROGRAM, '--repo', new_repo(), 'add', '-Q'], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=end, env=environment())
+    os.close(end)
+    process.stdin.write(noise(12 << 20))  # more than a pipe holds: when this returns, it is adding
+    process.stdin.flush()
+    shown = os.read(terminal, 65536)
+    process.send_signal(signal.SIGINT)
+    try:
+        while data := os.read(terminal, 65536):
+            shown += data
+    except OSError:  # the program has ended
+        pass
+    os.close(terminal)
+    equal('add: exit code', process.wait(), 130)
+    check('add: the last line says how far it came, and what to do', re.search(
+        rb'/s\x1b\[K\r\nipfs-kit add: interrupted while adding, [\d.]+ MiB done; run again what was stored is not stored twice\r\n$', shown), shown)
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.close()
+
+
 def a_line_is_written_at_once():
     """Each packet of the socket is one write."""
     repo = new_repo()
@@ -132,4 +157,4 @@ def a_line_is_written_at_once():
         check(f'{" ".join(words)}: a write for a line', writes and all(data.endswith(b'\n') for data in writes), writes)
 
 
-run_all([a_line_is_written_at_once, a_bar_comes_to_its_end, waiting_says_for_what, the_wantlist_tells_too, hints_name_the_repo, a_failing_add_says_the_same_through_a_daemon])
+run_all([an_interruption_has_the_last_word, a_line_is_written_at_once, a_bar_comes_to_its_end, waiting_says_for_what, the_wantlist_tells_too, hints_name_the_repo, a_failing_add_says_the_same_through_a_daemon])

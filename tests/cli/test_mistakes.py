@@ -329,6 +329,14 @@ def full():
     done = subprocess.run(['unshare', '-m', 'bash', '-c', f'mount -t tmpfs -o size=12m none {place} && "{PROGRAM}" --repo {place}/repo init --test >/dev/null && '
         f'"{PROGRAM}" --json --repo {place}/repo add -Q {place}/../large'], capture_output=True, text=True, env=environment(), timeout=120)
     told = json.loads(done.stderr.splitlines()[-1])
+    with Daemon() as source:
+        cid = kit('add', '-Q', f'{place}/../large', repo=source.repo).text
+        done = subprocess.run(['unshare', '-m', 'bash', '-c', f'''mount -t tmpfs -o size=12m none {place} && export IPFS_KIT_PATH={place}/repo && "{PROGRAM}" init --test &&
+            coproc "{PROGRAM}" daemon --listen /ip4/127.0.0.1/tcp/0 --api /ip4/127.0.0.1/tcp/0 && while read -r line <&${{COPROC[0]}} && [ "$line" != "daemon is ready" ]; do :; done
+            "{PROGRAM}" swarm connect {source.swarm[0]} && "{PROGRAM}" --json get -o {place}/../got {cid}
+            kill $COPROC_PID; wait'''], capture_output=True, text=True, env=environment(), timeout=120)
+        hint = next((line['Hint'] for line in map(json.loads, filter(lambda line: line.startswith('{'), done.stderr.splitlines())) if 'Hint' in line), '')
+        check('a full disk, of a daemon that fetches', 'o space left' in done.stderr and hint == 'make room there, and run it again', done)
     check('a full disk: names it, and what to do', f'{place}/repo' in told['Error'] and 'No space' in told['Error'].replace('no space', 'No space') and
         'make room' in told['Hint'], told)
 
