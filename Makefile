@@ -5,10 +5,10 @@ NINJA = ninja -C $(BUILD)
 
 .PHONY: all program deps run check test interop bench fuzz model lint format install clean help
 
-all: program
+all: program    ## build everything
 	@echo "$(BUILD)/ipfs-kit is ready: 'make run' shows two nodes, 'make install' installs, '$(BUILD)/ipfs-kit --help' says more"
 
-program: $(BUILD)/build.ninja
+program: $(BUILD)/build.ninja ## the same without a word
 	@$(NINJA)
 	@ln -sf cli/ipfs-kit $(BUILD)/ipfs-kit
 
@@ -45,15 +45,16 @@ model: deps program  ## the runtime's wake and cancel protocol: a model checked 
 lint:       ## formatting, folder rules, file sizes
 	@./tests/lint.sh
 
-format:
+format:     ## lay the sources out as clang-format does
 	@git ls-files '*.c' '*.h' | xargs clang-format -i
 
 install: program ## put program, man page, completions, unit and library in place (PREFIX, DESTDIR)
 	@DESTDIR=$(DESTDIR) meson configure $(BUILD) -Dprefix=$(PREFIX) >/dev/null
 	@DESTDIR=$(DESTDIR) meson install -C $(BUILD)
 	@[ -n "$(DESTDIR)" ] || ldconfig 2>/dev/null || true
+	@[ -n "$(DESTDIR)" ] || ./dist/installed.sh $(BUILD) $(PREFIX)
 
-clean:
+clean:      ## remove what was built
 	@rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-fuzz
 
 help:       ## this list

@@ -83,6 +83,28 @@ void cli_close(struct cli *cli, bool quietly)
 	cli->own_secret = NULL;
 }
 
+static int ignore(void *arg, const char *text, size_t len)
+{
+	return 0;
+}
+
+bool cli_daemon_runs(struct cli *cli)
+{
+	struct remote_lines lines = { .each = ignore };
+	struct remote_request request = { .command = "version" };
+	struct remote *remote;
+	char address[256];
+
+	if (kit_api_address(cli->repo, address, sizeof(address)) ||
+		remote_create(address, NULL, &remote))
+		return false;
+	request.answer = remote_lines_sink(&lines);
+	int rc = remote_lines_end(&lines, remote_call(remote, &request));
+	remote_free(remote);
+	/* One that wants a secret is there too. */
+	return rc == 0 || rc == -EACCES;
+}
+
 int cli_open_aside(const struct cli *cli, struct cli *aside)
 {
 	*aside = *cli;

@@ -46,6 +46,7 @@ struct cli {
 	anyio_time timeout;    /* 0: none */
 	bool json, progress, offline;
 	bool silent;             /* --progress=false was said */
+	bool homeless;           /* there is no $HOME: repo is below the current folder */
 	const char *const *args; /* positional, NULL-terminated */
 	size_t count;
 	const char *values
@@ -69,7 +70,8 @@ struct cli_command {
 	bool repeats;           /* the first option may be given several times */
 	bool no_repo;           /* does not want a node */
 	bool fetches;           /* may wait for blocks of peers */
-	const char *again;      /* what a second run does after one that was cut off, or NULL */
+	bool dials; /* its first argument is a peer; without a daemon an address takes it online */
+	const char *again; /* what a second run does after one that was cut off, or NULL */
 	const char *(*values)(size_t i); /* what its first argument may be, to complete it */
 	int (*run)(struct cli *cli);
 };
@@ -91,6 +93,7 @@ const char *cli_cid_versions(size_t i);
 const char *cli_chunkers(size_t i);
 const char *cli_hashes(size_t i);
 const char *cli_pin_types(size_t i);
+const char *cli_encodings(size_t i);
 const char *cli_shells(size_t i);
 const char *cli_codecs(size_t i);
 const char *cli_document_codecs(size_t i);
@@ -128,18 +131,26 @@ int cli_fail(const struct cli *cli, int code, const char *format, ...)
 int cli_fail_node(const struct cli *cli, int code, const char *subject);
 /* The same for a file or folder of this machine that cannot be read or written. */
 int cli_fail_file(const struct cli *cli, int code, const char *path);
+/* The same for a peer that was not reached at this address. */
+int cli_fail_peer(const struct cli *cli, int code, const char *address);
+/* Says when the repo is one of Kubo, which is no repo of ours. CLI_OK when it is not, or CLI_REPO. */
+int cli_refuse_kubo_repo(const struct cli *cli);
 /* For a repo that cannot be opened, with why; returns CLI_REPO. */
 int cli_fail_repo(const struct cli *cli, int code, const char *text);
 /* That sentence, "" when there is none. */
 const char *cli_node_error(const struct cli *cli);
 /* What to do after a result code, when the sentence does not say; or NULL. cli_fail appends it. */
 const char *cli_next_step(const struct cli *cli, int code);
+/* What to do when a peer was not reached at this address. */
+const char *cli_next_step_to_peer(const char *address);
 int cli_exit_code(int code);
 
 /* Opens the repo, or finds the daemon that has it. 0 or an exit code. */
 int cli_open(struct cli *cli);
 /* Says when the repo could not be closed, which loses nothing that was acknowledged; quietly: not. */
 void cli_close(struct cli *cli, bool quietly);
+/* Whether a daemon has the repo and answers. */
+bool cli_daemon_runs(struct cli *cli);
 /* Another handle to the same node or daemon, for a task that fails by itself. 0 or a negative code. */
 int cli_open_aside(const struct cli *cli, struct cli *aside);
 void cli_close_aside(struct cli *aside);
@@ -163,6 +174,10 @@ void cli_progress_start(struct cli_progress *progress, const struct cli *cli, co
 void cli_progress_update(void *progress, uint64_t done, uint64_t total);
 void cli_progress_end(struct cli_progress *progress);
 
+/* The bytes of all files that an add of these paths takes; 0 when standard input is among them, for nobody
+ * knows. */
+uint64_t cli_tree_size(const char *const *paths, const struct kit_add_options *options);
+
 /* How far the command came, by its progress. */
 struct cli_how_far {
 	const char *what;     /* "fetching"; NULL: it tells of none */
@@ -171,6 +186,11 @@ struct cli_how_far {
 };
 void cli_progress_latest(struct cli_how_far *far);
 
+/* Connects the node or the daemon to a peer, by its address or its ID. An exit code. */
+int cli_connect(struct cli *cli, const char *address);
+/* Runs body; when it takes more than a moment, a line on a terminal says which address is waited for. */
+int cli_tell_when_slow(
+	struct cli *cli, const char *address, int (*body)(struct cli *cli, const char *address));
 /* Runs the command, and tells on standard error what it waits for when nobody has what it wants: as that
  * changes on a terminal, else once; not when it is to be silent or JSON. An exit code. */
 int cli_run_telling(struct cli *cli);

@@ -14,6 +14,7 @@
 struct adding {
 	struct cli *cli;
 	struct cli_progress progress;
+	uint64_t total;  /* bytes that there are; 0: not known */
 	char *root_name; /* with -Q: of what came last, the root */
 	uint64_t root_size;
 };
@@ -49,8 +50,10 @@ static int print_added(void *arg, const char *path, const struct mf_cid *cid, ui
 	if (cli_flag(adding->cli, "quiet", false)) {
 		puts(text);
 	} else {
-		if (adding->progress.on && adding->progress.shown)
+		if (adding->progress.on && adding->progress.shown) {
 			fputs("\r\033[K", stderr);
+			fflush(stderr);
+		}
 		printf("added %s ", text);
 		cli_print_text(path);
 		putchar('\n');
@@ -72,7 +75,9 @@ static void print_root(const struct adding *adding, const struct mf_cid *root)
 
 static void add_progress(void *arg, uint64_t done, uint64_t total)
 {
-	cli_progress_update(&((struct adding *)arg)->progress, done, total);
+	struct adding *adding = arg;
+
+	cli_progress_update(&adding->progress, done, total ? total : adding->total);
 }
 
 static void add_options(struct cli *cli, struct adding *adding, struct kit_add_options *options)
@@ -92,6 +97,7 @@ static void add_options(struct cli *cli, struct adding *adding, struct kit_add_o
 	options->wrap = cli_flag(cli, "wrap-with-directory", false);
 	options->recursive = cli_flag(cli, "recursive", false);
 	options->dereference = cli_flag(cli, "dereference-args", false);
+	options->input_name = cli_value(cli, "stdin-name");
 	options->entry = print_added;
 	options->progress = add_progress;
 	options->arg = adding;
@@ -133,6 +139,7 @@ static int add_paths(struct cli *cli, struct adding *adding, const char *const *
 	struct mf_cid root;
 
 	cli_progress_start(&adding->progress, cli, "adding");
+	adding->total = adding->progress.on ? cli_tree_size(paths, options) : 0;
 	int rc = cli->node ? kit_add_paths(cli->node, paths, &cli_stdin, options, &root)
 			   : remote_add_paths(cli->remote, paths, &cli_stdin, options, &root);
 	cli_progress_end(&adding->progress);
@@ -149,7 +156,7 @@ static int by_name(const void *a, const void *b)
 }
 
 /* A directory holds a name once: folders of one name are not merged, as Kubo does not. */
-static int refuse_twins(struct cli *cli)
+static int refuse_twins(struct cli *cli, const char *input_name)
 {
 	char(*names)[256] = anyio_calloc(cli->count + 1, sizeof(*names));
 	char **sorted = anyio_calloc(cli->count + 1, sizeof(*sorted));
@@ -158,8 +165,9 @@ static int refuse_twins(struct cli *cli)
 	for (size_t i = 0; code == CLI_OK && i < cli->count; i++) {
 		sorted[i] = names[i];
 		/* What has no name, or is not there, is told when its turn comes. */
-		if (!strcmp(cli->args[i], "-") ||
-			kit_name_of(cli->args[i], names[i], sizeof(*names)))
+		if (!strcmp(cli->args[i], "-"))
+			snprintf(names[i], sizeof(*names), "%s", input_name ? input_name : "");
+		else if (kit_name_of(cli->args[i], names[i], sizeof(*names)))
 			names[i][0] = 0;
 	}
 	if (code == CLI_OK && cli->count)
@@ -182,13 +190,18 @@ static int add_all(struct cli *cli, struct adding *adding, const struct kit_add_
 	const char *const *paths = cli->count ? cli->args : standard_input;
 	int code = CLI_OK;
 
-	if (options->wrap && (code = refuse_twins(cli)))
+	if (options->wrap && (code = refuse_twins(cli, options->input_name)))
 		return code;
 	if (options->wrap)
 		return add_paths(cli, adding, paths, options);
 	for (; code == CLI_OK && *paths; paths++)
 		code = add_paths(cli, adding, (const char *const[]){ *paths, NULL }, options);
 	return code;
+}
+
+static bool is_plain_name(const char *name)
+{
+	return *name && !strchr(name, '/') && strcmp(name, ".") && strcmp(name, "..");
 }
 
 int cmd_add(struct cli *cli)
@@ -198,6 +211,10 @@ int cmd_add(struct cli *cli)
 	int code;
 
 	add_options(cli, &adding, &options);
+	if (options.input_name && !is_plain_name(options.input_name))
+		return cli_refuse(cli, CLI_USAGE,
+			"--stdin-name cannot be '%s'; give a name without / that is not . or ..",
+			options.input_name);
 	if (!cli->count && isatty(0))
 		return cli_refuse(cli, CLI_USAGE,
 			"nothing to add; give a file or a folder, or pipe something in");
@@ -368,7 +385,7 @@ int cmd_get(struct cli *cli)
 		options.into = name;
 	else
 		output = name;
-	cli_progress_start(&progress, cli, "fetching");
+	cli_progress_start(&progress, cli, "getting"); /* from the repo, from peers, or both */
 	bool lied = false;
 	int rc = cli->node ? kit_get(cli->node, cli->args[0], output, &options)
 			   : remote_get(cli, cli->args[0], output, &options, &lied);
@@ -469,5 +486,8 @@ static int print_path(struct cli *cli, json_t *answer)
 
 int cmd_resolve(struct cli *cli)
 {
+	if (!cli_flag(cli, "recursive", true))
+		return cli_refuse(cli, CLI_USAGE,
+			"a path is resolved to its end here; leave --recursive=false out");
 	return cli_call_print(cli, "resolve", cli->args, NULL, print_path);
 }

@@ -20,6 +20,7 @@ struct daemon {
 	char **listen, **api, **origins;
 	char *secret;
 	char api_path[4200];
+	int code; /* when it could not start */
 };
 
 static char **split(char *text)
@@ -148,15 +149,18 @@ static int start(struct daemon *daemon, struct anyio_task_group *group)
 	if (rc)
 		return rc;
 	rc = anyio_start(group, serve_rpc_run, &daemon->rpc, "rpc", NULL);
-	if (rc) {
-		if (rc != ANYIO_CANCELLED)
-			cli_fail(cli, rc, "%s",
-				*daemon->rpc.error ? daemon->rpc.error : anyio_error_text(rc));
+	/* What is not there is the folder of the API's socket, and nothing that was asked for. */
+	if (rc == -ENOENT)
+		daemon->code = cli_refuse(cli, CLI_FAILED, "%s; make its folder, or choose another",
+			daemon->rpc.error);
+	else if (rc)
+		daemon->code = cli_fail(cli, rc, "%s",
+			*daemon->rpc.error ? daemon->rpc.error : anyio_error_text(rc));
+	if (rc)
 		return rc;
-	}
 	rc = write_api_file(daemon);
 	if (rc)
-		cli_fail(cli, rc, "%s could not be written: %s", daemon->api_path,
+		daemon->code = cli_fail(cli, rc, "%s could not be written: %s", daemon->api_path,
 			anyio_error_text(rc));
 	return rc;
 }
@@ -183,8 +187,8 @@ static int serve(struct daemon *daemon)
 	int rc = anyio_start(&group, kit_network_run, &daemon->network, "network", NULL);
 	if (!rc)
 		rc = serve_api(daemon);
-	else if (rc != ANYIO_CANCELLED)
-		cli_fail_node(daemon->cli, rc, NULL);
+	else
+		daemon->code = cli_fail_node(daemon->cli, rc, NULL);
 	anyio_task_group_cancel(&group, "shutting down");
 	rc = anyio_task_group_exit(&group, rc);
 	if (daemon->api_path[0])
@@ -195,7 +199,7 @@ static int serve(struct daemon *daemon)
 int cmd_daemon(struct cli *cli)
 {
 	struct daemon daemon = { .cli = cli };
-	int code = CLI_OK, rc;
+	int rc;
 	const char *api = cli_value(cli, "api");
 
 	if (!cli->node)
@@ -227,13 +231,9 @@ int cmd_daemon(struct cli *cli)
 		.arg = &daemon };
 	anyio_event_init(&daemon.stop);
 	rc = serve(&daemon);
-	if (rc == ANYIO_CANCELLED)
-		code = CLI_INTERRUPTED;
-	else if (rc)
-		code = cli_exit_code(rc);
 	free_list(daemon.listen);
 	free_list(daemon.api);
 	free_list(daemon.origins);
 	free(daemon.secret);
-	return code;
+	return daemon.code ? daemon.code : cli_exit_code(rc);
 }

@@ -71,11 +71,18 @@ static int want_daemon(struct cli *cli)
 		"no daemon is running on %s; start one with 'ipfs-kit daemon'", cli->repo);
 }
 
+static int connect_all(struct cli *cli, const char *address)
+{
+	return cli_call_print(cli, "swarm/connect", cli->args, NULL, print_strings);
+}
+
 int cmd_swarm_connect(struct cli *cli)
 {
 	int code = want_daemon(cli);
 
-	return code ? code : cli_call_print(cli, "swarm/connect", cli->args, NULL, print_strings);
+	return code
+		? code
+		: cli_tell_when_slow(cli, cli->count > 1 ? "the peers" : cli->args[0], connect_all);
 }
 
 int cmd_swarm_disconnect(struct cli *cli)
@@ -110,11 +117,10 @@ static int print_peers(struct cli *cli, json_t *answer)
 
 int cmd_swarm_peers(struct cli *cli)
 {
-	struct kit_call_option options[] = { { "verbose", cli_value(cli, "verbose") }, { 0 } };
+	static const struct kit_call_option verbose[] = { { "verbose", "true" }, { 0 } };
+	const struct kit_call_option *options = cli_flag(cli, "verbose", false) ? verbose : NULL;
 	int code = want_daemon(cli);
 
-	if (!options[0].value)
-		options[0].value = "true";
 	return code ? code : cli_call_print(cli, "swarm/peers", cli->args, options, print_peers);
 }
 
@@ -140,7 +146,13 @@ int cmd_ping(struct cli *cli)
 	if (count && (!*count || count[strspn(count, "0123456789")] || !strtoul(count, NULL, 10)))
 		return cli_refuse(
 			cli, CLI_USAGE, "--count cannot be '%s'; give a number from 1 on", count);
-	int code = want_daemon(cli);
+	if (cli->node && !kit_is_online(cli->node))
+		return cli_refuse(cli, CLI_FAILED,
+			"no daemon is running on %s, so nobody knows where this peer is; start one with 'ipfs-kit daemon', "
+			"or give the whole address: /ip4/ADDRESS/tcp/PORT/p2p/ID",
+			cli->repo);
+	/* What is wrong with the peer is told by the connection, with its code: once ping answers, only in words. */
+	int code = cli_connect(cli, cli->args[0]);
 	return code ? code : cli_call_print(cli, "ping", cli->args, options, print_ping);
 }
 

@@ -27,8 +27,10 @@ int cmd_init(struct cli *cli)
 	static const char *const none[] = { NULL };
 	struct kit_init_options options = { .profile = cli_value(cli, "profile"),
 		.test = cli_flag(cli, "test", false) };
-	int rc = kit_init(cli->repo, &options);
+	int rc = kit_init(cli->repo, &options), code;
 
+	if (rc == -EEXIST && (code = cli_refuse_kubo_repo(cli)))
+		return code;
 	if (rc == -EEXIST)
 		return cli_refuse(cli, CLI_REPO,
 			"there is a repo in %s already, and nothing was changed; use it, or name another place with --repo",
@@ -45,7 +47,7 @@ int cmd_init(struct cli *cli)
 			anyio_error_text(rc));
 	/* Another command may have it by now, or a daemon. */
 	cli->api = NULL;
-	int code = cli_open(cli);
+	code = cli_open(cli);
 	if (code)
 		return code;
 	rc = cli_call(cli, "id", none, NULL, print_made, cli);
@@ -155,8 +157,8 @@ static int check_config(struct cli *cli)
 	int rc = kit_config_check(cli->repo, error, sizeof(error));
 
 	if (rc == -ENOENT)
-		return cli_refuse(
-			cli, CLI_REPO, "no repo in %s; make one with 'ipfs-kit init'", cli->repo);
+		snprintf(error, sizeof(error), "no repo in %.400s; make one with 'ipfs-kit init'",
+			cli->repo);
 	return rc ? cli_fail_repo(cli, rc, error) : CLI_OK;
 }
 
@@ -210,6 +212,15 @@ static void warn_of_listen(const struct cli *cli)
 	free(secret);
 }
 
+/* What a daemon that runs has read already. */
+static void tell_of_daemon(struct cli *cli)
+{
+	const char *key = cli->args[0];
+
+	if (strcmp(key, "add.profile") && strcmp(key, "store.max") && cli_daemon_runs(cli))
+		cli_tell(cli, "the daemon that runs takes %s when it starts again", key);
+}
+
 int cmd_config(struct cli *cli)
 {
 	char error[512] = "";
@@ -221,8 +232,10 @@ int cmd_config(struct cli *cli)
 		rc = kit_config_set(cli->repo, cli->args[0], cli->args[1], error, sizeof(error));
 		if (rc)
 			return cli_fail(cli, rc, "%s", *error ? error : anyio_error_text(rc));
-		if (!cli->json)
+		if (!cli->json) {
 			warn_of_listen(cli);
+			tell_of_daemon(cli);
+		}
 	}
 	return cli->count == 1 || cli->json ? print_setting(cli, cli->args[0]) : CLI_OK;
 }
@@ -273,6 +286,9 @@ int cmd_pin_add(struct cli *cli)
 
 int cmd_pin_rm(struct cli *cli)
 {
+	if (!cli_flag(cli, "recursive", true))
+		return cli_refuse(cli, CLI_USAGE,
+			"a pin of either kind is taken away here; leave --recursive=false out");
 	return cli_call_print(cli, "pin/rm", cli->args, NULL, print_pinned);
 }
 

@@ -17,6 +17,7 @@ static const struct cli_option add_table[] = {
 	{ "chunker", 's', "ALGORITHM", "how files are cut: size-BYTES", cli_chunkers, true },
 	{ "pin", 0, NULL, "pin the root (default); --pin=false leaves it unpinned" },
 	{ "dereference-args", 0, NULL, "follow symlinks given as arguments" },
+	{ "stdin-name", 0, "NAME", "what standard input is called" },
 	{ 0 },
 };
 static const struct cli_option init_table[] = {
@@ -85,6 +86,14 @@ static const struct cli_option dag_put_table[] = {
 static const struct cli_option pin_add_table[] = {
 	{ "recursive", 'r', NULL,
 		"with all it links to (default); --recursive=false pins the block alone" },
+	{ 0 },
+};
+static const struct cli_option pin_rm_table[] = {
+	{ "recursive", 'r', NULL, "pins of either kind (default); there is no other way" },
+	{ 0 },
+};
+static const struct cli_option resolve_table[] = {
+	{ "recursive", 'r', NULL, "to the end of the path (default); there is no other way" },
 	{ 0 },
 };
 static const struct cli_option pin_ls_table[] = {
@@ -219,23 +228,24 @@ const struct cli_command cli_commands[] = {
 		"  ipfs-kit pin ls --type=recursive -q",
 		pin_ls_table, 0, -1, .run = cmd_pin_ls },
 	{ "pin rm", "PATH...", "Take a pin away",
-		"The blocks stay in the repo.\n\n  ipfs-kit pin rm bafy...", NULL, 1, -1,
+		"The blocks stay in the repo.\n\n  ipfs-kit pin rm bafy...", pin_rm_table, 1, -1,
 		.run = cmd_pin_rm },
 	{ "ping", "PEER", "Measure the way to a peer",
-		"PEER is a multiaddr that ends with /p2p/ID, or the ID alone of a peer that is connected.\n\n"
+		"PEER is a multiaddr that ends with /p2p/ID, or the ID alone of a peer that is connected. Without a\n"
+		"daemon, an address is dialled for as long as this runs.\n\n"
 		"  ipfs-kit ping -n 3 /ip4/192.0.2.7/tcp/4001/p2p/12D3...",
-		ping_table, 1, 1, .run = cmd_ping },
+		ping_table, 1, 1, .dials = true, .run = cmd_ping },
 	{ "repo stat", "", "Print what the repo holds",
 		"Blocks, bytes on disk, where it is.\n\n  ipfs-kit repo stat -H", human_table, 0, 0,
 		.run = cmd_repo_stat },
 	{ "repo verify", "", "Read every byte back and check every block",
 		"Checks each block against its CID, the index against the log, and that all that pins need is here.\n"
 		"Exit code 0 means that nothing is damaged.\n\n  ipfs-kit repo verify",
-		NULL, 0, 0, .run = cmd_repo_verify },
+		NULL, 0, 0, .again = "it begins anew", .run = cmd_repo_verify },
 	{ "resolve", "PATH", "Print the CID a path leads to",
 		"Follows names through folders.\n\n  ipfs-kit resolve bafy.../photos/first.jpg",
-		NULL, 1, 1, .fetches = true, .again = "what was fetched does not come again",
-		.run = cmd_resolve },
+		resolve_table, 1, 1, .fetches = true,
+		.again = "what was fetched does not come again", .run = cmd_resolve },
 	{ "shutdown", "", "Stop the daemon",
 		"The same as sending it SIGTERM; returns when it has been told.\n\n  ipfs-kit shutdown",
 		NULL, 0, 0, .run = cmd_shutdown },

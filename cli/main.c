@@ -7,27 +7,26 @@
 #include <stdio.h>
 #include <string.h>
 
-static int ignore(void *arg, json_t *answer)
+/* Whether a command without a daemon goes online for as long as it runs: with --connect, or to dial the
+ * address that it was given. */
+static bool goes_online(const struct cli *cli)
 {
-	return 0;
+	return cli->connect || (cli->node && cli->command->dials && cli->args[0][0] == '/');
 }
 
-/* With --connect a command without a daemon goes online for as long as it runs. */
-static int run_connected(struct cli *cli)
+static int run_online(struct cli *cli)
 {
 	static const char *const nowhere[] = { NULL };
-	const char *args[] = { cli->connect, NULL };
 	struct kit_network network = { .node = cli->node, .options = { .listen = nowhere } };
-	int code = CLI_FAILED, rc = 0;
+	int code = CLI_OK, rc = 0;
 
 	ANYIO_TASK_GROUP(group);
-	if (cli->node)
-		rc = anyio_start(&group, kit_network_run, &network, "network", NULL);
-	if (!rc)
-		rc = cli_call(cli, "swarm/connect", args, NULL, ignore, NULL);
-	code = rc ? cli_fail(cli, rc, "%s; check that address, and that the peer runs",
-			    cli_node_error(cli))
-		  : cli_run_telling(cli);
+	if (cli->node && (rc = anyio_start(&group, kit_network_run, &network, "network", NULL)))
+		code = cli_fail_node(cli, rc, NULL);
+	if (code == CLI_OK && cli->connect)
+		code = cli_connect(cli, cli->connect);
+	if (code == CLI_OK)
+		code = cli_run_telling(cli);
 	anyio_task_group_cancel(&group, "done");
 	rc = anyio_task_group_exit(&group, 0);
 	return rc == ANYIO_CANCELLED ? CLI_INTERRUPTED : code;
@@ -39,8 +38,8 @@ static int with_node(void *arg)
 	int code = cli->command->no_repo ? 0 : cli_open(cli);
 
 	if (code == 0)
-		code = cli->connect && !cli->command->no_repo ? run_connected(cli)
-							      : cli_run_telling(cli);
+		code = !cli->command->no_repo && goes_online(cli) ? run_online(cli)
+								  : cli_run_telling(cli);
 	cli_close(cli, code != CLI_OK || cli->json);
 	return code;
 }
@@ -95,6 +94,22 @@ static void say_timed_out(const struct cli *cli)
 			"timed out%s, waiting for %s; 'ipfs-kit swarm connect ADDR' connects to a peer that has it%s%s",
 			done, waited_for, *done && again ? ", and run again " : "",
 			*done && again ? again : "");
+}
+
+/* Of a command that another run goes on from it is said what was kept. A shell tells people of the rest; a
+ * program reads what is written. */
+static void say_interrupted(const struct cli *cli)
+{
+	struct cli_how_far far;
+	char done[120];
+
+	cli_progress_latest(&far);
+	how_far(&far, done, sizeof(done));
+	if (cli->command->again)
+		cli_refuse(cli, CLI_INTERRUPTED, "interrupted%s; run again %s", done,
+			cli->command->again);
+	else if (cli->json)
+		cli_refuse(cli, CLI_INTERRUPTED, "interrupted");
 }
 
 static int root(void *arg)
@@ -152,6 +167,9 @@ int main(int argc, char **argv)
 {
 	struct cli cli = { 0 };
 	struct timed timed = { &cli, CLI_FAILED };
+
+	/* A line is written at once, not letter by letter; what is no whole line is flushed where it is made. */
+	setvbuf(stderr, NULL, _IOLBF, BUFSIZ);
 	int rc = cli_parse(&cli, argc, argv);
 
 	if (rc)
@@ -166,9 +184,8 @@ int main(int argc, char **argv)
 	}
 	if (rc == ANYIO_CANCELLED)
 		timed.code = CLI_INTERRUPTED;
-	/* A shell tells people; a program reads what is written. */
-	if (timed.code == CLI_INTERRUPTED && cli.json)
-		cli_refuse(&cli, CLI_INTERRUPTED, "interrupted");
+	if (timed.code == CLI_INTERRUPTED)
+		say_interrupted(&cli);
 	/* What was printed and could not be written is work not done. */
 	if (fflush(stdout) != 0 && timed.code == CLI_OK) {
 		return cli_fail(&cli, -errno, "writing to standard output: %s", strerror(errno));

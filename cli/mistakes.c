@@ -128,12 +128,70 @@ static const char *nearest_command(const char *words)
 	return nearest.name;
 }
 
-static const char *command_called(const char *word)
+/* What Kubo has and this has not, and what comes nearest. */
+static const struct {
+	const char *words, *instead;
+} of_kubo[] = {
+	{ "block rm", NULL },
+	{ "bootstrap", "swarm connect" },
+	{ "cid", NULL },
+	{ "commands", "help" },
+	{ "dag resolve", "resolve" },
+	{ "dag stat", "stat" },
+	{ "dht", NULL },
+	{ "diag", NULL },
+	{ "dns", NULL },
+	{ "files stat", "stat" },
+	{ "files", NULL },
+	{ "filestore", NULL },
+	{ "key", NULL },
+	{ "log", NULL },
+	{ "mount", NULL },
+	{ "multibase", NULL },
+	{ "name", NULL },
+	{ "object", NULL },
+	{ "p2p", NULL },
+	{ "pin remote", NULL },
+	{ "pin update", NULL },
+	{ "pin verify", "repo verify" },
+	{ "provide", NULL },
+	{ "pubsub", NULL },
+	{ "refs", NULL },
+	{ "repo gc", NULL },
+	{ "repo ls", NULL },
+	{ "repo migrate", NULL },
+	{ "repo version", "repo stat" },
+	{ "routing", NULL },
+	{ "stats", "repo stat" },
+	{ "swarm addrs", "id" },
+	{ "swarm filters", NULL },
+	{ "swarm peering", NULL },
+	{ "swarm resources", NULL },
+	{ "tar", NULL },
+	{ "update", NULL },
+	{ "urlstore", NULL },
+};
+
+/* CLI_OK when it is none of them. */
+static int refuse_of_kubo(const struct cli *cli, const char *first, const char *second)
 {
-	for (const struct cli_command *c = cli_commands; c->name; c++)
-		if (!strcmp(c->name, word))
-			return c->name;
-	return NULL;
+	bool family = cli_is_family(first);
+	char two[2 * WORD_MAX];
+
+	snprintf(two, sizeof(two), "%s %s", first, second ? second : "");
+	for (size_t i = 0; i < sizeof(of_kubo) / sizeof(*of_kubo); i++) {
+		const char *words = of_kubo[i].words, *instead = of_kubo[i].instead;
+		if (strcmp(words, first) && strcmp(words, two))
+			continue;
+		if (instead)
+			return cli_refuse(cli, CLI_USAGE,
+				"'%s' is not in ipfs-kit yet; 'ipfs-kit %s' comes nearest", words,
+				instead);
+		return cli_refuse(cli, CLI_USAGE,
+			"'%s' is not in ipfs-kit yet; 'ipfs-kit %s%s--help' lists what is", words,
+			family ? first : "", family ? " " : "");
+	}
+	return CLI_OK;
 }
 
 int cli_unknown_command(const struct cli *cli, const char *first, const char *second)
@@ -141,15 +199,15 @@ int cli_unknown_command(const struct cli *cli, const char *first, const char *se
 	bool family = cli_is_family(first);
 	char two[2 * WORD_MAX], meant[WORD_MAX + 40] = "";
 	const char *near = NULL;
+	int code = refuse_of_kubo(cli, first, second);
 
+	if (code)
+		return code;
 	snprintf(two, sizeof(two), "%s %s", first, second ? second : "");
 	if (second)
 		near = nearest_command(two);
 	if (!near && !family)
 		near = nearest_command(first);
-	/* Kubo's "files stat" is "stat" here. */
-	if (!near && !family && second)
-		near = command_called(second);
 	if (near)
 		snprintf(meant, sizeof(meant), "did you mean 'ipfs-kit %s'? ", near);
 	if (!family)

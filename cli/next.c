@@ -67,6 +67,16 @@ static const struct {
 	{ -ENOTCONN, "'ipfs-kit swarm peers' lists who is connected" },
 };
 
+const char *cli_next_step_to_peer(const char *address)
+{
+	bool id_alone =
+		*address != '/' || !strncmp(address, "/p2p/", 5) || !strncmp(address, "/ipfs/", 6);
+
+	return id_alone || !strstr(address, "/p2p/")
+		? "give the whole address of a peer that runs: /ip4/ADDRESS/tcp/PORT/p2p/ID"
+		: "check that address, and that the peer runs";
+}
+
 const char *cli_next_step(const struct cli *cli, int code)
 {
 	static const char *const with_peers[] = { "ping", "swarm connect", "swarm disconnect",
@@ -84,8 +94,10 @@ const char *cli_next_step(const struct cli *cli, int code)
 		return not_found(cli);
 	if (code == -EBADMSG)
 		return malformed(cli);
-	if (code != -ENOTCONN && is_one_of(cli, with_peers))
-		return "give the whole address of a peer that runs: /ip4/ADDRESS/tcp/PORT/p2p/ID";
+	if (code == -ENOENT && !strcmp(cli->command->name, "swarm disconnect"))
+		return "'ipfs-kit swarm peers' lists who is connected";
+	if (code != -ENOTCONN && is_one_of(cli, with_peers) && *cli->args)
+		return cli_next_step_to_peer(*cli->args);
 	for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++)
 		if (steps[i].code == code)
 			return steps[i].step;

@@ -7,13 +7,13 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 int cli_exit_code(int code)
 {
 	switch (code) {
 	case 0: return CLI_OK;
 	case ANYIO_CANCELLED: return CLI_INTERRUPTED;
-	case -ETIMEDOUT: return CLI_TIMEOUT;
 	case -ENOENT: return CLI_NOT_FOUND;
 	case -EINVAL: return CLI_USAGE;
 	}
@@ -203,6 +203,19 @@ int cli_fail_file(const struct cli *cli, int code, const char *path)
 		code == -ENOENT ? "; check the path" : "");
 }
 
+int cli_refuse_kubo_repo(const struct cli *cli)
+{
+	char path[4200];
+
+	snprintf(path, sizeof(path), "%s/datastore_spec", cli->repo);
+	if (access(path, F_OK))
+		return CLI_OK;
+	return cli_refuse(cli, CLI_REPO,
+		"%s is a repo of Kubo, which keeps it otherwise; name another place with --repo, and "
+		"'migrate-from-kubo %s' takes blocks and pins over there",
+		cli->repo, cli->repo);
+}
+
 int cli_fail_repo(const struct cli *cli, int code, const char *text)
 {
 	const char *next = code == -ENOENT || code == -EBADMSG
@@ -213,7 +226,11 @@ int cli_fail_repo(const struct cli *cli, int code, const char *text)
 
 	if (code == ANYIO_CANCELLED)
 		return CLI_INTERRUPTED;
-	return cli_refuse(cli, CLI_REPO, "%s%s%s", text, hints ? "" : "; ", hints ? "" : next);
+	if (cli_refuse_kubo_repo(cli))
+		return CLI_REPO;
+	return cli_refuse(cli, CLI_REPO, "%s%s%s%s",
+		cli->homeless && code == -ENOENT ? "HOME is not set, and here is " : "", text,
+		hints ? "" : "; ", hints ? "" : next);
 }
 
 /* Whether it is one of the words of text, or several of them. */
@@ -238,6 +255,15 @@ int cli_fail_node(const struct cli *cli, int code, const char *subject)
 	if (subject && !is_said(text, subject))
 		return cli_fail(cli, code, "%s: %s", subject, text);
 	return cli_fail(cli, code, "%s", text);
+}
+
+int cli_fail_peer(const struct cli *cli, int code, const char *address)
+{
+	const char *text = cli_node_error(cli);
+
+	text = *text ? text : anyio_error_text(code);
+	return hint_of(text) ? cli_fail(cli, code, "%s", text)
+			     : cli_fail(cli, code, "%s; %s", text, cli_next_step_to_peer(address));
 }
 
 static int write_stdout(void *arg, const void *data, size_t len)

@@ -15,15 +15,16 @@ const struct cli_option cli_global_options[] = {
 	{ "timeout", 0, "TIME",
 		"give up after this long: 30s, 1m30s, 1h; a number alone is seconds" },
 	{ "connect", 0, "ADDR", "go online for this command and dial this peer first" },
-	{ "progress", 0, NULL,
+	{ "progress", 'p', NULL,
 		"a progress bar (on when standard error is a terminal; --progress=false: none)" },
 	{ "help", 'h', NULL, "explain and exit" },
 	{ "offline", 0, NULL, "ask no peer, even when a daemon is connected to some" },
+	{ "enc", 0, "json", "the same as --json, as Kubo calls it", cli_encodings },
 	{ NULL, 0, NULL, NULL },
 };
 
 /* The values of the global options, by row. */
-static const char *global_values[9];
+static const char *global_values[10];
 
 static int find(const struct cli_option *table, const char *name, size_t len)
 {
@@ -218,12 +219,14 @@ static int apply_globals(struct cli *cli)
 		cli->repo = getenv("IPFS_KIT_PATH");
 	if (!cli->repo || !*cli->repo) {
 		const char *home = getenv("HOME");
-		snprintf(home_repo, sizeof(home_repo), "%s/.ipfs-kit", home && *home ? home : ".");
+		cli->homeless = !home || !*home;
+		snprintf(home_repo, sizeof(home_repo), "%s/.ipfs-kit", cli->homeless ? "." : home);
 		cli->repo = home_repo;
 	}
 	cli->api = global_values[1];
 	cli->api_auth = global_values[2] ? global_values[2] : getenv("IPFS_KIT_API_AUTH");
-	cli->json = global_values[3] && truth(global_values[3]);
+	cli->json = global_values[3] ? truth(global_values[3])
+				     : global_values[9] && !strcmp(global_values[9], "json");
 	if (global_values[4] &&
 		(kit_time_parse(global_values[4], &cli->timeout) || cli->timeout == 0))
 		return cli_refuse(cli, CLI_USAGE,
@@ -260,6 +263,9 @@ static bool asks_for_json(char **argv)
 			json = true;
 		else if (!strncmp(*argv, "--json=", 7))
 			json = truth(*argv + 7);
+		else if (!strcmp(*argv, "--enc=json") ||
+			(!strcmp(*argv, "--enc") && argv[1] && !strcmp(argv[1], "json")))
+			json = true;
 	}
 	return json;
 }

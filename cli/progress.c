@@ -80,6 +80,7 @@ static void draw(struct cli_progress *progress)
 			cli_size(progress->done), cli_size((uint64_t)rate));
 	}
 	fprintf(stderr, "\r%.*s\033[K", width() - 1, text);
+	fflush(stderr);
 }
 
 void cli_progress_update(void *arg, uint64_t done, uint64_t total)

@@ -368,6 +368,13 @@ static int daemon_error(struct remote *remote, unsigned status)
 	return code;
 }
 
+/* Whether a daemon could be started where this program runs, and would answer there. */
+static bool is_here(const struct remote *remote)
+{
+	return !remote->host[0] || !strcmp(remote->host, "localhost") ||
+		!strcmp(remote->host, "::1") || !strncmp(remote->host, "127.", 4);
+}
+
 static int dial(struct remote *remote, struct anyio_stream **stream)
 {
 	char port[8] = "";
@@ -377,10 +384,12 @@ static int dial(struct remote *remote, struct anyio_stream **stream)
 	int rc = remote->host[0] ? anyio_connect_tcp(remote->host, remote->port, stream)
 				 : anyio_connect_unix(remote->path, stream);
 	if (rc && rc != ANYIO_CANCELLED)
-		snprintf(remote->error, sizeof(remote->error),
-			"no daemon answers at %s%s: %s; start one with 'ipfs-kit daemon'",
-			remote->host[0] ? remote->host : remote->path, port, anyio_error_text(rc));
-	return rc;
+		snprintf(remote->error, sizeof(remote->error), "no daemon answers at %s%s: %s; %s",
+			remote->host[0] ? remote->host : remote->path, port, anyio_error_text(rc),
+			is_here(remote) ? "start one with 'ipfs-kit daemon'"
+					: "check the address, and that it runs there");
+	/* A socket that is not there is a daemon that does not run. */
+	return rc == -ENOENT ? -ECONNREFUSED : rc;
 }
 
 int remote_call(struct remote *remote, const struct remote_request *request)

@@ -103,7 +103,7 @@ static int put_file(struct adding *adding, int dir, const char *entry, const cha
 	/* What was a file when it was listed may be something else by now. */
 	if (rc == -ELOOP || (!rc && !S_ISREG(st.st_mode)))
 		rc = trouble(
-			adding, -EINVAL, name, "changed while it was being added; run it again");
+			adding, -ENOTSUP, name, "changed while it was being added; run it again");
 	else if (rc)
 		disk_trouble(adding, rc, name);
 	if (!rc)
@@ -177,7 +177,7 @@ static int put_entry(struct adding *adding, int dir, const char *entry, const ch
 	if (S_ISLNK(st.st_mode))
 		return put_symlink(adding, dir, entry, name);
 	if (!S_ISDIR(st.st_mode))
-		return trouble(adding, -EINVAL, name,
+		return trouble(adding, -ENOTSUP, name,
 			"neither a file, a folder nor a symlink; leave it out");
 	if (!adding->options->recursive)
 		return trouble(adding, -EISDIR, name, "is a directory");
@@ -191,7 +191,8 @@ static int put_path(struct adding *adding, const char *path)
 	int rc;
 
 	if (!strcmp(path, "-")) {
-		rc = put_head(adding->sink, "application/octet-stream", NULL);
+		rc = put_head(
+			adding->sink, "application/octet-stream", adding->options->input_name);
 		return rc ? rc : copy(adding, adding->input->read, adding->input->arg);
 	}
 	rc = kit_name_of(path, name, sizeof(name));

@@ -46,6 +46,13 @@ const char *cli_pin_types(size_t i)
 	return VALUE_AT(types, i);
 }
 
+const char *cli_encodings(size_t i)
+{
+	static const char *const encodings[] = { "json", "text" };
+
+	return VALUE_AT(encodings, i);
+}
+
 const char *cli_shells(size_t i)
 {
 	static const char *const shells[] = { "bash", "zsh", "fish" };

@@ -148,6 +148,55 @@ static int watch(void *arg)
 	return rc == ANYIO_CANCELLED ? rc : 0;
 }
 
+/* ---- Peers that are dialled ---- */
+
+struct dialling {
+	const struct cli *cli;
+	const char *address;
+};
+
+static int say_slow(void *arg)
+{
+	struct dialling *dialling = arg;
+	int rc = anyio_sleep(PATIENCE * ANYIO_SECOND);
+
+	if (!rc)
+		cli_tell(dialling->cli, "waiting for %s: nothing has answered yet",
+			dialling->address);
+	return rc;
+}
+
+int cli_tell_when_slow(
+	struct cli *cli, const char *address, int (*body)(struct cli *cli, const char *address))
+{
+	struct dialling dialling = { cli, address };
+
+	ANYIO_TASK_GROUP(group);
+	if (cli->progress && !cli->json)
+		anyio_try_start_soon(&group, say_slow, &dialling, "what it waits for");
+	int code = body(cli, address);
+	anyio_task_group_cancel(&group, "done");
+	return anyio_task_group_exit(&group, 0) == ANYIO_CANCELLED ? CLI_INTERRUPTED : code;
+}
+
+static int ignore(void *arg, json_t *answer)
+{
+	return 0;
+}
+
+static int dial(struct cli *cli, const char *address)
+{
+	const char *args[] = { address, NULL };
+	int rc = cli_call(cli, "swarm/connect", args, NULL, ignore, NULL);
+
+	return rc ? cli_fail_peer(cli, rc, address) : CLI_OK;
+}
+
+int cli_connect(struct cli *cli, const char *address)
+{
+	return cli_tell_when_slow(cli, address, dial);
+}
+
 int cli_run_telling(struct cli *cli)
 {
 	if (!cli->command->fetches || !(cli->remote || cli->connect))

@@ -107,7 +107,7 @@ static int add_fd(
 
 	/* What was a file when it was listed may be something else by now. */
 	if (rc == -ELOOP || (!rc && !S_ISREG(st.st_mode)))
-		rc = kit_fail(adder->node, -EINVAL,
+		rc = kit_fail(adder->node, -ENOTSUP,
 			"%s: changed while it was being added; run it again", path);
 	else if (rc)
 		kit_fail(adder->node, rc, "%s: %s", path, anyio_error_text(rc));
@@ -195,7 +195,7 @@ static int add_any(struct kit_adder *adder, int dir, const char *entry, const ch
 	if (S_ISLNK(st.st_mode))
 		return add_link(adder, dir, entry, path);
 	if (!S_ISDIR(st.st_mode))
-		return kit_fail(adder->node, -EINVAL,
+		return kit_fail(adder->node, -ENOTSUP,
 			"%s: neither a file, a folder nor a symlink; leave it out", path);
 	if (!adder->options.recursive)
 		return kit_fail(adder->node, -EISDIR, "%s: is a directory", path);
@@ -236,7 +236,9 @@ static int add_named(struct kit_adder *adder, const struct adding_paths *adding,
 	char name[NAME_BYTES_MAX + 1];
 
 	if (adding->input && !strcmp(path, "-"))
-		return kit_adder_file(adder, "", adding->input);
+		return kit_adder_file(adder,
+			adding->options->input_name ? adding->options->input_name : "",
+			adding->input);
 	int rc = kit_name_of(path, name, sizeof(name));
 	return rc ? kit_fail(adding->node, rc, "%s: %s", path, anyio_error_text(rc))
 		  : add_any(adder, AT_FDCWD, path, name, 0);

@@ -72,11 +72,11 @@ static int missing(struct kit_blocks *blocks, const struct mf_cid *cid)
 	mf_cid_format(cid, text, sizeof(text));
 	return kit_fail(blocks->node, -ENOENT,
 		blocks->node->offline
-			? "block %s is not in the repo, and no peer was asked for it, as offline wants it"
+			? "block %s is not in the repo, and no peer was asked for it, as offline wants it; run it without --offline"
 			: blocks->node->core->bitswap
 			? "block %s is not in the repo"
 			: "block %s is not in the repo, and this node is offline; start 'ipfs-kit daemon' "
-			  "and connect to a peer that has it",
+			  "and connect to a peer that has it, or name one with --connect ADDR",
 		text);
 }
 

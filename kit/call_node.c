@@ -85,28 +85,45 @@ int call_swarm_disconnect(struct call *call)
 	return each_string(call, "disconnect", kit_disconnect);
 }
 
+struct peer_list {
+	json_t *peers;
+	bool verbose, latency, direction; /* what was asked for */
+};
+
 static int list_peer(void *arg, const struct kit_peer *peer)
 {
+	const struct peer_list *list = arg;
 	char latency[32] = "n/a";
+	int rc = 0;
 
 	if (peer->latency >= 0)
 		snprintf(latency, sizeof(latency), "%.3fms", (double)peer->latency / 1e6);
-	json_t *entry = json_pack("{s:s, s:s, s:s, s:s, s:i, s:n}", "Addr", peer->address, "Peer",
-		peer->id, "Latency", latency, "Muxer", "/yamux/1.0.0", "Direction",
-		peer->inbound ? 1 : 2, "Streams");
-	return json_array_append_new(arg, entry) ? -ENOMEM : 0;
+	json_t *entry = json_pack("{s:s, s:s, s:s, s:n}", "Addr", peer->address, "Peer", peer->id,
+		"Muxer", "/yamux/1.0.0", "Streams");
+	if (list->verbose || list->latency)
+		rc |= json_object_set_new(entry, "Latency", json_string(latency));
+	if (list->verbose || list->direction)
+		rc |= json_object_set_new(entry, "Direction", json_integer(peer->inbound ? 1 : 2));
+	rc |= json_array_append_new(list->peers, entry);
+	return rc ? -ENOMEM : 0;
 }
 
 int call_swarm_peers(struct call *call)
 {
-	json_t *peers = json_array();
-	int rc = peers ? kit_peers(call->node, list_peer, peers) : -ENOMEM;
+	struct peer_list list = { .peers = json_array() };
+	int rc = list.peers ? call_flag(call, "verbose", &list.verbose) : -ENOMEM;
 
+	if (!rc)
+		rc = call_flag(call, "latency", &list.latency);
+	if (!rc)
+		rc = call_flag(call, "direction", &list.direction);
+	if (!rc)
+		rc = kit_peers(call->node, list_peer, &list);
 	if (rc) {
-		json_decref(peers);
+		json_decref(list.peers);
 		return rc;
 	}
-	return call_answer(call, json_pack("{s:o}", "Peers", peers));
+	return call_answer(call, json_pack("{s:o}", "Peers", list.peers));
 }
 
 struct wantlist {

@@ -186,9 +186,42 @@ static int want_online(struct kit_node *node)
 					  "this node is offline; start it with 'ipfs-kit daemon'");
 }
 
+/* Why a dial failed. found: who answered, when that was another peer. */
+static const char *why_not(
+	int rc, const struct mf_peer_id *id, const struct mf_peer_id *found, char *text, size_t cap)
+{
+	char wanted[MF_PEER_ID_TEXT_MAX], answered[MF_PEER_ID_TEXT_MAX];
+
+	switch (rc) {
+	case -EPERM:
+		if (!found->len)
+			break;
+		mf_peer_id_format(id, wanted, sizeof(wanted));
+		mf_peer_id_format(found, answered, sizeof(answered));
+		snprintf(text, cap, "expected %s, but %s answered there", wanted, answered);
+		return text;
+	case -EINVAL:
+		return "this kind of address cannot be dialled; use /ip4, /ip6 or /dns with /tcp";
+	case -ENOENT: return "no address of this peer is known";
+	case -ETIMEDOUT: return "no peer answered there in time";
+	/* Of what is not a peer the first bytes are no message of a length, or it hangs up at ours. */
+	case -EPROTO:
+	case -EPROTONOSUPPORT:
+	case -EBADMSG:
+	case -EMSGSIZE:
+		return "what answered there does not speak libp2p, or not as this node does";
+	case ANYIO_END_OF_STREAM:
+	case ANYIO_INCOMPLETE_READ:
+	case ANYIO_BROKEN:
+	case -ECONNRESET: return "what answered there hung up before it said who it is";
+	}
+	return anyio_error_text(rc);
+}
+
 int kit_connect(struct kit_node *node, const char *multiaddr)
 {
-	struct mf_peer_id id;
+	struct mf_peer_id id, found = { 0 };
+	char text[2 * MF_PEER_ID_TEXT_MAX + 60];
 	bool is_address;
 	int rc = want_online(node);
 
@@ -197,16 +230,13 @@ int kit_connect(struct kit_node *node, const char *multiaddr)
 	if (rc)
 		return rc;
 	if (mf_peer_id_equal(&id, p2p_host_id(node->core->host)))
-		return kit_fail(node, -EINVAL, "%s is this node itself", multiaddr);
-	rc = p2p_host_connect(node->core->host, &id, &multiaddr, is_address ? 1 : 0, NULL);
+		return kit_fail(node, -EINVAL,
+			"%s is this node itself; give the address of another", multiaddr);
+	rc = p2p_host_connect(node->core->host, &id, &multiaddr, is_address ? 1 : 0, &found);
 	if (rc == ANYIO_CANCELLED || !rc)
 		return rc;
-	const char *why = rc == -EPERM ? "another peer answered there"
-		: rc == -EINVAL
-		? "this kind of address cannot be dialled; use /ip4, /ip6 or /dns with /tcp"
-		: rc == -ENOENT ? "no address of this peer is known"
-				: anyio_error_text(rc);
-	return kit_fail(node, rc, "connecting to %s: %s", multiaddr, why);
+	return kit_fail(node, rc, "connecting to %s: %s", multiaddr,
+		why_not(rc, &id, &found, text, sizeof(text)));
 }
 
 int kit_disconnect(struct kit_node *node, const char *text)
@@ -218,7 +248,7 @@ int kit_disconnect(struct kit_node *node, const char *text)
 	if (!rc)
 		rc = peer_of(node, text, &id, &is_address);
 	if (!rc && p2p_host_disconnect(node->core->host, &id))
-		rc = kit_fail(node, -ENOTCONN, "not connected to %s", text);
+		rc = kit_fail(node, -ENOENT, "not connected to %s", text);
 	return rc;
 }
 

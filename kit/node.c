@@ -41,8 +41,8 @@ int kit_fail_code(struct kit_node *node, int code, const char *what)
 {
 	if (code == -ENOSPC)
 		return kit_fail(node, code,
-			"%s: no space left on the disk of %s (nothing acknowledged is lost)", what,
-			node->core->dir);
+			"%s: no space left on the disk of %s (nothing acknowledged is lost); make room there, and run it again",
+			what, node->core->dir);
 	if (code == -EBADMSG)
 		return kit_fail(
 			node, code, "%s: the data is malformed or does not match its CID", what);

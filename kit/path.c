@@ -21,6 +21,10 @@ int kit_path_parse(struct kit_node *node, const char *path, struct mf_cid *root,
 {
 	const char *text = path;
 
+	if (!strncmp(text, "/ipns/", 6) || !strncmp(text, "ipns://", 7))
+		return kit_fail(node, -ENOTSUP,
+			"'%.100s': /ipns names are not resolved here; give the CID that it stands for",
+			path);
 	if (!strncmp(text, "/ipfs/", 6))
 		text += 6;
 	else if (!strncmp(text, "ipfs://", 7))

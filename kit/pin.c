@@ -54,6 +54,23 @@ int kit_pin_add(struct kit_node *node, const char *path, bool recursive, struct 
 	return rc;
 }
 
+/* Of what no pin names: whether it is kept by one above it. */
+static int not_pinned(struct kit_node *node, const char *path, const struct mf_cid *cid)
+{
+	char text[MF_CID_TEXT_MAX];
+	struct mf_cid root;
+	int rc = kit_pin_holder(node, cid, &root);
+
+	if (rc == ANYIO_CANCELLED)
+		return rc;
+	if (rc)
+		return kit_fail(node, -ENOENT, "'%.100s' is not pinned", path);
+	mf_cid_format(&root, text, sizeof(text));
+	return kit_fail(node, -ENOENT,
+		"'%.100s' is not pinned itself, but kept by the pin of %s, which it lies below; 'ipfs-kit pin rm %s' takes that away",
+		path, text, text);
+}
+
 int kit_pin_rm(struct kit_node *node, const char *path, struct mf_cid *cid)
 {
 	store_ticket ticket = 0;
@@ -63,7 +80,7 @@ int kit_pin_rm(struct kit_node *node, const char *path, struct mf_cid *cid)
 		return rc;
 	rc = store_pin_remove(node->core->store, cid, &ticket);
 	if (rc == -ENOENT)
-		return kit_fail(node, rc, "'%.100s' is not pinned", path);
+		return not_pinned(node, path, cid);
 	if (!rc)
 		rc = store_sync(node->core->store, ticket);
 	return rc ? kit_fail_code(node, rc, "unpinning") : 0;

@@ -54,7 +54,7 @@ static const struct mf_peer_id *expected_peer(
 
 static int connect_once(struct p2p_dial *dial, const struct mf_multiaddr *address)
 {
-	struct p2p_noise_result secured;
+	struct p2p_noise_result secured = { .muxer = -1 };
 	struct mf_multiaddr remote;
 	struct mf_peer_id named;
 	struct anyio_stream *raw;
@@ -68,9 +68,10 @@ static int connect_once(struct p2p_dial *dial, const struct mf_multiaddr *addres
 		p2p_channel_destroy(secured.channel);
 		rc = -EPERM;
 	}
+	if (rc == 0 || rc == -EPERM)
+		dial->found = secured.peer;
 	if (rc < 0)
 		return rc;
-	dial->found = secured.peer;
 	return p2p_connection_start(dial->host, &secured, NULL, &remote);
 }
 
@@ -202,7 +203,7 @@ static int dial_wait(struct p2p_dial *dial, struct mf_peer_id *found)
 
 	if (rc == 0)
 		rc = dial->rc;
-	if (rc == 0 && found)
+	if ((rc == 0 || rc == -EPERM) && found)
 		*found = dial->found;
 	dial_drop(dial);
 	return rc;

@@ -283,6 +283,16 @@ static int hex(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+bool http_is_escaped(const char *text)
+{
+	while ((text = strchr(text, '%'))) {
+		if (hex(text[1]) < 0 || hex(text[2]) < 0)
+			return false;
+		text += 3;
+	}
+	return true;
+}
+
 bool http_unescape(char *text, bool query)
 {
 	char *out = text;

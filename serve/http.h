@@ -101,6 +101,8 @@ int http_end(struct http_connection *connection, const char *error);
 /* A whole short answer. */
 int http_reply(struct http_connection *connection, int status, const char *type, const char *text);
 
+/* Whether every % has two digits after it. */
+bool http_is_escaped(const char *text);
 /* Decodes %XX (and + as space in queries) in place. False when it is malformed or holds a NUL. */
 bool http_unescape(char *text, bool query);
 

@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The value of a parameter (boundary=, filename=, name=) in a header; quoted or not. */
+/* The value of a parameter (boundary=, filename=, name=) in a header; quoted or not. A backslash that no
+ * escape can need is one: some clients send the path of a file as it is. */
 static bool parameter(const char *header, const char *name, char *out, size_t cap)
 {
 	size_t len = strlen(name), n = 0;
@@ -21,7 +22,7 @@ static bool parameter(const char *header, const char *name, char *out, size_t ca
 		if (quoted)
 			at++;
 		for (; *at && (quoted ? *at != '"' : *at != ';' && *at != ' '); at++) {
-			if (quoted && *at == '\\' && at[1])
+			if (quoted && *at == '\\' && at[1] && strchr("()<>@,;:\\\"/[]?=", at[1]))
 				at++;
 			if (n + 1 == cap)
 				return false;
@@ -136,6 +137,13 @@ static char *line(struct multipart *m, int *rc)
 	}
 }
 
+/* Go's client escapes names as a query is, a space as +; Kubo reads all names so, and takes one that is
+ * not escaped that way as it stands. */
+static int read_name(char *name)
+{
+	return !http_is_escaped(name) || http_unescape(name, true) ? 0 : -EPROTO;
+}
+
 static int head_line(struct multipart *m, const char *text)
 {
 	if (!strncasecmp(text, "Content-Type:", 13)) {
@@ -149,8 +157,7 @@ static int head_line(struct multipart *m, const char *text)
 		if (strstr(text, "filename=") &&
 			!parameter(text, "filename", m->filename, sizeof(m->filename)))
 			return -EPROTO;
-		if (!http_unescape(m->filename, false))
-			return -EPROTO;
+		return read_name(m->filename);
 	}
 	return 0;
 }

@@ -21,7 +21,7 @@ struct multipart {
 	bool in_part, ended, first;
 	/* The current part. */
 	char type[128];      /* content type without parameters, lower case; "" when absent */
-	char filename[4096]; /* percent-decoded; "" when absent */
+	char filename[4096]; /* unescaped as in a query; "" when absent */
 	char name[256];
 };
 

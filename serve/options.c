@@ -81,8 +81,11 @@ static const struct option {
 	{ "repo/stat", "size-only", NULL, FLAG, NULL },
 	{ "repo/verify", "drop", NULL, FLAG, "false" },
 	{ "repo/verify", "heal", NULL, FLAG, "false" },
+	{ "swarm/peers", "direction", NULL, FLAG, NULL },
 	{ "swarm/peers", "identify", NULL, FLAG, "false" },
+	{ "swarm/peers", "latency", NULL, FLAG, NULL },
 	{ "swarm/peers", "streams", NULL, FLAG, "false" },
+	{ "swarm/peers", "verbose", "v", FLAG, NULL },
 };
 
 static const struct option *find(const char *command, const char *name)

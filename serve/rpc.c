@@ -226,10 +226,12 @@ static bool refused(struct rpc_request *request, int *rc)
 	if ((*http->origin && !origin_allowed(rpc, http->origin)) ||
 		(*http->referer && !*http->origin && !origin_allowed(rpc, http->referer)) ||
 		(!strcasecmp(http->fetch_site, "cross-site") && !*http->origin &&
-			!*http->referer) ||
-		!host_allowed(rpc, http->host)) {
+			!*http->referer)) {
 		*rc = http_reply(http, 403, "text/plain",
 			"403 - Forbidden: this origin is not in api.origins of the node's config\n");
+	} else if (!host_allowed(rpc, http->host)) {
+		*rc = http_reply(http, 403, "text/plain",
+			"403 - Forbidden: Host is a name; without api.secret this API is asked for as localhost or by its address\n");
 	} else if (rpc->secret && http->parser.method != HTTP_OPTIONS &&
 		!secret_given(rpc, http->authorization)) {
 		*rc = http_reply(http, 401, "text/plain",
@@ -346,8 +348,9 @@ static int explain(struct serve_rpc *rpc, const char *text, int rc)
 		? "it is not loopback, and the API rules the node; set api.secret first"
 		: rc == -EINVAL
 		? "it is not an API address; use /ip4/127.0.0.1/tcp/PORT or /unix/PATH"
-		: rc == -EADDRINUSE ? "the port is in use; another daemon? choose one with --api"
-				    : anyio_error_text(rc);
+		: rc == -EADDRINUSE
+		? "the port is in use, perhaps by another daemon; choose one with --api or in api.listen"
+		: anyio_error_text(rc);
 
 	snprintf(rpc->error, sizeof(rpc->error), "the API cannot listen on %s: %s", text, why);
 	return rc;

@@ -277,7 +277,7 @@ static int check_refusals(struct scene *scene)
 	options.chunker = "rabin";
 	CHECK_RC(-EINVAL, add_text(scene->node, scene_path(scene, "tree/a"), &options, name));
 	CHECK(!mkfifo(scene_path(scene, "tree/pipe"), 0600));
-	CHECK_RC(-EINVAL, add_text(scene->node, scene_path(scene, "tree"), NULL, name));
+	CHECK_RC(-ENOTSUP, add_text(scene->node, scene_path(scene, "tree"), NULL, name));
 	options.chunker = NULL;
 	options.only_hash = true;
 	CHECK_RC(0, add_text(scene->node, scene_path(scene, "tree/a"), &options, name));

@@ -9,8 +9,9 @@ struct message {
 	char text[P2P_MULTISTREAM_MESSAGE_MAX + 1]; /* NUL-terminated */
 };
 
-/* Two bytes first: every message has as many, its length may have one or two. */
-static int receive_message(struct anyio_stream *stream, struct message *message)
+/* Two bytes first: every message has as many, its length may have one or two. One longer than most bytes
+ * is not waited for. */
+static int receive_message(struct anyio_stream *stream, size_t most, struct message *message)
 {
 	uint8_t bytes[P2P_MULTISTREAM_MESSAGE_MAX];
 	const char *text;
@@ -21,7 +22,7 @@ static int receive_message(struct anyio_stream *stream, struct message *message)
 	if (rc < 0)
 		return rc;
 	n = mf_varint_decode(bytes, have, &size);
-	if (n < 0 || size == 0 || (size_t)n + size > sizeof bytes)
+	if (n < 0 || size == 0 || (size_t)n + size > most)
 		return -EPROTO;
 	if ((size_t)n + size > have)
 		rc = anyio_stream_receive_exactly(stream, bytes + have, (size_t)n + size - have);
@@ -53,10 +54,11 @@ static int send_opening(struct anyio_stream *stream, const char *protocol)
 	return m < 0 ? (int)m : anyio_stream_send(stream, out, (size_t)(n + m));
 }
 
+/* What is no peer (HTTP, SSH) greets with letters, which read as the length of a longer message. */
 static int receive_header(struct anyio_stream *stream)
 {
 	struct message message;
-	int rc = receive_message(stream, &message);
+	int rc = receive_message(stream, 1 + sizeof P2P_MULTISTREAM_HEADER, &message);
 
 	if (rc == 0 && strcmp(message.text, P2P_MULTISTREAM_HEADER) != 0)
 		rc = -EPROTO;
@@ -67,7 +69,7 @@ static int receive_header(struct anyio_stream *stream)
 static int receive_answer(struct anyio_stream *stream, const char *protocol)
 {
 	struct message message;
-	int rc = receive_message(stream, &message);
+	int rc = receive_message(stream, P2P_MULTISTREAM_MESSAGE_MAX, &message);
 
 	if (rc < 0)
 		return rc;
@@ -105,7 +107,7 @@ int p2p_multistream_answer(struct anyio_stream *stream,
 	if (rc == 0)
 		rc = receive_header(stream);
 	for (int i = 0; rc == 0 && i < P2P_MULTISTREAM_PROPOSALS_MAX; i++) {
-		rc = receive_message(stream, &message);
+		rc = receive_message(stream, P2P_MULTISTREAM_MESSAGE_MAX, &message);
 		if (rc < 0)
 			break;
 		*found = find(arg, message.text);

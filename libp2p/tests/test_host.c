@@ -190,7 +190,8 @@ static int wrong_body(struct pair *pair)
 	char text[P2P_ADDRESS_MAX + 100], id[MF_PEER_ID_TEXT_MAX];
 
 	wrong.bytes[20] ^= 1;
-	assert_int_equal(p2p_host_connect(pair->a, &wrong, list, 1, NULL), -EPERM);
+	assert_int_equal(p2p_host_connect(pair->a, &wrong, list, 1, &found), -EPERM);
+	assert_true(mf_peer_id_equal(&found, pair->b_id));
 	assert_false(p2p_host_connected(pair->a, &wrong));
 	mf_peer_id_format(&wrong, id, sizeof id);
 	snprintf(text, sizeof text, "%s/p2p/%s", pair->address, id);

@@ -132,6 +132,15 @@ def options_and_paths():
     def show(repo, how):
         root = kit('add', '-r=true', '-Q', f'{top}/notes', repo=repo).text
         hello = kit('add', '-r=false', '-Q', f'{top}/notes/hello.txt', repo=repo).text
+        named = kit('add', '-w', '--stdin-name=notes.txt', repo=repo, stdin=b'hello\n').text.splitlines()
+        equal(f'{how}: add --stdin-name', named[0], f'added {hello} notes.txt')
+        equal(f'{how}: in the directory around it', kit('cat', f'{named[1].split()[1]}/notes.txt', repo=repo).out, b'hello\n')
+        for words in (['--enc=json'], ['--enc', 'json'], ['--json']):
+            equal(f'{how}: {" ".join(words)}', json.loads(kit(*words, 'add', '-n', f'{top}/notes/hello.txt', repo=repo).out)['Hash'], hello)
+        equal(f'{how}: --enc=text', kit('--enc=text', 'add', '-nq', f'{top}/notes/hello.txt', repo=repo).text, hello)
+        equal(f'{how}: resolve -r', kit('resolve', '-r', f'{root}/hello.txt', repo=repo).text, f'/ipfs/{hello}')
+        equal(f'{how}: pin rm -r', kit('pin', 'rm', '-r', hello, repo=repo).text, f'unpinned {hello}')
+        check(f'{how}: dag export -p', kit('dag', 'export', '-p', hello, repo=repo).out.endswith(b'hello\n'))
         refused = kit('add', '-r=false', f'{top}/notes', repo=repo)
         check(f'{how}: -r=false is heeded', refused.code == 1 and '-r' in refused.err, refused)
         odd = kit('add', '-r=x', f'{top}/notes', repo=repo)
@@ -218,7 +227,24 @@ def what_the_rpc_was_asked_for():
         equal('repo/stat size-only', {**size, 'RepoSize': 0, 'StorageMax': 0}, {'RepoSize': 0, 'StorageMax': 0, 'NumObjects': 0, 'RepoPath': '', 'Version': ''})
         equal('has the sizes', (size['RepoSize'], size['StorageMax']), (all_of_it['RepoSize'], all_of_it['StorageMax']))
         check('without it there is more', all_of_it['NumObjects'] and all_of_it['RepoPath'] and all_of_it['Version'], all_of_it)
+        with Daemon() as other:
+            daemon.rpc('swarm/connect', other.swarm[0])
+            for query, fields in (({}, set()), ({'latency': True}, {'Latency'}), ({'direction': True}, {'Direction'}), ({'verbose': True}, {'Latency', 'Direction'}),
+                    ({'latency': False}, set())):
+                [peer] = json.loads(daemon.rpc('swarm/peers', **query)[2])['Peers']
+                equal(f'swarm/peers {query}: no more than was asked for', set(peer) & {'Latency', 'Direction'}, fields)
+            told = kit('swarm', 'peers', '-v', repo=daemon.repo).text
+            check('swarm peers -v has both', told.endswith(' outbound') and len(told.split()) == 3, told)
         equal('size-only is true or false', daemon.rpc('repo/stat', size_only='odd')[0], 400)
+
+
+def names_as_clients_send_them():
+    """As Kubo reads what is in filename="": escaped as in a query, or as it stands."""
+    with Daemon() as daemon:
+        for sent, name in (('a+b', 'a b'), ('a%2Bb', 'a+b'), ('a%20b', 'a b'), ('100%.txt', '100%.txt'), ('a%zz+b', 'a%zz+b'), ('100%', '100%'),
+                ('%5Cx', '\\x'), ('C:\\dir', 'C:\\dir'), (r'a\"b', 'a"b'), (r'a\\b', 'a\\b'), ('a;b', 'a;b'), ('%C3%A4%3B', 'ä;')):
+            status, _, body = daemon.rpc('add', body=form([(sent, b'x')]), headers=form_type(), only_hash=True)
+            equal(f'filename="{sent}"', (status, [json.loads(line)['Name'] for line in body.splitlines()]), (200, [name]))
 
 
 def an_api_for_the_world():
@@ -228,6 +254,14 @@ def an_api_for_the_world():
         done = kit('config', 'api.listen', value, repo=repo)
         check(f'api.listen {value}', done.code == 0 and told == ('config api.secret SECRET' in done.err), done)
     kit('config', 'api.secret', 'sesame', repo=repo)
+    for key, value, waits in (('api.origins', 'http://localhost:3000', True), ('store.max', '0', False), ('add.profile', 'unixfs-v1-2025', False)):
+        equal(f'{key}: without a daemon nothing is to be told', kit('config', key, value, repo=repo).err, '')
+        with Daemon(repo=repo) as daemon:
+            for secret in ((), ('--api-auth=other',)):
+                equal(f'{key}: of a daemon that runs is told when it takes it', kit(*secret, 'config', key, value, repo=repo).err,
+                    f'the daemon that runs takes {key} when it starts again\n' if waits else '')
+        write(f'{repo}/api', daemon.api[0])
+        equal(f'{key}: but not of one that was killed', kit('config', key, value, repo=repo).err, '')
     equal('with a secret nothing is to be told', kit('config', 'api.listen', '/ip4/0.0.0.0/tcp/5001', repo=repo).err, '')
 
 
@@ -240,4 +274,4 @@ def documents_are_lines_with_json():
     both_ways(show)
 
 
-run_all([documents_are_lines_with_json, an_api_for_the_world, what_the_rpc_was_asked_for, options_and_paths, archives_together, files_go_into_folders, offline_asks_nobody, a_symlink_is_its_target, what_a_pin_above_keeps_is_pinned, bad_input_is_not_blamed_on_the_repo, api_before_daemon, several_paths_are_wrapped_together])
+run_all([names_as_clients_send_them, documents_are_lines_with_json, an_api_for_the_world, what_the_rpc_was_asked_for, options_and_paths, archives_together, files_go_into_folders, offline_asks_nobody, a_symlink_is_its_target, what_a_pin_above_keeps_is_pinned, bad_input_is_not_blamed_on_the_repo, api_before_daemon, several_paths_are_wrapped_together])

@@ -1,9 +1,13 @@
 #!/usr/bin/env python3
 """What the program says while it waits, when it gives up, and what to do next: hints can be run as they are shown."""
+import contextlib
 import json
 import os
+import pty
 import re
 import shlex
+import signal
+import socket
 import subprocess
 import sys
 
@@ -88,6 +92,7 @@ def a_failing_add_says_the_same_through_a_daemon():
     os.mkfifo(f'{top}/fifo')
     os.symlink('nowhere', dangling := temp('dangling'))
     with Daemon() as daemon:
+        equal('a pipe in a folder is no mistake in the command', kit('add', '-r', top, repo=alone).code, 1)
         for words in (['-r', top], [top], [f'{top}/fifo'], ['/no/such/file'], ['--dereference-args', dangling], [f'{top}/good/below']):
             here, there = (kit('add', *words, repo=repo) for repo in (alone, daemon.repo))
             equal(f'add {" ".join(map(os.path.basename, words))}', (there.code, there.err), (here.code, here.err))
@@ -101,7 +106,55 @@ def a_bar_comes_to_its_end():
     code, _, shown = told('dag', 'export', '-o', temp('car'), cid, repo=repo)
     bars = [bar for bar in re.split(r'\x1b\[K|\n', shown) if bar]
     check('dag export: the last bar is full', code == 0 and '100%' in bars[-1], shown)
+    folder = temp('folder')
+    for name in ('a', 'b/c', 'b/.hidden'):
+        write(f'{folder}/{name}', noise(3 << 20, name))
+    os.symlink('a', f'{folder}/link')
+    with Daemon() as daemon:
+        for where in (repo, daemon.repo):
+            for words, size in ((['add', f'{folder}/a'], '3.0 MiB'), (['add', '-r', folder], '6.0 MiB'), (['add', '-rH', folder], '9.0 MiB')):
+                code, _, shown = told(*words, repo=where)
+                last = [bar for bar in re.split(r'\x1b\[K|\n', shown) if bar][-1]
+                check(f'{" ".join(words[:-1])}: the size of all is known', code == 0 and f'100%  {size} of {size}' in last, shown)
+        code, _, shown = told('get', '-o', temp('out'), cid, repo=repo)
+        check('get of what is here is not said to fetch', code == 0 and 'getting [' in shown and 'fetching' not in shown, shown)
     check('none is cut', all(bar.endswith('s left') and len(bar) < 80 for bar in bars), bars)
 
 
-run_all([a_bar_comes_to_its_end, waiting_says_for_what, the_wantlist_tells_too, hints_name_the_repo, a_failing_add_says_the_same_through_a_daemon])
+def an_interruption_has_the_last_word():
+    """The bar's line is ended before it."""
+    terminal, end = pty.openpty()
+    process = subprocess.Popen([PROGRAM, '--repo', new_repo(), 'add', '-Q'], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=end, env=environment())
+    os.close(end)
+    process.stdin.write(noise(12 << 20))  # more than a pipe holds: when this returns, it is adding
+    process.stdin.flush()
+    shown = os.read(terminal, 65536)
+    process.send_signal(signal.SIGINT)
+    try:
+        while data := os.read(terminal, 65536):
+            shown += data
+    except OSError:  # the program has ended
+        pass
+    os.close(terminal)
+    equal('add: exit code', process.wait(), 130)
+    check('add: the last line says how far it came, and what to do', re.search(
+        rb'/s\x1b\[K\r\nipfs-kit add: interrupted while adding, [\d.]+ MiB done; run again what was stored is not stored twice\r\n$', shown), shown)
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.close()
+
+
+def a_line_is_written_at_once():
+    """Each packet of the socket is one write."""
+    repo = new_repo()
+    for words in (['init'], ['--json', 'init'], ['cat', ABSENT], ['swarm']):
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with ours, theirs:
+            subprocess.run([PROGRAM, '--repo', repo, *words], stderr=theirs, stdout=subprocess.DEVNULL, env=environment())
+            theirs.close()
+            writes = []
+            while data := ours.recv(65536):
+                writes.append(data)
+        check(f'{" ".join(words)}: a write for a line', writes and all(data.endswith(b'\n') for data in writes), writes)
+
+
+run_all([an_interruption_has_the_last_word, a_line_is_written_at_once, a_bar_comes_to_its_end, waiting_says_for_what, the_wantlist_tells_too, hints_name_the_repo, a_failing_add_says_the_same_through_a_daemon])

@@ -61,6 +61,17 @@ def everything_is_put_down():
     equal('no installed text names where it was built', [p for p in named if '/bin/' not in p], [])
 
 
+def make_says_what_is_next():
+    told = lambda prefix: run(f'{SOURCE}/dist/installed.sh', BUILD, prefix).stdout
+    equal('in a place of the system', told('/usr/local'), "installed in /usr/local: 'ipfs-kit init' makes a repo\n")
+    libraries = f'/opt/kit/{option("libdir")}'
+    equal('in another the settings that find it', told('/opt/kit'), 'installed in /opt/kit: put /opt/kit/bin on PATH; to build programs with the '
+        f'library: export PKG_CONFIG_PATH={libraries}/pkgconfig LD_LIBRARY_PATH={libraries}\n')
+    listed = run('make', '-s', '-C', SOURCE, 'help').stdout
+    rules = re.findall(r'^([a-z]+):', read(f'{SOURCE}/Makefile').decode(), re.M)
+    check('make help lists all rules', all(f'{rule} ' in listed for rule in rules), (rules, listed))
+
+
 def headers_compile_alone():
     headers = sorted(os.path.relpath(path, HEADERS) for path in glob.glob(f'{HEADERS}/*/*.h'))
     check('there are headers', len(headers) > 15, headers)
@@ -221,4 +232,4 @@ def a_program_in_python():
         check('of a repo that a daemon has it is told where that one answers', done.returncode == 1 and f'its API at {daemon.api[0]},' in done.stdout, done)
 
 
-run_all([everything_is_put_down, headers_compile_alone, names_are_the_public_ones, the_example_builds_against_it, a_program_in_cxx, a_program_in_python])
+run_all([everything_is_put_down, make_says_what_is_next, headers_compile_alone, names_are_the_public_ones, the_example_builds_against_it, a_program_in_cxx, a_program_in_python])

@@ -13,7 +13,7 @@ import sys
 import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
-from node import (ABSENT, BOUND, PROGRAM, Daemon, check, cid_raw, environment, equal, kit, new_repo, noise, read, run_all, skip, temp,
+from node import (ABSENT, BOUND, PROGRAM, Daemon, check, cid_raw, environment, equal, kit, new_repo, noise, on_terminal, read, run_all, skip, temp,
     write)
 
 NOBODY = '/ip4/127.0.0.1/tcp/9/p2p/12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN'
@@ -116,6 +116,7 @@ def content():
     fails(['pin', 'add', '--recursive=false', root], 1, [root, 'recursively already'], 'pin rm', repo=repo)
     fails(['pin', 'rm', ABSENT], 3, [ABSENT, 'not pinned'], 'pin ls', repo=repo)
     fails(['pin', 'ls', ABSENT], 3, [ABSENT, 'not pinned'], 'pin ls', repo=repo)
+    fails(['pin', 'rm', kit('add', '-nQ', f'{top}/dir/file', repo=repo).text], 3, ['not pinned itself', f'kept by the pin of {root}'], f'pin rm {root}', repo=repo)
     with Daemon(repo=repo):
         fails(['cat', 'notacid'], 2, ["'notacid'"], '--help', repo=repo, name='through a daemon: cat notacid')
         fails(['cat', f'{root}/none'], 3, ["'none'", root], ' ls', repo=repo, name='through a daemon: cat ROOT/none')
@@ -126,9 +127,12 @@ def content():
 def words():
     repo = new_repo()
     rows = [(['ad'], ["'ad'"], r"did you mean '.*ipfs-kit add'"), (['pni', 'add'], ["'pni'"], "ipfs-kit pin add'"), (['cta', ABSENT], ["'cta'"], "ipfs-kit cat'"),
-        (['repo', 'verfy'], ["'verfy'"], "ipfs-kit repo verify'"), (['repo', 'gc'], ["'gc'"], 'repo --help'), (['pin'], ["'pin'"], 'pin --help'),
-        (['xyzzy'], ["'xyzzy'"], '--help'), (['diag'], ["'diag'"], "^'[^']*--help' lists"),
-        (['files', 'stat', ABSENT], ["'files'"], "did you mean '.*ipfs-kit stat'"), (['help', 'swarn'], ["'swarn'"], '--help'), (['cat', '--ofset=1', ABSENT], ["'--ofset'"], "'--offset'"),
+        (['repo', 'verfy'], ["'verfy'"], "ipfs-kit repo verify'"), (['repo', 'gc'], ["'repo gc' is not in ipfs-kit yet"], 'repo --help'), (['pin'], ["'pin'"], 'pin --help'),
+        (['xyzzy'], ["'xyzzy'"], '--help'), (['diag'], ["'diag' is not in ipfs-kit yet"], "^'[^']*--help' lists"), (['repo', 'odd'], ["'odd'"], 'repo --help'),
+        (['files', 'stat', ABSENT], ["'files stat' is not in ipfs-kit yet"], " stat' comes nearest"), (['name', 'publish', ABSENT], ["'name' is not"], '--help'),
+        (['key', 'ls'], ["'key' is not"], '--help'), (['help', 'object'], ["'object' is not"], '--help'), (['swarm', 'addrs'], ["'swarm addrs' is not"], " id'"),
+        (['pin', 'rm', '--recursive=false', ABSENT], ['either kind'], '--recursive'), (['--enc=xml', 'id'], ["'xml'"], 'json'),
+        (['add', '--stdin-name=a/b'], ["'a/b'"], 'without /'), (['help', 'swarn'], ["'swarn'"], '--help'), (['cat', '--ofset=1', ABSENT], ["'--ofset'"], "'--offset'"),
         (['--tiemout=1s', 'id'], ["'--tiemout'"], "'--timeout'"), (['add', '-Z'], ["'-Z'"], 'add --help'), (['cat'], ['PATH'], 'cat --help'),
         (['config'], ['KEY'], 'config --help'), (['id', 'extra'], ["'extra'"], 'id --help'), (['get', '-o'], ['-o'], 'PATH'),
         (['daemon', '--api'], ['--api'], 'ADDR'), (['--timeout=soon', 'id'], ["'soon'"], '30s'), (['add', '--pin=flase', '/'], ['--pin', "'flase'"], 'true or false'),
@@ -141,6 +145,9 @@ def words():
         (['daemon', '--listen', 'here'], ["'here'"], '/ip4/'), (['--connect', 'nowhere', 'cat', ABSENT], ["'nowhere'"], 'address')]
     for row in rows:
         fails(row[0], 2, *row[1:], repo=repo if row[0][0] != 'init' else temp('repo'))
+    for path in ('/ipns/example.org', 'ipns://example.org/x'):
+        for command in ('cat', 'ls', 'dag get', 'resolve'):
+            fails([*command.split(), path], 1, [path, '/ipns names are not resolved here'], 'give the CID', repo=repo)
     fails(['config', 'no.such'], 3, ["'no.such'"], 'config show', repo=repo)
     fails(['config', 'no.such', '1'], 3, ["'no.such'"], 'config show', repo=repo)
     nothing = kit('--json', repo=repo)
@@ -155,6 +162,16 @@ def repos():
     repo = new_repo()
     fails(['init'], 4, [repo, 'nothing was changed'], '--repo', repo=repo)
     fails(['init'], 1, [f'{file}/repo'], 'folder', repo=f'{file}/repo', name='init below a file')
+    for words in (['id'], ['init'], ['config', 'store.max'], ['config', 'show']):
+        kubo = temp('kubo')
+        write(f'{kubo}/config', b'{\n  "Identity": {}\n}\n')
+        write(f'{kubo}/datastore_spec', b'{}')
+        fails(words, 4, [kubo, 'repo of Kubo'], 'migrate-from-kubo', repo=kubo, name=f'{" ".join(words)} with a repo of Kubo')
+    away, bare = temp('away'), environment()
+    os.mkdir(away)
+    bare.pop('HOME', None)
+    done = subprocess.run([PROGRAM, 'id'], cwd=away, env=bare, capture_output=True, text=True)
+    check('without HOME: why the repo is looked for here', done.returncode == 4 and 'HOME is not set, and here is no repo in ./.ipfs-kit;' in done.stderr, done)
     good = read(f'{repo}/version')
     write(f'{repo}/version', b'99\n')
     fails(['id'], 4, ['version', '99'], 'ipfs-kit', repo=repo, name='a repo of another version')
@@ -176,7 +193,7 @@ def repos():
         fails(['daemon'], 4, [repo, 'already'], 'shutdown', repo=repo, name='a second daemon')
         other = new_repo()
         free = ['--listen', '/ip4/127.0.0.1/tcp/0']
-        fails(['daemon', *free, '--api', daemon.api[0]], 1, [str(daemon.api_port), 'in use'], 'choose', repo=other, name='the port of the API in use')
+        fails(['daemon', *free, '--api', daemon.api[0]], 1, [str(daemon.api_port), 'in use'], '--api or in api.listen', repo=other, name='the port of the API in use')
         fails(['daemon', '--api', '/ip4/127.0.0.1/tcp/0', '--listen', f'/ip4/127.0.0.1/tcp/{daemon.swarm_port}'], 1, [str(daemon.swarm_port), 'in use'],
             'choose', repo=other, name='the port for peers in use')
         fails(['daemon', *free, '--api', '/ip4/0.0.0.0/tcp/0'], 1, ['/ip4/0.0.0.0/tcp/0', 'loopback'], 'api.secret', repo=other, name='the API for the world')
@@ -184,16 +201,27 @@ def repos():
 
 def daemons():
     repo = new_repo()
-    for words in (['swarm', 'peers'], ['swarm', 'connect', NOBODY], ['swarm', 'disconnect', NOBODY], ['ping', NOBODY], ['shutdown']):
+    for words in (['swarm', 'peers'], ['swarm', 'connect', NOBODY], ['swarm', 'disconnect', NOBODY], ['ping', NOBODY.rsplit('/')[-1]], ['shutdown']):
         fails(words, 1, [repo, 'no daemon'], f'ipfs-kit --repo {repo} daemon', repo=repo)
     fails(['--api', '/ip4/127.0.0.1/tcp/9', 'id'], 1, ['127.0.0.1:9'], 'daemon', repo=repo)
     fails(['--connect', NOBODY, 'cat', ABSENT], 1, [NOBODY, 'refused'], 'address', repo=repo)
+    fails(['cat', ABSENT], 3, [ABSENT], '--connect ADDR', repo=repo)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(('192.0.2.1', 9))  # sends nothing: it tells the address of this machine
+            fails(['--api', f'/ip4/{probe.getsockname()[0]}/tcp/9', 'id'], 1, ['no daemon answers'], '^check the address, and that it runs there$', repo=repo,
+                name='no API at an address that may be of another machine')
+        except OSError:
+            skip('an API elsewhere: this machine has no address but loopback')
     with Daemon(repo=repo) as daemon:
+        fails(['--offline', 'cat', ABSENT], 3, [ABSENT, 'no peer was asked'], '^run it without --offline$', repo=repo, name='offline, through a daemon')
         fails(['swarm', 'connect', NOBODY], 1, [NOBODY, 'refused'], 'address', repo=repo, name='swarm connect where nobody listens')
         fails(['swarm', 'connect', 'nonsense'], 2, ["'nonsense'"], 'swarm connect --help', repo=repo)
-        fails(['swarm', 'disconnect', NOBODY], 1, [NOBODY, 'not connected'], 'swarm peers', repo=repo, name='swarm disconnect of a stranger')
+        fails(['swarm', 'disconnect', NOBODY], 3, [NOBODY, 'not connected'], 'swarm peers', repo=repo, name='swarm disconnect of a stranger')
         fails(['ping', NOBODY], 1, [NOBODY, 'refused'], 'address', repo=repo, name='ping where nobody listens')
-        fails(['ping', NOBODY.rsplit('/')[-1]], 1, ['no address'], 'address', repo=repo, name='ping of an identity alone')
+        fails(['ping', NOBODY.rsplit('/')[-1]], 3, ['no address'], 'give the whole address', repo=repo, name='ping of an identity alone')
+        fails(['ping', '12D3garbage'], 2, ["'12D3garbage'"], 'give the whole address', repo=repo, name='ping of no identity')
+        fails(['ping', daemon.swarm[0]], 2, ['this node itself'], 'another', repo=repo, name='ping of itself')
         daemon.stop()
         kit('config', 'api.secret', 'sesame', repo=repo)
         with Daemon(repo=repo) as secretive:
@@ -201,6 +229,63 @@ def daemons():
             fails(['--api', secretive.api[0], 'id'], 1, ['wants a secret'], '--api-auth', repo=new_repo(), name='without the secret')
             fails(['--api-auth=wrong', 'add', write(temp('f'), b'x')], 1, ['does not take this secret'], '--api-auth', repo=repo, name='with another secret')
             equal('with the secret', kit('--api-auth=sesame', 'id', repo=repo).code, 0)
+
+
+class Server:
+    """Accepts on loopback and does one thing with each connection, which stays open until the end."""
+
+    def __init__(self, serve):
+        self.listener, self.clients = socket.create_server(('127.0.0.1', 0)), []
+        self.address = f'/ip4/127.0.0.1/tcp/{self.listener.getsockname()[1]}/p2p/{NOBODY.rsplit("/")[-1]}'
+        threading.Thread(target=self.run, args=(serve,), daemon=True).start()
+
+    def run(self, serve):
+        while True:
+            try:
+                self.clients.append(self.listener.accept()[0])
+            except OSError:
+                return
+            serve(self.clients[-1])
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        for end in (self.listener, *self.clients):
+            end.close()
+
+
+def dialling():
+    """Who answers that is not the one, or nothing."""
+    repo, wanted = new_repo(), NOBODY.rsplit('/')[-1]
+    http = Server(lambda client: client.recv(1000) and client.sendall(b'HTTP/1.1 400 Bad Request\r\n\r\n'))
+    ssh = Server(lambda client: client.sendall(b'SSH-2.0-OpenSSH_9.2\r\n'))
+    busy = Server(lambda client: client.close())
+    silent = Server(lambda client: None)
+    with Daemon() as other, Daemon(repo=repo):
+        wrong = other.swarm[0].replace(other.peer_id, wanted)
+        for words, name in ((['swarm', 'connect'], 'swarm connect'), (['ping'], 'ping')):
+            fails([*words, wrong], 1, [f'expected {wanted}, but {other.peer_id} answered there'], 'check that address', repo=repo, name=f'{name}: another peer')
+            for server in (http, ssh):
+                fails([*words, server.address], 1, [server.address, 'does not speak libp2p'], 'check that address', repo=repo, name=f'{name}: no peer')
+            fails([*words, busy.address], 1, [busy.address, 'hung up'], 'check that address', repo=repo, name=f'{name}: who hangs up')
+        fails(['--connect', wrong, 'cat', ABSENT], 1, [f'but {other.peer_id} answered there'], 'check that address', repo=repo, name='--connect: another peer')
+        done = kit('ping', '-n', '1', other.swarm[0], repo=new_repo())
+        check('ping of an address needs no daemon', done.code == 0 and 'Pong received' in done.text, done)
+        done = kit('--connect', other.swarm[0], 'ping', '-n', '1', other.peer_id, repo=new_repo())
+        check('nor with --connect', done.code == 0 and 'Pong received' in done.text, done)
+    fails(['ping', NOBODY], 1, [NOBODY, 'refused'], 'check that address', repo=repo, name='ping without a daemon, where nobody listens')
+    code, shown, _ = on_terminal('ping', silent.address, repo=repo)
+    lines = shown.decode().splitlines()
+    equal('where nothing answers a line says so while it waits', lines[0], f'waiting for {silent.address}: nothing has answered yet')
+    check('and the end is no --timeout', code == 1 and len(lines) == 2 and 'no peer answered there in time; check that address' in lines[1], (code, lines))
+    for server in (http, ssh, busy, silent):
+        server.close()
+
+
+def sockets():
+    """An API at a path."""
+    repo, nowhere = new_repo(), f'/unix{temp("none")}/socket'
+    fails(['daemon', '--listen', '/ip4/127.0.0.1/tcp/0', '--api', nowhere], 1, [nowhere], 'make its folder', repo=repo, name='an API in a folder that is not there')
+    fails(['--api', nowhere, 'id'], 1, [nowhere[5:], 'no daemon'], 'daemon', repo=repo, name='no API in a folder that is not there')
 
 
 def gone_in_the_middle():
@@ -244,6 +329,14 @@ def full():
     done = subprocess.run(['unshare', '-m', 'bash', '-c', f'mount -t tmpfs -o size=12m none {place} && "{PROGRAM}" --repo {place}/repo init --test >/dev/null && '
         f'"{PROGRAM}" --json --repo {place}/repo add -Q {place}/../large'], capture_output=True, text=True, env=environment(), timeout=120)
     told = json.loads(done.stderr.splitlines()[-1])
+    with Daemon() as source:
+        cid = kit('add', '-Q', f'{place}/../large', repo=source.repo).text
+        done = subprocess.run(['unshare', '-m', 'bash', '-c', f'''mount -t tmpfs -o size=12m none {place} && export IPFS_KIT_PATH={place}/repo && "{PROGRAM}" init --test &&
+            coproc "{PROGRAM}" daemon --listen /ip4/127.0.0.1/tcp/0 --api /ip4/127.0.0.1/tcp/0 && while read -r line <&${{COPROC[0]}} && [ "$line" != "daemon is ready" ]; do :; done
+            "{PROGRAM}" swarm connect {source.swarm[0]} && "{PROGRAM}" --json get -o {place}/../got {cid}
+            kill $COPROC_PID; wait'''], capture_output=True, text=True, env=environment(), timeout=120)
+        hint = next((line['Hint'] for line in map(json.loads, filter(lambda line: line.startswith('{'), done.stderr.splitlines())) if 'Hint' in line), '')
+        check('a full disk, of a daemon that fetches', 'o space left' in done.stderr and hint == 'make room there, and run it again', done)
     check('a full disk: names it, and what to do', f'{place}/repo' in told['Error'] and 'No space' in told['Error'].replace('no space', 'No space') and
         'make room' in told['Hint'], told)
 
@@ -256,7 +349,9 @@ def interrupted():
     process.stdin.flush()
     process.send_signal(signal.SIGINT)
     equal('SIGINT with --json: exit code', process.wait(BOUND), 130)
-    equal('SIGINT with --json: and a line of JSON', json.loads(process.stderr.read()), {'Error': 'interrupted', 'Code': 'interrupted', 'Exit': 130})
+    equal('SIGINT with --json: and a line of JSON', {**(told := json.loads(process.stderr.read())), 'Error': ''},
+        {'Error': '', 'Code': 'interrupted', 'Exit': 130, 'Hint': 'run again what was stored is not stored twice'})
+    check('which says how far it came', told['Error'].startswith('interrupted while adding, '), told)
     for pipe in (process.stdin, process.stdout, process.stderr):
         try:
             pipe.close()
@@ -264,4 +359,4 @@ def interrupted():
             pass
 
 
-run_all([files, content, words, repos, daemons, gone_in_the_middle, full, interrupted])
+run_all([files, content, words, repos, daemons, dialling, sockets, gone_in_the_middle, full, interrupted])

@@ -78,8 +78,9 @@ def callers():
         for name, value in (('Origin', 'http://evil.example'), ('Referer', 'http://evil.example/page'), ('Origin', 'null'),
                 ('Origin', f'http://127.0.0.1:{daemon.api_port}.evil.example'), ('Sec-Fetch-Site', 'cross-site'),
                 ('Host', 'evil.example'), ('Host', f'evil.example:{daemon.api_port}'), ('Host', '127.0.0.1.evil.example')):
-            status, headers, _ = daemon.rpc('id', headers={name: value})
+            status, headers, body = daemon.rpc('id', headers={name: value})
             equal(f'{name}: {value} is refused', status, 403)
+            check('and what is wrong is named', (b'Host' if name == 'Host' else b'api.origins') in body, body)
             check('and no page may read the answer', 'Access-Control-Allow-Origin' not in headers)
             equal(f'{name}: {value} cannot stop the daemon', daemon.rpc('shutdown', headers={name: value})[0], 403)
         status, headers, _ = daemon.rpc('id', method='OPTIONS', headers={'Origin': 'http://evil.example',
@@ -387,7 +388,7 @@ def malformed_multipart():
             'a part head of 1 MiB': (part('f', b'').replace(b'Content-Type', b'X: ' + b'y' * (1 << 20) + b'\r\nContent-Type') + end, form_type()),
             '100,000 header lines': (part('f', b'').replace(b'Content-Type', b'X: y\r\n' * 100000 + b'Content-Type') + end, form_type()),
             'a name of 5,000 bytes': (form([('n' * 5000, b'x')]), form_type()),
-            'a name with NUL': (form([('a%00b', b'x')]), form_type()), 'a malformed escape': (form([('a%zz', b'x')]), form_type()),
+            'a name with NUL': (form([('a%00b', b'x')]), form_type()),
             'a raw NUL in a name': (part('NUL', b'x').replace(b'NUL', b'a\0b') + end, form_type()),
             'a preamble': (b'preamble\r\n' + good, form_type()),
             'a symlink target with NUL': (form([('l', b'a\0b', 'application/symlink')]), form_type()),

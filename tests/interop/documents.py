@@ -24,7 +24,8 @@ CODECS = ("dag-cbor", "dag-json")
 class Program:
     def __init__(self, words, env, *init):
         self.words, self.env = words, env
-        self.run(*init)
+        if init:
+            self.run(*init)
 
     def run(self, *words, stdin=b""):
         done = subprocess.run([*self.words, *map(str, words)], env=self.env, input=stdin,
@@ -100,6 +101,22 @@ def habits(both, folder):
     both("add", "-r=true", "--cid-version=1", "-Q", folder)
 
 
+def through_our_rpc(both, kubo, place):
+    """Kubo's command line, adding through our daemon what it adds by itself: names come as they are."""
+    folder = pathlib.Path(place, "awkward")
+    folder.mkdir()
+    for name in ("a+b", "a b", "100%", "%41", 'quo"te', "back\\slash", "semi;colon", "ä", "a&b=c", "C:\\dev", "%zz", " ", "+", "?#"):
+        (folder / name).write_bytes(name.encode())
+        (folder / f"d {name}").mkdir()
+        (folder / f"l {name}").symlink_to(name)
+    with peers.KitNode(f"{place}/node") as node:
+        programs = both.programs
+        both.programs = [programs[0], Program([kubo, "--api", node.api], programs[0].env)]
+        both("add", "-r", "--cid-version=1", "--pin=false", folder)
+        both("add", "-w", "--cid-version=1", folder / "a+b", folder / "100%")
+        both.programs = programs
+
+
 def main():
     try:
         kubo = peers.kubo_program()
@@ -119,6 +136,7 @@ def main():
         documents(both, folder)
         wrapped(both, folder)
         habits(both, folder)
+        through_our_rpc(both, kubo, place)
     print(f"documents: {both.passed} the same, {both.failed} not")
     return 1 if both.failed or not both.passed else 0
 

@@ -104,8 +104,11 @@ KIT_API int kit_addresses(struct kit_node *node, char ***addresses);
 KIT_API int kit_protocols(struct kit_node *node, char ***protocols);
 KIT_API void kit_strings_free(char **strings);
 
-/* Dials a multiaddr that ends with /p2p/ID. */
+/* Dials a multiaddr that ends with /p2p/ID, or a peer whose address is known by its ID. -EPERM: another
+ * peer answered; -ENOENT: no address of it is known; -ETIMEDOUT: nothing answered; -EINVAL; -ENOTCONN:
+ * this node is offline; what dialling gave. */
 KIT_API int kit_connect(struct kit_node *node, const char *multiaddr);
+/* -ENOENT: not connected to it. */
 KIT_API int kit_disconnect(struct kit_node *node, const char *multiaddr_or_id);
 
 struct kit_peer {
@@ -141,12 +144,14 @@ struct kit_add_options {
 	/* Called now and then with the file bytes taken so far; total is 0 when unknown. */
 	void (*progress)(void *arg, uint64_t done, uint64_t total);
 	void *arg;
-	void *reserved[4];
+	const char *input_name; /* what input is called, without '/'; NULL: it has no name */
+	void *reserved[3];
 };
 /* What an options struct is to hold before anything is set: in C, and in C++ from C++11. */
 #define KIT_ADD_DEFAULTS                                                                           \
 	{                                                                                          \
 		NULL, -1, -1, NULL, false, false, false, false, false, false, NULL, NULL, NULL,    \
+			NULL,                                                                      \
 		{                                                                                  \
 			NULL                                                                       \
 		}                                                                                  \
@@ -154,7 +159,8 @@ struct kit_add_options {
 
 /* Adds a file, symlink or directory from disk; on return it is durable and, unless no_pin, pinned
  * recursively. An add that was interrupted goes on where it stopped: finished files that have not
- * changed are not read again. -EISDIR a directory without recursive. */
+ * changed are not read again. -EISDIR a directory without recursive; -ENOTSUP what is neither file, folder nor
+ * symlink. */
 KIT_API int kit_add_path(struct kit_node *node, const char *path,
 	const struct kit_add_options *options, struct mf_cid *root);
 /* The same for several paths, NULL-terminated, as one tree: with wrap one directory holds them all. Else

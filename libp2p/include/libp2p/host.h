@@ -81,7 +81,7 @@ ANYIO_API void p2p_addresses_free(struct p2p_addresses *addresses);
  * not), tried in turn with a head start of 250 ms each. An open connection is reused; callers that
  * dial one peer at the same time share one dial. Waits until the connection is secured and
  * multiplexed (identify may still go on). peer NULL: whoever answers, or the /p2p of the addresses;
- * *found (may be NULL) says who it is. count 0: the addresses the host remembers for the peer.
+ * *found (may be NULL) says who it is, also with -EPERM. count 0: the addresses the host remembers for the peer.
  * -EINVAL: no address that can be dialled; -EPERM: another peer answered; -ENOENT: no address is
  * known; -ETIMEDOUT; ANYIO_TOO_MANY: the budget; ANYIO_CLOSED: the host is ending; the kernel's
  * errors. */
