@@ -2,6 +2,7 @@
 #ifndef ANYIO_TESTS_SOCKETS_H
 #define ANYIO_TESTS_SOCKETS_H
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,20 @@ static inline struct anyio_listener *listen_local(struct anyio_address *address)
 	CHECK_RC(anyio_listener_address(listener, address), 0);
 	CHECK(address->ip4.sin_port != 0);
 	return listener;
+}
+
+/* Not every machine has it. */
+static inline bool has_ip6(void)
+{
+	struct anyio_address address;
+	struct anyio_datagram *datagram;
+	int rc;
+
+	CHECK_RC(anyio_address_parse(&address, "::1", 0), 0);
+	rc = anyio_datagram_bind(&address, NULL, &datagram);
+	CHECK(rc == 0 || rc == -EADDRNOTAVAIL || rc == -EAFNOSUPPORT);
+	anyio_datagram_free(datagram);
+	return rc == 0;
 }
 
 struct accepting {

@@ -68,11 +68,29 @@ static int c52b_a_port_that_stays_taken_is_given_up(void *arg)
 	return 0;
 }
 
+static int without_memory_no_listener_is_left(void *arg)
+{
+	struct anyio_address addresses[2];
+	struct anyio_listener *all[2];
+
+	CHECK_RC(anyio_address_parse(&addresses[0], "127.0.0.1", 0), 0);
+	CHECK_RC(anyio_address_parse(&addresses[1], "127.0.0.2", 0), 0);
+	for (uint64_t at = 1; at <= 2; at++) {
+		anyio_fault_set(ANYIO_FAULT_MEMORY, at, 0);
+		CHECK_RC(anyio_listen_several(addresses, 2, NULL, all), -ENOMEM);
+		anyio_fault_set(ANYIO_FAULT_MEMORY, 0, 0);
+		CHECK(all[0] == NULL && all[1] == NULL);
+	}
+	return 0;
+}
+
 static int c52c_both_families_share_a_port(void *arg)
 {
 	struct anyio_address addresses[2];
 	struct anyio_listener *all[2];
 
+	if (!has_ip6())
+		return 0;
 	CHECK_RC(anyio_address_parse(&addresses[0], "::", 0), 0);
 	CHECK_RC(anyio_address_parse(&addresses[1], "0.0.0.0", 0), 0);
 	CHECK_RC(anyio_listen_several(addresses, 2, NULL, all), 0);
@@ -218,6 +236,7 @@ int main(void)
 		CONFORM(unix_listener_replaces_only_what_is_stale, CONFORM_NO_SIM | CONFORM_MOCK),
 		CONFORM(c52_a_listener_retries_its_port_after_a_partial_bind_failure, 0),
 		CONFORM(c52b_a_port_that_stays_taken_is_given_up, 0),
+		CONFORM(without_memory_no_listener_is_left, 0),
 		CONFORM(c52c_both_families_share_a_port, CONFORM_NO_SIM),
 		CONFORM(a_full_unix_queue_is_waited_for_asleep, CONFORM_NO_SIM | CONFORM_MOCK),
 		CONFORM(a_full_unix_queue_is_waited_for, CONFORM_NO_SIM),

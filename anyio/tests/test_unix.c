@@ -542,6 +542,33 @@ static int any_fault_leaves_nothing_behind(void *arg)
 	return 0;
 }
 
+/* Passing allocates nothing, so that what came cannot be dropped for want of memory. */
+static int passing_needs_no_memory(void *arg)
+{
+	struct anyio_stream *ends[2];
+	struct anyio_descriptors sent = pipe_ends(), got;
+	struct anyio_datagram *datagram;
+	struct anyio_address address = abstract_address("@anyio test memory");
+	char byte;
+
+	connect_unix_pair(ends);
+	/* What the backend keeps of a descriptor is there after the first time. */
+	for (int i = 0; i < 2; i++) {
+		if (i == 1)
+			anyio_fault_set_sticky(ANYIO_FAULT_MEMORY, 1, 0);
+		CHECK_RC(anyio_stream_send_descriptors(ends[0], "x", 1, &sent, NULL), 0);
+		CHECK_RC(anyio_stream_receive_descriptors(ends[1], &byte, 1, &got), 1);
+		check_pipe(&got);
+		anyio_descriptors_close(&got);
+	}
+	CHECK_RC(anyio_datagram_bind(&address, NULL, &datagram), -ENOMEM);
+	CHECK(datagram == NULL);
+	anyio_fault_set(ANYIO_FAULT_MEMORY, 0, 0);
+	anyio_descriptors_close(&sent);
+	pair_free(ends);
+	return 0;
+}
+
 int main(void)
 {
 	static const struct conformance_case cases[] = {
@@ -556,6 +583,7 @@ int main(void)
 		CONFORM(a_cancelled_receive_leaves_the_descriptors, CONFORM_NO_SIM),
 		CONFORM(c49_close_wakes_who_waits_for_descriptors, CONFORM_NO_SIM),
 		CONFORM(descriptors_without_room_are_told_and_closed, CONFORM_NO_SIM),
+		CONFORM(passing_needs_no_memory, CONFORM_NO_SIM),
 		CONFORM(any_fault_leaves_nothing_behind, CONFORM_NO_SIM),
 	};
 
