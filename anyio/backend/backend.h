@@ -22,10 +22,10 @@ struct anyio_loop;
 struct anyio_task;
 
 enum anyio_opcode {
-	/* Waiting kinds: may stay in flight for ever. */
+	/* Waiting kinds: may stay in flight for ever; with MSG_DONTWAIT -EAGAIN instead. */
 	ANYIO_OP_RECV,    /* fd, base, len, flags(MSG_*) */
 	ANYIO_OP_SENDMSG, /* fd, msg, flags; MSG_NOSIGNAL is added */
-	ANYIO_OP_RECVMSG, /* fd, msg, flags */
+	ANYIO_OP_RECVMSG, /* fd, msg, flags; MSG_CMSG_CLOEXEC is added */
 	ANYIO_OP_ACCEPT,  /* fd; result: the new descriptor, non-blocking, close-on-exec */
 	ANYIO_OP_CONNECT, /* fd, addr, addrlen */
 	ANYIO_OP_POLL,    /* fd, flags: POLLIN or POLLOUT; result: revents */
@@ -49,6 +49,8 @@ enum anyio_opcode {
 	ANYIO_OP_FLOCK,       /* fd, flags */
 	ANYIO_OP_GETADDRINFO, /* path: host, flags: family, flags2: port, base: room for len
 			       * struct anyio_address; result: how many, -ENOENT when unknown */
+	ANYIO_OP_GETNAMEINFO, /* addr, addrlen, flags(NI_*), base: room for NI_MAXHOST bytes of host
+			       * and NI_MAXSERV of service; -ENOENT when there is no name */
 	ANYIO_OP_WORK,        /* fn(arg) on a worker thread; result: what it returned */
 	/* Immediate kinds: start() always completes them at once. */
 	ANYIO_OP_SOCKET,     /* fd: family, flags: type */
@@ -96,6 +98,12 @@ struct anyio_op {
 	struct anyio_op *next; /* the backend's while in flight */
 	uint64_t backend[20];  /* the backend's while in flight */
 };
+
+/* Whether -EAGAIN is an answer to give, not a reason to wait. */
+static inline bool anyio_op_never_waits(const struct anyio_op *op)
+{
+	return op->code <= ANYIO_OP_RECVMSG && op->flags & MSG_DONTWAIT;
+}
 
 enum anyio_abort { ANYIO_ABORTED, ANYIO_ABORT_PENDING };
 

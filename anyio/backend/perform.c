@@ -130,6 +130,8 @@ static int resolve_error(int code)
 	case EAI_AGAIN: return -EAGAIN;
 	case EAI_FAMILY: return -EAFNOSUPPORT;
 	case EAI_FAIL: return -EIO;
+	case EAI_OVERFLOW: return -ENOSPC;
+	case EAI_BADFLAGS: return -EINVAL;
 	default: return -ENOENT;
 	}
 }
@@ -163,11 +165,20 @@ static int64_t perform_getaddrinfo(const struct anyio_op *op)
 	return count ? (int64_t)count : -ENOENT;
 }
 
+static int64_t perform_getnameinfo(const struct anyio_op *op)
+{
+	char *host = op->base, *service = host + NI_MAXHOST;
+	int code = getnameinfo(
+		op->addr, op->addrlen, host, NI_MAXHOST, service, NI_MAXSERV, op->flags);
+	return code == 0 ? 0 : resolve_error(code);
+}
+
 int64_t anyio_op_perform(struct anyio_op *op)
 {
 	switch (op->code) {
 	case ANYIO_OP_WORK: return op->fn(op->arg);
 	case ANYIO_OP_GETADDRINFO: return perform_getaddrinfo(op);
+	case ANYIO_OP_GETNAMEINFO: return perform_getnameinfo(op);
 	case ANYIO_OP_LISTDIR: return perform_listdir(op);
 	case ANYIO_OP_POLL: return perform_poll(op);
 	case ANYIO_OP_GETSOCKOPT: return perform_getsockopt(op);

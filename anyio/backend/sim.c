@@ -194,7 +194,7 @@ static bool op_attempt(struct sim *sim, struct anyio_op *op, int64_t *result)
 	struct sim_handle *handle = sim_handle_find(sim, op->fd);
 	if (handle && handle->socket && is_socket_op(op)) {
 		*result = sim_net_try(sim, op, handle->socket);
-		if (*result != -EAGAIN)
+		if (*result != -EAGAIN || anyio_op_never_waits(op))
 			return true;
 		if (op->cancel_asked) {
 			*result = -ECANCELED;
@@ -208,6 +208,8 @@ static bool op_attempt(struct sim *sim, struct anyio_op *op, int64_t *result)
 		*result = sim_disk_perform(sim, op);
 	else if (op->code == ANYIO_OP_GETADDRINFO)
 		*result = sim_net_resolve(op);
+	else if (op->code == ANYIO_OP_GETNAMEINFO)
+		*result = sim_net_name(op);
 	else
 		*result = op->fd >= SIM_FD_FIRST ? -EBADF : anyio_op_perform(op);
 	if (op->code == ANYIO_OP_FLOCK && *result == -EWOULDBLOCK && !(op->flags & LOCK_NB) &&
@@ -233,7 +235,8 @@ static anyio_time op_duration(struct sim *sim, const struct anyio_op *op)
 	case ANYIO_OP_FSYNC:
 	case ANYIO_OP_FDATASYNC:
 		return sim_between(sim, 100 * ANYIO_MICROSECOND, ANYIO_MILLISECOND);
-	case ANYIO_OP_GETADDRINFO: return sim_between(sim, 0, ANYIO_MILLISECOND);
+	case ANYIO_OP_GETADDRINFO:
+	case ANYIO_OP_GETNAMEINFO: return sim_between(sim, 0, ANYIO_MILLISECOND);
 	default: break;
 	}
 	if (is_socket_op(op))
@@ -362,6 +365,7 @@ static int sim_open(struct anyio_loop *loop, const struct anyio_options *options
 	sim->handle_free = -1;
 	sim->next_port = (uint16_t)(32768 + sim_below(sim, 16384));
 	anyio_list_init(&sim->sockets);
+	anyio_list_init(&sim->flying);
 	*out = sim;
 	return 0;
 }

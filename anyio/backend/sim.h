@@ -41,6 +41,7 @@ struct sim {
 	struct sim_handle *handles;
 	int handle_count, handle_room, handle_free;
 	struct anyio_list sockets;
+	struct anyio_list flying; /* datagrams */
 	uint16_t next_port;
 	struct sim_waker *waker;
 };
@@ -73,6 +74,7 @@ void sim_net_unpark(struct sim_socket *socket, struct anyio_op *op);
 void sim_net_close(struct sim *sim, struct sim_socket *socket);
 void sim_net_end(struct sim *sim);
 int64_t sim_net_resolve(const struct anyio_op *op);
+int64_t sim_net_name(const struct anyio_op *op);
 
 /* sim_disk.c */
 struct sim_inode;

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,6 +78,11 @@ bool sim_address_any(const struct sim_address *address)
 	if (memcmp(address->ip, zero, 16) == 0)
 		return true;
 	return memcmp(address->ip, mapped, 12) == 0 && memcmp(address->ip + 12, zero, 4) == 0;
+}
+
+bool sim_address_is_ip4(const struct sim_address *address)
+{
+	return memcmp(address->ip, mapped, 12) == 0;
 }
 
 bool sim_address_same_host(const struct sim_address *a, const struct sim_address *b)
@@ -180,4 +186,28 @@ int64_t sim_net_resolve(const struct anyio_op *op)
 		return 1;
 	}
 	return -ENOENT;
+}
+
+/* The other way round: 127.0.0.1 and ::1 are "localhost", and services have numbers alone. */
+int64_t sim_net_name(const struct anyio_op *op)
+{
+	struct sim_address address;
+	char *host = op->base, *service = host + NI_MAXHOST;
+	int rc = sim_address_read(&address, op->addr, op->addrlen);
+	if (rc < 0)
+		return rc;
+	bool ip4 = sim_address_is_ip4(&address);
+	struct sim_address here;
+	sim_address_loopback(&here, ip4 ? AF_INET : AF_INET6);
+	snprintf(service, NI_MAXSERV, "%u", (unsigned)address.port);
+	inet_ntop(ip4 ? AF_INET : AF_INET6, address.ip + (ip4 ? 12 : 0), host, NI_MAXHOST);
+	if (op->flags & NI_NUMERICHOST)
+		return 0;
+	if (sim_address_same_host(&address, &here))
+		snprintf(host, NI_MAXHOST, "localhost");
+	else if (ip4 && memcmp(address.ip + 12, (uint8_t[]){ 127, 0, 0 }, 3) == 0)
+		snprintf(host, NI_MAXHOST, "node-%u.sim", (unsigned)address.ip[15]);
+	else if (op->flags & NI_NAMEREQD)
+		return -ENOENT;
+	return 0;
 }

@@ -28,6 +28,7 @@ bool sim_disk_takes(const struct anyio_op *op)
 		return path_is_ours(op->fd, op->path) || path_is_ours(op->fd2, op->path2);
 	case ANYIO_OP_SYMLINKAT: return path_is_ours(op->fd2, op->path2);
 	case ANYIO_OP_GETADDRINFO:
+	case ANYIO_OP_GETNAMEINFO:
 	case ANYIO_OP_WORK: return false;
 	default: return op->fd >= SIM_FD_FIRST;
 	}

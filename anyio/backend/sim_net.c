@@ -68,6 +68,7 @@ struct sim_socket *sim_socket_new(struct sim *sim, sa_family_t family)
 	}
 	socket->family = family;
 	socket->last = &socket->first;
+	socket->last_queued = &socket->queued;
 	anyio_list_append(&sim->sockets, &socket->all);
 	return socket;
 }
@@ -75,6 +76,7 @@ struct sim_socket *sim_socket_new(struct sim *sim, sa_family_t family)
 static void socket_free(struct sim *sim, struct sim_socket *socket)
 {
 	sim_link_free(sim, socket);
+	sim_datagram_drop_queue(socket);
 	sim_unschedule(sim, &socket->handshake);
 	anyio_list_remove(&socket->all);
 	free(socket->bytes);
@@ -98,6 +100,7 @@ void sim_socket_settle(struct sim *sim, struct sim_socket *socket)
 
 void sim_net_end(struct sim *sim)
 {
+	sim_datagram_end(sim);
 	while (!anyio_list_empty(&sim->sockets))
 		socket_free(sim, anyio_container(sim->sockets.next, struct sim_socket, all));
 	sim_address_heal();
@@ -118,11 +121,11 @@ struct sim_socket *sim_socket_listener(struct sim *sim, const struct sim_address
 	return NULL;
 }
 
-static bool address_taken(struct sim *sim, const struct sim_address *address)
+static bool address_taken(struct sim *sim, const struct sim_address *address, bool datagrams)
 {
 	for (struct anyio_list *it = sim->sockets.next; it != &sim->sockets; it = it->next) {
 		struct sim_socket *socket = anyio_container(it, struct sim_socket, all);
-		if (!socket->bound || socket->closed)
+		if (!socket->bound || socket->closed || socket->datagrams != datagrams)
 			continue;
 		if (sim_address_equal(&socket->local, address))
 			return true;
@@ -134,7 +137,7 @@ static bool address_taken(struct sim *sim, const struct sim_address *address)
 	return false;
 }
 
-static int bind_to(struct sim *sim, struct sim_socket *socket, struct sim_address address)
+int sim_socket_bind(struct sim *sim, struct sim_socket *socket, struct sim_address address)
 {
 	if (socket->bound)
 		return -EINVAL;
@@ -142,10 +145,10 @@ static int bind_to(struct sim *sim, struct sim_socket *socket, struct sim_addres
 	for (int tries = 0; choose && tries < 65536; tries++) {
 		address.port = sim->next_port;
 		sim->next_port = sim->next_port == UINT16_MAX ? 32768 : sim->next_port + 1;
-		if (!address_taken(sim, &address))
+		if (!address_taken(sim, &address, socket->datagrams))
 			break;
 	}
-	if (address_taken(sim, &address))
+	if (address_taken(sim, &address, socket->datagrams))
 		return -EADDRINUSE;
 	socket->local = address;
 	socket->bound = true;
@@ -175,7 +178,7 @@ static int64_t try_connect(struct sim *sim, struct anyio_op *op, struct sim_sock
 	if (!socket->bound && socket->family != AF_UNIX) {
 		struct sim_address local = { 0 };
 		sim_address_loopback(&local, socket->family);
-		rc = bind_to(sim, socket, local);
+		rc = sim_socket_bind(sim, socket, local);
 	} else if (!socket->bound) {
 		socket->local.family = AF_UNIX;
 	}
@@ -319,6 +322,8 @@ static int64_t try_poll(const struct anyio_op *op, const struct sim_socket *sock
 int64_t sim_net_try(struct sim *sim, struct anyio_op *op, struct sim_socket *socket)
 {
 	struct iovec one = { op->base, op->len };
+	if (socket->datagrams)
+		return sim_datagram_try(sim, op, socket);
 	switch (op->code) {
 	case ANYIO_OP_READ:
 	case ANYIO_OP_RECV:
@@ -366,6 +371,8 @@ void sim_net_close(struct sim *sim, struct sim_socket *socket)
 
 static int64_t shut_down(struct sim *sim, struct sim_socket *socket, int how)
 {
+	if (socket->datagrams)
+		return -EOPNOTSUPP;
 	if (socket->state != SIM_CONNECTED || socket->broken)
 		return -ENOTCONN;
 	if (how != SHUT_RD && !socket->write_shut) {
@@ -383,11 +390,14 @@ static int64_t open_socket(struct sim *sim, const struct anyio_op *op)
 	int type = op->flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (op->fd != AF_INET && op->fd != AF_INET6 && op->fd != AF_UNIX)
 		return -EAFNOSUPPORT;
-	if (type != SOCK_STREAM)
+	if (type != SOCK_STREAM && type != SOCK_DGRAM)
 		return -EPROTONOSUPPORT;
+	if (type == SOCK_DGRAM && op->fd == AF_UNIX)
+		return -EOPNOTSUPP;
 	struct sim_socket *socket = sim_socket_new(sim, (sa_family_t)op->fd);
 	if (!socket)
 		return -ENOMEM;
+	socket->datagrams = type == SOCK_DGRAM;
 	int fd = sim_handle_new(sim, (struct sim_handle){ .socket = socket });
 	if (fd < 0)
 		socket_free(sim, socket);
@@ -400,13 +410,15 @@ static int64_t bind_socket(struct sim *sim, const struct anyio_op *op, struct si
 	int rc = sim_address_read(&address, op->addr, op->addrlen);
 	if (rc == 0 && address.family != socket->family)
 		rc = -EAFNOSUPPORT;
-	return rc < 0 ? rc : bind_to(sim, socket, address);
+	return rc < 0 ? rc : sim_socket_bind(sim, socket, address);
 }
 
 static int64_t listen_on(struct sim *sim, const struct anyio_op *op, struct sim_socket *socket)
 {
 	struct sim_address local = { .family = socket->family };
-	int rc = socket->bound ? 0 : bind_to(sim, socket, local);
+	if (socket->datagrams)
+		return -EOPNOTSUPP;
+	int rc = socket->bound ? 0 : sim_socket_bind(sim, socket, local);
 	if (rc < 0 || socket->state == SIM_CONNECTED || socket->state == SIM_CONNECTING)
 		return rc < 0 ? rc : -EINVAL;
 	socket->state = SIM_LISTENING;
@@ -430,7 +442,7 @@ static int64_t get_option(struct anyio_op *op, struct sim_socket *socket)
 	if (op->flags == SOL_SOCKET && op->flags2 == SO_ERROR)
 		value = (int)-take_error(socket);
 	else if (op->flags == SOL_SOCKET && op->flags2 == SO_TYPE)
-		value = SOCK_STREAM;
+		value = socket->datagrams ? SOCK_DGRAM : SOCK_STREAM;
 	else if (op->flags == SOL_SOCKET && op->flags2 == SO_DOMAIN)
 		value = socket->family;
 	else

@@ -1,5 +1,6 @@
 /*
- * The simulated network: what sim_net.c (calls), sim_link.c (what travels) and sim_address.c share.
+ * The simulated network: what sim_net.c (calls), sim_link.c (what travels), sim_datagram.c (UDP) and
+ * sim_address.c share.
  *
  * A connection is two sockets that know each other. What one sends travels in the other's link:
  * packets in order, one event for the first of them. A partition or a loss keeps the first, and so
@@ -48,11 +49,14 @@ struct sim_socket {
 	/* The way to this socket. */
 	struct sim_event arrival;
 	struct sim_packet *first, **last;
-	anyio_time busy_until, last_due;
-	size_t flying;  /* bytes under way */
-	int losses;     /* of the first packet */
-	uint8_t *bytes; /* what arrived and is unread: a ring of SIM_WINDOW */
+	anyio_time busy_until, last_due; /* UDP: last_due of what it sent */
+	size_t flying;                   /* bytes under way */
+	int losses;                      /* of the first packet */
+	uint8_t *bytes;                  /* what arrived and is unread: a ring of SIM_WINDOW */
 	size_t start, count;
+	/* UDP: what arrived and is unread, count bytes in all. */
+	bool datagrams;
+	struct sim_datagram *queued, **last_queued;
 	/* This socket's own connect. */
 	struct sim_event handshake;
 	int tries;
@@ -64,6 +68,7 @@ int sim_address_read(struct sim_address *out, const void *addr, socklen_t len);
 void sim_address_write(
 	const struct sim_address *address, sa_family_t family, void *addr, socklen_t *len);
 bool sim_address_any(const struct sim_address *address);
+bool sim_address_is_ip4(const struct sim_address *address);
 bool sim_address_same_host(const struct sim_address *a, const struct sim_address *b);
 bool sim_address_equal(const struct sim_address *a, const struct sim_address *b);
 void sim_address_loopback(struct sim_address *address, sa_family_t family);
@@ -78,8 +83,15 @@ void sim_link_free(struct sim *sim, struct sim_socket *socket);
 void sim_link_break(struct sim *sim, struct sim_socket *socket, int error);
 int sim_link_connect(struct sim *sim, struct sim_socket *socket);
 
+/* sim_datagram.c */
+int64_t sim_datagram_try(struct sim *sim, struct anyio_op *op, struct sim_socket *socket);
+void sim_datagram_drop_queue(struct sim_socket *socket);
+void sim_datagram_end(struct sim *sim);
+
 /* sim_net.c */
 struct sim_socket *sim_socket_new(struct sim *sim, sa_family_t family);
+/* Port 0 chooses one. -EADDRINUSE; -EINVAL when it is bound. */
+int sim_socket_bind(struct sim *sim, struct sim_socket *socket, struct sim_address address);
 void sim_socket_wake(struct sim *sim, struct sim_socket *socket);
 struct sim_socket *sim_socket_listener(struct sim *sim, const struct sim_address *address);
 /* Frees a closed socket, and its closed peer, once nothing travels. */

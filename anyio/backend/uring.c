@@ -155,7 +155,7 @@ static void prepare_socket(struct io_uring_sqe *sqe, struct anyio_op *op)
 		io_uring_prep_sendmsg(sqe, op->fd, op->msg, (unsigned)op->flags | MSG_NOSIGNAL);
 		break;
 	case ANYIO_OP_RECVMSG:
-		io_uring_prep_recvmsg(sqe, op->fd, op->msg, (unsigned)op->flags);
+		io_uring_prep_recvmsg(sqe, op->fd, op->msg, (unsigned)op->flags | MSG_CMSG_CLOEXEC);
 		break;
 	case ANYIO_OP_ACCEPT:
 		io_uring_prep_accept(sqe, op->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -376,7 +376,8 @@ static void send_unsent(struct uring *uring)
  * is refused by a full queue of the other side, and no readiness of this one tells its end. */
 static bool waits_for_readiness(const struct anyio_op *op)
 {
-	return op->code <= ANYIO_OP_WRITE && op->code != ANYIO_OP_CONNECT;
+	return op->code <= ANYIO_OP_WRITE && op->code != ANYIO_OP_CONNECT &&
+		!anyio_op_never_waits(op);
 }
 
 static bool try_again(struct uring *uring, struct anyio_op *op, int result)

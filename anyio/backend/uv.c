@@ -326,7 +326,8 @@ static bool wait_start(struct uv_state *state, struct anyio_op *op, struct watch
 /* Others that wait already, or a short receive before: do not try, the answer is known. */
 static bool must_wait(const struct watch *watch, const struct anyio_op *op)
 {
-	if (!watch || op->code == ANYIO_OP_POLL || op->code == ANYIO_OP_CONNECT)
+	if (!watch || op->code == ANYIO_OP_POLL || op->code == ANYIO_OP_CONNECT ||
+		anyio_op_never_waits(op))
 		return false;
 	return watch->waiting[op_direction(op)] || (op->code == ANYIO_OP_RECV && watch->drained);
 }
@@ -337,7 +338,8 @@ static bool socket_start(struct uv_state *state, struct anyio_op *op)
 	op->backend[0] = 0;
 	if (!must_wait(watch, op)) {
 		int64_t rc = op_try(op);
-		if (rc != -EAGAIN || (op->code == ANYIO_OP_CONNECT && !op->backend[0])) {
+		if (rc != -EAGAIN || anyio_op_never_waits(op) ||
+			(op->code == ANYIO_OP_CONNECT && !op->backend[0])) {
 			if (watch)
 				note_short(watch, op, rc);
 			return finish(op, rc);

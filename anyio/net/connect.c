@@ -29,7 +29,7 @@ static int socket_connect(int fd, const struct anyio_address *address)
 
 int anyio_connect_address(const struct anyio_address *address, struct anyio_stream **stream)
 {
-	int fd = anyio_fd_socket(address->any.sa_family), rc;
+	int fd = anyio_fd_socket(address->any.sa_family, SOCK_STREAM), rc;
 
 	*stream = NULL;
 	if (fd < 0)

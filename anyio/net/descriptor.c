@@ -1,12 +1,11 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/stat.h>
 #include "net.h"
 
-int anyio_fd_socket(int family)
+int anyio_fd_socket(int family, int type)
 {
-	struct anyio_op op = { .code = ANYIO_OP_SOCKET, .fd = family, .flags = SOCK_STREAM };
+	struct anyio_op op = { .code = ANYIO_OP_SOCKET, .fd = family, .flags = type };
 
 	return (int)anyio_op_now(&op);
 }
@@ -82,12 +81,16 @@ int anyio_fd_shutdown(int fd)
 	return (int)anyio_op_now(&op);
 }
 
-/* The simulation's sockets are not the kernel's. */
+bool anyio_net_simulated(void)
+{
+	return strcmp(anyio_backend_name(), "sim") == 0;
+}
+
 int anyio_fd_peer_state(int fd)
 {
 	struct pollfd look = { .fd = fd, .events = POLLRDHUP };
 
-	if (strcmp(anyio_backend_name(), "sim") == 0 || poll(&look, 1, 0) <= 0)
+	if (anyio_net_simulated() || poll(&look, 1, 0) <= 0)
 		return 0;
 	return look.revents & (POLLERR | POLLHUP) ? ANYIO_BROKEN : ANYIO_END_OF_STREAM;
 }
@@ -97,12 +100,4 @@ void anyio_fd_close(int fd)
 	struct anyio_op op = { .code = ANYIO_OP_CLOSE, .fd = fd };
 
 	anyio_op_now(&op);
-}
-
-/* The simulation's files are not on this machine and have no permissions. */
-int anyio_fd_mode(const char *path, mode_t mode)
-{
-	if (strcmp(anyio_backend_name(), "sim") == 0)
-		return 0;
-	return chmod(path, mode) < 0 ? -errno : 0;
 }

@@ -1,12 +1,9 @@
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
 #include "../sync/use.h"
 #include "net.h"
 
 /* Long enough for others to give descriptors back, short enough for nobody to notice. */
-#define BACKOFF    (100 * ANYIO_MILLISECOND)
-#define PROBE_TIME (100 * ANYIO_MILLISECOND)
+#define BACKOFF (100 * ANYIO_MILLISECOND)
 
 static const struct anyio_listen_options defaults;
 
@@ -49,7 +46,7 @@ int anyio_listen_address(const struct anyio_address *address,
 	const struct anyio_listen_options *options, struct anyio_listener **listener)
 {
 	int family = address->any.sa_family;
-	int fd = anyio_fd_socket(family), rc;
+	int fd = anyio_fd_socket(family, SOCK_STREAM), rc;
 
 	*listener = NULL;
 	if (fd < 0)
@@ -66,93 +63,82 @@ int anyio_listen_address(const struct anyio_address *address,
 	return rc;
 }
 
-struct probe {
-	int fd, rc;
-	const struct anyio_address *address;
-};
-
-static int probe_connect(void *arg)
+static void listeners_free(struct anyio_listener **listeners, size_t count)
 {
-	struct probe *probe = arg;
-
-	probe->rc = anyio_fd_connect(probe->fd, probe->address);
-	return probe->rc == ANYIO_CANCELLED ? ANYIO_CANCELLED : 0;
-}
-
-/* Whether nobody listens there: 1, 0 or a negative code. A full queue is an answer too, be it
- * -EAGAIN or, where the kernel lets us wait, no answer in time. */
-static int unix_is_stale(const struct anyio_address *address)
-{
-	struct probe probe = { .fd = anyio_fd_socket(AF_UNIX), .address = address };
-	int rc;
-
-	if (probe.fd < 0)
-		return probe.fd;
-	rc = anyio_move_on_after(PROBE_TIME, probe_connect, &probe);
-	anyio_fd_close(probe.fd);
-	return rc < 0 ? rc : probe.rc == -ECONNREFUSED;
-}
-
-/* Removes path when it is a socket on which nobody answers; -EADDRINUSE when it is not. */
-static int stale_remove(const char *path, const struct anyio_address *address)
-{
-	struct stat st;
-	struct anyio_op look = {
-		.code = ANYIO_OP_STAT,
-		.fd = AT_FDCWD,
-		.path = path,
-		.flags = AT_SYMLINK_NOFOLLOW,
-		.st = &st,
-	};
-	struct anyio_op unlink = { .code = ANYIO_OP_UNLINKAT, .fd = AT_FDCWD, .path = path };
-	int rc = (int)anyio_op_run(&look);
-
-	if (rc == -ENOENT)
-		return 0;
-	if (rc == 0)
-		rc = S_ISSOCK(st.st_mode) ? unix_is_stale(address) : 0;
-	if (rc <= 0)
-		return rc < 0 ? rc : -EADDRINUSE;
-	rc = (int)anyio_op_run(&unlink);
-	return rc == -ENOENT ? 0 : rc;
-}
-
-/* The kernel may keep the sockets of a killed process for a moment, while it takes its io_uring
- * down: so somebody who still answers is asked again for a while. */
-static int unix_bind(int fd, const char *path, const struct anyio_address *address)
-{
-	enum { TRIES = 20 };
-	int rc = anyio_fd_bind(fd, address);
-
-	if (rc != -EADDRINUSE)
-		return rc;
-	rc = stale_remove(path, address);
-	for (int i = 1; rc == -EADDRINUSE && i < TRIES; i++) {
-		rc = anyio_sleep(50 * ANYIO_MILLISECOND);
-		if (rc == 0)
-			rc = stale_remove(path, address);
+	for (size_t i = 0; i < count; i++) {
+		anyio_listener_free(listeners[i]);
+		listeners[i] = NULL;
 	}
-	return rc < 0 ? rc : anyio_fd_bind(fd, address);
+}
+
+/* Where ports are asked for as 0, the first one's is everybody's. */
+static in_port_t *port_of(struct anyio_address *address)
+{
+	switch (address->any.sa_family) {
+	case AF_INET: return &address->ip4.sin_port;
+	case AF_INET6: return &address->ip6.sin6_port;
+	default: return NULL;
+	}
+}
+
+static int listen_together(const struct anyio_address *addresses, size_t count,
+	const struct anyio_listen_options *options, struct anyio_listener **listeners,
+	in_port_t *chosen)
+{
+	int rc = 0;
+
+	*chosen = 0;
+	for (size_t i = 0; i < count && rc == 0; i++) {
+		struct anyio_address address = addresses[i];
+		in_port_t *port = port_of(&address);
+		bool choose = port != NULL && *port == 0;
+
+		if (choose)
+			*port = *chosen;
+		rc = anyio_listen_address(&address, options, &listeners[i]);
+		if (rc == 0 && choose && *chosen == 0) {
+			rc = anyio_listener_address(listeners[i], &address);
+			*chosen = *port;
+		}
+	}
+	return rc;
+}
+
+int anyio_listen_several(const struct anyio_address *addresses, size_t count,
+	const struct anyio_listen_options *options, struct anyio_listener **listeners)
+{
+	enum { TRIES = 16 };
+	struct anyio_listen_options apart = options == NULL ? defaults : *options;
+	in_port_t chosen;
+	int rc = 0;
+
+	apart.v6_only = true;
+	for (size_t i = 0; i < count; i++)
+		listeners[i] = NULL;
+	for (int tries = 0; tries < TRIES; tries++) {
+		rc = listen_together(addresses, count, &apart, listeners, &chosen);
+		if (rc == 0)
+			return 0;
+		listeners_free(listeners, count);
+		/* Not ours to choose again, or not even the first could be had. */
+		if (rc != -EADDRINUSE || chosen == 0)
+			return rc;
+	}
+	return rc;
 }
 
 int anyio_listen_unix(const char *path, const struct anyio_listen_options *options,
 	struct anyio_listener **listener)
 {
-	struct anyio_address address;
-	int rc = anyio_address_unix(&address, path), fd;
+	int fd = anyio_fd_socket(AF_UNIX, SOCK_STREAM), rc;
 
 	*listener = NULL;
-	if (rc < 0)
-		return rc;
-	fd = anyio_fd_socket(AF_UNIX);
 	if (fd < 0)
 		return fd;
 	if (options == NULL)
 		options = &defaults;
-	rc = unix_bind(fd, path, &address);
-	/* Nobody can connect before listen(), so there is no moment with other permissions. */
-	if (rc == 0)
-		rc = anyio_fd_mode(path, options->unix_mode == 0 ? 0600 : options->unix_mode);
+	rc = anyio_unix_bind(
+		fd, SOCK_STREAM, path, options->unix_mode == 0 ? 0600 : options->unix_mode);
 	if (rc == 0)
 		rc = listener_create(fd, AF_UNIX, options->backlog, listener);
 	if (rc < 0)

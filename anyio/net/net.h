@@ -4,11 +4,11 @@
 
 #include "../core/core.h"
 
-/* -EINVAL for an empty path, -ENAMETOOLONG. */
-int anyio_address_unix(struct anyio_address *address, const char *path);
+/* Whether the loop is the simulation, whose sockets are not the kernel's. */
+bool anyio_net_simulated(void);
 
 /* descriptor.c: operations, by their system calls' names. */
-int anyio_fd_socket(int family);
+int anyio_fd_socket(int family, int type);
 int anyio_fd_bind(int fd, const struct anyio_address *address);
 int anyio_fd_connect(int fd, const struct anyio_address *address); /* waits */
 int anyio_fd_listen(int fd, int backlog);
@@ -18,8 +18,20 @@ int anyio_fd_address(int fd, bool remote, struct anyio_address *address);
 int anyio_fd_shutdown(int fd);
 int anyio_fd_peer_state(int fd); /* 0, ANYIO_END_OF_STREAM, ANYIO_BROKEN */
 void anyio_fd_close(int fd);
-/* The permissions of a UNIX socket's file. */
-int anyio_fd_mode(const char *path, mode_t mode);
+
+/* unix.c: binds a UNIX socket of that type to path, where a stale socket, one on which nobody
+ * answers, is replaced; the file gets the permissions mode and never has others that allow more.
+ * Waits while it finds out. -EADDRINUSE. */
+int anyio_unix_bind(int fd, int type, const char *path, mode_t mode);
+
+/* passing.c: descriptors as a control message. Room for the most, and not for one more. */
+struct anyio_passing {
+	size_t size; /* of what is packed */
+	_Alignas(struct cmsghdr) char bytes[CMSG_LEN(ANYIO_DESCRIPTORS_MAX * sizeof(int))];
+};
+/* ANYIO_TOO_MANY. None at all is size 0. */
+int anyio_passing_pack(struct anyio_passing *passing, const struct anyio_descriptors *descriptors);
+void anyio_passing_unpack(struct msghdr *msg, struct anyio_descriptors *descriptors);
 
 /* Makes a stream of a connected socket, which it then owns; closes fd and -ENOMEM when it cannot.
  */

@@ -1,9 +1,10 @@
 /*
- * Names are resolved on a worker thread, under a limiter of their own: many slow lookups shall not
+ * Names are resolved, and found for addresses, on a worker thread, under a limiter of their own: many slow lookups shall not
  * keep other blocking work from running. The lookup is on the heap, because a cancelled caller
- * does not wait for the resolver's own timeouts. A numeric host needs none of it.
+ * does not wait for the resolver's own timeouts. What is numbers alone needs none of it.
  */
 #include <errno.h>
+#include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
 #include "../thread/detached.h"
@@ -61,21 +62,28 @@ static int addresses_copy(
 	return 0;
 }
 
-static int lookup_run(struct lookup *lookup, struct anyio_address **addresses, size_t *count)
+/* Runs it on a thread. A negative code: it is gone, or goes when the thread is through with it. */
+static int detached_run(struct anyio_detached *detached)
 {
 	struct anyio_threads *threads = anyio_threads_here();
-	int64_t found;
 	int rc = -ENOMEM;
 
 	if (threads != NULL)
-		rc = anyio_detached_start(&lookup->detached, &threads->lookups);
+		rc = anyio_detached_start(detached, &threads->lookups);
 	if (rc < 0) {
-		lookup_free(&lookup->detached);
+		detached->release(detached);
 		return rc;
 	}
-	rc = anyio_detached_wait(&lookup->detached);
+	return anyio_detached_wait(detached);
+}
+
+static int lookup_run(struct lookup *lookup, struct anyio_address **addresses, size_t *count)
+{
+	int64_t found;
+	int rc = detached_run(&lookup->detached);
+
 	if (rc < 0)
-		return rc; /* abandoned: it goes when the thread is through with it */
+		return rc;
 	found = lookup->detached.result;
 	rc = found < 0 ? (int)found
 		       : addresses_copy(lookup->addresses, (size_t)found, addresses, count);
@@ -102,4 +110,84 @@ int anyio_getaddrinfo(const char *host, uint16_t port, int family, struct anyio_
 	}
 	lookup = lookup_create(host, port, family);
 	return lookup == NULL ? -ENOMEM : lookup_run(lookup, addresses, count);
+}
+
+struct naming {
+	struct anyio_detached detached;
+	struct anyio_address address;
+	char names[NI_MAXHOST + NI_MAXSERV];
+};
+
+static void naming_free(struct anyio_detached *detached)
+{
+	anyio_free(anyio_container(detached, struct naming, detached));
+}
+
+static int name_copy(char *out, size_t size, const char *name)
+{
+	size_t needed = strlen(name) + 1;
+
+	if (out == NULL)
+		return 0;
+	if (needed > size)
+		return -ENOSPC;
+	memcpy(out, name, needed);
+	return 0;
+}
+
+static struct naming *naming_create(const struct anyio_address *address, int flags)
+{
+	struct naming *naming = anyio_calloc(1, sizeof(*naming));
+
+	if (naming == NULL)
+		return NULL;
+	naming->address = *address;
+	naming->detached = (struct anyio_detached){
+		.op = {
+			.code = ANYIO_OP_GETNAMEINFO,
+			.addr = &naming->address.any,
+			.addrlen = address->len,
+			.flags = flags,
+			.base = naming->names,
+		},
+		.release = naming_free,
+	};
+	return naming;
+}
+
+static int naming_run(struct naming *naming)
+{
+	const int numbers = NI_NUMERICHOST | NI_NUMERICSERV;
+	struct anyio_op *op = &naming->detached.op;
+
+	if ((op->flags & numbers) != numbers)
+		return detached_run(&naming->detached);
+	naming->detached.result = anyio_op_perform(op);
+	anyio_pass();
+	return 0;
+}
+
+int anyio_getnameinfo(const struct anyio_address *address, char *host, size_t host_size,
+	char *service, size_t service_size, int flags)
+{
+	struct naming *naming;
+	int rc = anyio_checkpoint_if_cancelled();
+
+	if (rc < 0)
+		return rc;
+	if (address->any.sa_family != AF_INET && address->any.sa_family != AF_INET6)
+		return -EAFNOSUPPORT;
+	naming = naming_create(address, flags);
+	if (naming == NULL)
+		return -ENOMEM;
+	rc = naming_run(naming);
+	if (rc < 0)
+		return rc;
+	rc = (int)naming->detached.result;
+	if (rc == 0)
+		rc = name_copy(host, host_size, naming->names);
+	if (rc == 0)
+		rc = name_copy(service, service_size, naming->names + NI_MAXHOST);
+	naming_free(&naming->detached);
+	return rc;
 }

@@ -20,6 +20,7 @@ struct socket {
 	struct anyio_stream stream;
 	int fd; /* -1 once closed */
 	bool closed, destroyed, sent_eof;
+	bool passes; /* descriptors */
 	struct anyio_use receiving, sending;
 };
 
@@ -144,7 +145,9 @@ static void cursor_advance(struct cursor *cursor, size_t count)
 	cursor->done += count;
 }
 
-static int64_t send_all(int fd, const struct iovec *iov, int count, size_t *sent)
+/* The control message goes with the first byte. */
+static int64_t send_all(int fd, const struct iovec *iov, int count,
+	const struct anyio_passing *passing, size_t *sent)
 {
 	struct cursor cursor = { .iov = iov, .left = count };
 	struct iovec batch[BATCH];
@@ -153,20 +156,25 @@ static int64_t send_all(int fd, const struct iovec *iov, int count, size_t *sent
 	while ((parts = cursor_fill(&cursor, batch)) > 0) {
 		struct msghdr msg = { .msg_iov = batch, .msg_iovlen = (size_t)parts };
 		struct anyio_op op = { .code = ANYIO_OP_SENDMSG, .fd = fd, .msg = &msg };
-		int64_t n = anyio_op_run(&op);
+		int64_t n;
 
+		if (passing != NULL) {
+			msg.msg_control = (void *)passing->bytes;
+			msg.msg_controllen = passing->size;
+		}
+		n = anyio_op_run(&op);
 		if (n < 0)
 			return n;
+		passing = NULL;
 		cursor_advance(&cursor, (size_t)n);
 		*sent += (size_t)n;
 	}
 	return 0;
 }
 
-static int socket_sendv(
-	struct anyio_stream *stream, const struct iovec *iov, int count, size_t *sent)
+static int socket_send_with(struct socket *socket, const struct iovec *iov, int count,
+	const struct anyio_passing *passing, size_t *sent)
 {
-	struct socket *socket = socket_of(stream);
 	struct anyio_cancel_scope scope;
 	int rc;
 
@@ -176,7 +184,14 @@ static int socket_sendv(
 	rc = socket_enter(socket, &socket->sending, &scope);
 	if (rc < 0)
 		return rc;
-	return (int)socket_leave(socket, &socket->sending, send_all(socket->fd, iov, count, sent));
+	return (int)socket_leave(
+		socket, &socket->sending, send_all(socket->fd, iov, count, passing, sent));
+}
+
+static int socket_sendv(
+	struct anyio_stream *stream, const struct iovec *iov, int count, size_t *sent)
+{
+	return socket_send_with(socket_of(stream), iov, count, NULL, sent);
 }
 
 static int socket_send_eof(struct anyio_stream *stream)
@@ -272,8 +287,62 @@ int anyio_stream_from_socket(int fd, int family, struct anyio_stream **stream)
 		tune(fd);
 	socket->stream.ops = &socket_ops;
 	socket->fd = fd;
+	socket->passes = family == AF_UNIX && !anyio_net_simulated();
 	*stream = &socket->stream;
 	return 0;
+}
+
+/* The socket, if descriptors can pass through it. */
+static int socket_passing(struct anyio_stream *stream, struct socket **socket)
+{
+	*socket = socket_of(stream);
+	return stream->ops == &socket_ops && (*socket)->passes ? 0 : -EOPNOTSUPP;
+}
+
+int anyio_stream_send_descriptors(struct anyio_stream *stream, const void *data, size_t size,
+	const struct anyio_descriptors *descriptors, size_t *sent)
+{
+	struct iovec iov = { .iov_base = (void *)data, .iov_len = size };
+	struct anyio_passing passing;
+	struct socket *socket;
+	size_t ignored;
+	int rc = socket_passing(stream, &socket);
+
+	if (sent == NULL)
+		sent = &ignored;
+	*sent = 0;
+	if (rc == 0 && size == 0)
+		rc = -EINVAL;
+	if (rc == 0)
+		rc = anyio_passing_pack(&passing, descriptors);
+	return rc < 0 ? rc : socket_send_with(socket, &iov, 1, &passing, sent);
+}
+
+ssize_t anyio_stream_receive_descriptors(struct anyio_stream *stream, void *buffer, size_t size,
+	struct anyio_descriptors *descriptors)
+{
+	struct iovec iov = { .iov_base = buffer, .iov_len = size };
+	struct anyio_passing passing;
+	struct msghdr msg = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = passing.bytes,
+		.msg_controllen = sizeof(passing.bytes) };
+	struct anyio_op op = { .code = ANYIO_OP_RECVMSG, .msg = &msg };
+	struct anyio_cancel_scope scope;
+	struct socket *socket;
+	int rc = socket_passing(stream, &socket);
+
+	descriptors->count = 0;
+	descriptors->lost = false;
+	if (rc == 0)
+		rc = socket_enter(socket, &socket->receiving, &scope);
+	if (rc < 0)
+		return rc;
+	op.fd = socket->fd;
+	op.result = anyio_op_run(&op);
+	if (op.result >= 0)
+		anyio_passing_unpack(&msg, descriptors);
+	return (ssize_t)socket_leave(socket, &socket->receiving, op.result);
 }
 
 static int socket_address(

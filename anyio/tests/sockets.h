@@ -2,6 +2,11 @@
 #ifndef ANYIO_TESTS_SOCKETS_H
 #define ANYIO_TESTS_SOCKETS_H
 
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 #include "conformance.h"
 
 static inline void spawn(struct anyio_task_group *group, anyio_task_fn fn, void *arg,
@@ -21,6 +26,20 @@ static inline struct anyio_listener *listen_local(struct anyio_address *address)
 	CHECK_RC(anyio_listener_address(listener, address), 0);
 	CHECK(address->ip4.sin_port != 0);
 	return listener;
+}
+
+/* Not every machine has it. */
+static inline bool has_ip6(void)
+{
+	struct anyio_address address;
+	struct anyio_datagram *datagram;
+	int rc;
+
+	CHECK_RC(anyio_address_parse(&address, "::1", 0), 0);
+	rc = anyio_datagram_bind(&address, NULL, &datagram);
+	CHECK(rc == 0 || rc == -EADDRNOTAVAIL || rc == -EAFNOSUPPORT);
+	anyio_datagram_free(datagram);
+	return rc == 0;
 }
 
 struct accepting {
@@ -52,6 +71,41 @@ static inline void connect_pair(struct anyio_stream *ends[2])
 	CHECK_RC(accepting.rc, 0);
 	ends[1] = accepting.stream;
 	anyio_listener_free(accepting.listener);
+}
+
+/* A folder for a UNIX socket. */
+struct folder {
+	char folder[64], path[96];
+};
+
+static inline void folder_make(struct folder *self)
+{
+	const char *base = getenv("TMPDIR");
+
+	snprintf(self->folder, sizeof(self->folder), "%s/anyio-XXXXXX",
+		base != NULL && strlen(base) < 40 ? base : "/tmp");
+	CHECK(mkdtemp(self->folder) != NULL);
+	snprintf(self->path, sizeof(self->path), "%s/socket", self->folder);
+}
+
+static inline void folder_remove(struct folder *self)
+{
+	unlink(self->path);
+	CHECK_RC(rmdir(self->folder), 0);
+}
+
+/* The same over a UNIX socket. */
+static inline void connect_unix_pair(struct anyio_stream *ends[2])
+{
+	struct folder folder;
+	struct anyio_listener *listener;
+
+	folder_make(&folder);
+	CHECK_RC(anyio_listen_unix(folder.path, NULL, &listener), 0);
+	CHECK_RC(anyio_connect_unix(folder.path, &ends[0]), 0);
+	CHECK_RC(anyio_accept(listener, &ends[1]), 0);
+	anyio_listener_free(listener);
+	folder_remove(&folder);
 }
 
 static inline void pair_free(struct anyio_stream *ends[2])

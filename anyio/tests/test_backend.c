@@ -53,6 +53,66 @@ static int b_more_in_flight_than_the_ring_holds(void *arg)
 	return 0;
 }
 
+static int receive_roomy(void *arg)
+{
+	struct receiver *receiver = arg;
+	char bytes[8];
+	struct anyio_op op = {
+		.code = ANYIO_OP_RECV, .fd = receiver->fd, .base = bytes, .len = sizeof bytes
+	};
+	int64_t rc = anyio_op_run(&op);
+	*receiver->received += rc > 0;
+	return rc < 0 ? (int)rc : 0;
+}
+
+static int receive_now(void *arg)
+{
+	char bytes[8];
+	struct anyio_op op = { .code = ANYIO_OP_RECV,
+		.fd = *(int *)arg,
+		.base = bytes,
+		.len = sizeof bytes,
+		.flags = MSG_DONTWAIT };
+	return (int)anyio_op_run(&op);
+}
+
+/* A short receive that had to wait, after which a backend knows that nothing is there. */
+static int b_what_must_not_wait_says_so(void *arg)
+{
+	struct anyio_address address;
+	CHECK_RC(anyio_address_parse(&address, "127.0.0.1", 0), 0);
+	struct anyio_op open = { .code = ANYIO_OP_SOCKET, .fd = AF_INET, .flags = SOCK_DGRAM };
+	int fd = (int)anyio_op_now(&open);
+	struct anyio_op name = {
+		.code = ANYIO_OP_BIND, .fd = fd, .addr = &address.any, .addrlen = address.len
+	};
+	CHECK_RC(anyio_op_now(&name), 0);
+	name.code = ANYIO_OP_GETSOCKNAME;
+	CHECK_RC(anyio_op_now(&name), 0);
+	size_t received = 0;
+	struct receiver receiver = { fd, &received };
+	for (int i = 0; i < 2; i++) {
+		/* Only where it waits is it cut off. */
+		CHECK_RC(anyio_fail_after(10 * ANYIO_SECOND, receive_now, &fd), -EAGAIN);
+		ANYIO_TASK_GROUP(group);
+		CHECK_RC(anyio_start_soon(&group, receive_roomy, &receiver, "receiver"), 0);
+		CHECK_RC(anyio_wait_all_tasks_blocked(), 0);
+		struct iovec iov = { (void *)"x", 1 };
+		struct msghdr msg = { .msg_name = &address.any,
+			.msg_namelen = address.len,
+			.msg_iov = &iov,
+			.msg_iovlen = 1 };
+		struct anyio_op send = { .code = ANYIO_OP_SENDMSG, .fd = fd, .msg = &msg };
+		CHECK_RC(anyio_op_run(&send), 1);
+		CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	}
+	CHECK_RC(anyio_fail_after(10 * ANYIO_SECOND, receive_now, &fd), -EAGAIN);
+	CHECK_RC((int64_t)received, 2);
+	struct anyio_op close = { .code = ANYIO_OP_CLOSE, .fd = fd };
+	CHECK_RC(anyio_op_now(&close), 0);
+	return 0;
+}
+
 static int receive_for_ever(void *arg)
 {
 	size_t received = 0;
@@ -180,6 +240,7 @@ int main(int argc, char **argv)
 {
 	static const struct conformance_case cases[] = {
 		CONFORM(b_more_in_flight_than_the_ring_holds, CONFORM_NO_SIM),
+		CONFORM(b_what_must_not_wait_says_so, 0),
 		CONFORM(b_cancels_never_hit_the_next_operation, CONFORM_NO_SIM),
 	};
 	const struct CMUnitTest choice[] = {

@@ -3,12 +3,11 @@
 #include "sockets.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include "../net/net.h"
 
@@ -265,156 +264,6 @@ static int c55b_close_ends_the_back_off(void *arg)
 	return 0;
 }
 
-struct folder {
-	char folder[64], path[96];
-};
-
-static void folder_make(struct folder *self)
-{
-	const char *base = getenv("TMPDIR");
-
-	snprintf(self->folder, sizeof(self->folder), "%s/anyio-XXXXXX",
-		base != NULL && strlen(base) < 40 ? base : "/tmp");
-	CHECK(mkdtemp(self->folder) != NULL);
-	snprintf(self->path, sizeof(self->path), "%s/socket", self->folder);
-}
-
-static void folder_remove(struct folder *self)
-{
-	unlink(self->path);
-	CHECK_RC(rmdir(self->folder), 0);
-}
-
-static int unix_listener_replaces_only_what_is_stale(void *arg)
-{
-	struct folder folder;
-	struct anyio_listener *listener, *second;
-	struct accepting accepting;
-	struct anyio_stream *stream;
-	struct anyio_task_group group;
-	struct stat st;
-	int file;
-
-	folder_make(&folder);
-	CHECK_RC(anyio_connect_unix(folder.path, &stream), -ENOENT);
-	CHECK_RC(anyio_listen_unix(folder.path, NULL, &listener), 0);
-	CHECK_RC(stat(folder.path, &st), 0);
-	CHECK((st.st_mode & 07777) == 0600);
-	CHECK_RC(anyio_listen_unix(folder.path, NULL, &second), -EADDRINUSE);
-	accepting = (struct accepting){ .listener = listener };
-	anyio_task_group_enter(&group);
-	spawn(&group, accept_one, &accepting, NULL);
-	CHECK_RC(anyio_task_group_exit(&group, 0), 0); /* the one that looked whether we answer */
-	CHECK_RC(accepting.rc, 0);
-	anyio_stream_free(accepting.stream);
-	anyio_listener_free(listener);
-	/* The file is still there, and nobody behind it. */
-	CHECK_RC(anyio_connect_unix(folder.path, &stream), -ECONNREFUSED);
-	CHECK_RC(anyio_listen_unix(folder.path, NULL, &listener), 0);
-	anyio_listener_free(listener);
-	unlink(folder.path);
-	file = open(folder.path, O_CREAT | O_CLOEXEC, 0600);
-	close(file);
-	CHECK_RC(anyio_listen_unix(folder.path, NULL, &listener), -EADDRINUSE);
-	CHECK_RC(stat(folder.path, &st), 0);
-	folder_remove(&folder);
-	return 0;
-}
-
-struct connecting {
-	const char *path;
-	struct anyio_stream *stream;
-	int rc;
-};
-
-static int connect_one(void *arg)
-{
-	struct connecting *self = arg;
-
-	self->rc = anyio_connect_unix(self->path, &self->stream);
-	return 0;
-}
-
-/* Where the kernel says EAGAIN instead of letting us wait, we wait all the same. */
-static int a_full_unix_queue_is_waited_for(void *arg)
-{
-	static const struct anyio_listen_options options = { .backlog = 1, .unix_mode = 0644 };
-	struct folder folder;
-	struct anyio_listener *listener, *second;
-	struct connecting all[4];
-	struct anyio_stream *stream;
-	struct anyio_task_group group;
-
-	folder_make(&folder);
-	CHECK_RC(anyio_listen_unix(folder.path, &options, &listener), 0);
-	anyio_task_group_enter(&group);
-	for (int i = 0; i < 4; i++) {
-		all[i] = (struct connecting){ .path = folder.path };
-		spawn(&group, connect_one, &all[i], NULL);
-	}
-	CHECK_RC(anyio_sleep(5 * ANYIO_MILLISECOND), 0);
-	CHECK_RC(anyio_listen_unix(folder.path, NULL, &second), -EADDRINUSE);
-	for (int i = 0; i < 4; i++) {
-		CHECK_RC(anyio_accept(listener, &stream), 0);
-		anyio_stream_free(stream);
-	}
-	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
-	for (int i = 0; i < 4; i++) {
-		CHECK_RC(all[i].rc, 0);
-		anyio_stream_free(all[i].stream);
-	}
-	anyio_listener_free(listener);
-	folder_remove(&folder);
-	return 0;
-}
-
-/* And asleep: with something of the kernel's in flight the mock clock would stand still. */
-static int a_full_unix_queue_is_waited_for_asleep(void *arg)
-{
-	static const struct anyio_listen_options options = { .backlog = 1, .unix_mode = 0644 };
-	struct folder folder;
-	struct anyio_listener *listener;
-	struct connecting all[4];
-
-	folder_make(&folder);
-	CHECK_RC(anyio_listen_unix(folder.path, &options, &listener), 0);
-	for (int i = 0; i < 4; i++) {
-		all[i] = (struct connecting){ .path = folder.path };
-		anyio_move_on_after(ANYIO_SECOND, connect_one, &all[i]);
-		CHECK_RC(all[i].rc, i < 2 ? 0 : ANYIO_CANCELLED);
-	}
-	for (int i = 0; i < 4; i++)
-		anyio_stream_free(all[i].stream);
-	anyio_listener_free(listener);
-	folder_remove(&folder);
-	return 0;
-}
-
-static int unix_streams_carry_data(void *arg)
-{
-	struct folder folder;
-	struct accepting accepting = { .rc = 0 };
-	struct anyio_stream *stream;
-	struct anyio_task_group group;
-	char buffer[4];
-
-	folder_make(&folder);
-	CHECK_RC(anyio_listen_unix(folder.path, NULL, &accepting.listener), 0);
-	anyio_task_group_enter(&group);
-	spawn(&group, accept_one, &accepting, NULL);
-	CHECK_RC(anyio_connect_unix(folder.path, &stream), 0);
-	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
-	CHECK_RC(anyio_stream_send(stream, "ping", 4), 0);
-	CHECK_RC(anyio_stream_receive_exactly(accepting.stream, buffer, 4), 0);
-	CHECK(memcmp(buffer, "ping", 4) == 0);
-	anyio_stream_free(stream);
-	CHECK_RC(anyio_stream_receive(accepting.stream, buffer, 4), 0);
-	anyio_stream_free(accepting.stream);
-	anyio_listener_free(accepting.listener);
-	folder_remove(&folder);
-	return 0;
-}
-
 static int names_and_numbers_resolve(void *arg)
 {
 	struct anyio_address *addresses;
@@ -431,6 +280,66 @@ static int names_and_numbers_resolve(void *arg)
 	CHECK_RC(anyio_address_format(&addresses[0], text, sizeof(text)), 12);
 	CHECK(strcmp(text, "127.0.0.1:80") == 0);
 	free(addresses);
+	return 0;
+}
+
+static int addresses_have_names(void *arg)
+{
+	struct anyio_address address;
+	char host[64], service[16];
+
+	CHECK_RC(anyio_address_parse(&address, "127.0.0.1", 80), 0);
+	CHECK_RC(anyio_getnameinfo(&address, host, sizeof(host), service, sizeof(service),
+			 NI_NUMERICHOST | NI_NUMERICSERV),
+		0);
+	CHECK(strcmp(host, "127.0.0.1") == 0 && strcmp(service, "80") == 0);
+	CHECK_RC(anyio_getnameinfo(&address, host, 9, NULL, 0, NI_NUMERICHOST), -ENOSPC);
+	CHECK_RC(anyio_getnameinfo(&address, NULL, 0, service, sizeof(service), NI_NUMERICSERV), 0);
+	CHECK_RC(anyio_getnameinfo(
+			 &address, host, sizeof(host), NULL, 0, NI_NAMEREQD | NI_NUMERICSERV),
+		0);
+	CHECK(strncmp(host, "localhost", 9) == 0);
+	CHECK_RC(anyio_address_unix(&address, "/run/x"), 0);
+	CHECK_RC(anyio_getnameinfo(&address, host, sizeof(host), NULL, 0, 0), -EAFNOSUPPORT);
+	return 0;
+}
+
+static int name_of(void *arg)
+{
+	char host[64];
+
+	return anyio_getnameinfo(arg, host, sizeof(host), NULL, 0, NI_NUMERICSERV);
+}
+
+static int a_name_that_fails_or_is_cancelled_leaves_nothing(void *arg)
+{
+	struct anyio_address address;
+	struct anyio_cancel_scope scope;
+	uint64_t at = 0, seen;
+
+	CHECK_RC(anyio_address_parse(&address, "127.0.0.1", 80), 0);
+	CHECK_RC(name_of(&address), 0);
+	do {
+		int rc;
+
+		anyio_fault_set(ANYIO_FAULT_MEMORY, ++at, 0);
+		rc = name_of(&address);
+		seen = anyio_fault_count(ANYIO_FAULT_MEMORY);
+		anyio_fault_set(ANYIO_FAULT_MEMORY, 0, 0);
+		CHECK(rc == 0 || rc == -ENOMEM);
+	} while (at <= seen && at < 100);
+	CHECK(at > 1);
+	anyio_fault_set(ANYIO_FAULT_OPERATION, 1, -EIO);
+	CHECK_RC(name_of(&address), -EIO);
+	anyio_fault_set(ANYIO_FAULT_OPERATION, 0, 0);
+	anyio_cancel_scope_init(&scope);
+	anyio_cancel_scope_cancel(&scope, "test");
+	CHECK_RC(anyio_cancel_scope_run(&scope, name_of, &address), 0);
+	CHECK(anyio_cancel_scope_cancelled_caught(&scope));
+	/* While it is under way: it may have been quicker. */
+	CHECK_RC(anyio_move_on_after(ANYIO_MICROSECOND, name_of, &address), 0);
+	while (anyio_task_count() > 1) /* the lookup goes on without us */
+		CHECK_RC(anyio_checkpoint(), 0);
 	return 0;
 }
 
@@ -455,6 +364,17 @@ struct ready {
 	int fd, rc;
 	struct anyio_task_handle handle;
 };
+
+static int fill_and_wait_writable(void *arg)
+{
+	struct ready *self = arg;
+	char bytes[4096] = { 0 };
+
+	while (write(self->fd, bytes, sizeof(bytes)) > 0)
+		;
+	self->rc = anyio_wait_writable(self->fd);
+	return 0;
+}
 
 static int wait_ready(void *arg)
 {
@@ -490,6 +410,39 @@ static int waiting_on_descriptors(void *arg)
 	return 0;
 }
 
+static int closing_tells_readers_and_writers(void *arg)
+{
+	struct ready readers[2], writer;
+	struct anyio_task_group group;
+	int fds[2], other[2];
+
+	CHECK_RC(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+	CHECK_RC(pipe2(other, O_CLOEXEC | O_NONBLOCK), 0);
+	readers[0] = (struct ready){ .fd = fds[0] };
+	readers[1] = (struct ready){ .fd = other[0], .rc = 1 };
+	writer = (struct ready){ .fd = fds[1] };
+	anyio_task_group_enter(&group);
+	spawn(&group, wait_ready, &readers[0], NULL);
+	spawn(&group, wait_ready, &readers[1], NULL);
+	anyio_wait_all_tasks_blocked();
+	anyio_notify_closing(fds[1]); /* nobody yet */
+	anyio_notify_closing(fds[0]);
+	spawn(&group, fill_and_wait_writable, &writer, NULL);
+	anyio_wait_all_tasks_blocked();
+	CHECK_RC(readers[0].rc, ANYIO_CLOSED);
+	CHECK_RC(readers[1].rc, 1); /* of another descriptor */
+	anyio_notify_closing(fds[1]);
+	CHECK_RC(write(other[1], "x", 1), 1);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	CHECK_RC(writer.rc, ANYIO_CLOSED);
+	CHECK_RC(readers[1].rc, 0);
+	for (int i = 0; i < 2; i++) {
+		close(fds[i]);
+		close(other[i]);
+	}
+	return 0;
+}
+
 int main(void)
 {
 	static const struct conformance_case cases[] = {
@@ -502,11 +455,10 @@ int main(void)
 		CONFORM(c55_emfile_in_accept_backs_off, CONFORM_NO_SIM),
 		CONFORM(no_memory_in_accept_backs_off, CONFORM_NO_SIM),
 		CONFORM(c55b_close_ends_the_back_off, CONFORM_NO_SIM),
-		CONFORM(unix_listener_replaces_only_what_is_stale, CONFORM_NO_SIM),
-		CONFORM(a_full_unix_queue_is_waited_for, CONFORM_NO_SIM),
-		CONFORM(a_full_unix_queue_is_waited_for_asleep, CONFORM_NO_SIM | CONFORM_MOCK),
-		CONFORM(unix_streams_carry_data, CONFORM_NO_SIM),
 		CONFORM(names_and_numbers_resolve, CONFORM_NO_SIM),
+		CONFORM(addresses_have_names, 0),
+		CONFORM(a_name_that_fails_or_is_cancelled_leaves_nothing, CONFORM_NO_SIM),
+		CONFORM(closing_tells_readers_and_writers, CONFORM_NO_SIM),
 		CONFORM(connect_by_name, CONFORM_NO_SIM),
 		CONFORM(waiting_on_descriptors, CONFORM_NO_SIM),
 	};

@@ -4,6 +4,7 @@
 
 #include <anyio/cancel.h>
 #include <anyio/channel.h>
+#include <anyio/datagram.h>
 #include <anyio/error.h>
 #include <anyio/file.h>
 #include <anyio/memory.h>

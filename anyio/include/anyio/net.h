@@ -32,6 +32,10 @@ ANYIO_API int anyio_address_parse(struct anyio_address *address, const char *hos
 /* "127.0.0.1:80", "[::1]:80" or a path; returns the length or -ENOSPC. Pure. */
 ANYIO_API int anyio_address_format(const struct anyio_address *address, char *out, size_t cap);
 
+/* The address of a UNIX socket's path. -EINVAL when it is empty, -ENAMETOOLONG from 108 bytes on.
+ * Pure. */
+ANYIO_API int anyio_address_unix(struct anyio_address *address, const char *path);
+
 /* Connects to one address. The stream is to be freed. Errors: the kernel's. */
 ANYIO_API int anyio_connect_address(
 	const struct anyio_address *address, struct anyio_stream **stream);
@@ -45,6 +49,16 @@ ANYIO_API int anyio_connect_unix(const char *path, struct anyio_stream **stream)
  * AF_INET6. *addresses is malloc'd: free() it. -ENOENT when the name is unknown. */
 ANYIO_API int anyio_getaddrinfo(const char *host, uint16_t port, int family,
 	struct anyio_address **addresses, size_t *count);
+
+/* An address to names, on a worker thread under the same limiter (at once where flags ask for
+ * numbers alone). host and service may be NULL, their sizes are in bytes; flags are getnameinfo(3)'s
+ * (NI_NUMERICHOST, NI_NAMEREQD, ...), of which NI_DGRAM tells UDP's services from TCP's. A host
+ * without a name gives its number, with NI_NAMEREQD -ENOENT. -ENOSPC when a name does not fit,
+ * -EAFNOSUPPORT for other than IPv4 and IPv6, -EINVAL for flags the system does not know, -EAGAIN
+ * when the name server cannot say now, -EIO, -ENOMEM, ANYIO_CANCELLED: then the lookup goes on
+ * without its caller and is dropped at its end. */
+ANYIO_API int anyio_getnameinfo(const struct anyio_address *address, char *host, size_t host_size,
+	char *service, size_t service_size, int flags);
 
 struct anyio_listener;
 
@@ -60,6 +74,13 @@ ANYIO_API int anyio_listen_address(const struct anyio_address *address,
 	const struct anyio_listen_options *options, struct anyio_listener **listener);
 ANYIO_API int anyio_listen_unix(const char *path, const struct anyio_listen_options *options,
 	struct anyio_listener **listener);
+/* One listener for each of count addresses, all on the same port: where they ask for port 0 the kernel
+ * chooses one for the first, and when that is taken at another address all begin again with
+ * another port, sixteen times at most. IPv6 takes no IPv4 here, whatever v6_only says. 0 and count
+ * listeners to be freed; or a negative code (-EADDRINUSE), every listeners[i] NULL and nothing
+ * bound. */
+ANYIO_API int anyio_listen_several(const struct anyio_address *addresses, size_t count,
+	const struct anyio_listen_options *options, struct anyio_listener **listeners);
 /* Out of descriptors or memory (EMFILE, ENFILE, ENOBUFS, ENOMEM) backs off and goes on, though a
  * connection may be lost; connections that died in the queue are skipped. ANYIO_CLOSED once freed
  * while waiting here, ANYIO_BUSY when another task is accepting. */
@@ -73,6 +94,31 @@ ANYIO_API int anyio_stream_local_address(
 	const struct anyio_stream *stream, struct anyio_address *address);
 ANYIO_API int anyio_stream_remote_address(
 	const struct anyio_stream *stream, struct anyio_address *address);
+
+/* Descriptors of open files travel over UNIX streams, with the first byte of what is sent. */
+enum { ANYIO_DESCRIPTORS_MAX = 32 };
+struct anyio_descriptors {
+	size_t count;
+	/* After a receive: some that were sent are not here, because they were more than the most,
+	 * or this process could not take them (EMFILE). Those are closed. */
+	bool lost;
+	int fds[ANYIO_DESCRIPTORS_MAX];
+};
+/* Sends all of data, and the descriptors with its first byte. They stay the caller's, who may close
+ * them on return. When cut off, *sent (may be NULL) says how many bytes went out: if any did, so
+ * did the descriptors. -EINVAL when size is 0, ANYIO_TOO_MANY, -EBADF, -ETOOMANYREFS when too many
+ * are under way; -EOPNOTSUPP when the stream is not a UNIX socket's and in the simulation; else as
+ * for sending. */
+ANYIO_API int anyio_stream_send_descriptors(struct anyio_stream *stream, const void *data,
+	size_t size, const struct anyio_descriptors *descriptors, size_t *sent);
+/* Receives as anyio_stream_receive does, and what descriptors came with the bytes: close-on-exec,
+ * the caller's to close, also when some were lost. Bytes sent with descriptors are never
+ * joined with bytes sent after. Without success, and when cancelled, there are none. A plain
+ * receive closes those that come. -EOPNOTSUPP as above. */
+ANYIO_API ssize_t anyio_stream_receive_descriptors(struct anyio_stream *stream, void *buffer,
+	size_t size, struct anyio_descriptors *descriptors);
+/* Closes all and leaves none. */
+ANYIO_API void anyio_descriptors_close(struct anyio_descriptors *descriptors);
 
 /* Whether the other side is still there, as far as is known without sending: 0; ANYIO_END_OF_STREAM
  * when it will send no more, though it may still read (what it sent before may be unread yet, and a

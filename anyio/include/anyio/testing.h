@@ -28,9 +28,11 @@ ANYIO_API void anyio_fault_set(enum anyio_fault_kind kind, uint64_t at, int erro
 ANYIO_API void anyio_fault_set_sticky(enum anyio_fault_kind kind, uint64_t from, int error);
 ANYIO_API uint64_t anyio_fault_count(enum anyio_fault_kind kind);
 
-/* The simulation (backend "sim") replays from anyio_options.seed. All sockets are simulated: TCP on
- * any address of 127.0.0.0/8 and ::1, and UNIX streams; "localhost" and "node-N.sim" (127.0.0.N)
- * are the names it knows. Paths that begin with /sim/ lie on the simulated disk, all others are the
+/* The simulation (backend "sim") replays from anyio_options.seed. All sockets are simulated: TCP and
+ * UDP on any address of 127.0.0.0/8 and ::1, and UNIX streams, which carry no descriptors
+ * (-EOPNOTSUPP, as for UNIX datagrams); UDP has no SO_REUSEPORT (-EADDRINUSE), and what finds 64 KiB
+ * unread is lost; "localhost" and "node-N.sim" (127.0.0.N) are the names it
+ * knows. Paths that begin with /sim/ lie on the simulated disk, all others are the
  * machine's own. Blocking work runs at its simulated time on the loop's thread. Only one thread of
  * a process may simulate at a time.
  *
@@ -43,8 +45,11 @@ struct anyio_sim_options {
 	uint32_t connect_fail;               /* a connect is refused or times out */
 	uint32_t disk_error;  /* a file operation fails with EIO (ENOSPC for writes) */
 	uint32_t late_cancel; /* a cancelled operation completes anyway */
-	uint64_t bandwidth;   /* bytes a second on a link; 0: unlimited */
-	void *reserved[4];
+	uint64_t bandwidth;   /* bytes a second on a link; 0: unlimited. UDP is not slowed by it */
+	uint32_t datagram_loss, datagram_duplicate; /* of each datagram sent by UDP */
+	uint32_t datagram_reorder; /* it is late by latency_max to twice that and a millisecond */
+	uint32_t unused;
+	void *reserved[2];
 };
 
 /* The simulated disk outlives loops, so that a node can crash and start again. crash() drops what

@@ -1,0 +1,247 @@
+/* Listening: several addresses on one port, and UNIX sockets with what is left of them. */
+#include "sockets.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+static uint16_t port_of(const struct anyio_listener *listener)
+{
+	struct anyio_address address;
+
+	CHECK_RC(anyio_listener_address(listener, &address), 0);
+	return address.any.sa_family == AF_INET6 ? address.ip6.sin6_port : address.ip4.sin_port;
+}
+
+/* Fails each operation in turn as a taken port does. Once the first address has its port, another is
+ * tried; before, there is nothing to choose again. */
+static int c52_a_listener_retries_its_port_after_a_partial_bind_failure(void *arg)
+{
+	struct anyio_address addresses[2];
+	struct anyio_listener *all[2];
+	size_t again = 0, given_up = 0;
+	uint64_t seen;
+
+	CHECK_RC(anyio_address_parse(&addresses[0], "127.0.0.1", 0), 0);
+	CHECK_RC(anyio_address_parse(&addresses[1], "127.0.0.2", 0), 0);
+	anyio_fault_set(ANYIO_FAULT_OPERATION, UINT64_MAX, 0);
+	CHECK_RC(anyio_listen_several(addresses, 2, NULL, all), 0);
+	seen = anyio_fault_count(ANYIO_FAULT_OPERATION);
+	anyio_fault_set(ANYIO_FAULT_OPERATION, 0, 0);
+	CHECK(port_of(all[0]) == port_of(all[1]));
+	for (uint64_t at = 1;; at++) {
+		int rc;
+
+		anyio_listener_free(all[0]);
+		anyio_listener_free(all[1]);
+		if (at > seen)
+			break;
+		anyio_fault_set(ANYIO_FAULT_OPERATION, at, -EADDRINUSE);
+		rc = anyio_listen_several(addresses, 2, NULL, all);
+		anyio_fault_set(ANYIO_FAULT_OPERATION, 0, 0);
+		again += rc == 0;
+		given_up += rc == -EADDRINUSE;
+		if (rc == 0)
+			CHECK(port_of(all[0]) == port_of(all[1]));
+		else
+			CHECK(all[0] == NULL && all[1] == NULL);
+	}
+	/* The second address costs what the first does, but for asking which port that got. */
+	CHECK_RC((int64_t)(again + given_up), (int64_t)seen);
+	CHECK_RC((int64_t)given_up - (int64_t)again, 1);
+	return 0;
+}
+
+static int c52b_a_port_that_stays_taken_is_given_up(void *arg)
+{
+	struct anyio_address addresses[3];
+	struct anyio_listener *all[3], *taken = listen_local(&addresses[2]);
+
+	CHECK_RC(anyio_address_parse(&addresses[0], "127.0.0.1", 0), 0);
+	addresses[1] = addresses[0];
+	CHECK_RC(anyio_listen_several(addresses, 2, NULL, all), -EADDRINUSE);
+	CHECK(all[0] == NULL && all[1] == NULL);
+	/* A port that was asked for is not replaced by another. */
+	CHECK_RC(anyio_address_parse(&addresses[1], "127.0.0.2", 0), 0);
+	CHECK_RC(anyio_listen_several(addresses, 3, NULL, all), -EADDRINUSE);
+	CHECK(all[0] == NULL && all[1] == NULL && all[2] == NULL);
+	anyio_listener_free(taken);
+	return 0;
+}
+
+static int without_memory_no_listener_is_left(void *arg)
+{
+	struct anyio_address addresses[2];
+	struct anyio_listener *all[2];
+
+	CHECK_RC(anyio_address_parse(&addresses[0], "127.0.0.1", 0), 0);
+	CHECK_RC(anyio_address_parse(&addresses[1], "127.0.0.2", 0), 0);
+	for (uint64_t at = 1; at <= 2; at++) {
+		anyio_fault_set(ANYIO_FAULT_MEMORY, at, 0);
+		CHECK_RC(anyio_listen_several(addresses, 2, NULL, all), -ENOMEM);
+		anyio_fault_set(ANYIO_FAULT_MEMORY, 0, 0);
+		CHECK(all[0] == NULL && all[1] == NULL);
+	}
+	return 0;
+}
+
+static int c52c_both_families_share_a_port(void *arg)
+{
+	struct anyio_address addresses[2];
+	struct anyio_listener *all[2];
+
+	if (!has_ip6())
+		return 0;
+	CHECK_RC(anyio_address_parse(&addresses[0], "::", 0), 0);
+	CHECK_RC(anyio_address_parse(&addresses[1], "0.0.0.0", 0), 0);
+	CHECK_RC(anyio_listen_several(addresses, 2, NULL, all), 0);
+	CHECK(port_of(all[0]) == port_of(all[1]));
+	anyio_listener_free(all[0]);
+	anyio_listener_free(all[1]);
+	return 0;
+}
+
+static int unix_listener_replaces_only_what_is_stale(void *arg)
+{
+	struct folder folder;
+	struct anyio_listener *listener, *second;
+	struct accepting accepting;
+	struct anyio_stream *stream;
+	struct anyio_task_group group;
+	struct stat st;
+	int file;
+
+	folder_make(&folder);
+	CHECK_RC(anyio_connect_unix(folder.path, &stream), -ENOENT);
+	CHECK_RC(anyio_listen_unix(folder.path, NULL, &listener), 0);
+	CHECK_RC(stat(folder.path, &st), 0);
+	CHECK((st.st_mode & 07777) == 0600);
+	CHECK_RC(anyio_listen_unix(folder.path, NULL, &second), -EADDRINUSE);
+	accepting = (struct accepting){ .listener = listener };
+	anyio_task_group_enter(&group);
+	spawn(&group, accept_one, &accepting, NULL);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0); /* the one that looked whether we answer */
+	CHECK_RC(accepting.rc, 0);
+	anyio_stream_free(accepting.stream);
+	anyio_listener_free(listener);
+	/* The file is still there, and nobody behind it. */
+	CHECK_RC(anyio_connect_unix(folder.path, &stream), -ECONNREFUSED);
+	CHECK_RC(anyio_listen_unix(folder.path, NULL, &listener), 0);
+	anyio_listener_free(listener);
+	unlink(folder.path);
+	file = open(folder.path, O_CREAT | O_CLOEXEC, 0600);
+	close(file);
+	CHECK_RC(anyio_listen_unix(folder.path, NULL, &listener), -EADDRINUSE);
+	CHECK_RC(stat(folder.path, &st), 0);
+	folder_remove(&folder);
+	return 0;
+}
+
+struct connecting {
+	const char *path;
+	struct anyio_stream *stream;
+	int rc;
+};
+
+static int connect_one(void *arg)
+{
+	struct connecting *self = arg;
+
+	self->rc = anyio_connect_unix(self->path, &self->stream);
+	return 0;
+}
+
+/* Where the kernel says EAGAIN instead of letting us wait, we wait all the same. */
+static int a_full_unix_queue_is_waited_for(void *arg)
+{
+	static const struct anyio_listen_options options = { .backlog = 1, .unix_mode = 0644 };
+	struct folder folder;
+	struct anyio_listener *listener, *second;
+	struct connecting all[4];
+	struct anyio_stream *stream;
+	struct anyio_task_group group;
+
+	folder_make(&folder);
+	CHECK_RC(anyio_listen_unix(folder.path, &options, &listener), 0);
+	anyio_task_group_enter(&group);
+	for (int i = 0; i < 4; i++) {
+		all[i] = (struct connecting){ .path = folder.path };
+		spawn(&group, connect_one, &all[i], NULL);
+	}
+	CHECK_RC(anyio_sleep(5 * ANYIO_MILLISECOND), 0);
+	CHECK_RC(anyio_listen_unix(folder.path, NULL, &second), -EADDRINUSE);
+	for (int i = 0; i < 4; i++) {
+		CHECK_RC(anyio_accept(listener, &stream), 0);
+		anyio_stream_free(stream);
+	}
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	for (int i = 0; i < 4; i++) {
+		CHECK_RC(all[i].rc, 0);
+		anyio_stream_free(all[i].stream);
+	}
+	anyio_listener_free(listener);
+	folder_remove(&folder);
+	return 0;
+}
+
+/* And asleep: with something of the kernel's in flight the mock clock would stand still. */
+static int a_full_unix_queue_is_waited_for_asleep(void *arg)
+{
+	static const struct anyio_listen_options options = { .backlog = 1, .unix_mode = 0644 };
+	struct folder folder;
+	struct anyio_listener *listener;
+	struct connecting all[4];
+
+	folder_make(&folder);
+	CHECK_RC(anyio_listen_unix(folder.path, &options, &listener), 0);
+	for (int i = 0; i < 4; i++) {
+		all[i] = (struct connecting){ .path = folder.path };
+		anyio_move_on_after(ANYIO_SECOND, connect_one, &all[i]);
+		CHECK_RC(all[i].rc, i < 2 ? 0 : ANYIO_CANCELLED);
+	}
+	for (int i = 0; i < 4; i++)
+		anyio_stream_free(all[i].stream);
+	anyio_listener_free(listener);
+	folder_remove(&folder);
+	return 0;
+}
+
+static int unix_streams_carry_data(void *arg)
+{
+	struct folder folder;
+	struct accepting accepting = { .rc = 0 };
+	struct anyio_stream *stream;
+	struct anyio_task_group group;
+	char buffer[4];
+
+	folder_make(&folder);
+	CHECK_RC(anyio_listen_unix(folder.path, NULL, &accepting.listener), 0);
+	anyio_task_group_enter(&group);
+	spawn(&group, accept_one, &accepting, NULL);
+	CHECK_RC(anyio_connect_unix(folder.path, &stream), 0);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	CHECK_RC(anyio_stream_send(stream, "ping", 4), 0);
+	CHECK_RC(anyio_stream_receive_exactly(accepting.stream, buffer, 4), 0);
+	CHECK(memcmp(buffer, "ping", 4) == 0);
+	anyio_stream_free(stream);
+	CHECK_RC(anyio_stream_receive(accepting.stream, buffer, 4), 0);
+	anyio_stream_free(accepting.stream);
+	anyio_listener_free(accepting.listener);
+	folder_remove(&folder);
+	return 0;
+}
+
+int main(void)
+{
+	static const struct conformance_case cases[] = {
+		CONFORM(unix_listener_replaces_only_what_is_stale, CONFORM_NO_SIM | CONFORM_MOCK),
+		CONFORM(c52_a_listener_retries_its_port_after_a_partial_bind_failure, 0),
+		CONFORM(c52b_a_port_that_stays_taken_is_given_up, 0),
+		CONFORM(without_memory_no_listener_is_left, 0),
+		CONFORM(c52c_both_families_share_a_port, CONFORM_NO_SIM),
+		CONFORM(a_full_unix_queue_is_waited_for_asleep, CONFORM_NO_SIM | CONFORM_MOCK),
+		CONFORM(a_full_unix_queue_is_waited_for, CONFORM_NO_SIM),
+		CONFORM(unix_streams_carry_data, CONFORM_NO_SIM),
+	};
+
+	return run_conformance(cases, sizeof(cases) / sizeof(*cases));
+}
