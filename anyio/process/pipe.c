@@ -48,7 +48,8 @@ static int pipe_enter(struct pipe *pipe, bool sends, struct anyio_cancel_scope *
 static int64_t pipe_leave(struct pipe *pipe, int64_t result)
 {
 	anyio_use_end(&pipe->use);
-	if (result == ANYIO_CANCELLED && pipe->closed)
+	/* Whatever came: who goes on to receive more would find the pipe gone. */
+	if (pipe->closed)
 		result = ANYIO_CLOSED;
 	if (result == -EPIPE)
 		result = ANYIO_BROKEN;

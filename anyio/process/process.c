@@ -186,11 +186,12 @@ int anyio_process_send_signal_group(struct anyio_process *process, int signal)
 	return kill(-process->pid, signal) < 0 ? -errno : 0;
 }
 
+/* A child may have left the group that it was to lead. */
 static void process_signal(struct anyio_process *process, int signal)
 {
-	if (process->group)
-		anyio_process_send_signal_group(process, signal);
-	else
+	int rc = process->group ? anyio_process_send_signal_group(process, signal) : -ESRCH;
+
+	if (rc < 0 || signal == SIGKILL)
 		anyio_process_send_signal(process, signal);
 }
 

@@ -1,17 +1,9 @@
 /* Processes from their start to their end, and faults in all that happens between. */
-#include "conformance.h"
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-static void no_children(void)
-{
-	CHECK(waitpid(-1, NULL, WNOHANG | __WALL) < 0 && errno == ECHILD);
-}
+#include "processes.h"
 
 #define RUN(...) ((struct anyio_process_run_options){ __VA_ARGS__ })
 

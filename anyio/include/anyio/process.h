@@ -89,7 +89,7 @@ ANYIO_API int anyio_process_send_signal_group(struct anyio_process *process, int
  * Reaps it and frees the process, whatever is returned; tasks that wait for it get its code, those at
  * its pipes ANYIO_CLOSED. Cancelled (before or while it waits) it kills at once, reaps, and returns
  * ANYIO_CANCELLED: who wants the grace nevertheless closes in a shielded scope. -ETIMEDOUT when the
- * kernel has not let go of a killed child within 5 seconds. NULL is allowed. */
+ * kernel has not let go of a killed child within 5 seconds: nobody reaps that one. NULL is allowed. */
 ANYIO_API int anyio_process_close(struct anyio_process *process);
 
 struct anyio_process_run_options {
@@ -116,6 +116,49 @@ struct anyio_process_result {
 ANYIO_API int anyio_process_run(char *const argv[], const struct anyio_process_run_options *options,
 	struct anyio_process_result *result);
 ANYIO_API void anyio_process_result_free(struct anyio_process_result *result);
+
+/*
+ * Work in a child of its own: for code that may crash, hang or take what it likes, and for what has to be
+ * killed when it is cancelled. The child is a program that calls anyio_worker_serve, most often this
+ * same one ("/proc/self/exe") given an argument by which its main knows. Both sides have to be built
+ * for the same machine. A worker answers one request at a time; who wants several opens several.
+ */
+struct anyio_worker;
+
+struct anyio_worker_options {
+	struct anyio_process_options process; /* but in and out, which carry the requests */
+	size_t max_answer;                    /* bytes; 0: 16 MiB */
+	void *reserved[4];
+};
+
+struct anyio_worker_answer {
+	int result; /* what the function in the child returned */
+	void *data; /* NULL when size is 0, else to be given to anyio_free */
+	size_t size;
+};
+
+/* As anyio_process_open. -EINVAL when in or out are chosen. */
+ANYIO_API int anyio_worker_open(char *const argv[], const struct anyio_worker_options *options,
+	struct anyio_worker **worker);
+/* Sends a request and waits for its answer. ANYIO_BUSY when another task's is being answered. When the
+ * child ends before it has answered, or sends what is no answer: ANYIO_BROKEN; -EOVERFLOW for an
+ * answer larger than may be; -ENOMEM. After these, and when cancelled under way, the child has been
+ * killed, and all further calls are ANYIO_BROKEN. ANYIO_CLOSED when closed meanwhile. Without 0 *answer
+ * is all zero. */
+ANYIO_API int anyio_worker_call(struct anyio_worker *worker, const void *request, size_t size,
+	struct anyio_worker_answer *answer);
+/* As anyio_process_close. */
+ANYIO_API int anyio_worker_close(struct anyio_worker *worker);
+
+/* Answers one request: *data (NULL at first) and *size become the answer's, by anyio_malloc or malloc;
+ * what is returned becomes its result. */
+typedef int (*anyio_worker_fn)(const void *request, size_t size, void **data, size_t *data_size);
+
+/* In the child, without a loop: answers the requests that come over its stdin by calling fn, and returns 0
+ * when there are no more. Meanwhile stdin is /dev/null and stdout is stderr for everybody else in the
+ * process, so that what is printed is no answer. -EPROTO for what is no request, -EOVERFLOW for one of more
+ * than max_request bytes (0: 16 MiB), -ENOMEM, or the errors of reading and writing. */
+ANYIO_API int anyio_worker_serve(anyio_worker_fn fn, size_t max_request);
 
 #ifdef __cplusplus
 }
