@@ -37,9 +37,8 @@ struct anyio_stdio {
 
 /* All zero is the default everywhere. */
 struct anyio_process_options {
-	const char
-		*program;  /* what is executed; NULL: argv[0]. Without a slash it is searched in the
-			      * PATH of this process */
+	/* What is executed; NULL: argv[0]. Without a slash it is searched in this process's PATH. */
+	const char *program;
 	char *const *envp; /* ends with NULL; NULL: the environment of this process */
 	const char *cwd;   /* NULL: as this process. A relative program is looked for from there */
 	struct anyio_stdio in, out, err;
