@@ -52,7 +52,8 @@ static int socket_enter(
 static int64_t socket_leave(struct socket *socket, struct anyio_use *use, int64_t result)
 {
 	anyio_use_end(use);
-	if (result == ANYIO_CANCELLED && socket->closed)
+	/* Also instead of bytes: who goes on to receive more would find the socket gone. */
+	if (socket->closed && (result > 0 || result == ANYIO_CANCELLED))
 		result = ANYIO_CLOSED;
 	if (result == -EPIPE || result == -ECONNRESET)
 		result = ANYIO_BROKEN;

@@ -97,6 +97,43 @@ static int c49_close_wakes_a_blocked_reader_with_closed(void *arg)
 	return 0;
 }
 
+struct exact {
+	struct anyio_stream *stream;
+	int rc;
+};
+
+static int receive_two(void *arg)
+{
+	struct exact *self = arg;
+	char bytes[2];
+
+	self->rc = anyio_stream_receive_exactly(self->stream, bytes, 2);
+	return 0;
+}
+
+/* The stream goes at each turn of the scheduler around the one in which the first byte of two comes. */
+static int freed_at_any_moment_under_a_reader(void *arg)
+{
+	for (int turns = 1; turns < 130; turns++) {
+		struct anyio_stream *ends[2];
+		struct exact exact = { .rc = 1 };
+		ANYIO_TASK_GROUP(group);
+
+		connect_pair(ends);
+		exact.stream = ends[0];
+		spawn(&group, receive_two, &exact, NULL);
+		anyio_cancel_shielded_checkpoint();
+		CHECK_RC(anyio_stream_send(ends[1], "x", 1), 0);
+		for (int i = 0; i < turns; i++)
+			anyio_cancel_shielded_checkpoint();
+		anyio_stream_free(ends[0]);
+		CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+		CHECK_RC(exact.rc, ANYIO_CLOSED);
+		anyio_stream_free(ends[1]);
+	}
+	return 0;
+}
+
 static int c50_data_then_eof_data_first(void *arg)
 {
 	struct anyio_stream *ends[2];
@@ -395,6 +432,7 @@ int main(void)
 	static const struct conformance_case cases[] = {
 		CONFORM(c48_second_concurrent_reader_gets_busy, 0),
 		CONFORM(c49_close_wakes_a_blocked_reader_with_closed, 0),
+		CONFORM(freed_at_any_moment_under_a_reader, 0),
 		CONFORM(c50_data_then_eof_data_first, 0),
 		CONFORM(c51_large_send_survives_partial_writes, 0),
 		CONFORM(cut_off_send_says_how_much_went_out, 0),

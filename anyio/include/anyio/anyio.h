@@ -10,6 +10,7 @@
 #include <anyio/memory.h>
 #include <anyio/net.h>
 #include <anyio/plain.h>
+#include <anyio/process.h>
 #include <anyio/run.h>
 #include <anyio/signal.h>
 #include <anyio/stream.h>

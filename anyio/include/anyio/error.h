@@ -29,7 +29,8 @@
 	X(NO_BACKEND, 17, "no event backend of that name works here")                              \
 	X(TOO_MANY, 18, "a limit on their number was reached")                                     \
 	X(DEADLOCK, 19, "every task waits and nothing can wake them")                              \
-	X(NOT_A_FILE, 20, "a link, a folder, a pipe or a device stands where a file should be")
+	X(NOT_A_FILE, 20, "a link, a folder, a pipe or a device stands where a file should be")    \
+	X(PROCESS_FAILED, 21, "the process ended with another exit code than 0")
 
 enum anyio_error {
 #define X(name, number, text) ANYIO_##name = -(20000 + (number)),

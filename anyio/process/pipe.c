@@ -1,0 +1,198 @@
+/*
+ * The stream over this side of a pipe, which goes one way.
+ *
+ * This side does not block, whichever backend waits for it; the child's is an open file of its own and
+ * blocks as programs expect. Closing marks the pipe and interrupts its use; the descriptor is
+ * closed by whoever leaves last, because closing it under an operation in flight would leave that
+ * operation pending.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+#include "../sync/use.h"
+#include "process.h"
+
+struct pipe {
+	struct anyio_stream stream;
+	int fd;     /* -1 once closed */
+	bool sends; /* this side writes */
+	bool closed, destroyed, sent_eof;
+	struct anyio_use use;
+};
+
+static struct pipe *pipe_of(struct anyio_stream *stream)
+{
+	return anyio_container(stream, struct pipe, stream);
+}
+
+/* Gives back what nobody needs any more. */
+static void pipe_settle(struct pipe *pipe)
+{
+	if (!pipe->closed || pipe->use.scope != NULL)
+		return;
+	if (pipe->fd >= 0)
+		anyio_close(pipe->fd);
+	pipe->fd = -1;
+	if (pipe->destroyed)
+		anyio_free(pipe);
+}
+
+static int pipe_enter(struct pipe *pipe, bool sends, struct anyio_cancel_scope *scope)
+{
+	if (pipe->sends != sends)
+		return -EBADF;
+	return pipe->closed ? ANYIO_CLOSED : anyio_use_begin(&pipe->use, scope);
+}
+
+static int64_t pipe_leave(struct pipe *pipe, int64_t result)
+{
+	anyio_use_end(&pipe->use);
+	/* Whatever came: who goes on to receive more would find the pipe gone. */
+	if (pipe->closed)
+		result = ANYIO_CLOSED;
+	if (result == -EPIPE)
+		result = ANYIO_BROKEN;
+	pipe_settle(pipe);
+	return result;
+}
+
+static ssize_t pipe_receive(struct anyio_stream *stream, void *buffer, size_t size)
+{
+	struct pipe *pipe = pipe_of(stream);
+	struct anyio_cancel_scope scope;
+	int rc = pipe_enter(pipe, false, &scope);
+
+	if (rc < 0)
+		return rc;
+	return (ssize_t)pipe_leave(pipe, anyio_read(pipe->fd, buffer, size));
+}
+
+static int64_t receive_borrowed(int fd, anyio_borrow_fn borrow, void *arg)
+{
+	struct anyio_op poll = { .code = ANYIO_OP_POLL, .fd = fd, .flags = POLLIN };
+	int64_t rc = anyio_op_run(&poll);
+	size_t size = 0;
+	void *buffer = rc < 0 ? NULL : borrow(arg, &size);
+
+	if (rc < 0)
+		return rc;
+	return buffer == NULL ? -ENOMEM : anyio_read(fd, buffer, size);
+}
+
+static ssize_t pipe_receive_lazy(struct anyio_stream *stream, anyio_borrow_fn borrow, void *arg)
+{
+	struct pipe *pipe = pipe_of(stream);
+	struct anyio_cancel_scope scope;
+	int rc = pipe_enter(pipe, false, &scope);
+
+	if (rc < 0)
+		return rc;
+	return (ssize_t)pipe_leave(pipe, receive_borrowed(pipe->fd, borrow, arg));
+}
+
+static int64_t send_all(int fd, const struct iovec *iov, int count, size_t *sent)
+{
+	int64_t rc = anyio_checkpoint_if_cancelled();
+
+	for (int i = 0; i < count; i++)
+		for (size_t done = 0; rc >= 0 && done < iov[i].iov_len;) {
+			rc = anyio_write(
+				fd, (const char *)iov[i].iov_base + done, iov[i].iov_len - done);
+			done += rc < 0 ? 0 : (size_t)rc;
+			*sent += rc < 0 ? 0 : (size_t)rc;
+		}
+	return rc < 0 ? rc : 0;
+}
+
+static int pipe_sendv(struct anyio_stream *stream, const struct iovec *iov, int count, size_t *sent)
+{
+	struct pipe *pipe = pipe_of(stream);
+	struct anyio_cancel_scope scope;
+	int rc = pipe_enter(pipe, true, &scope);
+
+	*sent = 0;
+	if (rc < 0)
+		return rc;
+	return (int)pipe_leave(pipe, send_all(pipe->fd, iov, count, sent));
+}
+
+static void pipe_close(struct anyio_stream *stream)
+{
+	struct pipe *pipe = pipe_of(stream);
+
+	if (pipe->closed)
+		return;
+	pipe->closed = true;
+	anyio_use_interrupt(&pipe->use);
+	pipe_settle(pipe);
+}
+
+/* The end of what one side writes is its closing. */
+static int pipe_send_eof(struct anyio_stream *stream)
+{
+	struct pipe *pipe = pipe_of(stream);
+
+	if (!pipe->sends)
+		return -EBADF;
+	if (pipe->closed)
+		return pipe->sent_eof ? 0 : ANYIO_CLOSED;
+	if (pipe->use.scope != NULL)
+		return ANYIO_BUSY;
+	pipe->sent_eof = true;
+	pipe_close(stream);
+	return 0;
+}
+
+static void pipe_destroy(struct anyio_stream *stream)
+{
+	struct pipe *pipe = pipe_of(stream);
+
+	pipe->destroyed = true;
+	pipe_settle(pipe);
+}
+
+static const struct anyio_stream_ops pipe_ops = {
+	.receive = pipe_receive,
+	.receive_lazy = pipe_receive_lazy,
+	.sendv = pipe_sendv,
+	.send_eof = pipe_send_eof,
+	.close = pipe_close,
+	.destroy = pipe_destroy,
+};
+
+int anyio_pipe_open(bool sends, struct anyio_stream **stream, int *other)
+{
+	struct pipe *pipe = anyio_calloc(1, sizeof(*pipe));
+	int fds[2], rc = 0;
+
+	if (pipe == NULL)
+		return -ENOMEM;
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		rc = -errno;
+	if (rc == 0 && fcntl(fds[sends], F_SETFL, O_NONBLOCK) < 0) {
+		rc = -errno;
+		close(fds[0]);
+		close(fds[1]);
+	}
+	if (rc < 0) {
+		anyio_free(pipe);
+		return rc;
+	}
+	pipe->stream.ops = &pipe_ops;
+	pipe->fd = fds[sends];
+	pipe->sends = sends;
+	*stream = &pipe->stream;
+	*other = fds[!sends];
+	return 0;
+}
+
+ssize_t anyio_pipe_look(struct anyio_stream *stream, void *buffer, size_t size)
+{
+	ssize_t n;
+
+	do
+		n = read(pipe_of(stream)->fd, buffer, size);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}

@@ -1,0 +1,233 @@
+/* Work in a child: this program is its own worker when it is called with an argument. */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "processes.h"
+
+/* What the child does, by the first letter of the request. */
+static int work(const void *request, size_t size, void **data, size_t *data_size)
+{
+	const char *bytes = request;
+	char unused;
+
+	switch (size == 0 ? 'n' : *bytes) {
+	case 'b': *data_size = 100000; break;
+	case 'c': _exit(3);
+	case 'e': *data_size = size; break;
+	case 'f': return -EDOM;
+	case 'h':
+		/* Says that it began. */
+		if (write(STDERR_FILENO, "h", 1) == 1)
+			for (;;)
+				pause();
+		break;
+	case 'p':
+		puts("this is no answer");
+		fflush(stdout);
+		/* Nor is a request to be had. */
+		return read(STDIN_FILENO, &unused, 1) == 0 ? 0 : -EPROTO;
+	case 's': raise(SIGSEGV); break;
+	default: break;
+	}
+	*data = *data_size == 0 ? NULL : calloc(1, *data_size);
+	if (*data != NULL && *bytes == 'e')
+		memcpy(*data, bytes, size);
+	return (int)size;
+}
+
+static char *const self[] = { "/proc/self/exe", "serve", NULL };
+/* Takes no request of more than 10000 bytes. */
+static char *const small[] = { "/proc/self/exe", "small", NULL };
+
+static struct anyio_worker *open_worker(char *const argv[], size_t max_answer, int err)
+{
+	struct anyio_worker_options options = { .max_answer = max_answer };
+	struct anyio_worker *worker;
+
+	options.process.err = (struct anyio_stdio){ .kind = ANYIO_STDIO_NULL };
+	if (err >= 0)
+		options.process.err = (struct anyio_stdio){ .kind = ANYIO_STDIO_FD, .fd = err };
+	CHECK_RC(anyio_worker_open(argv, &options, &worker), 0);
+	return worker;
+}
+
+static int call(struct anyio_worker *worker, const char *request)
+{
+	struct anyio_worker_answer answer;
+	int rc = anyio_worker_call(worker, request, strlen(request), &answer);
+
+	CHECK(rc == 0 || (answer.data == NULL && answer.size == 0 && answer.result == 0));
+	CHECK(answer.size == 0 || memcmp(answer.data, request, answer.size) == 0);
+	anyio_free(answer.data);
+	return rc < 0 ? rc : answer.result;
+}
+
+static int requests_are_answered(void *arg)
+{
+	enum { LARGE = 5 << 20 };
+	struct anyio_worker *worker = open_worker(self, 0, -1);
+	char *large = malloc(LARGE + 1);
+
+	CHECK_RC(call(worker, ""), 0);
+	CHECK_RC(call(worker, "echo"), 4);
+	CHECK_RC(call(worker, "f"), -EDOM);
+	CHECK_RC(call(worker, "p"), 0);
+	memset(large, 'e', LARGE);
+	large[LARGE] = '\0';
+	CHECK_RC(call(worker, large), LARGE);
+	for (int i = 0; i < 200; i++)
+		CHECK_RC(call(worker, "e2"), 2);
+	free(large);
+	CHECK_RC(anyio_worker_close(worker), 0);
+	CHECK_RC(anyio_worker_close(NULL), 0);
+	no_children();
+	return 0;
+}
+
+/* However a child fails, the call says so and the worker is of no use any more. */
+static void fails(char *const argv[], const char *request, size_t max_answer, int want)
+{
+	struct anyio_worker *worker = open_worker(argv, max_answer, -1);
+
+	CHECK_RC(call(worker, "n"), 1);
+	CHECK_RC(call(worker, request), want);
+	CHECK_RC(call(worker, "n"), ANYIO_BROKEN);
+	CHECK_RC(anyio_worker_close(worker), 0);
+	no_children();
+}
+
+static int a_failed_child_is_an_error_of_the_call(void *arg)
+{
+	char *const echo[] = { "cat", NULL }, *const absent[] = { "/nonexistent", NULL };
+	struct anyio_worker_options options = { .process.in.kind = ANYIO_STDIO_NULL };
+	struct anyio_worker *worker;
+	char large[20000];
+
+	fails(self, "c", 0, ANYIO_BROKEN);
+	fails(self, "s", 0, ANYIO_BROKEN);
+	fails(self, "b", 99999, -EOVERFLOW);
+	/* More than the child takes: it leaves. */
+	memset(large, 'e', sizeof(large) - 1);
+	large[sizeof(large) - 1] = '\0';
+	fails(small, large, 0, ANYIO_BROKEN);
+	/* One that does not know the protocol. */
+	CHECK_RC(anyio_worker_open(echo, NULL, &worker), 0);
+	CHECK_RC(call(worker, "e"), ANYIO_BROKEN);
+	CHECK_RC(anyio_worker_close(worker), 0);
+	CHECK_RC(anyio_worker_open(absent, NULL, &worker), -ENOENT);
+	CHECK(worker == NULL);
+	CHECK_RC(anyio_worker_open(echo, &options, &worker), -EINVAL);
+	no_children();
+	return 0;
+}
+
+struct calling {
+	struct anyio_worker *worker;
+	const char *request;
+	struct anyio_task_handle handle;
+	int rc;
+};
+
+static int call_task(void *arg)
+{
+	struct calling *self = arg;
+
+	self->rc = call(self->worker, self->request);
+	return self->rc == ANYIO_CANCELLED ? ANYIO_CANCELLED : 0;
+}
+
+static void start_calling(struct anyio_task_group *group, struct calling *calling, int begun)
+{
+	struct anyio_task_options options = { .name = "call", .handle = &calling->handle };
+	char byte;
+
+	CHECK_RC(anyio_start_soon_with(group, call_task, calling, &options), 0);
+	CHECK_RC(anyio_read(begun, &byte, 1), 1);
+}
+
+/* The child hangs: only killing it ends the call. */
+static int a_call_is_cancelled_or_closed(void *arg)
+{
+	struct calling cancelled = { .request = "hang" }, closed = { .request = "hang" };
+	int ends[2];
+	char byte;
+	ANYIO_TASK_GROUP(group);
+
+	CHECK_RC(pipe2(ends, O_CLOEXEC), 0);
+	cancelled.worker = open_worker(self, 0, ends[1]);
+	start_calling(&group, &cancelled, ends[0]);
+	CHECK_RC(call(cancelled.worker, "n"), ANYIO_BUSY);
+	anyio_task_handle_cancel(&cancelled.handle, "test");
+	CHECK_RC(anyio_task_handle_wait(&cancelled.handle), ANYIO_TASK_CANCELLED);
+	CHECK_RC(call(cancelled.worker, "n"), ANYIO_BROKEN);
+	/* Gone already: nobody else has that end of the pipe. */
+	anyio_close(ends[1]);
+	CHECK_RC(anyio_read(ends[0], &byte, 1), 0);
+	anyio_close(ends[0]);
+	CHECK_RC(anyio_worker_close(cancelled.worker), 0);
+	CHECK_RC(pipe2(ends, O_CLOEXEC), 0);
+	closed.worker = open_worker(self, 0, ends[1]);
+	start_calling(&group, &closed, ends[0]);
+	CHECK_RC(anyio_worker_close(closed.worker), 0);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	CHECK_RC(closed.rc, ANYIO_CLOSED);
+	anyio_close(ends[0]);
+	anyio_close(ends[1]);
+	no_children();
+	return 0;
+}
+
+static int faulted_body(void *arg)
+{
+	struct anyio_worker *worker;
+	struct anyio_worker_answer answer;
+	int rc = anyio_worker_open(self, NULL, &worker);
+
+	if (rc < 0)
+		return rc;
+	rc = anyio_worker_call(worker, "e123", 4, &answer);
+	CHECK(rc < 0 ? answer.data == NULL : answer.size == 4);
+	anyio_free(answer.data);
+	CHECK_RC(anyio_worker_close(worker), 0);
+	return rc;
+}
+
+static int every_fault_in_turn(void *arg)
+{
+	static const enum anyio_fault_kind kinds[] = { ANYIO_FAULT_MEMORY, ANYIO_FAULT_OPERATION };
+
+	for (int k = 0; k < 2; k++) {
+		uint64_t calls;
+
+		anyio_fault_set(kinds[k], UINT64_MAX, -EIO);
+		CHECK_RC(anyio_run(faulted_body, NULL, arg), 0);
+		calls = anyio_fault_count(kinds[k]);
+		CHECK(calls > 2);
+		for (uint64_t at = 1; at <= calls; at++) {
+			int rc;
+
+			anyio_fault_set(kinds[k], at, -EIO);
+			rc = anyio_run(faulted_body, NULL, arg);
+			anyio_fault_set(kinds[k], 0, 0);
+			CHECK(rc == 0 || rc == (k == 0 ? -ENOMEM : -EIO));
+			no_children();
+		}
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct conformance_case cases[] = {
+		CONFORM(requests_are_answered, CONFORM_NO_SIM),
+		CONFORM(a_failed_child_is_an_error_of_the_call, CONFORM_NO_SIM),
+		CONFORM(a_call_is_cancelled_or_closed, CONFORM_NO_SIM),
+		CONFORM(every_fault_in_turn, CONFORM_NO_SIM | CONFORM_BARE),
+	};
+
+	if (argc > 1)
+		return anyio_worker_serve(work, strcmp(argv[1], "small") == 0 ? 10000 : 0) < 0;
+	return run_conformance(cases, sizeof(cases) / sizeof(*cases));
+}
