@@ -173,8 +173,8 @@ struct cli_how_far {
 };
 void cli_progress_latest(struct cli_how_far *far);
 
-/* Runs the command, and tells on a terminal what it waits for when nobody sends what it wants. An exit
- * code. */
+/* Runs the command, and tells on standard error what it waits for when nobody has what it wants: as that
+ * changes on a terminal, else once; not when it is to be silent or JSON. An exit code. */
 int cli_run_telling(struct cli *cli);
 /* What the command was waiting for when it was last looked at, "" when for nothing: "bafy...: 2 peers
  * connected, none has it". */

@@ -7,12 +7,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+static int print_made(void *arg, json_t *answer)
+{
+	struct cli *cli = arg;
+	const char *id = json_string_value(json_object_get(answer, "ID"));
+
+	id = id ? id : "";
+	if (cli->json)
+		return cli_put_json(stdout,
+			json_pack("{s:o, s:s}", "Repo", cli_json_text(cli->repo), "ID", id));
+	printf("made a repo in %s\npeer identity: ", cli->repo);
+	cli_print_text(id);
+	putchar('\n');
+	return 0;
+}
+
 int cmd_init(struct cli *cli)
 {
+	static const char *const none[] = { NULL };
 	struct kit_init_options options = { .profile = cli_value(cli, "profile"),
 		.test = cli_flag(cli, "test", false) };
-	char error[256] = "";
-	struct kit_node *node;
 	int rc = kit_init(cli->repo, &options);
 
 	if (rc == -EEXIST)
@@ -29,17 +43,13 @@ int cmd_init(struct cli *cli)
 	if (rc)
 		return cli_fail(cli, rc, "no repo could be made in %s: %s", cli->repo,
 			anyio_error_text(rc));
-	rc = kit_open(cli->repo, NULL, &node, error, sizeof(error));
-	if (rc)
-		return cli_fail(cli, rc, "%s", *error ? error : anyio_error_text(rc));
-	cli->node = node;
-	if (cli->json)
-		cli_put_json(stdout,
-			json_pack("{s:o, s:s}", "Repo", cli_json_text(cli->repo), "ID",
-				kit_peer_id(node)));
-	else
-		printf("made a repo in %s\npeer identity: %s\n", cli->repo, kit_peer_id(node));
-	return CLI_OK;
+	/* Another command may have it by now, or a daemon. */
+	cli->api = NULL;
+	int code = cli_open(cli);
+	if (code)
+		return code;
+	rc = cli_call(cli, "id", none, NULL, print_made, cli);
+	return rc ? cli_fail_node(cli, rc, NULL) : CLI_OK;
 }
 
 static json_int_t number(json_t *object, const char *key)

@@ -42,7 +42,7 @@ static const struct cli_option get_table[] = {
 	{ "output", 'o', "PATH",
 		"where to write it (default: the last name of the path); a file goes into a folder" },
 	{ "force", 'f', NULL,
-		"replace a file or symlink that is in the way of something of another kind" },
+		"replace a file or symlink of another kind, or a symlink with another target" },
 	{ 0 },
 };
 static const struct cli_option ls_table[] = {

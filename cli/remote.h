@@ -58,8 +58,7 @@ int remote_lines_end(struct remote_lines *lines, int rc);
  * would overflow the parser's stack. A new reference. */
 json_t *remote_json(const char *text, size_t len);
 
-/* multipart/form-data, written as the tree is walked. */
-/* As kit_add_paths; "-" among paths is input. */
+/* As kit_add_paths: sent as multipart/form-data while the tree is walked; "-" among paths is input. */
 int remote_add_paths(struct remote *remote, const char *const *paths,
 	const struct kit_source *input, const struct kit_add_options *options, struct mf_cid *root);
 /* Sends a source as the one file that a command takes; each of its answers goes to each. */

@@ -268,6 +268,11 @@ int unixfs_dir_reader_feed(struct unixfs_dir_reader *r, const void *block, size_
 	return 0;
 }
 
+size_t unixfs_dir_reader_held(const struct unixfs_dir_reader *r)
+{
+	return r->held;
+}
+
 size_t unixfs_dir_reader_window(const struct unixfs_dir_reader *r, struct mf_cid *cids, size_t max)
 {
 	struct dag_pb_link link;

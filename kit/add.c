@@ -82,19 +82,64 @@ static struct entry *entry_add(struct entry *parent, const char *name, size_t le
 		return NULL;
 	memcpy(entry->name, name, len);
 	entry->name[len] = 0;
+	entry->parent = parent;
 	parent->children[parent->count++] = entry;
 	return entry;
 }
 
-/* The newest children are looked at first: trees come depth first. */
-static struct entry *find_directory(const struct entry *parent, const char *name, size_t len)
+/* Where a folder is in the table, or the empty place where it belongs. */
+static struct entry **find_folder(
+	const struct kit_adder *adder, const struct entry *parent, const char *name, size_t len)
 {
-	for (size_t i = parent->count; i-- > 0;) {
-		struct entry *child = parent->children[i];
-		if (child->directory && !strncmp(child->name, name, len) && !child->name[len])
-			return child;
+	uint8_t text[sizeof(parent) + NAME_BYTES_MAX], hash[crypto_shorthash_BYTES];
+	size_t at, last = adder->folders_size - 1;
+
+	memcpy(text, &parent, sizeof(parent));
+	memcpy(text + sizeof(parent), name, len);
+	crypto_shorthash(hash, text, sizeof(parent) + len, adder->key);
+	memcpy(&at, hash, sizeof(at));
+	for (at &= last; adder->folders[at]; at = (at + 1) & last) {
+		const struct entry *folder = adder->folders[at];
+		if (folder->parent == parent && !strncmp(folder->name, name, len) &&
+			!folder->name[len])
+			break;
 	}
-	return NULL;
+	return &adder->folders[at];
+}
+
+/* Makes room for one more in the table. */
+static bool grow_folders(struct kit_adder *adder)
+{
+	struct entry **old = adder->folders;
+	size_t size = adder->folders_size;
+
+	if ((adder->folder_count + 1) * 2 <= size)
+		return true;
+	struct entry **bigger = anyio_calloc(size ? size * 2 : 64, sizeof(struct entry *));
+	if (!bigger)
+		return false;
+	adder->folders = bigger;
+	adder->folders_size = size ? size * 2 : 64;
+	for (size_t i = 0; i < size; i++)
+		if (old[i])
+			*find_folder(adder, old[i]->parent, old[i]->name, strlen(old[i]->name)) =
+				old[i];
+	anyio_free(old);
+	return true;
+}
+
+/* NULL: no memory. */
+static struct entry *place_folder(
+	struct kit_adder *adder, struct entry *parent, const char *name, size_t len)
+{
+	if (!grow_folders(adder))
+		return NULL;
+	struct entry **place = find_folder(adder, parent, name, len);
+	if (!*place && (*place = entry_add(parent, name, len))) {
+		(*place)->directory = true;
+		adder->folder_count++;
+	}
+	return *place;
 }
 
 int adder_place(struct kit_adder *adder, const char *path, bool directory, struct entry **out)
@@ -112,13 +157,10 @@ int adder_place(struct kit_adder *adder, const char *path, bool directory, struc
 			(len == 2 && !memcmp(name, "..", 2)))
 			return kit_fail(
 				adder->node, -EINVAL, "'%s' is not a path inside a tree", path);
-		struct entry *child = last && !directory ? NULL : find_directory(parent, name, len);
-		if (!child) {
-			child = entry_add(parent, name, len);
-			if (!child)
-				return kit_fail_code(adder->node, -ENOMEM, "adding");
-			child->directory = !last || directory;
-		}
+		struct entry *child = last && !directory ? entry_add(parent, name, len)
+							 : place_folder(adder, parent, name, len);
+		if (!child)
+			return kit_fail_code(adder->node, -ENOMEM, "adding");
 		if (last) {
 			*out = child;
 			return 0;
@@ -157,6 +199,7 @@ int kit_adder_begin(
 	adder->node = node;
 	adder->options = *options;
 	adder->root.directory = true;
+	randombytes_buf(adder->key, sizeof(adder->key));
 	peek_init(&adder->peek, options->hidden);
 	adder->known = true;
 	rc = choose_profile(node, options, &adder->profile);
@@ -352,6 +395,7 @@ static int finish(struct kit_adder *adder, struct mf_cid *root)
 static void adder_free(struct kit_adder *adder)
 {
 	entry_free(&adder->root);
+	anyio_free(adder->folders);
 	peek_destroy(&adder->peek);
 	anyio_free(adder);
 }

@@ -246,17 +246,19 @@ static int add_paths(void *arg)
 {
 	struct adding_paths *adding = arg;
 	struct kit_node *node = adding->node;
-	struct journal *journal = NULL;
 	struct kit_adder *adder;
 	int rc = kit_adder_begin(node, adding->options, &adder);
 
 	if (rc)
 		return rc;
-	/* One add at a time keeps the journal: it belongs to the one that began first. */
-	if (!adding->options->only_hash && !node->core->journal) {
-		journal_open(node->core->dir, &journal);
-		node->core->journal = adder->pipeline.journal = journal;
+	/* One add at a time keeps the journal: it is taken before it is opened, which waits, and given
+	 * back when it is closed, which may take the file away. */
+	bool journaling = !adding->options->only_hash && !node->core->journaling;
+	if (journaling) {
+		node->core->journaling = true;
+		journal_open(node->core->dir, &adder->pipeline.journal);
 	}
+	struct journal *journal = adder->pipeline.journal;
 	adder->several = adding->paths[0] && adding->paths[1];
 	for (const char *const *path = adding->paths; !rc && *path; path++)
 		rc = add_named(adder, adding, *path);
@@ -264,10 +266,9 @@ static int add_paths(void *arg)
 		rc = kit_adder_finish(adder, adding->root);
 	else
 		kit_adder_abandon(adder);
-	if (journal) {
-		node->core->journal = NULL;
-		journal_close(journal, !rc);
-	}
+	journal_close(journal, !rc);
+	if (journaling)
+		node->core->journaling = false;
 	return rc;
 }
 

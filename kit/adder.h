@@ -5,6 +5,8 @@
 #include "pipeline.h"
 #include "peek.h"
 
+#include <sodium.h>
+
 enum {
 	DEPTH_MAX = KIT_DEPTH_MAX,
 	NAME_BYTES_MAX = 255,
@@ -13,6 +15,7 @@ enum {
 
 struct entry {
 	char *name;
+	struct entry *parent;
 	struct entry **children; /* directories only */
 	size_t count, size;
 	bool directory, built;
@@ -25,7 +28,12 @@ struct kit_adder {
 	struct unixfs_profile profile;
 	struct pipeline pipeline;
 	struct peek peek;
-	bool known;        /* the last file had been finished by an add that was interrupted */
+	/* The last file had been finished by an add that was interrupted, as the next one may be, so that it is
+	 * not read ahead; true before the first. */
+	bool known;
+	struct entry **folders; /* all below the root, by parent and name: open addressing */
+	size_t folder_count, folders_size;
+	uint8_t key[crypto_shorthash_KEYBYTES]; /* names come from strangers */
 	struct entry root; /* holds the top-level entries; itself an entry only with wrap */
 	bool several;      /* paths are added together: how much there is, is not known */
 	uint64_t done, total;

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <store/gate.h>
 #include <string.h>
 
 /* ---- Export ---- */
@@ -43,11 +44,8 @@ int kit_dag_export(struct kit_node *node, const char *path, const struct kit_sin
 	struct kit_look look = { 0 };
 	struct store_block first;
 	struct mf_cid root;
-	int rc;
+	int rc = kit_reading_begin(node, path, &exporting.blocks, &root);
 
-	node->error[0] = 0;
-	kit_blocks_open(&exporting.blocks, node);
-	rc = kit_path_walk(&exporting.blocks, path, &root);
 	/* Nothing is written of what cannot be had at all. */
 	if (!rc && !(rc = kit_blocks_get(&exporting.blocks, &root, &first)))
 		store_block_release(&first);
@@ -66,10 +64,7 @@ int kit_dag_export(struct kit_node *node, const char *path, const struct kit_sin
 	/* The total counted what repeats each time. */
 	if (!rc && progress)
 		progress(arg, exporting.done, exporting.done);
-	if (!rc)
-		rc = kit_blocks_sync(&exporting.blocks);
-	kit_blocks_close(&exporting.blocks);
-	return rc;
+	return kit_reading_end(&exporting.blocks, rc);
 }
 
 /* ---- Import ---- */
@@ -121,19 +116,24 @@ static const char *why_bad(int rc)
 static int explain_refusal(struct importing *importing, int rc)
 {
 	char text[MF_CID_TEXT_MAX];
+	int results[IMPORT_BLOCKS],
+		checked = store_gate_check(importing->blocks, importing->count, results);
 
-	for (size_t i = 0; i < importing->count; i++) {
+	if (checked == ANYIO_CANCELLED)
+		return checked;
+	for (size_t i = 0; !checked && i < importing->count; i++) {
 		const struct store_block *block = &importing->blocks[i];
-		int bad = ipld_block_verify(&block->cid, block->data, block->len);
+		int bad = results[i];
 		if (!bad)
 			continue;
 		importing->count = i;
+		importing->used = (size_t)((const uint8_t *)block->data - importing->data);
 		mf_cid_format(&block->cid, text, sizeof(text));
 		return kit_fail(importing->node, bad,
 			"block %s, at byte %llu of the archive, is bad: %s", text,
 			(unsigned long long)importing->places[i], why_bad(bad));
 	}
-	importing->count = 0;
+	importing->count = importing->used = 0;
 	return kit_fail_code(importing->node, rc, "importing");
 }
 

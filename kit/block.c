@@ -9,9 +9,8 @@
 static int get_block(struct kit_node *node, const char *text, struct mf_cid *cid,
 	struct store_block *block, struct kit_blocks *blocks)
 {
-	node->error[0] = 0;
-	kit_blocks_open(blocks, node);
-	int rc = kit_path_walk(blocks, text, cid);
+	int rc = kit_reading_begin(node, text, blocks, cid);
+
 	if (!rc)
 		rc = kit_blocks_get(blocks, cid, block);
 	if (!rc && (rc = kit_blocks_sync(blocks)))

@@ -16,18 +16,18 @@ void kit_blocks_open(struct kit_blocks *blocks, struct kit_node *node)
 	*blocks = (struct kit_blocks){ .node = node, .offline = node->offline };
 }
 
-/* What the last get gave has been released by now. */
+/* Holds bytes beside what is kept: what the last get gave has been released by now. While it waits it
+ * holds nothing, or those who wait for each other would wait for good. */
 static int hold(struct kit_blocks *blocks, size_t bytes)
 {
 	struct kit_room *room = blocks->node->room;
-	size_t kept = blocks->kept;
+	size_t all = blocks->kept + bytes;
 
-	if (!room || (kept && bytes <= kept))
+	if (!room || room_try(room, &blocks->held, all))
 		return 0;
-	blocks->kept = 0;
-	int rc = kit_room_hold(room, &blocks->held, bytes);
-	if (!rc)
-		blocks->kept = kept;
+	int rc = kit_room_hold(room, &blocks->held, all);
+	if (rc)
+		blocks->kept = 0;
 	return rc;
 }
 
@@ -37,16 +37,14 @@ bool kit_blocks_keep(struct kit_blocks *blocks, size_t bytes)
 
 	if (room && !room_try(room, &blocks->held, bytes))
 		return false;
-	blocks->kept = blocks->held;
+	blocks->kept = bytes;
 	return true;
 }
 
 int kit_blocks_wait_to_keep(struct kit_blocks *blocks, size_t bytes)
 {
-	blocks->kept = 0;
-	int rc = hold(blocks, bytes);
-	blocks->kept = blocks->held;
-	return rc;
+	blocks->kept = bytes;
+	return hold(blocks, 0);
 }
 
 void kit_blocks_close(struct kit_blocks *blocks)

@@ -146,6 +146,7 @@ int kit_directory_each(struct kit_blocks *blocks, const struct mf_cid *cid,
 	struct unixfs_dir_reader *reader = NULL;
 	struct unixfs_entry entry;
 	struct mf_cid *ahead = anyio_malloc(AHEAD * sizeof(*ahead));
+	size_t before = blocks->kept; /* by the folders around it */
 	int rc = ahead ? unixfs_dir_reader_new(&reader, cid) : -ENOMEM;
 
 	if (rc)
@@ -174,13 +175,12 @@ int kit_directory_each(struct kit_blocks *blocks, const struct mf_cid *cid,
 			rc = explain(blocks, &want,
 				unixfs_dir_reader_feed(reader, block.data, block.len));
 			store_block_release(&block);
-			/* The reader has a copy, for as long as each takes. */
-			if (blocks->held > blocks->kept)
-				kit_blocks_keep(blocks, blocks->held);
+			/* The reader has copies, for as long as each takes. */
+			kit_blocks_keep(blocks, before + unixfs_dir_reader_held(reader));
 		}
 	}
 	unixfs_dir_reader_free(reader);
 	anyio_free(ahead);
-	kit_blocks_keep(blocks, 0);
+	kit_blocks_keep(blocks, before);
 	return rc;
 }

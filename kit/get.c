@@ -133,11 +133,8 @@ int kit_get(struct kit_node *node, const char *path, const char *output,
 {
 	static const struct kit_get_options none;
 	struct getting getting = { .options = options ? options : &none };
-	int rc;
+	int rc = kit_reading_begin(node, path, &getting.blocks, &getting.cid);
 
-	node->error[0] = 0;
-	kit_blocks_open(&getting.blocks, node);
-	rc = kit_path_walk(&getting.blocks, path, &getting.cid);
 	if (!rc) {
 		rc = place_open_root(&getting.place, output);
 		if (rc)
@@ -146,8 +143,5 @@ int kit_get(struct kit_node *node, const char *path, const char *output,
 			rc = kit_deep(get_root, &getting);
 		place_close(&getting.place);
 	}
-	if (!rc)
-		rc = kit_blocks_sync(&getting.blocks);
-	kit_blocks_close(&getting.blocks);
-	return rc;
+	return kit_reading_end(&getting.blocks, rc);
 }

@@ -352,12 +352,13 @@ static int read_pins(void *arg)
 /* Kubo's mutable files are kept by a pin of their root, when all below it is here. */
 static int pin_files(struct migrating *m)
 {
-	struct kit_look look;
+	struct kit_look look = { 0 };
 	struct kit_blocks blocks;
 
 	kit_blocks_open(&blocks, m->node);
 	blocks.offline = true;
 	int rc = kit_look(&blocks, &m->pins.files, &look);
+	anyio_free(look.target);
 	if (!rc && look.links)
 		rc = kit_pin_below(&blocks, &m->pins.files, &m->ticket);
 	kit_blocks_close(&blocks);

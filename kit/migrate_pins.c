@@ -25,6 +25,19 @@ static int explain(struct migrate_pins *pins, int rc, const char *what, const ch
 
 static const char copy_name[] = "migrating"; /* one is enough: the repo is locked */
 
+/* A write that runs out of room is short; why, the next one tells. */
+static int write_all(int fd, const char *data, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, data, len);
+		if (n <= 0)
+			return n ? -errno : -EIO;
+		data += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
 static int copy_bytes(int from, int to)
 {
 	enum { CHUNK = 256 << 10 };
@@ -33,11 +46,8 @@ static int copy_bytes(int from, int to)
 	int rc = buffer ? 0 : -ENOMEM;
 
 	while (!rc && (n = read(from, buffer, CHUNK)) != 0) {
-		if (n < 0)
-			rc = -errno;
-		else if (write(to, buffer, (size_t)n) != n)
-			rc = -EIO;
-		else
+		rc = n < 0 ? -errno : write_all(to, buffer, (size_t)n);
+		if (!rc)
 			rc = anyio_from_thread_check_cancelled();
 	}
 	free(buffer);

@@ -22,7 +22,7 @@ struct kit_core {
 	struct bitswap *bitswap; /* NULL while offline */
 	char peer_id[MF_PEER_ID_TEXT_MAX];
 	char public_key[64];       /* base64 */
-	struct journal *journal;   /* of the add in progress, or NULL */
+	bool journaling;           /* an add keeps the journal */
 	struct kit_config *config; /* as it was last read */
 	bool read_only;            /* the end of the store's log is lost */
 	char warning[512];         /* of what opening found, "" */
@@ -68,13 +68,14 @@ struct kit_blocks {
 	struct bitswap_session *session; /* opened at the first block that is missing */
 	uint64_t unsynced;               /* bytes fetched since the last sync */
 	bool offline;                    /* ask no peer */
-	size_t held; /* of the node's room: what the last get gave, until the next one */
-	size_t kept; /* of it, what no get gives back */
+	size_t held; /* of the node's room: what the last get gave, until the next one, and what is kept */
+	size_t kept; /* bytes that no get gives back; of few of them the room holds none */
 };
 void kit_blocks_open(struct kit_blocks *blocks, struct kit_node *node);
 void kit_blocks_close(struct kit_blocks *blocks);
-/* Holds so many bytes of the node's room in place of what is held, until another call or the close, for
- * what was made of blocks. False, and nothing changes, when they cannot be had at once. */
+/* Keeps so many bytes of the node's room in place of what is held, until another call or the close, for
+ * what was made of blocks: gets hold theirs beside them. False, and nothing changes, when they cannot be
+ * had at once. */
 bool kit_blocks_keep(struct kit_blocks *blocks, size_t bytes);
 /* The same, waiting for them: only for who has nothing in memory meanwhile. */
 int kit_blocks_wait_to_keep(struct kit_blocks *blocks, size_t bytes);
@@ -98,6 +99,13 @@ int kit_path_step(struct kit_blocks *blocks, struct mf_cid *cid, const char *nam
 	bool *explained);
 /* Walks to the end of a path with blocks. */
 int kit_path_walk(struct kit_blocks *blocks, const char *path, struct mf_cid *cid);
+
+/* A call that reads what a path leads to: forgets the node's last error, opens blocks and walks there. The end
+ * is due whatever comes of it. */
+int kit_reading_begin(
+	struct kit_node *node, const char *path, struct kit_blocks *blocks, struct mf_cid *cid);
+/* Makes durable what was fetched, unless rc is a failure, and closes blocks. rc, or what failed. */
+int kit_reading_end(struct kit_blocks *blocks, int rc);
 
 /* ---- walk.c: everything below a root, each block once, depth first. ---- */
 

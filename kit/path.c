@@ -87,13 +87,25 @@ int kit_path_walk(struct kit_blocks *blocks, const char *path, struct mf_cid *ci
 	return rc;
 }
 
+int kit_reading_begin(
+	struct kit_node *node, const char *path, struct kit_blocks *blocks, struct mf_cid *cid)
+{
+	node->error[0] = 0;
+	kit_blocks_open(blocks, node);
+	return kit_path_walk(blocks, path, cid);
+}
+
+int kit_reading_end(struct kit_blocks *blocks, int rc)
+{
+	if (!rc)
+		rc = kit_blocks_sync(blocks);
+	kit_blocks_close(blocks);
+	return rc;
+}
+
 int kit_resolve(struct kit_node *node, const char *path, struct mf_cid *cid)
 {
 	struct kit_blocks blocks;
 
-	node->error[0] = 0;
-	kit_blocks_open(&blocks, node);
-	int rc = kit_path_walk(&blocks, path, cid);
-	kit_blocks_close(&blocks);
-	return rc;
+	return kit_reading_end(&blocks, kit_reading_begin(node, path, &blocks, cid));
 }

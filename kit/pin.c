@@ -39,11 +39,8 @@ int kit_pin_add(struct kit_node *node, const char *path, bool recursive, struct 
 {
 	struct kit_blocks blocks;
 	store_ticket ticket = 0;
-	int rc;
+	int rc = kit_reading_begin(node, path, &blocks, cid);
 
-	node->error[0] = 0;
-	kit_blocks_open(&blocks, node);
-	rc = kit_path_walk(&blocks, path, cid);
 	if (!rc)
 		rc = recursive ? kit_pin_below(&blocks, cid, &ticket)
 			       : pin_block(&blocks, cid, &ticket);

@@ -4,7 +4,7 @@
 #include <multiformats/multihash.h>
 #include <multiformats/sha256.h>
 #include <string.h>
-#include <sys/mman.h>
+#include "room.h"
 
 static size_t align(size_t size, size_t to)
 {
@@ -117,36 +117,52 @@ static int putter(void *arg)
 
 /* ---- The caller's end ---- */
 
-/* A huge page is zeroed in one go, needs one entry of the processor's tables, and reaches the disk in
- * one piece. */
-static void *large_memory(size_t size)
+static void batch_free(struct pipeline *pipeline, struct batch *batch)
 {
-	size = align(size, HUGE_PAGE);
-	void *memory = anyio_aligned_alloc(HUGE_PAGE, size);
-
-	if (memory)
-		madvise(memory, size, MADV_HUGEPAGE);
-	return memory;
+	if (!batch)
+		return;
+	anyio_pages_free(batch->data, batch->size);
+	if (pipeline->node->room)
+		kit_room_hold(pipeline->node->room, &batch->held, 0);
+	anyio_free(batch);
 }
 
-static struct batch *batch_new(const struct pipeline *pipeline)
+/* As many chunks as are hashed side by side, or that many several times: but a node that bounds its
+ * memory serves many at once, and huge chunks are few. */
+static size_t batch_size(const struct pipeline *pipeline)
 {
-	struct batch *batch = anyio_malloc(sizeof(*batch));
-	/* As many chunks as are hashed side by side, or that many several times. */
-	size_t lanes = mf_sha256_lanes(),
-	       times = BATCH_BYTES / lanes / pipeline->profile.chunk_size;
-	size_t size = pipeline->slot * lanes * (times ? times : 1);
+	size_t chunk = pipeline->profile.chunk_size, lanes = mf_sha256_lanes();
 
-	if (batch) {
-		batch->used = batch->count = batch->hashed = 0;
-		batch->size = size;
-		batch->data = large_memory(size);
-		if (!batch->data) {
-			anyio_free(batch);
-			batch = NULL;
-		}
+	if (pipeline->node->room || lanes * chunk > BATCH_BYTES_MAX)
+		lanes = 2;
+	size_t times = BATCH_BYTES / lanes / chunk;
+	return pipeline->slot * lanes * (times ? times : 1);
+}
+
+/* The first is waited for, where memory is bounded; the others are taken if there is room. NULL with
+ * 0: there is none. */
+static int batch_new(struct pipeline *pipeline, bool first, struct batch **out)
+{
+	struct kit_room *room = pipeline->node->room;
+	struct batch *batch = anyio_calloc(1, sizeof(*batch));
+	int rc = batch ? 0 : -ENOMEM;
+	bool fits = true;
+
+	*out = NULL;
+	if (!rc) {
+		batch->size = batch_size(pipeline);
+		if (room && first)
+			rc = kit_room_hold(room, &batch->held, batch->size);
+		else if (room)
+			fits = room_try(room, &batch->held, batch->size);
 	}
-	return batch;
+	if (!rc && fits && !(batch->data = anyio_pages_alloc(batch->size)))
+		rc = -ENOMEM;
+	if (!rc && fits)
+		*out = batch;
+	else
+		batch_free(pipeline, batch);
+	return rc;
 }
 
 static void pipeline_free(struct pipeline *pipeline)
@@ -161,12 +177,10 @@ static void pipeline_free(struct pipeline *pipeline)
 	pipeline->from_read = pipeline->from_hash = pipeline->free = NULL;
 	anyio_free(pipeline->ahead);
 	pipeline->ahead = NULL;
-	for (size_t i = 0; i < BATCHES; i++)
-		if (pipeline->batches[i]) {
-			anyio_free(pipeline->batches[i]->data);
-			anyio_free(pipeline->batches[i]);
-			pipeline->batches[i] = NULL;
-		}
+	for (size_t i = 0; i < BATCHES; i++) {
+		batch_free(pipeline, pipeline->batches[i]);
+		pipeline->batches[i] = NULL;
+	}
 	pipeline->filling = NULL;
 }
 
@@ -212,11 +226,15 @@ static int find_batch(struct pipeline *pipeline)
 {
 	if (anyio_receive_nowait(pipeline->free, &pipeline->filling) == 0)
 		return 0;
-	for (size_t i = 0; i < BATCHES; i++)
-		if (!pipeline->batches[i]) {
-			pipeline->filling = pipeline->batches[i] = batch_new(pipeline);
-			return pipeline->filling ? 0 : -ENOMEM;
-		}
+	size_t i = 0;
+	while (i < BATCHES && pipeline->batches[i])
+		i++;
+	if (i < BATCHES) {
+		int rc = batch_new(pipeline, i == 0, &pipeline->batches[i]);
+		pipeline->filling = pipeline->batches[i];
+		if (rc || pipeline->filling)
+			return rc;
+	}
 	return anyio_receive(pipeline->free, &pipeline->filling);
 }
 

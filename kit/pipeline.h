@@ -13,11 +13,10 @@
 #include "node.h"
 
 enum {
-	BATCH_BYTES =
-		4 << 20, /* of one batch's buffer, more where more chunks are hashed at once */
+	BATCH_BYTES = 4 << 20,      /* of one batch's buffer, or two slots */
+	BATCH_BYTES_MAX = 16 << 20, /* where so many chunks as fill it are hashed at once */
 	BATCH_BLOCKS = 1024,
-	BATCHES = 3, /* one being read, one hashed, one written */
-	HUGE_PAGE = 2 << 20,
+	BATCHES = 3,     /* one being read, one hashed, one written */
 	BATCH_HEAD = 32, /* room before a chunk for a leaf's head, and after it for its tail */
 	BATCH_TAIL = 16,
 	READ_LEAST = 64 << 10, /* asked of a source at a time */
@@ -29,6 +28,7 @@ enum {
 struct batch {
 	uint8_t *data;
 	size_t used, size;
+	size_t held; /* in the node's room */
 	struct store_block blocks[BATCH_BLOCKS];
 	uint32_t file_bytes[BATCH_BLOCKS]; /* of leaves: the chunk's length */
 	int results[BATCH_BLOCKS];         /* of hashing */

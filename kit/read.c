@@ -4,26 +4,10 @@
 #include <errno.h>
 #include <string.h>
 
-/* Opens blocks, walks the path, calls use, makes what was fetched durable, closes. */
 struct reading {
 	struct kit_blocks blocks;
 	struct mf_cid cid;
 };
-
-static int begin(struct reading *reading, struct kit_node *node, const char *path)
-{
-	node->error[0] = 0;
-	kit_blocks_open(&reading->blocks, node);
-	return kit_path_walk(&reading->blocks, path, &reading->cid);
-}
-
-static int end(struct reading *reading, int rc)
-{
-	int synced = kit_blocks_sync(&reading->blocks);
-
-	kit_blocks_close(&reading->blocks);
-	return rc ? rc : synced;
-}
 
 /* A symlink's bytes are its target, as Kubo prints it. */
 static int cat_symlink(struct reading *reading, uint64_t offset, uint64_t length, int failure,
@@ -47,13 +31,13 @@ int kit_cat(struct kit_node *node, const char *path, uint64_t offset, uint64_t l
 	const struct kit_sink *sink)
 {
 	struct reading reading;
-	int rc = begin(&reading, node, path);
+	int rc = kit_reading_begin(node, path, &reading.blocks, &reading.cid);
 
 	if (!rc)
 		rc = kit_file_copy(&reading.blocks, &reading.cid, offset, length, sink, NULL, NULL);
 	if (rc == -ENOTSUP)
 		rc = cat_symlink(&reading, offset, length, rc, sink);
-	return end(&reading, rc);
+	return kit_reading_end(&reading.blocks, rc);
 }
 
 /* ---- ls ---- */
@@ -118,7 +102,7 @@ int kit_ls(struct kit_node *node, const char *path, bool resolve,
 {
 	struct listing listing = { .resolve = resolve, .each = each, .arg = arg };
 	struct kit_look look = { 0 };
-	int rc = begin(&listing.reading, node, path);
+	int rc = kit_reading_begin(node, path, &listing.reading.blocks, &listing.reading.cid);
 
 	if (!rc)
 		rc = kit_look(&listing.reading.blocks, &listing.reading.cid, &look);
@@ -127,14 +111,14 @@ int kit_ls(struct kit_node *node, const char *path, bool resolve,
 		rc = kit_directory_each(
 			&listing.reading.blocks, &listing.reading.cid, list_entry, &listing);
 	anyio_free(look.target);
-	return end(&listing.reading, rc);
+	return kit_reading_end(&listing.reading.blocks, rc);
 }
 
 int kit_stat_path(struct kit_node *node, const char *path, struct kit_stat *stat)
 {
 	struct reading reading;
 	struct kit_look look = { 0 };
-	int rc = begin(&reading, node, path);
+	int rc = kit_reading_begin(node, path, &reading.blocks, &reading.cid);
 
 	if (!rc)
 		rc = kit_look(&reading.blocks, &reading.cid, &look);
@@ -149,5 +133,5 @@ int kit_stat_path(struct kit_node *node, const char *path, struct kit_stat *stat
 			.mtime = look.meta.mtime,
 			.mode = look.meta.mode };
 	anyio_free(look.target);
-	return end(&reading, rc);
+	return kit_reading_end(&reading.blocks, rc);
 }

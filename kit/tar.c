@@ -179,19 +179,15 @@ int kit_get_tar(struct kit_node *node, const char *path, const struct kit_sink *
 	struct tarring *t = anyio_calloc(1, sizeof(*t));
 	int rc;
 
-	node->error[0] = 0;
 	if (!t)
 		return kit_fail_code(node, -ENOMEM, "archiving");
 	t->sink = sink;
-	kit_blocks_open(&t->blocks, node);
-	rc = kit_path_walk(&t->blocks, path, &t->cid);
+	rc = kit_reading_begin(node, path, &t->blocks, &t->cid);
 	if (!rc)
 		rc = name_root(t, path);
 	if (!rc)
 		rc = kit_deep(put_root, t);
-	if (!rc)
-		rc = kit_blocks_sync(&t->blocks);
-	kit_blocks_close(&t->blocks);
+	rc = kit_reading_end(&t->blocks, rc);
 	anyio_free(t);
 	return rc;
 }

@@ -70,14 +70,19 @@ int rpc_fail(struct rpc_request *request, int code)
 
 const char *rpc_arg(struct rpc_request *request)
 {
-	const char *arg = http_param(request->http, "arg", 0);
+	const char *arg = http_param(request->http, "arg", 0),
+		   *more = http_param(request->http, "arg", 1);
+	char text[400];
 
-	if (!arg || !*arg) {
-		http_reply(
-			request->http, 400, "text/plain", "argument \"ipfs-path\" is required\n");
-		return NULL;
-	}
-	return arg;
+	if (arg && *arg && !more)
+		return arg;
+	if (more)
+		snprintf(text, sizeof(text),
+			"%.80s: one argument is taken, and '%.200s' is a second one; ask for it by itself\n",
+			request->command, more);
+	http_reply(request->http, 400, "text/plain",
+		more ? text : "argument \"ipfs-path\" is required\n");
+	return NULL;
 }
 
 int rpc_stream_write(void *arg, const void *data, size_t len)

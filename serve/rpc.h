@@ -25,7 +25,7 @@ int rpc_while_there(struct rpc_request *request, int (*answer)(struct rpc_reques
 int rpc_fail(struct rpc_request *request, int code);
 int rpc_fail_text(struct rpc_request *request, int code, const char *text);
 
-/* The only "arg", or NULL after having answered that it is missing. */
+/* The only "arg", or NULL after having answered that it is missing, or that there is a second one. */
 const char *rpc_arg(struct rpc_request *request);
 
 /* A body streamed as the answer: begins it with its first byte. */
@@ -40,7 +40,8 @@ int rpc_stream_end(struct rpc_stream *stream, int rc);
 /* The request's body, as multipart_open wants it; arg is the http_connection. */
 ssize_t rpc_read_body(void *arg, void *buffer, size_t size);
 struct multipart;
-/* Opens the request's multipart body at its first part; answers when there is none. */
+/* Opens the request's multipart body at its first part; answers when there is none, but not when it is
+ * ANYIO_CANCELLED: nothing was answered then. */
 int rpc_open_part(struct rpc_request *request, struct multipart *parts);
 /* A whole part in memory, to be given back by rpc_part_free, also after a failure. */
 struct rpc_part {

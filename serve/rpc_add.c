@@ -158,7 +158,8 @@ static int take_part(struct adding *adding)
 {
 	struct multipart *parts = &adding->parts;
 	const char *path = parts->filename;
-	char target[4096];
+	char target
+		[4097]; /* 4095 bytes are the most that Linux makes one of, as when it is added from disk */
 	ssize_t n, len = 0;
 
 	while (*path == '/')

@@ -1,4 +1,4 @@
-/* Commands that stream bytes out, or take one body in: cat, get, dag, block. */
+/* Commands that stream bytes out, or take one body in: cat, get, dag export and import, block. */
 #include "multipart.h"
 #include "rpc.h"
 
@@ -32,115 +32,40 @@ int rpc_cat(struct rpc_request *request)
 	return rpc_stream_end(&stream, rc);
 }
 
-int rpc_get(struct rpc_request *request)
+/* Streams what a path leads to. */
+static int stream_out(struct rpc_request *request, const char *type,
+	int (*read)(struct kit_node *node, const char *path, const struct kit_sink *sink))
 {
 	struct rpc_stream stream = {
-		.request = request, .type = "application/x-tar", .headers = "X-Stream-Output: 1\r\n"
+		.request = request, .type = type, .headers = "X-Stream-Output: 1\r\n"
 	};
 	struct kit_sink sink = { rpc_stream_write, &stream };
 	const char *path = rpc_arg(request);
 
-	if (!path)
-		return 0;
-	return rpc_stream_end(&stream, kit_get_tar(request->node, path, &sink));
+	return path ? rpc_stream_end(&stream, read(request->node, path, &sink)) : 0;
+}
+
+int rpc_get(struct rpc_request *request)
+{
+	return stream_out(request, "application/x-tar", kit_get_tar);
+}
+
+static int export_car(struct kit_node *node, const char *path, const struct kit_sink *sink)
+{
+	return kit_dag_export(node, path, sink, NULL, NULL);
 }
 
 int rpc_dag_export(struct rpc_request *request)
 {
-	struct rpc_stream stream = { .request = request,
-		.type = "application/vnd.ipld.car",
-		.headers = "X-Stream-Output: 1\r\n" };
-	struct kit_sink sink = { rpc_stream_write, &stream };
-	const char *path = rpc_arg(request);
-
-	if (!path)
-		return 0;
-	return rpc_stream_end(&stream, kit_dag_export(request->node, path, &sink, NULL, NULL));
+	return stream_out(request, "application/vnd.ipld.car", export_car);
 }
 
 int rpc_block_get(struct rpc_request *request)
 {
-	struct rpc_stream stream = { .request = request,
-		.type = "application/octet-stream",
-		.headers = "X-Stream-Output: 1\r\n" };
-	struct kit_sink sink = { rpc_stream_write, &stream };
-	const char *cid = rpc_arg(request);
-
-	if (!cid)
-		return 0;
-	return rpc_stream_end(&stream, kit_block_cat(request->node, cid, &sink));
+	return stream_out(request, "application/octet-stream", kit_block_cat);
 }
 
-/* ---- Bodies coming in ---- */
-
-ssize_t rpc_read_body(void *arg, void *buffer, size_t size)
-{
-	return http_body(arg, buffer, size);
-}
-
-int rpc_open_part(struct rpc_request *request, struct multipart *parts)
-{
-	int rc = multipart_open(parts, request->http->content_type, rpc_read_body, request->http);
-
-	if (!rc) {
-		rc = multipart_next(parts);
-		if (rc == 1)
-			return 0;
-		multipart_close(parts);
-		rc = rc ? rc : -EINVAL;
-	}
-	int sent = http_reply(request->http, 400, "text/plain",
-		"a multipart/form-data body with a file is required\n");
-	return sent ? sent : rc;
-}
-
-enum { PART_MAX = 2 << 20 };
-
-/* All of it at once: who holds some of the room may not wait for more. Twice, since the block that is
- * made of a document may be as long. */
-static int grow_part(struct rpc_request *request, struct rpc_part *part)
-{
-	int rc = kit_room_hold(request->room, &part->held, 2 * PART_MAX);
-	char *bigger = rc ? NULL : anyio_realloc(part->data, PART_MAX + 1);
-
-	if (!bigger)
-		return rc ? rc : -ENOMEM;
-	part->data = bigger;
-	request->http->holds_body = true;
-	return 0;
-}
-
-int rpc_part_read(struct rpc_request *request, struct multipart *parts, struct rpc_part *part)
-{
-	size_t size = KIT_ROOM_SMALL;
-	ssize_t n;
-
-	*part = (struct rpc_part){ .data = anyio_malloc(size) };
-	if (!part->data)
-		return -ENOMEM;
-	while ((n = multipart_read(parts, part->data + part->len, size - part->len)) > 0) {
-		part->len += (size_t)n;
-		if (part->len > PART_MAX)
-			break;
-		if (part->len == size) {
-			int rc = grow_part(request, part);
-			if (rc)
-				return rc;
-			size = PART_MAX + 1;
-		}
-	}
-	if (n <= 0)
-		return (int)n;
-	part->why = "a block or a document is at most 2 MiB";
-	return -EMSGSIZE;
-}
-
-void rpc_part_free(struct rpc_request *request, struct rpc_part *part)
-{
-	anyio_free(part->data);
-	kit_room_hold(request->room, &part->held, 0);
-	request->http->holds_body = false;
-}
+/* ---- block/put ---- */
 
 int rpc_block_put(struct rpc_request *request)
 {

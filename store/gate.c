@@ -50,6 +50,20 @@ static void pass_slice(void *arg, size_t slice)
 		pass_group(gate, first, end - first < GROUP ? end - first : GROUP);
 }
 
+/* More slices than cores even out. Blocks hashed side by side take less than one after the other:
+ * all lanes of the processor are filled where that keeps half the cores busy, for it takes half the
+ * time; else they go in pairs. */
+static size_t slices(size_t count)
+{
+	size_t cores = anyio_cpu_count(), lanes = mf_sha256_lanes();
+	size_t most = cores * 2 < SLICES_MAX ? cores * 2 : SLICES_MAX;
+
+	if (lanes < 2 || count < lanes * cores / 2)
+		lanes = 2;
+	count = count < lanes ? 1 : count / lanes;
+	return count < most ? count : most;
+}
+
 static int pass(struct gate *gate)
 {
 	size_t bytes = 0, inline_bytes = gate->count < 2 ? SINGLE_INLINE : MANY_INLINE;
@@ -57,16 +71,11 @@ static int pass(struct gate *gate)
 
 	for (size_t i = 0; i < gate->count; i++)
 		bytes += gate->blocks[i].len;
-	/* More slices than cores even out. Blocks hashed side by side take less than one after the
-	 * other, so no slice is of fewer than go side by side. */
-	size_t lanes = gate->count < GROUP ? 2 : mf_sha256_lanes();
-	gate->slices = anyio_cpu_count() * 2;
-	if (gate->slices > (gate->count + lanes - 1) / lanes)
-		gate->slices = (gate->count + lanes - 1) / lanes;
-	if (gate->slices > SLICES_MAX)
-		gate->slices = SLICES_MAX;
-	if (bytes > inline_bytes)
+	gate->slices = 1;
+	if (bytes > inline_bytes) {
+		gate->slices = slices(gate->count);
 		rc = anyio_cpu_map(pass_slice, gate, gate->slices);
+	}
 	/* No thread could be made: more slowly, but on. */
 	for (size_t i = 0; rc == -EAGAIN && i < gate->slices; i++)
 		pass_slice(gate, i);

@@ -289,6 +289,18 @@ int log_sync_frozen(struct store *store)
 	return rc;
 }
 
+/* A closed segment ends where the log in it does: whatever else is there would pass for damage. */
+static int cut_torn(struct log *log)
+{
+	int rc = log->torn ? anyio_ftruncate(log->active->fd, log->end) : 0;
+
+	if (rc == 0 && log->torn)
+		rc = anyio_fdatasync(log->active->fd);
+	if (rc == 0)
+		log->torn = false;
+	return rc;
+}
+
 /* The full segment must be durable before the next one says so. */
 static int roll(struct store *store)
 {
@@ -302,14 +314,17 @@ static int roll(struct store *store)
 	if (store->broken)
 		rc = store->broken;
 	else if (log->end == log->committed.end && log->committed.sequence == log->durable) {
-		rc = segment_set_add(
-			&store->segments, &store->keys, log->sequence, log->durable, &file);
+		rc = cut_torn(log);
+		if (rc == 0)
+			rc = segment_set_add(
+				&store->segments, &store->keys, log->sequence, log->durable, &file);
 		if (rc == 0) {
 			log_close_direct(log);
 			segment_file_release(log->active);
 			log->active = file;
 			log->base = log->end = log->start = log->durable_end = file->size;
 			log->cached = 0;
+			log->no_direct = false;
 		}
 	}
 	anyio_lock_release(&store->writing);

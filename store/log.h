@@ -6,7 +6,7 @@
  * large block is never copied, and small ones share a system call. Bulk goes to the disk past the
  * page cache, as O_DIRECT wants it: on boundaries, with FILL records before it. The file is only ever written at
  * its end, at places computed here, so a write that failed leaves nothing behind that the next one
- * does not overwrite, or the next opening cut away.
+ * does not overwrite, or that is not cut away, by log_roll or the next opening.
  *
  * Functions that append or write are called with store->writing held; log_sync and log_roll take
  * the locks they need.
@@ -46,6 +46,7 @@ struct log {
 	uint64_t cached; /* bytes left to the page cache since write-out was last started */
 	int direct_fd;   /* the active file once more, with O_DIRECT; -1: closed */
 	bool no_direct;  /* the file system will not have it */
+	bool torn;       /* behind the end lie bytes of a write that failed */
 };
 
 /* Goes on behind a record at position in file, which is in use and synced up to there. */

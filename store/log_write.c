@@ -32,7 +32,7 @@ void log_open_direct(struct store *store)
 	int fd = segment_file_open_direct(&store->segments, log->active);
 	if (fd >= 0)
 		log->direct_fd = fd;
-	else if (fd == -EINVAL)
+	else if (fd != -EMFILE && fd != -ENFILE && fd != -ENOMEM && fd != ANYIO_CANCELLED)
 		log->no_direct = true;
 }
 
@@ -52,7 +52,7 @@ static int write_cached(
 	return anyio_pwritev_all(log->active->fd, iov, count, at);
 }
 
-/* Some disks want more than a boundary: then it is the page cache after all, from now on. */
+/* Some disks want more than a boundary: then it is the page cache after all. */
 static int write_direct(
 	struct log *log, const struct iovec *iov, int count, uint64_t at, size_t len)
 {
@@ -78,9 +78,10 @@ static int take_run(const struct iovec *iov, int count, uint64_t at, bool aligne
 	return n;
 }
 
-int log_flush(struct store *store)
+/* The vector, run by run. */
+static int write_vector(void *arg)
 {
-	struct log *log = &store->log;
+	struct log *log = arg;
 	uint64_t at = log->base;
 	int rc = 0;
 
@@ -98,8 +99,27 @@ int log_flush(struct store *store)
 						 : write_cached(log, iov, n, at, len);
 		at += len;
 	}
+	return rc;
+}
+
+int log_flush(struct store *store)
+{
+	struct log *log = &store->log;
+	struct anyio_cancel_scope scope;
+
+	if (log->count == 0)
+		return 0;
+	/* Cancelled before it begins, or not at all. */
+	int rc = anyio_checkpoint_if_cancelled();
 	if (rc < 0)
 		return rc;
+	anyio_cancel_scope_init(&scope);
+	anyio_cancel_scope_set_shield(&scope, true);
+	rc = anyio_cancel_scope_run(&scope, write_vector, log);
+	if (rc < 0) {
+		log->torn = true;
+		return rc;
+	}
 	log->base = log->active->size = log->end;
 	log->staged = 0;
 	log->count = 0;

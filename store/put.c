@@ -10,7 +10,7 @@
 
 enum {
 	CHUNK_BLOCKS = 64,
-	CHUNK_BYTES = 8 << 20,
+	CHUNK_BYTES = 16 << 20,
 };
 
 struct chunk {

@@ -103,6 +103,11 @@ static int take_lock(struct store *store, struct store_recovery *report)
 	return rc < 0 ? rc : 0;
 }
 
+static int sync_file_system(void *arg)
+{
+	return syncfs((int)(intptr_t)arg) ? -errno : 0;
+}
+
 /* The folder's own name must last too. A parent that may be passed but not read, as of a service's folder
  * of state, is synced with all of its file system. */
 static int sync_parent(const struct store *store)
@@ -110,7 +115,7 @@ static int sync_parent(const struct store *store)
 	int fd = anyio_openat(store->dir_fd, "..", O_RDONLY | O_DIRECTORY, 0);
 
 	if (fd == -EACCES)
-		return syncfs(store->dir_fd) ? -errno : 0;
+		return anyio_to_thread(sync_file_system, (void *)(intptr_t)store->dir_fd, NULL);
 	if (fd < 0)
 		return fd;
 	int rc = anyio_fsync(fd);
@@ -242,10 +247,12 @@ static void free_store(struct store *store)
 
 static struct store *make_store(const char *dir, const struct store_options *options)
 {
-	struct store *store = anyio_calloc(1, sizeof(*store));
+	/* More than malloc's alignment: the sums over heads want 64 bytes. */
+	struct store *store = anyio_aligned_alloc(_Alignof(struct store), sizeof(*store));
 
 	if (!store)
 		return NULL;
+	memset(store, 0, sizeof(*store));
 	if (options)
 		store->options = *options;
 	if (!store->options.segment_bytes)

@@ -113,10 +113,21 @@ void segment_file_release(struct segment_file *file)
 
 int segment_file_open_direct(struct segment_set *set, const struct segment_file *file)
 {
+	struct stat one, other;
 	char name[16];
 
 	file_name(file->number, name);
-	return anyio_plain_openat(set->dir_fd, name, O_WRONLY | O_DIRECT, 0);
+	int fd = anyio_plain_openat(set->dir_fd, name, O_WRONLY | O_DIRECT, 0);
+	if (fd < 0)
+		return fd;
+	int rc = anyio_fstat(fd, &one);
+	if (rc == 0)
+		rc = anyio_fstat(file->fd, &other);
+	if (rc == 0 && (one.st_dev != other.st_dev || one.st_ino != other.st_ino))
+		rc = -ESTALE;
+	if (rc < 0)
+		anyio_close(fd);
+	return rc < 0 ? rc : fd;
 }
 
 static int insert(struct segment_set *set, struct segment_file *file)

@@ -47,8 +47,8 @@ bool segment_set_gave_up(const struct segment_set *set, uint32_t number);
 /* Opens the file if need be and keeps it open until released. */
 int segment_file_use(struct segment_set *set, struct segment_file *file);
 void segment_file_release(struct segment_file *file);
-/* A descriptor of its own for the file, with O_DIRECT; -EINVAL where the file system has no such
- * thing. */
+/* A descriptor of its own for the open file, with O_DIRECT. -EINVAL where the file system has no such
+ * thing; -ESTALE: by that name there is another file by now. */
 int segment_file_open_direct(struct segment_set *set, const struct segment_file *file);
 
 /* Makes the next segment, with its header and first record, durable in its directory; it comes back

@@ -197,7 +197,8 @@ static void report_all(struct verifying *verifying)
 		const struct verify_gap *lost = find_gap(verifying, damage->range.segment);
 
 		/* Where a segment was torn off, it is damaged, which goes without saying. */
-		if (damage->named || damage->blocks || (lost && lost->gap.there == damage->range.to))
+		if (damage->named || damage->blocks ||
+			(lost && lost->gap.there == damage->range.to))
 			continue;
 		verifying_report(verifying,
 			&(struct store_fault){ .kind = STORE_FAULT_DAMAGE,

@@ -14,10 +14,10 @@ struct walk {
 	size_t used, room;
 	uint32_t steps;
 	/* Of the pin at hand. */
-	struct mf_cid first;    /* that is missing */
+	struct mf_cid first; /* that is missing */
 	uint64_t missing;
-	bool untold;            /* one of them is no known damage */
-	bool unnamed;           /* one of them was told by number only, with the segment that it was in */
+	bool untold;  /* one of them is no known damage */
+	bool unnamed; /* one of them was told by number only, with the segment that it was in */
 };
 
 /* Whatever goes over many links lets others have a turn now and then. */

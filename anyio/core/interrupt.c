@@ -28,7 +28,8 @@ bool interrupt_watch(struct anyio_loop *loop)
 	struct anyio_loop *nobody = NULL;
 	if (!atomic_compare_exchange_strong(&watched, &nobody, loop))
 		return false;
-	struct sigaction action = { .sa_handler = on_interrupt, .sa_flags = SA_RESTART };
+	struct sigaction action = { .sa_handler = on_interrupt,
+		.sa_flags = SA_RESTART | SA_ONSTACK };
 	sigemptyset(&action.sa_mask);
 	sigaction(SIGINT, NULL, &before);
 	if (before.sa_handler == SIG_DFL && sigaction(SIGINT, &action, NULL) == 0)

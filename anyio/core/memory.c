@@ -3,6 +3,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+#define HUGE_PAGE ((size_t)2 << 20)
 
 static bool memory_fails(void)
 {
@@ -40,4 +43,33 @@ void *anyio_aligned_alloc(size_t alignment, size_t size)
 void anyio_free(void *memory)
 {
 	free(memory);
+}
+
+static size_t whole_pages(size_t size)
+{
+	return (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+}
+
+void *anyio_pages_alloc(size_t size)
+{
+	/* One page more, so that a boundary lies in it; what is over at the ends goes back. */
+	size_t whole = whole_pages(size);
+	if (memory_fails() || whole < size)
+		return NULL;
+	char *all = mmap(NULL, whole + HUGE_PAGE, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (all == MAP_FAILED)
+		return NULL;
+	size_t before = -(uintptr_t)all % HUGE_PAGE;
+	if (before)
+		munmap(all, before);
+	munmap(all + before + whole, HUGE_PAGE - before);
+	madvise(all + before, whole, MADV_HUGEPAGE);
+	return all + before;
+}
+
+void anyio_pages_free(void *memory, size_t size)
+{
+	if (memory)
+		munmap(memory, whole_pages(size));
 }

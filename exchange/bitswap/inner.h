@@ -1,13 +1,20 @@
 /*
  * What the parts of bitswap share.
  *
- *	want.c      what we want, and whom we ask for it
- *	wantlist.c  what a peer is told of that
- *	session.c   who here wants it: sessions, needs, fetching
+ *	bitswap.c   its life: peers that come and go, what is started anew for lack of memory
+ *	session.c   who here wants which blocks: sessions, needs, fetching
+ *	want.c      what we want, as time goes by
+ *	pursue.c    whom we ask for it
+ *	ask.c       what each peer is asked about each want
+ *	doubt.c     who lets us wait for too long
+ *	wantlist.c  what a peer is told of our asks
  *	peer.c      peers, and the task that sends to one
  *	receive.c   messages of peers
  *	arrive.c    blocks of peers: hashed, stored, handed to who needs them
  *	serve.c     what peers want of us
+ *	message.c   messages as bytes
+ *	order.c     things in the order of their priority
+ *	table.c     things found by their CID
  *
  * Lives: a peer's record is there from the first sign that it speaks bitswap until it has gone and no
  * task uses it any more. A want is there while somebody needs the block; its asks say which peers have
@@ -57,8 +64,8 @@ struct bitswap_ask {
 	bool block;       /* asked for the block, not only whether it has it */
 	bool said;        /* that it has it, when last it said anything */
 	bool late;        /* and counted as such */
-	uint8_t answers;  /* that it has it, or not */
-	anyio_time since; /* when it was asked */
+	uint8_t answers;  /* that it has it, or not, since all were last asked anew */
+	anyio_time since; /* when it was asked, or the message that asked had been sent */
 };
 
 struct bitswap_want {
@@ -132,30 +139,44 @@ struct bitswap_served {
 	bool block, send_dont_have, have;
 };
 
+/* Blocks in memory for a peer. Their wants are in none of its orders any more, so one that the peer
+ * cancels meanwhile is marked here. */
+enum { BITSWAP_BATCHES = 2, BITSWAP_BATCH_BLOCKS = 32, BITSWAP_BATCH_BYTES = 4 << 20 };
+struct bitswap_batch {
+	struct store_block blocks[BITSWAP_BATCH_BLOCKS];
+	struct bitswap_item wants[BITSWAP_BATCH_BLOCKS]; /* what they answer */
+	size_t picked, count, next; /* wants; blocks that are here; and to be sent next */
+	anyio_time since;           /* being sent; 0: not yet */
+	bool token, slow;           /* of bitswap->serving and serving_slow */
+};
+
 struct bitswap_peer {
 	struct bitswap *bitswap;
 	TAILQ_ENTRY(bitswap_peer) link;
 	struct mf_peer_id id;
 	unsigned refs;
 	bool gone;
-	uint64_t searched; /* the last search that knew it as asked */
+	uint64_t mark; /* of the last search that knew it as asked */
 	struct p2p_account account;
 
 	/* sending */
 	struct anyio_stream *stream;
-	const char *protocol; /* of stream */
-	bool sending;         /* there is a task */
-	bool fresh;           /* nothing was sent on stream yet */
-	bool renew;           /* make a new stream first */
-	bool full;            /* say the whole wantlist next time */
-	anyio_time stuck;     /* sending one message since then; 0: not sending */
-	anyio_time behind;    /* how long it held batches beyond what it earned by taking them */
+	const char *protocol;    /* of stream */
+	bool sending;            /* there is a task */
+	bool fresh;              /* nothing was sent on stream yet */
+	bool renew;              /* make a new stream first */
+	bool full;               /* say the whole wantlist next time */
+	struct anyio_event news; /* to be sent, or a batch of blocks is there */
+	unsigned failures;       /* to send, one after the other */
+	anyio_time stuck;        /* sending one message since then; 0: not sending */
+	anyio_time telling;      /* the message being sent was begun then; 0: none */
+	anyio_time behind;       /* how long it held batches beyond what it earned by taking them */
 
 	/* ours */
 	struct bitswap_asks unsent, sent;
 	size_t ask_count, block_count; /* of both; those that are to bring a block */
 	bool asked;                    /* ever */
-	bool doubted; /* let us wait, and has given nothing wanted since: see want.c */
+	bool doubted; /* let us wait, and has given nothing wanted since: see doubt.c */
 	struct mf_cid *cancels;
 	size_t cancel_count, cancel_size;
 	anyio_time gave;  /* when it last gave us a block */
@@ -166,11 +187,21 @@ struct bitswap_peer {
 	/* theirs */
 	struct bitswap_table served;
 	struct bitswap_order by_state[SERVED_STATES];
+	struct bitswap_batch *batches; /* BITSWAP_BATCHES, of its sending task; NULL without */
 
 	/* receiving */
 	size_t inbox; /* bytes */
 	struct anyio_event room;
 };
+
+/* What is held against a peer that left: it counts again when it comes back. */
+struct bitswap_record {
+	struct mf_peer_id id; /* empty: none */
+	bool doubted;
+	unsigned late;
+	anyio_time behind;
+};
+enum { BITSWAP_RECORDS = 128 };
 
 /* An inbound stream being read. */
 struct bitswap_inbound {
@@ -206,6 +237,8 @@ struct bitswap {
 	struct p2p_limit limit, peer_limit;
 	struct p2p_account account;
 	TAILQ_HEAD(, bitswap_peer) peers;
+	struct bitswap_record records[BITSWAP_RECORDS];
+	size_t record_next; /* to be written, the oldest */
 	LIST_HEAD(, bitswap_inbound) inbound;
 	struct anyio_event left;
 	struct bitswap_tokens serving, serving_slow; /* a slow peer needs one of each */
@@ -243,12 +276,14 @@ void bitswap_peers_join(struct bitswap *bitswap);
 
 /* ---- peer.c ---- */
 
-/* The record of a peer, made if need be; NULL without memory. */
+/* The record of a peer, made if need be, with what is remembered of it; NULL without memory. */
 struct bitswap_peer *bitswap_peer_get(struct bitswap *bitswap, const struct mf_peer_id *id);
 void bitswap_peer_ref(struct bitswap_peer *peer);
 void bitswap_peer_unref(struct bitswap_peer *peer);
 /* The peer has gone, or does not speak bitswap after all. */
 void bitswap_peer_lost(struct bitswap_peer *peer);
+/* What is said to it now will not reach it soon: it is not to blame for what it does not give. */
+bool bitswap_peer_is_deaf(const struct bitswap_peer *peer);
 /* There is something to send. */
 void bitswap_peer_kick(struct bitswap_peer *peer);
 
@@ -269,20 +304,12 @@ void bitswap_arrival_free(struct bitswap_arrival *arrival);
 /* ---- serve.c ---- */
 
 void bitswap_serve_want(struct bitswap_peer *peer, const struct bitswap_item *item);
-/* Forgets what the peer wants. */
+/* Forgets what the peer wants, also what is in its batches. */
 void bitswap_serve_clear(struct bitswap_peer *peer);
 bool bitswap_serve_has_output(const struct bitswap_peer *peer);
 /* Appends the answers due to a message; they count as given. */
 void bitswap_serve_put_presences(struct bitswap_peer *peer, struct mf_pb_writer *out);
 
-enum { BITSWAP_BATCH_BLOCKS = 32, BITSWAP_BATCH_BYTES = 4 << 20 };
-struct bitswap_batch {
-	struct store_block blocks[BITSWAP_BATCH_BLOCKS];
-	struct bitswap_item wants[BITSWAP_BATCH_BLOCKS]; /* what they answer */
-	size_t count, next;
-	anyio_time since; /* being sent; 0: not yet */
-	bool token, slow; /* of bitswap->serving and serving_slow */
-};
 /* Reads the next blocks for the peer, once there is a place. 0 (also when there are none),
  * ANYIO_CANCELLED. */
 int bitswap_serve_load(struct bitswap_peer *peer, struct bitswap_batch *batch);
@@ -290,6 +317,8 @@ int bitswap_serve_load(struct bitswap_peer *peer, struct bitswap_batch *batch);
 int bitswap_serve_load_early(struct bitswap_peer *peer, struct bitswap_batch *batch);
 /* Whether others wait and the peer has had the batch for long enough. */
 bool bitswap_serve_turn_over(const struct bitswap_peer *peer, const struct bitswap_batch *batch);
+/* What the peer has cancelled is not sent. Not while a message with blocks of the batch is. */
+void bitswap_serve_drop_cancelled(struct bitswap_batch *batch);
 /* Ends a batch: what was not sent is dropped, or is wanted again. */
 void bitswap_serve_unload(struct bitswap_peer *peer, struct bitswap_batch *batch);
 void bitswap_serve_put_back(struct bitswap_peer *peer, struct bitswap_batch *batch);
@@ -311,14 +340,57 @@ void bitswap_want_arrived(struct bitswap_want *want, struct bitswap_peer *peer);
 void bitswap_want_presence(struct bitswap_peer *peer, const struct mf_cid *cid, bool have);
 void bitswap_want_peer_joined(struct bitswap_peer *peer);
 void bitswap_want_peer_lost(struct bitswap_peer *peer);
+
+/* ---- pursue.c ---- */
+
+/* Sees to it that somebody is asked for the block who may yet give it, if there is anybody. */
+void bitswap_want_pursue(struct bitswap *bitswap, struct bitswap_want *want);
+/* Asks all peers that were not asked; one of them for the block at once, if nobody is asked for it. */
+void bitswap_want_search(struct bitswap *bitswap, struct bitswap_want *want);
+/* An ask for the block that has brought nothing for peer_timeout; NULL: none. */
+struct bitswap_ask *bitswap_want_find_overdue(const struct bitswap_want *want);
+/* It counts as refused, and the peer as doubted. */
+void bitswap_ask_pass_over(struct bitswap *bitswap, struct bitswap_ask *ask);
+
+/* ---- ask.c ---- */
+
+/* NULL: the peer was not asked. */
+struct bitswap_ask *bitswap_ask_find(struct bitswap_want *want, const struct bitswap_peer *peer);
+/* Asks a peer whether it has the block, or for the block itself; ask is NULL the first time. Those
+ * asked for the block come first among the want's asks. Nothing, when the peer has been asked as much as
+ * may be, or without memory. */
+void bitswap_ask_peer(
+	struct bitswap_want *want, struct bitswap_peer *peer, struct bitswap_ask *ask, bool block);
+/* Others are about to be asked for the block: who was to be and was not told yet is asked only whether it
+ * has it, so that the block does not come twice. */
+void bitswap_asks_pass_on(struct bitswap_want *want);
+/* Tells it, or tells it again. */
+void bitswap_ask_queue(struct bitswap_ask *ask);
+/* It is not expected to bring the block. NULL: nothing. */
+void bitswap_ask_no_block(struct bitswap_ask *ask);
+void bitswap_ask_free(struct bitswap_ask *ask);
+/* Ends all asks of a want, and cancels them but with one peer, or NULL. */
+void bitswap_asks_end(struct bitswap_want *want, const struct bitswap_peer *but);
+
+/* ---- doubt.c ---- */
+
+/* It has been waited for alone for long enough. */
+bool bitswap_ask_is_doubtful(const struct bitswap_ask *ask);
+/* It has brought nothing for peer_timeout. */
+bool bitswap_ask_is_overdue(const struct bitswap_ask *ask);
+/* The ask is doubtful: so is the peer, unless it is only late for once, or was not told yet. */
+void bitswap_ask_doubt(struct bitswap_ask *ask);
+void bitswap_peer_doubt(struct bitswap_peer *peer);
 /* Late so often that giving something does not end the doubts. */
 bool bitswap_peer_is_late_often(const struct bitswap_peer *peer);
 
 /* ---- wantlist.c ---- */
 
 /* Appends the news for the peer as a wantlist. */
-void bitswap_want_put(struct bitswap_peer *peer, struct mf_pb_writer *out);
-bool bitswap_want_has_output(const struct bitswap_peer *peer);
+void bitswap_wantlist_put(struct bitswap_peer *peer, struct mf_pb_writer *out);
+bool bitswap_wantlist_has_output(const struct bitswap_peer *peer);
+/* The message with that has been sent, or has failed. */
+void bitswap_wantlist_sent(struct bitswap_peer *peer);
 
 /* ---- session.c ---- */
 

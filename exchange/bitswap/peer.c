@@ -5,7 +5,7 @@
  * between its lives. A peer may end the stream whenever it is idle, so a message that meets an old
  * stream's end is sent again over a new one; and as nobody knows what the old one took along, the
  * whole wantlist goes with it. While one batch of blocks is being sent the next is read, if there is a
- * place for it.
+ * place for it. While there is none for the first, what we want and have to answer is sent all the same.
  */
 #include "inner.h"
 
@@ -18,6 +18,7 @@
 enum {
 	MESSAGE_BYTES = 256 << 10, /* a message is full of blocks from here on */
 	ATTEMPTS = 3,
+	DEAF_SECONDS = 1,     /* into a message */
 	SEND_SECONDS = 30,    /* a message has this long, */
 	SEND_RATE = 16 << 10, /* and a second for so many bytes */
 };
@@ -37,6 +38,32 @@ static struct bitswap_peer *peer_find(const struct bitswap *bitswap, const struc
 	return peer;
 }
 
+static void remember(const struct bitswap_peer *peer)
+{
+	struct bitswap *bitswap = peer->bitswap;
+
+	if (!peer->doubted && !peer->late && !peer->behind)
+		return;
+	bitswap->records[bitswap->record_next] = (struct bitswap_record){
+		.id = peer->id, .doubted = peer->doubted, .late = peer->late, .behind = peer->behind
+	};
+	bitswap->record_next = (bitswap->record_next + 1) % BITSWAP_RECORDS;
+}
+
+static void recall(struct bitswap_peer *peer)
+{
+	for (size_t i = 0; i < BITSWAP_RECORDS; i++) {
+		struct bitswap_record *record = &peer->bitswap->records[i];
+		if (!mf_peer_id_equal(&record->id, &peer->id))
+			continue;
+		peer->doubted = record->doubted;
+		peer->late = record->late;
+		peer->behind = record->behind;
+		*record = (struct bitswap_record){ 0 };
+		return;
+	}
+}
+
 struct bitswap_peer *bitswap_peer_get(struct bitswap *bitswap, const struct mf_peer_id *id)
 {
 	struct bitswap_peer *peer = peer_find(bitswap, id);
@@ -50,6 +77,8 @@ struct bitswap_peer *bitswap_peer_get(struct bitswap *bitswap, const struct mf_p
 	TAILQ_INIT(&peer->unsent);
 	TAILQ_INIT(&peer->sent);
 	anyio_event_init(&peer->room);
+	anyio_event_init(&peer->news);
+	recall(peer);
 	TAILQ_INSERT_TAIL(&bitswap->peers, peer, link);
 	bitswap->statistics.peers++;
 	bitswap_want_peer_joined(peer);
@@ -76,11 +105,18 @@ void bitswap_peer_lost(struct bitswap_peer *peer)
 	if (peer->gone)
 		return;
 	peer->gone = true;
+	remember(peer);
 	TAILQ_REMOVE(&peer->bitswap->peers, peer, link);
 	peer->bitswap->statistics.peers--;
 	bitswap_serve_clear(peer);
 	bitswap_want_peer_lost(peer);
 	bitswap_peer_unref(peer);
+}
+
+bool bitswap_peer_is_deaf(const struct bitswap_peer *peer)
+{
+	return peer->failures > 0 ||
+		(peer->stuck && anyio_now() - peer->stuck >= DEAF_SECONDS * ANYIO_SECOND);
 }
 
 /* ---- the stream ---- */
@@ -118,6 +154,14 @@ static int open_stream(struct bitswap_peer *peer)
 	return rc;
 }
 
+static int need_stream(struct bitswap_peer *peer)
+{
+	if (peer->renew)
+		drop_stream(peer);
+	peer->renew = false;
+	return peer->stream ? 0 : open_stream(peer);
+}
+
 /* ---- one message ---- */
 
 /* The pieces of a message: bytes made here, and blocks where they lie. */
@@ -153,7 +197,7 @@ static ssize_t make_message(
 {
 	*message = (struct outgoing){ .head = mf_pb_write_growing(256),
 		.blocks = batch->blocks + batch->next };
-	bitswap_want_put(peer, &message->head);
+	bitswap_wantlist_put(peer, &message->head);
 	bitswap_serve_put_presences(peer, &message->head);
 	while (batch->next + message->count < batch->count) {
 		size_t len = message->blocks[message->count].len;
@@ -207,8 +251,11 @@ static int send_message(struct bitswap_peer *peer, struct bitswap_batch *batch)
 {
 	struct outgoing message;
 	bool retry = !peer->fresh;
-	int rc = (int)make_message(&message, peer, batch);
+	int rc;
 
+	bitswap_serve_drop_cancelled(batch);
+	peer->telling = anyio_now();
+	rc = (int)make_message(&message, peer, batch);
 	if (rc >= 0)
 		rc = send_pieces(peer, &message);
 	if (is_stream_gone(rc) && retry) {
@@ -219,6 +266,7 @@ static int send_message(struct bitswap_peer *peer, struct bitswap_batch *batch)
 			rc = send_pieces(peer, &message);
 	}
 	free(message.head.data);
+	bitswap_wantlist_sent(peer);
 	if (rc < 0)
 		return rc;
 	peer->fresh = false;
@@ -234,12 +282,13 @@ static int send_message(struct bitswap_peer *peer, struct bitswap_batch *batch)
 
 struct sending {
 	struct bitswap_peer *peer;
-	struct bitswap_batch batches[2], *now, *next;
+	struct bitswap_batch batches[BITSWAP_BATCHES], *now, *next;
+	bool loading; /* now, and that may take long */
 };
 
 static bool has_output(const struct bitswap_peer *peer)
 {
-	return bitswap_want_has_output(peer) || bitswap_serve_has_output(peer);
+	return bitswap_wantlist_has_output(peer) || bitswap_serve_has_output(peer);
 }
 
 static int load_next(void *arg)
@@ -247,6 +296,53 @@ static int load_next(void *arg)
 	struct sending *sending = arg;
 
 	return bitswap_serve_load_early(sending->peer, sending->next);
+}
+
+static int load_now(void *arg)
+{
+	struct sending *sending = arg;
+	int rc = bitswap_serve_load(sending->peer, sending->now);
+
+	sending->loading = false;
+	anyio_event_set(&sending->peer->news);
+	return rc;
+}
+
+/* Others may be served first for long, and what we want of this peer does not wait for that: it goes with
+ * the next batch, which is empty. */
+static int load_and_tell(struct sending *sending)
+{
+	struct bitswap_peer *peer = sending->peer;
+	int rc = 0;
+
+	ANYIO_TASK_GROUP(group);
+	sending->loading = true;
+	if (anyio_try_start_soon(&group, load_now, sending, "bitswap load") < 0)
+		rc = load_now(sending);
+	while (rc == 0 && sending->loading) {
+		anyio_event_init(&peer->news);
+		if (!bitswap_wantlist_has_output(peer) && !peer->by_state[SERVED_PRESENCE].root) {
+			rc = anyio_event_wait(&peer->news);
+			continue;
+		}
+		rc = need_stream(peer);
+		if (rc == 0)
+			rc = send_message(peer, sending->next);
+	}
+	return anyio_task_group_exit(&group, rc);
+}
+
+/* The batch to be sent now, if there is anything to put into it. */
+static int load_first(struct sending *sending)
+{
+	struct bitswap_peer *peer = sending->peer;
+	int rc = 0;
+
+	if (sending->now->count == 0)
+		rc = bitswap_serve_load_early(peer, sending->now);
+	if (rc == 0 && sending->now->count == 0 && peer->by_state[SERVED_READY].root)
+		rc = load_and_tell(sending);
+	return rc;
 }
 
 /* All of one batch, or as much as goes in a turn; and at least one message. */
@@ -267,15 +363,10 @@ static int send_round(struct sending *sending)
 	struct bitswap_peer *peer = sending->peer;
 	struct bitswap_batch *sent = sending->now;
 	bool over;
-	int rc = 0;
+	int rc = need_stream(peer);
 
-	if (peer->renew)
-		drop_stream(peer);
-	peer->renew = false;
-	if (!peer->stream)
-		rc = open_stream(peer);
-	if (rc == 0 && sent->count == 0)
-		rc = bitswap_serve_load(peer, sent);
+	if (rc == 0)
+		rc = load_first(sending);
 	if (rc < 0)
 		return rc;
 	ANYIO_TASK_GROUP(group);
@@ -296,49 +387,52 @@ static int send_round(struct sending *sending)
 }
 
 /* What could not be sent is lost; the wantlist will be said again. */
-static int recover(struct bitswap_peer *peer, int rc, unsigned *failures)
+static int recover(struct bitswap_peer *peer, int rc)
 {
 	drop_stream(peer);
 	peer->full = true;
 	if (rc == ANYIO_CANCELLED)
 		return rc;
-	if (rc == -EPROTONOSUPPORT || rc == -ENOTCONN || ++*failures >= ATTEMPTS) {
+	if (rc == -EPROTONOSUPPORT || rc == -ENOTCONN || ++peer->failures >= ATTEMPTS) {
 		bitswap_peer_lost(peer);
 		return rc;
 	}
-	return anyio_sleep(*failures * ANYIO_SECOND);
+	return anyio_sleep(peer->failures * ANYIO_SECOND);
 }
 
 static void unload(struct sending *sending)
 {
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < BITSWAP_BATCHES; i++)
 		bitswap_serve_unload(sending->peer, &sending->batches[i]);
 }
 
 static int send_all(struct bitswap_peer *peer)
 {
 	struct sending *sending = anyio_calloc(1, sizeof(*sending));
-	unsigned failures = 0;
 	int rc = sending ? 0 : -ENOMEM;
 
-	if (!sending)
+	if (!sending) {
 		bitswap_held_up(peer->bitswap);
-	else
+	} else {
 		*sending = (struct sending){
 			.peer = peer, .now = &sending->batches[0], .next = &sending->batches[1]
 		};
+		peer->batches = sending->batches;
+	}
 	while (rc == 0 && !peer->gone && (sending->now->count > 0 || has_output(peer))) {
 		rc = send_round(sending);
 		if (rc == 0) {
-			failures = 0;
+			peer->failures = 0;
 		} else {
 			unload(sending);
-			rc = recover(peer, rc, &failures);
+			rc = recover(peer, rc);
 		}
 	}
 	if (sending)
 		unload(sending);
+	peer->batches = NULL;
 	anyio_free(sending);
+	peer->failures = 0;
 	bitswap_moved(peer->bitswap);
 	return rc;
 }
@@ -358,6 +452,8 @@ void bitswap_peer_kick(struct bitswap_peer *peer)
 {
 	struct bitswap *bitswap = peer->bitswap;
 
+	if (peer->sending)
+		anyio_event_set(&peer->news);
 	if (peer->sending || peer->gone || !bitswap->group || !has_output(peer))
 		return;
 	bitswap_peer_ref(peer);

@@ -1,8 +1,8 @@
 /*
  * What peers want of us.
  *
- * A peer's wants are kept up to a number, those of highest priority; each is in one list: to be sent,
- * to be answered, or waiting for us to get the block. A peer that asks whether we have a small block is
+ * A peer's wants are kept up to a number, those of highest priority; each is in one order (order.h) by its
+ * state: to be sent, to be answered, or waiting for us to get the block. A peer that asks whether we have a small block is
  * sent it. Blocks are read in batches, a bounded number of them for all peers together. While others
  * wait a peer has its batch for one turn; what it has not taken by then it wants again. Peers that are
  * slow at taking have places of their own among the batches, so that however many they are, others find
@@ -61,9 +61,22 @@ static void served_free(struct bitswap_peer *peer, struct bitswap_served *served
 	anyio_free(served);
 }
 
+/* A NULL cid: all. */
+static void cancel_picked(struct bitswap_peer *peer, const struct mf_cid *cid)
+{
+	for (size_t i = 0; peer->batches && i < BITSWAP_BATCHES; i++) {
+		struct bitswap_batch *batch = &peer->batches[i];
+		for (size_t j = batch->next; j < batch->picked; j++)
+			batch->wants[j].cancel |=
+				!cid || bitswap_table_same(&batch->wants[j].cid, cid);
+	}
+}
+
 void bitswap_serve_clear(struct bitswap_peer *peer)
 {
 	struct bitswap_served *served;
+
+	cancel_picked(peer, NULL);
 
 	for (int i = 0; i < SERVED_STATES; i++)
 		while ((served = served_first(peer, i)))
@@ -125,6 +138,7 @@ void bitswap_serve_want(struct bitswap_peer *peer, const struct bitswap_item *it
 	if (item->cancel) {
 		if (served)
 			served_free(peer, served);
+		cancel_picked(peer, &item->cid);
 		return;
 	}
 	if (!served && !(served = served_new(peer, item)))
@@ -175,7 +189,7 @@ static bool is_slow(const struct bitswap_peer *peer)
 	return peer->behind > TURN_SECONDS * ANYIO_SECOND;
 }
 
-/* The next wants as far as a batch goes; they are no longer the peer's. */
+/* The next wants as far as a batch goes. */
 static size_t pick(struct bitswap_peer *peer, struct bitswap_item *items)
 {
 	size_t most = is_slow(peer) ? SLOW_BYTES : BITSWAP_BATCH_BYTES, count = 0, bytes = 0;
@@ -195,12 +209,13 @@ static size_t pick(struct bitswap_peer *peer, struct bitswap_item *items)
 	return count;
 }
 
-/* The peer wants it still. */
+/* If the peer wants it still. */
 static struct bitswap_served *put_back(struct bitswap_peer *peer, const struct bitswap_item *item)
 {
 	struct bitswap_served *served;
 
-	if (peer->gone || served_find(peer, &item->cid) || !(served = served_new(peer, item)))
+	if (peer->gone || item->cancel || served_find(peer, &item->cid) ||
+		!(served = served_new(peer, item)))
 		return NULL;
 	served->block = true;
 	served->send_dont_have = item->send_dont_have;
@@ -219,11 +234,11 @@ static void put_back_unread(struct bitswap_peer *peer, const struct bitswap_item
 
 static int read_batch(struct bitswap_peer *peer, struct bitswap_batch *batch)
 {
-	struct bitswap_item items[BITSWAP_BATCH_BLOCKS];
+	struct bitswap_item *items = batch->wants;
 	struct mf_cid cids[BITSWAP_BATCH_BLOCKS];
 	struct store_block blocks[BITSWAP_BATCH_BLOCKS];
 	int results[BITSWAP_BATCH_BLOCKS], rc = 0;
-	size_t count = pick(peer, items);
+	size_t count = batch->picked = pick(peer, items);
 
 	for (size_t i = 0; i < count; i++)
 		cids[i] = items[i].cid;
@@ -231,12 +246,13 @@ static int read_batch(struct bitswap_peer *peer, struct bitswap_batch *batch)
 		rc = store_get_many(peer->bitswap->store, cids, count, blocks, results);
 	for (size_t i = 0; i < count; i++) {
 		if (rc == 0 && results[i] == 0) {
-			batch->wants[batch->count] = items[i];
+			items[batch->count] = items[i];
 			batch->blocks[batch->count++] = blocks[i];
 		} else {
 			put_back_unread(peer, &items[i]);
 		}
 	}
+	batch->picked = batch->count;
 	return rc == ANYIO_CANCELLED ? rc : 0;
 }
 
@@ -322,7 +338,7 @@ static void return_tokens(struct bitswap *bitswap, struct bitswap_batch *batch)
 /* The tokens are there, unless rc says otherwise. */
 static int load(struct bitswap_peer *peer, struct bitswap_batch *batch, int rc)
 {
-	batch->count = batch->next = 0;
+	batch->picked = batch->count = batch->next = 0;
 	batch->since = 0;
 	if (rc == 0)
 		rc = read_batch(peer, batch);
@@ -368,13 +384,28 @@ static void settle(struct bitswap_peer *peer, const struct bitswap_batch *batch)
 		peer->behind = BEHIND_SECONDS * ANYIO_SECOND;
 }
 
+void bitswap_serve_drop_cancelled(struct bitswap_batch *batch)
+{
+	size_t kept = batch->next;
+
+	for (size_t i = batch->next; i < batch->count; i++) {
+		if (batch->wants[i].cancel) {
+			store_block_release(&batch->blocks[i]);
+			continue;
+		}
+		batch->wants[kept] = batch->wants[i];
+		batch->blocks[kept++] = batch->blocks[i];
+	}
+	batch->picked = batch->count = kept;
+}
+
 void bitswap_serve_unload(struct bitswap_peer *peer, struct bitswap_batch *batch)
 {
 	if (batch->token && batch->since)
 		settle(peer, batch);
 	for (size_t i = 0; i < batch->count; i++)
 		store_block_release(&batch->blocks[i]);
-	batch->count = batch->next = 0;
+	batch->picked = batch->count = batch->next = 0;
 	return_tokens(peer->bitswap, batch);
 }
 

@@ -151,10 +151,16 @@ static bool may_ask(const struct bitswap_session *session, const struct bitswap_
 
 static bool has_room(const struct bitswap_session *session)
 {
-	for (size_t i = 0; i < session->holder_count; i++)
+	size_t hearing = 0;
+
+	for (size_t i = 0; i < session->holder_count; i++) {
+		if (bitswap_peer_is_deaf(session->holders[i]))
+			continue;
 		if (may_ask(session, session->holders[i]))
 			return true;
-	return session->holder_count == 0 && session->wanted < BITSWAP_SEARCHES;
+		hearing++;
+	}
+	return hearing == 0 && session->wanted < BITSWAP_SEARCHES;
 }
 
 /* ---- asking ---- */

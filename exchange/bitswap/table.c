@@ -17,7 +17,7 @@ static size_t slot(const struct bitswap_table *table, const struct mf_cid *cid, 
 	return sum & (size - 1);
 }
 
-static bool same(const struct mf_cid *a, const struct mf_cid *b)
+bool bitswap_table_same(const struct mf_cid *a, const struct mf_cid *b)
 {
 	return a->hash == b->hash && a->digest_len == b->digest_len &&
 		memcmp(a->digest, b->digest, a->digest_len) == 0;
@@ -73,7 +73,7 @@ struct bitswap_node *bitswap_table_find(const struct bitswap_table *table, const
 	if (table->count == 0)
 		return NULL;
 	node = table->buckets[slot(table, cid, table->size)];
-	while (node && !same(node->cid, cid))
+	while (node && !bitswap_table_same(node->cid, cid))
 		node = node->next;
 	return node;
 }

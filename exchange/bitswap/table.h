@@ -20,6 +20,8 @@ struct bitswap_table {
 	uint8_t key[crypto_shorthash_KEYBYTES];
 };
 
+/* Whether they are one and the same to a table. */
+bool bitswap_table_same(const struct mf_cid *a, const struct mf_cid *b);
 /* 0 or -ENOMEM. The CID must not be in the table. */
 int bitswap_table_add(struct bitswap_table *table, struct bitswap_node *node);
 struct bitswap_node *bitswap_table_find(

@@ -4,10 +4,10 @@
 #include <anyio/memory.h>
 #include <errno.h>
 
-bool bitswap_want_has_output(const struct bitswap_peer *peer)
+/* Who was asked once may keep a want whose cancel was not kept: all of our wants may be none. */
+bool bitswap_wantlist_has_output(const struct bitswap_peer *peer)
 {
-	return !TAILQ_EMPTY(&peer->unsent) || peer->cancel_count > 0 ||
-		(peer->full && peer->ask_count > 0);
+	return !TAILQ_EMPTY(&peer->unsent) || peer->cancel_count > 0 || (peer->full && peer->asked);
 }
 
 static void entry_of(const struct bitswap_ask *ask, struct bitswap_item *item)
@@ -38,7 +38,7 @@ static void mark_sent(struct bitswap_ask *ask)
 	ask->since = anyio_now();
 }
 
-void bitswap_want_put(struct bitswap_peer *peer, struct mf_pb_writer *out)
+void bitswap_wantlist_put(struct bitswap_peer *peer, struct mf_pb_writer *out)
 {
 	size_t most = peer->ask_count + peer->cancel_count, n = 0;
 	bool bare = peer->protocol != bitswap_protocols[0], full = peer->full;
@@ -69,4 +69,18 @@ void bitswap_want_put(struct bitswap_peer *peer, struct mf_pb_writer *out)
 	peer->cancels = NULL;
 	peer->cancel_count = peer->cancel_size = 0;
 	peer->full = false;
+}
+
+/* Those told last come last. Their time begins only now. */
+void bitswap_wantlist_sent(struct bitswap_peer *peer)
+{
+	struct bitswap_ask *ask;
+
+	TAILQ_FOREACH_REVERSE(ask, &peer->sent, bitswap_asks, of_peer)
+	{
+		if (ask->since < peer->telling)
+			break;
+		ask->since = anyio_now();
+	}
+	peer->telling = 0;
 }

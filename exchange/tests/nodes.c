@@ -4,6 +4,8 @@
 #include <multiformats/varint.h>
 #include <unistd.h>
 
+#include "bitswap/message.h"
+
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
 {
 	return remove(path);
@@ -202,4 +204,51 @@ int test_host(struct anyio_task_group *group, uint8_t number, struct p2p_host **
 	p2p_key_from_seed(&key, seed);
 	CHECK_RC(0, p2p_host_create(&(struct p2p_host_options){ .key = &key }, host));
 	return anyio_start(group, p2p_host_run, *host, "host", NULL);
+}
+
+int test_wait_for_end(void *arg)
+{
+	uint8_t bytes[64];
+	ssize_t n;
+
+	do
+		n = anyio_stream_receive(arg, bytes, sizeof(bytes));
+	while (n > 0);
+	return (int)n;
+}
+
+static const char *const protocol[] = { "/ipfs/bitswap/1.2.0" };
+
+int test_tell(struct nodes *nodes, struct p2p_host *host, const struct bitswap_item *items,
+	size_t count, bool full)
+{
+	struct mf_pb_writer out = mf_pb_write_growing(0);
+	struct anyio_stream *stream;
+
+	bitswap_put_wantlist(&out, items, count, full);
+	CHECK_RC(0, p2p_host_open_stream(host, &nodes->node[0].id, protocol, 1, &stream, NULL));
+	CHECK_RC(0, test_send(stream, &out));
+	CHECK_RC(0, anyio_stream_send_eof(stream));
+	CHECK_RC(0, test_wait_for_end(stream));
+	anyio_stream_free(stream);
+	return 0;
+}
+
+int test_takers(struct nodes *nodes, struct anyio_task_group *group, struct p2p_host **hosts,
+	p2p_handler taker)
+{
+	static struct bitswap_item wants[TEST_TAKEN];
+	const char *addresses[] = { nodes->node[0].address };
+
+	for (uint64_t i = 0; i < TEST_TAKEN; i++) {
+		wants[i] = (struct bitswap_item){ .priority = 1 };
+		CHECK_RC(0, test_put(&nodes->node[0], i, TEST_TAKEN_SIZE, &wants[i].cid));
+	}
+	for (uint8_t i = 0; i < TEST_TAKERS; i++) {
+		CHECK_RC(0, test_host(group, i, &hosts[i]));
+		CHECK_RC(0, p2p_host_handle(hosts[i], protocol[0], taker, NULL));
+		CHECK_RC(0, p2p_host_connect(hosts[i], &nodes->node[0].id, addresses, 1, NULL));
+		CHECK_RC(0, test_tell(nodes, hosts[i], wants, TEST_TAKEN, false));
+	}
+	return 0;
 }

@@ -52,6 +52,18 @@ int test_host(struct anyio_task_group *group, uint8_t number, struct p2p_host **
 int test_send(struct anyio_stream *stream, struct mf_pb_writer *out);
 /* A handler that reads nothing. */
 int test_take_nothing(struct p2p_stream_in *in, void *arg);
+/* Waits for the other side to have done with a stream: the end it says, or the reset. */
+int test_wait_for_end(void *stream);
+
+struct bitswap_item;
+/* The host, which is connected, tells node 0 a wantlist; returns once it was taken in. */
+int test_tell(struct nodes *nodes, struct p2p_host *host, const struct bitswap_item *items,
+	size_t count, bool full);
+
+/* So many hosts that want many blocks of node 0, numbers 0 on, and take them as the handler does. */
+enum { TEST_TAKERS = 30, TEST_TAKEN = 64, TEST_TAKEN_SIZE = 1 << 18 };
+int test_takers(struct nodes *nodes, struct anyio_task_group *group, struct p2p_host **hosts,
+	p2p_handler taker);
 
 /* Runs fn(arg) with a deadline: -ETIMEDOUT when something hangs. */
 #define WITHIN(seconds, fn, arg) anyio_fail_after((seconds)*ANYIO_SECOND, fn, arg)

@@ -18,18 +18,6 @@ static int open_stream(struct nodes *nodes, struct anyio_stream **stream)
 				nodes->node[1].host, &nodes->node[0].id, protocol, 1, stream, NULL);
 }
 
-/* Waits for node 0 to have done with the stream: the end it says, or the reset. */
-static int wait_for_end(void *arg)
-{
-	uint8_t bytes[64];
-	ssize_t n;
-
-	do
-		n = anyio_stream_receive(arg, bytes, sizeof(bytes));
-	while (n > 0);
-	return (int)n;
-}
-
 static int is_quiet(struct nodes *nodes)
 {
 	struct bitswap_statistics statistics;
@@ -104,7 +92,7 @@ static int too_many_wants(struct nodes *nodes)
 		CHECK_RC(0, test_send(stream, &out));
 	}
 	CHECK_RC(0, anyio_stream_send_eof(stream));
-	CHECK_RC(0, WITHIN(30, wait_for_end, stream));
+	CHECK_RC(0, WITHIN(30, test_wait_for_end, stream));
 	bitswap_stat(nodes->node[0].bitswap, &statistics);
 	CHECK(statistics.peer_wants == 1024);
 	CHECK_RC(0, is_shallow(nodes));
@@ -138,7 +126,7 @@ static int odd_cids(struct nodes *nodes)
 	CHECK_RC(0, open_stream(nodes, &stream));
 	CHECK_RC(0, test_send(stream, &out));
 	CHECK_RC(0, anyio_stream_send_eof(stream));
-	CHECK_RC(0, WITHIN(30, wait_for_end, stream));
+	CHECK_RC(0, WITHIN(30, test_wait_for_end, stream));
 	bitswap_stat(nodes->node[0].bitswap, &statistics);
 	CHECK(statistics.peer_wants == 0);
 	anyio_stream_free(stream);
@@ -172,7 +160,7 @@ static int unwanted_blocks(struct nodes *nodes)
 	mf_cid_of(&other, 1, MF_CODEC_RAW, data, sizeof(data));
 	CHECK_RC(0, test_send(stream, &out));
 	CHECK_RC(0, anyio_stream_send_eof(stream));
-	CHECK_RC(0, WITHIN(30, wait_for_end, stream));
+	CHECK_RC(0, WITHIN(30, test_wait_for_end, stream));
 	CHECK_RC(0, anyio_wait_all_tasks_blocked());
 	bitswap_stat(nodes->node[0].bitswap, &statistics);
 	CHECK(statistics.unwanted_received == 1 && statistics.blocks_received == 0);
@@ -194,7 +182,7 @@ static int bad_stream(struct nodes *nodes, const uint8_t *bytes, size_t len, int
 
 	CHECK_RC(0, open_stream(nodes, &stream));
 	CHECK_RC(0, anyio_stream_send(stream, bytes, len));
-	CHECK_RC(expected, WITHIN(30, wait_for_end, stream));
+	CHECK_RC(expected, WITHIN(30, test_wait_for_end, stream));
 	anyio_stream_free(stream);
 	return 0;
 }
@@ -311,7 +299,7 @@ static int hoarding(struct nodes *nodes)
 
 	bitswap->limit.memory = LITTLE_MEMORY;
 	CHECK_RC(0, begin_messages(nodes, HOARDED, streams));
-	CHECK_RC(-ECONNRESET, WITHIN(30, wait_for_end, streams[0]));
+	CHECK_RC(-ECONNRESET, WITHIN(30, test_wait_for_end, streams[0]));
 	CHECK_RC(0, WITHIN(30, wait_for_memory, &memory));
 	CHECK_RC(0, serves(nodes));
 	CHECK_RC(0, WITHIN(30, fetches_task, nodes));
@@ -326,7 +314,7 @@ static void test_hoarding(void **state)
 
 /* ---- peers that ask for much and take little of it ---- */
 
-enum { TAKERS = 30, TAKEN = 64, TAKEN_SIZE = 1 << 18, SIP = TAKEN_SIZE + 100, SIP_SECONDS = 4 };
+enum { SIP = TEST_TAKEN_SIZE + 100, SIP_SECONDS = 4 };
 
 /* A message every few seconds: never stuck for long. */
 static int take_sips(struct p2p_stream_in *in, void *arg)
@@ -344,46 +332,6 @@ static int take_sips(struct p2p_stream_in *in, void *arg)
 	return (int)n;
 }
 
-static int ask_for_all(struct nodes *nodes, struct p2p_host *host, const struct bitswap_item *wants,
-	p2p_handler taker)
-{
-	const char *addresses[] = { nodes->node[0].address };
-	struct mf_pb_writer out = mf_pb_write_growing(0);
-	struct anyio_stream *stream;
-	int rc = p2p_host_handle(host, protocol[0], taker, NULL);
-
-	bitswap_put_wantlist(&out, wants, TAKEN, false);
-	if (rc == 0)
-		rc = p2p_host_connect(host, &nodes->node[0].id, addresses, 1, NULL);
-	if (rc == 0)
-		rc = p2p_host_open_stream(host, &nodes->node[0].id, protocol, 1, &stream, NULL);
-	if (rc < 0)
-		return rc;
-	rc = test_send(stream, &out);
-	if (rc == 0)
-		rc = anyio_stream_send_eof(stream);
-	if (rc == 0)
-		rc = wait_for_end(stream);
-	anyio_stream_free(stream);
-	return rc;
-}
-
-static int start_takers(struct nodes *nodes, struct anyio_task_group *group,
-	struct p2p_host **hosts, p2p_handler taker)
-{
-	static struct bitswap_item wants[TAKEN];
-
-	for (uint64_t i = 0; i < TAKEN; i++) {
-		wants[i] = (struct bitswap_item){ .priority = 1 };
-		CHECK_RC(0, test_put(&nodes->node[0], i, TAKEN_SIZE, &wants[i].cid));
-	}
-	for (uint8_t i = 0; i < TAKERS; i++) {
-		CHECK_RC(0, test_host(group, i, &hosts[i]));
-		CHECK_RC(0, ask_for_all(nodes, hosts[i], wants, taker));
-	}
-	return 0;
-}
-
 static int serves_task(void *arg)
 {
 	return serves(arg);
@@ -391,16 +339,16 @@ static int serves_task(void *arg)
 
 static int serves_despite(struct nodes *nodes, p2p_handler taker)
 {
-	struct p2p_host *hosts[TAKERS] = { NULL };
+	struct p2p_host *hosts[TEST_TAKERS] = { NULL };
 	int rc;
 
 	ANYIO_TASK_GROUP(group);
-	rc = start_takers(nodes, &group, hosts, taker);
+	rc = test_takers(nodes, &group, hosts, taker);
 	if (rc == 0)
 		rc = WITHIN(20, serves_task, nodes);
 	anyio_task_group_cancel(&group, "served");
 	rc = anyio_task_group_exit(&group, rc);
-	for (int i = 0; i < TAKERS; i++)
+	for (int i = 0; i < TEST_TAKERS; i++)
 		p2p_host_free(hosts[i]);
 	return rc;
 }
@@ -434,7 +382,8 @@ static int wait_for_all_sent(void *arg)
 
 	do {
 		bitswap_stat(nodes->node[0].bitswap, &statistics);
-		rc = statistics.blocks_sent < TAKERS * TAKEN ? anyio_sleep(ANYIO_SECOND) : 1;
+		rc = statistics.blocks_sent < TEST_TAKERS * TEST_TAKEN ? anyio_sleep(ANYIO_SECOND)
+								       : 1;
 	} while (rc == 0);
 	return rc < 0 ? rc : 0;
 }
@@ -442,16 +391,16 @@ static int wait_for_all_sent(void *arg)
 /* Who is slow is kept from nothing: each gets all it asked for. */
 static int slow_links(struct nodes *nodes)
 {
-	struct p2p_host *hosts[TAKERS] = { NULL };
+	struct p2p_host *hosts[TEST_TAKERS] = { NULL };
 	int rc;
 
 	ANYIO_TASK_GROUP(group);
-	rc = start_takers(nodes, &group, hosts, take_sips);
+	rc = test_takers(nodes, &group, hosts, take_sips);
 	if (rc == 0)
-		rc = WITHIN(TAKEN * SIP_SECONDS * TAKERS, wait_for_all_sent, nodes);
+		rc = WITHIN(TEST_TAKEN * SIP_SECONDS * TEST_TAKERS, wait_for_all_sent, nodes);
 	anyio_task_group_cancel(&group, "served");
 	rc = anyio_task_group_exit(&group, rc);
-	for (int i = 0; i < TAKERS; i++)
+	for (int i = 0; i < TEST_TAKERS; i++)
 		p2p_host_free(hosts[i]);
 	return rc;
 }

@@ -217,6 +217,50 @@ static void test_a_tree_in_pieces(void **state)
 	scene_run(check_adder);
 }
 
+enum { FOLDERS = 3000 };
+
+static int add_folders(struct scene *scene, unsigned step, char *text)
+{
+	struct kit_add_options options = KIT_ADD_DEFAULTS;
+	struct kit_adder *adder;
+	struct mf_cid cid;
+	char path[64];
+
+	CHECK_RC(0, kit_adder_begin(scene->node, &options, &adder));
+	for (unsigned i = 0; i < FOLDERS; i++) {
+		unsigned number = i * step % FOLDERS;
+		snprintf(path, sizeof(path), "tree/%u/%u", number % 100, number);
+		CHECK_RC(0, kit_adder_directory(adder, path));
+		snprintf(path, sizeof(path), "tree/%u/0/%u", number % 100, number % 7);
+		CHECK_RC(0, kit_adder_directory(adder, path));
+	}
+	CHECK_RC(0, kit_adder_finish(adder, &cid));
+	mf_cid_format(&cid, text, MF_CID_TEXT_MAX);
+	return 0;
+}
+
+/* Folders are one however often and in whatever order they are named, and those of one name in
+ * different places are different ones. */
+static int check_folders(struct scene *scene)
+{
+	struct kit_add_options options = KIT_ADD_DEFAULTS;
+	char pieces[MF_CID_TEXT_MAX], mixed[MF_CID_TEXT_MAX], disk[MF_CID_TEXT_MAX];
+
+	CHECK_RC(0, add_folders(scene, 1, pieces));
+	CHECK_RC(0, add_folders(scene, 1117, mixed));
+	CHECK(!strcmp(pieces, mixed));
+	CHECK_RC(0, kit_get(scene->node, pieces, scene_path(scene, "out"), NULL));
+	options.recursive = true;
+	CHECK_RC(0, add_text(scene->node, scene_path(scene, "out"), &options, disk));
+	CHECK(!strcmp(pieces, disk));
+	return 0;
+}
+
+static void test_folders_named_again(void **state)
+{
+	scene_run(check_folders);
+}
+
 static int check_refusals(struct scene *scene)
 {
 	struct kit_add_options options = KIT_ADD_DEFAULTS;
@@ -247,6 +291,76 @@ static void test_refusals(void **state)
 	scene_run(check_refusals);
 }
 
+/* ---- In bounded memory ---- */
+
+enum { ADDERS = 3, ROOM = 5 << 20, BOUNDED = 20 << 20 };
+
+struct bounded {
+	struct kit_node *node;
+	struct kit_room *room;
+	struct mf_cid cid;
+	size_t at;
+	bool waited; /* somebody did */
+};
+
+static ssize_t read_bounded(void *arg, void *buffer, size_t size)
+{
+	struct bounded *bounded = arg;
+	size_t left = BOUNDED - bounded->at;
+
+	bounded->waited |= kit_room_is_wanted(bounded->room);
+	size = size < left ? size : left;
+	memset(buffer, (int)(bounded->at >> 20), size);
+	bounded->at += size;
+	anyio_checkpoint();
+	return (ssize_t)size;
+}
+
+static int add_bounded(void *arg)
+{
+	struct bounded *bounded = arg;
+	struct kit_add_options options = KIT_ADD_DEFAULTS;
+	struct kit_source source = { read_bounded, bounded };
+	struct kit_node *handle;
+
+	CHECK_RC(0, kit_share(bounded->node, &handle));
+	kit_limit(handle, bounded->room);
+	int rc = kit_add_source(handle, &source, &options, &bounded->cid);
+	kit_unshare(handle);
+	return rc;
+}
+
+/* Three at once where one batch fits: each waits for its turn, and all of it comes back. */
+static int check_bounded(struct scene *scene)
+{
+	struct bounded adders[ADDERS];
+	struct kit_room *room;
+	size_t all = 0;
+	bool waited = false;
+
+	CHECK_RC(0, kit_room_create(ROOM, &room));
+	ANYIO_TASK_GROUP(group);
+	for (int i = 0; i < ADDERS; i++) {
+		adders[i] = (struct bounded){ .node = scene->node, .room = room };
+		anyio_start_soon(&group, add_bounded, &adders[i], "add");
+	}
+	CHECK_RC(0, anyio_task_group_exit(&group, 0));
+	for (int i = 0; i < ADDERS; i++) {
+		CHECK(mf_cid_equal(&adders[i].cid, &adders[0].cid));
+		waited |= adders[i].waited;
+	}
+	CHECK(waited);
+	CHECK_RC(0, kit_room_hold(room, &all, ROOM));
+	kit_room_hold(room, &all, 0);
+	kit_room_free(room);
+	return 0;
+}
+
+static void test_bounded(void **state)
+{
+	scene_run(check_bounded);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -254,7 +368,9 @@ int main(void)
 		cmocka_unit_test(test_leaves_and_versions),
 		cmocka_unit_test(test_a_source_in_pieces),
 		cmocka_unit_test(test_a_tree_in_pieces),
+		cmocka_unit_test(test_folders_named_again),
 		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -305,6 +305,7 @@ static int check_bad(struct scene *scene, struct bytes *car, const struct mf_cid
 	CHECK(strstr(kit_error_text(other), said) &&
 		strstr(kit_error_text(other), bad ? "nothing was pinned" : "nothing was imported"));
 	CHECK(!*root && imported.blocks == (uint64_t)bad);
+	CHECK(imported.bytes == (uint64_t)bad * SIZE);
 	CHECK_RC(0, kit_pin_ls(other, count_pins, &pins));
 	CHECK(pins == 0);
 	for (int i = 0; i < GOOD; i++) {

@@ -193,6 +193,103 @@ static void test_names_that_would_leave(void **state)
 	scene_run(check_names);
 }
 
+/* ---- What a reader holds of its room ---- */
+
+enum { ROOM = 8 << 20, NAMES = 900, NAME_LEN = 80, FOLDER_LEAST = NAMES * NAME_LEN };
+
+struct roomy {
+	struct kit_room *room;
+	size_t around, within, after; /* held at an entry before, in and after the folder inside */
+	struct kit_sink sink;
+};
+
+/* Who would have to wait is cancelled already. */
+static size_t held_of(struct kit_room *room)
+{
+	size_t low = 0, high = ROOM;
+
+	while (low < high) {
+		size_t mine = 0, middle = (low + high + 1) / 2;
+		struct anyio_cancel_scope scope;
+		anyio_cancel_scope_init(&scope);
+		anyio_cancel_scope_cancel(&scope, "not at once");
+		anyio_cancel_scope_enter(&scope);
+		int rc = kit_room_hold(room, &mine, middle);
+		anyio_cancel_scope_exit(&scope, rc);
+		if (!rc)
+			kit_room_hold(room, &mine, 0);
+		low = rc ? low : middle;
+		high = rc ? middle - 1 : high;
+	}
+	return ROOM - low;
+}
+
+static int on_tar(void *arg, const void *data, size_t len)
+{
+	struct roomy *roomy = arg;
+
+	if (len >= 8 && !memcmp(data, "out/a00", 7))
+		roomy->around = held_of(roomy->room);
+	if (len >= 8 && !memcmp(data, "out/m/b", 7))
+		roomy->within = held_of(roomy->room);
+	if (len >= 8 && !memcmp(data, "out/z00", 7))
+		roomy->after = held_of(roomy->room);
+	return 0;
+}
+
+static ssize_t read_nothing(void *arg, void *buffer, size_t size)
+{
+	return 0;
+}
+
+static int put_empty(struct kit_adder *adder, const char *folder, char letter, unsigned number)
+{
+	struct kit_source source = { read_nothing, NULL };
+	char path[200];
+
+	snprintf(path, sizeof(path), "%s%c%0*u", folder, letter, NAME_LEN - 1, number);
+	return kit_adder_file(adder, path, &source);
+}
+
+static int check_room(struct scene *scene)
+{
+	struct kit_add_options options = KIT_ADD_DEFAULTS;
+	struct kit_node *handle;
+	struct kit_adder *adder;
+	struct mf_cid cid;
+	char path[MF_CID_TEXT_MAX + 8];
+	struct roomy roomy = { .sink = { on_tar, &roomy } };
+
+	options.wrap = true;
+	CHECK_RC(0, kit_adder_begin(scene->node, &options, &adder));
+	for (unsigned i = 0; i < NAMES; i++) {
+		CHECK_RC(0, put_empty(adder, "out/", i % 2 ? 'a' : 'z', i));
+		CHECK_RC(0, put_empty(adder, "out/m/", 'b', i));
+	}
+	CHECK_RC(0, kit_adder_finish(adder, &cid));
+	mf_cid_format(&cid, path, sizeof(path));
+	strcat(path, "/out");
+	CHECK_RC(0, kit_room_create(ROOM, &roomy.room));
+	CHECK_RC(0, kit_share(scene->node, &handle));
+	kit_limit(handle, roomy.room);
+	CHECK_RC(0, kit_get_tar(handle, path, &roomy.sink));
+	print_message("          held %zu, then %zu, then %zu\n", roomy.around, roomy.within,
+		roomy.after);
+	CHECK(roomy.around >= FOLDER_LEAST);
+	CHECK(roomy.within >= roomy.around + FOLDER_LEAST);
+	CHECK(roomy.after == roomy.around);
+	CHECK(held_of(roomy.room) == 0);
+	kit_unshare(handle);
+	kit_room_free(roomy.room);
+	return 0;
+}
+
+/* Each folder on the way down counts, until it ends. */
+static void test_nested_folders_count(void **state)
+{
+	scene_run(check_room);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -200,6 +297,7 @@ int main(void)
 		cmocka_unit_test(test_a_tree_comes_back),
 		cmocka_unit_test(test_what_is_in_the_way_stays),
 		cmocka_unit_test(test_names_that_would_leave),
+		cmocka_unit_test(test_nested_folders_count),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@
  */
 #include "support.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -216,6 +217,73 @@ static void test_a_torn_journal(void **state)
 	remove_tree(place.dir);
 }
 
+/* ---- Two adds at once ---- */
+
+struct pair {
+	struct scene *scene;
+	char journal[128];
+	unsigned most; /* how often the journal was open at once */
+};
+
+static void count_open(void *arg, uint64_t done, uint64_t total)
+{
+	struct pair *pair = arg;
+	struct dirent *entry;
+	char target[256];
+	unsigned count = 0;
+	DIR *fds = opendir("/proc/self/fd");
+
+	while (fds && (entry = readdir(fds))) {
+		ssize_t len = readlinkat(dirfd(fds), entry->d_name, target, sizeof(target) - 1);
+		target[len > 0 ? len : 0] = 0;
+		count += !strcmp(target, pair->journal);
+	}
+	if (fds)
+		closedir(fds);
+	pair->most = count > pair->most ? count : pair->most;
+}
+
+static int add_of_pair(void *arg)
+{
+	struct pair *pair = arg;
+	struct kit_add_options options = KIT_ADD_DEFAULTS;
+	struct kit_node *handle;
+	struct mf_cid cid;
+
+	options.progress = count_open;
+	options.arg = pair;
+	CHECK_RC(0, kit_share(pair->scene->node, &handle));
+	int rc = kit_add_path(handle, scene_path(pair->scene, "input"), &options, &cid);
+	kit_unshare(handle);
+	return rc;
+}
+
+static int two_adds(struct scene *scene)
+{
+	struct pair pair = { .scene = scene };
+
+	snprintf(pair.journal, sizeof(pair.journal), "%s/adding", scene->repo);
+	CHECK_RC(0, make_file(scene_path(scene, "input"), 1, 1 << 20));
+	for (int round = 0; round < 2; round++) {
+		int rc = 0;
+		pair.most = 0;
+		ANYIO_TASK_GROUP(group);
+		for (int i = 0; !rc && i < 2; i++)
+			rc = anyio_start_soon(&group, add_of_pair, &pair, "add");
+		CHECK_RC(0, anyio_task_group_exit(&group, rc));
+		CHECK(pair.most == 1);
+		CHECK(access(pair.journal, F_OK) != 0);
+	}
+	return 0;
+}
+
+/* They never write one journal together, or a resume would put one file's bytes into another; and it is
+ * given back to the next. */
+static void test_two_at_once(void **state)
+{
+	scene_run(two_adds);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -223,6 +291,7 @@ int main(void)
 		cmocka_unit_test(test_many_files),
 		cmocka_unit_test(test_a_changed_file),
 		cmocka_unit_test(test_a_torn_journal),
+		cmocka_unit_test(test_two_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

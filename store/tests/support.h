@@ -14,6 +14,12 @@ extern char test_index[64];
 
 /* Runs the body on every backend that works here, each with a fresh folder. */
 void run_body(anyio_task_fn body);
+/* The test test_NAME of the body NAME. */
+#define ON_BACKENDS(name)                                                                          \
+	static void test_##name(void **state)                                                      \
+	{                                                                                          \
+		run_body(name);                                                                    \
+	}
 /* In the simulation the repo is on the simulated disk, the index on the real one: an empty disk and
  * folder, any number of runs on them, and the folder's removal. */
 void simulated_start(void);

@@ -479,11 +479,6 @@ static void the_index_may_find_no_addresses(void **state)
 	assert_int_equal(rc, 0);
 }
 
-#define ON_BACKENDS(name)                                                                          \
-	static void test_##name(void **state)                                                      \
-	{                                                                                          \
-		run_body(name);                                                                    \
-	}
 ON_BACKENDS(a_failed_sync_acknowledges_nothing)
 ON_BACKENDS(a_full_disk_is_an_error_and_no_end)
 

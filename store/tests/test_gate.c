@@ -254,11 +254,6 @@ static int by_a_forbidden_hash(void *arg)
 	return disk_refuses(false, true);
 }
 
-#define ON_BACKENDS(name)                                                                          \
-	static void test_##name(void **state)                                                      \
-	{                                                                                          \
-		run_body(name);                                                                    \
-	}
 ON_BACKENDS(each_is_judged_by_itself)
 ON_BACKENDS(names_are_what_a_check_wants)
 ON_BACKENDS(large_ones)

@@ -288,11 +288,6 @@ static int damage_noted_meanwhile_takes_nobodys_room(void *arg)
 	return 0;
 }
 
-#define ON_BACKENDS(name)                                                                          \
-	static void test_##name(void **state)                                                      \
-	{                                                                                          \
-		run_body(name);                                                                    \
-	}
 ON_BACKENDS(whatever_is_in_the_file_no_block_is_lost)
 ON_BACKENDS(other_files_of_the_index_do_not_matter)
 ON_BACKENDS(a_good_file_is_believed_without_its_seal)

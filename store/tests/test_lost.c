@@ -348,11 +348,6 @@ static int a_segment_may_vanish_meanwhile(void *arg)
 	return store_close(store);
 }
 
-#define ON_BACKENDS(name)                                                                          \
-	static void test_##name(void **state)                                                      \
-	{                                                                                          \
-		run_body(name);                                                                    \
-	}
 static const int shares[] = { GONE, BUT_ONE, 37, 50, 72, 99, 1 };
 
 static void test_what_the_index_knows_is_not_cut(void **state)

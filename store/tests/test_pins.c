@@ -164,11 +164,6 @@ static int what_a_recursive_pin_needs_is_checked(void *arg)
 	return store_close(store);
 }
 
-#define ON_BACKENDS(name)                                                                          \
-	static void test_##name(void **state)                                                      \
-	{                                                                                          \
-		run_body(name);                                                                    \
-	}
 ON_BACKENDS(one_pin_a_cid)
 ON_BACKENDS(all_are_listed_once)
 ON_BACKENDS(what_a_recursive_pin_needs_is_checked)

@@ -224,11 +224,6 @@ static int foreign_files_are_ignored(void *arg)
 	return 0;
 }
 
-#define ON_BACKENDS(name)                                                                          \
-	static void test_##name(void **state)                                                      \
-	{                                                                                          \
-		run_body(name);                                                                    \
-	}
 ON_BACKENDS(what_was_synced_survives)
 ON_BACKENDS(any_cut_of_the_tail_is_recovered)
 ON_BACKENDS(the_index_can_be_thrown_away)

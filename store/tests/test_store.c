@@ -1,6 +1,5 @@
 /* Putting, getting, syncing, looking over. */
 #include "support.h"
-#include "../inner.h"
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -28,56 +27,6 @@ static int blocks_come_back(void *arg)
 	for (int i = 0; i < LENGTHS; i++)
 		CHECK_RC(0, test_get(store, i, lengths[i]));
 	CHECK_RC(0, test_verify(store));
-	return store_close(store);
-}
-
-enum { MIXED = 24 };
-
-static size_t mixed_length(int i)
-{
-	static const size_t some[] = { TEST_BULK, 300, TEST_BULK, 20000, 17, TEST_BULK + 1 };
-
-	return some[i % 6];
-}
-
-/* Many in one call, of which some can go to the disk as they lie and others cannot. */
-static int bulk_lies_on_boundaries(void *arg)
-{
-	struct store_block blocks[MIXED] = { 0 };
-	struct index_place place;
-	struct store *store;
-	store_ticket ticket = 0;
-
-	for (int i = 0; i < MIXED; i++) {
-		size_t len = mixed_length(i);
-		uint8_t *data = blocks[i].memory = aligned_alloc(
-			STORE_BULK_ALIGN, (len / STORE_BULK_ALIGN + 1) * STORE_BULK_ALIGN);
-
-		test_block(i, len, data, &blocks[i].cid);
-		blocks[i].data = data;
-		blocks[i].len = len;
-	}
-	CHECK_RC(0, test_open(&store, NULL));
-	CHECK_RC(0, store_put_many(store, blocks, MIXED, 0, &ticket));
-	bool direct = store->log.direct_fd >= 0;
-	if (!direct)
-		print_message("the file system has no O_DIRECT: through the page cache\n");
-	CHECK(direct || store->log.no_direct);
-	for (int i = 0; i < MIXED; i++) {
-		CHECK_RC(0, test_get(store, i, mixed_length(i)));
-		CHECK_RC(1, store_find(store, &blocks[i].cid, &place));
-		CHECK(!direct || mixed_length(i) != TEST_BULK ||
-			place.offset % STORE_BULK_ALIGN == 0);
-		store_block_release(&blocks[i]);
-	}
-	CHECK_RC(0, store_sync(store, ticket));
-	for (int i = 0; i < MIXED; i++)
-		CHECK_RC(0, test_get(store, i, mixed_length(i)));
-	CHECK_RC(0, test_verify(store));
-	CHECK_RC(0, store_close(store));
-	CHECK_RC(0, test_open(&store, NULL));
-	for (int i = 0; i < MIXED; i++)
-		CHECK_RC(0, test_get(store, i, mixed_length(i)));
 	return store_close(store);
 }
 
@@ -411,13 +360,7 @@ static int a_closed_repo_is_a_car_file(void *arg)
 	return 0;
 }
 
-#define ON_BACKENDS(name)                                                                          \
-	static void test_##name(void **state)                                                      \
-	{                                                                                          \
-		run_body(name);                                                                    \
-	}
 ON_BACKENDS(blocks_come_back)
-ON_BACKENDS(bulk_lies_on_boundaries)
 ON_BACKENDS(any_cid_of_the_hash_finds_it)
 ON_BACKENDS(identity_cids_carry_their_block)
 ON_BACKENDS(the_gate_keeps_out_what_does_not_match)
@@ -433,7 +376,6 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_blocks_come_back),
-		cmocka_unit_test(test_bulk_lies_on_boundaries),
 		cmocka_unit_test(test_any_cid_of_the_hash_finds_it),
 		cmocka_unit_test(test_identity_cids_carry_their_block),
 		cmocka_unit_test(test_the_gate_keeps_out_what_does_not_match),

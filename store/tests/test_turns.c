@@ -120,11 +120,6 @@ static void a_table_grows_little_by_little(void **state)
 	table_free(&table);
 }
 
-#define ON_BACKENDS(name)                                                                          \
-	static void test_##name(void **state)                                                      \
-	{                                                                                          \
-		run_body(name);                                                                    \
-	}
 ON_BACKENDS(a_verification_of_many_links)
 ON_BACKENDS(a_verification_of_many_tiny_blocks)
 

@@ -25,6 +25,7 @@ def tree():
     os.symlink('plain', f'{top}/link')
     os.symlink('/etc/passwd', f'{top}/absolute')
     os.symlink('t' * 300, f'{top}/long')
+    os.symlink('u' * 4095, f'{top}/longest')
     write(f'{top}/zero', b'')
     write(f'{top}/sub/large', noise(5_500_000))
     for i in range(1500):

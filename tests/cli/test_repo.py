@@ -79,6 +79,28 @@ def a_lock_that_is_let_go():
         check(f'{words[0]}: and works once it has let go', code == 0 and said in out.decode(), (code, out))
 
 
+def a_repo_that_is_taken_while_it_is_made():
+    """Somebody waits for the new repo and has it first: init waits for it, and tells who it is."""
+    for attempt in range(10):
+        repo = temp('repo')
+        lock = os.open(write(f'{repo}/lock'), os.O_RDWR)
+        process = subprocess.Popen([PROGRAM, '--repo', repo, 'init', '--test'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment())
+        while not os.path.exists(f'{repo}/config') and process.poll() is None:
+            pass
+        watch = opens_of(f'{repo}/lock')
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        opened = 0
+        while opened < 2 and process.poll() is None:
+            if select.select([watch], [], [], 0.01)[0]:
+                opened += len(os.read(watch, 16)) // 16
+        os.close(lock)
+        os.close(watch)
+        out, code = process.communicate()[0], process.wait(60)
+        if opened >= 2 or code:
+            break
+    check('init: of a repo that another has for a moment', code == 0 and b'peer identity' in out, (attempt, opened, code, out))
+
+
 def ports_in_use():
     with Daemon() as first:
         api = kit('daemon', '--listen', '/ip4/127.0.0.1/tcp/0', '--api', first.api[0], repo=new_repo())
@@ -360,4 +382,5 @@ def no_descriptors():
     equal('few descriptors: the repo is whole', kit('repo', 'verify', repo=repo).code, 0)
 
 
-run_all([one_daemon_a_repo, a_lock_that_is_let_go, ports_in_use, damaged_repos, only_segment_is_cut, one_of_several_segments, full_disk, no_descriptors])
+run_all([one_daemon_a_repo, a_lock_that_is_let_go, a_repo_that_is_taken_while_it_is_made, ports_in_use, damaged_repos, only_segment_is_cut,
+    one_of_several_segments, full_disk, no_descriptors])

@@ -42,6 +42,14 @@ def timeouts():
             while more := s.recv(65536):
                 answer += more
             check('an add ends by its timeout too', b' 500 ' in answer and b'500ms' in answer, answer)
+        for command in ('add', 'block/put', 'dag/put', 'dag/import'):
+            with daemon.connect() as s:
+                s.sendall((f'POST /api/v0/{command}?timeout=500ms HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n'
+                    f'Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n\r\n').encode())
+                answer = b''
+                while more := s.recv(65536):
+                    answer += more
+                check(f'{command} of which no part came says so', b' 500 ' in answer and b'500ms' in answer, answer)
         check('it serves', daemon.serves())
 
 
@@ -114,6 +122,9 @@ def what_is_not_done_is_refused():
         status, _, answer = daemon.rpc('add?pin=false&pin=true', body=sent, headers=kind)
         check('an option given twice', status == 400 and b'pin' in answer and b'more than once' in answer, (status, answer))
         cid = daemon.add(b'0123456789')
+        for command in ('cat', 'get', 'dag/get', 'dag/export', 'block/get'):
+            status, _, answer = daemon.rpc(command, cid, ABSENT)
+            check(f'{command} of two is refused, naming the second', status == 400 and ABSENT.encode() in answer, (status, answer))
         for query in ('offset=-1', 'length=-1', 'offset=x', 'offset=99999999999999999999'):
             equal(f'cat?{query} is malformed', daemon.rpc(f'cat?{query}&arg={cid}')[0], 400)
         equal('short names are names', daemon.rpc(f'cat?o=2&l=3&arg={cid}')[2], b'234')

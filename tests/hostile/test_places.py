@@ -3,9 +3,11 @@
 says so, or makes the file anew; it never hangs, and never writes through."""
 import base64
 import ctypes
+import errno
 import hashlib
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -202,6 +204,12 @@ def kubos():
     size = 1 << 30
     with open(f'{whole}/datastore/999999.ldb', 'wb') as file:
         file.truncate(size)
+    # No more of it may be written than this.
+    most, repo = 4_000_001, new_repo()
+    done = kit('migrate-from-kubo', whole, repo=repo, preexec=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most)))
+    check('migrate-from-kubo: what the copy ran out of is told', done.code not in (0, 101) and '999999.ldb' in done.err
+        and os.strerror(errno.EFBIG).lower() in done.err.lower(), done)
+    check('migrate-from-kubo: and no copy stays', not os.path.exists(f'{repo}/migrating'))
     for number, code in ((signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)):
         repo = new_repo()
         process = subprocess.Popen([PROGRAM, '--repo', repo, 'migrate-from-kubo', whole], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,

@@ -82,6 +82,9 @@ int unixfs_dir_reader_want(const struct unixfs_dir_reader *reader, struct mf_cid
  * After an error it can only be freed. */
 int unixfs_dir_reader_feed(struct unixfs_dir_reader *reader, const void *block, size_t len);
 
+/* Bytes of the blocks it has copies of now: the shards between the root and the last entry. */
+size_t unixfs_dir_reader_held(const struct unixfs_dir_reader *reader);
+
 /* Up to max shards that will be wanted, in order, as far as they can be seen. Returns how many. */
 size_t unixfs_dir_reader_window(
 	const struct unixfs_dir_reader *reader, struct mf_cid *cids, size_t max);

@@ -4,7 +4,7 @@
  * (https://docs.ipfs.tech/reference/kubo/rpc/), so `id` answers {"ID": ..., "PublicKey": ...}.
  *
  * Here: bitswap/wantlist (with Offers: how many peers may have it, key by key), id, version,
- * ls, stat (files-like), pin/add, pin/rm, pin/ls, block/stat, swarm/connect, swarm/disconnect,
+ * ls, stat and files/stat (the same: of an immutable path), pin/add, pin/rm, pin/ls, block/stat, swarm/connect, swarm/disconnect,
  * swarm/peers, swarm/addrs/local, ping, repo/stat, repo/verify, repo/version, config (get,
  * set), config/show, resolve. Commands that carry bulk bytes (add, cat, get, dag/export,
  * dag/get, dag/import, dag/put, block/get, block/put) are functions of kit.h.

@@ -71,8 +71,8 @@ KIT_API void kit_unshare(struct kit_node *handle);
 /* Whether this handle asks peers for blocks that are not here: as it does at first, or never. */
 KIT_API void kit_ask_nobody(struct kit_node *handle, bool nobody);
 /* A bound on the bytes that tasks of one loop hold at once, for who serves many: with kit_limit, the
- * blocks and documents in memory while a handle's sinks take them count, and a read waits for its turn when there
- * is no room. KIT_ROOM_SMALL bytes and less do not count and never wait. */
+ * blocks and documents in memory while a handle's sinks take them count, and the buffers of what it adds; whoever
+ * finds no room waits for his turn. KIT_ROOM_SMALL bytes and less do not count and never wait. */
 struct kit_room;
 enum { KIT_ROOM_SMALL = 64 << 10 };
 /* -ENOMEM. Free it when no handle that it limits is left. */
@@ -203,7 +203,10 @@ KIT_API int kit_cat(struct kit_node *node, const char *path, uint64_t offset, ui
 	const struct kit_sink *sink);
 
 struct kit_get_options {
-	bool overwrite; /* replace what is there; otherwise -EEXIST */
+	/* Replace a file or symlink by something of another kind, and a symlink that leads elsewhere; otherwise
+	 * -EEXIST. A file takes a file's place, and a folder's entries go among those there, in any case; a
+	 * folder, a device or a pipe is never replaced. */
+	bool overwrite;
 	void (*progress)(void *arg, uint64_t done, uint64_t total);
 	void *arg;
 	/* A file or symlink is put under this name into output when that is a directory; NULL: -EEXIST then. */
@@ -215,7 +218,7 @@ struct kit_get_options {
  * /dev/null is written to as it is. Files are written beside their place, as ".NAME." and 16 digits, and
  * renamed when whole. An interrupted get goes on where it stopped: the blocks that came are in the
  * repo. It leaves only whole files; what a killed one left beside them, the next get to the same
- * output removes. */
+ * output removes, unless more than four wrote that file at once. */
 KIT_API int kit_get(struct kit_node *node, const char *path, const char *output,
 	const struct kit_get_options *options);
 /* The same as a POSIX (ustar/pax) archive, under the last name of the path. */

@@ -31,8 +31,8 @@ struct serve_rpc {
 	char error[256]; /* one sentence when it could not listen */
 };
 
-/* The body of a task: listens, calls anyio_started(NULL), and serves until cancelled; connections
- * get a grace of two seconds to end. -EADDRINUSE; -EPERM for an address that is not loopback
+/* The body of a task: listens, calls anyio_started(NULL), and serves until cancelled, which ends all
+ * connections at once, answers in progress too. -EADDRINUSE; -EPERM for an address that is not loopback
  * without a secret; -EINVAL for another kind of multiaddr; -E2BIG for more than SERVE_LISTEN_MAX. */
 int serve_rpc_run(void *rpc);
 
