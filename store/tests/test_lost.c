@@ -167,6 +167,37 @@ static int what_the_index_knows_is_not_cut(void *arg)
 	return store_close(store);
 }
 
+/* Behind a segment that lost its end, and the index's position with it, the log goes on in another. */
+static int what_lies_behind_a_short_segment_is_read(void *arg)
+{
+	struct store *store;
+	struct store_recovery recovery;
+	size_t often = test_options.checkpoint_blocks;
+
+	test_options.checkpoint_blocks = 1000000;
+	CHECK_RC(0, test_open(&store, NULL));
+	CHECK_RC(0, test_put_range(store, 0, 40, true));
+	CHECK_RC(0, store_checkpoint(store));
+	CHECK_RC(0, test_put_range(store, 40, 300, true));
+	CHECK_RC(0, pin_block(store, 299));
+	CHECK(size_of(test_segment(2)) > 0);
+	CHECK_RC(0, test_crash(store));
+	test_options.checkpoint_blocks = often;
+	CHECK_RC(0, cut_file(test_segment(1), 100000));
+	for (int again = 0; again < 2; again++) {
+		CHECK_RC(0, test_open(&store, &recovery));
+		CHECK(!recovery.read_only && recovery.gaps == 1 && recovery.cut == 0);
+		CHECK_RC(0, test_get_range(store, 0, 10));
+		CHECK_RC(0, test_get_range(store, 250, 300));
+		CHECK_RC(1, count_pins(store));
+		CHECK_RC(0, test_put_range(store, 400 + again, 401 + again, true));
+		CHECK_RC(1, test_verify(store));
+		CHECK_RC(0, again ? store_close(store) : test_crash(store));
+		CHECK(size_of(test_segment(1)) == 100000);
+	}
+	return 0;
+}
+
 static int an_older_copy_of_the_segments_is_only_read(void *arg)
 {
 	struct store *store;
@@ -358,6 +389,7 @@ static void test_what_the_index_knows_is_not_cut(void **state)
 	}
 }
 
+ON_BACKENDS(what_lies_behind_a_short_segment_is_read)
 ON_BACKENDS(an_older_copy_of_the_segments_is_only_read)
 ON_BACKENDS(a_damaged_end_is_not_cut)
 ON_BACKENDS(a_missing_segment_is_noticed)
@@ -380,6 +412,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_the_index_knows_is_not_cut),
 		cmocka_unit_test(simulated_what_the_index_knows_is_not_cut),
+		cmocka_unit_test(test_what_lies_behind_a_short_segment_is_read),
 		cmocka_unit_test(test_an_older_copy_of_the_segments_is_only_read),
 		cmocka_unit_test(test_a_damaged_end_is_not_cut),
 		cmocka_unit_test(test_a_missing_segment_is_noticed),
