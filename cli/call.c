@@ -57,6 +57,8 @@ int cli_open(struct cli *cli)
 		return go_remote(cli, cli->api);
 	rc = open_repo(cli, address, sizeof(address), error, sizeof(error));
 	if (!rc) {
+		if (*kit_warning(cli->node))
+			cli_warn(cli, kit_warning(cli->node));
 		/* What is not online asks nobody, and says so in its own words. */
 		kit_ask_nobody(cli->node, cli->offline && cli->connect);
 		return 0;

@@ -123,7 +123,9 @@ void cli_print_man(void);
  */
 int cli_refuse(const struct cli *cli, int exit_code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-/* The same for a negative result code; returns its exit code. Silent when it was interrupted. */
+/* What is worth knowing and stops nobody: "ipfs-kit: warning: text", or {"Warning": text, "Hint": ...}. */
+void cli_warn(const struct cli *cli, const char *text);
+/* The same as cli_refuse for a negative result code; returns its exit code. Silent when it was interrupted. */
 int cli_fail(const struct cli *cli, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 /* The same, with the sentence that the node or the daemon gave. subject: what it is about, told first

@@ -81,16 +81,7 @@ int cmd_repo_stat(struct cli *cli)
 	return cli_call_print(cli, "repo/stat", cli->args, NULL, print_repo_stat);
 }
 
-static int print_verify(struct cli *cli, json_t *answer)
-{
-	const char *message = json_string_value(json_object_get(answer, "Msg"));
-
-	if (message && *message) {
-		cli_print_text(message);
-		putchar('\n');
-	}
-	return 0;
-}
+static const char whole[] = "verify complete, all blocks validated.";
 
 struct verify {
 	struct cli *cli;
@@ -113,7 +104,7 @@ static int print_verified(const char *message)
 static int verify_problem(void *arg, const struct mf_cid *cid, int error, const char *text)
 {
 	struct verify *verify = arg;
-	char name[MF_CID_TEXT_MAX] = "", line[MF_CID_TEXT_MAX + 300];
+	char name[MF_CID_TEXT_MAX] = "", line[2 * MF_CID_TEXT_MAX + 300];
 
 	if (cid)
 		mf_cid_format(cid, name, sizeof(name));
@@ -125,29 +116,64 @@ static int verify_problem(void *arg, const struct mf_cid *cid, int error, const 
 	return 0;
 }
 
-int cmd_repo_verify(struct cli *cli)
+static int verify_here(struct cli *cli)
 {
-	static const char whole[] = "verify complete, all blocks validated.";
 	struct verify verify = { .cli = cli };
-	struct kit_verify_options options = {
-		.progress = verify_progress, .problem = verify_problem, .arg = &verify
-	};
+	struct kit_verify_options options = { .progress = verify_progress,
+		.problem = verify_problem,
+		.arg = &verify,
+		.accept_loss = cli_flag(cli, "accept-loss", false) };
 
-	if (cli->remote)
-		return cli_call_print(cli, "repo/verify", cli->args, NULL, print_verify);
 	cli_progress_start(&verify.progress, cli, "verifying");
 	int rc = kit_repo_verify(cli->node, &options);
 	cli_progress_end(&verify.progress);
-	if (rc == -EBADMSG)
-		return cli_fail(
-			cli, rc, "%u problems found; every other block is whole", verify.problems);
 	if (rc)
 		return cli_fail_node(cli, rc, NULL);
+	const char *message = options.accept_loss && verify.problems
+		? "verify complete, all that is left is whole."
+		: whole;
 	if (cli->json)
-		print_verified(whole);
+		print_verified(message);
 	else
-		puts(whole);
+		puts(message);
 	return CLI_OK;
+}
+
+static int take_verified(void *arg, json_t *answer)
+{
+	struct verify *verify = arg;
+	const char *message = json_string_value(json_object_get(answer, "Msg"));
+	bool problem = message && *message && strcmp(message, whole) != 0;
+
+	verify->problems += problem;
+	if (verify->cli->json)
+		return cli_put_json(stdout, json_incref(answer));
+	if (problem) {
+		cli_note("%s", message);
+	} else if (message && *message) {
+		cli_print_text(message);
+		putchar('\n');
+	}
+	return 0;
+}
+
+/* The failure comes behind the answers, where there is no room for a code. */
+static int verify_there(struct cli *cli)
+{
+	struct verify verify = { .cli = cli };
+
+	if (cli_flag(cli, "accept-loss", false))
+		return cli_refuse(cli, CLI_REPO,
+			"the daemon has the repo; stop it first with 'ipfs-kit shutdown'");
+	int rc = cli_call(cli, "repo/verify", cli->args, NULL, take_verified, &verify);
+	if (rc == -EREMOTEIO && verify.problems)
+		rc = -EUCLEAN;
+	return rc ? cli_fail_node(cli, rc, NULL) : CLI_OK;
+}
+
+int cmd_repo_verify(struct cli *cli)
+{
+	return cli->remote ? verify_there(cli) : verify_here(cli);
 }
 
 /* A config that cannot be read is the repo's trouble, whatever was asked of it. */

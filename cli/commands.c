@@ -109,6 +109,11 @@ static const struct cli_option ping_table[] = {
 	{ "count", 'n', "N", "how many (default 10)" },
 	{ 0 },
 };
+static const struct cli_option verify_table[] = {
+	{ "accept-loss", 0, NULL,
+		"give up what is damaged or missing, and go on with what is left (see above)" },
+	{ 0 },
+};
 static const struct cli_option human_table[] = {
 	{ "human", 'H', NULL, "print sizes for people" },
 	{ 0 },
@@ -240,8 +245,13 @@ const struct cli_command cli_commands[] = {
 		.run = cmd_repo_stat },
 	{ "repo verify", "", "Read every byte back and check every block",
 		"Checks each block against its CID, the index against the log, and that all that pins need is here.\n"
-		"Exit code 0 means that nothing is damaged.\n\n  ipfs-kit repo verify",
-		NULL, 0, 0, .again = "it begins anew", .run = cmd_repo_verify },
+		"Exit code 0 means that nothing is damaged, 4 that something is: what, is printed, each with the file\n"
+		"it lies in. A segment that comes back from a copy is whole again; so is a block that is added or\n"
+		"fetched again. When the end of the log is lost, the repo is only read before that. --accept-loss is\n"
+		"for what cannot be had back: it is printed and forgotten, nothing is cut or removed, and the repo is\n"
+		"written to again. Pins stay: what one lacks is told until it is there again or the pin taken away.\n\n"
+		"  ipfs-kit repo verify",
+		verify_table, 0, 0, .again = "it begins anew", .run = cmd_repo_verify },
 	{ "resolve", "PATH", "Print the CID a path leads to",
 		"Follows names through folders.\n\n  ipfs-kit resolve bafy.../photos/first.jpg",
 		resolve_table, 1, 1, .fetches = true,

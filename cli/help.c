@@ -48,7 +48,8 @@ static void print_overview(void)
 	     "With --json every answer is JSON, one value a line, with the fields of Kubo's RPC, but for content (cat,\n"
 	     "block get, dag get, dag export) and text (help, completion). A failure is a line of JSON on standard error:\n"
 	     "{\"Error\": what and why, \"Code\": failed, usage, not-found, repo, timed-out or interrupted,\n"
-	     "\"Exit\": the exit code, \"Hint\": what to do}.\n\n"
+	     "\"Exit\": the exit code, \"Hint\": what to do}. What is wrong with the repo itself is told before it:\n"
+	     "{\"Warning\": what, \"Hint\": what to do}.\n\n"
 	     "On a terminal, what others named or wrote is shown without control characters, as \\xHH or \\uHHHH.\n");
 	puts(exit_codes);
 }
@@ -177,19 +178,22 @@ void cli_print_man(void)
 	     "dag export) and text (help, completion). A failure is one line on standard error, an object with\n"
 	     ".BR Error ,\nwhat failed and why, and what to do;\n.BR Code ,\n"
 	     "one of failed, usage, not\\-found, repo, timed\\-out, interrupted;\n.BR Exit ,\n"
-	     "the exit status; and\n.BR Hint ,\nwhat to do, when there is something.\n"
+	     "the exit status; and\n.BR Hint ,\nwhat to do, when there is something. What opening the repo found damaged or had to\n"
+	     "make anew is another such line, with\n.BR Warning\nand\n.BR Hint .\n"
 	     ".SH TERMINALS\nNames of content and what peers and daemons say of themselves are chosen by strangers. On a\n"
 	     "terminal, and always on standard error, control characters, bytes that are not UTF\\-8, marks of\n"
 	     "direction and separators of lines are shown as \\exHH or \\euHHHH. Into a pipe or a file standard output\n"
 	     "has the bytes as they are.");
 	puts(".SH EXIT STATUS\n.TP\n.B 0\nThe work was done.\n.TP\n.B 1\nIt was not; standard error says why.\n"
 	     ".TP\n.B 2\nWrong options or arguments.\n.TP\n.B 3\nThere is no such content, pin, setting or peer.\n"
-	     ".TP\n.B 4\nThe repo is missing, in use (for more than a second), damaged or of another version.\n.TP\n.B 5\n"
+	     ".TP\n.B 4\nThe repo is missing, in use (for more than a second), damaged or of another version. Of a damaged repo, what\n"
+	     "is whole can be had all the same: then a line on standard error warns, and the exit status is that of the work.\n.TP\n.B 5\n"
 	     "The time given by \\-\\-timeout has passed.\n.TP\n.B 130\nInterrupted.\n.SH ENVIRONMENT\n"
 	     ".TP\n.B IPFS_KIT_PATH\nThe repo, unless \\-\\-repo names one.\n.TP\n.B IPFS_KIT_API_AUTH\n"
 	     "The secret of the daemon's API; that of the repo's own daemon is read from its config.\n"
 	     ".TP\n.B ANYIO_BACKEND\nThe event backend: uring or uv.\n.SH FILES\n"
 	     ".TP\n.I ~/.ipfs\\-kit/config\nThe settings, with their explanations.\n.TP\n"
 	     ".I ~/.ipfs\\-kit/identity\nThe private key. Keep it, and keep it to yourself.\n.TP\n"
-	     ".I ~/.ipfs\\-kit/segments\nThe blocks, in CAR files.");
+	     ".I ~/.ipfs\\-kit/segments\nThe blocks, in CAR files. NNNNNNNN.lost: the loss of this one, or of its\n"
+	     "end, was accepted.");
 }

@@ -15,6 +15,7 @@ int cli_exit_code(int code)
 	case 0: return CLI_OK;
 	case ANYIO_CANCELLED: return CLI_INTERRUPTED;
 	case -ENOENT: return CLI_NOT_FOUND;
+	case -EUCLEAN: return CLI_REPO;
 	case -EINVAL: return CLI_USAGE;
 	}
 	return CLI_FAILED;
@@ -167,6 +168,25 @@ void cli_tell(const struct cli *cli, const char *format, ...)
 	vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
 	put_shown(&sentence, cli, text);
+	cli_put_safe(stderr, sentence.text, sentence.used);
+	fputc('\n', stderr);
+}
+
+void cli_warn(const struct cli *cli, const char *text)
+{
+	struct sentence sentence = { .used = 0 };
+
+	put_shown(&sentence, cli, text);
+	if (cli->json) {
+		const char *hint = hint_of(sentence.text);
+		json_t *line = json_pack("{s:o}", "Warning", cli_json_text(sentence.text));
+
+		if (hint && line)
+			json_object_set_new(line, "Hint", cli_json_text(hint));
+		cli_put_json(stderr, line);
+		return;
+	}
+	fputs("ipfs-kit: warning: ", stderr);
 	cli_put_safe(stderr, sentence.text, sentence.used);
 	fputc('\n', stderr);
 }

@@ -80,6 +80,30 @@ static int missing(struct kit_blocks *blocks, const struct mf_cid *cid)
 		text);
 }
 
+static int damaged(struct kit_blocks *blocks, const struct mf_cid *cid, int rc)
+{
+	const struct kit_core *core = blocks->node->core;
+	char text[MF_CID_TEXT_MAX], why[160];
+
+	if (rc == ANYIO_CANCELLED)
+		return rc;
+	mf_cid_format(cid, text, sizeof(text));
+	if (rc != -EBADMSG)
+		return kit_fail(blocks->node, rc, "block %s: %s", text, anyio_error_text(rc));
+	store_explain(core->store, cid, why, sizeof(why));
+	return kit_fail(blocks->node, -EUCLEAN,
+		"block %s %s; put a whole copy of that segment back%s", text, why,
+		core->read_only ? "" : ", or add the content again, or fetch it through a daemon");
+}
+
+/* Nobody is asked. What is damaged is there all the same, perhaps whole again by now. */
+static int only_here(struct kit_blocks *blocks, const struct mf_cid *cid, struct store_block *block)
+{
+	int rc = store_get(blocks->node->core->store, cid, block);
+
+	return rc == -ENOENT ? missing(blocks, cid) : rc ? damaged(blocks, cid, rc) : 0;
+}
+
 static int fetch(struct kit_blocks *blocks, const struct mf_cid *cids, size_t count,
 	struct store_block *block)
 {
@@ -87,7 +111,7 @@ static int fetch(struct kit_blocks *blocks, const struct mf_cid *cids, size_t co
 	int rc = 0;
 
 	if (!node->core->bitswap || blocks->offline)
-		return missing(blocks, cids);
+		return only_here(blocks, cids, block);
 	if (!blocks->session)
 		rc = bitswap_session_open(node->core->bitswap, &blocks->session);
 	if (rc)
@@ -105,18 +129,6 @@ static int fetch(struct kit_blocks *blocks, const struct mf_cid *cids, size_t co
 			store_block_release(block);
 	}
 	return rc;
-}
-
-static int damaged(struct kit_blocks *blocks, const struct mf_cid *cid, int rc)
-{
-	char text[MF_CID_TEXT_MAX];
-
-	if (rc == ANYIO_CANCELLED)
-		return rc;
-	mf_cid_format(cid, text, sizeof(text));
-	return kit_fail(blocks->node, rc, "block %s: %s", text,
-		rc == -EBADMSG ? "damaged on disk; 'ipfs-kit repo verify' tells the extent"
-			       : anyio_error_text(rc));
 }
 
 /* What was fetched ahead need not be read back from the disk. Asks for what comes after it. */

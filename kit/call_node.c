@@ -234,7 +234,7 @@ int call_repo_version(struct call *call)
 
 static int tell_problem(void *arg, const struct mf_cid *cid, int error, const char *text)
 {
-	char name[MF_CID_TEXT_MAX] = "", line[MF_CID_TEXT_MAX + 300];
+	char name[MF_CID_TEXT_MAX] = "", line[2 * MF_CID_TEXT_MAX + 300];
 
 	if (cid)
 		mf_cid_format(cid, name, sizeof(name));

@@ -46,6 +46,13 @@ int kit_fail_code(struct kit_node *node, int code, const char *what)
 	if (code == -EBADMSG)
 		return kit_fail(
 			node, code, "%s: the data is malformed or does not match its CID", what);
+	if (code == -EUCLEAN)
+		return kit_fail(node, code,
+			node->core->read_only
+				? "%s: nothing is written to this repo, for a segment is damaged; put a whole copy of it back, or "
+				  "'ipfs-kit repo verify --accept-loss' gives up what is lost"
+				: "%s: the index of the repo is damaged; it is made anew when the repo is opened next, so run it again",
+			what);
 	if (code == ANYIO_BROKEN)
 		return kit_fail(node, code,
 			"%s: the disk of %s failed while syncing; it is read-only until the repo is opened anew",
@@ -231,6 +238,32 @@ static void explain_busy(const char *dir, char *error, size_t cap)
 			dir);
 }
 
+static void note_recovery(struct kit_core *core, const struct store_recovery *recovery)
+{
+	char more[80] = "";
+
+	core->read_only = recovery->read_only;
+	if (recovery->gaps > 1)
+		snprintf(more, sizeof(more), ", and %llu other segments are missing or short",
+			(unsigned long long)recovery->gaps - 1);
+	if (recovery->gaps)
+		snprintf(core->warning, sizeof(core->warning),
+			"%s%s%s; put a whole copy of it back, or see with 'ipfs-kit repo verify' what is lost, and give that "
+			"up with 'ipfs-kit repo verify --accept-loss'",
+			recovery->text, more,
+			core->read_only ? ", so nothing is written to this repo" : "");
+	else if (recovery->damaged)
+		snprintf(core->warning, sizeof(core->warning),
+			"%s; 'ipfs-kit repo verify' tells what is lost", recovery->text);
+	else if (recovery->rebuilt)
+		snprintf(core->warning, sizeof(core->warning), "%s", recovery->text);
+}
+
+const char *kit_warning(const struct kit_node *node)
+{
+	return node->core->warning;
+}
+
 static int open_in(struct kit_node *node, char *error, size_t cap)
 {
 	struct store_options options = { 0 };
@@ -257,6 +290,8 @@ static int open_in(struct kit_node *node, char *error, size_t cap)
 	 * killed may be another's by now. */
 	if (!rc && !join(path, sizeof(path), node->core->dir, "api"))
 		unlink(path);
+	if (!rc)
+		note_recovery(node->core, &recovery);
 	if (!rc)
 		migrate_remove_copy(node->core->dir);
 	if (rc == -EBUSY)

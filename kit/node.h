@@ -24,6 +24,8 @@ struct kit_core {
 	char public_key[64];       /* base64 */
 	bool journaling;           /* an add keeps the journal */
 	struct kit_config *config; /* as it was last read */
+	bool read_only;            /* the end of the store's log is lost */
+	char warning[512];         /* of what opening found, "" */
 };
 
 /* One user's handle: its last error is its own. */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 int kit_repo_stat(struct kit_node *node, struct kit_repo_stat *stat)
 {
@@ -30,6 +31,7 @@ int kit_repo_stat(struct kit_node *node, struct kit_repo_stat *stat)
 struct verifying {
 	const struct kit_verify_options *options;
 	struct kit_node *node;
+	bool segments; /* some are damaged, or missing */
 };
 
 static int on_progress(void *arg, uint64_t done, uint64_t total)
@@ -41,41 +43,102 @@ static int on_progress(void *arg, uint64_t done, uint64_t total)
 	return 0;
 }
 
+/* "1 block" */
+static const char *count(char out[40], uint64_t n, const char *noun)
+{
+	snprintf(out, 40, "%llu %s%s", (unsigned long long)n, noun, n == 1 ? "" : "s");
+	return out;
+}
+
+static void describe(const struct store_fault *fault, char *out, size_t cap)
+{
+	unsigned long long from = fault->from, to = fault->to;
+	char blocks[40], first[MF_CID_TEXT_MAX];
+
+	switch (fault->kind) {
+	case STORE_FAULT_DAMAGE:
+		snprintf(out, cap,
+			"segments/%08u.car: bytes %llu to %llu are damaged, where no block is known to be",
+			fault->segment, from, to);
+		break;
+	case STORE_FAULT_BLOCK:
+		snprintf(out, cap, "damaged: bytes %llu to %llu of segments/%08u.car", from, to,
+			fault->segment);
+		break;
+	case STORE_FAULT_INDEX:
+		snprintf(out, cap,
+			"not known to the index: bytes %llu to %llu of segments/%08u.car", from, to,
+			fault->segment);
+		break;
+	case STORE_FAULT_POINTERS:
+		snprintf(out, cap, "the index points at %s not there",
+			fault->blocks == 1 ? "1 block that is" : "blocks that are");
+		break;
+	case STORE_FAULT_SEGMENT:
+		count(blocks, fault->blocks, "block");
+		if (from == 0)
+			snprintf(out, cap,
+				"segments/%08u.car is missing, or nothing of it is left: %s lost with it",
+				fault->segment, blocks);
+		else
+			snprintf(out, cap,
+				"segments/%08u.car has lost its end: it has %llu bytes of %llu, %s lost with it",
+				fault->segment, from, to, blocks);
+		break;
+	case STORE_FAULT_PIN:
+		if (fault->blocks == 1 && mf_cid_equal(fault->cid, fault->pin)) {
+			snprintf(out, cap, "pinned, and missing or damaged");
+			break;
+		}
+		mf_cid_format(fault->cid, first, sizeof(first));
+		snprintf(out, cap, "pinned, and lacks %s, which %s missing or damaged: %s%s",
+			count(blocks, fault->blocks, "block"), fault->blocks == 1 ? "is" : "are",
+			fault->blocks == 1 ? "" : "one is ", first);
+		break;
+	}
+}
+
 static void on_fault(void *arg, const struct store_fault *fault)
 {
-	static const char *const kinds[] = {
-		[STORE_FAULT_DAMAGE] = "damaged bytes",
-		[STORE_FAULT_BLOCK] = "a block does not match its CID",
-		[STORE_FAULT_INDEX] = "the index does not know this block",
-		[STORE_FAULT_POINTERS] = "the index points at what is not there",
-		[STORE_FAULT_SEGMENT] = "a segment is missing or too short",
-		[STORE_FAULT_PIN] = "needed by a pin, and missing or damaged",
-	};
 	struct verifying *verifying = arg;
-	char text[256];
+	char text[MF_CID_TEXT_MAX + 200];
+	const char *given_up = fault->accepted ? "given up: " : "";
+	size_t used = strlen(given_up);
 
-	snprintf(text, sizeof(text), "%s (segment %u, bytes %llu to %llu)", kinds[fault->kind],
-		fault->segment, (unsigned long long)fault->from, (unsigned long long)fault->to);
+	strcpy(text, given_up);
+	describe(fault, text + used, sizeof(text) - used);
+	verifying->segments |= fault->kind != STORE_FAULT_PIN && !fault->accepted;
 	if (verifying->options->problem)
-		verifying->options->problem(
-			verifying->options->arg, fault->cid, fault->error, text);
+		verifying->options->problem(verifying->options->arg,
+			fault->kind == STORE_FAULT_PIN ? fault->pin : fault->cid, fault->error,
+			text);
 }
 
 int kit_repo_verify(struct kit_node *node, const struct kit_verify_options *options)
 {
 	static const struct kit_verify_options none;
-	struct verifying verifying = { options ? options : &none, node };
-	struct store_verify_options how = {
-		.progress = on_progress, .fault = on_fault, .arg = &verifying
-	};
+	struct verifying verifying = { .options = options ? options : &none, .node = node };
+	struct store_verify_options how = { .progress = on_progress,
+		.fault = on_fault,
+		.arg = &verifying,
+		.accept_loss = verifying.options->accept_loss };
 	struct store_verify_result result = { 0 };
+	char problems[40];
 	int rc = store_verify(node->core->store, &how, &result);
 
 	node->error[0] = 0;
+	if (how.accept_loss && !rc)
+		node->core->read_only = false;
 	if (rc)
 		return rc == ANYIO_CANCELLED ? rc : kit_fail_code(node, rc, "repo verify");
 	if (result.faults)
-		return kit_fail(node, -EBADMSG, "%llu problems found; every other block is whole",
-			(unsigned long long)result.faults);
+		return kit_fail(node, -EUCLEAN, "%s found, every other block is whole; %s",
+			count(problems, result.faults, "problem"),
+			!verifying.segments
+				? "'ipfs-kit pin add' fetches what a pin needs through a daemon, 'ipfs-kit pin rm' takes the pin away"
+				: node->core->read_only
+				? "put a whole copy of that segment back, or 'ipfs-kit repo verify --accept-loss' gives up what is lost"
+				: "put a whole copy of that segment back, or add or fetch the content again, or "
+				  "'ipfs-kit repo verify --accept-loss' gives up what is lost");
 	return 0;
 }

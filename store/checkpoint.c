@@ -20,7 +20,7 @@ static int write_frozen(struct store *store)
 static int checkpoint_now(struct store *store)
 {
 	struct index *index = &store->index;
-	int rc = store->broken ? ANYIO_BROKEN : write_frozen(store);
+	int rc = store->broken ? store->broken : write_frozen(store);
 
 	if (rc < 0)
 		return rc;

@@ -3,6 +3,7 @@
  * the log's vector.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <multiformats/multihash.h>
@@ -18,9 +19,61 @@ int store_find(struct store *store, const struct mf_cid *cid, struct index_place
 {
 	int rc = index_find(&store->index, cid, place);
 
-	if (rc > 0 && store->broken && place->sequence > store->log.durable)
+	if (rc > 0 && store->broken && place->sequence > store->log.durable) {
+		place->state = INDEX_GONE;
 		return 0;
+	}
+	if (rc > 0 && !store_reaches(store, place)) {
+		index_forget(&store->index, cid, place);
+		place->state = INDEX_DAMAGED;
+		return 0;
+	}
 	return rc;
+}
+
+bool store_reaches(const struct store *store, const struct index_place *place)
+{
+	const struct segment_file *file = segment_set_find(&store->segments, place->segment);
+
+	return file &&
+		place->offset + place->len <=
+		(file == store->log.active ? store->log.end : file->size);
+}
+
+void store_believe(struct store *store, const struct mf_cid *cid, const struct index_place *place)
+{
+	struct index_place now;
+
+	/* Whoever puts right now may have reserved room: then another time. */
+	if (anyio_lock_acquire_nowait(&store->writing) < 0)
+		return;
+	if (index_find(&store->index, cid, &now) == 0 && now.state == INDEX_DAMAGED &&
+		now.segment == place->segment && now.offset == place->offset &&
+		now.len == place->len && index_reserve(&store->index, 1) == 0) {
+		now.state = INDEX_PRESENT;
+		index_put(&store->index, cid, &now);
+	}
+	anyio_lock_release(&store->writing);
+}
+
+void store_explain(struct store *store, const struct mf_cid *cid, char *out, size_t cap)
+{
+	struct index_place place;
+	int rc = index_find(&store->index, cid, &place);
+	const struct segment_file *file =
+		rc < 0 ? NULL : segment_set_find(&store->segments, place.segment);
+
+	if (rc < 0 || (rc == 0 && place.state == INDEX_GONE))
+		snprintf(out, cap, "is damaged");
+	else if (!file || file->size == 0)
+		snprintf(out, cap, "is lost: segments/%08u.car is missing", place.segment);
+	else if (!store_reaches(store, &place))
+		snprintf(out, cap, "is lost: segments/%08u.car has lost its end, where it lay",
+			place.segment);
+	else
+		snprintf(out, cap, "is damaged: bytes %llu to %llu of segments/%08u.car",
+			(unsigned long long)place.offset,
+			(unsigned long long)(place.offset + place.len), place.segment);
 }
 
 int store_has(struct store *store, const struct mf_cid *cid)
@@ -73,12 +126,10 @@ static int read_run(
 	struct iovec rest[2 * RUN_BLOCKS];
 	int first = 0, rc;
 
-	if (!file) {
-		store->index.doubtful = true;
-		return -EUCLEAN;
-	}
-	if ((rc = segment_file_use(&store->segments, file)) < 0)
-		return rc;
+	/* It may have been taken away since the log was opened, too. */
+	rc = file ? segment_file_use(&store->segments, file) : -ENOENT;
+	if (rc < 0)
+		return rc == -ENOENT ? -EBADMSG : rc;
 	memcpy(rest, iov, count * sizeof(*iov));
 	while (first < count) {
 		ssize_t n = count - first == 1
@@ -118,8 +169,10 @@ int store_get(struct store *store, const struct mf_cid *cid, struct store_block 
 	if (cid->hash == MF_HASH_IDENTITY)
 		return make_block(cid, cid->digest_len, out);
 	rc = store_find(store, cid, &place);
-	if (rc <= 0)
+	/* What was damaged is tried again: a good copy of the segment may be in its place now. */
+	if (rc < 0 || (rc == 0 && place.state == INDEX_GONE))
 		return rc == 0 ? -ENOENT : rc;
+	bool believed = rc > 0;
 	rc = make_block(cid, place.len, out);
 	if (rc == 0)
 		rc = read_block(store, &place, out->memory);
@@ -127,6 +180,8 @@ int store_get(struct store *store, const struct mf_cid *cid, struct store_block 
 		rc = result;
 	if (rc == -EBADMSG)
 		index_forget(&store->index, cid, &place);
+	if (rc == 0 && !believed)
+		store_believe(store, cid, &place);
 	if (rc < 0)
 		store_block_release(out);
 	return rc;
@@ -176,7 +231,9 @@ static int batch_find(struct batch *batch)
 		}
 		int rc = store_find(store, cid, &wanted->place);
 		if (rc <= 0) {
-			batch->results[i] = rc == 0 ? -ENOENT : rc;
+			batch->results[i] = rc < 0                     ? rc
+				: wanted->place.state == INDEX_DAMAGED ? -EBADMSG
+								       : -ENOENT;
 			continue;
 		}
 		rc = make_block(cid, wanted->place.len, &batch->out[i]);

@@ -26,6 +26,7 @@ static int find_key(struct index *index, const struct index_key *key, struct ind
 
 	if (!found)
 		found = table_find(&index->frozen.blocks, key->bytes, key->len);
+	place->state = INDEX_GONE;
 	if (!found)
 		return index_db_block(index, key, place);
 	*place = *found;
@@ -38,7 +39,7 @@ int index_find(struct index *index, const struct mf_cid *cid, struct index_place
 
 	index_block_key(&key, cid);
 	int rc = find_key(index, &key, place);
-	return rc > 0 && place->state == INDEX_DAMAGED ? 0 : rc;
+	return rc > 0 && place->state != INDEX_PRESENT ? 0 : rc;
 }
 
 int index_reserve(struct index *index, size_t count)
@@ -76,22 +77,60 @@ void index_put(struct index *index, const struct mf_cid *cid, const struct index
 	index_add(index, cid, place);
 }
 
-void index_forget(struct index *index, const struct mf_cid *cid, const struct index_place *place)
+/* Makes a block absent that is at this place: 1 when it was there, 0, or -ENOMEM. */
+static int take_away(struct index *index, const struct mf_cid *cid, const struct index_place *place,
+	enum index_state state)
 {
 	struct index_key key;
 	struct index_place now;
 
 	index_block_key(&key, cid);
-	if (find_key(index, &key, &now) <= 0 || now.state == INDEX_DAMAGED ||
-		now.segment != place->segment || now.offset != place->offset ||
-		table_reserve(&index->fresh.blocks, index->promised + 1, MF_MULTIHASH_BYTES_MAX) <
-			0)
-		return;
-	now.state = INDEX_DAMAGED;
-	index->doubtful = true; /* the block may be well, and its place wrong */
-	index->counts.blocks--;
-	index->counts.bytes -= now.len;
+	if (find_key(index, &key, &now) <= 0 || now.state >= state ||
+		now.segment != place->segment || now.offset != place->offset)
+		return 0;
+	if (table_reserve(&index->fresh.blocks, index->promised + 1, MF_MULTIHASH_BYTES_MAX) < 0)
+		return -ENOMEM;
+	if (now.state == INDEX_PRESENT) {
+		index->counts.blocks--;
+		index->counts.bytes -= now.len;
+	}
+	now.state = state;
 	*(struct index_place *)table_put(&index->fresh.blocks, key.bytes, key.len) = now;
+	return 1;
+}
+
+void index_forget(struct index *index, const struct mf_cid *cid, const struct index_place *place)
+{
+	/* The block may be well, and its place wrong. */
+	if (take_away(index, cid, place, INDEX_DAMAGED) > 0)
+		index->doubtful = true;
+}
+
+int index_drop(struct index *index, const struct mf_cid *cid, const struct index_place *place)
+{
+	int rc = take_away(index, cid, place, INDEX_GONE);
+
+	return rc < 0 ? rc : 0;
+}
+
+int index_next_block(
+	struct index *index, struct index_key *key, struct mf_cid *cid, struct index_place *place)
+{
+	struct mf_multihash hash;
+	int rc = index_db_next_block(index, key, place);
+
+	if (rc <= 0)
+		return rc;
+	if (mf_multihash_decode(&hash, key->bytes, key->len) != key->len) {
+		index->doubtful = true;
+		return -EUCLEAN;
+	}
+	*cid = (struct mf_cid){ .version = place->version,
+		.codec = place->codec,
+		.hash = hash.code,
+		.digest_len = hash.digest_len };
+	memcpy(cid->digest, hash.digest, hash.digest_len);
+	return find_key(index, key, place);
 }
 
 int index_pin_find(struct index *index, const struct mf_cid *cid, uint64_t *sequence)

@@ -20,7 +20,8 @@
 
 enum index_state {
 	INDEX_PRESENT,
-	INDEX_DAMAGED, /* its bytes were found not to match: counts as absent */
+	INDEX_DAMAGED, /* its bytes were found not to match: counts as absent, and is remembered */
+	INDEX_GONE,    /* never there, or given up */
 };
 
 struct index_place {
@@ -88,7 +89,8 @@ int index_clear(struct index *index);
 void index_block_key(struct index_key *key, const struct mf_cid *cid);
 void index_pin_key(struct index_key *key, const struct mf_cid *cid);
 
-/* 1 and the place; 0 when absent (also when damaged); or a negative code. */
+/* 1 and the place; 0 when absent: place->state says whether it is damaged at *place, or gone; or a
+ * negative code. */
 int index_find(struct index *index, const struct mf_cid *cid, struct index_place *place);
 /* Room for count blocks, or a pin, in memory, which stays his who reserved it (one task at a time)
  * until he has put that many, however long he waits in between: 0 or -ENOMEM. */
@@ -98,8 +100,10 @@ int index_reserve_pin(struct index *index);
  * is replaced. */
 void index_add(struct index *index, const struct mf_cid *cid, const struct index_place *place);
 void index_put(struct index *index, const struct mf_cid *cid, const struct index_place *place);
-/* From now on the block counts as absent, if it is still at this place. */
+/* From now on the block counts as absent, if it is still at this place: it is damaged there. */
 void index_forget(struct index *index, const struct mf_cid *cid, const struct index_place *place);
+/* The same for one that is given up: nothing is remembered. 0 or -ENOMEM. */
+int index_drop(struct index *index, const struct mf_cid *cid, const struct index_place *place);
 
 /* The pin's mode (NONE when there is none) or a negative code; *sequence as in a place. */
 int index_pin_find(struct index *index, const struct mf_cid *cid, uint64_t *sequence);
@@ -115,6 +119,11 @@ int index_write(struct index *index);
 /* The first pin written whose key is after *key (any, when key->len is 0): 1, 0 at the end, or a
  * negative code. Only sees LMDB. */
 int index_next_pin(struct index *index, struct index_key *key, uint32_t *mode);
+
+/* The first block written whose key is after *key (any, when key->len is 0), damaged ones too, and where
+ * it is now, as of index_find: 1, 0 at the end, or a negative code. What was never written is not seen. */
+int index_next_block(
+	struct index *index, struct index_key *key, struct mf_cid *cid, struct index_place *place);
 
 /* Has the file read into memory, where lookups find it without waiting for the disk. */
 int index_fetch(struct index *index);

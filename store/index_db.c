@@ -56,7 +56,7 @@ static void encode_place(const struct index_place *place, uint8_t out[INDEX_BLOC
 	put_u32(out + 8, place->segment);
 	put_u32(out + 12, place->len);
 	put_u32(out + 16, place->codec);
-	out[20] = place->version;
+	out[20] = place->version | (place->state == INDEX_DAMAGED ? INDEX_DAMAGED_BIT : 0);
 }
 
 static int decode_place(const MDB_val *value, struct index_place *place)
@@ -69,7 +69,8 @@ static int decode_place(const MDB_val *value, struct index_place *place)
 		.segment = get_u32(in + 8),
 		.len = get_u32(in + 12),
 		.codec = get_u32(in + 16),
-		.version = in[20] };
+		.version = in[20] & ~INDEX_DAMAGED_BIT,
+		.state = in[20] & INDEX_DAMAGED_BIT ? INDEX_DAMAGED : INDEX_PRESENT };
 	return place->len <= IPLD_BLOCK_MAX ? 1 : -EUCLEAN;
 }
 
@@ -284,6 +285,16 @@ int index_next_pin(struct index *index, struct index_key *key, uint32_t *mode)
 	return next(index, index->pins, key, take_mode, mode);
 }
 
+static int take_place(const MDB_val *value, void *out)
+{
+	return decode_place(value, out);
+}
+
+int index_db_next_block(struct index *index, struct index_key *key, struct index_place *place)
+{
+	return next(index, index->blocks, key, take_place, place);
+}
+
 /* Entries in the order of their keys, so that neighbours in the tree are written together. */
 struct sorted {
 	const uint8_t *key;
@@ -363,7 +374,7 @@ static int write_all(MDB_txn *txn, struct write_call *call)
 
 		encode_place(place, bytes);
 		rc = write_entry(txn, call, INDEX_BLOCKS, &call->sorted[i],
-			place->state == INDEX_DAMAGED ? NULL : bytes, INDEX_BLOCK_SIZE);
+			place->state == INDEX_GONE ? NULL : bytes, INDEX_BLOCK_SIZE);
 	}
 	sort(&frozen->pins, call->sorted);
 	for (size_t i = 0; i < frozen->pins.count && rc == 0; i++) {

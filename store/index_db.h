@@ -10,6 +10,8 @@ int index_db_remove(struct index *index);
 
 /* 1, 0 or a negative code. */
 int index_db_block(struct index *index, const struct index_key *key, struct index_place *place);
+/* The entry after *key, which it replaces: 1, 0 at the end, or a negative code. */
+int index_db_next_block(struct index *index, struct index_key *key, struct index_place *place);
 /* The mode or a negative code. */
 int index_db_pin(struct index *index, const struct index_key *key);
 

@@ -117,7 +117,10 @@ static int add_entry(void *arg, enum index_table table, const uint8_t *key, size
 	if (key_len > sizeof(((struct index_key *)0)->bytes) ||
 		len != (table == INDEX_BLOCKS ? INDEX_BLOCK_SIZE : INDEX_PIN_SIZE))
 		return -EUCLEAN;
-	++*(table == INDEX_BLOCKS ? &adding->blocks : &adding->pins);
+	if (table == INDEX_PINS)
+		adding->pins++;
+	else if (!(value[20] & INDEX_DAMAGED_BIT))
+		adding->blocks++;
 	adding->sum += index_entry_sum(adding->index, table, key, key_len, value, len);
 	return 0;
 }

@@ -7,7 +7,8 @@
 
 enum {
 	INDEX_FORMAT = 2,
-	INDEX_BLOCK_SIZE = 21, /* bytes of a block's entry */
+	INDEX_BLOCK_SIZE = 21,    /* bytes of a block's entry */
+	INDEX_DAMAGED_BIT = 0x80, /* of its last, beside the CID's version */
 	INDEX_PIN_SIZE = 1,
 	INDEX_META_SIZE = 88,
 };

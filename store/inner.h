@@ -27,17 +27,43 @@ struct store {
 	struct index_position checkpoint; /* what LMDB holds */
 	struct anyio_lock checkpointing, syncing, writing;
 	struct anyio_event put; /* something was, that store_tend has not seen to */
-	int broken;             /* a sync failed with this: nothing is written any more */
+	/* Nothing is written any more, and this is why: ANYIO_BROKEN, a sync failed; -EUCLEAN, the end of
+	 * the log is lost (recover.c). */
+	int broken;
 };
 
-/* Where a block is, as store_has sees it: 1 and the place, 0, or a negative code. */
+/* Where a block is, as store_has sees it: 1 and the place, 0 (place->state says whether it is damaged or
+ * gone), or a negative code. */
 int store_find(struct store *store, const struct mf_cid *cid, struct index_place *place);
+/* Whether the log has a segment that goes so far. */
+bool store_reaches(const struct store *store, const struct index_place *place);
+/* The block was found whole at this place: if it counts as damaged there, no longer. */
+void store_believe(struct store *store, const struct mf_cid *cid, const struct index_place *place);
 
 /* Writes the index when enough is new. */
 int store_checkpoint_if_due(struct store *store);
 
 /* Everything of the log from the last checkpoint on; makes the store ready for writing. */
 int store_recover(struct store *store, struct store_recovery *recovery);
+
+/* A segment that is missing, or has lost its end, though it is known to have been longer. */
+struct store_gap {
+	uint32_t segment;
+	uint64_t there, known; /* bytes */
+	bool missing;
+};
+/* Calls each for those whose loss was not accepted. */
+int store_each_gap(
+	const struct store *store, int (*each)(void *arg, const struct store_gap *gap), void *arg);
+/* Begins to write again behind a log whose end is lost: in a segment of its own. */
+int store_go_on(struct store *store);
+
+struct store_range {
+	uint32_t segment;
+	uint64_t from, to;
+};
+/* Writes down, durably, that nobody is to believe what is damaged in these ranges. */
+int store_write_voids(struct store *store, const struct store_range *ranges, size_t count);
 
 void store_say(struct store_recovery *recovery, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

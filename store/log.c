@@ -184,12 +184,12 @@ void log_commit(struct store *store, bool always)
 
 /* After a failed fdatasync nobody knows what is on the disk, and the page cache may claim what is
  * not: what is not durable is cut off, and nothing more is written. */
-static void stop_writing(struct store *store, int error)
+static void stop_writing(struct store *store)
 {
 	struct log *log = &store->log;
 
 	anyio_lock_acquire(&store->writing);
-	store->broken = error;
+	store->broken = ANYIO_BROKEN;
 	anyio_ftruncate(log->active->fd, log->durable_end);
 	log->base = log->end = log->active->size = log->durable_end;
 	log->staged = 0;
@@ -200,7 +200,7 @@ static void stop_writing(struct store *store, int error)
 /* With the lock held: commits and writes out. */
 static int write_commit(struct store *store, bool freeze)
 {
-	int rc = store->broken ? ANYIO_BROKEN : log_prepare(&store->log);
+	int rc = store->broken ? store->broken : log_prepare(&store->log);
 
 	if (rc < 0)
 		return rc;
@@ -231,7 +231,7 @@ static int sync_now(struct store *store, bool freeze)
 	if (rc == 0 && position.sequence > log->durable) {
 		rc = anyio_fdatasync(file->fd);
 		if (rc < 0)
-			stop_writing(store, rc);
+			stop_writing(store);
 	}
 	if (rc == 0 && position.sequence > log->durable) {
 		log->durable = position.sequence;
@@ -273,7 +273,7 @@ int log_sync(struct store *store, uint64_t ticket)
 	if (rc < 0)
 		return rc;
 	if (ticket > store->log.durable)
-		rc = store->broken ? ANYIO_BROKEN : sync_shielded(store, false);
+		rc = store->broken ? store->broken : sync_shielded(store, false);
 	anyio_lock_release(&store->syncing);
 	return rc;
 }
@@ -284,7 +284,7 @@ int log_sync_frozen(struct store *store)
 
 	if (rc < 0)
 		return rc;
-	rc = store->broken ? ANYIO_BROKEN : sync_shielded(store, true);
+	rc = store->broken ? store->broken : sync_shielded(store, true);
 	anyio_lock_release(&store->syncing);
 	return rc;
 }
@@ -312,7 +312,7 @@ static int roll(struct store *store)
 		return rc;
 	/* Somebody may have appended meanwhile; then it is his put that rolls. */
 	if (store->broken)
-		rc = ANYIO_BROKEN;
+		rc = store->broken;
 	else if (log->end == log->committed.end && log->committed.sequence == log->durable) {
 		rc = cut_torn(log);
 		if (rc == 0)
@@ -352,7 +352,7 @@ int log_roll(struct store *store)
 		return rc;
 	anyio_cancel_scope_init(&scope);
 	anyio_cancel_scope_set_shield(&scope, true);
-	rc = store->broken ? ANYIO_BROKEN : anyio_cancel_scope_run(&scope, roll_body, store);
+	rc = store->broken ? store->broken : anyio_cancel_scope_run(&scope, roll_body, store);
 	anyio_lock_release(&store->syncing);
 	return rc;
 }

@@ -41,7 +41,7 @@ static int change_pin(
 	if (now < 0)
 		return now;
 	if (store->broken)
-		return ANYIO_BROKEN;
+		return store->broken;
 	if (mode == STORE_PIN_NONE && now == STORE_PIN_NONE)
 		return -ENOENT;
 	if (mode == STORE_PIN_DIRECT && now == STORE_PIN_RECURSIVE)
@@ -82,7 +82,8 @@ int store_pin_next(struct store *store, struct store_cursor *cursor, struct stor
 {
 	struct index_key key = { .len = cursor->key_len };
 	uint32_t written;
-	int rc = cursor->started ? 0 : store_checkpoint(store);
+	/* Of a log that only is read, the index has all. */
+	int rc = cursor->started || store->broken == -EUCLEAN ? 0 : store_checkpoint(store);
 
 	cursor->started = true;
 	memcpy(key.bytes, cursor->key, cursor->key_len);

@@ -150,7 +150,7 @@ static int put_verified(
 		rc = anyio_lock_acquire(&store->writing);
 		if (rc < 0)
 			return rc;
-		rc = store->broken ? ANYIO_BROKEN : put_chunk(&chunk, ticket);
+		rc = store->broken ? store->broken : put_chunk(&chunk, ticket);
 		anyio_lock_release(&store->writing);
 	}
 	return rc < 0 ? rc : store_checkpoint_if_due(store);

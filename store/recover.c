@@ -3,19 +3,29 @@
  * believed, cut the tail, write down what is void; then go on writing behind it. Being killed
  * anywhere in here is harmless: nothing is cut but what no commit covers, and the index is written
  * in whole steps.
+ *
+ * A checkpoint is written when the log is durable up to its position. So a log that ends before that
+ * position has lost what was acknowledged: no crash looks like this. Such a log is not touched, and
+ * nothing is written behind it (read_only), until store_go_on. When the log is long enough but its
+ * bytes there are no commit, they are damaged, and nothing tells where the tail begins: nothing is
+ * cut, and writing goes on in a new segment.
  */
 #include <errno.h>
 #include <string.h>
 #include "inner.h"
 #include "replay.h"
 
-enum { VOIDS_MAX = 4096 }; /* remembered; more than that is no torn write */
+enum { RANGES_MAX = 4096 }; /* remembered; more than that is no torn write */
+
+struct ranges {
+	struct store_range *of;
+	size_t count;
+};
 
 struct recovering {
 	struct store *store;
 	struct store_recovery *report;
-	struct replay_fault *voids;
-	size_t void_count;
+	struct ranges voids, damaged;
 };
 
 static int on_block(void *arg, const struct replay_block *block)
@@ -41,21 +51,32 @@ static int on_pin(void *arg, const struct mf_cid *cid, uint32_t mode)
 	return rc;
 }
 
+/* 1, 0 when there are too many already, or -ENOMEM. */
+static int remember(struct ranges *ranges, const struct replay_fault *fault)
+{
+	if (ranges->count == RANGES_MAX)
+		return 0;
+	if (!ranges->of)
+		ranges->of = anyio_calloc(RANGES_MAX, sizeof(*ranges->of));
+	if (!ranges->of)
+		return -ENOMEM;
+	ranges->of[ranges->count++] =
+		(struct store_range){ fault->segment, fault->from, fault->to };
+	return 1;
+}
+
 static int on_fault(void *arg, const struct replay_fault *fault)
 {
 	struct recovering *recovering = arg;
+	int rc = fault->unfinished ? remember(&recovering->voids, fault) : 0;
 
-	if (!fault->unfinished || recovering->void_count == VOIDS_MAX) {
-		recovering->report->damaged++;
-		return 0;
+	if (rc != 0) {
+		recovering->report->unfinished += rc > 0;
+		return rc < 0 ? rc : 0;
 	}
-	if (!recovering->voids)
-		recovering->voids = anyio_calloc(VOIDS_MAX, sizeof(*recovering->voids));
-	if (!recovering->voids)
-		return -ENOMEM;
-	recovering->report->unfinished++;
-	recovering->voids[recovering->void_count++] = *fault;
-	return 0;
+	rc = remember(&recovering->damaged, fault);
+	recovering->report->damaged += rc == 0;
+	return rc < 0 ? rc : 0;
 }
 
 /* A long way: write the index now and then, so that it need not be held in memory, nor all be done
@@ -108,20 +129,8 @@ static int position_holds(struct store *store, const struct index_position *posi
 			position->offset, &record);
 }
 
-/* Where to read on from; an index that does not fit the log is thrown away. */
-static int find_position(struct store *store, struct store_recovery *report)
-{
-	struct index_position *position = &store->checkpoint;
-	int rc = position->segment ? position_holds(store, position) : 1;
-
-	if (rc != 0)
-		return rc < 0 ? rc : 0;
-	report->rebuilt = true;
-	*position = (struct index_position){ 0 };
-	return index_clear(&store->index);
-}
-
-static int replay_all(struct replay *replay, const struct index_position *from)
+/* apart: what follows the last commit is no tail to be cut. */
+static int replay_all(struct replay *replay, const struct index_position *from, bool apart)
 {
 	struct segment_set *segments = &replay->store->segments;
 	int rc = 0;
@@ -131,7 +140,7 @@ static int replay_all(struct replay *replay, const struct index_position *from)
 
 		if (file->number >= from->segment)
 			rc = replay_segment(
-				replay, file, from, file->size, i + 1 == segments->count);
+				replay, file, from, file->size, i + 1 == segments->count && !apart);
 	}
 	return rc < 0 ? rc : replay_finish(replay);
 }
@@ -164,20 +173,20 @@ static int cut_tail(struct segment_file *file, uint64_t tail, struct store_recov
 	return rc;
 }
 
-static int write_voids(struct recovering *recovering)
+int store_write_voids(struct store *store, const struct store_range *ranges, size_t count)
 {
-	struct store *store = recovering->store;
-	int rc = recovering->void_count ? log_prepare(&store->log) : 0;
+	int rc = anyio_lock_acquire(&store->writing);
 
-	if (rc < 0 || (rc = anyio_lock_acquire(&store->writing)) < 0)
+	if (rc < 0)
 		return rc;
-	for (size_t i = 0; i < recovering->void_count && rc == 0; i++) {
-		const struct replay_fault *fault = &recovering->voids[i];
+	if (count)
+		rc = log_prepare(&store->log);
+	for (size_t i = 0; i < count && rc == 0; i++) {
 		struct segment_record record = { .kind = SEGMENT_RECORD_VOID };
 
-		record.nothing.segment = fault->segment;
-		record.nothing.from = fault->from;
-		record.nothing.to = fault->to;
+		record.nothing.segment = ranges[i].segment;
+		record.nothing.from = ranges[i].from;
+		record.nothing.to = ranges[i].to;
 		if (!log_has_room(&store->log, 0))
 			rc = log_flush(store);
 		if (rc == 0)
@@ -185,29 +194,33 @@ static int write_voids(struct recovering *recovering)
 	}
 	uint64_t ticket = store->log.sequence;
 	anyio_lock_release(&store->writing);
-	return rc < 0 || recovering->void_count == 0 ? rc : log_sync(store, ticket);
+	return rc < 0 || count == 0 ? rc : log_sync(store, ticket);
 }
 
-/* Goes on writing in the last segment, or in a first one. */
+/* Goes on in a segment of its own; everything up to `durable` is. */
+static int start_segment(struct store *store, uint64_t sequence, uint64_t durable)
+{
+	struct segment_file *file;
+	int rc = segment_set_add(&store->segments, &store->keys, sequence + 1, durable, &file);
+
+	if (rc < 0)
+		return rc;
+	struct index_position position = { .segment = file->number,
+		.offset = SEGMENT_HEADER_SIZE,
+		.end = file->size,
+		.sequence = sequence };
+	return log_start(store, file, &position);
+}
+
+/* Goes on writing in the last segment. */
 static int start_log(
 	struct store *store, const struct replay *replay, struct store_recovery *report)
 {
 	struct segment_set *segments = &store->segments;
-	struct segment_file *file;
+	struct segment_file *file = segments->files[segments->count - 1];
 	struct index_position position = replay->last;
-	int rc;
+	int rc = segment_file_use(segments, file);
 
-	if (segments->count == 0) {
-		rc = segment_set_add(segments, &store->keys, 1, 0, &file);
-		if (rc < 0)
-			return rc;
-		position = (struct index_position){
-			.segment = file->number, .offset = SEGMENT_HEADER_SIZE, .end = file->size
-		};
-		return log_start(store, file, &position);
-	}
-	file = segments->files[segments->count - 1];
-	rc = segment_file_use(segments, file);
 	if (rc == 0)
 		rc = cut_tail(file, replay->tail, report);
 	if (rc < 0)
@@ -217,66 +230,184 @@ static int start_log(
 	return log_start(store, file, &position);
 }
 
-static void count_missing(const struct store *store, struct store_recovery *report)
+int store_go_on(struct store *store)
 {
-	const struct segment_set *segments = &store->segments;
+	struct segment_set *segments = &store->segments;
 
-	for (size_t i = 0; i < segments->count; i++) {
-		const struct segment_file *file = segments->files[i];
-		const struct segment_file *previous =
-			file->previous ? segment_set_find(segments, file->previous) : NULL;
-
-		if (file->previous && (!previous || previous->size < file->previous_len))
-			report->damaged++;
-	}
+	if (store->broken != -EUCLEAN)
+		return store->broken;
+	/* Should the last one come back some day, its place must be free. */
+	if (segments->last_number < store->checkpoint.segment)
+		segments->last_number = store->checkpoint.segment;
+	int rc = start_segment(store, store->checkpoint.sequence, store->checkpoint.sequence);
+	if (rc == 0)
+		store->broken = 0;
+	return rc;
 }
 
-static void summarise(struct store_recovery *report)
+/* Whether the log ends before the position of the index. */
+static bool is_cut_short(const struct store *store, const struct index_position *position)
 {
-	if (report->damaged)
-		store_say(report,
-			"%llu damaged places in the log are being skipped: run a verification",
-			(unsigned long long)report->damaged);
-	else if (report->rebuilt)
+	const struct segment_file *file = segment_set_find(&store->segments, position->segment);
+
+	return position->segment && (!file || file->size < position->end);
+}
+
+static int tell_gap(const struct store *store, uint32_t number, uint64_t known,
+	int (*each)(void *arg, const struct store_gap *gap), void *arg)
+{
+	const struct segment_file *file = segment_set_find(&store->segments, number);
+	struct store_gap gap = {
+		.segment = number, .there = file ? file->size : 0, .known = known, .missing = !file
+	};
+
+	if ((file && file->size >= known) || segment_set_gave_up(&store->segments, number))
+		return 0;
+	return each(arg, &gap);
+}
+
+int store_each_gap(
+	const struct store *store, int (*each)(void *arg, const struct store_gap *gap), void *arg)
+{
+	const struct segment_set *segments = &store->segments;
+	const struct index_position *position = &store->checkpoint;
+	bool told = !is_cut_short(store, position);
+	int rc = 0;
+
+	for (size_t i = 0; i < segments->count && rc == 0; i++) {
+		const struct segment_file *file = segments->files[i];
+
+		if (!file->previous)
+			continue;
+		rc = tell_gap(store, file->previous, file->previous_len, each, arg);
+		told |= file->previous == position->segment;
+	}
+	return rc < 0 || told ? rc : tell_gap(store, position->segment, position->end, each, arg);
+}
+
+static int say_gap(void *arg, const struct store_gap *gap)
+{
+	struct store_recovery *report = arg;
+
+	report->gaps++;
+	if (gap->missing)
+		store_say(report, "segments/%08u.car is missing, or nothing of it is left",
+			gap->segment);
+	else
+		store_say(report, "segments/%08u.car has lost its end: it has %llu bytes of %llu",
+			gap->segment, (unsigned long long)gap->there,
+			(unsigned long long)gap->known);
+	return 0;
+}
+
+/* Says what is worst. */
+static void summarise(const struct recovering *recovering)
+{
+	struct store_recovery *report = recovering->report;
+	const struct store_range *first = recovering->damaged.of;
+
+	store_each_gap(recovering->store, say_gap, report);
+	if (report->damaged && first)
+		store_say(report, "segments/%08u.car is damaged: bytes %llu to %llu%s",
+			first->segment, (unsigned long long)first->from,
+			(unsigned long long)first->to,
+			report->damaged > 1 ? ", and other places" : "");
+	if (report->rebuilt)
 		store_say(report, "the index was made anew from the segments");
 	else if (report->cut || report->unfinished)
 		store_say(report, "unfinished writing of an earlier run was taken back");
 }
 
-int store_recover(struct store *store, struct store_recovery *report)
+/* Those that no VOID record, which comes later in the log, is about. */
+static void count_damaged(struct recovering *recovering, const struct replay *replay)
 {
-	struct recovering recovering = { .store = store, .report = report };
-	struct segment_set *segments = &store->segments;
-	struct index_position from;
-	bool first = segments->count == 0;
-	int rc = find_position(store, report);
+	struct ranges *damaged = &recovering->damaged;
+	size_t left = 0;
 
-	from = store->checkpoint;
-	report->rebuilt |= from.segment == 0 && !first;
+	for (size_t i = 0; i < damaged->count; i++) {
+		const struct store_range *range = &damaged->of[i];
+
+		if (!replay_is_void(replay, range->segment, range->from, range->to))
+			damaged->of[left++] = *range;
+	}
+	damaged->count = left;
+	recovering->report->damaged += left;
+}
+
+/* Whether what is written next goes to a new segment: there is none, or the last one is damaged where
+ * the index ends. 1, 0 or a negative code. */
+static int must_be_apart(struct recovering *recovering, const struct index_position *from)
+{
+	const struct store *store = recovering->store;
+	const struct segment_set *segments = &store->segments;
+	struct replay_fault fault = {
+		.segment = from->segment, .from = from->offset, .to = from->end
+	};
+	int rc = 1;
+
+	if (segments->count == 0)
+		return 1;
+	if (from->segment && !is_cut_short(store, from))
+		rc = position_holds(recovering->store, from);
+	if (rc != 0)
+		return rc < 0 ? rc : 0;
+	rc = remember(&recovering->damaged, &fault);
+	return rc < 0 ? rc : segments->files[segments->count - 1]->number == from->segment;
+}
+
+/* Everything behind the checkpoint, and then the log is ready. */
+static int read_on(struct recovering *recovering)
+{
+	struct store *store = recovering->store;
+	struct store_recovery *report = recovering->report;
+	struct segment_set *segments = &store->segments;
+	struct index_position from = store->checkpoint;
+	int apart = must_be_apart(recovering, &from), rc = apart < 0 ? apart : 0;
 	struct replay replay = { .store = store,
 		.calls = &calls,
-		.arg = &recovering,
+		.arg = recovering,
 		.proven = from.sequence,
 		.sequence = from.sequence,
 		.last = from };
+
 	if (rc == 0 && segments->count)
 		rc = sync_last(store, segments->files[segments->count - 1]);
 	if (rc == 0)
-		rc = replay_all(&replay, &from);
+		rc = replay_all(&replay, &from, apart);
 	if (replay.unreadable)
 		store_say(report,
 			"segments/%08u.car cannot be read: %s; make the disk give it back, or put a copy in its place",
 			replay.unreadable, anyio_error_text(rc));
 	if (rc == 0)
-		rc = start_log(store, &replay, report);
+		rc = apart ? start_segment(store, replay.sequence, replay.proven)
+			   : start_log(store, &replay, report);
 	if (rc == 0)
-		rc = write_voids(&recovering);
+		rc = store_write_voids(store, recovering->voids.of, recovering->voids.count);
+	count_damaged(recovering, &replay);
 	replay_free(&replay);
-	anyio_free(recovering.voids);
-	if (rc == 0) {
-		count_missing(store, report);
-		summarise(report);
-		rc = first ? store_checkpoint(store) : store_checkpoint_if_due(store);
-	}
 	return rc;
+}
+
+int store_recover(struct store *store, struct store_recovery *report)
+{
+	struct segment_set *segments = &store->segments;
+	struct recovering recovering = { .store = store, .report = report };
+	bool first = segments->count == 0;
+	int rc = 0;
+
+	report->rebuilt |= store->checkpoint.segment == 0 && !first;
+	report->read_only = is_cut_short(store, &store->checkpoint) &&
+		(first ||
+			segments->files[segments->count - 1]->number <= store->checkpoint.segment);
+	if (report->read_only)
+		store->broken = -EUCLEAN;
+	else
+		rc = read_on(&recovering);
+	if (rc == 0)
+		summarise(&recovering);
+	anyio_free(recovering.voids.of);
+	anyio_free(recovering.damaged.of);
+	if (rc < 0 || report->read_only)
+		return rc;
+	return first ? store_checkpoint(store) : store_checkpoint_if_due(store);
 }

@@ -54,7 +54,7 @@ struct replay {
 	const struct replay_calls *calls;
 	void *arg;
 	bool check_all;             /* every block passes the gate, whatever is proven; what cannot
-	                             * be read is lost */
+	                             * be read is lost; what is void is told too: replay_is_void */
 	uint64_t proven;            /* sequences up to this are durable */
 	uint64_t sequence;          /* highest seen */
 	struct index_position last; /* last commit or segment record */
@@ -78,6 +78,8 @@ struct replay {
  * size. last: it is the last segment of the log. */
 int replay_segment(struct replay *replay, struct segment_file *file,
 	const struct index_position *position, uint64_t size, bool last);
+/* Whether a VOID record that was met covers these bytes. */
+bool replay_is_void(const struct replay *replay, uint32_t segment, uint64_t from, uint64_t to);
 /* Settles what is left, unproven. */
 int replay_finish(struct replay *replay);
 void replay_free(struct replay *replay);

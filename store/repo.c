@@ -286,8 +286,8 @@ int store_open(const char *dir, const struct store_options *options, struct stor
 	if (rc == 0)
 		rc = open_index(store, report);
 	if (rc == 0)
-		rc = segment_set_open(
-			&store->segments, store->dir_fd, "segments", &store->keys, report);
+		rc = segment_set_open(&store->segments, store->dir_fd, store->checkpoint.segment,
+			&store->keys, report);
 	if (rc == 0)
 		rc = store_recover(store, report);
 	if (rc == 0) {
@@ -322,8 +322,10 @@ static int write_proof(struct store *store)
 static int close_body(void *arg)
 {
 	struct store *store = arg;
-	int rc = store->broken ? ANYIO_BROKEN : write_proof(store);
+	int rc = store->broken ? store->broken : write_proof(store);
 
+	if (rc == -EUCLEAN) /* nothing was written, and nothing is */
+		return 0;
 	return rc < 0 ? rc : store_checkpoint(store);
 }
 

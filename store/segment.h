@@ -26,8 +26,8 @@
  *	         written
  *	PIN      pins or unpins a CID
  *	FILL     zeros, so that what follows begins where a disk can take it as it is
- *	VOID     these bytes were never acknowledged and had not reached the disk whole: nobody is to
- *	         believe them, or to complain about them
+ *	VOID     these bytes were never acknowledged and had not reached the disk whole, or are damaged and
+ *	         given up: nobody is to believe them, or to complain about them
  */
 #ifndef STORE_SEGMENT_H
 #define STORE_SEGMENT_H

@@ -21,15 +21,20 @@ static void file_name(uint32_t number, char out[16])
 	snprintf(out, 16, "%08u.car", number);
 }
 
-/* The number in a segment's file name, or 0. */
-static uint32_t number_of(const char *name)
+static void lost_name(uint32_t number, char out[16])
+{
+	snprintf(out, 16, "%08u.lost", number);
+}
+
+/* The number in a file name of that form, or 0. */
+static uint32_t number_of(const char *name, void (*form)(uint32_t number, char out[16]))
 {
 	char *end, again[16];
 	unsigned long number = strtoul(name, &end, 10);
 
 	if (number == 0 || number > UINT32_MAX)
 		return 0;
-	file_name(number, again);
+	form(number, again);
 	return strcmp(name, again) == 0 ? number : 0;
 }
 
@@ -206,11 +211,57 @@ static bool is_leftover(const struct segment_file *file)
 		(memcmp(head, segment_header, len) == 0 || memcmp(head, zeros, len) == 0);
 }
 
-static int take_name(struct segment_set *set, const char *name, const struct segment_keys *keys,
-	struct store_recovery *recovery)
+/* Ours go on after all that is there, unless a name leaves no room for that. */
+static void count_number(struct segment_set *set, uint32_t number)
 {
-	uint32_t number = number_of(name);
+	if (number > set->last_number && number <= UINT32_MAX / 2)
+		set->last_number = number;
+}
 
+static int note_given_up(struct segment_set *set, uint32_t number)
+{
+	size_t size = (set->given_up_count + 1) * sizeof(*set->given_up);
+	uint32_t *more = anyio_realloc(set->given_up, size);
+
+	if (!more)
+		return -ENOMEM;
+	set->given_up = more;
+	set->given_up[set->given_up_count++] = number;
+	count_number(set, number);
+	return 0;
+}
+
+bool segment_set_gave_up(const struct segment_set *set, uint32_t number)
+{
+	for (size_t i = 0; i < set->given_up_count; i++)
+		if (set->given_up[i] == number)
+			return true;
+	return false;
+}
+
+int segment_set_give_up(struct segment_set *set, uint32_t number)
+{
+	char name[16];
+
+	if (segment_set_gave_up(set, number))
+		return 0;
+	lost_name(number, name);
+	int fd = anyio_plain_openat(set->dir_fd, name, O_WRONLY | O_CREAT, 0644);
+	if (fd < 0)
+		return fd;
+	anyio_close(fd);
+	int rc = anyio_fsync(set->dir_fd);
+	return rc < 0 ? rc : note_given_up(set, number);
+}
+
+static int take_name(struct segment_set *set, const char *name, uint32_t known,
+	const struct segment_keys *keys, struct store_recovery *recovery)
+{
+	uint32_t number = number_of(name, lost_name);
+
+	if (number)
+		return note_given_up(set, number);
+	number = number_of(name, file_name);
 	if (!number) {
 		recovery->ignored++;
 		return 0;
@@ -220,9 +271,7 @@ static int take_name(struct segment_set *set, const char *name, const struct seg
 		return -ENOMEM;
 	*file = (struct segment_file){ .number = number, .fd = -1 };
 	int rc = examine(set, file, keys);
-	/* Ours go on after all that is there, unless a name leaves no room for that. */
-	if (number > set->last_number && number <= UINT32_MAX / 2)
-		set->last_number = number;
+	count_number(set, number);
 	if (rc < 0)
 		store_say(recovery, "segments/%s: %s", name, anyio_error_text(rc));
 	else if (rc == 0)
@@ -231,30 +280,31 @@ static int take_name(struct segment_set *set, const char *name, const struct seg
 		rc = insert(set, file);
 	if (rc == 0 && segment_set_find(set, number) == file)
 		return 0;
-	if (rc == 0 && is_leftover(file) && anyio_unlinkat(set->dir_fd, name, 0) == 0)
+	if (rc == 0 && number > known && is_leftover(file) &&
+		anyio_unlinkat(set->dir_fd, name, 0) == 0)
 		recovery->ignored--;
 	close_file(set, file);
 	anyio_free(file);
 	return rc;
 }
 
-int segment_set_open(struct segment_set *set, int dir_fd, const char *name,
+int segment_set_open(struct segment_set *set, int dir_fd, uint32_t known,
 	const struct segment_keys *keys, struct store_recovery *recovery)
 {
 	struct anyio_names names;
 	int rc;
 
 	*set = (struct segment_set){ .dir_fd = -1 };
-	set->dir_fd = anyio_openat(dir_fd, name, O_RDONLY | O_DIRECTORY, 0);
+	set->dir_fd = anyio_openat(dir_fd, "segments", O_RDONLY | O_DIRECTORY, 0);
 	if (set->dir_fd < 0) {
-		store_say(recovery, "%s/: %s", name, anyio_error_text(set->dir_fd));
+		store_say(recovery, "segments/: %s", anyio_error_text(set->dir_fd));
 		return set->dir_fd;
 	}
 	rc = anyio_listdir(set->dir_fd, ".", &names);
 	if (rc < 0)
 		return rc;
 	for (size_t i = 0; i < names.count && rc == 0; i++)
-		rc = take_name(set, names.names[i], keys, recovery);
+		rc = take_name(set, names.names[i], known, keys, recovery);
 	anyio_names_free(&names);
 	return rc;
 }
@@ -266,6 +316,7 @@ void segment_set_close(struct segment_set *set)
 		anyio_free(set->files[i]);
 	}
 	anyio_free(set->files);
+	anyio_free(set->given_up);
 	if (set->dir_fd >= 0)
 		anyio_close(set->dir_fd);
 	*set = (struct segment_set){ .dir_fd = -1 };

@@ -28,14 +28,21 @@ struct segment_set {
 	size_t open;
 	uint64_t clock;
 	uint32_t last_number; /* highest in use by any file, ours or not */
+	uint32_t *given_up;   /* numbers of segments whose loss was accepted */
+	size_t given_up_count;
 };
 
-/* Looks through the directory (path of it for messages; it is kept open). */
-int segment_set_open(struct segment_set *set, int dir_fd, const char *name,
+/* Looks through the folder segments/. Files that are not segments but seem to be leftovers of the making
+ * of one are taken away, unless the index knows a segment of that number or a higher one. */
+int segment_set_open(struct segment_set *set, int dir_fd, uint32_t known,
 	const struct segment_keys *keys, struct store_recovery *recovery);
 void segment_set_close(struct segment_set *set);
 
 struct segment_file *segment_set_find(const struct segment_set *set, uint32_t number);
+
+/* The loss of a segment, or of its end, is accepted: a file NNNNNNNN.lost says so from now on. */
+int segment_set_give_up(struct segment_set *set, uint32_t number);
+bool segment_set_gave_up(const struct segment_set *set, uint32_t number);
 
 /* Opens the file if need be and keeps it open until released. */
 int segment_file_use(struct segment_set *set, struct segment_file *file);

@@ -1,23 +1,14 @@
 #include <errno.h>
 #include <string.h>
-#include <ipld/links.h>
-#include <multiformats/multihash.h>
-#include "inner.h"
 #include "replay.h"
+#include "verifying.h"
 
-enum { STEPS_A_TURN = 1024 };
-
-struct verifying {
-	struct store *store;
-	const struct store_verify_options *options;
-	struct store_verify_result *result;
-	uint64_t done, total; /* bytes */
-	uint64_t matched;     /* entries of the index that were met in the log */
-};
-
-static void report(struct verifying *verifying, const struct store_fault *fault)
+void verifying_report(struct verifying *verifying, const struct store_fault *fault)
 {
-	verifying->result->faults++;
+	if (fault->accepted)
+		verifying->result->accepted++;
+	else if (!fault->follows)
+		verifying->result->faults++;
 	if (verifying->options->fault)
 		verifying->options->fault(verifying->options->arg, fault);
 }
@@ -37,8 +28,10 @@ static int on_block(void *arg, const struct replay_block *block)
 	verifying->result->bytes += block->place.len;
 	if (rc > 0 && same_place(&place, &block->place))
 		verifying->matched++;
+	else if (rc == 0 && place.state == INDEX_DAMAGED && same_place(&place, &block->place))
+		store_believe(verifying->store, block->cid, &place);
 	else if (rc <= 0 && block->cid->hash != MF_HASH_IDENTITY)
-		report(verifying,
+		verifying_report(verifying,
 			&(struct store_fault){ .kind = STORE_FAULT_INDEX,
 				.segment = block->place.segment,
 				.from = block->section,
@@ -48,27 +41,75 @@ static int on_block(void *arg, const struct replay_block *block)
 	return 0;
 }
 
-/* A block found bad counts as absent from now on, so that a put mends it. */
+/* Judged at the end: a VOID record comes after what it is about. */
 static int on_fault(void *arg, const struct replay_fault *fault)
 {
-	struct verifying *verifying = arg;
-	struct index *index = &verifying->store->index;
-	struct index_place place;
+	return verifying_add_damage(arg, fault->segment, fault->from, fault->to, fault->cid);
+}
 
-	report(verifying,
-		&(struct store_fault){ .kind = fault->cid ? STORE_FAULT_BLOCK : STORE_FAULT_DAMAGE,
-			.segment = fault->segment,
-			.from = fault->from,
-			.to = fault->to,
-			.cid = fault->cid,
-			.error = -EBADMSG });
-	if (fault->cid && index_find(index, fault->cid, &place) > 0 &&
-		place.segment == fault->segment && place.offset > fault->from &&
-		place.offset <= fault->to) {
-		verifying->matched++;
-		index_forget(index, fault->cid, &place);
+/* What was given up, and is in an index that was made anew since. */
+static int drop_void(
+	struct verifying *verifying, const struct mf_cid *cid, const struct index_place *place)
+{
+	verifying->matched++;
+	return index_drop(&verifying->store->index, cid, place);
+}
+
+/* A block found bad counts as absent from now on, so that a put mends it. 1 when the damage remains, 0
+ * when it is none: given up, or a copy of what is whole elsewhere; or a negative code. */
+static int judge(
+	struct verifying *verifying, const struct replay *replay, struct verify_damage *damage)
+{
+	struct index *index = &verifying->store->index;
+	const struct store_range *range = &damage->range;
+	bool accept = verifying->options->accept_loss;
+	bool given_up = replay_is_void(replay, range->segment, range->from, range->to);
+	struct index_place place = { .state = INDEX_GONE };
+	int rc = damage->cid ? index_find(index, damage->cid, &place) : 0;
+
+	if (rc < 0)
+		return rc;
+	bool here = (rc > 0 || place.state == INDEX_DAMAGED) && place.segment == range->segment &&
+		place.offset > range->from && place.offset <= range->to;
+	if (given_up)
+		return rc > 0 && here ? drop_void(verifying, damage->cid, &place) : 0;
+	if (!here)
+		return rc == 0;
+	damage->named = true;
+	verifying_report(verifying,
+		&(struct store_fault){ .kind = STORE_FAULT_BLOCK,
+			.segment = range->segment,
+			.from = range->from,
+			.to = range->to,
+			.cid = damage->cid,
+			.error = -EBADMSG,
+			.accepted = accept });
+	verifying->matched += rc > 0;
+	if (accept)
+		rc = index_drop(index, damage->cid, &place);
+	else
+		index_forget(index, damage->cid, &place);
+	return rc < 0 ? rc : 1;
+}
+
+static int judge_all(struct verifying *verifying, const struct replay *replay)
+{
+	size_t left = 0;
+	int rc = 0;
+
+	for (size_t i = 0; i < verifying->damage_count; i++) {
+		struct verify_damage damage = verifying->damages[i];
+		int remains = rc < 0 ? rc : judge(verifying, replay, &damage);
+
+		if (remains == 0)
+			anyio_free(damage.cid);
+		else
+			verifying->damages[left++] = damage;
+		if (rc == 0)
+			rc = remains < 0 ? remains : anyio_checkpoint();
 	}
-	return 0;
+	verifying->damage_count = left;
+	return rc;
 }
 
 static int on_progress(void *arg, uint64_t bytes)
@@ -84,36 +125,59 @@ static int on_progress(void *arg, uint64_t bytes)
 
 static const struct replay_calls calls = { on_block, NULL, on_fault, NULL, on_progress };
 
-/* A segment's header, and whether the segment before it is there. */
+/* The header is the same in all segments, so that it can be mended. */
+static int mend_header(struct segment_file *file)
+{
+	int rc = anyio_pwrite_all(file->fd, segment_header, sizeof(segment_header), 0);
+
+	return rc < 0 ? rc : anyio_fdatasync(file->fd);
+}
+
+/* A segment's header. 1; 0 when the file was taken away meanwhile; or a negative code. */
 static int check_file(struct verifying *verifying, struct segment_file *file)
 {
 	struct store *store = verifying->store;
-	const struct segment_file *previous = segment_set_find(&store->segments, file->previous);
+	bool accept = verifying->options->accept_loss;
 	uint8_t header[SEGMENT_HEADER_SIZE];
-	int rc;
+	struct store_gap gap = { .segment = file->number, .known = file->size, .missing = true };
+	int rc = segment_file_use(&store->segments, file);
 
-	if (file->previous && (!previous || previous->size < file->previous_len))
-		report(verifying,
-			&(struct store_fault){ .kind = STORE_FAULT_SEGMENT,
-				.segment = file->previous,
-				.from = previous ? previous->size : 0,
-				.to = file->previous_len,
-				.error = -ENOENT });
-	rc = segment_file_use(&store->segments, file);
+	if (rc == -ENOENT) {
+		file->size = 0;
+		return verifying_add_gap(verifying, &gap);
+	}
 	if (rc < 0)
 		return rc;
 	rc = anyio_pread_all(file->fd, header, sizeof(header), 0);
-	segment_file_release(file);
 	if (rc == -EIO || rc == ANYIO_INCOMPLETE_READ) {
 		memset(header, 0, sizeof(header));
 		rc = 0;
 	}
-	if (rc == 0 && memcmp(header, segment_header, sizeof(header)) != 0)
-		report(verifying,
+	if (rc == 0 && memcmp(header, segment_header, sizeof(header)) != 0) {
+		verifying_report(verifying,
 			&(struct store_fault){ .kind = STORE_FAULT_DAMAGE,
 				.segment = file->number,
 				.to = sizeof(header),
-				.error = -EBADMSG });
+				.error = -EBADMSG,
+				.accepted = accept });
+		rc = accept ? mend_header(file) : 0;
+	}
+	segment_file_release(file);
+	return rc < 0 ? rc : 1;
+}
+
+/* One segment, up to end. */
+static int verify_segment(struct verifying *verifying, struct replay *replay,
+	struct segment_file *file, uint64_t end, bool last)
+{
+	static const struct index_position start = { 0 };
+	int rc = check_file(verifying, file);
+
+	if (rc <= 0)
+		return rc;
+	rc = replay_segment(replay, file, &start, end, last);
+	if (rc == 0 && last && replay->tail < end)
+		rc = verifying_add_damage(verifying, file->number, replay->tail, end, NULL);
 	return rc;
 }
 
@@ -122,162 +186,31 @@ static int verify_segments(struct verifying *verifying)
 {
 	struct store *store = verifying->store;
 	const struct segment_set *segments = &store->segments;
+	const struct log *log = &store->log;
+	/* Before anything waits: what is written later is not looked at. */
+	const struct segment_file *active = log->active;
 	size_t count = segments->count;
-	uint64_t durable = store->log.durable, end = store->log.durable_end;
-	uint64_t expected = store->index.counts.blocks;
+	uint64_t durable = log->durable, end = log->durable_end;
 	struct replay replay = {
 		.store = store, .calls = &calls, .arg = verifying, .check_all = true
 	};
-	struct index_position start = { 0 };
 	int rc = 0;
 
+	verifying->expected = store->index.counts.blocks;
 	for (size_t i = 0; i < count; i++)
-		verifying->total += i + 1 < count ? segments->files[i]->size : end;
+		verifying->total += segments->files[i] == active ? end : segments->files[i]->size;
 	for (size_t i = 0; i < count && rc == 0; i++) {
 		struct segment_file *file = segments->files[i];
-		bool last = i + 1 == count;
+		bool last = file == active;
 
-		rc = check_file(verifying, file);
-		if (rc == 0)
-			rc = replay_segment(&replay, file, &start, last ? end : file->size, last);
-		if (rc == 0 && last && replay.tail < end)
-			report(verifying,
-				&(struct store_fault){ .kind = STORE_FAULT_DAMAGE,
-					.segment = file->number,
-					.from = replay.tail,
-					.to = end,
-					.error = -EBADMSG });
+		rc = verify_segment(verifying, &replay, file, last ? end : file->size, last);
 	}
-	/* Only now: a VOID record comes after what it is about. */
 	replay.proven = durable;
 	if (rc == 0)
 		rc = replay_finish(&replay);
+	if (rc == 0)
+		rc = judge_all(verifying, &replay);
 	replay_free(&replay);
-	if (rc == 0 && verifying->matched != expected)
-		report(verifying,
-			&(struct store_fault){ .kind = STORE_FAULT_POINTERS,
-				.to = expected > verifying->matched ? expected - verifying->matched
-								    : verifying->matched - expected,
-				.error = -EUCLEAN });
-	return rc;
-}
-
-/* The walk of what a pin needs: CIDs still to look at, and multihashes seen. */
-struct walk {
-	struct verifying *verifying;
-	const struct mf_cid *pin;
-	struct table seen;
-	uint8_t *todo; /* each a CID and, behind it, its length */
-	size_t used, room;
-	uint32_t steps;
-};
-
-/* Whatever goes over many links lets others have a turn now and then. */
-static int step(struct walk *walk)
-{
-	return ++walk->steps % STEPS_A_TURN ? 0 : anyio_checkpoint();
-}
-
-static int walk_push(void *arg, const struct mf_cid *cid)
-{
-	struct walk *walk = arg;
-	struct index_key key;
-	int rc = step(walk);
-
-	if (rc < 0)
-		return rc;
-	/* By the whole CID: the same bytes may be read in two ways. An identity CID carries its block,
-	 * and may name others in it. */
-	index_pin_key(&key, cid);
-	if ((cid->hash == MF_HASH_IDENTITY && cid->codec == MF_CODEC_RAW) ||
-		table_find(&walk->seen, key.bytes, key.len))
-		return 0;
-	if (table_reserve(&walk->seen, 1, key.len) < 0)
-		return -ENOMEM;
-	table_put(&walk->seen, key.bytes, key.len);
-	if (walk->used + MF_CID_BYTES_MAX + 1 > walk->room) {
-		size_t room = walk->room * 2 + 4096;
-		uint8_t *todo = anyio_realloc(walk->todo, room);
-
-		if (!todo)
-			return -ENOMEM;
-		walk->todo = todo;
-		walk->room = room;
-	}
-	memcpy(walk->todo + walk->used, key.bytes, key.len);
-	walk->used += key.len;
-	walk->todo[walk->used++] = key.len;
-	return 0;
-}
-
-static void report_missing(struct walk *walk, const struct mf_cid *cid, int error)
-{
-	report(walk->verifying,
-		&(struct store_fault){
-			.kind = STORE_FAULT_PIN, .cid = cid, .pin = walk->pin, .error = error });
-}
-
-/* Every block was read already; only those that may have links are read again. */
-static int walk_block(struct walk *walk, const struct mf_cid *cid, bool links)
-{
-	struct store *store = walk->verifying->store;
-	struct store_block block;
-	int rc;
-
-	if (!links || cid->codec == MF_CODEC_RAW) {
-		rc = store_has(store, cid);
-		if (rc == 0)
-			report_missing(walk, cid, -ENOENT);
-		return rc < 0 ? rc : 0;
-	}
-	rc = store_get(store, cid, &block);
-	if (rc == 0) {
-		rc = ipld_links(cid->codec, block.data, block.len, walk_push, walk);
-		store_block_release(&block);
-	}
-	if (rc == -ENOENT || rc == -EBADMSG || rc == -EMSGSIZE || rc == -EIO) {
-		report_missing(walk, cid, rc);
-		return 0;
-	}
-	return rc;
-}
-
-static int walk_pin(struct walk *walk, const struct store_pin *pin)
-{
-	int rc = walk_push(walk, &pin->cid);
-
-	walk->pin = &pin->cid;
-	while (rc == 0 && walk->used > 0) {
-		struct mf_cid cid;
-		uint8_t len = walk->todo[--walk->used];
-
-		walk->used -= len;
-		mf_cid_decode(&cid, walk->todo + walk->used, len);
-		rc = walk_block(walk, &cid, true);
-		if (rc == 0)
-			rc = anyio_checkpoint();
-	}
-	return rc;
-}
-
-static int verify_pins(struct verifying *verifying)
-{
-	struct walk walk = { .verifying = verifying };
-	struct store_cursor cursor = { 0 };
-	struct store_pin pin;
-	int rc;
-
-	table_init(&walk.seen, 0);
-	while ((rc = store_pin_next(verifying->store, &cursor, &pin)) > 0) {
-		verifying->result->pins++;
-		walk.pin = &pin.cid;
-		rc = pin.mode == STORE_PIN_RECURSIVE ? walk_pin(&walk, &pin)
-						     : walk_block(&walk, &pin.cid, false);
-		if (rc < 0)
-			break;
-	}
-	table_free(&walk.seen);
-	anyio_free(walk.todo);
 	return rc;
 }
 
@@ -288,16 +221,25 @@ int store_verify(struct store *store, const struct store_verify_options *options
 	struct verifying verifying = {
 		.store = store, .options = options ? options : &defaults, .result = result
 	};
+	int rc = 0;
 
 	*result = (struct store_verify_result){ 0 };
 	/* The next opening reads the index from end to end, which finds in it what cannot be told from
 	 * the segments, and makes it anew when need be. */
 	store->index.doubtful = true;
-	int rc = store->broken ? ANYIO_BROKEN : log_sync(store, store->log.sequence);
+	if (store->broken != -EUCLEAN)
+		rc = store->broken ? store->broken : log_sync(store, store->log.sequence);
+	if (rc == 0)
+		rc = store_each_gap(store, verifying_add_gap, &verifying);
+	if (rc == 0 && verifying.options->accept_loss)
+		rc = store_go_on(store);
 	if (rc == 0)
 		rc = verify_segments(&verifying);
+	if (rc == 0)
+		rc = verifying_lost(&verifying);
 	if (rc == 0 && !verifying.options->skip_pins)
-		rc = verify_pins(&verifying);
+		rc = verifying_pins(&verifying);
+	verifying_free(&verifying);
 	return rc;
 }
 

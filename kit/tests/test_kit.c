@@ -337,7 +337,7 @@ static int check_verify(struct scene *scene)
 	scene->node = NULL;
 	CHECK_RC(0, flip_byte(scene->repo));
 	CHECK_RC(0, scene_reopen(scene));
-	CHECK_RC(-EBADMSG, kit_repo_verify(scene->node, &options));
+	CHECK_RC(-EUCLEAN, kit_repo_verify(scene->node, &options));
 	CHECK(problems > 0);
 	/* Never handed out as good; and adding the file again mends it. */
 	bytes_init(&out);

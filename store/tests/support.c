@@ -124,6 +124,35 @@ int test_get(struct store *store, uint64_t n, size_t len)
 	return rc;
 }
 
+int test_crash(struct store *store)
+{
+	char image[80], command[256];
+
+	snprintf(image, sizeof(image), "%s.image", test_repo);
+	snprintf(command, sizeof(command), "rm -rf %s; cp -a %s %s", image, test_repo, image);
+	CHECK(system(command) == 0);
+	store_close(store);
+	snprintf(command, sizeof(command), "rm -rf %s; mv %s %s", test_repo, image, test_repo);
+	CHECK(system(command) == 0);
+	return 0;
+}
+
+int test_put_range(struct store *store, int from, int to, bool sync)
+{
+	store_ticket ticket = 0;
+
+	for (int i = from; i < to; i++)
+		CHECK_RC(0, test_put(store, i, i % 5 ? 700 : 30000, &ticket));
+	return sync ? store_sync(store, ticket) : 0;
+}
+
+int test_get_range(struct store *store, int from, int to)
+{
+	for (int i = from; i < to; i++)
+		CHECK_RC(0, test_get(store, i, i % 5 ? 700 : 30000));
+	return 0;
+}
+
 static void print_fault(void *arg, const struct store_fault *fault)
 {
 	char text[MF_CID_TEXT_MAX] = "";

@@ -37,6 +37,11 @@ int test_open(struct store **store, struct store_recovery *recovery);
 int test_put(struct store *store, uint64_t n, size_t len, store_ticket *ticket);
 /* 0 when the block is there and right. */
 int test_get(struct store *store, uint64_t n, size_t len);
+/* Blocks number from..to, all large or small by their number; sync: and makes them durable. */
+int test_put_range(struct store *store, int from, int to, bool sync);
+int test_get_range(struct store *store, int from, int to);
+/* Closes the store and leaves what a kill -9 would have left: the files as they were. On the real disk. */
+int test_crash(struct store *store);
 /* Faults found by a verification, printed; negative when it failed. */
 long test_verify(struct store *store);
 long test_verify_segments(struct store *store); /* pins left out */

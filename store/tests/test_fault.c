@@ -103,7 +103,7 @@ static int look_after(void *arg)
 	struct mf_cid pin = pin_name();
 
 	CHECK_RC(0, test_open(&store, &recovery));
-	CHECK_RC(0, recovery.damaged);
+	CHECK(recovery.damaged == 0 && recovery.gaps == 0 && !recovery.read_only);
 	for (int i = 0; i < BLOCKS; i++) {
 		int rc = test_get(store, i, length_of(i));
 		CHECK(rc == 0 || (rc == -ENOENT && !life->acknowledged[i]));

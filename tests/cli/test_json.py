@@ -144,8 +144,8 @@ def damage_is_told():
         daemon = Daemon(repo=repo) if how != 'alone' else None
         done = kit('--json', 'repo', 'verify', repo=repo)
         told = values(done)
-        check(f'repo verify --json of a damaged repo, {how}: a value for each problem', done.code == 1 and told and all('Msg' in v for v in told), done)
-        check(f'repo verify --json, {how}: and one line for the failure', len(done.err.splitlines()) == 1 and json.loads(done.err)['Exit'] == 1, done)
+        check(f'repo verify --json of a damaged repo, {how}: a value for each problem', done.code == 4 and told and all('Msg' in v for v in told), done)
+        check(f'repo verify --json, {how}: and one line for the failure', len(done.err.splitlines()) == 1 and json.loads(done.err)['Exit'] == 4, done)
         if daemon:
             daemon.kill()
 

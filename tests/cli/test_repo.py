@@ -2,6 +2,7 @@
 """Repos in trouble: a second daemon, another version, damage, a full disk, read-only, no descriptors."""
 import ctypes
 import fcntl
+import json
 import os
 import re
 import resource
@@ -189,11 +190,100 @@ def damaged_repos():
     done = kit('cat', cid, repo=repo)
     check('a damaged block is never given out', done.code != 0 and done.out == b'', done)
     done = kit('repo', 'verify', repo=repo)
-    check('repo verify exits 1 and names it', done.code == 1 and (cid in done.err or 'bytes' in done.err), done)
+    lines = done.err.splitlines()
+    check('repo verify exits 4, and names it and the file, once', done.code == 4 and len(lines) == 2 and lines[0].startswith(f'{cid}: damaged: bytes ')
+        and 'segments/00000001.car' in lines[0], done)
+    check('it counts right, and says what to do', '1 problem found' in lines[1] and 'copy' in lines[1] and 'add' in lines[1] and '--accept-loss' in lines[1], done)
+    for turn in ('', ', again'):
+        done = kit('cat', cid, repo=repo)
+        check(f'cat of it{turn}: damaged, exit 4, and where', done.code == 4 and 'is damaged' in done.err and 'segments/00000001.car' in done.err and
+            'not in the repo' not in done.err, done)
     check('adding it again heals it', kit('add', '-Q', repo=repo, stdin=b'kept').text == cid and
         kit('cat', cid, repo=repo).out == b'kept')
+    done = kit('repo', 'verify', repo=repo)
+    check('and then verify is content', done.code == 0 and done.err == '', done)
     notdir = write(temp('file'), b'')
     equal('a repo that is a file: exits 4', kit('id', repo=notdir).code, 4)
+
+
+def only_segment_is_cut():
+    """What was acknowledged is no torn tail: nothing is cut, nothing forgotten, and it is said."""
+    for what, left in (('cut to 3 MB', 3_000_000), ('cut by a byte', -1), ('taken away', None), ('of an older time', 0)):
+        repo = new_repo()
+        segment = f'{repo}/segments/00000001.car'
+        large = kit('add', '-Q', repo=repo, stdin=noise(5_000_000, 3)).text
+        old = read(segment)
+        small = kit('add', '-Q', repo=repo, stdin=b'small').text
+        whole = read(segment)
+        now = None if left is None else old if left == 0 else whole[:left]
+        os.unlink(segment) if now is None else write(segment, now)
+
+        def untouched():
+            return not os.path.exists(segment) if now is None else read(segment) == now
+        done = kit('pin', 'ls', repo=repo)
+        told = [line for line in done.err.splitlines() if 'segments/00000001.car' in line]
+        check(f'{what}: pin ls knows both pins, and warns once', done.code == 0 and large in done.text and small in done.text and len(told) == 1 and
+            'warning' in told[0] and '--accept-loss' in told[0], done)
+        check(f'{what}: how long it was and is', now is None or (str(len(now)) in told[0] and re.search(r'of \d{7}', told[0])), told)
+        done = kit('--json', 'pin', 'ls', repo=repo)
+        warning = json.loads(done.err)
+        check(f'{what}: with --json too', 'segments/00000001.car' in warning['Warning'] and 'copy' in warning['Hint'], done)
+        done = kit('repo', 'verify', repo=repo)
+        check(f'{what}: verify exits 4 and names the file', done.code == 4 and 'segments/00000001.car' in done.err and 'complete' not in done.text, done)
+        done = kit('add', '-Q', repo=repo, stdin=b'other')
+        check(f'{what}: add exits 4 and says why', done.code == 4 and 'nothing is written' in done.err and not done.out, done)
+        done = kit('cat', small, repo=repo)
+        check(f'{what}: what is lost is called so', left == -1 or (done.code == 4 and 'is lost' in done.err and 'segments/00000001.car' in done.err), done)
+        if left in (0, -1):
+            equal(f'{what}: what is left can be read', kit('cat', large, repo=repo).out, noise(5_000_000, 3))
+        check(f'{what}: the file is as it was', untouched())
+        write(segment, whole)
+        done = kit('repo', 'verify', repo=repo)
+        check(f'{what}: put back, all is well', (done.code, done.err) == (0, '') and kit('cat', small, repo=repo).out == b'small', done)
+
+        os.unlink(segment) if now is None else write(segment, now)
+        done = kit('repo', 'verify', '--accept-loss', repo=repo)
+        lost = left not in (-1,)
+        check(f'{what}: --accept-loss says what is given up, and which pins lack something', 'given up: segments/00000001.car' in done.err and
+            done.code == (4 if lost else 0) and (not lost or f'{small}: pinned' in done.err), done)
+        check(f'{what}: the file is as it was then too', untouched())
+        equal(f'{what}: then the repo is written to', kit('add', '-Q', repo=repo, stdin=b'small').text, small)
+        kit('add', '-Q', repo=repo, stdin=noise(5_000_000, 3))
+        done = kit('repo', 'verify', repo=repo)
+        check(f'{what}: with all put again, all is well', (done.code, done.err) == (0, ''), done)
+        equal(f'{what}: and both pins are there', sorted(line.split()[0] for line in kit('pin', 'ls', repo=repo).text.splitlines()), sorted([large, small]))
+        equal(f'{what}: and the content', kit('cat', large, repo=repo).out, noise(5_000_000, 3))
+        shutil.rmtree(f'{repo}/index')
+        done = kit('repo', 'verify', repo=repo)
+        check(f'{what}: an index made anew is told of, and finds all', done.code == 0 and 'made anew' in done.err, done)
+
+
+def one_of_several_segments():
+    repo = new_repo()
+    chunk = noise((1 << 20) - 1, 5)
+    # A segment is closed when it is past 512 MiB.
+    cids = [kit('add', '-Q', repo=repo, stdin=b''.join(bytes([part, n >> 8, n & 255]) + chunk[2:] for n in range(count))).text
+        for part, count in enumerate((514, 514, 1))]
+    names = sorted(name for name in os.listdir(f'{repo}/segments'))
+    check('there are several segments', len(names) >= 3, names)
+    second = f'{repo}/segments/00000002.car'
+    os.rename(second, away := temp('away'))
+    done = kit('pin', 'ls', repo=repo)
+    check('one is missing: said once, and the rest goes on', done.code == 0 and done.err.count('00000002.car') == 1 and all(cid in done.text for cid in cids), done)
+    done = kit('repo', 'verify', repo=repo)
+    check('verify goes on to the end', done.code == 4 and 'segments/00000002.car is missing' in done.err and 'cleaning' not in done.err
+        and f'{cids[1]}: pinned' in done.err, done)
+    done = kit('get', '-o', temp('out'), cids[1], repo=repo)
+    check('get says which file is missing, and what to do', done.code == 4 and 'segments/00000002.car is missing' in done.err and 'copy' in done.err, done)
+    equal('what does not lie there can be added', kit('add', '-Q', repo=repo, stdin=b'new').code, 0)
+    os.rename(away, second)
+    done = kit('repo', 'verify', repo=repo)
+    check('put back, all is well', (done.code, done.err) == (0, ''), done)
+    os.unlink(second)
+    equal('accepted, with the pins that lack something taken away', [kit('pin', 'rm', cid, repo=repo).code for cid in cids] +
+        [kit('repo', 'verify', '--accept-loss', repo=repo).code], [0, 0, 0, 0])
+    done = kit('repo', 'verify', repo=repo)
+    check('nobody complains any more', (done.code, done.err) == (0, ''), done)
 
 
 def full_disk():
@@ -292,4 +382,5 @@ def no_descriptors():
     equal('few descriptors: the repo is whole', kit('repo', 'verify', repo=repo).code, 0)
 
 
-run_all([one_daemon_a_repo, a_lock_that_is_let_go, a_repo_that_is_taken_while_it_is_made, ports_in_use, damaged_repos, full_disk, no_descriptors])
+run_all([one_daemon_a_repo, a_lock_that_is_let_go, a_repo_that_is_taken_while_it_is_made, ports_in_use, damaged_repos, only_segment_is_cut,
+    one_of_several_segments, full_disk, no_descriptors])

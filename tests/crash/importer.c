@@ -287,7 +287,7 @@ static int check_all(void *arg)
 	}
 	if (recovery.rebuilt)
 		puts("rebuilt");
-	if (recovery.damaged)
+	if (recovery.damaged || recovery.gaps)
 		complain(&check, recovery.text, NULL);
 	rc = store_verify(check.store, &options, &result);
 	if (rc == 0)

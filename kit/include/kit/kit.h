@@ -48,9 +48,15 @@ struct kit_options {
 /* Opens a repo and locks it. -ENOENT no repo there; -EBUSY another process has it (when that is a
  * daemon, the text tells where its API is, which one can call instead); -EPROTO a repo of another
  * version; -EBADMSG a damaged key or config file. On failure *node is NULL and error, when not NULL,
- * holds one sentence (cap bytes, 256 is enough). */
+ * holds one sentence (cap bytes, 256 is enough). A repo whose segments are damaged opens: what is whole can
+ * be had, the rest gives -EUCLEAN. When the end of its log is lost, as of a segment that was cut short or put
+ * back from an older copy, writing gives -EUCLEAN too, until that is mended or its loss accepted
+ * (kit_repo_verify). kit_warning tells. */
 KIT_API int kit_open(const char *dir, const struct kit_options *options, struct kit_node **node,
 	char *error, size_t cap);
+/* What opening found damaged, or had to make anew: one sentence for people, with what to do; "" when there
+ * was nothing. Valid until the node is closed. */
+KIT_API const char *kit_warning(const struct kit_node *node);
 /* Where the daemon that has a repo answers: a multiaddr, which it leaves in the repo while it runs (after
  * kill -9 longer: whoever opens the repo next removes it). -ENOENT: none. Reads a file without
  * yielding; needs no loop. 256 bytes are enough. */
@@ -348,11 +354,16 @@ struct kit_repo_stat {
 KIT_API int kit_repo_stat(struct kit_node *node, struct kit_repo_stat *stat);
 struct kit_verify_options {
 	void (*progress)(void *arg, uint64_t done, uint64_t total);
+	/* cid may be NULL: the text tells which file. */
 	int (*problem)(void *arg, const struct mf_cid *cid, int error, const char *text);
 	void *arg;
+	/* Gives up what is damaged or lost: it is told as problems, and then forgotten; the repo goes on with
+	 * what is left. Pins stay; one that needs what is lost is a problem as long as it does. */
+	bool accept_loss;
 };
-/* Reads every byte back and checks every block, the index and the pins. 0 when all is well,
- * -EBADMSG when there were problems. */
+/* Reads every byte back and checks every block, the index and the pins. 0 when all is well, or is but for
+ * what was given up now; -EUCLEAN when there were problems. A damaged copy of a block that is whole elsewhere
+ * is none. */
 KIT_API int kit_repo_verify(struct kit_node *node, const struct kit_verify_options *options);
 
 struct kit_migrate_options {

@@ -56,7 +56,8 @@ enum store_put_flags {
  * when one fails, none is stored. -EBADMSG: bytes and CID do not match. -EPROTONOSUPPORT: a hash
  * we don't know or don't trust. -EMSGSIZE: over IPLD_BLOCK_MAX. -ENOSPC, -EIO, -ENOMEM: none of
  * these blocks is acknowledged; some may have been stored; the store goes on. ANYIO_BROKEN: an
- * earlier sync failed; nothing is written any more until the repo is opened anew. ANYIO_CANCELLED.
+ * earlier sync failed; nothing is written any more until the repo is opened anew. -EUCLEAN: the end of the
+ * log is lost; nothing is written before it is back or its loss accepted (store_verify). ANYIO_CANCELLED.
  */
 int store_put(struct store *store, const struct mf_cid *cid, const void *data, size_t len,
 	unsigned flags, store_ticket *ticket);
@@ -73,13 +74,18 @@ int store_sync(struct store *store, store_ticket ticket);
 
 /*
  * Reads a block into memory of its own and passes it through the gate; release it. -ENOENT: not
- * here. -EBADMSG: damaged on disk; from now on it counts as absent, so that a put mends it. -EIO,
- * -ENOMEM, ANYIO_CANCELLED. On error *out is empty and needs no release.
+ * here. -EBADMSG: damaged on disk, or lost with its segment (store_explain says where); from now on it
+ * counts as absent, so that a put mends it. -EIO, -ENOMEM, ANYIO_CANCELLED. On error *out is empty and
+ * needs no release.
  */
 int store_get(struct store *store, const struct mf_cid *cid, struct store_block *out);
 
+/* Why store_get gave -EBADMSG, as the rest of a sentence whose subject is the block: "is lost:
+ * segments/00000002.car is missing". Cuts what is longer than cap; 120 bytes are enough. Does not wait. */
+void store_explain(struct store *store, const struct mf_cid *cid, char *out, size_t cap);
+
 /*
- * The same for many: neighbours on disk are read together, all are verified at once on the CPU
+ * The same as store_get for many: neighbours on disk are read together, all are verified at once on the CPU
  * pool. out[i] answers cids[i]; results[i] is 0 or a code as of store_get. Returns 0, or the error
  * that stopped it (nothing to release then). Memory: the sum of the sizes; see store_size.
  */

@@ -4,7 +4,8 @@
  *	DIR/version      the format's number, written last when a repo is made
  *	DIR/lock         held (flock) while a process has the repo open
  *	DIR/secret       32 random bytes, mode 0600: the key of the log's own records
- *	DIR/segments/    NNNNNNNN.car: the log, valid CARv1 files
+ *	DIR/segments/    NNNNNNNN.car: the log, valid CARv1 files; NNNNNNNN.lost: that this one is missing,
+ *	                 or has lost its end, was accepted
  *	DIR/index/       LMDB, can be thrown away at any time: it is rebuilt from the segments
  *
  * Other layers keep their files (configuration, identity) beside these, under the same lock. The
@@ -47,12 +48,21 @@ struct store_recovery {
 	                      * reached the disk whole: now disregarded */
 	uint64_t damaged;    /* damaged ranges of durable log: kept, skipped; see store_verify */
 	uint64_t ignored;    /* files in segments/ that are not segments of this repo */
-	bool rebuilt;        /* the index was missing or unusable and was made anew */
+	uint64_t
+		gaps; /* segments that are missing, or shorter than they were, by what the next one or
+	                * the index knows; those whose loss was accepted do not count */
+	bool read_only; /* the end of the log is such a gap: see below */
+	bool rebuilt;   /* the index was missing or unusable and was made anew */
 };
 
 /*
  * Opens the repo in dir, and recovers it: after the last checkpoint the log is read, accepted up to
  * the last valid commit, and cut after it. recovery may be NULL; it is filled in either case.
+ *
+ * What is damaged is never cut. When the index knows that the log was durable further than it goes now,
+ * for a segment was cut short, lost, or replaced by an older copy, then log and index stay as they are,
+ * and the store only reads (recovery->read_only): what is still there can be had, writing gives
+ * -EUCLEAN. Put back what is missing and open again; or let store_verify accept the loss.
  *
  * -ENOENT: no repo there (and create is not set). -EBUSY: another process, or another store of this
  * one, has it open. -EPROTO: a repo of another version. -EKEYREJECTED: the secret is missing or

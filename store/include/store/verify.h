@@ -25,17 +25,22 @@ enum store_fault_kind {
 	STORE_FAULT_DAMAGE,   /* bytes segment:from..to are not what was written */
 	STORE_FAULT_BLOCK,    /* the block cid at segment:from does not match it */
 	STORE_FAULT_INDEX,    /* the index does not know the block cid, or points elsewhere */
-	STORE_FAULT_POINTERS, /* count entries of the index point at no block (count in `to`) */
-	STORE_FAULT_SEGMENT,  /* segment is missing, or shorter than it was sealed */
-	STORE_FAULT_PIN, /* cid, needed by the recursive or direct pin `pin`, is missing or bad */
+	STORE_FAULT_POINTERS, /* `blocks` entries of the index point at no block */
+	STORE_FAULT_SEGMENT, /* segment is missing (from 0), or ends at from, and was `to` bytes long; it
+	                       * held `blocks` blocks that are lost with it */
+	STORE_FAULT_PIN, /* pin, recursive or direct, needs `blocks` blocks that are missing or bad, cid
+	                  * one of them */
 };
 struct store_fault {
 	enum store_fault_kind kind;
 	uint32_t segment;
-	uint64_t from, to;        /* bytes in the segment's file */
+	uint64_t from, to; /* bytes in the segment's file */
+	uint64_t blocks;
 	const struct mf_cid *cid; /* NULL when unknown */
 	const struct mf_cid *pin;
 	int error;
+	bool follows; /* of a pin: what is missing was told before; this is not counted as a fault */
+	bool accepted; /* the loss is, now; not counted either */
 };
 
 struct store_verify_options {
@@ -46,19 +51,26 @@ struct store_verify_options {
 	void (*fault)(void *arg, const struct store_fault *fault);
 	void *arg;
 	bool skip_pins; /* only segments and index */
+	/* What is damaged or missing in the segments is given up: it is told once more, the index forgets
+	 * it, and neither an opening nor a verification complains of it again. Nothing is cut or removed. A
+	 * store that only read writes again. Pins stay: those that need what is lost are faults until they
+	 * are taken away, or what they need is put again. */
+	bool accept_loss;
 };
 struct store_verify_result {
 	uint64_t bytes, blocks; /* read and found good; a block stored twice counts twice */
 	uint64_t pins;          /* looked at */
 	uint64_t faults;
+	uint64_t accepted;
 };
 
 /*
  * Reads every byte of every segment, passes every block through the gate, compares with the index,
- * and walks what the pins need. Others may put and get meanwhile; what they put after the start is
- * not looked at. Returns 0 also when there are faults (result->faults), of which what the disk does
- * not give back is one; a negative code when the looking itself failed. options may be NULL. Memory: a
- * few MiB, and 64 bytes a block under pins.
+ * and walks what the pins need. A damaged copy of a block that is whole elsewhere is no fault. Others may
+ * put and get meanwhile; what they put after the start is not looked at. Returns 0 also when there are
+ * faults (result->faults), of which what the disk does not give back is one; a negative code when the
+ * looking itself failed. options may be NULL. Memory: a few MiB, 64 bytes a block under pins, and 256
+ * bytes a block that is damaged.
  */
 int store_verify(struct store *store, const struct store_verify_options *options,
 	struct store_verify_result *result);

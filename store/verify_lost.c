@@ -1,0 +1,246 @@
+/*
+ * Looking over a repo: what is lost. The log tells where it is damaged or ends too early, the index
+ * which blocks were there. When the loss is accepted, the index forgets them, VOID records and
+ * NNNNNNNN.lost files keep others from complaining, and nothing else changes.
+ */
+#include <errno.h>
+#include "verifying.h"
+
+int verifying_add_gap(void *arg, const struct store_gap *gap)
+{
+	struct verifying *verifying = arg;
+	struct verify_gap *more;
+
+	for (size_t i = 0; i < verifying->gap_count; i++)
+		if (verifying->gaps[i].gap.segment == gap->segment)
+			return 0;
+	more = anyio_realloc(verifying->gaps, (verifying->gap_count + 1) * sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	verifying->gaps = more;
+	more[verifying->gap_count++] = (struct verify_gap){ .gap = *gap };
+	return 0;
+}
+
+int verifying_add_damage(struct verifying *verifying, uint32_t segment, uint64_t from, uint64_t to,
+	const struct mf_cid *cid)
+{
+	struct mf_cid *copy = NULL;
+
+	if (verifying->damage_count == verifying->damage_room) {
+		size_t room = verifying->damage_room * 2 + 64;
+		struct verify_damage *more =
+			anyio_realloc(verifying->damages, room * sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		verifying->damages = more;
+		verifying->damage_room = room;
+	}
+	if (cid) {
+		copy = anyio_malloc(sizeof(*copy));
+		if (!copy)
+			return -ENOMEM;
+		*copy = *cid;
+	}
+	verifying->damages[verifying->damage_count++] =
+		(struct verify_damage){ .range = { segment, from, to }, .cid = copy };
+	return 0;
+}
+
+void verifying_free(struct verifying *verifying)
+{
+	for (size_t i = 0; i < verifying->damage_count; i++)
+		anyio_free(verifying->damages[i].cid);
+	anyio_free(verifying->damages);
+	anyio_free(verifying->gaps);
+}
+
+static struct verify_gap *find_gap(struct verifying *verifying, uint32_t segment)
+{
+	for (size_t i = 0; i < verifying->gap_count; i++)
+		if (verifying->gaps[i].gap.segment == segment)
+			return &verifying->gaps[i];
+	return NULL;
+}
+
+static bool overlaps(const struct store_range *range, const struct index_place *place)
+{
+	uint64_t end = place->offset + place->len;
+
+	return range->segment == place->segment && place->offset <= range->to &&
+		end > range->from && (place->len == 0 || place->offset < range->to);
+}
+
+/* The damage a block lies in whose own section did not tell. */
+static struct verify_damage *find_damage(
+	struct verifying *verifying, const struct index_place *place)
+{
+	for (size_t i = 0; i < verifying->damage_count; i++) {
+		struct verify_damage *damage = &verifying->damages[i];
+
+		if (!damage->named && overlaps(&damage->range, place))
+			return damage;
+	}
+	return NULL;
+}
+
+/* Its bytes are whole, and the log around them is not: it is written once more, so that it does not
+ * hang on the index alone. */
+static int move(struct verifying *verifying, const struct store_block *block,
+	const struct index_place *place)
+{
+	struct store *store = verifying->store;
+	store_ticket ticket = 0;
+	int rc = index_drop(&store->index, &block->cid, place);
+
+	if (rc == 0)
+		rc = store_put(
+			store, &block->cid, block->data, block->len, STORE_VERIFIED, &ticket);
+	return rc < 0 ? rc : store_sync(store, ticket);
+}
+
+static int look_at_damaged(struct verifying *verifying, struct verify_damage *damage,
+	const struct mf_cid *cid, const struct index_place *place, bool counted)
+{
+	struct store *store = verifying->store;
+	bool accept = verifying->options->accept_loss;
+	struct store_block block;
+	int rc = store_get(store, cid, &block);
+
+	if (rc == 0) {
+		verifying->matched += counted;
+		rc = accept ? move(verifying, &block, place) : 0;
+		store_block_release(&block);
+		return rc;
+	}
+	if (rc != -EBADMSG && rc != -ENOENT && rc != -EIO)
+		return rc;
+	verifying->matched += counted;
+	damage->blocks++;
+	verifying_report(verifying,
+		&(struct store_fault){ .kind = STORE_FAULT_BLOCK,
+			.segment = damage->range.segment,
+			.from = damage->range.from,
+			.to = damage->range.to,
+			.cid = cid,
+			.error = -EBADMSG,
+			.accepted = accept });
+	return accept ? index_drop(&store->index, cid, place) : 0;
+}
+
+/* One that the index knows, or knows to be damaged. */
+static int look_at(
+	struct verifying *verifying, const struct mf_cid *cid, const struct index_place *place)
+{
+	struct store *store = verifying->store;
+	bool accept = verifying->options->accept_loss, counted = place->state == INDEX_PRESENT;
+	struct verify_damage *damage;
+
+	if (store_reaches(store, place)) {
+		damage = find_damage(verifying, place);
+		return damage ? look_at_damaged(verifying, damage, cid, place, counted) : 0;
+	}
+	if (!find_gap(verifying, place->segment)) {
+		const struct segment_file *file =
+			segment_set_find(&store->segments, place->segment);
+		struct store_gap gap = { .segment = place->segment,
+			.there = file ? file->size : 0,
+			.known = place->offset + place->len,
+			.missing = !file };
+		int rc = verifying_add_gap(verifying, &gap);
+		if (rc < 0)
+			return rc;
+	}
+	find_gap(verifying, place->segment)->blocks++;
+	verifying->matched += counted;
+	return accept ? index_drop(&store->index, cid, place) : 0;
+}
+
+static int look_at_all(struct verifying *verifying)
+{
+	struct store *store = verifying->store;
+	struct index_key key = { 0 };
+	struct index_place place;
+	struct mf_cid cid;
+	/* What was put lately must be seen too; of a log that only is read, the index has all. */
+	int rc = store->broken ? 0 : store_checkpoint(store);
+
+	while (rc == 0 && (rc = index_next_block(&store->index, &key, &cid, &place)) > 0) {
+		rc = place.state == INDEX_GONE ? 0 : look_at(verifying, &cid, &place);
+		if (rc == 0)
+			rc = store_checkpoint_if_due(store);
+		if (rc == 0)
+			rc = anyio_checkpoint();
+	}
+	return rc;
+}
+
+static void report_all(struct verifying *verifying)
+{
+	bool accept = verifying->options->accept_loss;
+
+	for (size_t i = 0; i < verifying->gap_count; i++) {
+		const struct verify_gap *lost = &verifying->gaps[i];
+
+		verifying_report(verifying,
+			&(struct store_fault){ .kind = STORE_FAULT_SEGMENT,
+				.segment = lost->gap.segment,
+				.from = lost->gap.there,
+				.to = lost->gap.known,
+				.blocks = lost->blocks,
+				.error = -ENOENT,
+				.accepted = accept });
+	}
+	for (size_t i = 0; i < verifying->damage_count; i++) {
+		const struct verify_damage *damage = &verifying->damages[i];
+		const struct verify_gap *lost = find_gap(verifying, damage->range.segment);
+
+		/* Where a segment was torn off, it is damaged, which goes without saying. */
+		if (damage->named || damage->blocks ||
+			(lost && lost->gap.there == damage->range.to))
+			continue;
+		verifying_report(verifying,
+			&(struct store_fault){ .kind = STORE_FAULT_DAMAGE,
+				.segment = damage->range.segment,
+				.from = damage->range.from,
+				.to = damage->range.to,
+				.error = -EBADMSG,
+				.accepted = accept });
+	}
+}
+
+static int give_up(struct verifying *verifying)
+{
+	struct store *store = verifying->store;
+	int rc = 0;
+
+	/* The index first: whatever stops it here, what is left is complained of again. */
+	rc = store_checkpoint(store);
+	for (size_t i = 0; i < verifying->damage_count && rc == 0; i++)
+		rc = store_write_voids(store, &verifying->damages[i].range, 1);
+	for (size_t i = 0; i < verifying->gap_count && rc == 0; i++)
+		rc = segment_set_give_up(&store->segments, verifying->gaps[i].gap.segment);
+	return rc;
+}
+
+int verifying_lost(struct verifying *verifying)
+{
+	int rc = 0;
+
+	if (verifying->gap_count || verifying->damage_count ||
+		verifying->matched != verifying->expected)
+		rc = look_at_all(verifying);
+	if (rc < 0)
+		return rc;
+	report_all(verifying);
+	if (verifying->matched != verifying->expected) {
+		uint64_t a = verifying->expected, b = verifying->matched;
+
+		verifying_report(verifying,
+			&(struct store_fault){ .kind = STORE_FAULT_POINTERS,
+				.blocks = a > b ? a - b : b - a,
+				.error = -EUCLEAN });
+	}
+	return verifying->options->accept_loss ? give_up(verifying) : 0;
+}

@@ -1,0 +1,152 @@
+/* Looking over a repo: what the pins need. */
+#include <errno.h>
+#include <string.h>
+#include <ipld/links.h>
+#include "verifying.h"
+
+enum { STEPS_A_TURN = 1024 };
+
+/* The walk of what a pin needs: CIDs still to look at, and multihashes seen. */
+struct walk {
+	struct verifying *verifying;
+	struct table seen;
+	uint8_t *todo; /* each a CID and, behind it, its length */
+	size_t used, room;
+	uint32_t steps;
+	/* Of the pin at hand. */
+	struct mf_cid first; /* that is missing */
+	uint64_t missing;
+	bool untold;  /* one of them is no known damage */
+	bool unnamed; /* one of them was told by number only, with the segment that it was in */
+};
+
+/* Whatever goes over many links lets others have a turn now and then. */
+static int step(struct walk *walk)
+{
+	return ++walk->steps % STEPS_A_TURN ? 0 : anyio_checkpoint();
+}
+
+static int walk_push(void *arg, const struct mf_cid *cid)
+{
+	struct walk *walk = arg;
+	struct index_key key;
+	int rc = step(walk);
+
+	if (rc < 0)
+		return rc;
+	/* By the whole CID: the same bytes may be read in two ways. An identity CID carries its block,
+	 * and may name others in it. */
+	index_pin_key(&key, cid);
+	if ((cid->hash == MF_HASH_IDENTITY && cid->codec == MF_CODEC_RAW) ||
+		table_find(&walk->seen, key.bytes, key.len))
+		return 0;
+	if (table_reserve(&walk->seen, 1, key.len) < 0)
+		return -ENOMEM;
+	table_put(&walk->seen, key.bytes, key.len);
+	if (walk->used + MF_CID_BYTES_MAX + 1 > walk->room) {
+		size_t room = walk->room * 2 + 4096;
+		uint8_t *todo = anyio_realloc(walk->todo, room);
+
+		if (!todo)
+			return -ENOMEM;
+		walk->todo = todo;
+		walk->room = room;
+	}
+	memcpy(walk->todo + walk->used, key.bytes, key.len);
+	walk->used += key.len;
+	walk->todo[walk->used++] = key.len;
+	return 0;
+}
+
+/* Known damage was told with the segment that has it. */
+static void note_missing(struct walk *walk, const struct mf_cid *cid)
+{
+	struct index_place place;
+
+	if (walk->missing++ == 0)
+		walk->first = *cid;
+	if (store_find(walk->verifying->store, cid, &place) != 0 || place.state != INDEX_DAMAGED)
+		walk->untold = true;
+	else if (!store_reaches(walk->verifying->store, &place))
+		walk->unnamed = true;
+}
+
+static void report_pin(struct walk *walk, const struct mf_cid *pin)
+{
+	if (walk->missing == 0 ||
+		(walk->missing == 1 && !walk->untold && !walk->unnamed &&
+			mf_cid_equal(&walk->first, pin)))
+		return;
+	verifying_report(walk->verifying,
+		&(struct store_fault){ .kind = STORE_FAULT_PIN,
+			.cid = &walk->first,
+			.pin = pin,
+			.blocks = walk->missing,
+			.error = -ENOENT,
+			.follows = !walk->untold });
+}
+
+/* Every block was read already; only those that may have links are read again. */
+static int walk_block(struct walk *walk, const struct mf_cid *cid, bool links)
+{
+	struct store *store = walk->verifying->store;
+	struct store_block block;
+	int rc;
+
+	if (!links || cid->codec == MF_CODEC_RAW) {
+		rc = store_has(store, cid);
+		if (rc == 0)
+			note_missing(walk, cid);
+		return rc < 0 ? rc : 0;
+	}
+	rc = store_get(store, cid, &block);
+	if (rc == 0) {
+		rc = ipld_links(cid->codec, block.data, block.len, walk_push, walk);
+		store_block_release(&block);
+	}
+	if (rc == -ENOENT || rc == -EBADMSG || rc == -EMSGSIZE || rc == -EIO) {
+		note_missing(walk, cid);
+		return 0;
+	}
+	return rc;
+}
+
+static int walk_pin(struct walk *walk, const struct store_pin *pin)
+{
+	int rc = walk_push(walk, &pin->cid);
+
+	while (rc == 0 && walk->used > 0) {
+		struct mf_cid cid;
+		uint8_t len = walk->todo[--walk->used];
+
+		walk->used -= len;
+		mf_cid_decode(&cid, walk->todo + walk->used, len);
+		rc = walk_block(walk, &cid, true);
+		if (rc == 0)
+			rc = anyio_checkpoint();
+	}
+	return rc;
+}
+
+int verifying_pins(struct verifying *verifying)
+{
+	struct walk walk = { .verifying = verifying };
+	struct store_cursor cursor = { 0 };
+	struct store_pin pin;
+	int rc;
+
+	table_init(&walk.seen, 0);
+	while ((rc = store_pin_next(verifying->store, &cursor, &pin)) > 0) {
+		verifying->result->pins++;
+		walk.missing = 0;
+		walk.untold = walk.unnamed = false;
+		rc = pin.mode == STORE_PIN_RECURSIVE ? walk_pin(&walk, &pin)
+						     : walk_block(&walk, &pin.cid, false);
+		report_pin(&walk, &pin.cid);
+		if (rc < 0)
+			break;
+	}
+	table_free(&walk.seen);
+	anyio_free(walk.todo);
+	return rc;
+}

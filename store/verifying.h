@@ -1,0 +1,43 @@
+/* A verification: what its parts share. */
+#ifndef STORE_VERIFYING_H
+#define STORE_VERIFYING_H
+
+#include "inner.h"
+
+/* Bytes of a segment that are damaged. */
+struct verify_damage {
+	struct store_range range;
+	uint64_t blocks;    /* that were there, and have been told */
+	struct mf_cid *cid; /* of the block that it was, by what the log says; or NULL */
+	bool named;         /* and that is true */
+};
+
+struct verify_gap {
+	struct store_gap gap;
+	uint64_t blocks;
+};
+
+struct verifying {
+	struct store *store;
+	const struct store_verify_options *options;
+	struct store_verify_result *result;
+	uint64_t done, total;       /* bytes */
+	uint64_t expected, matched; /* entries of the index; those met in the log */
+	struct verify_damage *damages;
+	size_t damage_count, damage_room;
+	struct verify_gap *gaps;
+	size_t gap_count;
+};
+
+void verifying_report(struct verifying *verifying, const struct store_fault *fault);
+/* What was lost, by the index: reports it, or gives it up (verify_lost.c). 0 or a negative code. */
+int verifying_lost(struct verifying *verifying);
+/* A gap met: each for store_each_gap; and a range, whose cid may be NULL. 0 or -ENOMEM. */
+int verifying_add_gap(void *verifying, const struct store_gap *gap);
+int verifying_add_damage(struct verifying *verifying, uint32_t segment, uint64_t from, uint64_t to,
+	const struct mf_cid *cid);
+void verifying_free(struct verifying *verifying);
+/* What the pins need (verify_pins.c). */
+int verifying_pins(struct verifying *verifying);
+
+#endif
