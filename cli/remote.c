@@ -447,7 +447,7 @@ static int flush_lines(struct remote_lines *lines)
 
 	for (size_t i = 0; i < lines->used && !rc; i++)
 		if (lines->buffer[i] == '\n') {
-			if (i > start)
+			if (i > start && lines->each)
 				rc = lines->each(lines->arg, lines->buffer + start, i - start);
 			start = i + 1;
 		}
@@ -480,7 +480,7 @@ struct kit_sink remote_lines_sink(struct remote_lines *lines)
 
 int remote_lines_end(struct remote_lines *lines, int rc)
 {
-	if (!rc && lines->used)
+	if (!rc && lines->used && lines->each)
 		rc = lines->each(lines->arg, lines->buffer, lines->used);
 	anyio_free(lines->buffer);
 	return rc;

@@ -43,7 +43,7 @@ struct remote_request {
  * it has none); -ECONNREFUSED and the like when nobody answers. */
 int remote_call(struct remote *remote, const struct remote_request *request);
 
-/* Splits NDJSON or concatenated JSON values out of an answer. */
+/* Splits NDJSON or concatenated JSON values out of an answer; each may be NULL: they are of no interest. */
 struct remote_lines {
 	int (*each)(void *arg, const char *json, size_t len);
 	void *arg;

@@ -5,6 +5,8 @@
  */
 #include "adder.h"
 
+#include "room.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,6 +55,11 @@ static int choose_profile(struct kit_node *node, const struct kit_add_options *o
 
 /* ---- The tree ---- */
 
+enum {
+	ENTRY_LINKS = 4 * sizeof(void *), /* of an entry, in its parent and in the table */
+	TREE_STEP = 1 << 20,
+};
+
 static void entry_free(struct entry *entry)
 {
 	for (size_t i = 0; i < entry->count; i++) {
@@ -63,7 +70,8 @@ static void entry_free(struct entry *entry)
 	anyio_free(entry->name);
 }
 
-static struct entry *entry_add(struct entry *parent, const char *name, size_t len)
+static struct entry *entry_add(
+	struct kit_adder *adder, struct entry *parent, const char *name, size_t len)
 {
 	if (parent->count == parent->size) {
 		size_t size = parent->size ? parent->size * 2 : 8;
@@ -84,6 +92,7 @@ static struct entry *entry_add(struct entry *parent, const char *name, size_t le
 	entry->name[len] = 0;
 	entry->parent = parent;
 	parent->children[parent->count++] = entry;
+	adder->tree += sizeof(*entry) + len + 1 + ENTRY_LINKS;
 	return entry;
 }
 
@@ -135,11 +144,25 @@ static struct entry *place_folder(
 	if (!grow_folders(adder))
 		return NULL;
 	struct entry **place = find_folder(adder, parent, name, len);
-	if (!*place && (*place = entry_add(parent, name, len))) {
+	if (!*place && (*place = entry_add(adder, parent, name, len))) {
 		(*place)->directory = true;
 		adder->folder_count++;
 	}
 	return *place;
+}
+
+/* Not waited for: others may be waiting for the batches that this add holds. */
+static int hold_tree(struct kit_adder *adder)
+{
+	struct kit_room *room = adder->node->room;
+
+	if (!room || adder->tree <= KIT_ROOM_SMALL || adder->tree <= adder->tree_held)
+		return 0;
+	if (room_try(room, &adder->tree_held, adder->tree + TREE_STEP) &&
+		adder->tree <= adder->tree_held)
+		return 0;
+	return kit_fail(adder->node, -ENOMEM,
+		"so many names find no memory here now; add the tree in parts, or without a daemon");
 }
 
 int adder_place(struct kit_adder *adder, const char *path, bool directory, struct entry **out)
@@ -157,10 +180,13 @@ int adder_place(struct kit_adder *adder, const char *path, bool directory, struc
 			(len == 2 && !memcmp(name, "..", 2)))
 			return kit_fail(
 				adder->node, -EINVAL, "'%s' is not a path inside a tree", path);
-		struct entry *child = last && !directory ? entry_add(parent, name, len)
+		struct entry *child = last && !directory ? entry_add(adder, parent, name, len)
 							 : place_folder(adder, parent, name, len);
 		if (!child)
 			return kit_fail_code(adder->node, -ENOMEM, "adding");
+		int rc = hold_tree(adder);
+		if (rc)
+			return rc;
 		if (last) {
 			*out = child;
 			return 0;
@@ -397,6 +423,8 @@ static void adder_free(struct kit_adder *adder)
 	entry_free(&adder->root);
 	anyio_free(adder->folders);
 	peek_destroy(&adder->peek);
+	if (adder->node->room)
+		kit_room_hold(adder->node->room, &adder->tree_held, 0);
 	anyio_free(adder);
 }
 

@@ -34,6 +34,8 @@ struct kit_adder {
 	struct entry **folders; /* all below the root, by parent and name: open addressing */
 	size_t folder_count, folders_size;
 	uint8_t key[crypto_shorthash_KEYBYTES]; /* names come from strangers */
+	size_t tree,
+		tree_held; /* bytes of all entries, and what of the node's room is held for them */
 	struct entry root; /* holds the top-level entries; itself an entry only with wrap */
 	bool several;      /* paths are added together: how much there is, is not known */
 	uint64_t done, total;

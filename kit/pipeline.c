@@ -135,7 +135,8 @@ static size_t batch_size(const struct pipeline *pipeline)
 
 	if (pipeline->node->room || lanes * chunk > BATCH_BYTES_MAX)
 		lanes = 2;
-	size_t times = BATCH_BYTES / lanes / chunk;
+	size_t times = BATCH_BYTES / lanes / chunk, most = BATCH_BLOCKS / lanes;
+	times = times < most ? times : most;
 	return pipeline->slot * lanes * (times ? times : 1);
 }
 
@@ -199,6 +200,15 @@ int pipeline_begin(struct pipeline *pipeline, struct kit_node *node,
 	if (!rc)
 		rc = anyio_channel_create(
 			sizeof(struct batch *), BATCHES, NULL, &pipeline->to_free, &pipeline->free);
+	if (rc) {
+		pipeline_free(pipeline);
+		return rc;
+	}
+	/* Whoever holds memory does not wait for it. */
+	if (node->room) {
+		rc = batch_new(pipeline, true, &pipeline->batches[0]);
+		pipeline->filling = pipeline->batches[0];
+	}
 	if (rc) {
 		pipeline_free(pipeline);
 		return rc;

@@ -63,18 +63,20 @@ void crowd_close(struct crowd *crowd)
 
 /* ---- Memory ---- */
 
-/* What answers held is kept by malloc while they come and go, and goes back after. */
+/* What answers and clients held is kept by malloc while they come and go, and goes back after. */
 static int rest(void *arg)
 {
 	struct crowd *crowd = arg;
 	bool used = false;
 	int rc = 0;
 
-	while (!rc && (crowd->count || used)) {
+	while (!rc && (crowd->count || used || crowd->peak)) {
 		rc = anyio_sleep(REST_AFTER);
-		bool now = kit_room_was_used(crowd->room);
-		if (!rc && used && !now)
+		bool now = kit_room_was_used(crowd->room), fewer = crowd->count <= crowd->peak / 2;
+		if (!rc && ((used && !now) || fewer)) {
 			malloc_trim(0);
+			crowd->peak = crowd->count;
+		}
 		used = now;
 	}
 	crowd->resting = false;
@@ -131,6 +133,8 @@ static void take_place(struct client *client)
 		client->next->at = &client->next;
 	crowd->first = client;
 	crowd->count++;
+	if (crowd->peak < crowd->count)
+		crowd->peak = crowd->count;
 }
 
 static void give_place(struct client *client)

@@ -12,6 +12,7 @@ struct crowd {
 	bool resting;          /* a task waits to give the memory back that malloc keeps */
 	struct client *first;
 	size_t count, most;       /* places taken, and all there are */
+	size_t peak;              /* places taken since memory went back last */
 	size_t leaving;           /* clients told to give way that have not gone yet */
 	struct anyio_lock turn;   /* the newcomer who waits for a place; the others wait for this */
 	struct anyio_event freed; /* a place */

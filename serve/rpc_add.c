@@ -256,7 +256,9 @@ int rpc_add(struct rpc_request *request)
 	if (rc)
 		return http_reply(request->http, 400, "text/plain",
 			"a multipart/form-data body is required\n");
+	request->http->holds_body = true;
 	rc = converse(&adding, &options);
+	request->http->holds_body = false;
 	multipart_close(&adding.parts);
 	anyio_free(adding.queue);
 	kit_room_hold(request->room, &adding.held, 0);

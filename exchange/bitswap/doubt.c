@@ -96,5 +96,9 @@ void bitswap_ask_doubt(struct bitswap_ask *ask)
 
 bool bitswap_ask_is_overdue(const struct bitswap_ask *ask)
 {
-	return is_told(ask) && silence(ask) >= ask->peer->bitswap->options.peer_timeout;
+	const struct bitswap_peer *peer = ask->peer;
+	anyio_time timeout = peer->bitswap->options.peer_timeout;
+
+	/* A block that takes long is on its way as long as bytes of it come. */
+	return is_told(ask) && silence(ask) >= timeout && anyio_now() - peer->heard >= timeout;
 }

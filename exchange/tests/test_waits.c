@@ -260,6 +260,47 @@ static void test_asked_instead(void **state)
 	nodes_run_simulated(asked_instead, NULL, &slow);
 }
 
+/* ---- blocks that each take longer than a peer may be silent ---- */
+
+enum { LARGE_SIZE = 900000, LARGE_COUNT = 3, SLOW_RATE = 60000 };
+
+static int fetch_large(void *arg)
+{
+	struct fetching *fetching = arg;
+
+	return test_fetch(fetching->session, fetching->n, LARGE_SIZE);
+}
+
+/* The only peer gives all it can, and is asked for each once. */
+static int slow_only_peer(struct nodes *nodes)
+{
+	struct fetching fetching[LARGE_COUNT];
+	struct bitswap_statistics statistics;
+	struct bitswap_session *session;
+	struct mf_cid cid;
+
+	CHECK_RC(0, connect_identified(nodes, 1, 0));
+	CHECK_RC(0, bitswap_session_open(nodes->node[0].bitswap, &session));
+	ANYIO_TASK_GROUP(group);
+	for (uint64_t i = 0; i < LARGE_COUNT; i++) {
+		CHECK_RC(0, test_put(&nodes->node[1], i, LARGE_SIZE, &cid));
+		fetching[i] = (struct fetching){ .session = session, .n = i };
+		CHECK_RC(0, anyio_start_soon(&group, fetch_large, &fetching[i], "fetch"));
+	}
+	CHECK_RC(0, anyio_task_group_exit(&group, 0));
+	bitswap_stat(nodes->node[1].bitswap, &statistics);
+	CHECK(statistics.blocks_sent == LARGE_COUNT);
+	bitswap_session_close(session);
+	return 0;
+}
+
+static void test_slow_only_peer(void **state)
+{
+	const struct anyio_sim_options slow = { .bandwidth = SLOW_RATE };
+
+	nodes_run_simulated(slow_only_peer, NULL, &slow);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -267,6 +308,7 @@ int main(void)
 		cmocka_unit_test(test_parked),
 		cmocka_unit_test(test_not_told),
 		cmocka_unit_test(test_asked_instead),
+		cmocka_unit_test(test_slow_only_peer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

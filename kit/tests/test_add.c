@@ -361,6 +361,47 @@ static void test_bounded(void **state)
 	scene_run(check_bounded);
 }
 
+static ssize_t read_nothing(void *arg, void *buffer, size_t size)
+{
+	return 0;
+}
+
+/* A tree of names alone is memory too. */
+static int check_bounded_names(struct scene *scene)
+{
+	struct kit_add_options options = KIT_ADD_DEFAULTS;
+	struct kit_source source = { read_nothing, NULL };
+	struct kit_adder *adder;
+	struct kit_node *handle;
+	struct kit_room *room;
+	size_t all = 0;
+	int rc = 0;
+
+	options.recursive = true;
+	CHECK_RC(0, kit_room_create(ROOM, &room));
+	CHECK_RC(0, kit_share(scene->node, &handle));
+	kit_limit(handle, room);
+	CHECK_RC(0, kit_adder_begin(handle, &options, &adder));
+	for (unsigned i = 0; !rc && i < 1u << 20; i++) {
+		char path[300];
+
+		snprintf(path, sizeof(path), "r/%0200x/a/b/c/d/e/f", i);
+		rc = kit_adder_file(adder, path, &source);
+	}
+	CHECK_RC(-ENOMEM, rc);
+	kit_adder_abandon(adder);
+	kit_unshare(handle);
+	CHECK_RC(0, kit_room_hold(room, &all, ROOM));
+	kit_room_hold(room, &all, 0);
+	kit_room_free(room);
+	return 0;
+}
+
+static void test_bounded_names(void **state)
+{
+	scene_run(check_bounded_names);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -371,6 +412,7 @@ int main(void)
 		cmocka_unit_test(test_folders_named_again),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_bounded),
+		cmocka_unit_test(test_bounded_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -311,6 +311,10 @@ def gone_in_the_middle():
         fails([api, *words], 1, ['daemon went away'], 'daemon', repo=repo, name=f'the daemon goes away in the middle of {words[0]}')
     listener.shutdown(socket.SHUT_RDWR)
     listener.close()
+    talks = Server(lambda client: client.recv(1000) and client.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n{}\n'))
+    done = kit('--api', talks.address.split('/p2p/')[0], 'shutdown', repo=repo)
+    check('an answer with a line to a command that wants none', done.code == 0, done)
+    talks.close()
 
 
 def full():
