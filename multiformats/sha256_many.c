@@ -54,7 +54,8 @@ unsigned sha256_engines_working(void)
 	for (size_t i = 0; sha256_engines[i]; i++)
 		if (sha256_engines[i]->works())
 			found |= 1u << i;
-	return known = found;
+	known = found;
+	return found;
 }
 
 static const struct sha256_engine *widest(void)
