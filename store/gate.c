@@ -58,9 +58,7 @@ static size_t slices(size_t count)
 	size_t cores = anyio_cpu_count(), lanes = mf_sha256_lanes();
 	size_t most = cores * 2 < SLICES_MAX ? cores * 2 : SLICES_MAX;
 
-	if (lanes < 2 || count < lanes * cores / 2)
-		lanes = 2;
-	count = count < lanes ? 1 : count / lanes;
+	count = lanes > 2 && count >= lanes * cores / 2 ? count / lanes : (count + 1) / 2;
 	return count < most ? count : most;
 }
 

@@ -5,7 +5,7 @@
 #include <malloc.h>
 
 enum {
-	SESSION_CACHE = 24 << 20,
+	SESSION_CACHE = 40 << 20,
 	PEER_SECONDS = 10,
 	IDENTIFY_SECONDS = 15, /* a peer that said nothing of itself by then is tried */
 	REST_SECONDS = 2,

@@ -21,7 +21,7 @@ struct bitswap;
 struct bitswap_session;
 
 struct bitswap_options {
-	size_t session_cache; /* bytes of fetched, untaken blocks a session holds; 0: 24 MiB */
+	size_t session_cache; /* bytes of fetched, untaken blocks a session holds; 0: 40 MiB */
 	/* A peer that was asked for a block and gives nothing for this long counts as having refused, and
 	 * is asked anew over another stream; 0: 10 s. Others are asked long before that: after a second,
 	 * or, if the peer said that it has the block and has given some before, once somebody has waited
