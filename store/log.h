@@ -4,9 +4,9 @@
  * Appended bytes are a vector: heads, records and small blocks are copied to the stage, large
  * blocks stay with the caller until the vector was written, which is before his put returns. So a
  * large block is never copied, and small ones share a system call. Bulk goes to the disk past the
- * page cache, as O_DIRECT wants it: on boundaries, with FILL records before it. The file is only ever written at
- * its end, at places computed here, so a write that failed leaves nothing behind that the next one
- * does not overwrite, or that is not cut away, by log_roll or the next opening.
+ * page cache, as O_DIRECT wants it: on boundaries, with FILL records before it. The file is only
+ * ever written at its end, at places computed here, so a write that failed leaves nothing behind
+ * that the next one does not overwrite, or that is not cut away, by log_roll or the next opening.
  *
  * Functions that append or write are called with store->writing held; log_sync and log_roll take
  * the locks they need.
