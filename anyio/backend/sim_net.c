@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum direction { READING, WRITING };
 
@@ -436,9 +437,22 @@ static int64_t set_option(const struct anyio_op *op, struct sim_socket *socket)
 	return 0;
 }
 
+static int64_t give_option(struct anyio_op *op, const void *value, size_t size)
+{
+	if (op->len > size)
+		op->len = size;
+	memcpy(op->base, value, op->len);
+	return 0;
+}
+
 static int64_t get_option(struct anyio_op *op, struct sim_socket *socket)
 {
+	/* Both sides are this process. */
+	struct ucred peer = { getpid(), geteuid(), getegid() };
 	int value = 0;
+
+	if (op->flags == SOL_SOCKET && op->flags2 == SO_PEERCRED)
+		return give_option(op, &peer, sizeof(peer));
 	if (op->flags == SOL_SOCKET && op->flags2 == SO_ERROR)
 		value = (int)-take_error(socket);
 	else if (op->flags == SOL_SOCKET && op->flags2 == SO_TYPE)
@@ -447,10 +461,7 @@ static int64_t get_option(struct anyio_op *op, struct sim_socket *socket)
 		value = socket->family;
 	else
 		return -ENOPROTOOPT;
-	if (op->len > sizeof(value))
-		op->len = sizeof(value);
-	memcpy(op->base, &value, op->len);
-	return 0;
+	return give_option(op, &value, sizeof(value));
 }
 
 static int64_t socket_now(struct sim *sim, struct anyio_op *op, struct sim_socket *socket)

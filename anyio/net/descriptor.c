@@ -74,6 +74,20 @@ int anyio_fd_address(int fd, bool remote, struct anyio_address *address)
 	return (int)rc;
 }
 
+int anyio_fd_credentials(int fd, struct ucred *peer)
+{
+	struct anyio_op op = {
+		.code = ANYIO_OP_GETSOCKOPT,
+		.fd = fd,
+		.flags = SOL_SOCKET,
+		.flags2 = SO_PEERCRED,
+		.base = peer,
+		.len = sizeof(*peer),
+	};
+
+	return (int)anyio_op_now(&op);
+}
+
 int anyio_fd_shutdown(int fd)
 {
 	struct anyio_op op = { .code = ANYIO_OP_SHUTDOWN, .fd = fd, .flags = SHUT_WR };

@@ -15,6 +15,7 @@ int anyio_fd_listen(int fd, int backlog);
 int anyio_fd_option(int fd, int level, int name, const void *value, size_t size);
 int anyio_fd_flag(int fd, int level, int name, int value);
 int anyio_fd_address(int fd, bool remote, struct anyio_address *address);
+int anyio_fd_credentials(int fd, struct ucred *peer);
 int anyio_fd_shutdown(int fd);
 int anyio_fd_peer_state(int fd); /* 0, ANYIO_END_OF_STREAM, ANYIO_BROKEN */
 void anyio_fd_close(int fd);

@@ -20,7 +20,7 @@ struct socket {
 	struct anyio_stream stream;
 	int fd; /* -1 once closed */
 	bool closed, destroyed, sent_eof;
-	bool passes; /* descriptors */
+	int family;
 	struct anyio_use receiving, sending;
 };
 
@@ -243,6 +243,43 @@ static void socket_destroy(struct anyio_stream *stream)
 	socket_settle(socket);
 }
 
+static ssize_t give_address(int fd, bool remote, void *out, size_t size)
+{
+	struct anyio_address address = { 0 };
+	int rc = anyio_fd_address(fd, remote, &address);
+
+	return rc < 0 ? rc : anyio_attribute_give(out, size, &address, sizeof(address));
+}
+
+static ssize_t give_credentials(const struct socket *socket, void *out, size_t size)
+{
+	struct anyio_credentials credentials;
+	struct ucred peer;
+	int rc = socket->family != AF_UNIX ? -ENODATA : anyio_fd_credentials(socket->fd, &peer);
+
+	if (rc < 0)
+		return rc;
+	credentials = (struct anyio_credentials){ peer.pid, peer.uid, peer.gid };
+	return anyio_attribute_give(out, size, &credentials, sizeof(credentials));
+}
+
+static ssize_t socket_attribute(
+	const struct anyio_stream *stream, enum anyio_attribute which, void *out, size_t size)
+{
+	const struct socket *socket = socket_of((struct anyio_stream *)stream);
+
+	if (socket->closed)
+		return ANYIO_CLOSED;
+	switch (which) {
+	case ANYIO_ATTRIBUTE_LOCAL_ADDRESS: return give_address(socket->fd, false, out, size);
+	case ANYIO_ATTRIBUTE_REMOTE_ADDRESS: return give_address(socket->fd, true, out, size);
+	case ANYIO_ATTRIBUTE_CREDENTIALS: return give_credentials(socket, out, size);
+	case ANYIO_ATTRIBUTE_DESCRIPTOR:
+		return anyio_attribute_give(out, size, &socket->fd, sizeof(socket->fd));
+	default: return -ENODATA;
+	}
+}
+
 static const struct anyio_stream_ops socket_ops = {
 	.receive = socket_receive,
 	.receive_lazy = socket_receive_lazy,
@@ -251,6 +288,7 @@ static const struct anyio_stream_ops socket_ops = {
 	.close = socket_close,
 	.abort = socket_abort,
 	.destroy = socket_destroy,
+	.attribute = socket_attribute,
 };
 
 static bool is_loopback(const struct anyio_address *address)
@@ -288,7 +326,7 @@ int anyio_stream_from_socket(int fd, int family, struct anyio_stream **stream)
 		tune(fd);
 	socket->stream.ops = &socket_ops;
 	socket->fd = fd;
-	socket->passes = family == AF_UNIX && !anyio_net_simulated();
+	socket->family = family;
 	*stream = &socket->stream;
 	return 0;
 }
@@ -297,7 +335,9 @@ int anyio_stream_from_socket(int fd, int family, struct anyio_stream **stream)
 static int socket_passing(struct anyio_stream *stream, struct socket **socket)
 {
 	*socket = socket_of(stream);
-	return stream->ops == &socket_ops && (*socket)->passes ? 0 : -EOPNOTSUPP;
+	if (stream->ops != &socket_ops || (*socket)->family != AF_UNIX || anyio_net_simulated())
+		return -EOPNOTSUPP;
+	return 0;
 }
 
 int anyio_stream_send_descriptors(struct anyio_stream *stream, const void *data, size_t size,
@@ -346,16 +386,6 @@ ssize_t anyio_stream_receive_descriptors(struct anyio_stream *stream, void *buff
 	return (ssize_t)socket_leave(socket, &socket->receiving, op.result);
 }
 
-static int socket_address(
-	const struct anyio_stream *stream, bool remote, struct anyio_address *address)
-{
-	struct socket *socket = socket_of((struct anyio_stream *)stream);
-
-	if (stream->ops != &socket_ops)
-		return -ENOTSOCK;
-	return socket->closed ? ANYIO_CLOSED : anyio_fd_address(socket->fd, remote, address);
-}
-
 int anyio_stream_peer_state(const struct anyio_stream *stream)
 {
 	struct socket *socket = socket_of((struct anyio_stream *)stream);
@@ -365,12 +395,22 @@ int anyio_stream_peer_state(const struct anyio_stream *stream)
 	return socket->closed ? ANYIO_CLOSED : anyio_fd_peer_state(socket->fd);
 }
 
+static int socket_address(const struct anyio_stream *stream, enum anyio_attribute which,
+	struct anyio_address *address)
+{
+	ssize_t rc = anyio_stream_attribute(stream, which, address, sizeof(*address));
+
+	if (rc == -ENODATA)
+		return -ENOTSOCK;
+	return rc < 0 ? (int)rc : 0;
+}
+
 int anyio_stream_local_address(const struct anyio_stream *stream, struct anyio_address *address)
 {
-	return socket_address(stream, false, address);
+	return socket_address(stream, ANYIO_ATTRIBUTE_LOCAL_ADDRESS, address);
 }
 
 int anyio_stream_remote_address(const struct anyio_stream *stream, struct anyio_address *address)
 {
-	return socket_address(stream, true, address);
+	return socket_address(stream, ANYIO_ATTRIBUTE_REMOTE_ADDRESS, address);
 }

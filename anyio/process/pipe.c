@@ -17,6 +17,7 @@ struct pipe {
 	struct anyio_stream stream;
 	int fd;     /* -1 once closed */
 	bool sends; /* this side writes */
+	pid_t child;
 	bool closed, destroyed, sent_eof;
 	struct anyio_use use;
 };
@@ -152,6 +153,22 @@ static void pipe_destroy(struct anyio_stream *stream)
 	pipe_settle(pipe);
 }
 
+/* The child's number is known for good; the descriptor as long as there is one. */
+static ssize_t pipe_attribute(
+	const struct anyio_stream *stream, enum anyio_attribute which, void *out, size_t size)
+{
+	const struct pipe *pipe = pipe_of((struct anyio_stream *)stream);
+
+	switch (which) {
+	case ANYIO_ATTRIBUTE_PROCESS_ID:
+		return anyio_attribute_give(out, size, &pipe->child, sizeof(pipe->child));
+	case ANYIO_ATTRIBUTE_DESCRIPTOR:
+		return pipe->closed ? ANYIO_CLOSED
+				    : anyio_attribute_give(out, size, &pipe->fd, sizeof(pipe->fd));
+	default: return -ENODATA;
+	}
+}
+
 static const struct anyio_stream_ops pipe_ops = {
 	.receive = pipe_receive,
 	.receive_lazy = pipe_receive_lazy,
@@ -159,6 +176,7 @@ static const struct anyio_stream_ops pipe_ops = {
 	.send_eof = pipe_send_eof,
 	.close = pipe_close,
 	.destroy = pipe_destroy,
+	.attribute = pipe_attribute,
 };
 
 int anyio_pipe_open(bool sends, struct anyio_stream **stream, int *other)
@@ -185,6 +203,11 @@ int anyio_pipe_open(bool sends, struct anyio_stream **stream, int *other)
 	*stream = &pipe->stream;
 	*other = fds[!sends];
 	return 0;
+}
+
+void anyio_pipe_attach(struct anyio_stream *stream, pid_t child)
+{
+	pipe_of(stream)->child = child;
 }
 
 ssize_t anyio_pipe_look(struct anyio_stream *stream, void *buffer, size_t size)

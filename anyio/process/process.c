@@ -341,6 +341,9 @@ static int process_spawn(struct anyio_process *process, struct anyio_spawn *spaw
 	anyio_free(spawn->stack);
 	process->pid = spawn->pid;
 	process->pidfd = spawn->pidfd;
+	for (int i = 0; i < 3; i++)
+		if (process->ends[i] != NULL)
+			anyio_pipe_attach(process->ends[i], spawn->pid);
 	return (int)rc;
 }
 

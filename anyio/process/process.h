@@ -28,6 +28,8 @@ int anyio_spawn(void *arg);
 /* pipe.c: a stream over this side of a pipe, and the child's descriptor of it. sends: this side
  * writes. -ENOMEM, -EMFILE. */
 int anyio_pipe_open(bool sends, struct anyio_stream **stream, int *other);
+/* The child that has the other end, once it is known. */
+void anyio_pipe_attach(struct anyio_stream *stream, pid_t child);
 /* What is in the pipe now, by a plain read that never waits: a count, 0 at the end, -EAGAIN. For who
  * knows that nobody is inside. */
 ssize_t anyio_pipe_look(struct anyio_stream *stream, void *buffer, size_t size);

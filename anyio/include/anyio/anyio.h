@@ -2,6 +2,7 @@
 #ifndef ANYIO_ANYIO_H
 #define ANYIO_ANYIO_H
 
+#include <anyio/attribute.h>
 #include <anyio/cancel.h>
 #include <anyio/channel.h>
 #include <anyio/datagram.h>

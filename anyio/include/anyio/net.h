@@ -89,7 +89,8 @@ ANYIO_API int anyio_listener_address(
 	const struct anyio_listener *listener, struct anyio_address *address);
 ANYIO_API void anyio_listener_free(struct anyio_listener *listener);
 
-/* For streams made by this file; -ENOTSOCK for others. */
+/* The stream's attributes of these names (anyio/attribute.h), so also of streams over those made here;
+ * -ENOTSOCK when it has none. */
 ANYIO_API int anyio_stream_local_address(
 	const struct anyio_stream *stream, struct anyio_address *address);
 ANYIO_API int anyio_stream_remote_address(

@@ -8,6 +8,7 @@
 
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <anyio/attribute.h>
 #include <anyio/task.h>
 
 #ifdef __cplusplus
@@ -38,6 +39,10 @@ struct anyio_stream_ops {
 	void (*abort)(struct anyio_stream *stream);
 	/* Releases the object after close. NULL: the owner's storage, nothing to do. */
 	void (*destroy)(struct anyio_stream *stream);
+	/* As anyio_stream_attribute. A stream over another passes on what it does not know, by
+	 * anyio_stream_attribute of that one; a last one says -ENODATA. NULL: has none. */
+	ssize_t (*attribute)(const struct anyio_stream *stream, enum anyio_attribute which,
+		void *out, size_t size);
 };
 
 struct anyio_stream {
