@@ -139,6 +139,8 @@ int anyio_sleep_until(anyio_time deadline)
 	struct sleeper sleeper = { .task = task, .clock = clock };
 	if (deadline != ANYIO_FOREVER)
 		timer_set(clock, &sleeper.timer, deadline, sleep_over);
+	anyio_waits_for("sleep");
+	task->waits_until = deadline;
 	return (int)anyio_park(sleep_abort, &sleeper);
 }
 

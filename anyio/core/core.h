@@ -66,6 +66,9 @@ void anyio_loop_wake(struct anyio_loop *loop);
  * cancellation is already effective it yields once and returns ANYIO_CANCELLED after one abort.
  * abort NULL: never cancelled. */
 int64_t anyio_park(anyio_abort_fn abort, void *arg);
+/* What the running task waits for in the park that comes next, for the task tree ("the lock"). Static
+ * storage. Who says nothing is shown to wait. */
+void anyio_waits_for(const char *what);
 /* Makes a parked task ready. Loop's thread only. */
 void anyio_wake(struct anyio_task *task, int64_t result);
 

@@ -1,30 +1,25 @@
 /*
- * Task groups, the start handshake and handles.
+ * Task groups and the start handshake.
  *
  * A group is a scope whose exit waits until no child is left. A child counts from its spawn, so a
  * pending start holds the group open. A child's end is one of: success; a cancellation (the code,
  * with an effective scope), never listed; the starter's own error (before started()); an
  * error, listed and cancelling the group.
  */
-#include <string.h>
 #include "loop.h"
+
+static const struct anyio_task_options defaults;
 
 static struct group *of(struct anyio_task_group *group)
 {
 	return (struct group *)group;
 }
 
-static void group_fail(struct group *group, const char *task, int code)
+static void group_fail(
+	struct group *group, const char *task, int code, const struct failure *failure)
 {
-	if (group->error_count < ERRORS_KEPT) {
-		struct anyio_task_error *error = &group->errors[group->error_count];
-		error->code = code;
-		size_t length = strnlen(task, sizeof error->task - 1);
-		memcpy(error->task, task, length);
-		error->task[length] = 0;
-		error->file = group->scope.file;
-		error->line = group->scope.line;
-	}
+	if (group->error_count < ERRORS_KEPT)
+		error_note(&group->errors[group->error_count], group, task, code, failure);
 	group->error_count++;
 	scope_cancel(&group->scope, "a task failed");
 }
@@ -36,6 +31,7 @@ void anyio_task_group_enter_at(struct anyio_task_group *opaque, const char *file
 	if (!loop || !loop->current)
 		anyio_die(file, line, "a task group was entered outside a running task");
 	scope_init(&group->scope);
+	group->scope.group = true;
 	scope_enter(&group->scope, loop->current->scope, loop->current, file, line);
 	group->host = loop->current;
 	anyio_list_init(&group->children);
@@ -44,6 +40,17 @@ void anyio_task_group_enter_at(struct anyio_task_group *opaque, const char *file
 	group->state = GROUP_OPEN;
 	group->host_waits = false;
 	group->child_cancelled = false;
+}
+
+/* The host goes on with it as with its own. */
+static int first_error(struct group *group)
+{
+	const struct anyio_task_error *first = &group->errors[0];
+	group->host->failure = (struct failure){ .code = first->failed_file ? first->code : 0,
+		.line = first->failed_line,
+		.text = first->text,
+		.file = first->failed_file };
+	return first->code;
 }
 
 int anyio_task_group_exit(struct anyio_task_group *opaque, int rc)
@@ -55,17 +62,18 @@ int anyio_task_group_exit(struct anyio_task_group *opaque, int rc)
 		loop->current->scope != scope)
 		return ANYIO_WRONG_ORDER;
 	if (rc < 0 && (rc != ANYIO_CANCELLED || !scope->effective))
-		group_fail(group, group->host->name, rc);
+		group_fail(group, group->host->name, rc, &group->host->failure);
 	if (group->child_count == 0)
 		task_yield(group->host);
 	while (group->child_count > 0) {
 		group->host_waits = true;
+		anyio_waits_for("its children");
 		anyio_park(NULL, NULL);
 	}
 	group->state = GROUP_CLOSED;
 	bool outer = scope_parent_effective(scope);
 	if (group->error_count > 0)
-		rc = group->errors[0].code;
+		rc = first_error(group);
 	else if (outer)
 		rc = ANYIO_CANCELLED;
 	else if (scope->effective) {
@@ -85,15 +93,12 @@ void anyio_task_group_check_left(struct anyio_task_group *opaque)
 			"the block was left without leaving the task group entered here");
 }
 
-static void handle_settle(struct handle *handle, int rc)
+static void settle(struct anyio_task *task, bool cancelled)
 {
-	handle->task = NULL;
-	handle->rc = rc;
-	while (!anyio_list_empty(&handle->waiters)) {
-		struct anyio_list *first = handle->waiters.next;
-		anyio_list_remove(first);
-		anyio_wake(anyio_container(first, struct anyio_task, queue), 0);
-	}
+	enum anyio_task_status status = task->rc < 0 ? ANYIO_STATUS_FAILED : ANYIO_STATUS_FINISHED;
+	int rc = cancelled ? ANYIO_TASK_CANCELLED : task->rc;
+	error_note(&task->handle->error, task->group, task->name, rc, &task->failure);
+	handle_settle(task->handle, cancelled ? ANYIO_STATUS_CANCELLED : status);
 }
 
 void group_child_ended(struct anyio_task *task)
@@ -102,8 +107,10 @@ void group_child_ended(struct anyio_task *task)
 	bool cancelled = task->rc == ANYIO_CANCELLED && task->scope->effective;
 	struct starter *starter = task->starter;
 	if (task->handle)
-		handle_settle(task->handle, cancelled ? ANYIO_TASK_CANCELLED : task->rc);
+		settle(task, cancelled);
 	if (starter) {
+		if (task->failure.code == task->rc)
+			starter->waiter->failure = task->failure;
 		starter->rc = cancelled ? ANYIO_TASK_CANCELLED : task->rc;
 		starter->child = NULL;
 		anyio_wake(starter->waiter, 0);
@@ -111,7 +118,7 @@ void group_child_ended(struct anyio_task *task)
 		group->child_cancelled |=
 			task->own.state != SCOPE_ENTERED || group->scope.effective;
 	} else if (task->rc < 0) {
-		group_fail(group, task->name, task->rc);
+		group_fail(group, task->name, task->rc, &task->failure);
 	}
 	anyio_list_remove(&task->in_group);
 	/* Once: another child may come and go before the host's turn. */
@@ -127,6 +134,7 @@ static int group_spawn(struct group *group, anyio_task_fn fn, void *arg,
 {
 	struct anyio_loop *loop = anyio_loop_here;
 	struct handle *handle = (struct handle *)options->handle;
+	const char *name = options->name ? options->name : "task";
 	struct anyio_task *task = NULL;
 	if (!loop)
 		return ANYIO_NO_LOOP;
@@ -134,11 +142,12 @@ static int group_spawn(struct group *group, anyio_task_fn fn, void *arg,
 	if (rc == 0) {
 		rc = task_spawn(loop, fn, arg, options, &task);
 		if (rc < 0 && !starter && !options->may_fail)
-			group_fail(group, options->name ? options->name : "task", rc);
+			group_fail(group, name, rc, NULL);
 	}
 	if (handle) {
-		*handle = (struct handle){ .task = task, .rc = rc };
-		anyio_list_init(&handle->waiters);
+		handle_init(handle, task);
+		error_note(&handle->error, group, name, rc, NULL);
+		handle->status = ANYIO_STATUS_FAILED; /* unless a task settles it */
 	}
 	if (rc < 0)
 		return rc;
@@ -147,6 +156,8 @@ static int group_spawn(struct group *group, anyio_task_fn fn, void *arg,
 	if (starter)
 		starter->child = task;
 	task->handle = handle;
+	if (loop->current && loop->current->locals)
+		task->locals = locals_share(loop->current->locals);
 	anyio_list_append(&group->children, &task->in_group);
 	group->child_count++;
 	task_launch(task, &group->scope, starter || handle);
@@ -169,7 +180,6 @@ int anyio_try_start_soon(
 int anyio_start_soon_with(struct anyio_task_group *group, anyio_task_fn fn, void *arg,
 	const struct anyio_task_options *options)
 {
-	static const struct anyio_task_options defaults;
 	return group_spawn(of(group), fn, arg, options ? options : &defaults, NULL);
 }
 
@@ -181,16 +191,16 @@ static enum anyio_abort start_abort(struct anyio_task *task, void *arg)
 	return ANYIO_ABORT_PENDING;
 }
 
-int anyio_start(
-	struct anyio_task_group *group, anyio_task_fn fn, void *arg, const char *name, void **value)
+int anyio_start_with(struct anyio_task_group *group, anyio_task_fn fn, void *arg,
+	const struct anyio_task_options *options, void **value)
 {
 	struct starter starter = { .waiter = anyio_current_task() };
 	if (!starter.waiter)
 		return ANYIO_NO_LOOP;
-	struct anyio_task_options options = { .name = name };
-	int rc = group_spawn(of(group), fn, arg, &options, &starter);
+	int rc = group_spawn(of(group), fn, arg, options ? options : &defaults, &starter);
 	if (rc < 0)
 		return rc;
+	anyio_waits_for("a task to start");
 	anyio_park(start_abort, &starter);
 	if (starter.started) {
 		if (value)
@@ -202,6 +212,13 @@ int anyio_start(
 	if (starter.cancelled || anyio_cancel_pending())
 		return ANYIO_CANCELLED;
 	return starter.rc < 0 ? starter.rc : ANYIO_NOT_STARTED;
+}
+
+int anyio_start(
+	struct anyio_task_group *group, anyio_task_fn fn, void *arg, const char *name, void **value)
+{
+	struct anyio_task_options options = { .name = name };
+	return anyio_start_with(group, fn, arg, &options, value);
 }
 
 int anyio_started(void *value)
@@ -238,36 +255,4 @@ size_t anyio_task_group_errors(
 	if (errors)
 		*errors = group->errors;
 	return group->error_count;
-}
-
-static enum anyio_abort wait_abort(struct anyio_task *task, void *arg)
-{
-	anyio_list_remove(&task->queue);
-	return ANYIO_ABORTED;
-}
-
-int anyio_task_handle_wait(struct anyio_task_handle *opaque)
-{
-	struct handle *handle = (struct handle *)opaque;
-	struct anyio_task *task = anyio_current_task();
-	if (!task)
-		return ANYIO_NO_LOOP;
-	if (anyio_checkpoint_if_cancelled() < 0)
-		return ANYIO_CANCELLED;
-	if (handle->task) {
-		anyio_list_append(&handle->waiters, &task->queue);
-		int rc = (int)anyio_park(wait_abort, handle);
-		if (rc < 0)
-			return rc;
-	} else {
-		anyio_pass();
-	}
-	return handle->rc;
-}
-
-void anyio_task_handle_cancel(struct anyio_task_handle *opaque, const char *reason)
-{
-	struct handle *handle = (struct handle *)opaque;
-	if (handle->task)
-		scope_cancel(&handle->task->own, reason);
 }

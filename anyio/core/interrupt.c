@@ -1,52 +1,140 @@
 /*
  * SIGINT: the first cancels the root task of the loop that came first, the second ends the
- * process. The handler only sets a flag and wakes the backend, whose wake() is safe in a signal
- * handler. Unwatching waits until no handler is inside, so the loop cannot go from under it.
+ * process. SIGQUIT: every loop writes its task tree; one that has not done so by the next SIGQUIT hangs,
+ * and the process ends. Either is taken only where nobody handles it.
+ *
+ * The handlers only set a flag and wake the backend, whose wake() is safe in a signal handler.
+ * Unwatching waits until no handler is inside, so the loop cannot go from under it.
  */
+#include <errno.h>
+#include <pthread.h>
 #include <sched.h>
 #include "loop.h"
 
-static _Atomic(struct anyio_loop *) watched;
+enum { LOOPS = 64 }; /* that SIGQUIT reaches; more of them it leaves alone */
+
 static atomic_int inside;
-static struct sigaction before;
+
+static struct {
+	_Atomic(struct anyio_loop *) loop;
+	struct sigaction before;
+} interrupted;
+
+static struct {
+	_Atomic(struct anyio_loop *) loops[LOOPS];
+	pthread_mutex_t lock; /* for the two below */
+	unsigned count;
+	bool taken;
+	struct sigaction before;
+} looked_at = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static void end_by(int number)
+{
+	signal(number, SIG_DFL);
+	raise(number);
+}
 
 static void on_interrupt(int number)
 {
+	int saved = errno;
 	atomic_fetch_add(&inside, 1);
-	struct anyio_loop *loop = atomic_load(&watched);
-	if (!loop || atomic_exchange(&loop->interrupted, true)) {
-		signal(SIGINT, SIG_DFL);
-		raise(SIGINT);
-	} else {
+	struct anyio_loop *loop = atomic_load(&interrupted.loop);
+	if (!loop || atomic_exchange(&loop->interrupted, true))
+		end_by(number);
+	else
+		anyio_loop_wake(loop);
+	atomic_fetch_sub(&inside, 1);
+	errno = saved;
+}
+
+static void on_quit(int number)
+{
+	int saved = errno;
+	bool hangs = false;
+	atomic_fetch_add(&inside, 1);
+	for (size_t i = 0; i < LOOPS; i++) {
+		struct anyio_loop *loop = atomic_load(&looked_at.loops[i]);
+		if (!loop)
+			continue;
+		hangs |= atomic_exchange(&loop->tree_asked, true);
 		anyio_loop_wake(loop);
 	}
 	atomic_fetch_sub(&inside, 1);
+	if (hangs)
+		end_by(number);
+	errno = saved;
 }
 
-bool interrupt_watch(struct anyio_loop *loop)
+/* False when somebody handles it. */
+static bool take(int number, void (*handler)(int), struct sigaction *before)
+{
+	struct sigaction action = { .sa_handler = handler, .sa_flags = SA_RESTART | SA_ONSTACK };
+	sigemptyset(&action.sa_mask);
+	sigaction(number, NULL, before);
+	return before->sa_handler == SIG_DFL && sigaction(number, &action, NULL) == 0;
+}
+
+/* Unless somebody took it since. */
+static void give_back(int number, void (*handler)(int), const struct sigaction *before)
+{
+	struct sigaction now;
+	sigaction(number, NULL, &now);
+	if (now.sa_handler == handler)
+		sigaction(number, before, NULL);
+}
+
+static void interrupt_take(struct anyio_loop *loop)
 {
 	struct anyio_loop *nobody = NULL;
-	if (!atomic_compare_exchange_strong(&watched, &nobody, loop))
-		return false;
-	struct sigaction action = { .sa_handler = on_interrupt,
-		.sa_flags = SA_RESTART | SA_ONSTACK };
-	sigemptyset(&action.sa_mask);
-	sigaction(SIGINT, NULL, &before);
-	if (before.sa_handler == SIG_DFL && sigaction(SIGINT, &action, NULL) == 0)
-		return true;
-	atomic_store(&watched, NULL);
+	if (atomic_compare_exchange_strong(&interrupted.loop, &nobody, loop) &&
+		!take(SIGINT, on_interrupt, &interrupted.before))
+		atomic_store(&interrupted.loop, NULL);
+}
+
+static void interrupt_give_back(const struct anyio_loop *loop)
+{
+	if (atomic_load(&interrupted.loop) != loop)
+		return;
+	give_back(SIGINT, on_interrupt, &interrupted.before);
+	atomic_store(&interrupted.loop, NULL);
+}
+
+static bool replace(struct anyio_loop *old, struct anyio_loop *new)
+{
+	for (size_t i = 0; i < LOOPS; i++) {
+		struct anyio_loop *expected = old;
+		if (atomic_compare_exchange_strong(&looked_at.loops[i], &expected, new))
+			return true;
+	}
 	return false;
+}
+
+static void quit_take(struct anyio_loop *loop)
+{
+	pthread_mutex_lock(&looked_at.lock);
+	if (replace(NULL, loop) && looked_at.count++ == 0)
+		looked_at.taken = take(SIGQUIT, on_quit, &looked_at.before);
+	pthread_mutex_unlock(&looked_at.lock);
+}
+
+static void quit_give_back(struct anyio_loop *loop)
+{
+	pthread_mutex_lock(&looked_at.lock);
+	if (replace(loop, NULL) && --looked_at.count == 0 && looked_at.taken)
+		give_back(SIGQUIT, on_quit, &looked_at.before);
+	pthread_mutex_unlock(&looked_at.lock);
+}
+
+void interrupt_watch(struct anyio_loop *loop)
+{
+	interrupt_take(loop);
+	quit_take(loop);
 }
 
 void interrupt_unwatch(struct anyio_loop *loop)
 {
-	struct sigaction now;
-	if (atomic_load(&watched) != loop)
-		return;
-	sigaction(SIGINT, NULL, &now);
-	if (now.sa_handler == on_interrupt)
-		sigaction(SIGINT, &before, NULL);
-	atomic_store(&watched, NULL);
+	interrupt_give_back(loop);
+	quit_give_back(loop);
 	while (atomic_load(&inside) > 0)
 		sched_yield();
 }

@@ -7,7 +7,6 @@
  * timers and runs the calls of other threads.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include "loop.h"
 
 _Thread_local struct anyio_loop *anyio_loop_here __attribute__((tls_model("initial-exec")));
@@ -46,7 +45,7 @@ int loop_reserve(struct anyio_loop *loop)
 	if (loop->shuffle_size > loop->task_count)
 		return 0;
 	size_t size = loop->shuffle_size * 2;
-	struct anyio_task **more = realloc(loop->shuffle, size * sizeof *more);
+	struct anyio_task **more = anyio_realloc(loop->shuffle, size * sizeof *more);
 	if (!more)
 		return -ENOMEM;
 	loop->shuffle = more;
@@ -155,11 +154,18 @@ static anyio_time idle_timeout(struct anyio_loop *loop)
 
 static void poll_backend(struct anyio_loop *loop, anyio_time timeout)
 {
+	if (__builtin_expect(loop->instruments != NULL, 0))
+		instrument_poll(loop, timeout);
 	loop->backend->wait(loop->state, timeout);
 	token_drain(loop->token);
 	if (atomic_load_explicit(&loop->interrupted, memory_order_relaxed))
 		scope_cancel(&loop->root_scope, "interrupted");
+	if (atomic_load_explicit(&loop->tree_asked, memory_order_relaxed) &&
+		atomic_exchange(&loop->tree_asked, false))
+		tree_say(loop);
 	loop_refresh(loop);
+	if (__builtin_expect(loop->instruments != NULL, 0))
+		instrument_polled(loop);
 }
 
 static void wake_idle(struct anyio_loop *loop)
@@ -189,7 +195,7 @@ static void poll_idle(struct anyio_loop *loop)
 	poll_backend(loop, 0);
 	if (anything_ready(loop))
 		return;
-	if (!anyio_list_empty(&loop->idle)) {
+	if (!anyio_list_empty(&loop->idle) && loop->ends_asked == 0) {
 		wake_idle(loop);
 		return;
 	}
@@ -215,6 +221,8 @@ void loop_run(struct anyio_loop *loop)
 			poll_once(loop);
 			continue;
 		}
+		if (__builtin_expect(loop->instruments != NULL, 0))
+			instrument_switch(loop, NULL, next);
 		loop->current = next;
 		context_switch(&loop->context, &next->context);
 		loop->current = NULL;
@@ -235,5 +243,6 @@ int anyio_wait_all_tasks_blocked(void)
 	if (!task)
 		return ANYIO_NO_LOOP;
 	anyio_list_append(&task->loop->idle, &task->queue);
+	anyio_waits_for("all others to be blocked");
 	return (int)anyio_park(idle_abort, NULL);
 }

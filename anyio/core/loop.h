@@ -56,7 +56,9 @@ struct scope {
 	bool cancel_called;
 	bool timed_out;
 	bool caught;
-	bool effective; /* kept in step with the tree by scope_refresh() */
+	bool effective;      /* kept in step with the tree by scope_refresh() */
+	bool group;          /* lies at the head of a struct group */
+	struct scope *inner; /* the next one in of the same task, while tree.c shows it */
 };
 _Static_assert(sizeof(struct scope) <= sizeof(struct anyio_cancel_scope), "scope fits");
 
@@ -78,9 +80,18 @@ _Static_assert(sizeof(struct group) <= sizeof(struct anyio_task_group), "group f
 struct handle {
 	struct anyio_task *task; /* NULL once it ended */
 	struct anyio_list waiters;
-	int rc;
+	void *value;
+	uint8_t status;                /* enum anyio_task_status, of a task that has ended */
+	struct anyio_task_error error; /* its result, and its name from the first */
 };
 _Static_assert(sizeof(struct handle) <= sizeof(struct anyio_task_handle), "handle fits");
+
+/* Why a task returns a code, as it said itself. */
+struct failure {
+	int code; /* 0: it said nothing */
+	int line;
+	const char *text, *file;
+};
 
 /* What anyio_start waits for; on the starter's stack. */
 struct starter {
@@ -107,6 +118,7 @@ struct anyio_task {
 	struct anyio_loop *loop;
 	struct stack *stack;
 	uint8_t state;
+	bool begun; /* its function was called */
 	bool abort_tried;
 	uint16_t budget;
 	int rc;
@@ -118,7 +130,13 @@ struct anyio_task {
 	struct starter *starter;
 	struct anyio_list locks;
 	struct anyio_list all; /* the loop's list of tasks */
-	struct scope own;      /* entered only when the task can be cancelled alone */
+	uint64_t id;           /* in the order of spawning, from 1 */
+	struct failure failure;
+	struct locals *locals; /* NULL: none (local.c) */
+	const char *waits_for; /* while parked; NULL: nothing was said */
+	anyio_time waits_until;
+	int waits_fd;     /* -1: none */
+	struct scope own; /* entered only when the task can be cancelled alone */
 	char name[NAME_SIZE];
 };
 
@@ -153,6 +171,7 @@ struct anyio_loop {
 	struct anyio_list batch;  /* the tasks of this turn */
 	struct anyio_list ready;  /* those of the next */
 	unsigned switches;        /* since the last poll */
+	struct anyio_instrument *instruments;
 	struct clock clock;
 	const struct anyio_backend *backend;
 	void *state;
@@ -171,7 +190,14 @@ struct anyio_loop {
 	uint64_t random;
 	anyio_time trim_at;
 	atomic_bool interrupted; /* SIGINT */
+	atomic_bool tree_asked;  /* SIGQUIT */
 	bool deadlocked;
+	uint64_t task_ids;     /* given so far */
+	struct locals *locals; /* of the run */
+	size_t ends_asked;     /* operations that were asked to end and have not */
+	bool telling;          /* instruments (instrument.c) */
+	struct anyio_instrument *next_told;
+	struct anyio_task *told_in;
 	struct anyio_slot slots[ANYIO_SLOTS];
 };
 
@@ -213,9 +239,42 @@ void scope_enter(struct scope *scope, struct scope *parent, struct anyio_task *t
 void scope_leave(struct scope *scope);
 void scope_cancel(struct scope *scope, const char *reason);
 bool scope_parent_effective(const struct scope *scope);
+/* The innermost cancelled scope that applies to who is in this one; NULL: none. */
+const struct scope *scope_cause(const struct scope *innermost);
 
 /* group.c */
 void group_child_ended(struct anyio_task *task);
+
+/* handle.c */
+/* task NULL: it could not be spawned. */
+void handle_init(struct handle *handle, struct anyio_task *task);
+/* Its task has ended; the error is filled in. */
+void handle_settle(struct handle *handle, enum anyio_task_status status);
+/* failure NULL: nothing was said. */
+void error_note(struct anyio_task_error *error, const struct group *group, const char *task,
+	int code, const struct failure *failure);
+
+/* local.c */
+struct locals *locals_share(struct locals *locals);
+void locals_drop(struct locals *locals);     /* a task's */
+void locals_destroy(struct locals **locals); /* the run's */
+
+/* instrument.c: called where instruments are installed. NULL: the loop, not a task. */
+void instrument_spawned(struct anyio_loop *loop, const struct anyio_task *task);
+void instrument_ended(struct anyio_loop *loop, const struct anyio_task *task);
+void instrument_switch(
+	struct anyio_loop *loop, const struct anyio_task *from, const struct anyio_task *to);
+void instrument_started(struct anyio_loop *loop, const struct anyio_op *op);
+void instrument_completed(struct anyio_loop *loop, const struct anyio_op *op);
+void instrument_poll(struct anyio_loop *loop, anyio_time timeout);
+void instrument_polled(struct anyio_loop *loop);
+
+/* op.c */
+const char *op_name(const struct anyio_op *op);
+int op_descriptor(const struct anyio_op *op); /* -1: none */
+
+/* tree.c */
+void tree_say(struct anyio_loop *loop); /* to standard error */
 
 /* clock.c */
 void timer_set(struct clock *clock, struct timer *timer, anyio_time when,
@@ -235,7 +294,7 @@ bool token_shared(struct anyio_token *token);
 int backends_choose(const char *name, const struct anyio_backend **backend);
 
 /* interrupt.c */
-bool interrupt_watch(struct anyio_loop *loop);
+void interrupt_watch(struct anyio_loop *loop);
 void interrupt_unwatch(struct anyio_loop *loop);
 
 /* The task to run next, out of the queue; NULL when it is time to poll. */

@@ -11,19 +11,27 @@ static enum anyio_abort op_abort(struct anyio_task *task, void *arg)
 	struct anyio_loop *loop = task->loop;
 	op->cancel_asked = true;
 	enum anyio_abort answer = loop->backend->cancel(loop->state, op);
-	if (answer == ANYIO_ABORTED) {
-		loop->in_flight--;
-		op->result = ANYIO_CANCELLED;
+	if (answer == ANYIO_ABORT_PENDING) {
+		loop->ends_asked++;
+		return answer;
 	}
+	loop->in_flight--;
+	op->result = ANYIO_CANCELLED;
+	if (__builtin_expect(loop->instruments != NULL, 0))
+		instrument_completed(loop, op);
 	return answer;
 }
 
 void anyio_op_complete(struct anyio_op *op, int64_t result)
 {
-	anyio_loop_here->in_flight--;
+	struct anyio_loop *loop = anyio_loop_here;
+	loop->in_flight--;
+	loop->ends_asked -= op->cancel_asked;
 	if (op->cancel_asked && (result == -ECANCELED || result == -EINTR))
 		result = ANYIO_CANCELLED;
 	op->result = result;
+	if (__builtin_expect(loop->instruments != NULL, 0))
+		instrument_completed(loop, op);
 	if (op->task)
 		anyio_wake(op->task, result);
 	else
@@ -52,6 +60,71 @@ static bool faulted(const struct anyio_op *op, int *error)
 	return anyio_fault_hit(ANYIO_FAULT_OPERATION, error);
 }
 
+static const struct {
+	const char *name;
+	bool fd; /* it is at a descriptor */
+} kinds[] = {
+	[ANYIO_OP_RECV] = { "receive", true },
+	[ANYIO_OP_SENDMSG] = { "send", true },
+	[ANYIO_OP_RECVMSG] = { "receive", true },
+	[ANYIO_OP_ACCEPT] = { "accept", true },
+	[ANYIO_OP_CONNECT] = { "connect", true },
+	[ANYIO_OP_POLL] = { "poll", true },
+	[ANYIO_OP_READ] = { "read", true },
+	[ANYIO_OP_WRITE] = { "write", true },
+	[ANYIO_OP_PREADV] = { "read at", true },
+	[ANYIO_OP_PWRITEV] = { "write at", true },
+	[ANYIO_OP_FSYNC] = { "sync", true },
+	[ANYIO_OP_FDATASYNC] = { "sync data", true },
+	[ANYIO_OP_FTRUNCATE] = { "truncate", true },
+	[ANYIO_OP_SYNC_RANGE] = { "sync range", true },
+	[ANYIO_OP_OPENAT] = { "open", false },
+	[ANYIO_OP_STAT] = { "stat", false },
+	[ANYIO_OP_RENAMEAT] = { "rename", false },
+	[ANYIO_OP_UNLINKAT] = { "unlink", false },
+	[ANYIO_OP_MKDIRAT] = { "make directory", false },
+	[ANYIO_OP_SYMLINKAT] = { "make link", false },
+	[ANYIO_OP_READLINKAT] = { "read link", false },
+	[ANYIO_OP_LISTDIR] = { "list directory", false },
+	[ANYIO_OP_FLOCK] = { "lock file", true },
+	[ANYIO_OP_GETADDRINFO] = { "resolve", false },
+	[ANYIO_OP_GETNAMEINFO] = { "resolve", false },
+	[ANYIO_OP_WORK] = { "work on a thread", false },
+	[ANYIO_OP_SOCKET] = { "socket", false },
+	[ANYIO_OP_BIND] = { "bind", true },
+	[ANYIO_OP_LISTEN] = { "listen", true },
+	[ANYIO_OP_SETSOCKOPT] = { "set option", true },
+	[ANYIO_OP_GETSOCKOPT] = { "get option", true },
+	[ANYIO_OP_GETSOCKNAME] = { "get name", true },
+	[ANYIO_OP_GETPEERNAME] = { "get peer name", true },
+	[ANYIO_OP_SHUTDOWN] = { "shut down", true },
+	[ANYIO_OP_CLOSE] = { "close", true },
+};
+_Static_assert(sizeof kinds / sizeof *kinds == ANYIO_OP_COUNT, "every kind has a name");
+
+const char *op_name(const struct anyio_op *op)
+{
+	return kinds[op->code].name;
+}
+
+int op_descriptor(const struct anyio_op *op)
+{
+	return kinds[op->code].fd ? op->fd : -1;
+}
+
+/* True: it is complete already. */
+static bool op_start(struct anyio_loop *loop, struct anyio_op *op)
+{
+	bool told = __builtin_expect(loop->instruments != NULL, 0);
+	if (told)
+		instrument_started(loop, op);
+	if (!loop->backend->start(loop->state, op))
+		return false;
+	if (told)
+		instrument_completed(loop, op);
+	return true;
+}
+
 static int64_t op_run(struct anyio_op *op, anyio_abort_fn abort)
 {
 	struct anyio_loop *loop = anyio_loop_here;
@@ -62,11 +135,13 @@ static int64_t op_run(struct anyio_op *op, anyio_abort_fn abort)
 	}
 	op->task = loop->current;
 	op->cancel_asked = false;
-	if (loop->backend->start(loop->state, op)) {
+	if (op_start(loop, op)) {
 		anyio_pass();
 		return op->result;
 	}
 	loop->in_flight++;
+	anyio_waits_for(op_name(op));
+	op->task->waits_fd = op_descriptor(op);
 	return anyio_park(abort, op);
 }
 
@@ -92,6 +167,6 @@ int64_t anyio_op_now(struct anyio_op *op)
 	if (faulted(op, &error))
 		return error;
 	op->task = NULL;
-	loop->backend->start(loop->state, op);
+	op_start(loop, op);
 	return op->result;
 }

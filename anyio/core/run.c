@@ -1,5 +1,4 @@
 #include <errno.h>
-#include <stdlib.h>
 #include <sys/resource.h>
 #include "loop.h"
 
@@ -34,7 +33,7 @@ static int loop_open(struct anyio_loop *loop, const struct anyio_options *option
 	anyio_list_init(&loop->refreshes);
 	loop->random = loop->options.seed;
 	if (loop->options.seeded) {
-		loop->shuffle = malloc(FIRST_SHUFFLE * sizeof *loop->shuffle);
+		loop->shuffle = anyio_malloc(FIRST_SHUFFLE * sizeof *loop->shuffle);
 		if (!loop->shuffle)
 			return -ENOMEM;
 		loop->shuffle_size = FIRST_SHUFFLE;
@@ -57,6 +56,7 @@ static void loop_close(struct anyio_loop *loop)
 	if (loop->in_flight > 0)
 		anyio_die(__FILE__, __LINE__, "the loop ends with %zu operations in flight",
 			loop->in_flight);
+	locals_destroy(&loop->locals);
 	for (int i = 0; i < ANYIO_SLOTS; i++)
 		if (loop->slots[i].close)
 			loop->slots[i].close(loop->slots[i].value);
@@ -97,14 +97,17 @@ static int loop_main(struct anyio_loop *loop, struct root *root)
 	loop->clock.now = loop->backend->now ? loop->backend->now(loop->state) : clock_real();
 	scope_init(&loop->root_scope);
 	scope_enter(&loop->root_scope, NULL, NULL, __FILE__, __LINE__);
+	if (loop->options.instrument)
+		anyio_instrument_add(loop->options.instrument);
 	struct anyio_task *task;
 	int rc = task_spawn(loop, run_root, root, &options, &task);
 	if (rc < 0)
 		return rc;
 	task_launch(task, &loop->root_scope, false);
-	bool watching = !loop->options.no_signals && interrupt_watch(loop);
+	if (!loop->options.no_signals)
+		interrupt_watch(loop);
 	loop_run(loop);
-	if (watching)
+	if (!loop->options.no_signals)
 		interrupt_unwatch(loop);
 	return loop->deadlocked ? ANYIO_DEADLOCK : root->rc;
 }
@@ -113,7 +116,7 @@ int anyio_run(anyio_task_fn body, void *arg, const struct anyio_options *options
 {
 	if (anyio_loop_here)
 		return -EBUSY;
-	struct anyio_loop *loop = calloc(1, sizeof *loop);
+	struct anyio_loop *loop = anyio_calloc(1, sizeof *loop);
 	if (!loop)
 		return -ENOMEM;
 	struct root root = { .body = body, .arg = arg };
@@ -127,7 +130,7 @@ int anyio_run(anyio_task_fn body, void *arg, const struct anyio_options *options
 		anyio_loop_here = NULL;
 		stack_pool_close(&loop->stacks);
 	}
-	free(loop->shuffle);
-	free(loop);
+	anyio_free(loop->shuffle);
+	anyio_free(loop);
 	return rc;
 }

@@ -190,6 +190,11 @@ void anyio_cancel_scope_set_shield(struct anyio_cancel_scope *opaque, bool shiel
 		scope_refresh(scope);
 }
 
+bool anyio_cancel_scope_shield(const struct anyio_cancel_scope *scope)
+{
+	return of_const(scope)->shield;
+}
+
 void anyio_cancel_scope_cancel(struct anyio_cancel_scope *scope, const char *reason)
 {
 	scope_cancel(of(scope), reason);
@@ -219,8 +224,8 @@ void anyio_cancel_scope_enter_at(struct anyio_cancel_scope *opaque, const char *
 {
 	struct scope *scope = of(opaque);
 	struct anyio_loop *loop = anyio_loop_here;
-	if (!loop)
-		anyio_die(file, line, "a cancel scope was entered outside a running loop");
+	if (!loop || !loop->current)
+		anyio_die(file, line, "a cancel scope was entered outside a running task");
 	if (scope->state != SCOPE_FRESH)
 		anyio_die(file, line, "a cancel scope was entered twice: it is for one use");
 	scope_enter(scope, loop->current->scope, loop->current, file, line);
@@ -253,6 +258,13 @@ int anyio_cancel_scope_run(struct anyio_cancel_scope *scope, anyio_task_fn fn, v
 	return left;
 }
 
+/* Why the scope fired is stored in it, so that a call that cancelled it is not taken for its deadline. */
+static int run_or_fail(struct anyio_cancel_scope *scope, anyio_task_fn fn, void *arg)
+{
+	int rc = anyio_cancel_scope_run(scope, fn, arg);
+	return of(scope)->caught && of(scope)->timed_out ? -ETIMEDOUT : rc;
+}
+
 int anyio_move_on_after(anyio_time timeout, anyio_task_fn fn, void *arg)
 {
 	struct anyio_cancel_scope scope;
@@ -261,13 +273,52 @@ int anyio_move_on_after(anyio_time timeout, anyio_task_fn fn, void *arg)
 	return anyio_cancel_scope_run(&scope, fn, arg);
 }
 
+int anyio_move_on_at(anyio_time deadline, anyio_task_fn fn, void *arg)
+{
+	struct anyio_cancel_scope scope;
+	anyio_cancel_scope_init(&scope);
+	anyio_cancel_scope_set_deadline(&scope, deadline);
+	return anyio_cancel_scope_run(&scope, fn, arg);
+}
+
 int anyio_fail_after(anyio_time timeout, anyio_task_fn fn, void *arg)
 {
 	struct anyio_cancel_scope scope;
 	anyio_cancel_scope_init(&scope);
 	anyio_cancel_scope_set_timeout(&scope, timeout);
-	int rc = anyio_cancel_scope_run(&scope, fn, arg);
-	return of(&scope)->caught && of(&scope)->timed_out ? -ETIMEDOUT : rc;
+	return run_or_fail(&scope, fn, arg);
+}
+
+int anyio_fail_at(anyio_time deadline, anyio_task_fn fn, void *arg)
+{
+	struct anyio_cancel_scope scope;
+	anyio_cancel_scope_init(&scope);
+	anyio_cancel_scope_set_deadline(&scope, deadline);
+	return run_or_fail(&scope, fn, arg);
+}
+
+int anyio_close_forcefully(anyio_task_fn close, void *resource)
+{
+	struct anyio_cancel_scope scope;
+	anyio_cancel_scope_init(&scope);
+	anyio_cancel_scope_set_shield(&scope, true);
+	anyio_cancel_scope_cancel(&scope, "closed by force");
+	return anyio_cancel_scope_run(&scope, close, resource);
+}
+
+const struct scope *scope_cause(const struct scope *innermost)
+{
+	const struct scope *at = innermost;
+	while (at && !at->cancel_called)
+		at = at->shield ? NULL : at->parent;
+	return at;
+}
+
+const char *anyio_cancel_reason(void)
+{
+	struct anyio_task *task = anyio_current_task();
+	const struct scope *cause = task ? scope_cause(task->scope) : NULL;
+	return cause ? cause->reason : NULL;
 }
 
 anyio_time anyio_current_effective_deadline(void)

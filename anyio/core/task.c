@@ -26,6 +26,8 @@ static void task_switch_out(struct anyio_task *task)
 	struct anyio_task *next = loop_next(loop);
 	task->budget = 0;
 	if (next != task) {
+		if (__builtin_expect(loop->instruments != NULL, 0))
+			instrument_switch(loop, task, next);
 		loop->current = next;
 		context_switch(&task->context, next ? &next->context : &loop->context);
 		if (loop->ended)
@@ -60,7 +62,18 @@ int64_t anyio_park(anyio_abort_fn abort, void *arg)
 	if (abort && anyio_cancel_pending())
 		task_deliver(task);
 	task_switch_out(task);
+	task->waits_for = NULL;
 	return task->result;
+}
+
+void anyio_waits_for(const char *what)
+{
+	struct anyio_task *task = anyio_current_task();
+	if (!task)
+		return;
+	task->waits_for = what;
+	task->waits_until = ANYIO_FOREVER;
+	task->waits_fd = -1;
 }
 
 void anyio_wake(struct anyio_task *task, int64_t result)
@@ -130,6 +143,8 @@ static void unhook(struct anyio_task *task)
 			"task \"%s\" ended inside the scope or group entered here", task->name);
 	if (!anyio_list_empty(&task->locks))
 		anyio_locks_break(&task->locks);
+	if (task->locals)
+		locals_drop(task->locals);
 	if (task->group)
 		group_child_ended(task);
 	if (task->own.state == SCOPE_ENTERED)
@@ -147,10 +162,15 @@ static void task_main(void *arg)
 	if (loop->ended)
 		task_reap(loop);
 	task->state = TASK_RUNNING;
+	task->begun = true;
 	task->rc = task->fn(task->arg);
+	if (__builtin_expect(loop->instruments != NULL, 0))
+		instrument_ended(loop, task);
 	unhook(task);
 	task->state = TASK_ENDED;
 	struct anyio_task *next = loop_next(loop);
+	if (__builtin_expect(loop->instruments != NULL, 0))
+		instrument_switch(loop, task, next);
 	loop->current = next;
 	loop->ended = task;
 	context_leave(&task->context, next ? &next->context : &loop->context);
@@ -178,9 +198,14 @@ int task_spawn(struct anyio_loop *loop, anyio_task_fn fn, void *arg,
 	anyio_list_init(&task->in_scope);
 	task->loop = loop;
 	task->stack = stack;
+	task->begun = false;
 	task->abort = NULL;
 	task->budget = 0;
 	task->rc = 0;
+	task->id = ++loop->task_ids;
+	task->failure.code = 0;
+	task->waits_for = NULL;
+	task->locals = NULL;
 	task->fn = fn;
 	task->arg = arg;
 	task->group = NULL;
@@ -210,6 +235,8 @@ void task_launch(struct anyio_task *task, struct scope *scope, bool own_scope)
 	}
 	task->base = task->scope;
 	make_ready(task, 0);
+	if (__builtin_expect(loop->instruments != NULL, 0))
+		instrument_spawned(loop, task);
 }
 
 int anyio_task_spawn_loose(anyio_task_fn fn, void *arg, const char *name)

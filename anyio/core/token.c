@@ -8,7 +8,6 @@
  */
 #include <errno.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include "loop.h"
 
 struct call {
@@ -27,7 +26,7 @@ struct anyio_token {
 
 struct anyio_token *token_create(struct anyio_loop *loop)
 {
-	struct anyio_token *token = calloc(1, sizeof *token);
+	struct anyio_token *token = anyio_calloc(1, sizeof *token);
 	if (!token)
 		return NULL;
 	atomic_init(&token->references, 1);
@@ -53,7 +52,7 @@ void anyio_token_unref(struct anyio_token *token)
 	if (!token || atomic_fetch_sub(&token->references, 1) != 1)
 		return;
 	pthread_mutex_destroy(&token->lock);
-	free(token);
+	anyio_free(token);
 }
 
 struct anyio_token *anyio_current_token(void)
@@ -63,7 +62,7 @@ struct anyio_token *anyio_current_token(void)
 
 int anyio_call_soon(struct anyio_token *token, void (*fn)(void *arg), void *arg)
 {
-	struct call *call = malloc(sizeof *call);
+	struct call *call = anyio_malloc(sizeof *call);
 	if (!call)
 		return -ENOMEM;
 	*call = (struct call){ .fn = fn, .arg = arg };
@@ -79,7 +78,7 @@ int anyio_call_soon(struct anyio_token *token, void (*fn)(void *arg), void *arg)
 	}
 	pthread_mutex_unlock(&token->lock);
 	if (ended)
-		free(call);
+		anyio_free(call);
 	return ended ? ANYIO_LOOP_ENDED : 0;
 }
 
@@ -89,7 +88,7 @@ static void run_calls(struct call *call)
 		struct call *next = call->next;
 		void (*fn)(void *) = call->fn;
 		void *arg = call->arg;
-		free(call);
+		anyio_free(call);
 		fn(arg);
 		call = next;
 	}

@@ -48,6 +48,7 @@ static int party_wait(
 {
 	party->end = end;
 	party->item = (void *)item;
+	anyio_waits_for("a channel");
 	return anyio_wait(queue, &party->waiter);
 }
 

@@ -101,6 +101,7 @@ static int end_wait_readable(struct end *end)
 			return 1;
 		if (pipe->ended)
 			return 0;
+		anyio_waits_for("an in-memory stream");
 		rc = anyio_wait(&pipe->receivers, &waiter);
 	}
 	return rc;
@@ -158,6 +159,7 @@ static int end_wait_writable(struct end *end)
 			return ANYIO_BROKEN;
 		if (pipe->used < pipe->capacity)
 			break;
+		anyio_waits_for("an in-memory stream");
 		rc = anyio_wait(&pipe->senders, &waiter);
 		if (rc < 0)
 			return rc;

@@ -24,6 +24,7 @@ int anyio_condition_wait(struct anyio_condition *condition)
 	if (rc < 0)
 		return rc;
 	anyio_lock_release((struct anyio_lock *)self->lock);
+	anyio_waits_for("a condition");
 	rc = anyio_wait(&self->waiting, &waiter);
 	retaken = anyio_lock_retake(self->lock);
 	if (rc == 0 && anyio_cancel_pending()) {

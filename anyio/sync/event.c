@@ -30,8 +30,10 @@ int anyio_event_wait(struct anyio_event *event)
 	struct anyio_waiter waiter;
 	int rc;
 
-	if (!self->set)
+	if (!self->set) {
+		anyio_waits_for("an event");
 		return anyio_wait(&self->waiting, &waiter);
+	}
 	rc = anyio_checkpoint_if_cancelled();
 	if (rc == 0)
 		anyio_pass();

@@ -154,6 +154,7 @@ static int limiter_wait(struct limiter *self, const void *borrower)
 
 	if (rc < 0)
 		return rc;
+	anyio_waits_for("a limiter");
 	rc = anyio_wait(&self->waiting, &waiter.waiter);
 	if (rc < 0) {
 		table_remove(self, table_find(self, borrower));

@@ -53,6 +53,7 @@ int anyio_lock_acquire(struct anyio_lock *lock)
 		anyio_pass();
 		return rc;
 	}
+	anyio_waits_for("a lock");
 	rc = anyio_wait(&self->waiting, &waiter);
 	if (rc == 0 && anyio_cancel_pending()) {
 		/* Cancelled between the handoff and now: the next in line gets it. */
@@ -67,7 +68,10 @@ int anyio_lock_retake(struct lock *lock)
 	struct anyio_waiter waiter;
 	int rc = lock_try(lock);
 
-	return rc == ANYIO_WOULD_BLOCK ? anyio_wait_shielded(&lock->waiting, &waiter) : rc;
+	if (rc != ANYIO_WOULD_BLOCK)
+		return rc;
+	anyio_waits_for("a lock");
+	return anyio_wait_shielded(&lock->waiting, &waiter);
 }
 
 int anyio_lock_release(struct anyio_lock *lock)

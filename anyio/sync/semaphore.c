@@ -39,6 +39,7 @@ int anyio_semaphore_acquire(struct anyio_semaphore *semaphore)
 		anyio_pass();
 		return 0;
 	}
+	anyio_waits_for("a semaphore");
 	rc = anyio_wait(&self->waiting, &waiter);
 	if (rc == 0 && anyio_cancel_pending()) {
 		anyio_semaphore_release(semaphore);

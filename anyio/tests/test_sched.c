@@ -8,10 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include "../core/core.h"
+#include "child.h"
 
 static int sleep_forever(void *arg)
 {
@@ -426,34 +425,6 @@ static int s_a_crowd_of_tasks(void *arg)
 	CHECK_RC(anyio_task_count(), CROWD + 1);
 	anyio_task_group_cancel(&group, NULL);
 	return anyio_task_group_exit(&group, 0);
-}
-
-/* Runs fn in a child process with standard error caught in text; returns the wait status. */
-static int in_child(void (*fn)(void *arg), void *arg, char *text, size_t size)
-{
-	int ends[2];
-	CHECK_RC(pipe(ends), 0);
-	fflush(NULL);
-	pid_t child = fork();
-	if (child == 0) {
-		struct rlimit none = { 0, 0 };
-		setrlimit(RLIMIT_CORE, &none);
-		signal(SIGABRT, SIG_DFL);
-		dup2(ends[1], STDERR_FILENO);
-		dup2(ends[1], STDOUT_FILENO);
-		fn(arg);
-		_exit(0);
-	}
-	close(ends[1]);
-	size_t at = 0;
-	ssize_t got;
-	while (at < size - 1 && (got = read(ends[0], text + at, size - 1 - at)) > 0)
-		at += (size_t)got;
-	text[at] = 0;
-	close(ends[0]);
-	int status = 0;
-	CHECK_RC(waitpid(child, &status, 0), child);
-	return status;
 }
 
 static int __attribute__((noinline)) overflow(void *arg)

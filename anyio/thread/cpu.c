@@ -190,8 +190,10 @@ int anyio_cpu_map(void (*fn)(void *arg, size_t index), void *arg, size_t count)
 	map.task = anyio_current_task();
 	map.token = anyio_current_token();
 	rc = cpu_submit(&map);
-	if (rc == 0)
+	if (rc == 0) {
+		anyio_waits_for("threads that compute");
 		anyio_park(NULL, NULL);
+	}
 	anyio_token_unref(map.token);
 	return rc;
 }

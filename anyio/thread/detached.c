@@ -70,6 +70,7 @@ int anyio_detached_start(struct anyio_detached *detached, struct anyio_limiter *
 int64_t anyio_detached_park(struct anyio_detached *detached, anyio_abort_fn abort, void *arg)
 {
 	detached->waiter = anyio_current_task();
+	anyio_waits_for("a thread");
 	return anyio_park(abort, arg);
 }
 

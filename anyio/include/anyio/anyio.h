@@ -8,6 +8,8 @@
 #include <anyio/datagram.h>
 #include <anyio/error.h>
 #include <anyio/file.h>
+#include <anyio/instrument.h>
+#include <anyio/local.h>
 #include <anyio/memory.h>
 #include <anyio/net.h>
 #include <anyio/plain.h>
@@ -19,5 +21,6 @@
 #include <anyio/task.h>
 #include <anyio/testing.h>
 #include <anyio/thread.h>
+#include <anyio/tree.h>
 
 #endif

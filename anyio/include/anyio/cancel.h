@@ -30,6 +30,7 @@ ANYIO_API void anyio_cancel_scope_set_timeout(struct anyio_cancel_scope *scope, 
 ANYIO_API void anyio_cancel_scope_set_deadline(struct anyio_cancel_scope *scope, anyio_time when);
 ANYIO_API anyio_time anyio_cancel_scope_deadline(const struct anyio_cancel_scope *scope);
 ANYIO_API void anyio_cancel_scope_set_shield(struct anyio_cancel_scope *scope, bool shield);
+ANYIO_API bool anyio_cancel_scope_shield(const struct anyio_cancel_scope *scope);
 
 /* Cancels: before enter, or while inside from any task of the loop. reason is kept as a pointer
  * (a string literal, or storage that outlives the scope); NULL is allowed. Idempotent: the first
@@ -41,6 +42,7 @@ ANYIO_API bool anyio_cancel_scope_cancel_called(const struct anyio_cancel_scope 
 ANYIO_API bool anyio_cancel_scope_cancelled_caught(const struct anyio_cancel_scope *scope);
 /* Whether it was the deadline that fired, stored when it did. */
 ANYIO_API bool anyio_cancel_scope_timed_out(const struct anyio_cancel_scope *scope);
+/* NULL until it is cancelled, and when no reason was given; "deadline" when that fired. */
 ANYIO_API const char *anyio_cancel_scope_reason(const struct anyio_cancel_scope *scope);
 
 /* The body form, without hazard: enters, calls fn(arg), exits. */
@@ -54,9 +56,23 @@ ANYIO_API void anyio_cancel_scope_enter_at(
 #define anyio_cancel_scope_enter(scope) anyio_cancel_scope_enter_at(scope, __FILE__, __LINE__)
 ANYIO_API int anyio_cancel_scope_exit(struct anyio_cancel_scope *scope, int rc);
 
-/* Runs fn(arg) with a timeout: fail_after returns -ETIMEDOUT when it fired, move_on_after 0. */
+/* Runs fn(arg) with a timeout or a deadline (ANYIO_FOREVER: none). Where that fired and cut fn off, so
+ * that it returned ANYIO_CANCELLED, fail_ returns -ETIMEDOUT and move_on_ 0; else what fn returned,
+ * however late it is. */
 ANYIO_API int anyio_fail_after(anyio_time timeout, anyio_task_fn fn, void *arg);
+ANYIO_API int anyio_fail_at(anyio_time deadline, anyio_task_fn fn, void *arg);
 ANYIO_API int anyio_move_on_after(anyio_time timeout, anyio_task_fn fn, void *arg);
+ANYIO_API int anyio_move_on_at(anyio_time deadline, anyio_task_fn fn, void *arg);
+
+/* Closes something whose close may wait (flush, say goodbye, reap), without that: runs close(resource) in
+ * a scope that is cancelled from the start and shielded, so that it gives up what it would wait for
+ * at once and releases the rest. Returns what close does, 0 for the cancellation. After AnyIO's
+ * aclose_forcefully; byte streams have anyio_stream_abort. */
+ANYIO_API int anyio_close_forcefully(anyio_task_fn close, void *resource);
+
+/* Why the running task is cancelled: the reason of the innermost cancelled scope that applies here,
+ * shields respected. NULL when none is, or it gave no reason. */
+ANYIO_API const char *anyio_cancel_reason(void);
 
 /* The earliest deadline that applies here, shields respected; the past when already cancelled;
  * ANYIO_FOREVER when none. */

@@ -38,10 +38,15 @@ struct anyio_options {
 	size_t stack_size;   /* bytes for a task unless it asks otherwise; 0: 64 KiB */
 	size_t max_tasks;    /* 0: one million */
 	unsigned worker_threads; /* most threads for blocking work; 0: 40 */
-	bool no_signals;         /* leave SIGINT alone: by default it cancels the root task,
-				 * and a second one ends the process */
+	bool no_signals;         /* leave SIGINT and SIGQUIT alone. By default, where nobody handles
+				 * them: SIGINT cancels the root task, and a second one ends the
+				 * process; SIGQUIT has the task tree written to standard error
+				 * (anyio/tree.h), and a second one that comes before that is done,
+				 * because the loop hangs, ends the process */
 	const struct anyio_sim_options *sim; /* anyio/testing.h; NULL: defaults */
-	void *reserved[8];
+	struct anyio_instrument
+		*instrument; /* anyio/instrument.h: from the root task on; or NULL */
+	void *reserved[7];
 };
 
 /* Runs body in the root task of a new loop on this thread and returns its result, once every

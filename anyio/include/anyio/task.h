@@ -18,20 +18,35 @@ extern "C" {
 struct anyio_task; /* a running task; the pointer is valid until it ends */
 
 struct anyio_task_group {
-	uint64_t opaque[104];
+	uint64_t opaque[136];
 };
 
-/* One collected error. Strings are copies that live as long as the group. */
+/* One error of a task. The name is a copy; all of it lives as long as the group, or the handle, it is
+ * read from. */
 struct anyio_task_error {
 	int code;
 	char task[48];    /* the name of the task */
-	const char *file; /* where the group was entered */
+	const char *file; /* where its group was entered */
 	int line;
+	int failed_line;         /* where the task said why, by anyio_fail; 0: nowhere */
+	const char *failed_file; /* NULL: nowhere */
+	const char *text;        /* what it said there, else anyio_error_text(code); never NULL */
 };
 
-/* A handle outlives its task; it is caller-owned storage, released by the group's exit. */
+/* A handle outlives its task; it is caller-owned storage, free again once the task has ended and
+ * nobody waits for it: at the latest after the group's exit. */
 struct anyio_task_handle {
-	uint64_t opaque[16];
+	uint64_t opaque[24];
+};
+
+/* The first three are those of a task that has not ended. */
+enum anyio_task_status {
+	ANYIO_STATUS_PENDING,    /* spawned, has not run yet */
+	ANYIO_STATUS_RUNNING,    /* has begun */
+	ANYIO_STATUS_CANCELLING, /* asked to end by anyio_task_handle_cancel, and has not ended */
+	ANYIO_STATUS_FINISHED,   /* ended with 0 or more */
+	ANYIO_STATUS_CANCELLED,  /* ended by a cancellation */
+	ANYIO_STATUS_FAILED      /* ended with an error, or was never spawned */
 };
 
 struct anyio_task_options {
@@ -74,6 +89,10 @@ ANYIO_API int anyio_start_soon_with(struct anyio_task_group *group, anyio_task_f
  * ANYIO_NOT_STARTED. Being cancelled cancels the child and waits for it. */
 ANYIO_API int anyio_start(struct anyio_task_group *group, anyio_task_fn fn, void *arg,
 	const char *name, void **value);
+/* The same with options, which may be NULL; may_fail means nothing here. The handle holds what became
+ * of the task also where start returns an error. */
+ANYIO_API int anyio_start_with(struct anyio_task_group *group, anyio_task_fn fn, void *arg,
+	const struct anyio_task_options *options, void **value);
 /* From a task spawned by anyio_start: tells the starter. ANYIO_ALREADY_STARTED the second time, or
  * in a task that was not. */
 ANYIO_API int anyio_started(void *value);
@@ -87,10 +106,35 @@ ANYIO_API void anyio_task_group_cancel(struct anyio_task_group *group, const cha
 ANYIO_API size_t anyio_task_group_errors(
 	const struct anyio_task_group *group, const struct anyio_task_error **errors);
 
-/* Waits for the task. Returns its result; ANYIO_TASK_CANCELLED when it was cancelled;
- * ANYIO_CANCELLED when the caller was. */
+/* return anyio_fail(-EIO, "the index is damaged"); Returns code, and notes why and where for the
+ * error that is listed if the running task ends (or the group it is host of exits) with this code.
+ * The last note counts. An error that a group's exit returns carries its note along. text is
+ * kept as a pointer: a literal, or storage that outlives the group. Outside a task it only returns. */
+ANYIO_API int anyio_fail_here(int code, const char *text, const char *file, int line);
+#define anyio_fail(code, text) anyio_fail_here(code, text, __FILE__, __LINE__)
+
+/* Waits for the task; any number of tasks may. Returns its result; ANYIO_TASK_CANCELLED when it was
+ * cancelled; ANYIO_CANCELLED when the caller was; -EDEADLK from the task itself. */
 ANYIO_API int anyio_task_handle_wait(struct anyio_task_handle *handle);
+/* Cancels this task alone. reason as in anyio_cancel_scope_cancel; the first one stays, and the task
+ * reads it by anyio_cancel_reason. Does nothing once it has ended. */
 ANYIO_API void anyio_task_handle_cancel(struct anyio_task_handle *handle, const char *reason);
+
+/* What is known of the task, without waiting; all but the status and name belong to its end. */
+ANYIO_API enum anyio_task_status anyio_task_handle_status(const struct anyio_task_handle *handle);
+ANYIO_API const char *anyio_task_handle_name(const struct anyio_task_handle *handle);
+/* As anyio_task_handle_wait would return it; ANYIO_WOULD_BLOCK while the task has not ended. */
+ANYIO_API int anyio_task_handle_result(const struct anyio_task_handle *handle);
+/* The error it ended with, in the handle's storage; NULL unless its status is FAILED. */
+ANYIO_API const struct anyio_task_error *anyio_task_handle_error(
+	const struct anyio_task_handle *handle);
+
+/* What the task has to give besides its result. The running task sets it, as often as it likes; it
+ * is passed on as it is and belongs to whom the two agree on, but may not lie on the task's own
+ * stack, which is gone when the task has ended. Setting it is -ENOENT where nobody holds a handle (then
+ * the value stays the task's), ANYIO_NO_LOOP outside a task. NULL until set, also when the task failed. */
+ANYIO_API int anyio_task_set_value(void *value);
+ANYIO_API void *anyio_task_handle_value(const struct anyio_task_handle *handle);
 
 /* The running task, and the name of one. */
 ANYIO_API struct anyio_task *anyio_current_task(void);

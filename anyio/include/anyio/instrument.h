@@ -1,0 +1,61 @@
+/*
+ * Instruments: being told what the loop does, for profilers, traces and counters. After Trio's
+ * instruments. While none is installed they cost a branch or two where something would be told.
+ */
+#ifndef ANYIO_INSTRUMENT_H
+#define ANYIO_INSTRUMENT_H
+
+#include <anyio/task.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * An instrument is caller-owned storage that stays while it is installed; any callback may be NULL.
+ * Callbacks run on the loop's thread, at the moment they tell of and on the stack of whoever runs
+ * then, a task's small one too. They may look (anyio/tree.h), and remove instruments; they are not in a
+ * task: anyio_current_task is NULL, and they can neither wait nor spawn.
+ */
+struct anyio_instrument {
+	void *arg; /* passed to each */
+
+	/* The task will run for the first time, soon. */
+	void (*task_spawned)(void *arg, const struct anyio_task *task);
+	/* Its function has returned result, as it is; the task exists until this returns. */
+	void (*task_ended)(void *arg, const struct anyio_task *task, int result);
+	/* The task is about to run on, and has stopped running: in turns, the latter also at its end,
+	 * after task_ended. A task that yields and is next in turn does not stop. */
+	void (*before_switch)(void *arg, const struct anyio_task *task);
+	void (*after_switch)(void *arg, const struct anyio_task *task);
+
+	/* An operation was handed to the backend, and ended: each that starts completes once.
+	 * operation is a static name ("receive"), fd its descriptor or -1, task NULL for one that
+	 * no task waits for, result as the operation gives it, or ANYIO_CANCELLED. */
+	void (*operation_started)(
+		void *arg, const struct anyio_task *task, const char *operation, int fd);
+	void (*operation_completed)(void *arg, const struct anyio_task *task, const char *operation,
+		int fd, int64_t result);
+
+	/* The loop asks the backend for news and waits for at most timeout (0: only looks), and has them:
+	 * completions, calls from other threads and timers lie between the two. */
+	void (*before_poll)(void *arg, anyio_time timeout);
+	void (*after_poll)(void *arg);
+
+	void *reserved[4];
+	uint64_t opaque[2];
+};
+
+/* Installs on this thread's loop; several are told in the order they came. -EBUSY when it is
+ * installed already, ANYIO_NO_LOOP. One that is to
+ * see the root task spawned is named in struct anyio_options, and installed by that. An instrument is
+ * in one loop at a time, and gone from it when the run ends. */
+ANYIO_API int anyio_instrument_add(struct anyio_instrument *instrument);
+/* No callback of it is called any more. -ENOENT when it is not installed here,
+ * ANYIO_NO_LOOP. */
+ANYIO_API int anyio_instrument_remove(struct anyio_instrument *instrument);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
