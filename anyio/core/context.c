@@ -19,6 +19,7 @@
 #endif
 
 void anyio_switch(void **save, void *load);
+void anyio_jump(void **save, void *load);
 void anyio_trampoline(void);
 
 /* Defined only where a C++ runtime is linked in. */
@@ -81,6 +82,7 @@ void context_make(
 	context->fiber = __tsan_create_fiber(0);
 #endif
 	context->sp = made_entry(top, entry, arg);
+	context->fresh = true;
 	context->valgrind = (unsigned)VALGRIND_STACK_REGISTER(bottom, top);
 }
 
@@ -117,7 +119,12 @@ void context_switch(struct context *from, struct context *to)
 #ifdef CONTEXT_TSAN
 	__tsan_switch_to_fiber(to->fiber, 0);
 #endif
-	anyio_switch(&from->sp, to->sp);
+	if (__builtin_expect(to->fresh, false)) {
+		to->fresh = false;
+		anyio_jump(&from->sp, to->sp);
+	} else {
+		anyio_switch(&from->sp, to->sp);
+	}
 #ifdef CONTEXT_ASAN
 	__sanitizer_finish_switch_fiber(from->fake_stack, NULL, NULL);
 #endif
@@ -132,6 +139,7 @@ void context_leave(struct context *from, struct context *to)
 #ifdef CONTEXT_TSAN
 	__tsan_switch_to_fiber(to->fiber, 0);
 #endif
-	anyio_switch(&from->sp, to->sp);
+	to->fresh = false;
+	anyio_jump(&from->sp, to->sp);
 	__builtin_unreachable();
 }

@@ -8,6 +8,7 @@
 #ifndef ANYIO_CONTEXT_H
 #define ANYIO_CONTEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #if defined(__has_feature)
@@ -37,6 +38,7 @@ struct context {
 	void *fiber;
 #endif
 	unsigned valgrind;
+	bool fresh; /* made, and never switched to */
 };
 
 /* The thread's own stack, about to become the loop's context. */

@@ -1,19 +1,24 @@
 /*
  * anyio_switch(void **save, void *load): leaves the callee-saved registers on the stack, stores
- * the stack pointer in *save and goes on with the stack at load. It ends in an indirect jump and
- * not in a return: the processor predicts returns by the calls it saw on the other stack and
- * would miss every time.
+ * the stack pointer in *save and goes on with the stack at load.
+ *
+ * It ends in a return. The processor predicts returns by the calls it saw, on whatever stack, and
+ * is right here: tasks are switched out at few places, so that who was called there last and who
+ * returns there now came the same way, and the returns behind it are in step too. anyio_jump is the
+ * same with an indirect jump at its end, for the two cases in which nobody returns to a call: into
+ * a new stack, and out of one that ends.
  *
  * anyio_trampoline: where a new stack starts. Calls entry(arg); the call-frame information says
  * that nothing lies above.
  */
 #if defined(__x86_64__)
 	.text
-	.globl anyio_switch
-	.hidden anyio_switch
-	.type anyio_switch, @function
+	.macro switch_function name
+	.globl \name
+	.hidden \name
+	.type \name, @function
 	.p2align 4
-anyio_switch:
+\name:
 	.cfi_startproc
 	push %rbp
 	.cfi_adjust_cfa_offset 8
@@ -53,12 +58,20 @@ anyio_switch:
 	pop %rbp
 	.cfi_adjust_cfa_offset -8
 	.cfi_restore rbp
+	.ifc \name, anyio_switch
+	ret
+	.else
 	pop %rcx
 	.cfi_adjust_cfa_offset -8
 	.cfi_register rip, rcx
 	jmp *%rcx
+	.endif
 	.cfi_endproc
-	.size anyio_switch, .-anyio_switch
+	.size \name, .-\name
+	.endm
+
+	switch_function anyio_switch
+	switch_function anyio_jump
 
 	.globl anyio_trampoline
 	.hidden anyio_trampoline
@@ -75,11 +88,12 @@ anyio_trampoline:
 
 #elif defined(__aarch64__)
 	.text
-	.globl anyio_switch
-	.hidden anyio_switch
-	.type anyio_switch, %function
+	.macro switch_function name
+	.globl \name
+	.hidden \name
+	.type \name, %function
 	.p2align 4
-anyio_switch:
+\name:
 	.cfi_startproc
 	sub sp, sp, #160
 	.cfi_adjust_cfa_offset 160
@@ -122,9 +136,17 @@ anyio_switch:
 	.cfi_def_cfa_offset 0
 	.cfi_register x30, x9
 	mov x30, x9
+	.ifc \name, anyio_switch
+	ret x9
+	.else
 	br x9
+	.endif
 	.cfi_endproc
-	.size anyio_switch, .-anyio_switch
+	.size \name, .-\name
+	.endm
+
+	switch_function anyio_switch
+	switch_function anyio_jump
 
 	.globl anyio_trampoline
 	.hidden anyio_trampoline
