@@ -56,36 +56,32 @@ int loop_reserve(struct anyio_loop *loop)
 static void shuffle_batch(struct anyio_loop *loop)
 {
 	size_t count = 0;
-	while (!anyio_list_empty(&loop->batch)) {
-		struct anyio_list *first = loop->batch.next;
-		anyio_list_remove(first);
-		loop->shuffle[count++] = anyio_container(first, struct anyio_task, queue);
-	}
+	for (struct anyio_task *at = loop->batch; at; at = at->next)
+		loop->shuffle[count++] = at;
 	for (size_t i = count; i > 1; i--) {
 		size_t j = loop_random(loop) % i;
 		struct anyio_task *swap = loop->shuffle[i - 1];
 		loop->shuffle[i - 1] = loop->shuffle[j];
 		loop->shuffle[j] = swap;
 	}
-	for (size_t i = 0; i < count; i++)
-		anyio_list_append(&loop->batch, &loop->shuffle[i]->queue);
+	struct anyio_task **last = &loop->batch;
+	for (size_t i = 0; i < count; i++, last = &(*last)->next)
+		*last = loop->shuffle[i];
+	*last = NULL;
 }
 
 void loop_begin_turn(struct anyio_loop *loop)
 {
-	struct anyio_list *ready = &loop->ready, *batch = &loop->batch;
-	if (anyio_list_empty(ready))
-		return;
-	*batch = *ready;
-	batch->next->prev = batch->prev->next = batch;
-	anyio_list_init(ready);
-	if (loop->shuffle_size)
+	loop->batch = loop->ready;
+	loop->ready = NULL;
+	loop->ready_last = &loop->ready;
+	if (loop->batch && loop->shuffle_size)
 		shuffle_batch(loop);
 }
 
 static bool anything_ready(const struct anyio_loop *loop)
 {
-	return !anyio_list_empty(&loop->batch) || !anyio_list_empty(&loop->ready);
+	return loop->batch || loop->ready;
 }
 
 static anyio_time read_clock(struct anyio_loop *loop)

@@ -108,7 +108,8 @@ enum task_state { TASK_READY, TASK_RUNNING, TASK_PARKED, TASK_ENDED };
 /* Lies at the top of its own stack. */
 struct anyio_task {
 	struct context context;
-	struct anyio_list queue;    /* the run queue */
+	struct anyio_task *next;    /* in the run queue */
+	struct anyio_list queue;    /* whoever it waits for */
 	struct anyio_list in_scope; /* scope->tasks */
 	struct scope *scope;        /* the innermost */
 	struct scope *base;         /* the innermost when it began */
@@ -168,8 +169,8 @@ struct anyio_loop {
 	struct context context;
 	struct anyio_task *current;
 	struct anyio_task *ended; /* its stack is given back after the switch away from it */
-	struct anyio_list batch;  /* the tasks of this turn */
-	struct anyio_list ready;  /* those of the next */
+	struct anyio_task *batch; /* what is left of this turn */
+	struct anyio_task *ready, **ready_last; /* the next one, first in, first out */
 	unsigned switches;        /* since the last poll */
 	struct anyio_instrument *instruments;
 	struct clock clock;
@@ -302,14 +303,18 @@ static inline struct anyio_task *loop_next(struct anyio_loop *loop)
 {
 	if (++loop->switches >= POLL_EVERY)
 		return NULL;
-	if (anyio_list_empty(&loop->batch))
+	if (!loop->batch)
 		loop_begin_turn(loop);
-	struct anyio_list *first = loop->batch.next;
-	if (first == &loop->batch)
-		return NULL;
-	loop->batch.next = first->next;
-	first->next->prev = &loop->batch;
-	return anyio_container(first, struct anyio_task, queue);
+	struct anyio_task *next = loop->batch;
+	if (next)
+		loop->batch = next->next;
+	return next;
+}
+
+/* The same as anyio_current_task(). */
+static inline struct anyio_task *task_here(void)
+{
+	return anyio_loop_here ? anyio_loop_here->current : NULL;
 }
 
 #endif

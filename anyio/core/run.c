@@ -26,8 +26,7 @@ static int loop_open(struct anyio_loop *loop, const struct anyio_options *option
 		loop->options.stack_size = DEFAULT_STACK;
 	if (!loop->options.max_tasks)
 		loop->options.max_tasks = DEFAULT_TASKS;
-	anyio_list_init(&loop->batch);
-	anyio_list_init(&loop->ready);
+	loop->ready_last = &loop->ready;
 	anyio_list_init(&loop->idle);
 	anyio_list_init(&loop->tasks);
 	anyio_list_init(&loop->refreshes);

@@ -41,7 +41,9 @@ static void make_ready(struct anyio_task *task, int64_t result)
 	task->state = TASK_READY;
 	task->abort = NULL;
 	task->result = result;
-	anyio_list_append(&task->loop->ready, &task->queue);
+	task->next = NULL;
+	*task->loop->ready_last = task;
+	task->loop->ready_last = &task->next;
 }
 
 void task_yield(struct anyio_task *task)
@@ -52,7 +54,7 @@ void task_yield(struct anyio_task *task)
 
 int64_t anyio_park(anyio_abort_fn abort, void *arg)
 {
-	struct anyio_task *task = anyio_current_task();
+	struct anyio_task *task = task_here();
 	if (!task)
 		anyio_die(__FILE__, __LINE__, "only a task can wait");
 	task->state = TASK_PARKED;
@@ -95,7 +97,7 @@ void task_deliver(struct anyio_task *task)
 
 void anyio_pass(void)
 {
-	struct anyio_task *task = anyio_current_task();
+	struct anyio_task *task = task_here();
 	if (task && (task->loop->options.strict || ++task->budget >= BUDGET))
 		task_yield(task);
 }
@@ -110,7 +112,7 @@ static bool cancelled_now(struct anyio_task *task)
 
 int anyio_checkpoint(void)
 {
-	struct anyio_task *task = anyio_current_task();
+	struct anyio_task *task = task_here();
 	if (!task)
 		return ANYIO_NO_LOOP;
 	task_yield(task);
@@ -119,7 +121,7 @@ int anyio_checkpoint(void)
 
 int anyio_checkpoint_if_cancelled(void)
 {
-	struct anyio_task *task = anyio_current_task();
+	struct anyio_task *task = task_here();
 	if (!task)
 		return ANYIO_NO_LOOP;
 	if (!cancelled_now(task))
@@ -130,7 +132,7 @@ int anyio_checkpoint_if_cancelled(void)
 
 void anyio_cancel_shielded_checkpoint(void)
 {
-	struct anyio_task *task = anyio_current_task();
+	struct anyio_task *task = task_here();
 	if (task)
 		task_yield(task);
 }
@@ -254,7 +256,7 @@ int anyio_task_spawn_loose(anyio_task_fn fn, void *arg, const char *name)
 
 struct anyio_task *anyio_current_task(void)
 {
-	return anyio_loop_here ? anyio_loop_here->current : NULL;
+	return task_here();
 }
 
 const char *anyio_task_name(const struct anyio_task *task)
