@@ -115,8 +115,7 @@ void group_child_ended(struct anyio_task *task)
 		starter->child = NULL;
 		anyio_wake(starter->waiter, 0);
 	} else if (cancelled) {
-		group->child_cancelled |=
-			task->own.state != SCOPE_ENTERED || group->scope.effective;
+		group->child_cancelled |= !task->alone || group->scope.effective;
 	} else if (task->rc < 0) {
 		group_fail(group, task->name, task->rc, &task->failure);
 	}

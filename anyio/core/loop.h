@@ -121,6 +121,7 @@ struct anyio_task {
 	uint8_t state;
 	bool begun; /* its function was called */
 	bool abort_tried;
+	bool alone; /* own is entered */
 	uint16_t budget;
 	int rc;
 	anyio_task_fn fn;
@@ -136,9 +137,9 @@ struct anyio_task {
 	struct locals *locals; /* NULL: none (local.c) */
 	const char *waits_for; /* while parked; NULL: nothing was said */
 	anyio_time waits_until;
-	int waits_fd;     /* -1: none */
-	struct scope own; /* entered only when the task can be cancelled alone */
+	int waits_fd; /* -1: none */
 	char name[NAME_SIZE];
+	struct scope own; /* entered only when the task can be cancelled alone; seldom touched */
 };
 
 /* A stack of one size; pooled last in, first out (stack.c). */
@@ -171,7 +172,7 @@ struct anyio_loop {
 	struct anyio_task *ended; /* its stack is given back after the switch away from it */
 	struct anyio_task *batch; /* what is left of this turn */
 	struct anyio_task *ready, **ready_last; /* the next one, first in, first out */
-	unsigned switches;        /* since the last poll */
+	unsigned switches;                      /* since the last poll */
 	struct anyio_instrument *instruments;
 	struct clock clock;
 	const struct anyio_backend *backend;

@@ -149,7 +149,7 @@ static void unhook(struct anyio_task *task)
 		locals_drop(task->locals);
 	if (task->group)
 		group_child_ended(task);
-	if (task->own.state == SCOPE_ENTERED)
+	if (task->alone)
 		scope_leave(&task->own);
 	anyio_list_remove(&task->in_scope);
 	anyio_list_remove(&task->all);
@@ -214,7 +214,6 @@ int task_spawn(struct anyio_loop *loop, anyio_task_fn fn, void *arg,
 	task->handle = NULL;
 	task->starter = NULL;
 	anyio_list_init(&task->locks);
-	task->own.state = SCOPE_FRESH;
 	const char *name = options->name ? options->name : "task";
 	size_t length = strnlen(name, NAME_SIZE - 1);
 	memcpy(task->name, name, length);
@@ -228,6 +227,7 @@ void task_launch(struct anyio_task *task, struct scope *scope, bool own_scope)
 	struct anyio_loop *loop = task->loop;
 	anyio_list_append(&loop->tasks, &task->all);
 	loop->task_count++;
+	task->alone = own_scope;
 	if (own_scope) {
 		scope_init(&task->own);
 		scope_enter(&task->own, scope, task, task->name, 0);
