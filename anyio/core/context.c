@@ -25,7 +25,7 @@ void anyio_trampoline(void);
 /* Defined only where a C++ runtime is linked in. */
 extern void *__cxa_get_globals(void) __attribute__((weak));
 
-static void *made_entry(char *top, void (*entry)(void *), void *arg)
+static void *made_entry(char *top, struct context_next (*entry)(void *), void *arg)
 {
 	uint64_t *frame = (uint64_t *)((uintptr_t)top & ~(uintptr_t)15);
 #if defined(__x86_64__)
@@ -68,8 +68,8 @@ void context_adopt(struct context *context)
 #endif
 }
 
-void context_make(
-	struct context *context, char *bottom, char *top, void (*entry)(void *), void *arg)
+void context_make(struct context *context, char *bottom, char *top,
+	struct context_next (*entry)(void *), void *arg)
 {
 	context->exceptions[0] = context->exceptions[1] = NULL;
 #ifdef CONTEXT_ASAN
@@ -130,16 +130,20 @@ void context_switch(struct context *from, struct context *to)
 #endif
 }
 
-void context_leave(struct context *from, struct context *to)
+/* Where a sanitizer watches functions come and go, none may return on a stack that was left. */
+struct context_next context_leave(struct context *from, struct context *to)
 {
+	bool fresh = to->fresh;
 	exceptions_swap(from, to);
+	to->fresh = false;
 #ifdef CONTEXT_ASAN
 	__sanitizer_start_switch_fiber(NULL, to->bottom, to->size);
 #endif
 #ifdef CONTEXT_TSAN
 	__tsan_switch_to_fiber(to->fiber, 0);
 #endif
-	to->fresh = false;
+#if defined(CONTEXT_ASAN) || defined(CONTEXT_TSAN)
 	anyio_jump(&from->sp, to->sp);
-	__builtin_unreachable();
+#endif
+	return (struct context_next){ to->sp, fresh };
 }

@@ -41,16 +41,23 @@ struct context {
 	bool fresh; /* made, and never switched to */
 };
 
+/* Where the processor goes when a context ends: in two registers, to switch.S. */
+struct context_next {
+	void *sp;
+	size_t fresh;
+};
+
 /* The thread's own stack, about to become the loop's context. */
 void context_adopt(struct context *context);
-/* A new context that will call entry(arg) at top, growing down to bottom. */
-void context_make(
-	struct context *context, char *bottom, char *top, void (*entry)(void *), void *arg);
+/* A new context that will call entry(arg) at top, growing down to bottom; entry ends by returning
+ * what context_leave() gave it. */
+void context_make(struct context *context, char *bottom, char *top,
+	struct context_next (*entry)(void *), void *arg);
 void context_free(struct context *context);
 /* First thing on a new context's stack. */
 void context_began(void);
 void context_switch(struct context *from, struct context *to);
-/* The last switch of a context: it never runs again. */
-_Noreturn void context_leave(struct context *from, struct context *to);
+/* The last switch of a context: nothing is done any more but to return this. */
+struct context_next context_leave(struct context *from, struct context *to);
 
 #endif

@@ -4,22 +4,16 @@
  *
  * It ends in a return. The processor predicts returns by the calls it saw, on whatever stack, and
  * is right here: tasks are switched out at few places, so that who was called there last and who
- * returns there now came the same way, and the returns behind it are in step too. anyio_jump is the
- * same with an indirect jump at its end, for the two cases in which nobody returns to a call: into
- * a new stack, and out of one that ends.
+ * returns there now came the same way, and the returns behind it are in step too. Into a new stack,
+ * where nobody returns to a call, goes anyio_jump: the same with an indirect jump at its end.
  *
- * anyio_trampoline: where a new stack starts. Calls entry(arg); the call-frame information says
- * that nothing lies above.
+ * anyio_trampoline: where a new stack starts. Calls entry(arg), which returns the stack to go on
+ * with and whether that is a new one (struct context_next): so the returns stay in step with the
+ * calls here too. The call-frame information says that nothing lies above.
  */
 #if defined(__x86_64__)
 	.text
-	.macro switch_function name
-	.globl \name
-	.hidden \name
-	.type \name, @function
-	.p2align 4
-\name:
-	.cfi_startproc
+	.macro save_registers
 	push %rbp
 	.cfi_adjust_cfa_offset 8
 	.cfi_rel_offset rbp, 0
@@ -38,8 +32,9 @@
 	push %r15
 	.cfi_adjust_cfa_offset 8
 	.cfi_rel_offset r15, 0
-	mov %rsp, (%rdi)
-	mov %rsi, %rsp
+	.endm
+
+	.macro restore_registers
 	pop %r15
 	.cfi_adjust_cfa_offset -8
 	.cfi_restore r15
@@ -58,20 +53,42 @@
 	pop %rbp
 	.cfi_adjust_cfa_offset -8
 	.cfi_restore rbp
-	.ifc \name, anyio_switch
-	ret
-	.else
+	.endm
+
+	.macro jump_back
 	pop %rcx
 	.cfi_adjust_cfa_offset -8
 	.cfi_register rip, rcx
 	jmp *%rcx
-	.endif
-	.cfi_endproc
-	.size \name, .-\name
 	.endm
 
-	switch_function anyio_switch
-	switch_function anyio_jump
+	.globl anyio_switch
+	.hidden anyio_switch
+	.type anyio_switch, @function
+	.p2align 4
+anyio_switch:
+	.cfi_startproc
+	save_registers
+	mov %rsp, (%rdi)
+	mov %rsi, %rsp
+	restore_registers
+	ret
+	.cfi_endproc
+	.size anyio_switch, .-anyio_switch
+
+	.globl anyio_jump
+	.hidden anyio_jump
+	.type anyio_jump, @function
+	.p2align 4
+anyio_jump:
+	.cfi_startproc
+	save_registers
+	mov %rsp, (%rdi)
+	mov %rsi, %rsp
+	restore_registers
+	jump_back
+	.cfi_endproc
+	.size anyio_jump, .-anyio_jump
 
 	.globl anyio_trampoline
 	.hidden anyio_trampoline
@@ -82,19 +99,23 @@ anyio_trampoline:
 	.cfi_undefined rip
 	mov %rbx, %rdi
 	call *%r12
-	ud2
+	mov %rax, %rsp
+	.cfi_def_cfa_offset 56
+	.cfi_offset rip, -8
+	test %edx, %edx
+	jne 1f
+	.cfi_remember_state
+	restore_registers
+	ret
+1:	.cfi_restore_state
+	restore_registers
+	jump_back
 	.cfi_endproc
 	.size anyio_trampoline, .-anyio_trampoline
 
 #elif defined(__aarch64__)
 	.text
-	.macro switch_function name
-	.globl \name
-	.hidden \name
-	.type \name, %function
-	.p2align 4
-\name:
-	.cfi_startproc
+	.macro save_registers
 	sub sp, sp, #160
 	.cfi_adjust_cfa_offset 160
 	stp x19, x20, [sp, #0]
@@ -119,9 +140,9 @@ anyio_trampoline:
 	stp d10, d11, [sp, #112]
 	stp d12, d13, [sp, #128]
 	stp d14, d15, [sp, #144]
-	mov x9, sp
-	str x9, [x0]
-	mov sp, x1
+	.endm
+
+	.macro restore_registers
 	ldp x19, x20, [sp, #0]
 	ldp x21, x22, [sp, #16]
 	ldp x23, x24, [sp, #32]
@@ -136,17 +157,37 @@ anyio_trampoline:
 	.cfi_def_cfa_offset 0
 	.cfi_register x30, x9
 	mov x30, x9
-	.ifc \name, anyio_switch
-	ret x9
-	.else
-	br x9
-	.endif
-	.cfi_endproc
-	.size \name, .-\name
 	.endm
 
-	switch_function anyio_switch
-	switch_function anyio_jump
+	.globl anyio_switch
+	.hidden anyio_switch
+	.type anyio_switch, %function
+	.p2align 4
+anyio_switch:
+	.cfi_startproc
+	save_registers
+	mov x9, sp
+	str x9, [x0]
+	mov sp, x1
+	restore_registers
+	ret x9
+	.cfi_endproc
+	.size anyio_switch, .-anyio_switch
+
+	.globl anyio_jump
+	.hidden anyio_jump
+	.type anyio_jump, %function
+	.p2align 4
+anyio_jump:
+	.cfi_startproc
+	save_registers
+	mov x9, sp
+	str x9, [x0]
+	mov sp, x1
+	restore_registers
+	br x9
+	.cfi_endproc
+	.size anyio_jump, .-anyio_jump
 
 	.globl anyio_trampoline
 	.hidden anyio_trampoline
@@ -157,7 +198,12 @@ anyio_trampoline:
 	.cfi_undefined x30
 	mov x0, x19
 	blr x20
-	brk #1
+	mov sp, x0
+	mov w10, w1
+	restore_registers
+	cbnz w10, 1f
+	ret x9
+1:	br x9
 	.cfi_endproc
 	.size anyio_trampoline, .-anyio_trampoline
 #else

@@ -156,7 +156,7 @@ static void unhook(struct anyio_task *task)
 	loop->task_count--;
 }
 
-static void task_main(void *arg)
+static struct context_next task_main(void *arg)
 {
 	struct anyio_task *task = arg;
 	struct anyio_loop *loop = task->loop;
@@ -175,7 +175,7 @@ static void task_main(void *arg)
 		instrument_switch(loop, task, next);
 	loop->current = next;
 	loop->ended = task;
-	context_leave(&task->context, next ? &next->context : &loop->context);
+	return context_leave(&task->context, next ? &next->context : &loop->context);
 }
 
 int task_spawn(struct anyio_loop *loop, anyio_task_fn fn, void *arg,
