@@ -62,6 +62,9 @@ const struct anyio_options *anyio_loop_options(const struct anyio_loop *loop);
 /* Any thread, while the loop lives: makes the backend's wait() return. */
 void anyio_loop_wake(struct anyio_loop *loop);
 
+/* The next of the numbers drawn from the loop's seed. */
+uint64_t anyio_loop_random(struct anyio_loop *loop);
+
 /* Parks the running task until a wake; returns the wake's result, or ANYIO_CANCELLED. When a
  * cancellation is already effective it yields once and returns ANYIO_CANCELLED after one abort.
  * abort NULL: never cancelled. */

@@ -32,7 +32,7 @@ void anyio_loop_wake(struct anyio_loop *loop)
 }
 
 /* splitmix64 */
-static uint64_t loop_random(struct anyio_loop *loop)
+uint64_t anyio_loop_random(struct anyio_loop *loop)
 {
 	uint64_t z = loop->random += 0x9e3779b97f4a7c15u;
 	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
@@ -59,7 +59,7 @@ static void shuffle_batch(struct anyio_loop *loop)
 	for (struct anyio_task *at = loop->batch; at; at = at->next)
 		loop->shuffle[count++] = at;
 	for (size_t i = count; i > 1; i--) {
-		size_t j = loop_random(loop) % i;
+		size_t j = anyio_loop_random(loop) % i;
 		struct anyio_task *swap = loop->shuffle[i - 1];
 		loop->shuffle[i - 1] = loop->shuffle[j];
 		loop->shuffle[j] = swap;

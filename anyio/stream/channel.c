@@ -1,37 +1,6 @@
-/*
- * An item moves once: from the sender's storage straight to a waiting receiver's, or into the ring
- * when nobody waits. A sender that waits keeps its item until a receiver takes it, so that a
- * cancelled send sent nothing; a receiver that waits is in the queue only while it can still
- * take an item, so that a cancelled receive ate none. Hence never both: receivers waiting
- * and items in the ring; and senders wait only while the ring is full.
- */
 #include <errno.h>
 #include <string.h>
-#include "../sync/wait.h"
-
-struct channel {
-	size_t item_size, capacity;
-	void (*drop)(void *item);
-	uint8_t *ring;
-	size_t first, used;
-	size_t senders, receivers; /* open ends; the channel goes with the last */
-	struct anyio_wait_queue sending, receiving;
-};
-
-struct anyio_sender {
-	struct channel *channel;
-};
-
-struct anyio_receiver {
-	struct channel *channel;
-};
-
-/* A task at either end. */
-struct party {
-	struct anyio_waiter waiter;
-	const void *end; /* the handle it waits on */
-	void *item;      /* read by a receiver, or written by a sender */
-};
+#include "channel.h"
 
 static void *ring_slot(const struct channel *channel, size_t index)
 {
@@ -52,15 +21,18 @@ static int party_wait(
 	return anyio_wait(queue, &party->waiter);
 }
 
-/* Wakes those who wait on one end with ANYIO_CLOSED. */
+/* Wakes those who wait on one end with ANYIO_CLOSED. Who waits there several times goes as one. */
 static void end_wake(struct anyio_wait_queue *queue, const void *end)
 {
 	struct anyio_waiter *next;
 
 	for (struct anyio_waiter *waiter = queue->first; waiter != NULL; waiter = next) {
 		next = anyio_wait_next(waiter);
-		if (anyio_container(waiter, struct party, waiter)->end == end)
-			anyio_wait_wake(waiter, ANYIO_CLOSED);
+		if (anyio_container(waiter, struct party, waiter)->end != end)
+			continue;
+		while (next != NULL && anyio_wait_together(waiter, next))
+			next = anyio_wait_next(next);
+		anyio_wait_wake(waiter, ANYIO_CLOSED);
 	}
 }
 

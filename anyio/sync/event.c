@@ -1,10 +1,4 @@
-#include "wait.h"
-
-struct event {
-	struct anyio_wait_queue waiting;
-	bool set;
-};
-_Static_assert(sizeof(struct event) <= sizeof(struct anyio_event), "event outgrew its storage");
+#include "event.h"
 
 void anyio_event_init(struct anyio_event *event)
 {

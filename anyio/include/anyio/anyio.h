@@ -5,6 +5,7 @@
 #include <anyio/attribute.h>
 #include <anyio/cancel.h>
 #include <anyio/channel.h>
+#include <anyio/choose.h>
 #include <anyio/datagram.h>
 #include <anyio/error.h>
 #include <anyio/file.h>
