@@ -20,7 +20,6 @@
 #include <fcntl.h>
 #include <liburing.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/sysmacros.h>
@@ -87,6 +86,24 @@ static const struct {
 /* Without these there is no point in the ring at all. */
 enum { LAST_NEEDED = ANYIO_OP_WRITE };
 
+/* A filter may let a ring be made and not be used, which only using it tells. */
+static int ring_try(struct io_uring *ring, unsigned flags)
+{
+	int rc = io_uring_queue_init(ENTRIES, ring, flags);
+	if (rc < 0)
+		return rc;
+	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+	io_uring_prep_nop(sqe);
+	io_uring_sqe_set_data64(sqe, DATA_IGNORED);
+	rc = io_uring_submit(ring);
+	if (rc >= 0 && !(ring->features & IORING_FEAT_NODROP))
+		rc = -ENOSYS;
+	if (rc < 0)
+		io_uring_queue_exit(ring);
+	return rc < 0 ? rc : 0;
+}
+
+/* A container or an old kernel may refuse any rung; the last one's error is the answer. */
 static int ring_open(struct io_uring *ring)
 {
 	static const unsigned ladder[] = {
@@ -95,12 +112,8 @@ static int ring_open(struct io_uring *ring)
 		0,
 	};
 	int rc = -EINVAL;
-	for (size_t i = 0; i < sizeof ladder / sizeof *ladder && rc == -EINVAL; i++)
-		rc = io_uring_queue_init(ENTRIES, ring, ladder[i]);
-	if (rc == 0 && !(ring->features & IORING_FEAT_NODROP)) {
-		io_uring_queue_exit(ring);
-		rc = -ENOSYS;
-	}
+	for (size_t i = 0; i < sizeof ladder / sizeof *ladder && rc < 0; i++)
+		rc = ring_try(ring, ladder[i]);
 	return rc;
 }
 
@@ -117,6 +130,12 @@ static int probe_native(struct io_uring *ring, bool *native)
 	}
 	io_uring_free_probe(probe);
 	return rc;
+}
+
+/* What cannot be had now for want of descriptors may be had later; all else never. */
+static int refusal(int rc)
+{
+	return rc == -EMFILE || rc == -ENFILE ? rc : ANYIO_NO_BACKEND;
 }
 
 static bool uring_available(void)
@@ -272,15 +291,15 @@ static void arm_wake(struct uring *uring)
 
 static int uring_open(struct anyio_loop *loop, const struct anyio_options *options, void **state)
 {
-	struct uring *uring = calloc(1, sizeof *uring);
+	struct uring *uring = anyio_calloc(1, sizeof *uring);
 	if (!uring)
 		return -ENOMEM;
 	uring->loop = loop;
 	uring->unsent_last = &uring->unsent;
 	int rc = ring_open(&uring->ring);
 	if (rc < 0) {
-		free(uring);
-		return rc;
+		anyio_free(uring);
+		return refusal(rc);
 	}
 	rc = probe_native(&uring->ring, uring->native);
 	uring->wake_fd = rc < 0 ? -1 : eventfd(0, EFD_CLOEXEC);
@@ -288,8 +307,8 @@ static int uring_open(struct anyio_loop *loop, const struct anyio_options *optio
 		rc = -errno;
 	if (rc < 0) {
 		io_uring_queue_exit(&uring->ring);
-		free(uring);
-		return rc;
+		anyio_free(uring);
+		return refusal(rc);
 	}
 	io_uring_register_ring_fd(&uring->ring);
 	arm_wake(uring);
@@ -336,7 +355,7 @@ static bool uring_start(void *state, struct anyio_op *op)
 	struct uring_op *own = mine(op);
 	*own = (struct uring_op){ 0 };
 	if (op->code == ANYIO_OP_STAT) {
-		own->statx = malloc(sizeof *own->statx);
+		own->statx = anyio_malloc(sizeof *own->statx);
 		if (!own->statx)
 			return done_at_once(op, -ENOMEM);
 	}
@@ -351,7 +370,7 @@ static enum anyio_abort uring_cancel(void *state, struct anyio_op *op)
 		return anyio_pool_withdraw(uring->loop, op) ? ANYIO_ABORTED : ANYIO_ABORT_PENDING;
 	if (mine(op)->unsent) {
 		unsent_remove(uring, op);
-		free(mine(op)->statx);
+		anyio_free(mine(op)->statx);
 		return ANYIO_ABORTED;
 	}
 	if (!submit_cancel(uring, op)) {
@@ -410,7 +429,7 @@ static void complete(struct uring *uring, uint64_t data, int result)
 	if (op->code == ANYIO_OP_STAT) {
 		if (result == 0)
 			from_statx(op->st, own->statx);
-		free(own->statx);
+		anyio_free(own->statx);
 	}
 	anyio_op_complete(op, result);
 }
@@ -488,7 +507,7 @@ static void uring_close(void *state)
 	}
 	io_uring_queue_exit(&uring->ring);
 	close(uring->wake_fd);
-	free(uring);
+	anyio_free(uring);
 }
 
 const struct anyio_backend anyio_backend_uring = {

@@ -12,7 +12,6 @@ static const struct anyio_backend *const all[] = {
 };
 enum { ALL = sizeof all / sizeof *all };
 
-static bool works[ALL];
 static const char *names[ALL + 1], *names_available[ALL + 1];
 static pthread_once_t probed = PTHREAD_ONCE_INIT;
 
@@ -21,8 +20,7 @@ static void probe(void)
 	size_t available = 0;
 	for (size_t i = 0; i < ALL; i++) {
 		names[i] = all[i]->name;
-		works[i] = all[i]->available();
-		if (works[i] && strcmp(all[i]->name, "sim") != 0)
+		if (all[i] != &anyio_backend_sim && all[i]->available())
 			names_available[available++] = all[i]->name;
 	}
 }
@@ -39,18 +37,20 @@ const char *const *anyio_backends_available(void)
 	return names_available;
 }
 
-/* A backend that is named is opened without a probe of the others. */
-int backends_choose(const char *name, const struct anyio_backend **backend)
+/* The one that is named and no other; else the first that opens, because what worked for the last
+ * loop may not for this one, when memory is short or a filter was put in between. */
+int backends_open(struct anyio_loop *loop)
 {
+	const char *name = loop->options.backend;
+	int rc = ANYIO_NO_BACKEND;
 	if (!name || !*name)
 		name = getenv("ANYIO_BACKEND");
-	if (!name || !*name)
-		name = *anyio_backends_available();
-	for (size_t i = 0; name && i < ALL; i++) {
-		if (strcmp(all[i]->name, name) == 0 && all[i]->available()) {
-			*backend = all[i];
-			return 0;
-		}
+	bool named = name && *name;
+	for (size_t i = 0; i < ALL && rc < 0; i++) {
+		if (named ? strcmp(all[i]->name, name) != 0 : all[i] == &anyio_backend_sim)
+			continue;
+		loop->backend = all[i];
+		rc = all[i]->open(loop, &loop->options, &loop->state);
 	}
-	return ANYIO_NO_BACKEND;
+	return rc;
 }

@@ -293,7 +293,7 @@ void token_end(struct anyio_token *token);
 bool token_shared(struct anyio_token *token);
 
 /* backends.c */
-int backends_choose(const char *name, const struct anyio_backend **backend);
+int backends_open(struct anyio_loop *loop); /* 0, ANYIO_NO_BACKEND, or what kept the last from it */
 
 /* interrupt.c */
 void interrupt_watch(struct anyio_loop *loop);

@@ -5,7 +5,6 @@
  */
 #include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "loop.h"
@@ -54,7 +53,7 @@ static void free_alternate(void *memory)
 {
 	stack_t none = { .ss_flags = SS_DISABLE };
 	sigaltstack(&none, NULL);
-	free(memory);
+	anyio_free(memory);
 }
 
 static void make_key(void)
@@ -67,11 +66,11 @@ static void watch_thread(void)
 	stack_t now;
 	if (sigaltstack(NULL, &now) != 0 || !(now.ss_flags & SS_DISABLE))
 		return;
-	stack_t alternate = { .ss_sp = malloc(ALTERNATE_SIZE), .ss_size = ALTERNATE_SIZE };
+	stack_t alternate = { .ss_sp = anyio_malloc(ALTERNATE_SIZE), .ss_size = ALTERNATE_SIZE };
 	if (alternate.ss_sp && sigaltstack(&alternate, NULL) == 0)
 		pthread_setspecific(alternate_key, alternate.ss_sp);
 	else
-		free(alternate.ss_sp);
+		anyio_free(alternate.ss_sp);
 }
 
 /* Each thread that runs a loop has an alternate stack, kept until the thread ends. */

@@ -37,9 +37,7 @@ static int loop_open(struct anyio_loop *loop, const struct anyio_options *option
 			return -ENOMEM;
 		loop->shuffle_size = FIRST_SHUFFLE;
 	}
-	int rc = backends_choose(loop->options.backend, &loop->backend);
-	if (rc == 0)
-		rc = loop->backend->open(loop, &loop->options, &loop->state);
+	int rc = backends_open(loop);
 	if (rc < 0)
 		return rc;
 	loop->token = token_create(loop);

@@ -12,7 +12,6 @@
  * for a while give their pages back. Tops are coloured: they start at different cache sets.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -88,7 +87,7 @@ static int guard(struct slab *slab, struct stack *stack)
 static struct slab *slab_map(struct stack_pool *pool, size_t size)
 {
 	size_t count = SLAB_SIZE / size > SLAB_MIN ? SLAB_SIZE / size : SLAB_MIN;
-	struct slab *slab = calloc(1, sizeof *slab + count * sizeof *slab->stacks);
+	struct slab *slab = anyio_calloc(1, sizeof *slab + count * sizeof *slab->stacks);
 	if (!slab)
 		return NULL;
 	slab->size = count * size;
@@ -96,7 +95,7 @@ static struct slab *slab_map(struct stack_pool *pool, size_t size)
 	slab->memory = mmap(NULL, slab->size, PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
 	if (slab->memory == MAP_FAILED) {
-		free(slab);
+		anyio_free(slab);
 		return NULL;
 	}
 	madvise(slab->memory, slab->size, MADV_NOHUGEPAGE);
@@ -197,6 +196,6 @@ void stack_pool_close(struct stack_pool *pool)
 		struct slab *slab = pool->slabs;
 		pool->slabs = slab->next;
 		munmap(slab->memory, slab->size);
-		free(slab);
+		anyio_free(slab);
 	}
 }
