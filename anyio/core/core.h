@@ -103,6 +103,8 @@ void anyio_locks_break(struct anyio_list *locks);
 
 /* Whether the injected fault (anyio/testing.h) hits this call; counts it. */
 bool anyio_fault_hit(enum anyio_fault_kind kind, int *error);
+/* Whether operations of this code are those of ANYIO_FAULT_CALL. */
+bool anyio_fault_calls(enum anyio_opcode code);
 
 _Noreturn void anyio_die(const char *file, int line, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -40,6 +40,8 @@ void anyio_op_complete(struct anyio_op *op, int64_t result)
 
 static bool faulted(const struct anyio_op *op, int *error)
 {
+	if (anyio_fault_calls(op->code) && anyio_fault_hit(ANYIO_FAULT_CALL, error))
+		return true;
 	switch (op->code) {
 	case ANYIO_OP_CLOSE: return false;
 	case ANYIO_OP_WRITE:
@@ -164,9 +166,11 @@ int64_t anyio_op_now(struct anyio_op *op)
 	int error;
 	if (!loop)
 		return ANYIO_NO_LOOP;
-	if (faulted(op, &error))
+	bool fails = faulted(op, &error);
+	/* A descriptor is gone whatever close says. */
+	if (fails && op->code != ANYIO_OP_CLOSE)
 		return error;
 	op->task = NULL;
 	op_start(loop, op);
-	return op->result;
+	return fails ? error : op->result;
 }

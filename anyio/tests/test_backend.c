@@ -1,15 +1,9 @@
 /* Choosing a backend, and what only shows under pressure: more in flight than the ring holds. */
 #include "conformance.h"
 #include <errno.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include "../core/core.h"
 
@@ -191,52 +185,7 @@ static void the_simulation_is_only_taken_by_name(void **state)
 	assert_string_equal(chosen("sim"), "sim");
 }
 
-/* As containers do: io_uring_setup answers with error. */
-static void forbid_ring(int error)
-{
-	struct sock_filter filter[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_io_uring_setup, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)error),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog program = { sizeof filter / sizeof *filter, filter };
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-		prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
-		_exit(2);
-}
-
-static int probe_in_child(int error, char *self)
-{
-	int status = 0;
-	pid_t child = fork();
-	if (child == 0) {
-		forbid_ring(error);
-		unsetenv("ANYIO_BACKEND");
-		execl(self, self, "--print-choice", (char *)NULL);
-		_exit(3);
-	}
-	waitpid(child, &status, 0);
-	return status;
-}
-
-static void a_forbidden_ring_falls_back(void **state)
-{
-	static const int errors[] = { EPERM, ENOSYS, EINVAL, ENOMEM };
-	for (size_t i = 0; i < sizeof errors / sizeof *errors; i++)
-		assert_int_equal(probe_in_child(errors[i], "/proc/self/exe"), 0);
-}
-
-/* In the child: exit 0 when libuv was chosen by itself and the ring is refused when named. */
-static int print_choice(void)
-{
-	struct anyio_options options = { .backend = "uring" };
-	const char *name = NULL;
-	bool refused = anyio_run(name_of_backend, &name, &options) == ANYIO_NO_BACKEND;
-	return refused && strcmp(chosen(NULL), "uv") == 0 ? 0 : 1;
-}
-
-int main(int argc, char **argv)
+int main(void)
 {
 	static const struct conformance_case cases[] = {
 		CONFORM(b_more_in_flight_than_the_ring_holds, CONFORM_NO_SIM),
@@ -246,10 +195,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest choice[] = {
 		cmocka_unit_test(the_option_beats_the_environment),
 		cmocka_unit_test(the_simulation_is_only_taken_by_name),
-		cmocka_unit_test(a_forbidden_ring_falls_back),
 	};
-	if (argc > 1 && strcmp(argv[1], "--print-choice") == 0)
-		return print_choice();
 	int failed = cmocka_run_group_tests_name("choice", choice, NULL, NULL);
 	return failed + run_conformance(cases, sizeof cases / sizeof *cases);
 }

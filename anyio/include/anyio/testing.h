@@ -22,11 +22,20 @@ enum anyio_fault_kind {
 	ANYIO_FAULT_OPERATION, /* any operation handed to a backend */
 	ANYIO_FAULT_WRITE,     /* file writes, syncs, truncations, renames only */
 	ANYIO_FAULT_READ,      /* file reads only */
+	ANYIO_FAULT_CALL,      /* one kind of operation: anyio_fault_set_call */
 	ANYIO_FAULT_KINDS
 };
 ANYIO_API void anyio_fault_set(enum anyio_fault_kind kind, uint64_t at, int error);
 ANYIO_API void anyio_fault_set_sticky(enum anyio_fault_kind kind, uint64_t from, int error);
 ANYIO_API uint64_t anyio_fault_count(enum anyio_fault_kind kind);
+/* Fails the at-th operation named call: "accept", "bind", "close", "connect", "fdatasync", "flock",
+ * "fsync", "ftruncate", "getaddrinfo", "getnameinfo", "getpeername", "getsockname", "getsockopt",
+ * "listdir", "listen", "mkdirat", "openat", "poll", "preadv", "pwritev", "read", "readlinkat", "recv",
+ * "recvmsg", "renameat", "sendmsg", "setsockopt", "shutdown", "socket", "stat", "symlinkat",
+ * "sync_file_range", "unlinkat", "work" (blocking work of threads) or "write". It is not done at all,
+ * but for close, of which only the answer is another. One name at a time; it is counted and turned off
+ * as ANYIO_FAULT_CALL. -EINVAL for a name that is none. */
+ANYIO_API int anyio_fault_set_call(const char *call, uint64_t at, int error);
 
 /* The simulation (backend "sim") replays from anyio_options.seed. All sockets are simulated: TCP and
  * UDP on any address of 127.0.0.0/8 and ::1, and UNIX streams, which carry no descriptors
