@@ -3,7 +3,7 @@ BUILD ?= build
 PREFIX ?= /usr/local
 NINJA = ninja -C $(BUILD)
 
-.PHONY: all program deps run check test interop bench fuzz model lint format install clean help
+.PHONY: all program deps run check test conformance coverage valgrind interop bench fuzz model lint format install clean help
 
 all: program    ## build everything
 	@echo "$(BUILD)/ipfs-kit is ready: 'make run' shows two nodes, 'make install' installs, '$(BUILD)/ipfs-kit --help' says more"
@@ -30,6 +30,15 @@ check: program  ## the quick suites on both backends, no network, under three mi
 test: deps  ## everything: suites, sanitizers, crashes, hostile input, fuzzing, interop; FULL=1 for full sizes
 	@BUILD=$(BUILD) FULL=$(FULL) ./tests/run
 
+conformance: program ## the runtime's contract: 65 cases, 17 rules, by backend and mode, SEEDS=1000 on sim; a million cancelled operations
+	@BUILD=$(BUILD) SEEDS=$(SEEDS) ./tests/run conformance
+
+coverage: deps  ## lines and branches of anyio/ that its tests reach; fails below 95 and 85 of a hundred
+	@BUILD=$(BUILD) ./tests/run coverage
+
+valgrind: deps  ## the runtime's tests under memcheck, on libuv
+	@BUILD=$(BUILD) ./tests/run valgrind
+
 interop: program ## with Kubo and Helia, both directions, both backends
 	@BUILD=$(BUILD) FULL=$(FULL) ./tests/run interop
 
@@ -55,7 +64,7 @@ install: program ## put program, man page, completions, unit and library in plac
 	@[ -n "$(DESTDIR)" ] || ./dist/installed.sh $(BUILD) $(PREFIX)
 
 clean:      ## remove what was built
-	@rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-fuzz
+	@rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-fuzz $(BUILD)-coverage
 
 help:       ## this list
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*## / — /'

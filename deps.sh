@@ -6,7 +6,7 @@ set -eu
 packages="gcc make pkg-config meson ninja-build python3 liburing-dev libuv1-dev libssl-dev libsodium-dev
 liblmdb-dev libhttp-parser-dev libjansson-dev libcmocka-dev openssl"
 [ "${1:-}" != test ] || packages="$packages clang llvm libclang-rt-14-dev clang-format strace libleveldb1d
-spin g++ bash fish zsh man-db mandoc systemd"
+spin gcovr valgrind g++ bash fish zsh man-db mandoc systemd"
 
 missing=
 for package in $packages; do

@@ -4,9 +4,14 @@
  * A body is an ordinary task function run as the root task; it checks with CHECK and CHECK_RC,
  * which record a failure and go on (a task must not jump out of its stack), and returns 0. Each
  * case runs on every backend that works here ($ANYIO_BACKEND narrows it to one), strict and with
- * the budget, and on the simulation in a seeded order with many seeds. After each the open
- * descriptors must be those from before; the loop itself stops the program when a stack or an
- * operation is left.
+ * the budget, and on the simulation in a seeded order with many seeds ($ANYIO_SEEDS says how many;
+ * $ANYIO_SEED replays one). After each the open descriptors must be those from before; the loop
+ * itself stops the program when a stack or an operation is left.
+ *
+ * A body that shows something of the contract (contract.txt) says so by its name: it begins with the
+ * numbers, cNN for cases and rNN for rules, as in c54_r14_slow_first_address; a letter behind a number
+ * tells several bodies of one apart. $ANYIO_CONFORMANCE_LOG names a file to which each run adds a
+ * line; contract.py reads it.
  */
 #ifndef ANYIO_TESTS_CONFORMANCE_H
 #define ANYIO_TESTS_CONFORMANCE_H
@@ -24,6 +29,7 @@ enum conformance_flags {
 	CONFORM_ORDERED = 2, /* relies on tasks running in the order they became ready */
 	CONFORM_NO_SIM = 4,  /* means nothing on the simulation */
 	CONFORM_BARE = 8,    /* the body is called outside a loop, its argument is the options */
+	CONFORM_SIM = 16,    /* means nothing but on the simulation */
 };
 
 struct conformance_case {
@@ -60,5 +66,8 @@ unsigned conformance_failures(void);
 
 /* Open descriptors of this process. */
 size_t conformance_count_fds(void);
+
+/* A number from the environment. */
+uint64_t conformance_number(const char *variable, uint64_t otherwise);
 
 #endif
