@@ -22,6 +22,7 @@
 #include <anyio/task.h>
 #include <anyio/testing.h>
 #include <anyio/thread.h>
+#include <anyio/tls.h>
 #include <anyio/tree.h>
 
 #endif

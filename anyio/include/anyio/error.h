@@ -30,7 +30,10 @@
 	X(TOO_MANY, 18, "a limit on their number was reached")                                     \
 	X(DEADLOCK, 19, "every task waits and nothing can wake them")                              \
 	X(NOT_A_FILE, 20, "a link, a folder, a pipe or a device stands where a file should be")    \
-	X(PROCESS_FAILED, 21, "the process ended with another exit code than 0")
+	X(PROCESS_FAILED, 21, "the process ended with another exit code than 0")                   \
+	X(TLS_FAILED, 30, "TLS failed: the two sides did not agree, or one broke the protocol")    \
+	X(TLS_CERTIFICATE, 31, "the other side's certificate was not accepted")                    \
+	X(TLS_RAGGED_END, 32, "the connection was cut off: it ended without a close_notify")
 
 enum anyio_error {
 #define X(name, number, text) ANYIO_##name = -(20000 + (number)),
