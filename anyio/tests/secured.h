@@ -39,8 +39,8 @@ struct secured {
 	int client_rc, server_rc;
 };
 
-/* Both ends over raw[0] and raw[1]. The contexts are given up. */
-static inline void secure_over(struct secured *self, struct anyio_tls_context *client,
+/* Both ends over raw[0] and raw[1]. */
+static inline void secure_kept(struct secured *self, struct anyio_tls_context *client,
 	struct anyio_tls_context *server, struct anyio_tls_options options)
 {
 	bool ragged = options.allow_ragged;
@@ -50,6 +50,13 @@ static inline void secure_over(struct secured *self, struct anyio_tls_context *c
 	CHECK_RC(anyio_tls_wrap(self->raw[0], client, &options, &self->client), 0);
 	options = (struct anyio_tls_options){ .allow_ragged = ragged };
 	CHECK_RC(anyio_tls_wrap(self->raw[1], server, &options, &self->server), 0);
+}
+
+/* The contexts are given up. */
+static inline void secure_over(struct secured *self, struct anyio_tls_context *client,
+	struct anyio_tls_context *server, struct anyio_tls_options options)
+{
+	secure_kept(self, client, server, options);
 	anyio_tls_context_free(client);
 	anyio_tls_context_free(server);
 }

@@ -119,7 +119,7 @@ struct anyio_tls_session *anyio_tls_session_get(const struct anyio_stream *strea
 	const struct tls *tls = tls_check(stream);
 	struct anyio_tls_session *session;
 
-	if (tls == NULL || tls->context->server || !tls->handshook)
+	if (tls == NULL || tls->context->server || !tls->context->resumes || !tls->handshook)
 		return NULL;
 	session = anyio_calloc(1, sizeof(*session));
 	if (session == NULL)

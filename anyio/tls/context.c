@@ -326,6 +326,7 @@ int anyio_tls_context_create(
 		atomic_init(&context->references, 1);
 		context->server = options->server;
 		context->verifies = verifies(options);
+		context->resumes = !options->no_resumption;
 		rc = context_init(context, options);
 	}
 	if (rc == -EBADMSG)

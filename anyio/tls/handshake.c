@@ -1,22 +1,5 @@
 #include <errno.h>
-#include <openssl/x509v3.h>
 #include "tls.h"
-
-/* A session taken up again brings its old verdict along, which was about the name of then. */
-static int check_reused(struct tls *tls)
-{
-	X509 *peer = SSL_get0_peer_certificate(tls->ssl);
-	const unsigned flags = X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS;
-
-	if (tls->name == NULL || !tls->context->verifies || !SSL_session_reused(tls->ssl))
-		return 0;
-	if (peer != NULL &&
-		(X509_check_host(peer, tls->name, 0, flags, NULL) == 1 ||
-			X509_check_ip_asc(peer, tls->name, 0) == 1))
-		return 0;
-	SSL_set_verify_result(tls->ssl, X509_V_ERR_HOSTNAME_MISMATCH);
-	return tls->failed = ANYIO_TLS_CERTIFICATE;
-}
 
 static int handshake_step(struct tls *tls)
 {
@@ -40,8 +23,6 @@ static int handshake_run(struct tls *tls)
 	for (;;) {
 		int rc = handshake_step(tls);
 
-		if (rc == 0)
-			rc = check_reused(tls);
 		if (rc == 0)
 			break;
 		if (rc == OUTCOME_WANTS)

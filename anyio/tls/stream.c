@@ -164,12 +164,25 @@ static int set_client(struct tls *tls, const struct anyio_tls_options *options)
 	return rc;
 }
 
+/* A session brings its old verdict along, which was about the name of then. */
+static bool stands_for(const struct anyio_tls_session *session, const char *name)
+{
+	X509 *peer = SSL_SESSION_get0_peer(session->ssl);
+	const unsigned flags = X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS;
+
+	return peer != NULL &&
+		(X509_check_host(peer, name, 0, flags, NULL) == 1 ||
+			X509_check_ip_asc(peer, name, 0) == 1);
+}
+
 static int set_session(struct tls *tls, const struct anyio_tls_session *session)
 {
 	if (session == NULL)
 		return 0;
 	if (tls->context->server || session->context != tls->context)
 		return -EINVAL;
+	if (tls->context->verifies && tls->name != NULL && !stands_for(session, tls->name))
+		return 0;
 	return SSL_set_session(tls->ssl, session->ssl) == 1 ? 0 : -ENOMEM;
 }
 

@@ -30,7 +30,7 @@ struct anyio_tls_context {
 	SSL_CTX *ssl;
 	BIO_METHOD *bio;
 	bool server;
-	bool verifies;
+	bool verifies, resumes;
 	unsigned char *alpn; /* as on the wire: each name behind its length */
 	unsigned alpn_size;
 };

@@ -101,7 +101,8 @@ struct anyio_tls_options {
 	bool any_name;
 	bool allow_ragged; /* the transport's end is an end: for protocols that say themselves how
 			    * much there is, such as HTTP */
-	struct anyio_tls_session *session; /* clients: to be taken up again; stays the caller's */
+	/* Clients: to be taken up again, unless it was another name's. Stays the caller's. */
+	struct anyio_tls_session *session;
 	const char **reason;               /* of anyio_tls_connect alone: as of the context's */
 	void *reserved[4];
 };
