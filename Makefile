@@ -3,7 +3,7 @@ BUILD ?= build
 PREFIX ?= /usr/local
 NINJA = ninja -C $(BUILD)
 
-.PHONY: all program deps run check test conformance coverage valgrind interop bench fuzz model lint format install clean help
+.PHONY: all program deps run check test conformance coverage valgrind interop bench fuzz model lint format install install-anyio clean help
 
 all: program    ## build everything
 	@echo "$(BUILD)/ipfs-kit is ready: 'make run' shows two nodes, 'make install' installs, '$(BUILD)/ipfs-kit --help' says more"
@@ -63,8 +63,17 @@ install: program ## put program, man page, completions, unit and library in plac
 	@[ -n "$(DESTDIR)" ] || ldconfig 2>/dev/null || true
 	@[ -n "$(DESTDIR)" ] || ./dist/installed.sh $(BUILD) $(PREFIX)
 
+install-anyio: ## the runtime alone: its library, headers, anyio.pc and man pages (PREFIX, DESTDIR)
+	@./deps.sh anyio
+	@[ -f $(BUILD)-anyio/build.ninja ] || meson setup $(BUILD)-anyio --buildtype=release -Db_ndebug=false \
+		-Donly_anyio=true -Dtests=false >/dev/null
+	@meson configure $(BUILD)-anyio -Dprefix=$(PREFIX) >/dev/null
+	@ninja -C $(BUILD)-anyio
+	@DESTDIR=$(DESTDIR) meson install -C $(BUILD)-anyio --no-rebuild
+	@[ -n "$(DESTDIR)" ] || ldconfig 2>/dev/null || true
+
 clean:      ## remove what was built
-	@rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-fuzz $(BUILD)-coverage
+	@rm -rf $(BUILD) $(BUILD)-anyio $(BUILD)-asan $(BUILD)-tsan $(BUILD)-fuzz $(BUILD)-coverage
 
 help:       ## this list
-	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*## / — /'
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## / — /'

@@ -1,12 +1,14 @@
 #!/bin/sh
-# Installs the Debian packages that are missing: of those that building and running need, and with
-# "test" those of the tests too.
+# Installs the Debian packages that are missing: of those that building and running need, with "test"
+# those of the tests too, with "anyio" what the runtime alone needs.
 set -eu
 
-packages="gcc make pkg-config meson ninja-build python3 liburing-dev libuv1-dev libssl-dev libsodium-dev
-liblmdb-dev libhttp-parser-dev libjansson-dev libcmocka-dev openssl"
+anyio="gcc make pkg-config meson ninja-build liburing-dev libuv1-dev libssl-dev"
+packages="$anyio python3 libsodium-dev liblmdb-dev libhttp-parser-dev libjansson-dev
+libcmocka-dev openssl"
+[ "${1:-}" != anyio ] || packages=$anyio
 [ "${1:-}" != test ] || packages="$packages clang llvm libclang-rt-14-dev clang-format strace libleveldb1d
-spin gcovr valgrind g++ bash fish zsh man-db mandoc systemd"
+spin gcovr valgrind g++ gcc-aarch64-linux-gnu qemu-user bash fish zsh man-db mandoc systemd"
 
 missing=
 for package in $packages; do

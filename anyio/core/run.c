@@ -4,6 +4,11 @@
 
 enum { DEFAULT_STACK = 64 * 1024, DEFAULT_TASKS = 1000000, FIRST_SHUFFLE = 64 };
 
+const char *anyio_version(void)
+{
+	return ANYIO_VERSION;
+}
+
 const char *anyio_backend_name(void)
 {
 	return anyio_loop_here ? anyio_loop_here->backend->name : NULL;

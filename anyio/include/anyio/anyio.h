@@ -24,5 +24,6 @@
 #include <anyio/thread.h>
 #include <anyio/tls.h>
 #include <anyio/tree.h>
+#include <anyio/version.h>
 
 #endif

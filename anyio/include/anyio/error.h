@@ -8,6 +8,10 @@
 
 #include <anyio/export.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* name, number, text */
 #define ANYIO_ERRORS(X)                                                                            \
 	X(CANCELLED, 1, "cancelled")                                                               \
@@ -46,5 +50,9 @@ ANYIO_API const char *anyio_error_name(int code);
 
 /* One line for people, without a full stop. Static storage; any thread. */
 ANYIO_API const char *anyio_error_text(int code);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -1,0 +1,200 @@
+#!/usr/bin/env python3
+"""What `meson install --tags anyio` puts down is enough to build a program on the runtime alone, in C and in C++,
+with the shared library and with the archive; and it gives the names that its headers declare and no others."""
+import glob
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+BUILD = sys.argv[1]
+SOURCE = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..'))
+ENVIRONMENT = {**os.environ, 'LC_ALL': 'C'}
+failed, skipped = [], []
+
+
+def check(what, truth, detail=''):
+    print(f'{"ok   " if truth else "FAIL "} {what}' + (f': {str(detail)[:2000]}' if detail != '' and not truth else ''), flush=True)
+    if not truth:
+        failed.append(what)
+    return bool(truth)
+
+
+def skip(why):
+    print(f'skip  {why}')
+    skipped.append(why)
+
+
+def run(*words, env={}, **more):
+    return subprocess.run(words, capture_output=True, text=True, env={**ENVIRONMENT, **env}, timeout=120, **more)
+
+
+def read(path):
+    with open(path) as file:
+        return file.read()
+
+
+OPTIONS = {o['name']: o['value'] for o in json.loads(run('meson', 'introspect', BUILD, '--buildoptions').stdout)}
+DESTINATION = tempfile.mkdtemp()
+PLACE = DESTINATION + OPTIONS['prefix']
+LIBRARIES = f'{PLACE}/{OPTIONS["libdir"]}'
+HEADERS = f'{PLACE}/{OPTIONS["includedir"]}'
+COMMANDS = read(f'{BUILD}/compile_commands.json')
+CLANG = 'clang' in json.loads(COMMANDS)[0]['command'].split(' -')[0]
+SANITIZERS = [] if OPTIONS['b_sanitize'] == 'none' else [f'-fsanitize={OPTIONS["b_sanitize"]}']
+COMPILERS = [pair for pair in (('gcc', 'c'), ('clang', 'c'), ('g++', 'c++'), ('clang++', 'c++')) if shutil.which(pair[0])]
+# A sanitizer's runtime is its compiler's own: no other may link against what that one made.
+LINKERS = [pair for pair in COMPILERS if not SANITIZERS or ('clang' in pair[0]) == CLANG]
+STANDARDS = {'c': ['c11', 'c17'], 'c++': ['c++11', 'c++17', 'c++20']}
+STRICT = ['-Wall', '-Wextra', '-pedantic', '-Wshadow', '-Werror']
+
+
+def flags(*what):
+    """What pkg-config says of the installed library, its prefix moved to where it lies now."""
+    done = run('pkg-config', f'--define-variable=prefix={PLACE}', *what, 'anyio', env={'PKG_CONFIG_PATH': f'{LIBRARIES}/pkgconfig'})
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    return done.stdout.split()
+
+
+def installs():
+    done = run('meson', 'install', '-C', BUILD, '--no-rebuild', '--destdir', DESTINATION, '--tags', 'anyio')
+    if not check('meson install --tags anyio', done.returncode == 0, done.stdout + done.stderr):
+        return
+    for path in ('libanyio.so', 'libanyio.so.0', 'libanyio.a', 'pkgconfig/anyio.pc'):
+        check(f'{path} is there', os.path.exists(f'{LIBRARIES}/{path}'))
+    found = [os.path.relpath(path, PLACE) for path in glob.glob(f'{PLACE}/**', recursive=True) if os.path.isfile(path)]
+    strange = [path for path in found if not re.search(r'(^|/)(lib)?anyio[^/]*(/[^/]*)?$', path)]
+    check('and nothing that is not of the runtime', strange == [], strange)
+    check('the shared library is found by its soname', '[libanyio.so.0]' in run('readelf', '-d', f'{LIBRARIES}/libanyio.so').stdout)
+    told = re.search(r'ANYIO_VERSION "(.*)"', read(f'{HEADERS}/anyio/version.h')).group(1)
+    check('headers and anyio.pc are of one version', flags('--modversion') == [told], told)
+
+
+def headers_compile_alone():
+    headers = sorted(glob.glob('anyio/*.h*', root_dir=HEADERS))
+    check('there are headers', len(headers) > 15, headers)
+    for compiler, language in COMPILERS:
+        for standard in STANDARDS[language]:
+            bad = {}
+            for header in headers:
+                if header.endswith('.hpp') and standard not in ('c++17', 'c++20'):
+                    continue
+                done = run(compiler, f'-x{language}', f'-std={standard}', *STRICT, '-fsyntax-only', f'-I{HEADERS}', '-',
+                    input=f'#include <{header}>\n#include <{header}>\nint there_is_one;\n')
+                if done.returncode:
+                    bad[header] = done.stderr[:400]
+            check(f'every header compiles alone, {compiler} -std={standard}', bad == {}, bad)
+
+
+def declared():
+    names = set()
+    for path in glob.glob(f'{HEADERS}/anyio/*.h'):
+        text = re.sub(r'/\*.*?\*/|//[^\n]*|^#.*?$', '', read(path), flags=re.S | re.M)
+        names.update(re.findall(r'\bANYIO_API\b[^;{(]*?\b(\w+)\s*\(', text))
+    return names
+
+
+def names_are_the_public_ones():
+    wanted = declared()
+    check('headers declare functions', len(wanted) > 150, len(wanted))
+    lines = run('nm', '-D', '--defined-only', f'{LIBRARIES}/libanyio.so').stdout.split('\n')
+    shared = {line.split()[-1] for line in lines if line and line.split()[-2] != 'A' and '__odr_asan' not in line}
+    check('every symbol of the shared library carries a version', all(re.search(r'@@ANYIO_\d+\.\d+$', name) for name in shared), shared)
+    lines = run('nm', '-g', '--defined-only', f'{LIBRARIES}/libanyio.a').stdout.split('\n')
+    static = {line.split()[-1] for line in lines if len(line.split()) == 3 and '__odr_asan' not in line}
+    for kind, names in (('shared', {name.split('@')[0] for name in shared}), ('static', static)):
+        check(f'the {kind} library has every function its headers declare', wanted <= names, sorted(wanted - names))
+        check(f'the {kind} library gives nothing else', names <= wanted, sorted(names - wanted))
+        check(f'the {kind} library has no name but anyio_*', all(name.startswith('anyio_') for name in names))
+
+
+# Names that the library has inside, too: they must not meet. C that is C++ as well.
+PROGRAM = r'''
+#include <anyio/anyio.h>
+#include <stdio.h>
+#include <string.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+int task_spawn(void);
+int scope_init(void);
+int context_switch(void);
+int stack_take(void);
+int task_spawn(void) { return 1; }
+int scope_init(void) { return 2; }
+int context_switch(void) { return 3; }
+int stack_take(void) { return 4; }
+#ifdef __cplusplus
+}
+#endif
+
+static int child(void *arg)
+{
+	++*(int *)arg;
+	return anyio_sleep(ANYIO_MILLISECOND);
+}
+
+static int body(void *arg)
+{
+	ANYIO_TASK_GROUP(group);
+	for (int i = 0; i < 3; i++)
+		anyio_start_soon(&group, child, arg, "child");
+	return anyio_task_group_exit(&group, 0);
+}
+
+typedef void (*any_function)(void);
+static const any_function all[] = { @ALL@ };
+
+int main(void)
+{
+	int count = task_spawn() + scope_init() + context_switch() + stack_take();
+	int rc = anyio_run(body, &count, NULL);
+	if (rc < 0)
+		printf("%s: %s\n", anyio_error_name(rc), anyio_error_text(rc));
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+		count += all[i] == (any_function)0;
+	return rc == 0 && count == 13 && strcmp(anyio_version(), ANYIO_VERSION) == 0 ? 0 : 1;
+}
+'''
+
+
+def programs_are_built():
+    words = ', '.join(f'(any_function){name}' for name in sorted(declared()))
+    for compiler, language in LINKERS:
+        ending, standard = ('c', 'c17') if language == 'c' else ('cc', 'c++17')
+        source = f'{DESTINATION}/program.{ending}'
+        with open(source, 'w') as file:
+            file.write(PROGRAM.replace('@ALL@', words))
+        static = flags('--cflags', '--libs', '--static')
+        for kind, libraries in (('shared', flags('--cflags', '--libs')),
+                ('archive', [word.replace('-lanyio', '-l:libanyio.a') for word in static]), ('static', ['-static', *[word.replace('-luv', '-luv_a') for word in static]])):
+            if kind == 'static' and SANITIZERS:
+                continue
+            program = f'{DESTINATION}/program'
+            strict = [] if kind == 'static' else STRICT  # The C library warns of getaddrinfo in static programs.
+            done = run(compiler, f'-std={standard}', *strict, '-Wno-cast-function-type', *SANITIZERS, source, *libraries, '-o', program)
+            if not check(f'a program builds with {compiler}, {kind}', done.returncode == 0, done.stderr):
+                continue
+            needs = 'libanyio.so.0' in run('readelf', '-d', program).stdout
+            check('and needs the shared library' if kind == 'shared' else 'and stands alone', needs == (kind == 'shared'))
+            for backend in ('uring', 'uv'):
+                done = run(program, env={'LD_LIBRARY_PATH': LIBRARIES, 'ANYIO_BACKEND': backend})
+                if 'ANYIO_NO_BACKEND' in done.stdout:
+                    skip(f'{backend} does not work here')
+                else:
+                    check(f'and runs on {backend}', done.returncode == 0, done)
+
+
+try:
+    for test in (installs, headers_compile_alone, names_are_the_public_ones, programs_are_built):
+        print(f'-- {test.__name__}')
+        test()
+finally:
+    shutil.rmtree(DESTINATION)
+print(f'{len(failed)} failed, {len(skipped)} skipped')
+sys.exit(1 if failed else 77 if skipped else 0)
