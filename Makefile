@@ -55,7 +55,7 @@ lint:       ## formatting, folder rules, file sizes
 	@./tests/lint.sh
 
 format:     ## lay the sources out as clang-format does
-	@git ls-files '*.c' '*.h' | xargs clang-format -i
+	@git ls-files '*.c' '*.h' '*.cc' '*.hpp' | xargs clang-format -i
 
 install: program ## put program, man page, completions, unit and library in place (PREFIX, DESTDIR)
 	@DESTDIR=$(DESTDIR) meson configure $(BUILD) -Dprefix=$(PREFIX) >/dev/null

@@ -51,16 +51,16 @@ done
 [ -z "$(git ls-files 'anyio/*' | cut -d/ -f2 | sort -u | grep -vxE 'README.md|meson.build|include|model|tests|dist|examples|core|backend|sync|file|thread|stream|signal|process|net|tls')" ] ||
 	complain "anyio has a part that lint does not know"
 
-long=$(git ls-files '*.c' '*.h' | xargs wc -l | awk '$2 != "total" && $1 > 650 {print $2 ": " $1}')
+long=$(git ls-files '*.c' '*.h' '*.cc' '*.hpp' | xargs wc -l | awk '$2 != "total" && $1 > 650 {print $2 ": " $1}')
 [ -z "$long" ] || complain "files past 650 lines: $long"
 
-wide=$(git ls-files '*.c' '*.h' | while read -r file; do
+wide=$(git ls-files '*.c' '*.h' '*.cc' '*.hpp' | while read -r file; do
 	expand "$file" | awk -v file="$file" 'length($0) > 140 {print file ":" NR}'
 done)
 [ -z "$wide" ] || complain "lines past 140 columns: $wide"
 
-badly=$(git ls-files '*.c' '*.h' | xargs clang-format --dry-run 2>&1 | grep -c warning)
-[ "$badly" = 0 ] || complain "$badly places are not as clang-format (14) lays them out: git ls-files '*.c' '*.h' | xargs clang-format -i"
+badly=$(git ls-files '*.c' '*.h' '*.cc' '*.hpp' | xargs clang-format --dry-run 2>&1 | grep -c warning)
+[ "$badly" = 0 ] || complain "$badly places are not as clang-format (14) lays them out: git ls-files '*.c' '*.h' '*.cc' '*.hpp' | xargs clang-format -i"
 
 words=$(git grep -nwE 'TODO|FIXME|XXX|HACK' -- '*.c' '*.h' '*.py' '*.mjs' '*.go' ':!tests/lint.sh' | head -5)
 [ -z "$words" ] || complain "unfinished: $words"

@@ -9,7 +9,8 @@
  *
  * anyio_trampoline: where a new stack starts. Calls entry(arg), which returns the stack to go on
  * with and whether that is a new one (struct context_next): so the returns stay in step with the
- * calls here too. The call-frame information says that nothing lies above.
+ * calls here too. The call-frame information says that nothing lies above,
+ * and whom to tell when an exception comes this far (exception.c).
  */
 #if defined(__x86_64__)
 	.text
@@ -90,12 +91,14 @@ anyio_jump:
 	.cfi_endproc
 	.size anyio_jump, .-anyio_jump
 
+	.hidden anyio_unwound
 	.globl anyio_trampoline
 	.hidden anyio_trampoline
 	.type anyio_trampoline, @function
 	.p2align 4
 anyio_trampoline:
 	.cfi_startproc
+	.cfi_personality 0x1b, anyio_unwound
 	.cfi_undefined rip
 	mov %rbx, %rdi
 	call *%r12
@@ -189,12 +192,14 @@ anyio_jump:
 	.cfi_endproc
 	.size anyio_jump, .-anyio_jump
 
+	.hidden anyio_unwound
 	.globl anyio_trampoline
 	.hidden anyio_trampoline
 	.type anyio_trampoline, %function
 	.p2align 4
 anyio_trampoline:
 	.cfi_startproc
+	.cfi_personality 0x1b, anyio_unwound
 	.cfi_undefined x30
 	mov x0, x19
 	blr x20

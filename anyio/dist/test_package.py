@@ -162,6 +162,63 @@ int main(void)
 }
 '''
 
+# What is caught and uncaught travels with its task only when the library has found the C++ runtime of the program.
+EXCEPTIONS = r'''
+#include <anyio/anyio.hpp>
+#include <stdexcept>
+
+static int wrong;
+
+static int throws_on(int number)
+{
+	try {
+		try {
+			throw number;
+		} catch (int) {
+			anyio_checkpoint();
+			throw;
+		}
+	} catch (int value) {
+		wrong += value != number;
+	}
+	return 0;
+}
+
+int main(int argc, char **)
+{
+	int rc = anyio::run([&] {
+		anyio::task_group group;
+		for (int i = 0; i < 3; i++)
+			group.start_soon([i] { return throws_on(i); });
+		if (argc > 1)
+			group.start_soon([]() -> int { throw std::runtime_error("what was thrown"); }, "careless");
+		return group.exit(0);
+	});
+	return rc || wrong ? 1 : 0;
+}
+'''
+
+
+def exceptions_stay_with_their_tasks():
+    source, program = f'{DESTINATION}/exceptions.cc', f'{DESTINATION}/exceptions'
+    with open(source, 'w') as file:
+        file.write(EXCEPTIONS)
+    static = flags('--cflags', '--libs', '--static')
+    archive = [word.replace('-lanyio', '-l:libanyio.a') for word in static]
+    kinds = {'shared': flags('--cflags', '--libs'), 'archive': archive, 'static C++ runtime': ['-static-libstdc++', '-static-libgcc', *archive],
+        'static': ['-static', *[word.replace('-luv', '-luv_a') for word in static]]}
+    for compiler in [name for name, language in LINKERS if language == 'c++']:
+        for kind, libraries in kinds.items():
+            if SANITIZERS and 'static' in kind:
+                continue
+            done = run(compiler, '-std=c++17', '-O2', *STRICT, *SANITIZERS, source, *libraries, '-o', program)
+            if check(f'C++ with exceptions builds with {compiler}, {kind}', done.returncode == 0, done.stderr):
+                done = run(program, env={'LD_LIBRARY_PATH': LIBRARIES})
+                check('and each task has its own', done.returncode == 0, done)
+                done = run(program, 'leave', env={'LD_LIBRARY_PATH': LIBRARIES})
+                check('and one that leaves its task is named', done.returncode != 0 and 'left the body of task "careless"' in done.stderr
+                    and 'what was thrown' in done.stderr, done)
+
 
 def programs_are_built():
     words = ', '.join(f'(any_function){name}' for name in sorted(declared()))
@@ -191,7 +248,8 @@ def programs_are_built():
 
 
 try:
-    for test in (installs, headers_compile_alone, names_are_the_public_ones, programs_are_built):
+    for test in (installs, headers_compile_alone, names_are_the_public_ones, programs_are_built,
+            exceptions_stay_with_their_tasks):
         print(f'-- {test.__name__}')
         test()
 finally:

@@ -21,8 +21,12 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdbool.h>
-#include <cmocka.h>
 #include <anyio/anyio.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#include <cmocka.h>
 
 enum conformance_flags {
 	CONFORM_MOCK = 1,    /* with the mock clock */
@@ -70,4 +74,7 @@ size_t conformance_count_fds(void);
 /* A number from the environment. */
 uint64_t conformance_number(const char *variable, uint64_t otherwise);
 
+#ifdef __cplusplus
+}
+#endif
 #endif
