@@ -103,7 +103,7 @@ struct anyio_tls_options {
 			    * much there is, such as HTTP */
 	/* Clients: to be taken up again, unless it was another name's. Stays the caller's. */
 	struct anyio_tls_session *session;
-	const char **reason;               /* of anyio_tls_connect alone: as of the context's */
+	const char **reason; /* of anyio_tls_connect alone: as of the context's */
 	void *reserved[4];
 };
 
