@@ -118,10 +118,9 @@ static void deadlock(struct anyio_loop *loop)
 		scope_cancel(&loop->root_scope, "deadlock");
 		return;
 	}
-	struct anyio_task *task = anyio_container(loop->tasks.next, struct anyio_task, all);
-	anyio_die(__FILE__, __LINE__,
-		"deadlock: %zu tasks wait for ever and cannot be cancelled; one is \"%s\"",
-		loop->task_count, task->name);
+	tree_say(loop);
+	anyio_die(__FILE__, __LINE__, "deadlock: %zu tasks wait for ever and cannot be cancelled",
+		loop->task_count);
 }
 
 /* How long the backend may wait when nothing is ready; moves the mock clock. */

@@ -189,7 +189,7 @@ static void run_world(uint64_t seed)
 	anyio_close(world.pipe[1]);
 }
 
-static int c_random_cancellations_lose_nothing(void *arg)
+static int r09_random_cancellations_lose_nothing(void *arg)
 {
 	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
 		unsigned before = conformance_failures();
@@ -204,7 +204,7 @@ static int c_random_cancellations_lose_nothing(void *arg)
 int main(void)
 {
 	static const struct conformance_case cases[] = {
-		CONFORM(c_random_cancellations_lose_nothing, CONFORM_NO_SIM),
+		CONFORM(r09_random_cancellations_lose_nothing, CONFORM_NO_SIM),
 	};
 	return run_conformance(cases, sizeof cases / sizeof *cases);
 }

@@ -25,6 +25,56 @@ static void spawn(struct anyio_task_group *group, anyio_task_fn fn, void *arg, c
 	CHECK_RC(anyio_start_soon_with(group, fn, arg, &options), 0);
 }
 
+static int sleep_then_flag(void *arg)
+{
+	int rc = anyio_sleep(ANYIO_SECOND);
+	if (rc == 0)
+		*(bool *)arg = true;
+	return rc;
+}
+
+static int c23_cancelling_a_handle_affects_one_task(void *arg)
+{
+	struct anyio_task_handle one, other;
+	bool done = false;
+	ANYIO_TASK_GROUP(group);
+	struct anyio_task_options first = { .name = "one", .handle = &one };
+	struct anyio_task_options second = { .name = "other", .handle = &other };
+	anyio_start_soon_with(&group, sleep_forever, NULL, &first);
+	anyio_start_soon_with(&group, sleep_then_flag, &done, &second);
+	anyio_checkpoint();
+	anyio_task_handle_cancel(&one, "only this one");
+	CHECK_RC(anyio_task_handle_wait(&one), ANYIO_TASK_CANCELLED);
+	CHECK_RC(anyio_task_handle_wait(&one), ANYIO_TASK_CANCELLED);
+	CHECK(!done);
+	CHECK_RC(anyio_task_handle_wait(&other), 0);
+	CHECK(done);
+	anyio_task_handle_cancel(&other, "too late");
+	CHECK_RC(anyio_task_handle_wait(&other), 0);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	return 0;
+}
+
+static int wait_handle(void *arg)
+{
+	return anyio_task_handle_wait(arg);
+}
+
+static int c23b_a_cancelled_wait_leaves_the_task_alone(void *arg)
+{
+	struct anyio_task_handle handle;
+	bool done = false;
+	ANYIO_TASK_GROUP(group);
+	struct anyio_task_options options = { .handle = &handle };
+	anyio_start_soon_with(&group, sleep_then_flag, &done, &options);
+	CHECK_RC(anyio_fail_after(ANYIO_MILLISECOND, wait_handle, &handle), -ETIMEDOUT);
+	CHECK(!done);
+	CHECK_RC(anyio_task_handle_wait(&handle), 0);
+	CHECK(done);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	return 0;
+}
+
 static int h_the_status_follows_the_task(void *arg)
 {
 	struct anyio_task_handle good, bad, cancelled;
@@ -324,6 +374,8 @@ static int h_outside_a_task_nothing_is_noted(void *arg)
 int main(void)
 {
 	static const struct conformance_case cases[] = {
+		CONFORM(c23_cancelling_a_handle_affects_one_task, CONFORM_MOCK),
+		CONFORM(c23b_a_cancelled_wait_leaves_the_task_alone, CONFORM_MOCK),
 		CONFORM(h_the_status_follows_the_task, CONFORM_MOCK),
 		CONFORM(h_a_task_that_ends_though_cancelled_has_finished, CONFORM_MOCK),
 		CONFORM(h_a_group_cancelled_is_not_a_handle_cancelled, CONFORM_MOCK),

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include "child.h"
 
 static int sleep_forever(void *arg)
 {
@@ -28,7 +29,7 @@ static int cancelled_again_and_again(void *arg)
 	return ANYIO_CANCELLED;
 }
 
-static int s14_every_later_call_is_cancelled_again(void *arg)
+static int c14_every_later_call_is_cancelled_again(void *arg)
 {
 	struct anyio_cancel_scope scope;
 	anyio_cancel_scope_init(&scope);
@@ -53,7 +54,7 @@ static int count_until_told(void *arg)
 }
 
 /* A task that ignores the code in a loop must not freeze the others. */
-static int s14b_a_cancelled_call_still_yields(void *arg)
+static int r00_a_cancelled_call_still_yields(void *arg)
 {
 	struct counter counter = { 0 };
 	ANYIO_TASK_GROUP(group);
@@ -75,7 +76,7 @@ static int s14b_a_cancelled_call_still_yields(void *arg)
 	return anyio_task_group_exit(&group, 0);
 }
 
-static int s15_nothing_is_caught_when_nothing_blocked(void *arg)
+static int c15_nothing_is_caught_when_nothing_blocked(void *arg)
 {
 	struct anyio_cancel_scope scope;
 	anyio_cancel_scope_init(&scope);
@@ -87,7 +88,7 @@ static int s15_nothing_is_caught_when_nothing_blocked(void *arg)
 	return 0;
 }
 
-static int s16_inner_does_not_catch_for_the_outer(void *arg)
+static int c16_inner_does_not_catch_for_the_outer(void *arg)
 {
 	struct anyio_cancel_scope outer, inner;
 	anyio_cancel_scope_init(&outer);
@@ -107,7 +108,7 @@ static int s16_inner_does_not_catch_for_the_outer(void *arg)
 	return 0;
 }
 
-static int s17_a_shielded_inner_catches_its_own(void *arg)
+static int c17_a_shielded_inner_catches_its_own(void *arg)
 {
 	struct anyio_cancel_scope outer, inner;
 	anyio_cancel_scope_init(&outer);
@@ -142,7 +143,7 @@ static int sleep_in_scope(void *arg)
 	return anyio_cancel_scope_exit(&shielded->scope, shielded->rc);
 }
 
-static int s18_a_shield_delays_the_delivery(void *arg)
+static int c18_a_shield_delays_the_delivery(void *arg)
 {
 	struct shielded child = { .rc = 0 };
 	anyio_cancel_scope_init(&child.scope);
@@ -163,7 +164,7 @@ static int s18_a_shield_delays_the_delivery(void *arg)
 	return 0;
 }
 
-static int s18b_raising_a_shield_takes_the_cancellation_away(void *arg)
+static int r01_raising_a_shield_takes_the_cancellation_away(void *arg)
 {
 	struct anyio_cancel_scope outer, middle, inner;
 	anyio_cancel_scope_init(&outer);
@@ -184,7 +185,7 @@ static int s18b_raising_a_shield_takes_the_cancellation_away(void *arg)
 	return 0;
 }
 
-static int s19_a_zero_deadline_fires_at_the_first_checkpoint(void *arg)
+static int c19_a_zero_deadline_fires_at_the_first_checkpoint(void *arg)
 {
 	struct anyio_cancel_scope scope;
 	anyio_cancel_scope_init(&scope);
@@ -200,7 +201,7 @@ static int s19_a_zero_deadline_fires_at_the_first_checkpoint(void *arg)
 	return 0;
 }
 
-static int s20_a_deadline_moves_live(void *arg)
+static int c20_a_deadline_moves_live(void *arg)
 {
 	struct shielded child = { .rc = 0 };
 	anyio_cancel_scope_init(&child.scope);
@@ -220,7 +221,7 @@ static int s20_a_deadline_moves_live(void *arg)
 	return 0;
 }
 
-static int s20b_a_deadline_is_taken_away(void *arg)
+static int c20b_a_deadline_is_taken_away(void *arg)
 {
 	struct anyio_cancel_scope scope;
 	anyio_cancel_scope_init(&scope);
@@ -234,7 +235,7 @@ static int s20b_a_deadline_is_taken_away(void *arg)
 	return 0;
 }
 
-static int s21_the_effective_deadline_respects_shields(void *arg)
+static int c21_the_effective_deadline_respects_shields(void *arg)
 {
 	struct anyio_cancel_scope outer, inner;
 	anyio_time now = anyio_now();
@@ -263,7 +264,7 @@ static int leave_anothers_scope(void *arg)
 	return 0;
 }
 
-static int s22_leaving_in_wrong_order_is_an_error(void *arg)
+static int c22_leaving_in_wrong_order_is_an_error(void *arg)
 {
 	struct anyio_cancel_scope outer, inner;
 	anyio_cancel_scope_init(&outer);
@@ -282,7 +283,7 @@ static int s22_leaving_in_wrong_order_is_an_error(void *arg)
 }
 
 /* Real time passes while nobody polls. */
-static int s25_a_checkpoint_notices_an_expired_deadline(void *arg)
+static int c25_a_checkpoint_notices_an_expired_deadline(void *arg)
 {
 	struct anyio_cancel_scope scope;
 	struct timespec now;
@@ -302,7 +303,7 @@ static int s25_a_checkpoint_notices_an_expired_deadline(void *arg)
 
 enum { DEEP = 100000 };
 
-static int s30_deep_nesting_does_not_overflow(void *arg)
+static int c30_deep_nesting_does_not_overflow(void *arg)
 {
 	struct anyio_cancel_scope *scopes = malloc(DEEP * sizeof *scopes);
 	if (!scopes)
@@ -326,7 +327,7 @@ static int s30_deep_nesting_does_not_overflow(void *arg)
 	return 0;
 }
 
-static int s32_an_inner_timeout_moves_on_though_shielded(void *arg)
+static int c32_an_inner_timeout_moves_on_though_shielded(void *arg)
 {
 	struct anyio_cancel_scope outer, inner;
 	anyio_cancel_scope_init(&outer);
@@ -342,7 +343,7 @@ static int s32_an_inner_timeout_moves_on_though_shielded(void *arg)
 	return 0;
 }
 
-static int s_timeouts_count_from_enter(void *arg)
+static int r05_timeouts_count_from_enter(void *arg)
 {
 	struct anyio_cancel_scope scope;
 	anyio_cancel_scope_init(&scope);
@@ -354,7 +355,7 @@ static int s_timeouts_count_from_enter(void *arg)
 	return 0;
 }
 
-static int s_a_cancel_before_enter_works(void *arg)
+static int r05_a_cancel_before_enter_works(void *arg)
 {
 	struct anyio_cancel_scope scope;
 	anyio_cancel_scope_init(&scope);
@@ -366,7 +367,7 @@ static int s_a_cancel_before_enter_works(void *arg)
 }
 
 /* The call came first: that the deadline passed later does not change why. */
-static int s_the_cause_is_stored_when_it_fires(void *arg)
+static int r04_the_cause_is_stored_when_it_fires(void *arg)
 {
 	struct anyio_cancel_scope scope;
 	anyio_cancel_scope_init(&scope);
@@ -391,11 +392,188 @@ static int fail_at_once(void *arg)
 	return -ENOENT;
 }
 
-static int s_fail_after_keeps_other_results(void *arg)
+static int r04_fail_after_keeps_other_results(void *arg)
 {
 	CHECK_RC(anyio_fail_after(ANYIO_SECOND, sleep_short, NULL), 0);
 	CHECK_RC(anyio_fail_after(ANYIO_SECOND, fail_at_once, NULL), -ENOENT);
 	CHECK_RC(anyio_move_on_after(ANYIO_SECOND, fail_at_once, NULL), -ENOENT);
+	return 0;
+}
+
+static int outlast(void *arg)
+{
+	anyio_sleep_forever();
+	return 3;
+}
+
+/* Cut off by a deadline of its own, by one around it, and not cut off. */
+static int r04_deadlines_fail_or_move_on(void *arg)
+{
+	anyio_time soon = anyio_now() + ANYIO_SECOND;
+	CHECK_RC(anyio_move_on_at(soon, sleep_forever, NULL), 0);
+	CHECK(anyio_now() >= soon);
+	soon = anyio_now() + ANYIO_SECOND;
+	CHECK_RC(anyio_fail_at(soon, sleep_forever, NULL), -ETIMEDOUT);
+	CHECK(anyio_now() >= soon);
+	CHECK_RC(anyio_fail_at(soon, sleep_forever, NULL), -ETIMEDOUT);
+	CHECK_RC(anyio_fail_at(anyio_now() + ANYIO_SECOND, outlast, NULL), 3);
+	CHECK_RC(anyio_fail_after(ANYIO_SECOND, outlast, NULL), 3);
+	CHECK_RC(anyio_fail_at(ANYIO_FOREVER, sleep_short, NULL), 0);
+	CHECK_RC(anyio_move_on_at(ANYIO_FOREVER, fail_at_once, NULL), -ENOENT);
+	return 0;
+}
+
+static int fail_after_long(void *arg)
+{
+	int rc = anyio_fail_after(60 * ANYIO_SECOND, sleep_forever, NULL);
+	CHECK_RC(rc, ANYIO_CANCELLED); /* not its own timeout */
+	return rc;
+}
+
+static int r04_a_timeout_outside_is_not_ones_own(void *arg)
+{
+	CHECK_RC(anyio_fail_after(ANYIO_SECOND, fail_after_long, NULL), -ETIMEDOUT);
+	return 0;
+}
+
+static bool because(const char *reason)
+{
+	const char *given = anyio_cancel_reason();
+	return reason && given ? strcmp(reason, given) == 0 : reason == given;
+}
+
+static int r01_the_reason_is_the_innermost_that_applies(void *arg)
+{
+	struct anyio_cancel_scope outer, inner;
+	anyio_cancel_scope_init(&outer);
+	anyio_cancel_scope_init(&inner);
+	anyio_cancel_scope_set_timeout(&inner, ANYIO_SECOND);
+	anyio_cancel_scope_enter(&outer);
+	anyio_cancel_scope_enter(&inner);
+	CHECK(because(NULL));
+	anyio_cancel_scope_cancel(&outer, "outer");
+	CHECK(because("outer"));
+	CHECK(!anyio_cancel_scope_reason(&inner));
+	anyio_cancel_scope_set_shield(&inner, true);
+	CHECK(anyio_cancel_scope_shield(&inner) && !anyio_cancel_scope_shield(&outer));
+	CHECK(because(NULL));
+	CHECK_RC(anyio_sleep_forever(), ANYIO_CANCELLED);
+	CHECK(because("deadline"));
+	CHECK_RC(anyio_cancel_scope_exit(&inner, ANYIO_CANCELLED), 0);
+	CHECK(strcmp(anyio_cancel_scope_reason(&inner), "deadline") == 0);
+	CHECK(because("outer"));
+	CHECK_RC(anyio_cancel_scope_exit(&outer, ANYIO_CANCELLED), 0);
+	CHECK(because(NULL));
+	return 0;
+}
+
+struct reasons {
+	const char *expected;
+	int seen;
+};
+
+static int ask_why(void *arg)
+{
+	struct reasons *reasons = arg;
+	int rc = anyio_sleep_forever();
+	reasons->seen += because(reasons->expected);
+	return rc;
+}
+
+/* By a group, by a handle, by a sibling's failure, and by one who gave no reason. */
+static int r01_a_task_can_ask_why(void *arg)
+{
+	static const char *const expected[] = { "the group", "the handle", "a task failed", NULL };
+	for (int i = 0; i < 4; i++) {
+		struct reasons reasons = { .expected = expected[i] };
+		struct anyio_task_handle handle;
+		struct anyio_task_options options = { .handle = &handle };
+		ANYIO_TASK_GROUP(group);
+		anyio_start_soon_with(&group, ask_why, &reasons, &options);
+		anyio_start_soon(&group, ask_why, &reasons, "other");
+		CHECK_RC(anyio_wait_all_tasks_blocked(), 0);
+		if (i == 1)
+			anyio_task_handle_cancel(&handle, expected[i]);
+		else if (i != 2)
+			anyio_task_group_cancel(&group, expected[i]);
+		CHECK_RC(anyio_wait_all_tasks_blocked(), i == 1 || i == 2 ? 0 : ANYIO_CANCELLED);
+		CHECK(i != 1 || reasons.seen == 1);
+		CHECK_RC(anyio_task_group_exit(&group, i == 1 || i == 2 ? -EIO : ANYIO_CANCELLED),
+			i == 1 || i == 2 ? -EIO : 0);
+		CHECK_RC(reasons.seen, i == 1 ? 1 : 2);
+	}
+	return 0;
+}
+
+/* Would flush for an hour; what it cannot do it leaves, and releases the rest. */
+static int close_slowly(void *arg)
+{
+	int rc = anyio_sleep(3600 * ANYIO_SECOND);
+	CHECK(rc == 0 || because("closed by force"));
+	*(bool *)arg = true;
+	return rc;
+}
+
+static int r04_a_forced_close_does_not_wait(void *arg)
+{
+	bool closed = false;
+	anyio_time began = anyio_now();
+	CHECK_RC(anyio_close_forcefully(close_slowly, &closed), 0);
+	CHECK(closed && anyio_now() < began + ANYIO_SECOND);
+	CHECK_RC(anyio_close_forcefully(fail_at_once, NULL), -ENOENT);
+	struct anyio_cancel_scope outer;
+	anyio_cancel_scope_init(&outer);
+	anyio_cancel_scope_enter(&outer);
+	anyio_cancel_scope_cancel(&outer, NULL);
+	CHECK_RC(anyio_close_forcefully(close_slowly, &closed), 0);
+	return anyio_cancel_scope_exit(&outer, 0);
+}
+
+static void enter_again(void)
+{
+	struct anyio_cancel_scope scope;
+	anyio_cancel_scope_init(&scope);
+	anyio_cancel_scope_enter(&scope);
+	anyio_cancel_scope_exit(&scope, 0);
+	anyio_cancel_scope_enter(&scope);
+}
+
+static void enter_in_a_call(void *arg)
+{
+	struct anyio_cancel_scope scope;
+	anyio_cancel_scope_init(&scope);
+	anyio_cancel_scope_enter(&scope);
+}
+
+static int enter_wrongly(void *arg)
+{
+	if (arg)
+		enter_again();
+	struct anyio_token *token = anyio_current_token();
+	anyio_call_soon(token, enter_in_a_call, NULL);
+	anyio_token_unref(token);
+	return anyio_checkpoint() < 0 ? ANYIO_CANCELLED : anyio_sleep(ANYIO_SECOND);
+}
+
+static void run_enter_again(void *options)
+{
+	anyio_run(enter_wrongly, "again", options);
+}
+
+static void run_enter_in_a_call(void *options)
+{
+	anyio_run(enter_wrongly, NULL, options);
+}
+
+static int r05_a_scope_is_for_one_use_in_a_task(void *arg)
+{
+	char text[8192];
+	int status = in_child(run_enter_again, arg, text, sizeof text);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	CHECK(strstr(text, "test_scope.c") && strstr(text, "entered twice"));
+	status = in_child(run_enter_in_a_call, arg, text, sizeof text);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	CHECK(strstr(text, "test_scope.c") && strstr(text, "outside a running task"));
 	return 0;
 }
 
@@ -435,25 +613,31 @@ static int s_sleepers_wake_in_order(void *arg)
 int main(void)
 {
 	static const struct conformance_case cases[] = {
-		CONFORM(s14_every_later_call_is_cancelled_again, CONFORM_MOCK),
-		CONFORM(s14b_a_cancelled_call_still_yields, CONFORM_MOCK),
-		CONFORM(s15_nothing_is_caught_when_nothing_blocked, CONFORM_MOCK),
-		CONFORM(s16_inner_does_not_catch_for_the_outer, CONFORM_MOCK),
-		CONFORM(s17_a_shielded_inner_catches_its_own, CONFORM_MOCK),
-		CONFORM(s18_a_shield_delays_the_delivery, CONFORM_MOCK),
-		CONFORM(s18b_raising_a_shield_takes_the_cancellation_away, CONFORM_MOCK),
-		CONFORM(s19_a_zero_deadline_fires_at_the_first_checkpoint, CONFORM_MOCK),
-		CONFORM(s20_a_deadline_moves_live, CONFORM_MOCK),
-		CONFORM(s20b_a_deadline_is_taken_away, CONFORM_MOCK),
-		CONFORM(s21_the_effective_deadline_respects_shields, CONFORM_MOCK),
-		CONFORM(s22_leaving_in_wrong_order_is_an_error, CONFORM_MOCK),
-		CONFORM(s25_a_checkpoint_notices_an_expired_deadline, CONFORM_NO_SIM),
-		CONFORM(s30_deep_nesting_does_not_overflow, CONFORM_MOCK),
-		CONFORM(s32_an_inner_timeout_moves_on_though_shielded, CONFORM_MOCK),
-		CONFORM(s_timeouts_count_from_enter, CONFORM_MOCK),
-		CONFORM(s_a_cancel_before_enter_works, CONFORM_MOCK),
-		CONFORM(s_the_cause_is_stored_when_it_fires, CONFORM_MOCK),
-		CONFORM(s_fail_after_keeps_other_results, CONFORM_MOCK),
+		CONFORM(c14_every_later_call_is_cancelled_again, CONFORM_MOCK),
+		CONFORM(r00_a_cancelled_call_still_yields, CONFORM_MOCK),
+		CONFORM(c15_nothing_is_caught_when_nothing_blocked, CONFORM_MOCK),
+		CONFORM(c16_inner_does_not_catch_for_the_outer, CONFORM_MOCK),
+		CONFORM(c17_a_shielded_inner_catches_its_own, CONFORM_MOCK),
+		CONFORM(c18_a_shield_delays_the_delivery, CONFORM_MOCK),
+		CONFORM(r01_raising_a_shield_takes_the_cancellation_away, CONFORM_MOCK),
+		CONFORM(c19_a_zero_deadline_fires_at_the_first_checkpoint, CONFORM_MOCK),
+		CONFORM(c20_a_deadline_moves_live, CONFORM_MOCK),
+		CONFORM(c20b_a_deadline_is_taken_away, CONFORM_MOCK),
+		CONFORM(c21_the_effective_deadline_respects_shields, CONFORM_MOCK),
+		CONFORM(c22_leaving_in_wrong_order_is_an_error, CONFORM_MOCK),
+		CONFORM(c25_a_checkpoint_notices_an_expired_deadline, CONFORM_NO_SIM),
+		CONFORM(c30_deep_nesting_does_not_overflow, CONFORM_MOCK),
+		CONFORM(c32_an_inner_timeout_moves_on_though_shielded, CONFORM_MOCK),
+		CONFORM(r05_timeouts_count_from_enter, CONFORM_MOCK),
+		CONFORM(r05_a_cancel_before_enter_works, CONFORM_MOCK),
+		CONFORM(r04_the_cause_is_stored_when_it_fires, CONFORM_MOCK),
+		CONFORM(r04_fail_after_keeps_other_results, CONFORM_MOCK),
+		CONFORM(r04_deadlines_fail_or_move_on, CONFORM_MOCK),
+		CONFORM(r04_a_timeout_outside_is_not_ones_own, CONFORM_MOCK),
+		CONFORM(r01_the_reason_is_the_innermost_that_applies, CONFORM_MOCK),
+		CONFORM(r01_a_task_can_ask_why, CONFORM_MOCK),
+		CONFORM(r04_a_forced_close_does_not_wait, CONFORM_MOCK),
+		CONFORM(r05_a_scope_is_for_one_use_in_a_task, CONFORM_BARE | CONFORM_NO_SIM),
 		CONFORM(s_sleepers_wake_in_order, CONFORM_MOCK),
 	};
 	return run_conformance(cases, sizeof cases / sizeof *cases);

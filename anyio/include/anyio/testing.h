@@ -11,7 +11,8 @@ extern "C" {
 #endif
 
 /* Waits until every other task waits for something that no runnable task can cause any more: no
- * task is ready, and stays so for one poll. */
+ * task is ready, and stays so for one poll. A task whose operation was asked to end and has not yet, as a
+ * cancelled one may, is waited for; one that waits for a thread is blocked. */
 ANYIO_API int anyio_wait_all_tasks_blocked(void);
 
 /* Faults. `at` counts from 1: the at-th call fails with `error`; 0 turns it off. Kept per process.

@@ -1,0 +1,161 @@
+/* How it ends when it goes wrong: deadlock, a stack that overflows, blocks left open, SIGINT. */
+#include "conformance.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "../core/core.h"
+#include "child.h"
+
+static int sleep_forever(void *arg)
+{
+	return anyio_sleep_forever();
+}
+
+static int s_a_deadlock_is_reported(void *arg)
+{
+	CHECK_RC(anyio_run(sleep_forever, NULL, arg), ANYIO_DEADLOCK);
+	return 0;
+}
+
+static int hang_for_ever(void *arg)
+{
+	anyio_waits_for("nothing at all");
+	return (int)anyio_park(NULL, NULL);
+}
+
+static void run_hang_for_ever(void *arg)
+{
+	anyio_run(hang_for_ever, NULL, arg);
+}
+
+static int s_a_deadlock_that_cannot_be_cancelled_shows_the_tasks(void *arg)
+{
+	char text[8192];
+	int status = in_child(run_hang_for_ever, arg, text, sizeof text);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	CHECK(strstr(text, "deadlock"));
+	CHECK(strstr(text, "root (task 1) waits for nothing at all"));
+	return 0;
+}
+
+static int __attribute__((noinline)) overflow(void *arg)
+{
+	volatile char page[4096];
+	page[0] = 1;
+	return arg ? overflow((char *)arg + 1) + page[0] : 0;
+}
+
+static int spawn_overflow(void *arg)
+{
+	ANYIO_TASK_GROUP(group);
+	anyio_start_soon(&group, overflow, "x", "deep thinker");
+	return anyio_task_group_exit(&group, 0);
+}
+
+static void run_overflow(void *arg)
+{
+	anyio_run(spawn_overflow, NULL, arg);
+}
+
+static int s_an_overflow_names_the_task(void *arg)
+{
+	char text[8192];
+	int status = in_child(run_overflow, arg, text, sizeof text);
+	CHECK(!WIFEXITED(status) || WEXITSTATUS(status) != 0);
+	CHECK(strstr(text, "deep thinker"));
+	return 0;
+}
+
+static int leave_group_open(void *arg)
+{
+	ANYIO_TASK_GROUP(group);
+	return 0;
+}
+
+static int leave_scope_open(void *arg)
+{
+	struct anyio_cancel_scope scope;
+	anyio_cancel_scope_init(&scope);
+	anyio_cancel_scope_enter(&scope);
+	return 0;
+}
+
+static void run_leave_group_open(void *arg)
+{
+	anyio_run(leave_group_open, NULL, arg);
+}
+
+static void run_leave_scope_open(void *arg)
+{
+	anyio_run(leave_scope_open, NULL, arg);
+}
+
+static int s_blocks_left_open_stop_the_program(void *arg)
+{
+	char text[8192];
+	int status = in_child(run_leave_group_open, arg, text, sizeof text);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	CHECK(strstr(text, "test_end.c"));
+	status = in_child(run_leave_scope_open, arg, text, sizeof text);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	CHECK(strstr(text, "test_end.c"));
+	return 0;
+}
+
+static int interrupt_self(void *arg)
+{
+	kill(getpid(), SIGINT);
+	int rc = anyio_sleep_forever();
+	printf("unwound\n");
+	fflush(stdout);
+	return rc;
+}
+
+static int ignore_interrupts(void *arg)
+{
+	kill(getpid(), SIGINT);
+	while (anyio_sleep_forever() != ANYIO_CANCELLED)
+		;
+	kill(getpid(), SIGINT);
+	printf("still here\n");
+	fflush(stdout);
+	return 0;
+}
+
+static void run_interrupt(void *arg)
+{
+	if (anyio_run(interrupt_self, NULL, arg) == ANYIO_CANCELLED)
+		_exit(3);
+}
+
+static void run_ignore(void *arg)
+{
+	anyio_run(ignore_interrupts, NULL, arg);
+}
+
+static int s_an_interrupt_cancels_and_a_second_ends(void *arg)
+{
+	char text[8192];
+	int status = in_child(run_interrupt, arg, text, sizeof text);
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 3);
+	CHECK(strstr(text, "unwound"));
+	status = in_child(run_ignore, arg, text, sizeof text);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT);
+	CHECK(!strstr(text, "still here"));
+	return 0;
+}
+
+int main(void)
+{
+	static const struct conformance_case cases[] = {
+		CONFORM(s_a_deadlock_is_reported, CONFORM_BARE | CONFORM_MOCK),
+		CONFORM(s_a_deadlock_that_cannot_be_cancelled_shows_the_tasks,
+			CONFORM_BARE | CONFORM_MOCK | CONFORM_NO_SIM),
+		CONFORM(s_an_overflow_names_the_task, CONFORM_BARE | CONFORM_NO_SIM),
+		CONFORM(s_blocks_left_open_stop_the_program, CONFORM_BARE | CONFORM_NO_SIM),
+		CONFORM(s_an_interrupt_cancels_and_a_second_ends, CONFORM_BARE | CONFORM_NO_SIM),
+	};
+	return run_conformance(cases, sizeof cases / sizeof *cases);
+}
