@@ -89,7 +89,7 @@ void scope_init(struct scope *scope)
 	scope->deadline = ANYIO_FOREVER;
 	scope->reason = NULL;
 	scope->state = SCOPE_FRESH;
-	scope->relative = scope->shield = false;
+	scope->relative = scope->shield = scope->group = false;
 	scope->cancel_called = scope->timed_out = scope->caught = scope->effective = false;
 }
 

@@ -236,7 +236,7 @@ static void scope_describe(const struct scope *scope, struct anyio_scope_info *i
 		.deadline = scope->deadline };
 }
 
-void anyio_task_info(const struct anyio_task *task, struct anyio_task_info *info)
+void anyio_task_describe(const struct anyio_task *task, struct anyio_task_info *info)
 {
 	const struct group *group = task->group;
 	*info = (struct anyio_task_info){ .id = task->id,
@@ -263,6 +263,6 @@ size_t anyio_task_list(struct anyio_task_info *infos, size_t room)
 		return 0;
 	for (const struct anyio_list *at = loop->tasks.next; at != &loop->tasks && count < room;
 		at = at->next)
-		anyio_task_info(anyio_container(at, struct anyio_task, all), &infos[count++]);
+		anyio_task_describe(anyio_container(at, struct anyio_task, all), &infos[count++]);
 	return loop->task_count;
 }

@@ -31,7 +31,7 @@ static void on_ended(void *arg, const struct anyio_task *task, int result)
 	struct anyio_task_info info;
 	tracer->ended++;
 	tracer->last_result = result;
-	anyio_task_info(task, &info);
+	anyio_task_describe(task, &info);
 	strcpy(tracer->last_ended, info.name);
 	CHECK(tracer->running == task);
 	CHECK(!anyio_current_task());

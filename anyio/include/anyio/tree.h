@@ -45,7 +45,7 @@ struct anyio_task_info {
 	void *reserved[4];
 };
 
-ANYIO_API void anyio_task_info(const struct anyio_task *task, struct anyio_task_info *info);
+ANYIO_API void anyio_task_describe(const struct anyio_task *task, struct anyio_task_info *info);
 
 /* All tasks of this loop in the order of spawning, as many as there is room for; returns how many there
  * are, 0 outside a loop. */
