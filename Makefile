@@ -73,7 +73,7 @@ install-anyio: ## the runtime alone: its library, headers, anyio.pc and man page
 	@[ -n "$(DESTDIR)" ] || ldconfig 2>/dev/null || true
 
 clean:      ## remove what was built
-	@rm -rf $(BUILD) $(BUILD)-anyio $(BUILD)-asan $(BUILD)-tsan $(BUILD)-fuzz $(BUILD)-coverage
+	@rm -rf $(BUILD) $(BUILD)-anyio $(BUILD)-aarch64 $(BUILD)-asan $(BUILD)-tsan $(BUILD)-fuzz $(BUILD)-coverage
 
 help:       ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## / — /'

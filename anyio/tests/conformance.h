@@ -68,6 +68,9 @@ void conformance_fail(const char *file, int line, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 unsigned conformance_failures(void);
 
+/* Whether a test is among the names in $KIT_SKIP: those that cannot work where they run. */
+bool conformance_skips(const char *name);
+
 /* Open descriptors of this process. */
 size_t conformance_count_fds(void);
 
