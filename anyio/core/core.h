@@ -44,6 +44,9 @@ static inline void anyio_list_remove(struct anyio_list *node)
 
 typedef enum anyio_abort (*anyio_abort_fn)(struct anyio_task *task, void *arg);
 
+/* Outside libanyio only libanyio-tls, a library of its own, may call what is so marked (dist/anyio.map). */
+#define ANYIO_PRIVATE __attribute__((visibility("default")))
+
 struct anyio_loop *anyio_loop_current(void); /* NULL outside a loop */
 
 /* A word a loop carries for each other part; close(value), when not NULL, is called on the loop's
@@ -77,7 +80,7 @@ void anyio_wake(struct anyio_task *task, int64_t result);
 
 /* The end of an operation that did not need to wait: yields when the budget of 64 is used up (or
  * always, in strict mode), never reports cancellation. */
-void anyio_pass(void);
+ANYIO_PRIVATE void anyio_pass(void);
 
 /* Whether the running task's scope is effective now. */
 bool anyio_cancel_pending(void);

@@ -28,6 +28,10 @@ def skip(why):
     skipped.append(why)
 
 
+def equal(what, got, want):
+    return check(what, got == want, f'got {got!r}, wanted {want!r}')
+
+
 def run(*words, env={}, **more):
     return subprocess.run(words, capture_output=True, text=True, env={**ENVIRONMENT, **env}, timeout=120, **more)
 
@@ -49,12 +53,17 @@ COMPILERS = [pair for pair in (('gcc', 'c'), ('clang', 'c'), ('g++', 'c++'), ('c
 # A sanitizer's runtime is its compiler's own: no other may link against what that one made.
 LINKERS = [pair for pair in COMPILERS if not SANITIZERS or ('clang' in pair[0]) == CLANG]
 STANDARDS = {'c': ['c11', 'c17'], 'c++': ['c++11', 'c++17', 'c++20']}
-STRICT = ['-Wall', '-Wextra', '-pedantic', '-Wshadow', '-Werror']
+STRICT = ['-Wall', '-Wextra', '-pedantic', '-Werror']
 
 
-def flags(*what):
+TLS = os.path.exists(f'{BUILD}/anyio/dist/anyio-tls.pc')
+# What one library of the two may ask of the other, and nobody else.
+PRIVATE = {'anyio_pass', 'anyio_wait', 'anyio_wait_wake_all'}
+
+
+def flags(*what, package='anyio'):
     """What pkg-config says of the installed library, its prefix moved to where it lies now."""
-    done = run('pkg-config', f'--define-variable=prefix={PLACE}', *what, 'anyio', env={'PKG_CONFIG_PATH': f'{LIBRARIES}/pkgconfig'})
+    done = run('pkg-config', f'--define-variable=prefix={PLACE}', *what, package, env={'PKG_CONFIG_PATH': f'{LIBRARIES}/pkgconfig'})
     if done.returncode:
         raise RuntimeError(done.stderr)
     return done.stdout.split()
@@ -64,8 +73,9 @@ def installs():
     done = run('meson', 'install', '-C', BUILD, '--no-rebuild', '--destdir', DESTINATION, '--tags', 'anyio')
     if not check('meson install --tags anyio', done.returncode == 0, done.stdout + done.stderr):
         return
-    for path in ('libanyio.so', 'libanyio.so.0', 'libanyio.a', 'pkgconfig/anyio.pc'):
-        check(f'{path} is there', os.path.exists(f'{LIBRARIES}/{path}'))
+    for name in ('anyio', 'anyio-tls') if TLS else ('anyio',):
+        for path in (f'lib{name}.so', f'lib{name}.so.0', f'lib{name}.a', f'pkgconfig/{name}.pc'):
+            check(f'{path} is there', os.path.exists(f'{LIBRARIES}/{path}'))
     found = [os.path.relpath(path, PLACE) for path in glob.glob(f'{PLACE}/**', recursive=True) if os.path.isfile(path)]
     strange = [path for path in found if not re.search(r'(^|/)(lib)?anyio[^/]*(/[^/]*)?$', path)]
     check('and nothing that is not of the runtime', strange == [], strange)
@@ -98,18 +108,25 @@ def declared():
     return names
 
 
+def is_tls(name):
+    return name.startswith('anyio_tls_')
+
+
 def names_are_the_public_ones():
-    wanted = declared()
-    check('headers declare functions', len(wanted) > 150, len(wanted))
-    lines = run('nm', '-D', '--defined-only', f'{LIBRARIES}/libanyio.so').stdout.split('\n')
-    shared = {line.split()[-1] for line in lines if line and line.split()[-2] != 'A' and '__odr_asan' not in line}
-    check('every symbol of the shared library carries a version', all(re.search(r'@@ANYIO_\d+\.\d+$', name) for name in shared), shared)
-    lines = run('nm', '-g', '--defined-only', f'{LIBRARIES}/libanyio.a').stdout.split('\n')
-    static = {line.split()[-1] for line in lines if len(line.split()) == 3 and '__odr_asan' not in line}
-    for kind, names in (('shared', {name.split('@')[0] for name in shared}), ('static', static)):
-        check(f'the {kind} library has every function its headers declare', wanted <= names, sorted(wanted - names))
-        check(f'the {kind} library gives nothing else', names <= wanted, sorted(names - wanted))
-        check(f'the {kind} library has no name but anyio_*', all(name.startswith('anyio_') for name in names))
+    check('headers declare functions', len(declared()) > 150, len(declared()))
+    for library in ('anyio', 'anyio-tls') if TLS else ('anyio',):
+        wanted = {name for name in declared() if is_tls(name) == (library != 'anyio')}
+        lines = run('nm', '-D', '--defined-only', f'{LIBRARIES}/lib{library}.so').stdout.split('\n')
+        shared = {line.split()[-1] for line in lines if line and line.split()[-2] != 'A' and '__odr_asan' not in line}
+        private = {name.split('@')[0] for name in shared if name.endswith('@@ANYIO_PRIVATE')}
+        equal(f'{library}: what is private', private, PRIVATE if library == 'anyio' else set())
+        shared = {name for name in shared if not name.endswith('@@ANYIO_PRIVATE')}
+        check(f'{library}: every symbol carries a version', all(re.search(r'@@ANYIO_\d+\.\d+$', name) for name in shared), shared)
+        lines = run('nm', '-g', '--defined-only', f'{LIBRARIES}/lib{library}.a').stdout.split('\n')
+        static = {line.split()[-1] for line in lines if len(line.split()) == 3 and '__odr_asan' not in line} - private
+        for kind, names in (('shared', {name.split('@')[0] for name in shared}), ('static', static)):
+            equal(f'{library}: the {kind} library has every function its headers declare', sorted(wanted - names), [])
+            equal(f'{library}: the {kind} library gives nothing else', sorted(names - wanted), [])
 
 
 # Names that the library has inside, too: they must not meet. C that is C++ as well.
@@ -221,7 +238,7 @@ def exceptions_stay_with_their_tasks():
 
 
 def programs_are_built():
-    words = ', '.join(f'(any_function){name}' for name in sorted(declared()))
+    words = ', '.join(f'(any_function){name}' for name in sorted(declared()) if not is_tls(name))
     for compiler, language in LINKERS:
         ending, standard = ('c', 'c17') if language == 'c' else ('cc', 'c++17')
         source = f'{DESTINATION}/program.{ending}'
@@ -247,9 +264,61 @@ def programs_are_built():
                     check(f'and runs on {backend}', done.returncode == 0, done)
 
 
+TLS_PROGRAM = r'''
+#include <anyio/anyio.h>
+
+typedef void (*any_function)(void);
+static const any_function all[] = { @ALL@ };
+
+static int body(void *arg)
+{
+	struct anyio_tls_context_options options = { 0 };
+	struct anyio_tls_context *context;
+	struct anyio_tls_options stream_options = { .server_name = "example.org" };
+	struct anyio_stream *ends[2], *stream;
+	int rc = anyio_tls_context_create(&options, &context);
+	if (rc == 0)
+		rc = anyio_stream_pair(0, ends);
+	if (rc == 0)
+		rc = anyio_tls_wrap(ends[0], context, &stream_options, &stream);
+	if (rc < 0)
+		return rc;
+	anyio_stream_close(ends[1]);
+	rc = anyio_tls_handshake(stream); /* the other side is not there */
+	anyio_stream_free(stream);
+	anyio_stream_free(ends[1]);
+	anyio_tls_context_free(context);
+	return rc < 0 && all[0] ? 0 : 1;
+}
+
+int main(void)
+{
+	return anyio_run(body, NULL, NULL) == 0 ? 0 : 1;
+}
+'''
+
+
+def tls_is_beside_it():
+    if not TLS:
+        return skip('TLS is not built')
+    source, program = f'{DESTINATION}/tls.c', f'{DESTINATION}/tls'
+    with open(source, 'w') as file:
+        file.write(TLS_PROGRAM.replace('@ALL@', ', '.join(f'(any_function){name}' for name in sorted(declared()) if is_tls(name))))
+    check('libanyio itself does not load OpenSSL', 'libssl' not in run('readelf', '-d', f'{LIBRARIES}/libanyio.so').stdout)
+    archives = [word.replace('-lanyio', '-l:libanyio') + '.a' if word.startswith('-lanyio') else word
+        for word in flags('--cflags', '--libs', '--static', package='anyio-tls')]
+    compiler = LINKERS[0][0]
+    for kind, libraries in (('shared', flags('--cflags', '--libs', package='anyio-tls')), ('archive', archives)):
+        done = run(compiler, *STRICT, '-Wno-unused-parameter', '-Wno-cast-function-type', '-Wno-missing-field-initializers', *SANITIZERS,
+            source, *libraries, '-o', program)
+        if check(f'a program with TLS builds, {kind}', done.returncode == 0, done.stderr):
+            done = run(program, env={'LD_LIBRARY_PATH': LIBRARIES})
+            check('and runs', done.returncode == 0, done)
+
+
 try:
     for test in (installs, headers_compile_alone, names_are_the_public_ones, programs_are_built,
-            exceptions_stay_with_their_tasks):
+            exceptions_stay_with_their_tasks, tls_is_beside_it):
         print(f'-- {test.__name__}')
         test()
 finally:

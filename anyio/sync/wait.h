@@ -27,7 +27,7 @@ struct anyio_wait_queue {
 };
 
 /* Parks the running task at the end of queue; returns the wake's result, or ANYIO_CANCELLED. */
-int anyio_wait(struct anyio_wait_queue *queue, struct anyio_waiter *waiter);
+ANYIO_PRIVATE int anyio_wait(struct anyio_wait_queue *queue, struct anyio_waiter *waiter);
 /* The same, but a cancellation is never seen. */
 int anyio_wait_shielded(struct anyio_wait_queue *queue, struct anyio_waiter *waiter);
 
@@ -44,7 +44,7 @@ int anyio_wait_any(struct anyio_wait_set *set);
 
 /* Takes waiter, and those of its set, out of the queues and makes its task ready with result. */
 void anyio_wait_wake(struct anyio_waiter *waiter, int result);
-void anyio_wait_wake_all(struct anyio_wait_queue *queue, int result);
+ANYIO_PRIVATE void anyio_wait_wake_all(struct anyio_wait_queue *queue, int result);
 
 /* The one behind waiter, or NULL when it is the last. */
 static inline struct anyio_waiter *anyio_wait_next(const struct anyio_waiter *waiter)

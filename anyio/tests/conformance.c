@@ -178,7 +178,8 @@ int run_conformance(const struct conformance_case *cases, size_t count)
 			continue;
 		warm_up(*name);
 		for (size_t i = 0; i < count * 2; i++)
-			if (!(cases[i / 2].flags & (is_sim(*name) ? CONFORM_NO_SIM : CONFORM_SIM)) &&
+			if (!(cases[i / 2].flags &
+				    (is_sim(*name) ? CONFORM_NO_SIM : CONFORM_SIM)) &&
 				!conformance_skips(cases[i / 2].name))
 				add_run(tests, at++, &cases[i / 2], *name, i % 2 == 0);
 	}

@@ -22,8 +22,10 @@
 #include <anyio/task.h>
 #include <anyio/testing.h>
 #include <anyio/thread.h>
-#include <anyio/tls.h>
 #include <anyio/tree.h>
 #include <anyio/version.h>
+#if __has_include(<anyio/tls.h>) /* a library of its own, libanyio-tls */
+#include <anyio/tls.h>
+#endif
 
 #endif
