@@ -1,0 +1,163 @@
+#!/usr/bin/env python3
+"""What the documents say is so: every program of the tutorial compiles without a warning and prints what stands below it; the map
+names every public name of AnyIO and Trio, where those are installed, and no name of ours that does not exist.
+test_documents.py BUILD PACKAGE...: the packages are what the library needs."""
+import glob
+import importlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+
+BUILD, PACKAGES = sys.argv[1], sys.argv[2:]
+HERE = os.path.dirname(os.path.abspath(__file__))
+HEADERS = os.path.abspath(f'{HERE}/../../anyio/include')
+BOUND = 60
+failed, skipped = [], []
+
+
+def check(what, truth, detail=''):
+    print(f'{"ok   " if truth else "FAIL "} {what}' + (f': {str(detail)[:1500]}' if detail != '' and not truth else ''), flush=True)
+    if not truth:
+        failed.append(what)
+    return bool(truth)
+
+
+def equal(what, got, want):
+    return check(what, got == want, f'got {got!r}, wanted {want!r}')
+
+
+def skip(why):
+    print(f'skip  {why}')
+    skipped.append(why)
+
+
+def read(name):
+    with open(f'{HERE}/{name}') as file:
+        return file.read()
+
+
+def run(*words, **more):
+    return subprocess.run(words, capture_output=True, text=True, timeout=BOUND, **more)
+
+
+def programs():
+    """Of the tutorial: name, source, and what it prints."""
+    blocks = re.findall(r'^```(c|text)\n(.*?)^```', read('tutorial.md'), re.M | re.S)
+    for (kind, source), (after, printed) in zip(blocks, blocks[1:]):
+        if kind == 'c' and source.startswith('/* '):
+            yield re.match(r'/\* (\w+)\.c \*/', source).group(1), source, printed if after == 'text' else None
+
+
+def talk(program, printed):
+    """The two servers: a client is answered; then Ctrl-C while it is there."""
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen([program, str(port)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        client = None
+        while client is None:
+            try:
+                client = socket.create_connection(('127.0.0.1', port), timeout=BOUND)
+            except ConnectionRefusedError:
+                if process.poll() is not None:
+                    return check(f'{program} runs', False, process.communicate()[0])
+        with client, client.makefile('r') as answers:
+            client.sendall(b'a line\nand')
+            equal('it answers', answers.readline(), 'A LINE\n')
+            process.send_signal(signal.SIGINT)
+            equal('the client sees the end', answers.read(), '')
+        equal('it prints what is said', (process.communicate(timeout=BOUND)[0], process.returncode), (printed, 0))
+    finally:
+        process.kill()
+
+
+def tutorial():
+    options = {o['name']: o['value'] for o in json.loads(run('meson', 'introspect', BUILD, '--buildoptions').stdout)}
+    with open(f'{BUILD}/compile_commands.json') as file:
+        compiler = 'clang' if 'clang' in json.load(file)[0]['command'].split(' -')[0] else 'gcc'
+    sanitizers = [] if options['b_sanitize'] == 'none' else [f'-fsanitize={options["b_sanitize"]}']
+    needs = run('pkg-config', '--libs', *PACKAGES).stdout.split()
+    count = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for name, source, printed in programs():
+            count += 1
+            with open(f'{folder}/{name}.c', 'w') as file:
+                file.write(source)
+            done = run(compiler, '-std=c17', '-Wall', '-Wextra', '-Wno-unused-parameter', '-Werror', *sanitizers, f'-I{HEADERS}',
+                f'{folder}/{name}.c', f'{BUILD}/anyio/dist/libanyio.a', *needs, '-pthread', '-o', f'{folder}/{name}')
+            if not check(f'{name}.c compiles', done.returncode == 0, done.stderr):
+                continue
+            for backend in ('uring', 'uv'):
+                os.environ['ANYIO_BACKEND'] = backend
+                if name in ('server', 'graceful'):
+                    talk(f'{folder}/{name}', printed)
+                else:
+                    done = run(f'{folder}/{name}')
+                    equal(f'{name} prints what stands below it', (done.stdout, done.stderr, done.returncode), (printed, '', 0))
+    check('there are programs', count >= 8, count)
+
+
+def sections():
+    """Of the map: module, and its rows as lists of cells."""
+    for title, body in re.findall(r'^## `([\w.]+)`[^\n]*\n(.*?)(?=^## |\Z)', read('map.md'), re.M | re.S):
+        rows = [[cell.strip() for cell in re.split(r'(?<!\\)\|', line)[1:-1]] for line in body.splitlines() if line.startswith('|')]
+        yield title, rows[2:]
+
+
+def public(module):
+    if module.__name__ == 'trio.socket':  # Python's own socket module is repeated there
+        import socket as stdlib
+        return {name for name in vars(module) if not name.startswith('_') and name != 'annotations'
+            and (not hasattr(stdlib, name) or name in documented_names('trio.socket'))}
+    if hasattr(module, '__all__'):
+        return set(module.__all__)
+    return {name for name, value in vars(module).items() if not name.startswith('_') and name != 'annotations'
+        and not isinstance(value, type(sys))}
+
+
+def documented_names(module):
+    return {name for title, rows in sections() if title == module for row in rows for name in re.findall(r'`([\w.]+)`', row[0])}
+
+
+def map_is_whole():
+    sys.path[:] = [path for path in sys.path if path not in ('', os.getcwd())]  # a folder here is called anyio
+    titles = [title for title, _ in sections()]
+    for root in ('anyio', 'trio'):
+        check(f'{root} has sections', root in titles)
+        try:
+            importlib.import_module(f'{root}.lowlevel')
+        except ImportError:
+            print(f'note  {root} is not installed: whether the map has all its names is not checked')
+            continue
+        for title in (title for title in titles if title.split('.')[0] == root):
+            missing = public(importlib.import_module(title)) - documented_names(title)
+            equal(f'the map has every name of {title}', sorted(missing), [])
+
+
+def map_tells_no_lies():
+    text = ''.join(open(path).read() for path in glob.glob(f'{HEADERS}/anyio/*.h*'))
+    ours = set()
+    for _, rows in sections():
+        for row in rows:
+            told = ' '.join(row[1:])
+            absent = [name for name in re.findall(r'`(\w+\.h)`', told) if not os.path.exists(f'{HEADERS}/anyio/{name}')]
+            if absent:
+                skip(f'{absent[0]} is not there yet')
+            else:
+                ours |= set(re.findall(r'\b(?:anyio|ANYIO)_\w+', told))
+    check('the map names ours', len(ours) > 100, len(ours))
+    equal('every name of ours exists', sorted(name for name in ours if not re.search(rf'\b{name}\b', text)), [])
+
+
+for test in (tutorial, map_is_whole, map_tells_no_lies):
+    print(f'-- {test.__name__}')
+    test()
+print(f'{len(failed)} failed, {len(skipped)} skipped')
+sys.exit(1 if failed else 77 if skipped else 0)
