@@ -3,7 +3,7 @@ BUILD ?= build
 PREFIX ?= /usr/local
 NINJA = ninja -C $(BUILD)
 
-.PHONY: all program deps run check test conformance coverage valgrind interop bench fuzz model lint format install install-anyio clean help
+.PHONY: all program deps run check test conformance coverage valgrind interop bench fuzz model lint format docs install install-anyio clean help
 
 all: program    ## build everything
 	@echo "$(BUILD)/ipfs-kit is ready: 'make run' shows two nodes, 'make install' installs, '$(BUILD)/ipfs-kit --help' says more"
@@ -56,6 +56,11 @@ lint:       ## formatting, folder rules, file sizes
 
 format:     ## lay the sources out as clang-format does
 	@git ls-files '*.c' '*.h' '*.cc' '*.hpp' | xargs clang-format -i
+
+docs:       ## the reference of the runtime as pages to browse (doxygen)
+	@mkdir -p $(BUILD)/docs/anyio
+	@{ cat docs/anyio/Doxyfile; echo "OUTPUT_DIRECTORY = $(BUILD)/docs/anyio"; } | doxygen -
+	@echo "$(BUILD)/docs/anyio/html/index.html"
 
 install: program ## put program, man page, completions, unit and library in place (PREFIX, DESTDIR)
 	@DESTDIR=$(DESTDIR) meson configure $(BUILD) -Dprefix=$(PREFIX) >/dev/null

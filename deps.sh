@@ -8,7 +8,7 @@ packages="$anyio python3 libsodium-dev liblmdb-dev libhttp-parser-dev libjansson
 libcmocka-dev openssl"
 [ "${1:-}" != anyio ] || packages=$anyio
 [ "${1:-}" != test ] || packages="$packages clang llvm libclang-rt-14-dev clang-format strace libleveldb1d
-spin gcovr valgrind g++ g++-aarch64-linux-gnu qemu-user bash fish zsh man-db mandoc systemd"
+spin gcovr valgrind g++ g++-aarch64-linux-gnu qemu-user bash fish zsh man-db mandoc doxygen systemd"
 
 missing=
 for package in $packages; do

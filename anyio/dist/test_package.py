@@ -77,8 +77,11 @@ def installs():
         for path in (f'lib{name}.so', f'lib{name}.so.0', f'lib{name}.a', f'pkgconfig/{name}.pc'):
             check(f'{path} is there', os.path.exists(f'{LIBRARIES}/{path}'))
     found = [os.path.relpath(path, PLACE) for path in glob.glob(f'{PLACE}/**', recursive=True) if os.path.isfile(path)]
-    strange = [path for path in found if not re.search(r'(^|/)(lib)?anyio[^/]*(/[^/]*)?$', path)]
+    strange = [path for path in found if not re.search(r'(^|/)(lib)?anyio[^/]*(/[^/]*)?$', path, re.I)]
     check('and nothing that is not of the runtime', strange == [], strange)
+    for name in ('anyio', 'anyio_sleep', 'anyio_run', 'ANYIO_TASK_GROUP') if shutil.which('man') else ():
+        done = run('man', '-M', f'{PLACE}/{OPTIONS["mandir"]}', name)
+        check(f'man {name}', done.returncode == 0 and name in done.stdout, done)
     check('the shared library is found by its soname', '[libanyio.so.0]' in run('readelf', '-d', f'{LIBRARIES}/libanyio.so').stdout)
     told = re.search(r'ANYIO_VERSION "(.*)"', read(f'{HEADERS}/anyio/version.h')).group(1)
     check('headers and anyio.pc are of one version', flags('--modversion') == [told], told)

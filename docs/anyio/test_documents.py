@@ -156,7 +156,27 @@ def map_tells_no_lies():
     equal('every name of ours exists', sorted(name for name in ours if not re.search(rf'\b{name}\b', text)), [])
 
 
-for test in (tutorial, map_is_whole, map_tells_no_lies):
+def manuals_are_clean():
+    pages = sorted(glob.glob(f'{BUILD}/anyio/dist/*.[37]'))
+    headers = [path for path in glob.glob(f'{HEADERS}/anyio/*.h') if not path.endswith(('/anyio.h', '/export.h'))]
+    equal('a page for every header, and one over all', len(pages), len(headers) + 1)
+    overview = open(f'{BUILD}/anyio/dist/anyio.7').read()
+    for page in pages:
+        name = os.path.basename(page)
+        check(f'anyio(7) tells of {name}', name == 'anyio.7' or f'Xr {name[:-2]} 3' in overview)
+    declared = {name for path in headers for name in re.findall(r'^ANYIO_API[^;{(]*?\b(\w+)\s*\(',
+        re.sub(r'/\*.*?\*/', '', open(path).read(), flags=re.S), re.M)}
+    told = {line for page in pages for line in re.findall(r'^\.Nm (\w+)', open(page).read(), re.M)}
+    hidden = {name for name in declared - told if name.endswith(('_at', '_here', '_check_left'))}
+    equal('every function is told of', sorted(declared - told - hidden), [])
+    if not shutil.which('mandoc'):
+        return skip('mandoc is not installed')
+    # It knows the pages only once they are installed.
+    said = [line for line in run('mandoc', '-T', 'lint', *pages).stdout.splitlines() if 'referenced manual not found' not in line]
+    equal('mandoc finds no fault', said, [])
+
+
+for test in (tutorial, map_is_whole, map_tells_no_lies, manuals_are_clean):
     print(f'-- {test.__name__}')
     test()
 print(f'{len(failed)} failed, {len(skipped)} skipped')
