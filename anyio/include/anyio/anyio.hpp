@@ -112,6 +112,7 @@ class cancel_scope
 		left_ = true;
 		return anyio_cancel_scope_exit(&scope_, rc);
 	}
+	/* As anyio_cancel_scope_cancel. */
 	void cancel(const char *reason = nullptr) noexcept
 	{
 		anyio_cancel_scope_cancel(&scope_, reason);
@@ -141,6 +142,7 @@ class cancel_scope
 class task_group
 {
       public:
+	/* Enters; the place is for messages. */
 	explicit task_group(
 		const char *file = __builtin_FILE(), int line = __builtin_LINE()) noexcept
 	    : exceptions_(std::uncaught_exceptions())
@@ -194,6 +196,7 @@ class task_group
 			closure::destroy(kept);
 		return rc;
 	}
+	/* As anyio_task_group_cancel. */
 	void cancel(const char *reason = nullptr) noexcept
 	{
 		anyio_task_group_cancel(&group_, reason);
@@ -226,7 +229,7 @@ int with_task_group(Body &&body, const char *file = __builtin_FILE(), int line =
 	return group.exit(body(group));
 }
 
-/* As anyio_fail_after and anyio_move_on_after, in nanoseconds. */
+/* Calls body() for at most timeout nanoseconds: -ETIMEDOUT when it was cut off. As anyio_fail_after. */
 template <class Body> int fail_after(anyio_time timeout, Body &&body)
 {
 	cancel_scope scope(timeout);
@@ -234,6 +237,7 @@ template <class Body> int fail_after(anyio_time timeout, Body &&body)
 	return scope.timed_out() ? -ETIMEDOUT : rc;
 }
 
+/* The same, but 0 when it was cut off. As anyio_move_on_after. */
 template <class Body> int move_on_after(anyio_time timeout, Body &&body)
 {
 	cancel_scope scope(timeout);

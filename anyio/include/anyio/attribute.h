@@ -34,10 +34,11 @@ enum anyio_attribute {
 	ANYIO_ATTRIBUTES
 };
 
+/* Who is at the other side of a UNIX socket. */
 struct anyio_credentials {
-	pid_t pid;
-	uid_t uid;
-	gid_t gid;
+	pid_t pid; /* as this process's namespace numbers it */
+	uid_t uid; /* its effective user */
+	gid_t gid; /* and group */
 };
 
 /* Copies an attribute's value to out and returns its size in bytes; with out NULL only says that size.

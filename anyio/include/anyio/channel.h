@@ -13,29 +13,47 @@
 extern "C" {
 #endif
 
-struct anyio_sender;
-struct anyio_receiver;
+struct anyio_sender;   /* an end into which items go */
+struct anyio_receiver; /* one out of which they come */
 
 /* capacity in items; 0 is a rendezvous. drop, when not NULL, is called for every item that was
  * sent and will never be received. -ENOMEM. Both ends are to be closed. */
 ANYIO_API int anyio_channel_create(size_t item_size, size_t capacity, void (*drop)(void *item),
 	struct anyio_sender **sender, struct anyio_receiver **receiver);
 
+/* Copies item_size bytes in, and waits while there is no room. ANYIO_BROKEN when no receiver is left,
+ * ANYIO_CLOSED when this end is closed meanwhile, ANYIO_CANCELLED: then it was not sent. */
 ANYIO_API int anyio_send(struct anyio_sender *sender, const void *item);
+/* The same, but ANYIO_WOULD_BLOCK where it had to wait; no checkpoint. */
 ANYIO_API int anyio_send_nowait(struct anyio_sender *sender, const void *item);
+/* Copies an item out, and waits for one. ANYIO_END_OF_STREAM when there is none and no sender is left,
+ * ANYIO_CLOSED when this end is closed meanwhile, ANYIO_CANCELLED: then none was taken. */
 ANYIO_API int anyio_receive(struct anyio_receiver *receiver, void *item);
+/* The same, but ANYIO_WOULD_BLOCK where it had to wait; no checkpoint. */
 ANYIO_API int anyio_receive_nowait(struct anyio_receiver *receiver, void *item);
 
+/* Another handle of the same end, to be closed by itself. -ENOMEM. */
 ANYIO_API int anyio_sender_clone(struct anyio_sender *sender, struct anyio_sender **clone);
+/* The same of a receiver. */
 ANYIO_API int anyio_receiver_clone(struct anyio_receiver *receiver, struct anyio_receiver **clone);
-ANYIO_API void anyio_sender_close(struct anyio_sender *sender); /* frees the handle; NULL ok */
+/* Closes and frees the handle; who waits on it gets ANYIO_CLOSED. Never waits. NULL is allowed. */
+ANYIO_API void anyio_sender_close(struct anyio_sender *sender);
+/* The same of a receiver. The last one's end drops what is queued. */
 ANYIO_API void anyio_receiver_close(struct anyio_receiver *receiver);
 
+/* A channel at this moment. */
 struct anyio_channel_statistics {
-	size_t used, capacity, senders, receivers, tasks_sending, tasks_receiving;
+	size_t used;            /* items in the queue */
+	size_t capacity;        /* the most there may be */
+	size_t senders;         /* open handles, clones included */
+	size_t receivers;       /* the same */
+	size_t tasks_sending;   /* that wait for room */
+	size_t tasks_receiving; /* that wait for an item */
 };
+/* What it looks like from either end. Never waits. */
 ANYIO_API void anyio_sender_stat(
 	const struct anyio_sender *sender, struct anyio_channel_statistics *out);
+/* The same. */
 ANYIO_API void anyio_receiver_stat(
 	const struct anyio_receiver *receiver, struct anyio_channel_statistics *out);
 

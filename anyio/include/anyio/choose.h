@@ -18,7 +18,7 @@ struct anyio_choice {
 	struct anyio_receiver *receive; /* takes an item into *item */
 	struct anyio_sender *send;      /* sends *item, which is only read */
 	struct anyio_event *event;      /* is set */
-	void *item;
+	void *item;                     /* of the channel's item size; NULL for an event */
 	/* Of the branch taken, what came of it: as anyio_receive (ANYIO_END_OF_STREAM, ANYIO_CLOSED), as
 	 * anyio_send (ANYIO_BROKEN, ANYIO_CLOSED), 0 for an event. Of others untouched. */
 	int rc;

@@ -33,9 +33,11 @@ struct anyio_datagram_options {
 	bool reuse_port; /* several sockets may be bound to one port and share what comes (UDP) */
 	bool broadcast;  /* may send to broadcast addresses (UDP) */
 	bool v6_only;    /* IPv6 wildcard sockets take IPv4 too unless set */
-	unsigned unix_mode;              /* permissions of a UNIX socket's file; 0: 0600 */
-	int receive_buffer, send_buffer; /* bytes the kernel is to keep each way; 0: its own choice.
-					  * It may take less (net.core.rmem_max) without an error */
+	unsigned unix_mode; /* permissions of a UNIX socket's file; 0: 0600 */
+	/* Bytes the kernel is to keep each way; 0: its own choice. It may take less
+	 * (net.core.rmem_max) without an error. */
+	int receive_buffer;
+	int send_buffer; /* the same */
 	void *reserved[4];
 };
 
@@ -65,32 +67,35 @@ ANYIO_API int anyio_datagram_connect(const struct anyio_address *remote,
  * anyio_getaddrinfo. */
 ANYIO_API int anyio_udp_bind(const char *host, uint16_t port,
 	const struct anyio_datagram_options *options, struct anyio_datagram **datagram);
+/* The same, connected: to the first address that can be. */
 ANYIO_API int anyio_udp_connect(const char *host, uint16_t port,
 	const struct anyio_datagram_options *options, struct anyio_datagram **datagram);
 
 /* Sends one datagram; it goes as a whole or not at all: 0 or a negative code. size may be 0.
  * -EMSGSIZE when it is too large for the protocol (65,507 bytes for UDP over IPv4) or for the send
- * buffer (UNIX). anyio_datagram_send: to the other side of a connected socket, -EDESTADDRREQ or
- * -ENOTCONN on others. anyio_datagram_send_to: to `to`, also on a connected socket. UNIX: -ENOENT,
- * -EACCES, -EPROTOTYPE and -EPERM as for connect, and -ECONNREFUSED. */
+ * buffer (UNIX). To the other side of a connected socket, -EDESTADDRREQ or -ENOTCONN on others. UNIX:
+ * -ECONNREFUSED. */
 ANYIO_API int anyio_datagram_send(struct anyio_datagram *datagram, const void *data, size_t size);
+/* The same to `to`, also on a connected socket. UNIX: also -ENOENT, -EACCES, -EPROTOTYPE and -EPERM as for
+ * connect. */
 ANYIO_API int anyio_datagram_send_to(struct anyio_datagram *datagram, const void *data, size_t size,
 	const struct anyio_address *to);
 
-/* Receives one datagram: its size, which may be 0 (an empty datagram, no end of anything).
- * -EMSGSIZE when it was larger than the buffer: then the first `size` bytes are there, the rest is
- * lost, and info tells the whole size. info (may be NULL) is set by these two results alone. */
+/* Of a datagram that came. */
 struct anyio_datagram_info {
 	struct anyio_address from; /* len 0: the sender has no address (unbound UNIX sockets) */
 	size_t size;               /* bytes of the datagram as it was sent */
 };
+/* Receives one datagram: its size, which may be 0 (an empty datagram, no end of anything).
+ * -EMSGSIZE when it was larger than the buffer: then the first `size` bytes are there, the rest is
+ * lost, and info tells the whole size. info (may be NULL) is set by these two results alone. */
 ANYIO_API ssize_t anyio_datagram_receive(struct anyio_datagram *datagram, void *buffer, size_t size,
 	struct anyio_datagram_info *info);
 
-/* The addresses of this side and of the other. remote: -ENOTCONN when not connected. ANYIO_CLOSED.
- * Never waits. */
+/* The address of this side. ANYIO_CLOSED. Never waits. */
 ANYIO_API int anyio_datagram_local_address(
 	const struct anyio_datagram *datagram, struct anyio_address *address);
+/* The address of the other side: -ENOTCONN when not connected. ANYIO_CLOSED. Never waits. */
 ANYIO_API int anyio_datagram_remote_address(
 	const struct anyio_datagram *datagram, struct anyio_address *address);
 

@@ -12,7 +12,7 @@
 extern "C" {
 #endif
 
-/* name, number, text */
+/* All of our own, as X(name, number, text); the code ANYIO_name is minus 20000 minus the number. */
 #define ANYIO_ERRORS(X)                                                                            \
 	X(CANCELLED, 1, "cancelled")                                                               \
 	X(TASK_CANCELLED, 2, "the task waited for was cancelled")                                  \
@@ -39,6 +39,7 @@ extern "C" {
 	X(TLS_CERTIFICATE, 31, "the other side's certificate was not accepted")                    \
 	X(TLS_RAGGED_END, 32, "the connection was cut off: it ended without a close_notify")
 
+/* Their codes. */
 enum anyio_error {
 #define X(name, number, text) ANYIO_##name = -(20000 + (number)),
 	ANYIO_ERRORS(X)

@@ -24,22 +24,23 @@ struct anyio_instrument {
 	void (*task_spawned)(void *arg, const struct anyio_task *task);
 	/* Its function has returned result, as it is; the task exists until this returns. */
 	void (*task_ended)(void *arg, const struct anyio_task *task, int result);
-	/* The task is about to run on, and has stopped running: in turns, the latter also at its end,
-	 * after task_ended. A task that yields and is next in turn does not stop. */
+	/* The task is about to run on. A task that yields and is next in turn does not stop. */
 	void (*before_switch)(void *arg, const struct anyio_task *task);
+	/* It has stopped running: in turns with the other, also at its end, after task_ended. */
 	void (*after_switch)(void *arg, const struct anyio_task *task);
 
-	/* An operation was handed to the backend, and ended: each that starts completes once.
-	 * operation is a static name ("receive"), fd its descriptor or -1, task NULL for one that
-	 * no task waits for, result as the operation gives it, or ANYIO_CANCELLED. */
+	/* An operation was handed to the backend. operation is a static name ("receive"), fd its
+	 * descriptor or -1, task NULL for one that no task waits for. */
 	void (*operation_started)(
 		void *arg, const struct anyio_task *task, const char *operation, int fd);
+	/* And ended: each that starts completes once. result as the operation gives it, or
+	 * ANYIO_CANCELLED. */
 	void (*operation_completed)(void *arg, const struct anyio_task *task, const char *operation,
 		int fd, int64_t result);
 
-	/* The loop asks the backend for news and waits for at most timeout (0: only looks), and has them:
-	 * completions, calls from other threads and timers lie between the two. */
+	/* The loop asks the backend for news, and waits for at most timeout (0: only looks). */
 	void (*before_poll)(void *arg, anyio_time timeout);
+	/* And has them: completions, calls from other threads and timers lie between the two. */
 	void (*after_poll)(void *arg);
 
 	void *reserved[4];

@@ -30,9 +30,9 @@ extern "C" {
  * whichever task drops the reference.
  */
 struct anyio_task_local {
-	void *initial;             /* what get returns where nothing is set */
-	void (*hold)(void *value); /* both or none */
-	void (*release)(void *value);
+	void *initial;                /* what get returns where nothing is set */
+	void (*hold)(void *value);    /* both or none */
+	void (*release)(void *value); /* the other */
 };
 
 /* What was set before, as long as it may come back: filled by set, used up by reset. */
@@ -40,6 +40,7 @@ struct anyio_local_token {
 	uint64_t opaque[4];
 };
 
+/* What the running task sees: set by itself or inherited; else the initial value. */
 ANYIO_API void *anyio_task_local_get(const struct anyio_task_local *local);
 /* before may be NULL. A token that was filled is given back by reset, in the same task: it
  * holds the value from before. -ENOMEM: nothing changed, and the token is not filled. */
@@ -58,10 +59,11 @@ ANYIO_API int anyio_task_local_reset(
  * There destroy may call what needs no task, get and set included.
  */
 struct anyio_run_local {
-	void *initial;
+	void *initial;                /* what get returns where nothing is set */
 	void (*destroy)(void *value); /* may not wait; NULL: nothing to do */
 };
 
+/* What was set in this run, else the initial value. */
 ANYIO_API void *anyio_run_local_get(const struct anyio_run_local *local);
 /* With a token what was set before is not destroyed but kept in it, until reset; a token that is never
  * reset leaves its value to the caller. -ENOMEM: nothing changed, and value stays the caller's. */

@@ -17,8 +17,10 @@
 extern "C" {
 #endif
 
+/* An address of IPv4, IPv6 or a UNIX socket. */
 struct anyio_address {
-	socklen_t len;
+	socklen_t len; /* bytes of it that are used */
+	/* It, by its family. */
 	union {
 		struct sockaddr any;
 		struct sockaddr_in ip4;
@@ -36,13 +38,14 @@ ANYIO_API int anyio_address_format(const struct anyio_address *address, char *ou
  * Pure. */
 ANYIO_API int anyio_address_unix(struct anyio_address *address, const char *path);
 
-/* Connects to one address. The stream is to be freed. Errors: the kernel's. */
+/* Connects to one address. The stream is to be freed. Errors: the kernel's, ANYIO_CANCELLED. */
 ANYIO_API int anyio_connect_address(
 	const struct anyio_address *address, struct anyio_stream **stream);
 /* Resolves and connects with happy eyeballs (RFC 8305: 250 ms stagger, IPv6 first; a failure
  * starts the next at once; late winners are closed). Returns the first address's error when all
  * fail. */
 ANYIO_API int anyio_connect_tcp(const char *host, uint16_t port, struct anyio_stream **stream);
+/* Connects to a UNIX socket by its path: also -ENOENT, -EINVAL, -ENAMETOOLONG. */
 ANYIO_API int anyio_connect_unix(const char *path, struct anyio_stream **stream);
 
 /* Names to addresses on a worker thread (a limiter of its own). family AF_UNSPEC, AF_INET or
@@ -62,9 +65,10 @@ ANYIO_API int anyio_getnameinfo(const struct anyio_address *address, char *host,
 
 struct anyio_listener;
 
+/* All zero is the default. */
 struct anyio_listen_options {
-	int backlog; /* 0: 1024 */
-	bool reuse_port;
+	int backlog;        /* 0: 1024 */
+	bool reuse_port;    /* several listeners share a port, and what comes (SO_REUSEPORT) */
 	bool v6_only;       /* IPv6 wildcard listeners take IPv4 too unless set */
 	unsigned unix_mode; /* permissions of a UNIX socket; 0: 0600 */
 };
@@ -72,6 +76,7 @@ struct anyio_listen_options {
  * replaced; freeing a listener leaves its file. -EADDRINUSE and the like. options may be NULL. */
 ANYIO_API int anyio_listen_address(const struct anyio_address *address,
 	const struct anyio_listen_options *options, struct anyio_listener **listener);
+/* The same at a path. */
 ANYIO_API int anyio_listen_unix(const char *path, const struct anyio_listen_options *options,
 	struct anyio_listener **listener);
 /* One listener for each of count addresses, all on the same port: where they ask for port 0 the kernel
@@ -85,25 +90,29 @@ ANYIO_API int anyio_listen_several(const struct anyio_address *addresses, size_t
  * connection may be lost; connections that died in the queue are skipped. ANYIO_CLOSED once freed
  * while waiting here, ANYIO_BUSY when another task is accepting. */
 ANYIO_API int anyio_accept(struct anyio_listener *listener, struct anyio_stream **stream);
+/* Where it listens, the port as the kernel chose it. Never waits. */
 ANYIO_API int anyio_listener_address(
 	const struct anyio_listener *listener, struct anyio_address *address);
+/* Closes and releases; who is accepting gets ANYIO_CLOSED. NULL is allowed. */
 ANYIO_API void anyio_listener_free(struct anyio_listener *listener);
 
 /* The stream's attributes of these names (anyio/attribute.h), so also of streams over those made here;
  * -ENOTSOCK when it has none. */
 ANYIO_API int anyio_stream_local_address(
 	const struct anyio_stream *stream, struct anyio_address *address);
+/* The same of the other side. */
 ANYIO_API int anyio_stream_remote_address(
 	const struct anyio_stream *stream, struct anyio_address *address);
 
 /* Descriptors of open files travel over UNIX streams, with the first byte of what is sent. */
 enum { ANYIO_DESCRIPTORS_MAX = 32 };
+/* Some of them. */
 struct anyio_descriptors {
-	size_t count;
+	size_t count; /* how many of fds are used */
 	/* After a receive: some that were sent are not here, because they were more than the most,
 	 * or this process could not take them (EMFILE). Those are closed. */
 	bool lost;
-	int fds[ANYIO_DESCRIPTORS_MAX];
+	int fds[ANYIO_DESCRIPTORS_MAX]; /* the numbers */
 };
 /* Sends all of data, and the descriptors with its first byte. They stay the caller's, who may close
  * them on return. When cut off, *sent (may be NULL) says how many bytes went out: if any did, so
@@ -128,10 +137,12 @@ ANYIO_API void anyio_descriptors_close(struct anyio_descriptors *descriptors);
  * simulation always says 0. */
 ANYIO_API int anyio_stream_peer_state(const struct anyio_stream *stream);
 
-/* Waits on a descriptor of the caller's. ANYIO_BUSY when another task of this loop waits for the same
- * of it. Closing it elsewhere: anyio_notify_closing first, which wakes them with ANYIO_CLOSED. */
+/* Waits until a descriptor of the caller's can be read, or is at its end. ANYIO_BUSY when another task of
+ * this loop waits for the same of it; plain files never wait: 0, or -EPERM. ANYIO_CANCELLED. */
 ANYIO_API int anyio_wait_readable(int fd);
+/* The same until it can be written. */
 ANYIO_API int anyio_wait_writable(int fd);
+/* To be called before such a descriptor is closed: who waits for it gets ANYIO_CLOSED. */
 ANYIO_API void anyio_notify_closing(int fd);
 
 #ifdef __cplusplus

@@ -21,6 +21,7 @@ extern "C" {
 
 struct anyio_process;
 
+/* What a child gets as one of its three descriptors. */
 enum anyio_stdio_kind {
 	ANYIO_STDIO_DEFAULT, /* open: inherited; run: the input, and captured */
 	ANYIO_STDIO_INHERIT, /* as this process has it */
@@ -30,9 +31,10 @@ enum anyio_stdio_kind {
 	ANYIO_STDIO_OUT,     /* for err alone: what out is */
 };
 
+/* One of the three. */
 struct anyio_stdio {
-	enum anyio_stdio_kind kind;
-	int fd;
+	enum anyio_stdio_kind kind; /* all zero is the default */
+	int fd;                     /* for ANYIO_STDIO_FD */
 };
 
 /* All zero is the default everywhere. */
@@ -41,9 +43,11 @@ struct anyio_process_options {
 	const char *program;
 	char *const *envp; /* ends with NULL; NULL: the environment of this process */
 	const char *cwd;   /* NULL: as this process. A relative program is looked for from there */
-	struct anyio_stdio in, out, err;
-	bool new_group;   /* leads a process group of its own */
-	bool new_session; /* leads a session of its own, and so a group */
+	struct anyio_stdio in;  /* its stdin */
+	struct anyio_stdio out; /* its stdout */
+	struct anyio_stdio err; /* its stderr */
+	bool new_group;         /* leads a process group of its own */
+	bool new_session;       /* leads a session of its own, and so a group */
 	anyio_time grace; /* between SIGTERM and SIGKILL at the close; 0: 5 seconds; negative: no
 			   * SIGTERM at all */
 	void *reserved[4];
@@ -60,11 +64,13 @@ ANYIO_API int anyio_process_open(char *const argv[], const struct anyio_process_
 /* Its number: good for messages. It may be another's once the child was waited for. */
 ANYIO_API pid_t anyio_process_pid(const struct anyio_process *process);
 
-/* The three ends, each NULL unless it is a pipe. They are the process's: closing one early is
+/* The pipe to its stdin, NULL unless that is one. The three are the process's: closing one early is
  * anyio_stream_close (for in, anyio_stream_send_eof does as much), never anyio_stream_free. What is
  * sent to a child that reads no more is ANYIO_BROKEN; the wrong direction is -EBADF. */
 ANYIO_API struct anyio_stream *anyio_process_in(const struct anyio_process *process);
+/* The pipe from its stdout, or NULL. */
 ANYIO_API struct anyio_stream *anyio_process_out(const struct anyio_process *process);
+/* The pipe from its stderr, or NULL. */
 ANYIO_API struct anyio_stream *anyio_process_err(const struct anyio_process *process);
 
 /* Waits until the child has ended, whoever else holds its pipes; any number of tasks may. *code is its
@@ -75,10 +81,11 @@ ANYIO_API int anyio_process_wait(struct anyio_process *process, int *code);
 /* The same at once: ANYIO_WOULD_BLOCK while it runs. */
 ANYIO_API int anyio_process_returncode(struct anyio_process *process, int *code);
 
-/* Sends a signal to the child: -ESRCH once it has been reaped, -EPERM, -EINVAL. terminate is SIGTERM,
- * kill is SIGKILL. */
+/* Sends a signal to the child: -ESRCH once it has been reaped, -EPERM, -EINVAL. */
 ANYIO_API int anyio_process_send_signal(struct anyio_process *process, int signal);
+/* The same with SIGTERM. */
 ANYIO_API int anyio_process_terminate(struct anyio_process *process);
+/* The same with SIGKILL. */
 ANYIO_API int anyio_process_kill(struct anyio_process *process);
 /* To everyone in the child's group; -EINVAL when it was not given one of its own. */
 ANYIO_API int anyio_process_send_signal_group(struct anyio_process *process, int signal);
@@ -91,19 +98,23 @@ ANYIO_API int anyio_process_send_signal_group(struct anyio_process *process, int
  * kernel has not let go of a killed child within 5 seconds: nobody reaps that one. NULL is allowed. */
 ANYIO_API int anyio_process_close(struct anyio_process *process);
 
+/* All zero is the default. */
 struct anyio_process_run_options {
-	struct anyio_process_options process;
+	struct anyio_process_options process; /* as for opening */
 	const void *input; /* for its stdin, which is /dev/null when there is none */
-	size_t input_size;
+	size_t input_size; /* bytes of it */
 	size_t max_output; /* bytes of out, and of err; 0: 16 MiB */
 	bool check;        /* a code other than 0 is ANYIO_PROCESS_FAILED */
 	void *reserved[4];
 };
 
+/* What became of it. */
 struct anyio_process_result {
 	int code;        /* as of anyio_process_wait */
-	char *out, *err; /* what was captured, and a NUL; NULL when it was not */
-	size_t out_size, err_size;
+	char *out;       /* what was captured of its stdout, and a NUL; NULL when it was not */
+	char *err;       /* the same of its stderr */
+	size_t out_size; /* bytes, without the NUL */
+	size_t err_size; /* the same */
 };
 
 /* Opens a process, sends it the input, captures what it writes, waits and closes. Of input that the
@@ -114,6 +125,7 @@ struct anyio_process_result {
  * options may be NULL. */
 ANYIO_API int anyio_process_run(char *const argv[], const struct anyio_process_run_options *options,
 	struct anyio_process_result *result);
+/* Frees what was captured, and makes it all zero. */
 ANYIO_API void anyio_process_result_free(struct anyio_process_result *result);
 
 /*
@@ -124,16 +136,18 @@ ANYIO_API void anyio_process_result_free(struct anyio_process_result *result);
  */
 struct anyio_worker;
 
+/* All zero is the default. */
 struct anyio_worker_options {
 	struct anyio_process_options process; /* but in and out, which carry the requests */
 	size_t max_answer;                    /* bytes; 0: 16 MiB */
 	void *reserved[4];
 };
 
+/* What a worker said. */
 struct anyio_worker_answer {
-	int result; /* what the function in the child returned */
-	void *data; /* NULL when size is 0, else to be given to anyio_free */
-	size_t size;
+	int result;  /* what the function in the child returned */
+	void *data;  /* NULL when size is 0, else to be given to anyio_free */
+	size_t size; /* bytes of it */
 };
 
 /* As anyio_process_open. -EINVAL when in or out are chosen. */

@@ -19,10 +19,10 @@ extern "C" {
 /* Nanoseconds on the loop's monotonic clock. Durations are nanoseconds too. */
 typedef int64_t anyio_time;
 
-#define ANYIO_MICROSECOND ((anyio_time)1000)
-#define ANYIO_MILLISECOND ((anyio_time)1000000)
-#define ANYIO_SECOND      ((anyio_time)1000000000)
-#define ANYIO_FOREVER     INT64_MAX
+#define ANYIO_MICROSECOND ((anyio_time)1000)       /* in nanoseconds */
+#define ANYIO_MILLISECOND ((anyio_time)1000000)    /* in nanoseconds */
+#define ANYIO_SECOND      ((anyio_time)1000000000) /* in nanoseconds */
+#define ANYIO_FOREVER     INT64_MAX                /* no deadline, no timeout */
 
 /* A task's body. Returns 0 or a negative code; a code other than cancellation is an error that
  * cancels the siblings. */
@@ -54,9 +54,10 @@ struct anyio_options {
  * when this thread runs a loop already. options may be NULL. */
 ANYIO_API int anyio_run(anyio_task_fn body, void *arg, const struct anyio_options *options);
 
-/* The names of all compiled backends, and of those that work here, best first; NULL ends the
- * list. "sim" is in the first only. Static storage; any thread. */
+/* The names of all compiled backends, best first, ended by NULL. Static storage; any thread. */
 ANYIO_API const char *const *anyio_backends_all(void);
+/* Those of them that work here, tried at the first call; "sim" is not among them, as it is never taken
+ * unless it is named. */
 ANYIO_API const char *const *anyio_backends_available(void);
 
 /* The backend of the running loop, or NULL outside one. */
@@ -69,9 +70,12 @@ ANYIO_API uint32_t anyio_descriptors_max(void);
 /* The loop's time, read once a poll: cheap and the same for all tasks of one turn. */
 ANYIO_API anyio_time anyio_now(void);
 
-/* Checkpoints all: ANYIO_CANCELLED when the current scope is, or becomes, cancelled. */
+/* Waits for a duration; 0 or less is a checkpoint. ANYIO_CANCELLED when the current scope is, or becomes,
+ * cancelled. */
 ANYIO_API int anyio_sleep(anyio_time duration);
+/* The same until a time of the loop's clock. */
 ANYIO_API int anyio_sleep_until(anyio_time deadline);
+/* Waits until it is cancelled: ANYIO_CANCELLED. */
 ANYIO_API int anyio_sleep_forever(void);
 
 /* Lets others run; reports cancellation and expired deadlines. */
@@ -81,11 +85,13 @@ ANYIO_API int anyio_checkpoint_if_cancelled(void);
 /* Lets others run; never reports cancellation. */
 ANYIO_API void anyio_cancel_shielded_checkpoint(void);
 
-/* A token names a loop to other threads. It stays valid, as a value, after the loop has ended.
- * Keep it by anyio_token_ref, give it back by anyio_token_unref; both from any thread. */
+/* A token names a loop to other threads. It stays valid, as a value, after the loop has ended. */
 struct anyio_token;
-ANYIO_API struct anyio_token *anyio_current_token(void); /* a new reference */
+/* A new reference to the running loop's token; NULL outside one. */
+ANYIO_API struct anyio_token *anyio_current_token(void);
+/* One reference more; returns token. Any thread. */
 ANYIO_API struct anyio_token *anyio_token_ref(struct anyio_token *token);
+/* Gives a reference back. Any thread. */
 ANYIO_API void anyio_token_unref(struct anyio_token *token);
 
 /* Any thread: runs fn(arg) on the loop's thread, outside any task, soon; fn must not wait. Calls

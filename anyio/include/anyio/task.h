@@ -17,6 +17,7 @@ extern "C" {
 
 struct anyio_task; /* a running task; the pointer is valid until it ends */
 
+/* Caller-owned storage that never moves between enter and exit. */
 struct anyio_task_group {
 	uint64_t opaque[136];
 };
@@ -24,10 +25,10 @@ struct anyio_task_group {
 /* One error of a task. The name is a copy; all of it lives as long as the group, or the handle, it is
  * read from. */
 struct anyio_task_error {
-	int code;
-	char task[48];    /* the name of the task */
-	const char *file; /* where its group was entered */
-	int line;
+	int code;                /* the negative code */
+	char task[48];           /* the name of the task */
+	const char *file;        /* where its group was entered */
+	int line;                /* the same */
 	int failed_line;         /* where the task said why, by anyio_fail; 0: nowhere */
 	const char *failed_file; /* NULL: nowhere */
 	const char *text;        /* what it said there, else anyio_error_text(code); never NULL */
@@ -49,6 +50,7 @@ enum anyio_task_status {
 	ANYIO_STATUS_FAILED      /* ended with an error, or was never spawned */
 };
 
+/* All zero is the default. */
 struct anyio_task_options {
 	const char *name;                 /* copied, at most 47 bytes; NULL: "task" */
 	size_t stack_size;                /* bytes; 0: the loop's default */
@@ -57,8 +59,11 @@ struct anyio_task_options {
 	void *reserved[3];
 };
 
+/* Enters a group, with the place to be named in errors and messages. Outside a task it stops the
+ * program. */
 ANYIO_API void anyio_task_group_enter_at(
 	struct anyio_task_group *group, const char *file, int line);
+/* Enters it here. */
 #define anyio_task_group_enter(group) anyio_task_group_enter_at(group, __FILE__, __LINE__)
 
 /* Waits for all children and leaves. rc is the host's own result: a negative code other than a
@@ -70,6 +75,7 @@ ANYIO_API int anyio_task_group_exit(struct anyio_task_group *group, int rc);
 #define ANYIO_TASK_GROUP(name)                                                                     \
 	struct anyio_task_group name __attribute__((cleanup(anyio_task_group_check_left)));        \
 	anyio_task_group_enter(&name)
+/* What that macro calls when the block is left: stops the program unless the group was exited. */
 ANYIO_API void anyio_task_group_check_left(struct anyio_task_group *group);
 
 /* Spawns fn(arg). A failure to spawn (-ENOMEM, ANYIO_TOO_MANY) is returned, and also sticks: it
@@ -97,8 +103,9 @@ ANYIO_API int anyio_start_with(struct anyio_task_group *group, anyio_task_fn fn,
  * in a task that was not. */
 ANYIO_API int anyio_started(void *value);
 
-/* The group's own scope: cancel it, give it a deadline or a shield. */
+/* The group's own scope: to give it a deadline or a shield, or to cancel it. */
 ANYIO_API struct anyio_cancel_scope *anyio_task_group_scope(struct anyio_task_group *group);
+/* Cancels the host's block and all children. reason as in anyio_cancel_scope_cancel. */
 ANYIO_API void anyio_task_group_cancel(struct anyio_task_group *group, const char *reason);
 
 /* The errors so far, at most the first 8 in full; count may be higher. Valid until the group's
@@ -111,6 +118,7 @@ ANYIO_API size_t anyio_task_group_errors(
  * The last note counts. An error that a group's exit returns carries its note along. text is
  * kept as a pointer: a literal, or storage that outlives the group. Outside a task it only returns. */
 ANYIO_API int anyio_fail_here(int code, const char *text, const char *file, int line);
+/* The same with the place where it stands. */
 #define anyio_fail(code, text) anyio_fail_here(code, text, __FILE__, __LINE__)
 
 /* Waits for the task; any number of tasks may. Returns its result; ANYIO_TASK_CANCELLED when it was
@@ -120,8 +128,9 @@ ANYIO_API int anyio_task_handle_wait(struct anyio_task_handle *handle);
  * reads it by anyio_cancel_reason. Does nothing once it has ended. */
 ANYIO_API void anyio_task_handle_cancel(struct anyio_task_handle *handle, const char *reason);
 
-/* What is known of the task, without waiting; all but the status and name belong to its end. */
+/* How far the task has come. Never waits. */
 ANYIO_API enum anyio_task_status anyio_task_handle_status(const struct anyio_task_handle *handle);
+/* Its name, in the handle's storage. */
 ANYIO_API const char *anyio_task_handle_name(const struct anyio_task_handle *handle);
 /* As anyio_task_handle_wait would return it; ANYIO_WOULD_BLOCK while the task has not ended. */
 ANYIO_API int anyio_task_handle_result(const struct anyio_task_handle *handle);
@@ -134,10 +143,12 @@ ANYIO_API const struct anyio_task_error *anyio_task_handle_error(
  * stack, which is gone when the task has ended. Setting it is -ENOENT where nobody holds a handle (then
  * the value stays the task's), ANYIO_NO_LOOP outside a task. NULL until set, also when the task failed. */
 ANYIO_API int anyio_task_set_value(void *value);
+/* The value that was set last; NULL when none was. */
 ANYIO_API void *anyio_task_handle_value(const struct anyio_task_handle *handle);
 
-/* The running task, and the name of one. */
+/* The running task; NULL outside one. */
 ANYIO_API struct anyio_task *anyio_current_task(void);
+/* The name of a task that has not ended, in its storage. */
 ANYIO_API const char *anyio_task_name(const struct anyio_task *task);
 /* Tasks alive in this loop, the root included. */
 ANYIO_API size_t anyio_task_count(void);

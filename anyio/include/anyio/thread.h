@@ -10,6 +10,7 @@
 extern "C" {
 #endif
 
+/* All zero is the default. */
 struct anyio_thread_options {
 	struct anyio_limiter *limiter; /* NULL: the loop's default of 40; outlives abandoned work */
 	bool abandon_on_cancel; /* a cancelled wait returns at once; the thread goes on and keeps its
@@ -40,6 +41,7 @@ ANYIO_API int anyio_from_thread_run(anyio_task_fn fn, void *arg);
  * cancelled before, -EAGAIN when not one thread can be made: nothing ran. In the simulation it
  * runs on the loop's thread. */
 ANYIO_API int anyio_cpu_map(void (*fn)(void *arg, size_t index), void *arg, size_t count);
+/* How many cores this process may use, and so threads that pool has at most. Any thread. */
 ANYIO_API unsigned anyio_cpu_count(void);
 
 #ifdef __cplusplus

@@ -41,38 +41,41 @@ extern "C" {
 /* What one side brings to every handshake. Any thread; may be shared by the loops of several. */
 struct anyio_tls_context;
 
+/* What is asked of the other side. */
 enum anyio_tls_verify {
 	ANYIO_TLS_VERIFY_DEFAULT,  /* a client requires a certificate, a server asks for none */
 	ANYIO_TLS_VERIFY_NONE,     /* a client then talks to anybody */
 	ANYIO_TLS_VERIFY_OPTIONAL, /* servers: the client may have none, but no wrong one */
-	ANYIO_TLS_VERIFY_REQUIRED,
+	ANYIO_TLS_VERIFY_REQUIRED, /* a right one, or no connection */
 };
 
+/* A bound of the versions that are spoken. */
 enum anyio_tls_version {
-	ANYIO_TLS_VERSION_DEFAULT,
-	ANYIO_TLS_VERSION_1_2,
-	ANYIO_TLS_VERSION_1_3,
+	ANYIO_TLS_VERSION_DEFAULT, /* see there */
+	ANYIO_TLS_VERSION_1_2,     /* RFC 5246 */
+	ANYIO_TLS_VERSION_1_3,     /* RFC 8446 */
 };
 
 /* Certificates and keys in PEM, from a file or from memory of that many bytes. */
 struct anyio_tls_pem {
-	const char *file;
-	const void *data;
-	size_t size;
+	const char *file; /* a path, or NULL */
+	const void *data; /* else the text; NULL: none is given */
+	size_t size;      /* bytes of data */
 };
 
 /* All zero is the default: a client that believes whom the system believes. Nothing is kept of it. */
 struct anyio_tls_context_options {
-	bool server;
+	bool server; /* for accepting; else for connecting */
 	/* This side's own: its certificate and those between it and the root, leaf first, and the
 	 * key. A server needs them. */
-	struct anyio_tls_pem certificate, key;
-	const char *key_password;
+	struct anyio_tls_pem certificate;
+	struct anyio_tls_pem key; /* the certificate's */
+	const char *key_password; /* NULL: it has none */
 	/* Whom to believe. When none is given it is the system's store, which system_roots adds to
 	 * those that are. A server that verifies has to be given them. */
 	struct anyio_tls_pem roots;
-	bool system_roots;
-	enum anyio_tls_verify verify;
+	bool system_roots;                  /* believe those too whom the system believes */
+	enum anyio_tls_verify verify;       /* what is asked of the other side */
 	enum anyio_tls_version min_version; /* default: 1.2 */
 	enum anyio_tls_version max_version; /* default: the highest there is */
 	/* ALPN (RFC 7301): names in order of preference, ended by NULL. A server takes its own first
@@ -98,7 +101,7 @@ struct anyio_tls_options {
 	/* Clients: who the other side has to be, a name or an address ("::1"); a name is also told to
 	 * it (SNI). A client that verifies has to have one, or say any_name. */
 	const char *server_name;
-	bool any_name;
+	bool any_name;     /* a client takes a certificate for whatever name */
 	bool allow_ragged; /* the transport's end is an end: for protocols that say themselves how
 			    * much there is, such as HTTP */
 	/* Clients: to be taken up again, unless it was another name's. Stays the caller's. */
@@ -126,9 +129,10 @@ ANYIO_API int anyio_tls_accept(struct anyio_listener *listener, struct anyio_tls
 /* What is done with a client; the stream is freed after. A negative code ends the service. */
 typedef int (*anyio_tls_client_fn)(struct anyio_stream *stream, void *arg);
 
+/* All zero is the default. */
 struct anyio_tls_serve_options {
-	struct anyio_tls_options stream;
-	anyio_time handshake_timeout; /* 0: 30 seconds; ANYIO_FOREVER */
+	struct anyio_tls_options stream; /* of every client's */
+	anyio_time handshake_timeout;    /* 0: 30 seconds; ANYIO_FOREVER */
 	/* Told of a client that was turned away: its handshake failed (text says why, rc is -ETIMEDOUT
 	 * when it took too long), or there was no memory or task for it. NULL: nobody is. */
 	void (*refused)(void *arg, int rc, const char *text);
