@@ -354,9 +354,8 @@ static int session_does_not_stand_for_another_name(void *arg)
 
 	for (int v = ANYIO_TLS_VERSION_1_2; v <= ANYIO_TLS_VERSION_1_3; v++) {
 		begin(&self, NONE, OPTIONS_OF(.max_version = v));
-		again(&self, "one.wild.test", 0);
-		again(&self, "127.0.0.1", 0);
-		again(&self, "elsewhere.test", ANYIO_TLS_CERTIFICATE);
+		CHECK(again(&self, "one.wild.test", 0));
+		CHECK(!again(&self, "elsewhere.test", ANYIO_TLS_CERTIFICATE));
 		end(&self);
 	}
 	return 0;
@@ -371,7 +370,7 @@ static int sessions_may_be_off(void *arg)
 		CHECK(self.session == NULL);
 		end(&self);
 		begin(&self, NONE, OPTIONS_OF(.max_version = v, .no_resumption = true));
-		CHECK(!again(&self, "localhost", 0));
+		CHECK(self.session == NULL);
 		end(&self);
 	}
 	return 0;

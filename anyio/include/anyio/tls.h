@@ -81,7 +81,7 @@ struct anyio_tls_context_options {
 	/* ALPN (RFC 7301): names in order of preference, ended by NULL. A server takes its own first
 	 * that the client has too, and refuses a client that asks for others only. */
 	const char *const *alpn;
-	bool no_resumption;  /* neither gives tickets out nor takes them */
+	bool no_resumption;  /* a server gives no tickets out, a client keeps none */
 	const char **reason; /* unless NULL, set to what was wrong: static storage */
 	void *reserved[4];
 };
