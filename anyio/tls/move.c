@@ -4,31 +4,34 @@
 
 enum { FILL = 65536 }; /* bytes asked of the transport at once */
 
-static int failure(struct tls *tls, int kind)
+/* Empties the queue. The protocol's own error comes last, after those of what it uses. */
+static int failure(struct tls *tls)
 {
-	unsigned long error = ERR_peek_error();
+	bool no_memory = tls->no_memory;
+	unsigned long error;
 
-	if (tls->no_memory || ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE)
+	while ((error = ERR_get_error()) != 0) {
+		no_memory |= ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE;
+		tls->error = error;
+	}
+	if (no_memory)
 		return -ENOMEM;
-	tls->error = error;
-	if (kind == SSL_ERROR_SSL && ERR_GET_LIB(error) == ERR_LIB_SSL &&
-		ERR_GET_REASON(error) == SSL_R_CERTIFICATE_VERIFY_FAILED)
-		return ANYIO_TLS_CERTIFICATE;
-	return ANYIO_TLS_FAILED;
+	return ERR_GET_LIB(tls->error) == ERR_LIB_SSL &&
+			ERR_GET_REASON(tls->error) == SSL_R_CERTIFICATE_VERIFY_FAILED
+		? ANYIO_TLS_CERTIFICATE
+		: ANYIO_TLS_FAILED;
 }
 
 int tls_outcome(struct tls *tls, int result)
 {
-	int kind = SSL_get_error(tls->ssl, result);
-
-	switch (kind) {
+	switch (SSL_get_error(tls->ssl, result)) {
 	case SSL_ERROR_NONE: return 0;
 	case SSL_ERROR_WANT_READ: return OUTCOME_WANTS;
 	case SSL_ERROR_ZERO_RETURN: return OUTCOME_END;
 	default: break;
 	}
 	if (tls->failed == 0)
-		tls->failed = failure(tls, kind);
+		tls->failed = failure(tls);
 	ERR_clear_error();
 	return tls->failed;
 }
