@@ -22,7 +22,7 @@ static int failure(struct tls *tls)
 		: ANYIO_TLS_FAILED;
 }
 
-int tls_outcome(struct tls *tls, int result)
+static int outcome(struct tls *tls, int result)
 {
 	switch (SSL_get_error(tls->ssl, result)) {
 	case SSL_ERROR_NONE: return 0;
@@ -32,8 +32,16 @@ int tls_outcome(struct tls *tls, int result)
 	}
 	if (tls->failed == 0)
 		tls->failed = failure(tls);
-	ERR_clear_error();
 	return tls->failed;
+}
+
+int tls_outcome(struct tls *tls, int result)
+{
+	int rc = outcome(tls, result);
+
+	/* Also what OpenSSL got over by itself. */
+	ERR_clear_error();
+	return rc;
 }
 
 int tls_turn_wait(struct turn *turn)

@@ -31,6 +31,7 @@ static void tls_free(struct tls *tls)
 		if (tls->failed == 0)
 			SSL_set_shutdown(tls->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 		SSL_free(tls->ssl);
+		ERR_clear_error();
 	}
 	tls_buffer_free(&tls->in);
 	tls_buffer_free(&tls->out);
