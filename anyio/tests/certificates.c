@@ -12,7 +12,7 @@ struct wish {
 	const char *alt; /* subject alternative names, as in openssl.cnf */
 	const struct identity *issuer;
 	bool ca, rsa;
-	int from, to; /* days from now; both 0: valid now */
+	const char *from, *to; /* years; NULL: a century around now, fixed for tests/fuzz */
 };
 
 static void must(bool ok)
@@ -32,6 +32,14 @@ static void extend(X509 *x509, X509 *issuer, int nid, const char *value)
 	X509_EXTENSION_free(extension);
 }
 
+static bool set_year(ASN1_TIME *time, const char *year)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%s0101000000Z", year);
+	return ASN1_TIME_set_string_X509(time, text) == 1;
+}
+
 static void fill(X509 *x509, EVP_PKEY *key, const struct wish *wish)
 {
 	static long serial = 1;
@@ -40,8 +48,8 @@ static void fill(X509 *x509, EVP_PKEY *key, const struct wish *wish)
 
 	must(X509_set_version(x509, 2) == 1);
 	ASN1_INTEGER_set(X509_get_serialNumber(x509), serial++);
-	X509_time_adj_ex(X509_getm_notBefore(x509), wish->from - 1, 0, NULL);
-	X509_time_adj_ex(X509_getm_notAfter(x509), wish->to == 0 ? 30 : wish->to, 0, NULL);
+	must(set_year(X509_getm_notBefore(x509), wish->from == NULL ? "2020" : wish->from));
+	must(set_year(X509_getm_notAfter(x509), wish->to == NULL ? "2120" : wish->to));
 	must(X509_NAME_add_entry_by_txt(
 		     name, "CN", MBSTRING_ASC, (const unsigned char *)wish->name, -1, -1, 0) == 1);
 	must(X509_set_issuer_name(x509, X509_get_subject_name(issuer)) == 1);
@@ -96,14 +104,14 @@ void certificates_make(void)
 		(struct wish){ .name = "expired",
 			.alt = local,
 			.issuer = &all->root,
-			.from = -30,
-			.to = -2 });
+			.from = "2010",
+			.to = "2012" });
 	make(&all->not_yet,
 		(struct wish){ .name = "not yet",
 			.alt = local,
 			.issuer = &all->root,
-			.from = 10,
-			.to = 20 });
+			.from = "2110",
+			.to = "2111" });
 	make(&all->elsewhere,
 		(struct wish){ .name = "localhost",
 			.alt = "DNS:elsewhere.test,IP:127.0.0.9",

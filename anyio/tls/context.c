@@ -20,6 +20,7 @@ void anyio_tls_context_free(struct anyio_tls_context *context)
 		return;
 	SSL_CTX_free(context->ssl);
 	BIO_meth_free(context->bio);
+	ERR_clear_error();
 	anyio_free(context->alpn);
 	anyio_free(context);
 }
