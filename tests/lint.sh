@@ -37,18 +37,18 @@ done
 parts() {
 	case $1 in
 	core) echo "backend/backend.h" ;;
-	backend | sync | file | thread) echo "core/core.h" ;;
+	backend | sync | file | thread | service) echo "core/core.h" ;;
 	stream | signal | process) echo "core/core.h sync/[a-z]*.h" ;;
 	tls) echo "core/core.h sync/[a-z]*.h" ;;
 	net) echo "core/core.h sync/[a-z]*.h thread/detached.h" ;;
 	esac
 }
-for part in core backend sync file thread stream signal process net tls; do
+for part in core backend sync file thread stream signal process net service tls; do
 	may=$(parts $part | sed 's/ /|/g')
 	found=$(git grep -nE '#include "\.\./' -- "anyio/$part/*.[ch]" | grep -vE "\"\.\./($may)\"" | head -3)
 	[ -z "$found" ] || complain "anyio/$part reaches past its neighbours: $found"
 done
-[ -z "$(git ls-files 'anyio/*' | cut -d/ -f2 | sort -u | grep -vxE 'README.md|meson.build|include|model|tests|dist|examples|core|backend|sync|file|thread|stream|signal|process|net|tls')" ] ||
+[ -z "$(git ls-files 'anyio/*' | cut -d/ -f2 | sort -u | grep -vxE 'README.md|meson.build|include|model|tests|dist|examples|core|backend|sync|file|thread|stream|signal|process|net|service|tls')" ] ||
 	complain "anyio has a part that lint does not know"
 
 long=$(git ls-files '*.c' '*.h' '*.cc' '*.hpp' | xargs wc -l | awk '$2 != "total" && $1 > 650 {print $2 ": " $1}')

@@ -37,7 +37,9 @@ extern "C" {
 	X(PROCESS_FAILED, 21, "the process ended with another exit code than 0")                   \
 	X(TLS_FAILED, 30, "TLS failed: the two sides did not agree, or one broke the protocol")    \
 	X(TLS_CERTIFICATE, 31, "the other side's certificate was not accepted")                    \
-	X(TLS_RAGGED_END, 32, "the connection was cut off: it ended without a close_notify")
+	X(TLS_RAGGED_END, 32, "the connection was cut off: it ended without a close_notify")       \
+	X(SERVICE_ENDED, 40, "a service ended although nobody had asked it to stop")               \
+	X(STOPPED, 41, "it was stopped and takes no more")
 
 /* Their codes. */
 enum anyio_error {
