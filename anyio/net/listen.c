@@ -8,9 +8,10 @@
 static const struct anyio_listen_options defaults;
 
 struct anyio_listener {
-	int fd;
+	int fd; /* -1 once closed */
 	int family;
-	bool closed;
+	bool closed, freed;
+	unsigned holds; /* who will come back to it: it is not given back before */
 	struct anyio_use accepting;
 };
 
@@ -179,16 +180,23 @@ static void listener_settle(struct anyio_listener *listener)
 {
 	if (!listener->closed || listener->accepting.scope != NULL)
 		return;
-	anyio_fd_close(listener->fd);
-	anyio_free(listener);
+	if (listener->fd >= 0)
+		anyio_fd_close(listener->fd);
+	listener->fd = -1;
+	if (listener->freed && listener->holds == 0)
+		anyio_free(listener);
 }
 
 int anyio_accept(struct anyio_listener *listener, struct anyio_stream **stream)
 {
 	struct anyio_cancel_scope scope;
-	int rc = anyio_use_begin(&listener->accepting, &scope);
+	int rc = anyio_checkpoint_if_cancelled();
 
 	*stream = NULL;
+	if (rc == 0 && listener->closed)
+		rc = ANYIO_CLOSED;
+	if (rc == 0)
+		rc = anyio_use_begin(&listener->accepting, &scope);
 	if (rc < 0)
 		return rc;
 	rc = accept_one(listener, stream);
@@ -201,14 +209,33 @@ int anyio_accept(struct anyio_listener *listener, struct anyio_stream **stream)
 
 int anyio_listener_address(const struct anyio_listener *listener, struct anyio_address *address)
 {
+	if (listener->closed)
+		return ANYIO_CLOSED;
 	return anyio_fd_address(listener->fd, false, address);
+}
+
+void anyio_listener_close(struct anyio_listener *listener)
+{
+	listener->closed = true;
+	anyio_use_interrupt(&listener->accepting);
+	listener_settle(listener);
 }
 
 void anyio_listener_free(struct anyio_listener *listener)
 {
 	if (listener == NULL)
 		return;
-	listener->closed = true;
-	anyio_use_interrupt(&listener->accepting);
+	listener->freed = true;
+	anyio_listener_close(listener);
+}
+
+void anyio_listener_hold(struct anyio_listener *listener)
+{
+	listener->holds++;
+}
+
+void anyio_listener_release(struct anyio_listener *listener)
+{
+	listener->holds--;
 	listener_settle(listener);
 }

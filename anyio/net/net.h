@@ -38,6 +38,10 @@ void anyio_passing_unpack(struct msghdr *msg, struct anyio_descriptors *descript
  */
 int anyio_stream_from_socket(int fd, int family, struct anyio_stream **stream);
 
+/* Between the two a listener that is freed is closed, and given back only at the release. */
+void anyio_listener_hold(struct anyio_listener *listener);
+void anyio_listener_release(struct anyio_listener *listener);
+
 /* The race of RFC 8305 over addresses already in order: the first error when all fail. */
 int anyio_connect_race(
 	const struct anyio_address *addresses, size_t count, struct anyio_stream **stream);

@@ -16,6 +16,7 @@
 #include <anyio/plain.h>
 #include <anyio/process.h>
 #include <anyio/run.h>
+#include <anyio/serve.h>
 #include <anyio/service.h>
 #include <anyio/signal.h>
 #include <anyio/stream.h>

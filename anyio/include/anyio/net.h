@@ -87,13 +87,16 @@ ANYIO_API int anyio_listen_unix(const char *path, const struct anyio_listen_opti
 ANYIO_API int anyio_listen_several(const struct anyio_address *addresses, size_t count,
 	const struct anyio_listen_options *options, struct anyio_listener **listeners);
 /* Out of descriptors or memory (EMFILE, ENFILE, ENOBUFS, ENOMEM) backs off and goes on, though a
- * connection may be lost; connections that died in the queue are skipped. ANYIO_CLOSED once freed
- * while waiting here, ANYIO_BUSY when another task is accepting. */
+ * connection may be lost; connections that died in the queue are skipped. ANYIO_CLOSED once closed or
+ * freed while waiting here, ANYIO_BUSY when another task is accepting. */
 ANYIO_API int anyio_accept(struct anyio_listener *listener, struct anyio_stream **stream);
 /* Where it listens, the port as the kernel chose it. Never waits. */
 ANYIO_API int anyio_listener_address(
 	const struct anyio_listener *listener, struct anyio_address *address);
-/* Closes and releases; who is accepting gets ANYIO_CLOSED. NULL is allowed. */
+/* Listens no more: whoever comes is refused, who waits in accept is woken. Idempotent; also while tasks
+ * are inside. */
+ANYIO_API void anyio_listener_close(struct anyio_listener *listener);
+/* Closes and gives it back. NULL is allowed. */
 ANYIO_API void anyio_listener_free(struct anyio_listener *listener);
 
 /* The stream's attributes of these names (anyio/attribute.h), so also of streams over those made here;

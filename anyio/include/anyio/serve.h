@@ -1,0 +1,46 @@
+/*
+ * Serving a listener: one task a connection (AnyIO's listener.serve).
+ */
+#ifndef ANYIO_SERVE_H
+#define ANYIO_SERVE_H
+
+#include <anyio/net.h>
+#include <anyio/service.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* One connection's conversation, in a task of its own. The stream is the handler's, which frees it or
+ * hands it on. A negative code other than a cancellation ends this connection alone. */
+typedef int (*anyio_handler_fn)(struct anyio_stream *stream, void *arg);
+
+/* All zero is the default everywhere. */
+struct anyio_serve_options {
+	size_t max_connections; /* at a time; with so many nobody is accepted. 0: no limit */
+	const char *name;       /* of the tasks; NULL: "connection" */
+	size_t stack_size;      /* of the tasks, bytes; 0: the loop's default */
+	/* Told the code that a handler returned, or why a connection got no task (-ENOMEM,
+	 * ANYIO_TOO_MANY; it is closed then); NULL: nobody is. Must not wait. */
+	void (*failed)(void *arg, int rc);
+	void *reserved[4];
+};
+
+/* Accepts until it is stopped; arg goes to every handler. Out of descriptors or memory it backs off and
+ * goes on, as anyio_accept does. options may be NULL. It has three ends:
+ *
+ * Closing or freeing the listener, from any task of the loop: the connections there are go on until
+ * they end, then 0.
+ *
+ * service is not NULL and is asked to stop (anyio/service.h): closes the listener, so that newcomers are
+ * refused and not left waiting, and the rest as above. When its grace is over they are cancelled.
+ *
+ * ANYIO_CANCELLED: the listener is closed and the connections are cancelled and waited for. The same
+ * after an error of the listener, which is returned. */
+ANYIO_API int anyio_serve(struct anyio_listener *listener, anyio_handler_fn handler, void *arg,
+	struct anyio_service *service, const struct anyio_serve_options *options);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
