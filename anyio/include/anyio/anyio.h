@@ -14,6 +14,7 @@
 #include <anyio/memory.h>
 #include <anyio/net.h>
 #include <anyio/plain.h>
+#include <anyio/portal.h>
 #include <anyio/process.h>
 #include <anyio/run.h>
 #include <anyio/serve.h>
