@@ -109,6 +109,16 @@ bool anyio_fault_hit(enum anyio_fault_kind kind, int *error);
 /* Whether operations of this code are those of ANYIO_FAULT_CALL. */
 bool anyio_fault_calls(enum anyio_opcode code);
 
+/* A call for the loop's thread (anyio_call_soon) in the caller's storage, which lives until fn runs: for
+ * what must be told even when memory is short. Any thread; ANYIO_LOOP_ENDED, then fn will not run. */
+struct anyio_call {
+	struct anyio_call *next;
+	void (*fn)(void *arg);
+	void *arg;
+	bool allocated; /* by anyio_call_soon */
+};
+int anyio_token_call(struct anyio_token *token, struct anyio_call *call);
+
 _Noreturn void anyio_die(const char *file, int line, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 

@@ -10,17 +10,11 @@
 #include <pthread.h>
 #include "loop.h"
 
-struct call {
-	struct call *next;
-	void (*fn)(void *arg);
-	void *arg;
-};
-
 struct anyio_token {
 	atomic_uint references;
 	pthread_mutex_t lock;
 	struct anyio_loop *loop; /* NULL once it ended */
-	struct call *first, **last;
+	struct anyio_call *first, **last;
 	atomic_bool waiting; /* first is not NULL: a look without the lock */
 };
 
@@ -60,12 +54,9 @@ struct anyio_token *anyio_current_token(void)
 	return anyio_loop_here ? anyio_token_ref(anyio_loop_here->token) : NULL;
 }
 
-int anyio_call_soon(struct anyio_token *token, void (*fn)(void *arg), void *arg)
+int anyio_token_call(struct anyio_token *token, struct anyio_call *call)
 {
-	struct call *call = anyio_malloc(sizeof *call);
-	if (!call)
-		return -ENOMEM;
-	*call = (struct call){ .fn = fn, .arg = arg };
+	call->next = NULL;
 	pthread_mutex_lock(&token->lock);
 	bool ended = !token->loop;
 	if (!ended) {
@@ -77,27 +68,38 @@ int anyio_call_soon(struct anyio_token *token, void (*fn)(void *arg), void *arg)
 			anyio_loop_wake(token->loop);
 	}
 	pthread_mutex_unlock(&token->lock);
-	if (ended)
-		anyio_free(call);
 	return ended ? ANYIO_LOOP_ENDED : 0;
 }
 
-static void run_calls(struct call *call)
+int anyio_call_soon(struct anyio_token *token, void (*fn)(void *arg), void *arg)
+{
+	struct anyio_call *call = anyio_malloc(sizeof *call);
+	if (!call)
+		return -ENOMEM;
+	*call = (struct anyio_call){ .fn = fn, .arg = arg, .allocated = true };
+	int rc = anyio_token_call(token, call);
+	if (rc < 0)
+		anyio_free(call);
+	return rc;
+}
+
+static void run_calls(struct anyio_call *call)
 {
 	while (call) {
-		struct call *next = call->next;
+		struct anyio_call *next = call->next;
 		void (*fn)(void *) = call->fn;
 		void *arg = call->arg;
-		anyio_free(call);
+		if (call->allocated)
+			anyio_free(call);
 		fn(arg);
 		call = next;
 	}
 }
 
 /* Under the lock. */
-static struct call *take_all(struct anyio_token *token)
+static struct anyio_call *take_all(struct anyio_token *token)
 {
-	struct call *first = token->first;
+	struct anyio_call *first = token->first;
 	token->first = NULL;
 	token->last = &token->first;
 	atomic_store(&token->waiting, false);
@@ -109,7 +111,7 @@ void token_drain(struct anyio_token *token)
 	if (!atomic_load(&token->waiting))
 		return;
 	pthread_mutex_lock(&token->lock);
-	struct call *calls = take_all(token);
+	struct anyio_call *calls = take_all(token);
 	pthread_mutex_unlock(&token->lock);
 	run_calls(calls);
 }
@@ -118,7 +120,7 @@ void token_end(struct anyio_token *token)
 {
 	pthread_mutex_lock(&token->lock);
 	token->loop = NULL;
-	struct call *calls = take_all(token);
+	struct anyio_call *calls = take_all(token);
 	pthread_mutex_unlock(&token->lock);
 	run_calls(calls);
 	anyio_token_unref(token);

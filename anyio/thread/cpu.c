@@ -24,6 +24,7 @@ struct map {
 	size_t count, handed_out, ended;
 	struct anyio_token *token;
 	struct anyio_task *task;
+	struct anyio_call done;
 };
 
 static struct {
@@ -48,15 +49,6 @@ unsigned anyio_cpu_count(void)
 static void map_wake(void *arg)
 {
 	anyio_wake(((struct map *)arg)->task, 0);
-}
-
-/* The task cannot be left waiting: short of memory, it is told a little later. */
-static void map_finish(struct map *map)
-{
-	struct timespec pause = { .tv_nsec = ANYIO_MILLISECOND };
-
-	while (anyio_call_soon(map->token, map_wake, map) == -ENOMEM)
-		nanosleep(&pause, NULL);
 }
 
 /* All below up to cpu_thread: with the mutex held. */
@@ -98,7 +90,8 @@ static void *cpu_thread(void *arg)
 		if (!last)
 			continue;
 		pthread_mutex_unlock(&cpu.mutex);
-		map_finish(map);
+		map->done = (struct anyio_call){ .fn = map_wake, .arg = map };
+		anyio_token_call(map->token, &map->done);
 		pthread_mutex_lock(&cpu.mutex);
 	}
 	cpu.threads--;
