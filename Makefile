@@ -42,8 +42,8 @@ valgrind: deps  ## the runtime's tests under memcheck, on libuv
 interop: program ## with Kubo and Helia, both directions, both backends
 	@BUILD=$(BUILD) FULL=$(FULL) ./tests/run interop
 
-bench: program  ## ours and the peers side by side; writes build/bench.json
-	@BUILD=$(BUILD) FULL=$(FULL) ./bench/run
+bench: program  ## ours and the peers side by side; writes build/bench.json; BENCH=anyio for one part
+	@BUILD=$(BUILD) FULL=$(FULL) ./bench/run $(BENCH)
 
 fuzz: deps  ## every decoder's fuzz target; SECONDS_EACH=60 to run longer
 	@BUILD=$(BUILD) ./tests/run fuzz

@@ -1,45 +1,6 @@
-"""Layers by themselves, for orientation; nothing is asked of them here."""
+"""The store by itself, for orientation; nothing is asked of it here. The runtime has anyio.py."""
 
-import os
-import shutil
-
-import peers
 from rows import rounds
-
-BACKENDS = ("uring", "uv")
-CONNECTIONS = 64
-
-
-def echo_rate(place, words, seconds, backend=None):
-    """Thousands of echoes a second that a server on a port of its own gives the load."""
-    env = dict(os.environ, ANYIO_BACKEND=backend) if backend else None
-    server = peers.Process(words, place.folder / "echo.log", env)
-    try:
-        port = server.line(peers.READY_SECONDS)
-        return place.number(place.program("bench/bench-echo"), "load", port, CONNECTIONS, seconds)
-    finally:
-        server.stop()
-
-
-def runtime_rows(place, table):
-    program = place.program("bench/bench-runtime")
-    seconds = 2 if place.scale == 1 else 0.5
-    took = rounds({
-        "switch": lambda: place.number(program, "switch"),
-        "contexts": lambda: place.number(program, "contexts"),
-        "spawn": lambda: place.number(program, "spawn"),
-        "threads": lambda: place.number(program, "threads"),
-        "bare": lambda: echo_rate(place, [place.program("bench/bench-echo"), "serve"], seconds),
-        **{name: lambda name=name: echo_rate(place, [program, "echo"], seconds, name) for name in BACKENDS},
-    }, place.runs)
-    table.compare("runtime: one switch through a checkpoint / swapcontext", "ns", took["switch"],
-                  peer=took["contexts"], less_is_better=True)
-    table.compare("runtime: spawn and join, 1,000 at a time / pthread", "ns", took["spawn"],
-                  peer=took["threads"], less_is_better=True)
-    for name in BACKENDS:
-        table.compare(f"runtime: echo of 64 B, {CONNECTIONS} connections, {name} / bare epoll", "k/s", took[name],
-                      limit=took["bare"])
-
 
 def store_rows(place, table):
     program = place.program("bench/bench-store")
@@ -58,5 +19,4 @@ def store_rows(place, table):
 
 
 def rows(place, table):
-    runtime_rows(place, table)
     store_rows(place, table)

@@ -28,8 +28,11 @@ class Place:
         self.build = pathlib.Path(build)
         self.scale = scale
         self.runs = runs
-        self.kit = peers.kit_program()
         self.count = 0
+
+    @property
+    def kit(self):
+        return peers.kit_program()
 
     def scaled(self, full):
         return max(1, int(full / self.scale))

@@ -20,27 +20,32 @@ def rounds(measures, runs):
 class Table:
     """Rows as they come: printed at once, kept for bench.json. A ratio above 1 means ours is better."""
 
-    FORMAT = "{name:62} {ours:>11} {other:>11} {unit:10} {ratio:>7} {goal:>6} {spread:>7}  {mark}"
+    FORMAT = "{name:66} {ours:>11} {other:>11} {unit:10} {ratio:>7} {goal:>6} {spread:>7}  {mark}"
 
     def __init__(self):
         self.rows = []
         print(self.FORMAT.format(name="", ours="ours", other="other", unit="", ratio="ratio", goal="goal",
                                  spread="spread", mark=""))
 
-    def compare(self, name, unit, ours, goal=None, peer=None, limit=None, less_is_better=False):
+    def compare(self, name, unit, ours, goal=None, peer=None, limit=None, less_is_better=False,
+                quartiles=False):
         """Adds a row from lists of one number a round; one of peer and limit is given.
 
-        The ratio is the median of the rounds' ratios; the spread is their range over that median.
+        The ratio is the median of the rounds' ratios; the spread is their range over that median. With
+        quartiles it is the range of the middle half, and a goal inside it counts as met.
         """
         other = peer if peer is not None else limit
         ratios = [b / a if less_is_better else a / b for a, b in zip(ours, other)]
         ratio = statistics.median(ratios)
+        low, high = min(ratios), max(ratios)
+        if quartiles and len(ratios) > 2:
+            low, _, high = statistics.quantiles(ratios, n=4, method="inclusive")
         self.add({
             "name": name, "ours": round(statistics.median(ours), 3),
             "peer" if peer is not None else "limit": round(statistics.median(other), 3),
             "unit": unit, "ratio": round(ratio, 3), "runs": len(ratios),
-            "spread": round((max(ratios) - min(ratios)) / ratio, 3),
-            "goal": goal, "met": None if goal is None else ratio >= goal})
+            "spread": round((high - low) / ratio, 3),
+            "goal": goal, "met": None if goal is None else (high if quartiles else ratio) >= goal})
 
     def not_run(self, name, unit, goal, why):
         self.add({"name": name, "ours": None, "peer": None, "unit": unit, "ratio": None, "runs": 0,

@@ -1,0 +1,206 @@
+"""The runtime by itself: against what was asked, the machine's bare limits, and the runtimes of others.
+
+Every measure has one name everywhere: `bench-runtime NAME` is ours, `bench-bare NAME` the limit, and the
+programs under peers/ take the same words. A peer whose toolchain is not here is said once and left out.
+"""
+
+import contextlib
+import subprocess
+import sys
+
+import peers
+from place import ROOT, run
+from rows import rounds
+
+BACKENDS = ("uring", "uv")
+MILLION = 1000000
+PYTHONS = ("asyncio", "Trio", "AnyIO")
+TIMES_PYTHON = 50
+
+
+class Programs:
+    """Ours, the bare ones and the peers', each a function from words to a number."""
+
+    def __init__(self, place):
+        self.place = place
+        self.runtime = place.program("bench/runtime/bench-runtime")
+        self.bare = place.program("bench/bare/bench-bare")
+        self.peers = {}
+        for folder, names in (("go", ("Go, 1 thread", "Go, 2 threads")), ("tokio", ("tokio",)),
+                              ("node", ("Node",)), ("python", PYTHONS), ("boost", ("Boost.Fiber",))):
+            words = self.build(folder)
+            for name in names if words else ():
+                self.peers[name] = words + ([name.lower()] if name in PYTHONS else [])
+
+    @staticmethod
+    def build(folder):
+        script = ROOT / "bench" / "peers" / folder / "build.sh"
+        done = subprocess.run([script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        if done.returncode == 0:
+            return done.stdout.splitlines()[-1].split()
+        print(f"bench: left out: {(done.stderr.strip() or folder)[-300:]}", file=sys.stderr)
+        return None
+
+    def ours(self, backend, *words):
+        return ["env", f"ANYIO_BACKEND={backend}", self.runtime, *words]
+
+    def limit(self, *words):
+        return [self.bare, *words]
+
+    def peer(self, name, *words):
+        threads = ["env", f"GOMAXPROCS={name[4]}"] if name.startswith("Go") else []
+        return [*threads, *self.peers[name], *words]
+
+    def having(self, names):
+        return [name for name in names if name in self.peers]
+
+
+def first(words, cores):
+    """The first number that a command prints."""
+    return float(run(words, cores).split()[0])
+
+
+def measure(programs, words, limit=None, others=(), runs=None, cores="1"):
+    """{label: [number a round]} of one measure: both backends, the bare limit, the peers."""
+    commands = {backend: programs.ours(backend, *words) for backend in BACKENDS}
+    if limit:
+        commands["bare"] = programs.limit(*limit)
+    for name in programs.having(others):
+        commands[name] = programs.peer(name, *words)
+    alone = {name: None if name == "Go, 2 threads" else cores for name in commands}
+    return rounds({name: lambda name=name: first(commands[name], alone[name]) for name in commands},
+                  runs or programs.place.runs)
+
+
+def less(table, name, unit, took, asked=None, times=None):
+    """The rows of a measure of which less is better; times is {peer: how many times faster was asked}."""
+    for backend in BACKENDS:
+        if asked is not None:
+            table.compare(f"{name}, {backend} / asked", unit, took[backend], goal=1, less_is_better=True,
+                          limit=[asked] * len(took[backend]), quartiles=True)
+    table.compare(f"{name}, uring / uv", unit, took["uring"], peer=took["uv"], less_is_better=True,
+                  quartiles=True)
+    for other in took:
+        if other not in BACKENDS:
+            for backend in BACKENDS if (times or {}).get(other) else BACKENDS[:1]:
+                kind = {"limit" if other == "bare" else "peer": took[other]}
+                table.compare(f"{name}, {backend} / {other}", unit, took[backend], less_is_better=True,
+                              goal=(times or {}).get(other), quartiles=True, **kind)
+
+
+def task_rows(programs, table):
+    compiled = ("Boost.Fiber", "tokio", "Go, 1 thread", "Go, 2 threads", "Node")
+    faster = dict.fromkeys(PYTHONS, TIMES_PYTHON)
+    took = measure(programs, ["switch"], ["switch"], (*compiled, *PYTHONS))
+    if "Boost.Fiber" in programs.peers:
+        words = programs.peer("Boost.Fiber", "context")
+        took["Boost.Context, bare"] = [first(words, "1") for _ in took["uring"]]
+    less(table, "switch to another task", "ns", took, 15)
+    for count in ("1", "1000"):
+        less(table, f"spawn and join, groups of {count}", "ns",
+             measure(programs, ["spawn", count], ["spawn", count], (*compiled, *PYTHONS)), 60, faster)
+    less(table, "item handed over", "ns",
+         measure(programs, ["handover"], ["handover"], (*compiled, *PYTHONS)), 50, faster)
+    less(table, "timeout that is over", "ns",
+         measure(programs, ["timeout"], None, ("Go, 1 thread", "Go, 2 threads", *PYTHONS)), None, faster)
+    less(table, "spawn, cancel, join, groups of 1000", "ns",
+         measure(programs, ["cancel", "1000"], None, ("tokio", "Go, 1 thread", "Go, 2 threads", *PYTHONS)),
+         None, faster)
+
+
+def timer_rows(programs, table):
+    count = str(programs.place.scaled(MILLION))
+    less(table, f"set and cancel a timeout, {count} pending", "ns",
+         measure(programs, ["timers", count], ["timers-uv", count],
+                 ("tokio", "Go, 1 thread", "Go, 2 threads", "Node", "asyncio")), 100)
+    less(table, f"move a random one of {count} timeouts", "ns",
+         measure(programs, ["moved", count], ["touch", count]))
+    less(table, f"longest turn as {count} timeouts end in a second", "ms",
+         measure(programs, ["fired", count], runs=min(3, programs.place.runs)))
+
+
+def memory_rows(programs, table):
+    """Numbers that hardly vary: three rounds."""
+    runs, count = min(3, programs.place.runs), str(programs.place.scaled(MILLION))
+    took = measure(programs, ["parked", count], None,
+                   ("tokio", "Go, 1 thread", "Node"), runs)
+    if "Boost.Fiber" in programs.peers:  # its guards end near 32,000
+        took["Boost.Fiber, 30,000"] = [first(programs.peer("Boost.Fiber", "parked", "30000"), "1")] * runs
+    less(table, f"memory of a parked task, {count} of them", "B", took, 4.3 * 1024)
+    for backend in BACKENDS:
+        alive = [float(run(programs.ours(backend, "parked", count)).split()[1]) for _ in range(runs)]
+        table.compare(f"live tasks with guards, {backend} / asked", "tasks", alive, goal=1,
+                      limit=[float(count)] * runs, quartiles=True)
+
+
+@contextlib.contextmanager
+def server(programs, words):
+    """A server on the first core; gives its port."""
+    process = peers.Process(["taskset", "-c", "0", *words], programs.place.folder / "server.log")
+    try:
+        yield process.line(peers.READY_SECONDS)
+    finally:
+        process.stop()
+
+
+def echo_rate(programs, words, connections, size, seconds):
+    with server(programs, words) as port:
+        return first(programs.limit("load", port, connections, size, seconds), "1")
+
+
+def echo_rows(programs, table):
+    seconds = 0.5 if programs.place.scale == 1 else 0.2
+    for connections in (1, 64, 1000):
+        for size, name in ((64, "64 B"), (65536, "64 KiB")):
+            commands = {"uring": programs.ours("uring", "echo"), "uv": programs.ours("uv", "echo"),
+                        **{f"bare {loop}": programs.limit(f"echo-{loop}") for loop in ("uring", "uv", "epoll")}}
+            if connections == 64:
+                for other in programs.having(("tokio", "Go, 1 thread", "Node", "asyncio")):
+                    commands[other] = programs.peer(other, "echo")
+            took = rounds({label: lambda words=words: echo_rate(programs, words, connections, size, seconds)
+                           for label, words in commands.items()}, programs.place.runs)
+            title = f"echo {name}, {connections} connections"
+            for backend in BACKENDS:
+                table.compare(f"{title}, {backend} / bare {backend}", "k/s", took[backend], goal=0.95,
+                              limit=took[f"bare {backend}"], quartiles=True)
+            for other in took:
+                if other not in ("uring", "bare uring", "bare uv"):
+                    table.compare(f"{title}, uring / {other}", "k/s", took["uring"], peer=took[other],
+                                  quartiles=True)
+
+
+def bulk_rate(programs, sink, pour):
+    seconds = 1 if programs.place.scale == 1 else 0.3
+    with server(programs, sink) as port:
+        return first([*pour, port, seconds], "1")
+
+
+def bulk_rows(programs, table):
+    commands = {backend: (programs.ours(backend, "sink"), programs.ours(backend, "pour")) for backend in BACKENDS}
+    commands["blocking"] = (programs.limit("sink"), programs.limit("pour"))
+    took = rounds({label: lambda pair=pair: bulk_rate(programs, *pair) for label, pair in commands.items()},
+                  programs.place.runs)
+    for backend in BACKENDS:
+        table.compare(f"bulk TCP, {backend} / blocking sockets", "GB/s", took[backend], goal=0.95,
+                      limit=took["blocking"], quartiles=True)
+    table.compare("bulk TCP, uring / uv", "GB/s", took["uring"], peer=took["uv"], quartiles=True)
+
+
+def thread_rows(programs, table):
+    took = measure(programs, ["thread"], ["calls-uv"], ("tokio", *PYTHONS), cores=None)
+    took["libuv's pool"] = took.pop("bare")
+    for backend in BACKENDS:
+        table.compare(f"call on a thread, {backend} / libuv's pool", "ns", took[backend], goal=1,
+                      peer=took["libuv's pool"], less_is_better=True, quartiles=True)
+    del took["libuv's pool"]
+    less(table, "call on a thread", "ns", took)
+
+
+def rows(place, table):
+    programs = Programs(place)
+    task_rows(programs, table)
+    timer_rows(programs, table)
+    memory_rows(programs, table)
+    echo_rows(programs, table)
+    bulk_rows(programs, table)
+    thread_rows(programs, table)

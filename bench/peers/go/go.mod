@@ -1,0 +1,3 @@
+module ipfs-kit/bench/peers/go
+
+go 1.21
