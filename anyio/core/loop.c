@@ -105,7 +105,7 @@ static bool outside_busy(struct anyio_loop *loop)
 	return loop->backend->busy ? loop->backend->busy(loop->state) : loop->in_flight > 0;
 }
 
-static bool simulated(const struct anyio_loop *loop)
+bool loop_simulated(const struct anyio_loop *loop)
 {
 	return loop->options.mock_clock || loop->backend->now;
 }
@@ -127,7 +127,7 @@ static void deadlock(struct anyio_loop *loop)
 static anyio_time idle_timeout(struct anyio_loop *loop)
 {
 	struct clock *clock = &loop->clock;
-	if (simulated(loop) && !outside_busy(loop)) {
+	if (loop_simulated(loop) && !outside_busy(loop)) {
 		/* Who gave up its token may have called just before. */
 		token_drain(loop->token);
 		if (anything_ready(loop))
@@ -175,7 +175,7 @@ static void wake_idle(struct anyio_loop *loop)
 /* Stacks that lay unused for a second give their pages back; the wait is cut to see to it. */
 static anyio_time trim_stacks(struct anyio_loop *loop, anyio_time timeout)
 {
-	if (loop->stacks.dirty == 0 || simulated(loop))
+	if (loop->stacks.dirty == 0 || loop_simulated(loop))
 		return timeout;
 	if (loop->clock.now >= loop->trim_at) {
 		bool all = stack_trim(&loop->stacks);
@@ -202,7 +202,7 @@ static void poll_once(struct anyio_loop *loop)
 	loop->switches = 0;
 	if (anything_ready(loop))
 		poll_backend(loop, 0);
-	else if (simulated(loop) || !anyio_list_empty(&loop->idle))
+	else if (loop_simulated(loop) || !anyio_list_empty(&loop->idle))
 		poll_idle(loop);
 	else
 		poll_backend(loop, trim_stacks(loop, idle_timeout(loop)));

@@ -231,8 +231,9 @@ void task_reap(struct anyio_loop *loop);
 /* loop.c */
 void loop_begin_turn(struct anyio_loop *loop);
 void loop_run(struct anyio_loop *loop);
-void loop_refresh(struct anyio_loop *loop); /* reads the clock, fires what expired */
-int loop_reserve(struct anyio_loop *loop);  /* room to shuffle one more task */
+void loop_refresh(struct anyio_loop *loop);         /* reads the clock, fires what expired */
+bool loop_simulated(const struct anyio_loop *loop); /* its clock jumps */
+int loop_reserve(struct anyio_loop *loop);          /* room to shuffle one more task */
 
 /* scope.c */
 void scope_init(struct scope *scope);

@@ -43,7 +43,16 @@ struct anyio_token *anyio_token_ref(struct anyio_token *token)
 
 void anyio_token_unref(struct anyio_token *token)
 {
-	if (!token || atomic_fetch_sub(&token->references, 1) != 1)
+	if (!token)
+		return;
+	pthread_mutex_lock(&token->lock);
+	unsigned left = atomic_fetch_sub(&token->references, 1) - 1;
+	/* A simulated clock stands still as long as others may call. */
+	if (left == 1 && token->loop && token->loop != anyio_loop_here &&
+		loop_simulated(token->loop))
+		anyio_loop_wake(token->loop);
+	pthread_mutex_unlock(&token->lock);
+	if (left > 0)
 		return;
 	pthread_mutex_destroy(&token->lock);
 	anyio_free(token);

@@ -200,11 +200,11 @@ static int c28b_a_call_wakes_an_idle_loop(void *arg)
 	return 0;
 }
 
-static bool noted;
+static atomic_bool noted;
 
 static void note_nothing(void *arg)
 {
-	noted = true;
+	atomic_store(&noted, true);
 }
 
 static void set_flag(void *arg)
@@ -341,16 +341,20 @@ static void *call_later(void *arg)
 	struct anyio_token *token = arg;
 	usleep(2000);
 	CHECK_RC(anyio_call_soon(token, note_nothing, NULL), 0);
+	while (!atomic_load(&noted))
+		sched_yield();
+	usleep(2000); /* the loop waits again by now */
 	anyio_token_unref(token);
 	return NULL;
 }
 
-/* A thread that works for the loop, and one that may call it. */
+/* A thread that works for the loop, and one that may call it, until it gives that up. */
 static int c33c_the_mock_clock_waits_for_threads(void *arg)
 {
 	bool slept = false;
 	pthread_t thread;
 	struct anyio_token *token = anyio_current_token();
+	atomic_store(&noted, false);
 	ANYIO_TASK_GROUP(group);
 	anyio_start_soon(&group, sleep_an_hour, &slept, "sleeper");
 	CHECK_RC(anyio_to_thread(usleep_work, NULL, NULL), 0);
