@@ -10,6 +10,9 @@
  * Interest in reading stays armed between operations and is dropped only when it fires with nobody
  * waiting; interest in writing is dropped as soon as nobody waits. No operation is ever in the
  * kernel's hands, so that cancelling one is unlinking it.
+ *
+ * Hosted (anyio/host.h) all handles lie in the host's loop and the host polls. Our tasks run in the
+ * prepare callback, which comes before each poll and has nothing of libuv's in its hands.
  */
 #include "../core/core.h"
 
@@ -36,9 +39,13 @@ struct watch {
 };
 
 struct uv_state {
-	uv_loop_t uv;
+	uv_loop_t *uv; /* own, or the host's */
+	uv_loop_t own;
 	uv_timer_t timer;
 	uv_async_t async;
+	uv_prepare_t turn; /* hosted: before each poll */
+	uv_idle_t busy;    /* hosted: active while a poll must not wait */
+	size_t handles;    /* not closed yet */
 	struct anyio_loop *loop;
 	struct watch **watches; /* by descriptor */
 	size_t room;
@@ -60,6 +67,63 @@ static void on_timeout(uv_timer_t *timer)
 	uv_stop(timer->loop);
 }
 
+static void on_turn(uv_prepare_t *turn)
+{
+	anyio_loop_turn(((struct uv_state *)turn->data)->loop);
+}
+
+/* What they are for is that the host comes to its next turn. */
+static void on_nothing_timer(uv_timer_t *timer)
+{
+	(void)timer;
+}
+
+static void on_nothing_idle(uv_idle_t *idle)
+{
+	(void)idle;
+}
+
+static void state_free(struct uv_state *state)
+{
+	anyio_free(state->watches);
+	anyio_free(state);
+}
+
+static void handle_closed(struct uv_state *state)
+{
+	struct anyio_loop *loop = state->loop;
+
+	if (--state->handles > 0 || !anyio_loop_host(loop))
+		return;
+	state_free(state);
+	anyio_loop_closed(loop);
+}
+
+static void on_own_closed(uv_handle_t *handle)
+{
+	handle_closed(handle->data);
+}
+
+static void own_handle(struct uv_state *state, void *opaque)
+{
+	((uv_handle_t *)opaque)->data = state;
+	state->handles++;
+}
+
+static void own_handle_close(void *opaque)
+{
+	uv_close(opaque, on_own_closed);
+}
+
+static void host_handles_open(struct uv_state *state)
+{
+	uv_prepare_init(state->uv, &state->turn);
+	uv_idle_init(state->uv, &state->busy);
+	own_handle(state, &state->turn);
+	own_handle(state, &state->busy);
+	uv_prepare_start(&state->turn, on_turn);
+}
+
 /* uv_loop_init aborts the process when a pipe of its own cannot be made. */
 static int uv_descriptors_left(void)
 {
@@ -77,28 +141,38 @@ static int uv_descriptors_left(void)
 	return rc;
 }
 
+static int own_loop_open(struct uv_state *state)
+{
+	int rc = uv_descriptors_left();
+	state->uv = &state->own;
+	return rc ? rc : uv_loop_init(state->uv);
+}
+
 static int uv_backend_open(struct anyio_loop *loop, const struct anyio_options *options, void **out)
 {
 	(void)options;
-	int rc = uv_descriptors_left();
-	if (rc)
-		return rc;
 	struct uv_state *state = anyio_calloc(1, sizeof(*state));
 	if (!state)
 		return -ENOMEM;
-	rc = uv_loop_init(&state->uv);
-	if (rc < 0) {
-		anyio_free(state);
-		return rc;
-	}
-	rc = uv_async_init(&state->uv, &state->async, on_nothing_async);
-	if (rc < 0) {
-		uv_loop_close(&state->uv);
-		anyio_free(state);
-		return rc;
-	}
-	uv_timer_init(&state->uv, &state->timer);
 	state->loop = loop;
+	state->uv = anyio_loop_host(loop);
+	int rc = state->uv ? 0 : own_loop_open(state);
+	if (rc < 0) {
+		anyio_free(state);
+		return rc;
+	}
+	rc = uv_async_init(state->uv, &state->async, on_nothing_async);
+	if (rc < 0) {
+		if (!anyio_loop_host(loop))
+			uv_loop_close(state->uv);
+		anyio_free(state);
+		return rc;
+	}
+	uv_timer_init(state->uv, &state->timer);
+	own_handle(state, &state->async);
+	own_handle(state, &state->timer);
+	if (anyio_loop_host(loop))
+		host_handles_open(state);
 	*out = state;
 	return 0;
 }
@@ -139,11 +213,12 @@ static int watch_get(struct uv_state *state, int fd, struct watch **out)
 	struct watch *watch = anyio_calloc(1, sizeof(*watch));
 	if (!watch)
 		return -ENOMEM;
-	rc = uv_poll_init(&state->uv, &watch->poll, fd);
+	rc = uv_poll_init(state->uv, &watch->poll, fd);
 	if (rc < 0) {
 		anyio_free(watch);
 		return rc;
 	}
+	state->handles++;
 	watch->state = state;
 	watch->fd = fd;
 	watch->flags = flags;
@@ -153,7 +228,10 @@ static int watch_get(struct uv_state *state, int fd, struct watch **out)
 
 static void on_watch_closed(uv_handle_t *handle)
 {
+	struct uv_state *state = ((struct watch *)handle)->state;
+
 	anyio_free(handle);
+	handle_closed(state);
 }
 
 static void watch_retire(struct watch *watch)
@@ -408,18 +486,38 @@ static enum anyio_abort uv_backend_cancel(void *opaque, struct anyio_op *op)
 	return ANYIO_ABORTED;
 }
 
+static void timer_arm(struct uv_state *state, anyio_time timeout, uv_timer_cb fired)
+{
+	uint64_t ms = (uint64_t)(timeout / ANYIO_MILLISECOND);
+	ms += timeout % ANYIO_MILLISECOND != 0;
+	uv_update_time(state->uv);
+	uv_timer_start(&state->timer, fired, ms, 0);
+}
+
+/* The host polls, not we: that its next poll takes no longer. */
+static void host_wait(struct uv_state *state, anyio_time timeout)
+{
+	if (timeout == 0)
+		uv_idle_start(&state->busy, on_nothing_idle);
+	else
+		uv_idle_stop(&state->busy);
+	if (timeout > 0 && timeout != ANYIO_FOREVER)
+		timer_arm(state, timeout, on_nothing_timer);
+	else
+		uv_timer_stop(&state->timer);
+}
+
 static void uv_backend_wait(void *opaque, anyio_time timeout)
 {
 	struct uv_state *state = opaque;
-	if (timeout > 0 && timeout != ANYIO_FOREVER) {
-		uint64_t ms = (uint64_t)(timeout / ANYIO_MILLISECOND);
-		ms += timeout % ANYIO_MILLISECOND != 0;
-		uv_update_time(&state->uv);
-		uv_timer_start(&state->timer, on_timeout, ms, 0);
-		uv_run(&state->uv, UV_RUN_ONCE);
+	if (anyio_loop_host(state->loop)) {
+		host_wait(state, timeout);
+	} else if (timeout > 0 && timeout != ANYIO_FOREVER) {
+		timer_arm(state, timeout, on_timeout);
+		uv_run(state->uv, UV_RUN_ONCE);
 		uv_timer_stop(&state->timer);
 	} else {
-		uv_run(&state->uv, timeout == 0 ? UV_RUN_NOWAIT : UV_RUN_ONCE);
+		uv_run(state->uv, timeout == 0 ? UV_RUN_NOWAIT : UV_RUN_ONCE);
 	}
 	anyio_pool_collect(state->loop);
 }
@@ -440,12 +538,16 @@ static void uv_backend_close(void *opaque)
 	for (size_t fd = 0; fd < state->room; fd++)
 		if (state->watches[fd])
 			watch_retire(state->watches[fd]);
-	uv_close((uv_handle_t *)&state->async, NULL);
-	uv_close((uv_handle_t *)&state->timer, NULL);
-	uv_run(&state->uv, UV_RUN_DEFAULT);
-	uv_loop_close(&state->uv);
-	anyio_free(state->watches);
-	anyio_free(state);
+	own_handle_close(&state->async);
+	own_handle_close(&state->timer);
+	if (anyio_loop_host(state->loop)) {
+		own_handle_close(&state->turn);
+		own_handle_close(&state->busy);
+		return;
+	}
+	uv_run(state->uv, UV_RUN_DEFAULT);
+	uv_loop_close(state->uv);
+	state_free(state);
 }
 
 const struct anyio_backend anyio_backend_uv = {

@@ -62,6 +62,13 @@ struct anyio_slot {
 };
 struct anyio_slot *anyio_loop_slot(struct anyio_loop *loop, enum anyio_slot_name name);
 const struct anyio_options *anyio_loop_options(const struct anyio_loop *loop);
+/* Of a loop that a host drives (anyio/host.h) the uv_loop_t, else NULL. Its backend does not wait:
+ * wait(timeout) only sees to it that the host's next poll takes no longer than that. */
+void *anyio_loop_host(const struct anyio_loop *loop);
+/* Called by that backend before each of the host's polls: runs what is ready, then calls wait(). */
+void anyio_loop_turn(struct anyio_loop *loop);
+/* Called by it once nothing of it is left in the host; the loop is gone on return. */
+void anyio_loop_closed(struct anyio_loop *loop);
 /* Any thread, while the loop lives: makes the backend's wait() return. */
 void anyio_loop_wake(struct anyio_loop *loop);
 

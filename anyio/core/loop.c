@@ -208,22 +208,53 @@ static void poll_once(struct anyio_loop *loop)
 		poll_backend(loop, trim_stacks(loop, idle_timeout(loop)));
 }
 
+static void switch_to(struct anyio_loop *loop, struct anyio_task *next)
+{
+	if (__builtin_expect(loop->instruments != NULL, 0))
+		instrument_switch(loop, NULL, next);
+	loop->current = next;
+	context_switch(&loop->context, &next->context);
+	loop->current = NULL;
+	if (loop->ended)
+		task_reap(loop);
+}
+
 void loop_run(struct anyio_loop *loop)
 {
 	while (loop->task_count > 0) {
 		struct anyio_task *next = loop_next(loop);
-		if (!next) {
+		if (next)
+			switch_to(loop, next);
+		else
 			poll_once(loop);
-			continue;
-		}
-		if (__builtin_expect(loop->instruments != NULL, 0))
-			instrument_switch(loop, NULL, next);
-		loop->current = next;
-		context_switch(&loop->context, &next->context);
-		loop->current = NULL;
-		if (loop->ended)
-			task_reap(loop);
 	}
+}
+
+/* What the host's poll may take: nothing while somebody waits for all to be quiet. */
+static anyio_time hosted_timeout(struct anyio_loop *loop)
+{
+	if (anything_ready(loop) || !anyio_list_empty(&loop->idle))
+		return 0;
+	return trim_stacks(loop, idle_timeout(loop));
+}
+
+/* The host has polled since the last turn: if that left nothing ready, nothing was before it either. */
+void anyio_loop_turn(struct anyio_loop *loop)
+{
+	struct anyio_task *next;
+	context_adopt(&loop->context);
+	loop->switches = 0;
+	poll_backend(loop, 0);
+	if (!anything_ready(loop) && loop->ends_asked == 0)
+		wake_idle(loop);
+	while (loop->task_count > 0 && (next = loop_next(loop)) != NULL)
+		switch_to(loop, next);
+	if (loop->task_count == 0) {
+		host_finish(loop);
+		return;
+	}
+	/* What this may still collect has woken the host, whose poll will not wait. */
+	loop->backend->wait(loop->state, hosted_timeout(loop));
 }
 
 static enum anyio_abort idle_abort(struct anyio_task *task, void *arg)

@@ -201,6 +201,14 @@ struct anyio_loop {
 	struct anyio_instrument *next_told;
 	struct anyio_task *told_in;
 	struct anyio_slot slots[ANYIO_SLOTS];
+	void *host; /* the host's uv_loop_t, which polls for us; NULL: we do */
+};
+
+/* What the root task runs. */
+struct root {
+	anyio_task_fn body;
+	void *arg;
+	int rc;
 };
 
 extern _Thread_local struct anyio_loop *anyio_loop_here __attribute__((tls_model("initial-exec")));
@@ -227,6 +235,15 @@ void task_yield(struct anyio_task *task);
 /* Tries the one abort of this wait, if it is still to be tried. */
 void task_deliver(struct anyio_task *task);
 void task_reap(struct anyio_loop *loop);
+
+/* run.c: the parts of a loop's life. */
+void loop_prepare_process(void);
+int loop_open(struct anyio_loop *loop, const struct anyio_options *options);
+int loop_launch(struct anyio_loop *loop, struct root *root); /* the root task is ready */
+void loop_close(struct anyio_loop *loop);
+
+/* host.c */
+void host_finish(struct anyio_loop *loop); /* of a hosted loop, all of whose tasks have ended */
 
 /* loop.c */
 void loop_begin_turn(struct anyio_loop *loop);

@@ -23,7 +23,7 @@ uint32_t anyio_descriptors_max(void)
 		: (uint32_t)limit.rlim_cur;
 }
 
-static int loop_open(struct anyio_loop *loop, const struct anyio_options *options)
+int loop_open(struct anyio_loop *loop, const struct anyio_options *options)
 {
 	if (options)
 		loop->options = *options;
@@ -53,7 +53,7 @@ static int loop_open(struct anyio_loop *loop, const struct anyio_options *option
 	return 0;
 }
 
-static void loop_close(struct anyio_loop *loop)
+void loop_close(struct anyio_loop *loop)
 {
 	if (loop->in_flight > 0)
 		anyio_die(__FILE__, __LINE__, "the loop ends with %zu operations in flight",
@@ -65,12 +65,6 @@ static void loop_close(struct anyio_loop *loop)
 	token_end(loop->token);
 	loop->backend->close(loop->state);
 }
-
-struct root {
-	anyio_task_fn body;
-	void *arg;
-	int rc;
-};
 
 static int run_root(void *arg)
 {
@@ -92,7 +86,7 @@ static void ignore_failed_writes(void)
 			signal(signals[i], SIG_IGN);
 }
 
-static int loop_main(struct anyio_loop *loop, struct root *root)
+int loop_launch(struct anyio_loop *loop, struct root *root)
 {
 	struct anyio_task_options options = { .name = "root" };
 	context_adopt(&loop->context);
@@ -103,9 +97,22 @@ static int loop_main(struct anyio_loop *loop, struct root *root)
 		anyio_instrument_add(loop->options.instrument);
 	struct anyio_task *task;
 	int rc = task_spawn(loop, run_root, root, &options, &task);
+	if (rc == 0)
+		task_launch(task, &loop->root_scope, false);
+	return rc;
+}
+
+void loop_prepare_process(void)
+{
+	ignore_failed_writes();
+	overflow_watch();
+}
+
+static int loop_main(struct anyio_loop *loop, struct root *root)
+{
+	int rc = loop_launch(loop, root);
 	if (rc < 0)
 		return rc;
-	task_launch(task, &loop->root_scope, false);
 	if (!loop->options.no_signals)
 		interrupt_watch(loop);
 	loop_run(loop);
@@ -122,8 +129,7 @@ int anyio_run(anyio_task_fn body, void *arg, const struct anyio_options *options
 	if (!loop)
 		return -ENOMEM;
 	struct root root = { .body = body, .arg = arg };
-	ignore_failed_writes();
-	overflow_watch();
+	loop_prepare_process();
 	int rc = loop_open(loop, options);
 	if (rc == 0) {
 		anyio_loop_here = loop;

@@ -73,6 +73,7 @@ static int choose_wait(struct anyio_choice *choices, size_t count)
 
 	for (size_t i = 0; i < count; i++)
 		choice_wait(&choices[i], &set);
+	anyio_waits_for("a choice");
 	rc = anyio_wait_any(&set);
 	for (size_t i = 0; i < count && set.woken != NULL; i++) {
 		if (set.woken == &choice_party(&choices[i])->waiter) {

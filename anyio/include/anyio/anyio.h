@@ -9,6 +9,7 @@
 #include <anyio/datagram.h>
 #include <anyio/error.h>
 #include <anyio/file.h>
+#include <anyio/host.h>
 #include <anyio/instrument.h>
 #include <anyio/local.h>
 #include <anyio/memory.h>
