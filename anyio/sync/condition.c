@@ -56,3 +56,12 @@ size_t anyio_condition_waiting(const struct anyio_condition *condition)
 {
 	return ((const struct condition *)condition)->waiting.count;
 }
+
+void anyio_condition_stat(
+	const struct anyio_condition *condition, struct anyio_condition_statistics *out)
+{
+	const struct condition *self = (const struct condition *)condition;
+
+	out->waiting = self->waiting.count;
+	anyio_lock_stat((const struct anyio_lock *)self->lock, &out->lock);
+}

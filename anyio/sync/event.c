@@ -38,3 +38,8 @@ size_t anyio_event_waiting(const struct anyio_event *event)
 {
 	return ((const struct event *)event)->waiting.count;
 }
+
+void anyio_event_stat(const struct anyio_event *event, struct anyio_event_statistics *out)
+{
+	*out = (struct anyio_event_statistics){ .waiting = anyio_event_waiting(event) };
+}

@@ -12,3 +12,8 @@ void anyio_guard_leave(struct anyio_guard *guard)
 {
 	guard->opaque[0] = 0;
 }
+
+bool anyio_guard_entered(const struct anyio_guard *guard)
+{
+	return guard->opaque[0] != 0;
+}

@@ -184,6 +184,11 @@ int anyio_limiter_acquire(struct anyio_limiter *limiter)
 	return anyio_limiter_acquire_for(limiter, anyio_current_task());
 }
 
+int anyio_limiter_acquire_nowait(struct anyio_limiter *limiter)
+{
+	return anyio_limiter_acquire_nowait_for(limiter, anyio_current_task());
+}
+
 int anyio_limiter_release_for(struct anyio_limiter *limiter, const void *borrower)
 {
 	struct limiter *self = (struct limiter *)limiter;
@@ -211,4 +216,19 @@ void anyio_limiter_stat(const struct anyio_limiter *limiter, struct anyio_limite
 
 	*out = (struct anyio_limiter_statistics){ self->total, self->borrowed,
 		self->waiting.count };
+}
+
+size_t anyio_limiter_borrowers(
+	const struct anyio_limiter *limiter, const void **borrowers, size_t room)
+{
+	const struct limiter *self = (const struct limiter *)limiter;
+	size_t count = 0;
+
+	for (size_t i = 0; i < self->places; i++) {
+		const struct borrower *place = &self->table[i];
+
+		if (place->key != NULL && place->holds && count++ < room)
+			borrowers[count - 1] = place->key;
+	}
+	return count;
 }

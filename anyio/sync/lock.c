@@ -94,6 +94,17 @@ size_t anyio_lock_waiting(const struct anyio_lock *lock)
 	return ((const struct lock *)lock)->waiting.count;
 }
 
+void anyio_lock_stat(const struct anyio_lock *lock, struct anyio_lock_statistics *out)
+{
+	const struct lock *self = (const struct lock *)lock;
+
+	*out = (struct anyio_lock_statistics){
+		.locked = self->owner != NULL,
+		.owner = self->owner,
+		.waiting = self->waiting.count,
+	};
+}
+
 void anyio_locks_break(struct anyio_list *locks)
 {
 	while (!anyio_list_empty(locks)) {

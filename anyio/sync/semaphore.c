@@ -66,3 +66,15 @@ uint64_t anyio_semaphore_value(const struct anyio_semaphore *semaphore)
 {
 	return ((const struct semaphore *)semaphore)->value;
 }
+
+void anyio_semaphore_stat(
+	const struct anyio_semaphore *semaphore, struct anyio_semaphore_statistics *out)
+{
+	const struct semaphore *self = (const struct semaphore *)semaphore;
+
+	*out = (struct anyio_semaphore_statistics){
+		.value = self->value,
+		.maximum = self->maximum == UINT64_MAX ? 0 : self->maximum,
+		.waiting = self->waiting.count,
+	};
+}

@@ -447,10 +447,53 @@ static int guard_admits_one(void *arg)
 {
 	struct anyio_guard guard = { { 0 } };
 
+	CHECK(!anyio_guard_entered(&guard));
 	CHECK_RC(anyio_guard_enter(&guard), 0);
+	CHECK(anyio_guard_entered(&guard));
 	CHECK_RC(anyio_guard_enter(&guard), ANYIO_BUSY);
 	anyio_guard_leave(&guard);
 	CHECK_RC(anyio_guard_enter(&guard), 0);
+	return 0;
+}
+
+static int take_limiter(void *arg)
+{
+	struct anyio_limiter *limiter = arg;
+	int rc = anyio_limiter_acquire(limiter);
+
+	CHECK_RC(rc, 0);
+	return anyio_limiter_release(limiter);
+}
+
+/* A total below what is borrowed takes nothing away, and gives nothing before enough came back. */
+static int c40b_limiter_is_resized_while_borrowed_and_waited_for(void *arg)
+{
+	static const char keys[3];
+	struct anyio_limiter limiter;
+	struct anyio_limiter_statistics stat;
+	struct anyio_task_group group;
+
+	anyio_limiter_init(&limiter, 3);
+	for (int i = 0; i < 3; i++)
+		CHECK_RC(anyio_limiter_acquire_for(&limiter, &keys[i]), 0);
+	anyio_task_group_enter(&group);
+	spawn(&group, take_limiter, &limiter, NULL);
+	anyio_wait_all_tasks_blocked();
+	anyio_limiter_set_total(&limiter, 1);
+	for (int i = 0; i < 2; i++) {
+		CHECK_RC(anyio_limiter_release_for(&limiter, &keys[i]), 0);
+		anyio_limiter_stat(&limiter, &stat);
+		CHECK_RC((int64_t)stat.total, 1);
+		CHECK_RC((int64_t)stat.borrowed, 2 - i);
+		CHECK_RC((int64_t)stat.waiting, 1);
+	}
+	anyio_limiter_set_total(&limiter, 2);
+	anyio_limiter_stat(&limiter, &stat);
+	CHECK_RC((int64_t)stat.borrowed, 2);
+	CHECK_RC((int64_t)stat.waiting, 0);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	CHECK_RC(anyio_limiter_release_for(&limiter, &keys[2]), 0);
+	anyio_limiter_destroy(&limiter);
 	return 0;
 }
 
@@ -473,6 +516,7 @@ int main(void)
 		CONFORM(event_wakes_all_and_stays_set, CONFORM_MOCK),
 		CONFORM(every_wait_is_a_cancellation_point, CONFORM_MOCK),
 		CONFORM(guard_admits_one, CONFORM_MOCK),
+		CONFORM(c40b_limiter_is_resized_while_borrowed_and_waited_for, CONFORM_MOCK),
 	};
 	return run_conformance(cases, sizeof(cases) / sizeof(*cases));
 }
