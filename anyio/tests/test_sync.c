@@ -33,7 +33,7 @@ static int lock_once(void *arg)
 	return 0;
 }
 
-static int lock_is_fifo(void *arg)
+static int r13_locks_are_handed_on_first_in_first_out(void *arg)
 {
 	struct anyio_lock lock;
 	struct locker lockers[4];
@@ -94,7 +94,7 @@ static int c35_cancelled_lock_waiter_is_skipped(void *arg)
 	return 0;
 }
 
-static int c36_cancel_after_handoff_releases_to_the_next(void *arg)
+static int c36_r13_cancel_after_handoff_releases_to_the_next(void *arg)
 {
 	two_waiters(true);
 	return 0;
@@ -348,7 +348,7 @@ static int die_with_lock(void *arg)
 	return anyio_lock_acquire(arg);
 }
 
-static int c42_an_owner_dying_breaks_its_waiters(void *arg)
+static int c42_r13_an_owner_dying_breaks_its_waiters(void *arg)
 {
 	struct anyio_lock lock;
 	struct locker waiting = { .lock = &lock };
@@ -500,9 +500,9 @@ static int c40b_limiter_is_resized_while_borrowed_and_waited_for(void *arg)
 int main(void)
 {
 	static const struct conformance_case cases[] = {
-		CONFORM(lock_is_fifo, CONFORM_MOCK),
+		CONFORM(r13_locks_are_handed_on_first_in_first_out, CONFORM_MOCK),
 		CONFORM(c35_cancelled_lock_waiter_is_skipped, CONFORM_MOCK),
-		CONFORM(c36_cancel_after_handoff_releases_to_the_next, CONFORM_MOCK),
+		CONFORM(c36_r13_cancel_after_handoff_releases_to_the_next, CONFORM_MOCK),
 		CONFORM(c37_cancelled_condition_waiter_passes_its_notify_on, CONFORM_MOCK),
 		CONFORM(condition_notifies_all, CONFORM_MOCK),
 		CONFORM(c38_waiting_without_the_lock_is_an_error, CONFORM_MOCK),
@@ -512,7 +512,7 @@ int main(void)
 			CONFORM_MOCK | CONFORM_ORDERED),
 		CONFORM(c41_non_waiting_acquire_cannot_jump_the_queue, CONFORM_MOCK),
 		CONFORM(limiter_counts_every_borrower, CONFORM_MOCK),
-		CONFORM(c42_an_owner_dying_breaks_its_waiters, CONFORM_MOCK),
+		CONFORM(c42_r13_an_owner_dying_breaks_its_waiters, CONFORM_MOCK),
 		CONFORM(event_wakes_all_and_stays_set, CONFORM_MOCK),
 		CONFORM(every_wait_is_a_cancellation_point, CONFORM_MOCK),
 		CONFORM(guard_admits_one, CONFORM_MOCK),

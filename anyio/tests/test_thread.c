@@ -81,7 +81,7 @@ static int returns_what_the_function_returned(void *arg)
 	return 0;
 }
 
-static int c58_cancel_waits_for_the_thread_by_default(void *arg)
+static int c58_r11_cancel_waits_for_the_thread_by_default(void *arg)
 {
 	struct gated self = { .abandon = false };
 	struct anyio_task_group group;
@@ -102,7 +102,7 @@ static int c58_cancel_waits_for_the_thread_by_default(void *arg)
 	return 0;
 }
 
-static int c59_abandoned_frees_its_token_only_at_thread_end(void *arg)
+static int c59_r11_abandoned_frees_its_token_only_at_thread_end(void *arg)
 {
 	struct anyio_limiter limiter;
 	struct anyio_limiter_statistics stat;
@@ -141,7 +141,7 @@ static void count_destroyed(void *arg)
 	++*(int *)arg;
 }
 
-static int c59b_whoever_is_cancelled_does_not_own_the_arguments(void *arg)
+static int c59b_r11_whoever_is_cancelled_does_not_own_the_arguments(void *arg)
 {
 	static const struct anyio_thread_options options = { .abandon_on_cancel = true,
 		.destroy = count_destroyed };
@@ -272,6 +272,77 @@ static int what_a_thread_asks_is_cancelled_with_its_caller(void *arg)
 	return 0;
 }
 
+static int pass_gate_and_ask(void *arg)
+{
+	struct gated *self = arg;
+
+	pass_gate(self);
+	CHECK_RC(anyio_from_thread_check_cancelled(), ANYIO_CANCELLED);
+	CHECK_RC(anyio_from_thread_run(return_cancelled, NULL), ANYIO_CANCELLED);
+	atomic_store(&self->seen, 1);
+	return 0;
+}
+
+static int abandon_asking(void *arg)
+{
+	const struct anyio_thread_options options = { .abandon_on_cancel = true };
+
+	return anyio_to_thread(pass_gate_and_ask, arg, &options);
+}
+
+/* Nobody is there to run what an abandoned thread asks for; it is told so, and not left waiting. */
+static int c59c_an_abandoned_thread_is_answered(void *arg)
+{
+	struct gated self = { .abandon = true };
+	struct anyio_task_group group;
+
+	anyio_task_group_enter(&group);
+	spawn(&group, abandon_asking, &self, &self.handle);
+	until(&self.began);
+	anyio_task_handle_cancel(&self.handle, "test");
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	atomic_store(&self.open, true);
+	while (anyio_task_count() > 1)
+		CHECK_RC(anyio_checkpoint(), 0);
+	CHECK_RC(atomic_load(&self.seen), 1);
+	return 0;
+}
+
+static int default_limiter_bounds_the_threads(void *arg)
+{
+	struct anyio_limiter *limiter = anyio_default_thread_limiter();
+	struct anyio_limiter_statistics stat;
+	struct gated calls[2];
+	struct anyio_task_group group;
+
+	anyio_limiter_stat(limiter, &stat);
+	CHECK_RC((int64_t)stat.total, 40);
+	anyio_limiter_set_total(limiter, 1);
+	anyio_task_group_enter(&group);
+	for (int i = 0; i < 2; i++) {
+		calls[i] = (struct gated){ .limiter = NULL };
+		spawn(&group, call_gated, &calls[i], NULL);
+		anyio_wait_all_tasks_blocked();
+	}
+	until(&calls[0].began);
+	anyio_limiter_stat(limiter, &stat);
+	CHECK_RC((int64_t)stat.borrowed, 1);
+	CHECK_RC((int64_t)stat.waiting, 1);
+	CHECK(!atomic_load(&calls[1].began));
+	anyio_limiter_set_total(limiter, 2);
+	until(&calls[1].began);
+	atomic_store(&calls[0].open, true);
+	atomic_store(&calls[1].open, true);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	return 0;
+}
+
+static int default_limiter_is_the_loops(void *arg)
+{
+	CHECK(anyio_default_thread_limiter() == NULL);
+	return 0;
+}
+
 struct squares {
 	atomic_uint runs[1000];
 	uint64_t out[1000];
@@ -372,10 +443,13 @@ int main(void)
 {
 	static const struct conformance_case cases[] = {
 		CONFORM(returns_what_the_function_returned, CONFORM_NO_SIM),
-		CONFORM(c58_cancel_waits_for_the_thread_by_default, CONFORM_NO_SIM),
-		CONFORM(c59_abandoned_frees_its_token_only_at_thread_end, CONFORM_NO_SIM),
-		CONFORM(c59b_whoever_is_cancelled_does_not_own_the_arguments, 0),
+		CONFORM(c58_r11_cancel_waits_for_the_thread_by_default, CONFORM_NO_SIM),
+		CONFORM(c59_r11_abandoned_frees_its_token_only_at_thread_end, CONFORM_NO_SIM),
+		CONFORM(c59b_r11_whoever_is_cancelled_does_not_own_the_arguments, 0),
+		CONFORM(c59c_an_abandoned_thread_is_answered, CONFORM_NO_SIM),
 		CONFORM(limiter_bounds_the_threads, CONFORM_NO_SIM),
+		CONFORM(default_limiter_bounds_the_threads, CONFORM_NO_SIM),
+		CONFORM(default_limiter_is_the_loops, CONFORM_BARE),
 		CONFORM(cancelled_before_the_start_runs_nothing, 0),
 		CONFORM(thread_runs_functions_on_the_loop, CONFORM_NO_SIM),
 		CONFORM(what_a_thread_asks_is_cancelled_with_its_caller, CONFORM_NO_SIM),

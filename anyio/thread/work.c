@@ -146,6 +146,13 @@ int anyio_to_thread(int (*fn)(void *arg), void *arg, const struct anyio_thread_o
 	return rc;
 }
 
+struct anyio_limiter *anyio_default_thread_limiter(void)
+{
+	struct anyio_threads *threads = anyio_loop_current() == NULL ? NULL : anyio_threads_here();
+
+	return threads == NULL ? NULL : &threads->calls;
+}
+
 int anyio_from_thread_check_cancelled(void)
 {
 	if (call_here == NULL)

@@ -27,6 +27,10 @@ struct anyio_thread_options {
 ANYIO_API int anyio_to_thread(
 	int (*fn)(void *arg), void *arg, const struct anyio_thread_options *options);
 
+/* The loop's default limiter, whose total may be changed; anyio_options.worker_threads run at a time
+ * whatever it is. NULL outside a loop and without memory. */
+ANYIO_API struct anyio_limiter *anyio_default_thread_limiter(void);
+
 /* From a worker thread started by anyio_to_thread: ANYIO_CANCELLED when the task that waits is
  * cancelled, else 0; ANYIO_NO_LOOP from other threads. */
 ANYIO_API int anyio_from_thread_check_cancelled(void);
