@@ -1,88 +1,93 @@
 /*
  * A process supervisor: keeps commands running, and ends them well.
  *
- * Each command has a task that starts it, waits for its end and starts it again, a little later each
- * time it did not last. On Ctrl-C or SIGTERM every command gets SIGTERM and the grace period to
- * finish, then SIGKILL; the program ends when the last of them has, and leaves no orphan.
+ * Each command is a service: started in the order of the command line, and stopped in the reverse, so
+ * that one may rely on those before it. A command that ends is started again, a little later each time it
+ * did not last. On Ctrl-C or SIGTERM each gets SIGTERM and the grace period to finish, and is killed
+ * after it; a second Ctrl-C takes the grace away. No orphan is left.
  */
 #include <anyio/anyio.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+enum { COMMANDS_MAX = 64 };
+
 static unsigned long grace = 5; /* seconds */
 
-/* A cancelled close kills at once; the shield gives the command the grace that was asked for. */
-static int close_gently(void *process)
+struct running {
+	struct anyio_process *process;
+	int code;
+};
+
+static int wait_for_end(void *arg)
 {
-	return anyio_process_close(process);
+	struct running *self = arg;
+
+	return anyio_process_wait(self->process, &self->code);
 }
 
-static int run_once(char *command)
+static int run_once(struct anyio_service *service, char *command)
 {
 	char *argv[] = { "sh", "-c", command, NULL };
 	/* A group of its own: Ctrl-C in the terminal reaches this program alone, and the signals
-	 * sent here reach whatever the command has started. */
-	struct anyio_process_options options = { .new_group = true,
-		.grace = (anyio_time)grace * ANYIO_SECOND };
-	struct anyio_process *process;
-	struct anyio_cancel_scope shield;
-	int code = 0;
+	 * sent here reach whatever the command has started. How long the close may take is for
+	 * the service to say: when its grace is over it is cancelled, and a cancelled close kills. */
+	struct anyio_process_options options = { .new_group = true, .grace = ANYIO_FOREVER };
+	struct running self = { 0 };
 
-	int rc = anyio_process_open(argv, &options, &process);
+	int rc = anyio_process_open(argv, &options, &self.process);
 	if (rc < 0)
 		return rc;
-	printf("%s: started as %d\n", command, (int)anyio_process_pid(process));
-	rc = anyio_process_wait(process, &code);
-	if (rc == 0)
-		printf("%s: ended with %d\n", command, code);
-	anyio_cancel_scope_init(&shield);
-	anyio_cancel_scope_set_shield(&shield, true);
-	anyio_cancel_scope_run(&shield, close_gently, process);
-	return rc;
+	printf("%s: started as %d\n", command, (int)anyio_process_pid(self.process));
+	rc = anyio_service_until_stop(service, wait_for_end, &self);
+	if (rc == 0 && !anyio_service_stopping(service))
+		printf("%s: ended with %d\n", command, self.code);
+	int closed = anyio_process_close(self.process);
+	return rc ? rc : closed;
 }
 
-static int keep_running(void *arg)
+static int pause_for(void *arg)
+{
+	return anyio_sleep(*(anyio_time *)arg);
+}
+
+static int keep_running(struct anyio_service *service, void *arg)
 {
 	char *command = arg;
 	anyio_time pause = 100 * ANYIO_MILLISECOND;
-	int rc;
+	int rc = anyio_started(NULL);
 
-	do {
+	while (rc == 0 && !anyio_service_stopping(service)) {
 		anyio_time began = anyio_now();
-		rc = run_once(command);
+		rc = run_once(service, command);
 		if (anyio_now() - began > 10 * ANYIO_SECOND)
 			pause = 100 * ANYIO_MILLISECOND;
 		if (rc == 0)
-			rc = anyio_sleep(pause);
+			rc = anyio_service_until_stop(service, pause_for, &pause);
 		if (pause < 30 * ANYIO_SECOND)
 			pause *= 2;
-	} while (rc == 0);
-	if (rc == ANYIO_CANCELLED)
-		printf("%s: stopped\n", command);
+	}
+	printf("%s: stopped\n", command);
 	return rc;
 }
 
 static int body(void *arg)
 {
 	static const int signals[] = { SIGINT, SIGTERM, 0 };
-	struct anyio_signal_receiver *receiver;
-	int rc = anyio_signal_open(signals, &receiver);
+	static struct anyio_service services[COMMANDS_MAX];
+	struct anyio_service_options options = { .grace = (anyio_time)grace * ANYIO_SECOND };
+	struct anyio_service_group group;
+	char **commands = arg;
 
-	if (rc < 0)
-		return rc;
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	ANYIO_TASK_GROUP(group);
-	for (char **command = arg; *command; command++)
-		anyio_start_soon(&group, keep_running, *command, *command);
-	int number = anyio_signal_receive(receiver);
-	if (number > 0) {
-		printf("%s: stopping\n", strsignal(number));
-		anyio_task_group_cancel(&group, "signal");
-	}
-	rc = anyio_task_group_exit(&group, number < 0 ? number : 0);
-	anyio_signal_close(receiver);
-	return rc;
+	anyio_service_group_enter(&group, &options);
+	int rc = anyio_service_group_stop_on(&group, signals);
+	for (int i = 0; commands[i] && rc == 0; i++)
+		rc = anyio_service_start(
+			&group, &services[i], keep_running, commands[i], commands[i]);
+	if (rc == 0)
+		rc = anyio_service_group_wait(&group);
+	return anyio_service_group_exit(&group, rc);
 }
 
 int main(int argc, char **argv)
@@ -96,14 +101,16 @@ int main(int argc, char **argv)
 		valid = *end == 0 && grace > 0 && grace < 3600;
 		commands += 2;
 	}
-	if (!valid || !*commands || strncmp(*commands, "--", 2) == 0) {
+	if (!valid || !*commands || strncmp(*commands, "--", 2) == 0 ||
+		argv + argc - commands > COMMANDS_MAX) {
 		bool help = argc == 2 && strcmp(argv[1], "--help") == 0;
 		fprintf(help ? stdout : stderr,
 			"usage: supervise [--grace SECONDS] COMMAND...\n\n"
 			"Runs each COMMAND by the shell, again whenever it ends, until Ctrl-C or SIGTERM: then\n"
-			"each has SECONDS (5) after SIGTERM to end by itself.\n");
+			"each, the last one first, has SECONDS (5) after SIGTERM to end by itself.\n");
 		return help ? 0 : 2;
 	}
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	int rc = anyio_run(body, commands, NULL);
 	if (rc < 0)
 		fprintf(stderr, "supervise: %s\n", anyio_error_text(rc));

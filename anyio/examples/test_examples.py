@@ -319,12 +319,24 @@ def supervise():
         check('one that ends is started again', 'echo once; exit 3: ended with 3' in lines, lines)
         code, said = program.end(signal.SIGTERM)
         check('SIGTERM: each has time to finish', code == 0 and 'finished\n' in said and said.count(': stopped\n') == 2, said)
+        check('the last one first', said.index('; done: stopped\n') < said.index('exit 3: stopped\n'), said)
     with Program('supervise', '--grace', '1', 'trap "" TERM; sleep 1000 & echo child $!; wait; while :; do sleep 1000; done') as program:
         lines = program.lines_until('^child')
         child = int(lines[-1].split()[1])
         code, said = program.end()
         equal('Ctrl-C: what resists is killed', (code, said.splitlines()[-1].split(': ')[-1]), (0, 'stopped'))
         check('and so is what it has started', not running(child))
+
+
+def host():
+    done = run('host', '30')
+    lines = done.stdout.splitlines()
+    ended = re.fullmatch(r'30 ticks, (\d+) missed, the tasks ended with: success', lines[-1])
+    check('each tick was worked on or missed', done.returncode == 0 and ended and len(lines) - 1 == 30 - int(ended.group(1)), done)
+    with Program('host', '100000') as program:
+        program.line()
+        code, said = program.end()
+        check('Ctrl-C', code == 130 and said.splitlines()[-1].endswith('the tasks ended with: cancelled'), (code, said))
 
 
 def running(pid):
@@ -335,7 +347,7 @@ def running(pid):
         return False
 
 
-for test in (every_one_explains_itself, echo, scan, connect_, pipeline, fetch, chat, supervise):
+for test in (every_one_explains_itself, echo, scan, connect_, pipeline, fetch, chat, supervise, host):
     print(f'-- {test.__name__}')
     try:
         test()
