@@ -26,9 +26,10 @@ ANYIO_API int anyio_portal_open(struct anyio_task_group *group, struct anyio_por
  * -EAGAIN when no thread can be made. */
 ANYIO_API int anyio_portal_start(const struct anyio_options *options, struct anyio_portal **portal);
 
-/* A portal is shared by reference; it is stopped, as by stop(false), when the last is given back. On
- * the portal's own loop too. */
+/* One reference more; returns portal. On the portal's own loop too. */
 ANYIO_API struct anyio_portal *anyio_portal_ref(struct anyio_portal *portal);
+/* Gives one back. The portal is stopped, as by stop(false), when it was the last. On the portal's own loop
+ * too. */
 ANYIO_API void anyio_portal_unref(struct anyio_portal *portal);
 
 /* From now on calls are ANYIO_STOPPED. A call that comes at the same time is either that, or runs to

@@ -23,6 +23,7 @@ extern "C" {
 struct anyio_service {
 	uint64_t opaque[64];
 };
+/* Those of one program, in their order. */
 struct anyio_service_group {
 	uint64_t opaque[192];
 };
@@ -36,13 +37,14 @@ struct anyio_service_options {
 	anyio_time patience; /* from being cancelled to being reported; 0: 10 s */
 	/* Called by the exit for each service that outlived its patience; NULL: a line on stderr. */
 	void (*report)(void *arg, const char *service);
-	void *arg;
+	void *arg; /* for report */
 	void *reserved[4];
 };
 
-/* options may be NULL. */
+/* Enters a group, with the place to be named in messages. options may be NULL. */
 ANYIO_API void anyio_service_group_enter_at(struct anyio_service_group *group,
 	const struct anyio_service_options *options, const char *file, int line);
+/* Enters it here. */
 #define anyio_service_group_enter(group, options)                                                  \
 	anyio_service_group_enter_at(group, options, __FILE__, __LINE__)
 
@@ -77,6 +79,7 @@ ANYIO_API int anyio_service_group_exit(struct anyio_service_group *group, int rc
 ANYIO_API int anyio_service_until_stop(struct anyio_service *service, anyio_task_fn fn, void *arg);
 /* Waits until it is asked to stop. */
 ANYIO_API int anyio_service_wait_stop(struct anyio_service *service);
+/* Whether it was asked to. Never waits. */
 ANYIO_API bool anyio_service_stopping(const struct anyio_service *service);
 
 /* How it ended, valid after the group's exit too. */
@@ -86,6 +89,7 @@ enum anyio_service_end {
 	ANYIO_SERVICE_CUT_SHORT, /* because it was cancelled */
 	ANYIO_SERVICE_FAILED,    /* with an error, or without being asked */
 };
+/* Which of these it is by now. */
 ANYIO_API enum anyio_service_end anyio_service_ended(const struct anyio_service *service);
 
 #ifdef __cplusplus
