@@ -21,6 +21,7 @@ struct anyio_stream;
  * -ENOMEM. What borrowed may still end in an error, and the buffer is the lender's then as ever. */
 typedef void *(*anyio_borrow_fn)(void *arg, size_t *size);
 
+/* What a stream is made of. To be called through the functions below. */
 struct anyio_stream_ops {
 	/* At least 1 byte, 0 at the end, or a negative code. */
 	ssize_t (*receive)(struct anyio_stream *stream, void *buffer, size_t size);
@@ -45,22 +46,31 @@ struct anyio_stream_ops {
 		void *out, size_t size);
 };
 
+/* One; its maker's own struct begins with it. */
 struct anyio_stream {
-	const struct anyio_stream_ops *ops;
+	const struct anyio_stream_ops *ops; /* static storage */
 };
 
+/* Receives what is there, and waits for something: at least 1 byte and at most size, 0 at the end. Errors of
+ * all: ANYIO_CANCELLED, ANYIO_CLOSED, ANYIO_BROKEN, ANYIO_BUSY, and the stream's own. */
 ANYIO_API ssize_t anyio_stream_receive(struct anyio_stream *stream, void *buffer, size_t size);
-/* Falls back to borrowing first where the stream cannot wait without a buffer. */
+/* The same into a buffer that is asked for only once there is something to read; before that where the
+ * stream cannot wait without one. */
 ANYIO_API ssize_t anyio_stream_receive_lazy(
 	struct anyio_stream *stream, anyio_borrow_fn borrow, void *arg);
 /* Exactly size bytes: 0, or ANYIO_INCOMPLETE_READ when the stream ended inside (END_OF_STREAM
  * when it ended before the first byte). */
 ANYIO_API int anyio_stream_receive_exactly(struct anyio_stream *stream, void *buffer, size_t size);
+/* Sends all of it: 0 or a negative code. */
 ANYIO_API int anyio_stream_send(struct anyio_stream *stream, const void *data, size_t size);
+/* The same out of count buffers. When cut off, *sent (may be NULL) says how many bytes went out. */
 ANYIO_API int anyio_stream_sendv(
 	struct anyio_stream *stream, const struct iovec *iov, int count, size_t *sent);
+/* No more will be sent; receiving goes on. -EOPNOTSUPP where the stream knows no such thing. */
 ANYIO_API int anyio_stream_send_eof(struct anyio_stream *stream);
+/* Closes at once and never waits; who is inside gets ANYIO_CLOSED. Idempotent. */
 ANYIO_API void anyio_stream_close(struct anyio_stream *stream);
+/* The same by a reset, where there is one: the other side sees that it was cut off. */
 ANYIO_API void anyio_stream_abort(struct anyio_stream *stream);
 /* Closes and destroys. NULL is allowed. */
 ANYIO_API void anyio_stream_free(struct anyio_stream *stream);

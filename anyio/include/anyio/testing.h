@@ -26,8 +26,11 @@ enum anyio_fault_kind {
 	ANYIO_FAULT_CALL,      /* one kind of operation: anyio_fault_set_call */
 	ANYIO_FAULT_KINDS
 };
+/* The at-th call of that kind fails with error. */
 ANYIO_API void anyio_fault_set(enum anyio_fault_kind kind, uint64_t at, int error);
+/* All fail from that one on. */
 ANYIO_API void anyio_fault_set_sticky(enum anyio_fault_kind kind, uint64_t from, int error);
+/* The calls seen since the last set. */
 ANYIO_API uint64_t anyio_fault_count(enum anyio_fault_kind kind);
 /* Fails the at-th operation named call: "accept", "bind", "close", "connect", "fdatasync", "flock",
  * "fsync", "ftruncate", "getaddrinfo", "getnameinfo", "getpeername", "getsockname", "getsockopt",
@@ -49,23 +52,25 @@ ANYIO_API int anyio_fault_set_call(const char *call, uint64_t at, int error);
  * Options, all zero being a perfect network and disk (NULL: 50 to 500 us of latency): chances in
  * parts per million, durations in nanoseconds of simulated time. */
 struct anyio_sim_options {
-	anyio_time latency_min, latency_max; /* of the network, one way */
-	uint32_t short_io;                   /* an operation does less than asked */
-	uint32_t connection_break;           /* a send or receive finds the connection reset */
-	uint32_t connect_fail;               /* a connect is refused or times out */
-	uint32_t disk_error;  /* a file operation fails with EIO (ENOSPC for writes) */
-	uint32_t late_cancel; /* a cancelled operation completes anyway */
-	uint64_t bandwidth;   /* bytes a second on a link; 0: unlimited. UDP is not slowed by it */
-	uint32_t datagram_loss, datagram_duplicate; /* of each datagram sent by UDP */
-	uint32_t datagram_reorder; /* it is late by latency_max to twice that and a millisecond */
-	uint32_t unused;
+	anyio_time latency_min;    /* of the network, one way */
+	anyio_time latency_max;    /* the same */
+	uint32_t short_io;         /* an operation does less than asked */
+	uint32_t connection_break; /* a send or receive finds the connection reset */
+	uint32_t connect_fail;     /* a connect is refused or times out */
+	uint32_t disk_error;       /* a file operation fails with EIO (ENOSPC for writes) */
+	uint32_t late_cancel;      /* a cancelled operation completes anyway */
+	uint64_t bandwidth; /* bytes a second on a link; 0: unlimited. UDP is not slowed by it */
+	uint32_t datagram_loss;      /* a datagram sent by UDP does not come */
+	uint32_t datagram_duplicate; /* it comes twice */
+	uint32_t datagram_reorder;   /* it is late by latency_max to twice that and a millisecond */
+	uint32_t unused;             /* zero */
 	void *reserved[2];
 };
 
-/* The simulated disk outlives loops, so that a node can crash and start again. crash() drops what
- * was not synced: each unsynced write, in 512-byte sectors, is kept, lost or torn by the seed. A
- * rename or creation not followed by an fsync of its directory may be undone. */
+/* Empties the simulated disk, which outlives loops, so that a node can crash and start again. */
 ANYIO_API void anyio_sim_disk_reset(void);
+/* Drops of it what was not synced: each unsynced write, in 512-byte sectors, is kept, lost or torn by the
+ * seed. A rename or creation not followed by an fsync of its directory may be undone. */
 ANYIO_API void anyio_sim_disk_crash(uint64_t seed);
 /* Cuts and heals the simulated network between two 127.x.y.z addresses (network byte order), until
  * the next simulated loop ends. */
