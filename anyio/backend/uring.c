@@ -12,9 +12,10 @@
  *
  * A read of an eventfd is always armed: writing to it is how other threads wake the ring.
  *
- * Measured and left out: trying recv or sendmsg by a system call first is slower at every size
- * (64 connections of 64 bytes: 1.25 times the processor time), since all that is ready shares
- * one io_uring_enter.
+ * Measured: trying to receive by a system call first only costs, since all that is ready shares one
+ * io_uring_enter. Sending a little at once (SMALL) pays where many tasks are busy, because one
+ * that comes back later finds its stack out of the cache: with 1,000 connections of 64 bytes it
+ * takes a fifth less processor time, with 64 the same. Of 64 KiB it takes a sixth more.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +27,7 @@
 #include <unistd.h>
 #include "../core/core.h"
 
-enum { ENTRIES = 256, MOST_BYTES = 0x7ffff000 };
+enum { ENTRIES = 256, MOST_BYTES = 0x7ffff000, SMALL = 4096 };
 /* user_data of what is not an operation; operations are at least 8-aligned. */
 enum { DATA_IGNORED = 0, DATA_WAKE = 1 };
 #define DATA_TIMEOUT ((uint64_t)-1) /* liburing's own */
@@ -164,15 +165,43 @@ static unsigned capped(size_t size)
 	return size < MOST_BYTES ? (unsigned)size : MOST_BYTES;
 }
 
+/* Without a name and control messages, in one part: the kernel keeps no copy of a header then. */
+static bool sends_plainly(const struct msghdr *msg)
+{
+	return msg->msg_iovlen == 1 && !msg->msg_name && msg->msg_controllen == 0;
+}
+
+/* True when a small message went out, or failed, without waiting. */
+static bool sent_at_once(struct anyio_op *op)
+{
+	if (op->code != ANYIO_OP_SENDMSG || !sends_plainly(op->msg) ||
+		op->msg->msg_iov->iov_len > SMALL)
+		return false;
+	ssize_t n = send(op->fd, op->msg->msg_iov->iov_base, op->msg->msg_iov->iov_len,
+		op->flags | MSG_NOSIGNAL | MSG_DONTWAIT);
+	op->result = n < 0 ? -errno : n;
+	return op->result != -EINTR && (op->result != -EAGAIN || anyio_op_never_waits(op));
+}
+
+static void prepare_send(struct io_uring_sqe *sqe, const struct anyio_op *op)
+{
+	const struct iovec *iov = op->msg->msg_iov;
+	int flags = op->flags | MSG_NOSIGNAL;
+	/* To its end, as far as the kernel can: it saves coming back for the rest. */
+	if (sends_plainly(op->msg))
+		io_uring_prep_send(
+			sqe, op->fd, iov->iov_base, capped(iov->iov_len), flags | MSG_WAITALL);
+	else
+		io_uring_prep_sendmsg(sqe, op->fd, op->msg, (unsigned)flags);
+}
+
 static void prepare_socket(struct io_uring_sqe *sqe, struct anyio_op *op)
 {
 	switch (op->code) {
 	case ANYIO_OP_RECV:
 		io_uring_prep_recv(sqe, op->fd, op->base, capped(op->len), op->flags);
 		break;
-	case ANYIO_OP_SENDMSG:
-		io_uring_prep_sendmsg(sqe, op->fd, op->msg, (unsigned)op->flags | MSG_NOSIGNAL);
-		break;
+	case ANYIO_OP_SENDMSG: prepare_send(sqe, op); break;
 	case ANYIO_OP_RECVMSG:
 		io_uring_prep_recvmsg(sqe, op->fd, op->msg, (unsigned)op->flags | MSG_CMSG_CLOEXEC);
 		break;
@@ -352,6 +381,8 @@ static bool uring_start(void *state, struct anyio_op *op)
 		int rc = anyio_pool_submit(uring->loop, op);
 		return rc < 0 ? done_at_once(op, rc) : false;
 	}
+	if (sent_at_once(op))
+		return true;
 	struct uring_op *own = mine(op);
 	*own = (struct uring_op){ 0 };
 	if (op->code == ANYIO_OP_STAT) {
