@@ -93,7 +93,7 @@ static anyio_time read_clock(struct anyio_loop *loop)
 
 void loop_refresh(struct anyio_loop *loop)
 {
-	loop->clock.now = read_clock(loop);
+	clock_set(&loop->clock, read_clock(loop));
 	clock_fire(&loop->clock);
 }
 
@@ -132,19 +132,20 @@ static anyio_time idle_timeout(struct anyio_loop *loop)
 		token_drain(loop->token);
 		if (anything_ready(loop))
 			return 0;
-		if (!clock->root) {
+		if (!clock_has_timers(clock)) {
 			deadlock(loop);
 			return 0;
 		}
 		if (!loop->backend->now) {
-			clock->now =
-				clock->root->when > clock->now ? clock->root->when : clock->now;
+			anyio_time next = clock_next(clock);
+			clock_set(clock, next > clock->now ? next : clock->now);
 			return 0;
 		}
 	}
-	if (!clock->root || (loop->options.mock_clock && !loop->backend->now))
+	anyio_time next = clock_next(clock);
+	if (next == ANYIO_FOREVER || (loop->options.mock_clock && !loop->backend->now))
 		return ANYIO_FOREVER;
-	return clock->root->when > clock->now ? clock->root->when - clock->now : 0;
+	return next > clock->now ? next - clock->now : 0;
 }
 
 static void poll_backend(struct anyio_loop *loop, anyio_time timeout)

@@ -21,7 +21,7 @@ enum {
 	ERRORS_KEPT = 8,
 };
 
-/* A node of the timer heap (clock.c). Not in the heap while fire is NULL. */
+/* A timer (timers.c). Not set while fire is NULL. */
 struct timer {
 	anyio_time when;
 	uint64_t order; /* equal times fire in the order they were set */
@@ -29,10 +29,16 @@ struct timer {
 	void (*fire)(struct timer *timer);
 };
 
+enum { CLOCK_LEVELS = 6 }; /* bytes of the number of milliseconds in all time */
+
 struct clock {
-	struct timer *root;
+	struct timer *root; /* the earliest of those up to the horizon */
 	uint64_t order;
 	anyio_time now;
+	uint64_t horizon;                /* in grains of time; later timers are in the wheel */
+	size_t far;                      /* how many */
+	uint64_t taken[CLOCK_LEVELS][4]; /* a bit for each bucket */
+	struct timer *wheel[CLOCK_LEVELS][256];
 };
 
 enum scope_state { SCOPE_FRESH, SCOPE_ENTERED, SCOPE_LEFT };
@@ -296,11 +302,20 @@ int op_descriptor(const struct anyio_op *op); /* -1: none */
 /* tree.c */
 void tree_say(struct anyio_loop *loop); /* to standard error */
 
-/* clock.c */
+/* timers.c */
 void timer_set(struct clock *clock, struct timer *timer, anyio_time when,
 	void (*fire)(struct timer *timer));
 void timer_unset(struct clock *clock, struct timer *timer);
-void clock_fire(struct clock *clock);
+void clock_set(struct clock *clock, anyio_time now); /* never back */
+void clock_fire(struct clock *clock);                /* what is due now */
+/* When to look again: no later than the earliest timer; ANYIO_FOREVER when none is set. */
+anyio_time clock_next(struct clock *clock);
+static inline bool clock_has_timers(const struct clock *clock)
+{
+	return clock->root || clock->far > 0;
+}
+
+/* clock.c */
 anyio_time clock_real(void);
 anyio_time clock_after(anyio_time now, anyio_time duration);
 

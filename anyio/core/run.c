@@ -90,7 +90,8 @@ int loop_launch(struct anyio_loop *loop, struct root *root)
 {
 	struct anyio_task_options options = { .name = "root" };
 	context_adopt(&loop->context);
-	loop->clock.now = loop->backend->now ? loop->backend->now(loop->state) : clock_real();
+	clock_set(
+		&loop->clock, loop->backend->now ? loop->backend->now(loop->state) : clock_real());
 	scope_init(&loop->root_scope);
 	scope_enter(&loop->root_scope, NULL, NULL, __FILE__, __LINE__);
 	if (loop->options.instrument)

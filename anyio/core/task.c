@@ -105,7 +105,7 @@ void anyio_pass(void)
 /* With timers set it looks at the clock, so that a task that computes notices its deadline. */
 static bool cancelled_now(struct anyio_task *task)
 {
-	if (task->loop->clock.root && !task->scope->effective)
+	if (clock_has_timers(&task->loop->clock) && !task->scope->effective)
 		loop_refresh(task->loop);
 	return task->scope->effective;
 }

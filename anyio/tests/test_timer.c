@@ -1,0 +1,126 @@
+/* Timers of all lengths, set, moved and cancelled at random: each ends at its time, in order. */
+#include "conformance.h"
+#include <stdlib.h>
+
+enum { TIMERS = 300, STEPS = 200, MOVES = 8 };
+
+struct entry {
+	struct anyio_cancel_scope scope;
+	anyio_time deadline; /* as last set */
+	anyio_time ended;    /* 0: not yet */
+	struct schedule *schedule;
+};
+
+struct schedule {
+	struct entry entries[TIMERS];
+	uint64_t random;
+	anyio_time last; /* when the last one ended */
+	int ended;
+};
+
+static uint64_t draw(struct schedule *schedule)
+{
+	schedule->random = schedule->random * 6364136223846793005u + 1442695040888963407u;
+	return schedule->random >> 16;
+}
+
+/* From now on, of any order of magnitude up to a day, and now and then one that others have too. */
+static anyio_time any_time(struct schedule *schedule)
+{
+	if (draw(schedule) % 8 == 0)
+		return schedule->entries[draw(schedule) % TIMERS].deadline;
+	return anyio_now() +
+		(anyio_time)(draw(schedule) >> (1 + draw(schedule) % 40)) % (1LL << 46);
+}
+
+static int wait_for_the_end(void *arg)
+{
+	struct entry *entry = arg;
+	anyio_cancel_scope_enter(&entry->scope);
+	int rc = anyio_cancel_scope_exit(&entry->scope, anyio_sleep_forever());
+	CHECK(anyio_cancel_scope_timed_out(&entry->scope));
+	entry->ended = anyio_now();
+	CHECK_RC(entry->ended, entry->deadline);
+	CHECK(entry->ended >= entry->schedule->last);
+	entry->schedule->last = entry->ended;
+	entry->schedule->ended++;
+	return rc;
+}
+
+/* Takes it away or sets it to another time, of which none is over. */
+static void move(struct schedule *schedule, struct entry *entry)
+{
+	anyio_time when = any_time(schedule);
+	if (entry->ended || when <= anyio_now())
+		return;
+	if (draw(schedule) % 4 == 0)
+		anyio_cancel_scope_set_deadline(&entry->scope, ANYIO_FOREVER);
+	entry->deadline = when;
+	anyio_cancel_scope_set_deadline(&entry->scope, when);
+}
+
+static int all_end_in_time(void *arg)
+{
+	struct schedule *schedule = calloc(1, sizeof(*schedule));
+	if (!schedule)
+		return ANYIO_BROKEN;
+	ANYIO_TASK_GROUP(group);
+	for (int i = 0; i < TIMERS; i++) {
+		struct entry *entry = &schedule->entries[i];
+		entry->schedule = schedule;
+		entry->deadline = anyio_now() + 1 + (anyio_time)(draw(schedule) % (1LL << 46));
+		anyio_cancel_scope_init(&entry->scope);
+		anyio_cancel_scope_set_deadline(&entry->scope, entry->deadline);
+		anyio_start_soon(&group, wait_for_the_end, entry, "timer");
+	}
+	for (int step = 0; step < STEPS; step++) {
+		anyio_sleep_until(any_time(schedule));
+		for (int i = 0; i < MOVES; i++)
+			move(schedule, &schedule->entries[draw(schedule) % TIMERS]);
+	}
+	int rc = anyio_task_group_exit(&group, 0);
+	CHECK_RC(schedule->ended, TIMERS);
+	free(schedule);
+	return rc;
+}
+
+static int note(void *arg)
+{
+	struct entry *entry = arg;
+	CHECK_RC(anyio_sleep_until(entry->deadline), 0);
+	CHECK_RC(entry->schedule->ended++, entry - entry->schedule->entries);
+	return 0;
+}
+
+/* Equal times end in the order they were set, near or far. */
+static int equals_keep_their_order(void *arg)
+{
+	static const anyio_time lengths[] = { 1, ANYIO_MILLISECOND, ANYIO_SECOND,
+		3600 * ANYIO_SECOND };
+	struct schedule *schedule = calloc(1, sizeof(*schedule));
+	if (!schedule)
+		return ANYIO_BROKEN;
+	int rc = 0;
+	for (size_t length = 0; length < sizeof(lengths) / sizeof(*lengths); length++) {
+		anyio_time when = anyio_now() + lengths[length];
+		schedule->ended = 0;
+		ANYIO_TASK_GROUP(group);
+		for (int i = 0; i < TIMERS; i++) {
+			schedule->entries[i].schedule = schedule;
+			schedule->entries[i].deadline = when;
+			anyio_start_soon(&group, note, &schedule->entries[i], "equal");
+		}
+		rc = anyio_task_group_exit(&group, rc);
+	}
+	free(schedule);
+	return rc;
+}
+
+int main(void)
+{
+	static const struct conformance_case cases[] = {
+		CONFORM(all_end_in_time, CONFORM_MOCK),
+		CONFORM(equals_keep_their_order, CONFORM_MOCK | CONFORM_ORDERED),
+	};
+	return run_conformance(cases, sizeof(cases) / sizeof(*cases));
+}
