@@ -9,7 +9,7 @@
  *	runtime cancel COUNT     ns of starting, cancelling and joining a task, COUNT to a group
  *	runtime timers COUNT     ns of setting and cancelling a timeout while COUNT are pending
  *	runtime moved COUNT      ns of moving a random one of COUNT timeouts
- *	runtime fired COUNT      ms of the longest turn while COUNT timeouts run out within a second
+ *	runtime fired COUNT      ms of processor of the longest turn while COUNT timeouts end
  *	runtime thread           ns of a call on a worker thread, to and fro
  *	runtime echo             an echo server, a task a connection; prints its port
  *	runtime sink             takes what connections send; prints its port
