@@ -498,6 +498,48 @@ static int silent_client_is_turned_away(void *arg)
 	return 0;
 }
 
+static int fail_client(struct anyio_stream *stream, void *arg)
+{
+	return -EDOM;
+}
+
+static int serve_and_fail(void *arg)
+{
+	struct service *self = arg;
+
+	CHECK_RC(anyio_tls_serve(self->listener, self->context, NULL, fail_client, NULL), -EDOM);
+	return 0;
+}
+
+/* Also while another client is there, which is sent away. */
+static int handlers_error_ends_the_service(void *arg)
+{
+	struct anyio_tls_context *client = client_for(0, true);
+	struct anyio_tls_options options = { .server_name = "localhost" };
+	struct anyio_address address;
+	struct service service = { .listener = listen_local(&address),
+		.context = server_for(&certificates.server, 0) };
+	struct anyio_stream *silent, *raw, *stream;
+	struct anyio_task_group group;
+	char byte;
+
+	CHECK_RC(anyio_tls_serve(service.listener, client, NULL, fail_client, NULL), -EINVAL);
+	anyio_task_group_enter(&group);
+	spawn(&group, serve_and_fail, &service, NULL);
+	CHECK_RC(anyio_connect_address(&address, &silent), 0);
+	CHECK_RC(anyio_connect_address(&address, &raw), 0);
+	CHECK_RC(anyio_tls_wrap(raw, client, &options, &stream), 0);
+	CHECK(anyio_stream_receive(stream, &byte, 1) < 0);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	CHECK(anyio_stream_receive(silent, &byte, 1) <= 0);
+	anyio_stream_free(silent);
+	anyio_stream_free(stream);
+	anyio_tls_context_free(client);
+	anyio_tls_context_free(service.context);
+	anyio_listener_free(service.listener);
+	return 0;
+}
+
 static int connecting_says_why_it_failed(void *arg)
 {
 	struct service service;
@@ -541,6 +583,7 @@ int main(void)
 		CONFORM(node_as_client, CONFORM_NO_SIM),
 		CONFORM(silent_client_keeps_nobody_waiting, 0),
 		CONFORM(silent_client_is_turned_away, 0),
+		CONFORM(handlers_error_ends_the_service, 0),
 		CONFORM(connecting_says_why_it_failed, 0),
 	};
 	int failed;
