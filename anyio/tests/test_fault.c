@@ -1,14 +1,9 @@
 /* Injected faults, the worker threads, and waiting until all is quiet. */
-#include <anyio/anyio.h>
-
+#include "conformance.h"
 #include <errno.h>
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdatomic.h>
-#include <stddef.h>
 #include <string.h>
-#include <cmocka.h>
 
 static void memory_fails_at_the_nth(void **state)
 {
@@ -160,13 +155,66 @@ static void every_backend(void **state)
 	}
 }
 
+/* Cancelled, it has a lot to do still, some of it waiting. */
+static int unwind_slowly(void *arg)
+{
+	int *steps = arg;
+	struct anyio_cancel_scope shield;
+	CHECK_RC(anyio_sleep_forever(), ANYIO_CANCELLED);
+	anyio_cancel_scope_init(&shield);
+	anyio_cancel_scope_set_shield(&shield, true);
+	anyio_cancel_scope_enter(&shield);
+	for (; *steps < 100; ++*steps)
+		CHECK_RC(anyio_checkpoint(), 0);
+	return anyio_cancel_scope_exit(&shield, ANYIO_CANCELLED);
+}
+
+static int c64_all_blocked_waits_for_a_cancelled_task_to_unwind(void *arg)
+{
+	struct anyio_task_handle handles[3];
+	int steps[3] = { 0 };
+	ANYIO_TASK_GROUP(group);
+	for (int i = 0; i < 3; i++) {
+		struct anyio_task_options options = { .name = "child", .handle = &handles[i] };
+		CHECK_RC(anyio_start_soon_with(&group, unwind_slowly, &steps[i], &options), 0);
+	}
+	CHECK_RC(anyio_wait_all_tasks_blocked(), 0);
+	CHECK_RC(steps[0] + steps[1] + steps[2], 0);
+	anyio_task_handle_cancel(&handles[0], "test");
+	anyio_task_handle_cancel(&handles[2], "test");
+	CHECK_RC(anyio_wait_all_tasks_blocked(), 0);
+	CHECK_RC(steps[0], 100);
+	CHECK_RC(steps[1], 0);
+	CHECK_RC(steps[2], 100);
+	CHECK_RC((int64_t)anyio_task_count(), 2);
+	anyio_task_group_cancel(&group, "the last one");
+	return anyio_task_group_exit(&group, 0);
+}
+
+/* Cancelled before, and while it waits. */
+static int all_blocked_is_a_checkpoint(void *arg)
+{
+	struct anyio_cancel_scope scope;
+	anyio_cancel_scope_init(&scope);
+	anyio_cancel_scope_cancel(&scope, "test");
+	anyio_cancel_scope_enter(&scope);
+	CHECK_RC(anyio_wait_all_tasks_blocked(), ANYIO_CANCELLED);
+	CHECK_RC(anyio_cancel_scope_exit(&scope, ANYIO_CANCELLED), 0);
+	return 0;
+}
+
 int main(void)
 {
+	static const struct conformance_case cases[] = {
+		CONFORM(c64_all_blocked_waits_for_a_cancelled_task_to_unwind, 0),
+		CONFORM(all_blocked_is_a_checkpoint, 0),
+	};
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(memory_fails_at_the_nth),
 		cmocka_unit_test(off_counts_nothing),
 		cmocka_unit_test(one_fault_hits_one_thread),
 		cmocka_unit_test(every_backend),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+	return failed + run_conformance(cases, sizeof cases / sizeof *cases);
 }

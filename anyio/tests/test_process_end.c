@@ -114,7 +114,7 @@ static int c61_a_cancelled_close_leaves_no_orphan(void *arg)
 	return 0;
 }
 
-static int c62_wait_returns_despite_a_grandchilds_open_stdout(void *arg)
+static int c62_r15_wait_returns_despite_a_grandchilds_open_stdout(void *arg)
 {
 	/* The grandchild goes on until its stdin ends, which is at the close. */
 	struct anyio_process *process =
@@ -130,7 +130,7 @@ static int c62_wait_returns_despite_a_grandchilds_open_stdout(void *arg)
 	return 0;
 }
 
-static int c63_an_ignored_sigterm_escalates(void *arg)
+static int c63_r15_an_ignored_sigterm_escalates(void *arg)
 {
 	struct waiting waiting = { .code = 0 };
 	ANYIO_TASK_GROUP(group);
@@ -340,8 +340,8 @@ int main(int argc, char **argv)
 		CONFORM(exit_codes_and_signals, CONFORM_NO_SIM),
 		CONFORM(several_tasks_wait_and_one_leaves, CONFORM_NO_SIM),
 		CONFORM(c61_a_cancelled_close_leaves_no_orphan, CONFORM_NO_SIM),
-		CONFORM(c62_wait_returns_despite_a_grandchilds_open_stdout, CONFORM_NO_SIM),
-		CONFORM(c63_an_ignored_sigterm_escalates, CONFORM_NO_SIM),
+		CONFORM(c62_r15_wait_returns_despite_a_grandchilds_open_stdout, CONFORM_NO_SIM),
+		CONFORM(c63_r15_an_ignored_sigterm_escalates, CONFORM_NO_SIM),
 		CONFORM(the_mock_clock_waits_for_children, CONFORM_NO_SIM | CONFORM_MOCK),
 		CONFORM(a_negative_grace_kills_at_once, CONFORM_NO_SIM),
 		CONFORM(groups_are_ended_whole, CONFORM_NO_SIM),
