@@ -245,7 +245,7 @@ static int64_t connect_to(struct sim *sim, struct sim_socket *socket, const stru
 
 static int64_t try_poll(const struct anyio_op *op, const struct sim_socket *socket)
 {
-	int events = POLLOUT | (socket->queued || socket->error ? POLLIN : 0);
+	int events = POLLOUT | (socket->queued ? POLLIN : 0);
 	events &= op->flags;
 	if (socket->error)
 		events |= POLLERR;

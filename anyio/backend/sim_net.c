@@ -274,10 +274,8 @@ static int64_t transmit(
 {
 	if (socket->error)
 		return take_error(socket);
-	if (socket->broken || socket->write_shut)
+	if (socket->broken || socket->write_shut || socket->state != SIM_CONNECTED)
 		return -EPIPE;
-	if (socket->state != SIM_CONNECTED)
-		return -ENOTCONN;
 	if (sim_chance(sim, sim->options.connection_break)) {
 		sim_link_break(sim, socket, ECONNRESET);
 		return take_error(socket);
@@ -372,10 +370,10 @@ void sim_net_close(struct sim *sim, struct sim_socket *socket)
 
 static int64_t shut_down(struct sim *sim, struct sim_socket *socket, int how)
 {
-	if (socket->datagrams)
-		return -EOPNOTSUPP;
 	if (socket->state != SIM_CONNECTED || socket->broken)
 		return -ENOTCONN;
+	if (socket->datagrams)
+		return -EOPNOTSUPP;
 	if (how != SHUT_RD && !socket->write_shut) {
 		send_mark(sim, socket, SIM_FIN);
 		socket->write_shut = true;
@@ -392,7 +390,7 @@ static int64_t open_socket(struct sim *sim, const struct anyio_op *op)
 	if (op->fd != AF_INET && op->fd != AF_INET6 && op->fd != AF_UNIX)
 		return -EAFNOSUPPORT;
 	if (type != SOCK_STREAM && type != SOCK_DGRAM)
-		return -EPROTONOSUPPORT;
+		return -ESOCKTNOSUPPORT;
 	if (type == SOCK_DGRAM && op->fd == AF_UNIX)
 		return -EOPNOTSUPP;
 	struct sim_socket *socket = sim_socket_new(sim, (sa_family_t)op->fd);
