@@ -7,19 +7,28 @@
 
 void __gcov_dump(void);
 void _exit(int status);
+void abort(void);
 
 static void dump(int number)
 {
 	__gcov_dump();
 	signal(number, SIG_DFL);
+	raise(number); /* when it was sent, and no fault that comes again */
 }
 
 /* Before any loop, so that the runtime hands on what is none of its business. */
 __attribute__((constructor)) static void dump_at_the_end(void)
 {
 	struct sigaction action = { .sa_handler = dump, .sa_flags = SA_ONSTACK };
-	sigaction(SIGABRT, &action, NULL);
 	sigaction(SIGSEGV, &action, NULL);
+}
+
+_Noreturn void abort(void)
+{
+	__gcov_dump();
+	signal(SIGABRT, SIG_DFL);
+	for (;;)
+		raise(SIGABRT);
 }
 
 _Noreturn void _exit(int status)

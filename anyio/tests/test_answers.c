@@ -231,6 +231,8 @@ static int datagram_sockets(void *arg)
 	CHECK_RC(message(ANYIO_OP_SENDMSG, fd, &byte, 1, &portless), -EINVAL);
 	CHECK_RC(message(ANYIO_OP_SENDMSG, fd, large, sizeof large, &nobody), -EMSGSIZE);
 	CHECK_RC(with_address(ANYIO_OP_CONNECT, fd, &other), -EAFNOSUPPORT);
+	struct anyio_op accept = { .code = ANYIO_OP_ACCEPT, .fd = fd };
+	CHECK_RC(anyio_op_run(&accept), -EOPNOTSUPP);
 	CHECK_RC(with_address(ANYIO_OP_CONNECT, fd, &nobody), 0);
 	CHECK_RC(ready(fd, POLLOUT), POLLOUT);
 	for (int i = 0; i < 3; i++) {
@@ -334,6 +336,46 @@ static void wrong_reads(void)
 	anyio_close(dir);
 }
 
+struct locking {
+	int fd;
+	bool done;
+};
+
+static int lock_waiting(void *arg)
+{
+	struct locking *self = arg;
+	CHECK_RC(anyio_flock(self->fd, LOCK_EX), 0);
+	self->done = true;
+	return 0;
+}
+
+static void locks_that_wait(void)
+{
+	int first = anyio_open(in_folder("file"), O_RDONLY, 0);
+	struct locking second = { .fd = anyio_open(in_folder("file"), O_RDONLY, 0) };
+	ANYIO_TASK_GROUP(group);
+	CHECK_RC(anyio_flock(first, LOCK_EX), 0);
+	spawn(&group, lock_waiting, &second, NULL);
+	for (int i = 0; i < 10; i++)
+		CHECK_RC(anyio_sleep(ANYIO_MILLISECOND), 0);
+	CHECK(!second.done);
+	CHECK_RC(anyio_flock(first, LOCK_UN), 0);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	CHECK(second.done);
+	anyio_close(first);
+	anyio_close(second.fd);
+}
+
+/* Beyond what any file may hold. */
+static void far_offsets(void)
+{
+	int fd = anyio_open(in_folder("file"), O_RDWR, 0);
+	CHECK_RC(anyio_ftruncate(fd, INT64_MAX), -EFBIG);
+	CHECK_RC(anyio_pwrite(fd, "x", 1, INT64_MAX - 1), -EFBIG);
+	CHECK_RC(anyio_pwrite(fd, "x", 0, 0), 0);
+	anyio_close(fd);
+}
+
 static int files(void *arg)
 {
 	snprintf(folder, sizeof folder, "%s/anyio-answers-%d", simulated() ? "/sim" : "/tmp",
@@ -346,6 +388,8 @@ static int files(void *arg)
 	wrong_paths();
 	wrong_renames();
 	wrong_reads();
+	locks_that_wait();
+	far_offsets();
 	CHECK_RC(anyio_unlinkat(AT_FDCWD, in_folder("full/file"), 0), 0);
 	CHECK_RC(anyio_unlinkat(AT_FDCWD, in_folder("full"), AT_REMOVEDIR), 0);
 	CHECK_RC(anyio_unlinkat(AT_FDCWD, in_folder("dir"), AT_REMOVEDIR), 0);
@@ -374,6 +418,34 @@ static int paths_are_addresses(void *arg)
 	CHECK_RC(anyio_listen_unix(place.path, NULL, &second), 0);
 	anyio_listener_free(second);
 	folder_remove(&place);
+	return 0;
+}
+
+/* Of what the machine has the simulation asks the machine. */
+static int real_descriptors(void *arg)
+{
+	int ends[2];
+	CHECK_RC(pipe2(ends, O_CLOEXEC), 0);
+	CHECK_RC(write(ends[1], "x", 1), 1);
+	CHECK_RC(anyio_wait_readable(ends[0]), 0);
+	CHECK_RC(anyio_wait_writable(ends[1]), 0);
+	close(ends[0]);
+	close(ends[1]);
+	return 0;
+}
+
+/* Reads and writes past the page cache are whole sectors. */
+static int direct_files(void *arg)
+{
+	_Alignas(512) static char bytes[1024];
+	int fd = anyio_open("/sim/direct", O_RDWR | O_CREAT | O_DIRECT, 0600);
+	CHECK(fd >= 0);
+	CHECK_RC(anyio_pwrite(fd, bytes, sizeof bytes, 0), sizeof bytes);
+	CHECK_RC(anyio_pwrite(fd, bytes, 100, 0), -EINVAL);
+	CHECK_RC(anyio_pwrite(fd, bytes, 512, 7), -EINVAL);
+	CHECK_RC(anyio_pread(fd, bytes, 512, 512), 512);
+	CHECK_RC(anyio_close(fd), 0);
+	CHECK_RC(anyio_unlinkat(AT_FDCWD, "/sim/direct", 0), 0);
 	return 0;
 }
 
@@ -409,6 +481,8 @@ int main(void)
 		CONFORM(datagram_sockets, 0),
 		CONFORM(files, 0),
 		CONFORM(paths_are_addresses, 0),
+		CONFORM(real_descriptors, 0),
+		CONFORM(direct_files, CONFORM_SIM),
 		CONFORM(simulated_names, CONFORM_SIM),
 	};
 	return run_conformance(cases, sizeof cases / sizeof *cases);

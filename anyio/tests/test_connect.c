@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/un.h>
 #include <unistd.h>
 #include "../net/net.h"
 
@@ -120,6 +121,7 @@ static int c54b_r14b_a_failure_starts_the_next_at_once(void *arg)
 
 	anyio_listener_free(listen_local(&nobody));
 	addresses[0] = addresses[1] = nobody;
+	CHECK_RC(anyio_connect_race(addresses, 0, &stream), -ENOENT);
 	CHECK_RC(anyio_connect_race(addresses, 2, &stream), -ECONNREFUSED);
 	CHECK(stream == NULL);
 	accepting = (struct accepting){ .listener = listen_local(&addresses[2]) };
@@ -194,6 +196,17 @@ static int addresses_are_read_and_written(void *arg)
 	CHECK_RC(anyio_address_format(&address, text, sizeof(text)), 6);
 	CHECK(strcmp(text, "/run/x") == 0);
 	CHECK_RC(anyio_address_unix(&address, ""), -EINVAL);
+	memset(text, 'p', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	CHECK_RC(anyio_address_unix(&address, text), 0);
+	address.any.sa_family = AF_UNSPEC;
+	CHECK_RC(anyio_address_format(&address, text, sizeof(text)), -EAFNOSUPPORT);
+	/* Abstract ones begin with a NUL, which people write as @. */
+	struct sockaddr_un *un = (struct sockaddr_un *)&address.storage;
+	*un = (struct sockaddr_un){ .sun_family = AF_UNIX, .sun_path = "\0name" };
+	address.len = offsetof(struct sockaddr_un, sun_path) + 5;
+	CHECK_RC(anyio_address_format(&address, text, sizeof(text)), 5);
+	CHECK(strcmp(text, "@name") == 0);
 	return 0;
 }
 

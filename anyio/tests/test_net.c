@@ -59,6 +59,25 @@ static int c48_second_concurrent_reader_gets_busy(void *arg)
 	return 0;
 }
 
+static void *lend_nothing(void *arg, size_t *size)
+{
+	return NULL;
+}
+
+static int a_lender_may_have_nothing(void *arg)
+{
+	struct anyio_stream *ends[2];
+	char byte;
+
+	connect_pair(ends);
+	CHECK_RC(anyio_stream_send(ends[1], "x", 1), 0);
+	CHECK_RC(anyio_stream_receive_lazy(ends[0], lend_nothing, NULL), -ENOMEM);
+	CHECK_RC(anyio_stream_receive(ends[0], &byte, 1), 1);
+	CHECK(byte == 'x');
+	pair_free(ends);
+	return 0;
+}
+
 static void close_wakes(anyio_task_fn receive, bool free_it)
 {
 	struct anyio_stream *ends[2];
@@ -241,6 +260,8 @@ static int r10_cut_off_send_says_how_much_went_out(void *arg)
 	anyio_task_group_enter(&group);
 	spawn(&group, send_until_cut, &cut, &cut.handle);
 	anyio_wait_all_tasks_blocked();
+	CHECK_RC(anyio_stream_send(ends[0], "x", 1), ANYIO_BUSY);
+	CHECK_RC(anyio_stream_send_eof(ends[0]), ANYIO_BUSY);
 	anyio_task_handle_cancel(&cut.handle, "test");
 	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
 	CHECK_RC(cut.rc, ANYIO_CANCELLED);
@@ -302,6 +323,7 @@ static int addresses_of_a_stream(void *arg)
 	CHECK(local.len == remote.len && memcmp(&local.ip4, &remote.ip4, local.len) == 0);
 	CHECK_RC(anyio_stream_pair(0, memory), 0);
 	CHECK_RC(anyio_stream_local_address(memory[0], &local), -ENOTSOCK);
+	CHECK_RC(anyio_stream_peer_state(memory[0]), -ENOTSOCK);
 	pair_free(memory);
 	pair_free(ends);
 	return 0;
@@ -430,6 +452,7 @@ int main(void)
 	static const struct conformance_case cases[] = {
 		CONFORM(c48_second_concurrent_reader_gets_busy, 0),
 		CONFORM(c49_close_wakes_a_blocked_reader_with_closed, 0),
+		CONFORM(a_lender_may_have_nothing, 0),
 		CONFORM(freed_at_any_moment_under_a_reader, 0),
 		CONFORM(c50_data_then_eof_data_first, 0),
 		CONFORM(c51_large_send_survives_partial_writes, 0),

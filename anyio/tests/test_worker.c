@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "processes.h"
+#include "../process/frame.h"
 
 /* What the child does, by the first letter of the request. */
 static int work(const void *request, size_t size, void **data, size_t *data_size)
@@ -218,12 +219,43 @@ static int every_fault_in_turn(void *arg)
 	return 0;
 }
 
+/* What is no request ends the worker with an error. */
+static int code_of_worker(const void *input, size_t size)
+{
+	struct anyio_process_run_options options = { .input = input, .input_size = size };
+	struct anyio_process_result result;
+
+	CHECK_RC(anyio_process_run(small, &options, &result), 0);
+	int code = result.code;
+	anyio_process_result_free(&result);
+	return code;
+}
+
+static int what_is_no_request_ends_the_worker(void *arg)
+{
+	struct frame good = { .kind = FRAME_REQUEST, .size = 4 };
+	struct frame wrong = { .kind = FRAME_ANSWER, .size = 0 };
+	struct frame large = { .kind = FRAME_REQUEST, .size = 10001 };
+	char cut[sizeof(good) + 2] = "";
+
+	CHECK_RC(code_of_worker(NULL, 0), 0);
+	CHECK_RC(code_of_worker(&good, 5), 1);
+	CHECK_RC(code_of_worker(&wrong, sizeof(wrong)), 1);
+	CHECK_RC(code_of_worker(&large, sizeof(large)), 1);
+	memcpy(cut, &good, sizeof(good));
+	CHECK_RC(code_of_worker(cut, sizeof(cut)), 1);
+	CHECK_RC(code_of_worker(&good, sizeof(good)), 1);
+	no_children();
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct conformance_case cases[] = {
 		CONFORM(requests_are_answered, CONFORM_NO_SIM),
 		CONFORM(a_failed_child_is_an_error_of_the_call, CONFORM_NO_SIM),
 		CONFORM(a_call_is_cancelled_or_closed, CONFORM_NO_SIM),
+		CONFORM(what_is_no_request_ends_the_worker, CONFORM_NO_SIM),
 		CONFORM(every_fault_in_turn, CONFORM_NO_SIM | CONFORM_BARE),
 	};
 
