@@ -88,17 +88,21 @@ static int park_twice(void *arg)
 	return park_stubbornly(arg);
 }
 
-/* One abort a wait, however many scopes around it are cancelled, and one more in the next wait. */
+/* One abort a wait, however often the scopes around it become effective, and one more in the next. */
 static int r02_delivery_is_tried_once_a_wait(void *arg)
 {
 	struct stubborn stubborn = { 0 };
 	ANYIO_TASK_GROUP(outer);
 	ANYIO_TASK_GROUP(group);
+	struct anyio_cancel_scope *scope = anyio_task_group_scope(&group);
 	anyio_start_soon(&group, park_twice, &stubborn, "stubborn");
 	CHECK_RC(anyio_wait_all_tasks_blocked(), 0);
 	CHECK_RC(stubborn.aborts, 0);
-	anyio_task_group_cancel(&group, "now");
-	anyio_task_group_cancel(&outer, "again");
+	anyio_task_group_cancel(&outer, "now");
+	CHECK_RC(stubborn.aborts, 1);
+	anyio_cancel_scope_set_shield(scope, true);
+	anyio_cancel_scope_set_shield(scope, false);
+	anyio_task_group_cancel(&group, "again");
 	for (int i = 0; i < 100; i++)
 		anyio_cancel_shielded_checkpoint();
 	CHECK_RC(stubborn.aborts, 1);
