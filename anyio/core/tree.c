@@ -16,7 +16,7 @@
 enum { INDENTS = 40, LINE = 400 };
 
 struct tree {
-	const struct anyio_loop *loop;
+	struct anyio_loop *loop;
 	void (*write)(void *arg, const char *text, size_t size);
 	void *arg;
 	size_t used;
@@ -41,10 +41,14 @@ static void __attribute__((format(printf, 2, 3))) add(struct tree *tree, const c
 		tree->used += (size_t)length < room ? (size_t)length : room - 1;
 }
 
+/* Whoever waited in write would have the tree change under the walk: there is no task to do it. */
 static void end_line(struct tree *tree)
 {
+	struct anyio_task *self = tree->loop->current;
 	tree->line[tree->used++] = '\n';
+	tree->loop->current = NULL;
 	tree->write(tree->arg, tree->line, tree->used);
+	tree->loop->current = self;
 	tree->used = 0;
 }
 

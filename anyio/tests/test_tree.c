@@ -21,6 +21,7 @@ static void keep(void *arg, const char *bytes, size_t size)
 	struct text *text = arg;
 	CHECK(size > 0 && bytes[size - 1] == '\n');
 	CHECK(memchr(bytes, '\n', size) == bytes + size - 1);
+	CHECK_RC(anyio_checkpoint(), ANYIO_NO_LOOP);
 	if (text->size + size < sizeof text->bytes)
 		memcpy(text->bytes + text->size, bytes, size);
 	text->size += size;

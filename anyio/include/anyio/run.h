@@ -32,7 +32,9 @@ typedef int (*anyio_task_fn)(void *arg);
 struct anyio_options {
 	const char *backend; /* "uring", "uv", "sim"; NULL: $ANYIO_BACKEND, else the best here */
 	bool strict;         /* every checkpoint yields, even one that need not wait */
-	bool mock_clock;     /* time stands still and jumps when every task waits */
+	bool mock_clock;     /* time stands still, and jumps when every task waits and nothing
+			      * outside could still wake one: no kernel operation, no
+			      * thread, nobody who holds a token */
 	bool seeded;         /* run ready tasks in an order drawn from seed */
 	uint64_t seed;       /* for seeded scheduling and the simulation */
 	size_t stack_size;   /* bytes for a task unless it asks otherwise; 0: 64 KiB */
