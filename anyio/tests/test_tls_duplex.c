@@ -199,83 +199,153 @@ static int keys_change_by_themselves(void *arg)
 	return 0;
 }
 
-/* Passes on what comes, in pieces, so that a message of the protocol comes in halves. */
+/* Passes on what comes, piece by piece, each once the gate is open. */
 struct relay {
 	struct anyio_stream *from, *to;
 	size_t piece;
-	struct anyio_event *gate; /* waited for after the first piece, unless NULL */
+	struct anyio_event *gate;
+	uint8_t data[4096];
 };
+
+/* As large as is wished when there is something. */
+static void *relay_lend(void *arg, size_t *size)
+{
+	struct relay *relay = arg;
+
+	*size = relay->piece;
+	return relay->data;
+}
 
 static int relay_run(void *arg)
 {
 	struct relay *relay = arg;
-	uint8_t data[64];
 	ssize_t n;
 	int rc = 0;
 
-	while (rc == 0 && (n = anyio_stream_receive(relay->from, data, relay->piece)) > 0) {
-		rc = anyio_stream_send(relay->to, data, (size_t)n);
-		if (rc == 0 && relay->gate != NULL)
+	while (rc == 0 && (n = anyio_stream_receive_lazy(relay->from, relay_lend, relay)) > 0) {
+		rc = anyio_stream_send(relay->to, relay->data, (size_t)n);
+		if (rc == 0)
 			rc = anyio_event_wait(relay->gate);
 	}
 	return 0;
 }
 
-static int receive_one(void *arg)
-{
-	struct secured *self = arg;
-	char text[8];
+/* Two streams of which what the server sends can be held up. */
+struct held_up {
+	struct secured pair;
+	struct relay up, down;
+	struct anyio_event gate, open;
+	struct anyio_task_group relays;
+	struct anyio_task_handle receiver;
+};
 
-	CHECK_RC(anyio_stream_receive(self->client, text, sizeof(text)), 1);
-	return 0;
+/* A server whose tickets come in two records each: small ones, and the client's certificate is in them. */
+static void held_up_begin(struct held_up *self)
+{
+	struct anyio_stream *outer[2], *inner[2];
+	context_options client = { .certificate = pem_of(certificates.client.chain),
+		.key = pem_of(certificates.client.key) };
+	context_options server = { .verify = ANYIO_TLS_VERIFY_REQUIRED,
+		.roots = pem_of(certificates.root.chain) };
+
+	CHECK_RC(anyio_stream_pair(0, outer), 0);
+	CHECK_RC(anyio_stream_pair(0, inner), 0);
+	anyio_event_init(&self->open);
+	anyio_event_set(&self->open);
+	anyio_event_init(&self->gate);
+	anyio_event_set(&self->gate);
+	self->up = (struct relay){
+		.from = outer[1], .to = inner[0], .piece = 4096, .gate = &self->open
+	};
+	self->down = (struct relay){
+		.from = inner[0], .to = outer[1], .piece = 4096, .gate = &self->gate
+	};
+	self->pair.raw[0] = outer[0];
+	self->pair.raw[1] = inner[1];
+	secure_over(&self->pair, client_make(client), server_make(&certificates.server, server),
+		(struct anyio_tls_options){ .server_name = NULL });
+	SSL_set_max_send_fragment(tls_of(self->pair.server)->ssl, 512);
+	anyio_task_group_enter(&self->relays);
+	spawn(&self->relays, relay_run, &self->up, NULL);
+	spawn(&self->relays, relay_run, &self->down, NULL);
+	shake(&self->pair);
+	anyio_wait_all_tasks_blocked();
+}
+
+static void held_up_end(struct held_up *self)
+{
+	secured_free(&self->pair);
+	CHECK_RC(anyio_task_group_exit(&self->relays, 0), 0);
+	anyio_stream_free(self->up.from);
+	anyio_stream_free(self->up.to);
+}
+
+static int receive_letter(void *arg)
+{
+	struct held_up *self = arg;
+	char letter = 0;
+	ssize_t n = anyio_stream_receive(self->pair.client, &letter, 1);
+
+	CHECK(n == ANYIO_CANCELLED || (n == 1 && letter == 't'));
+	return n < 0 ? (int)n : 0;
 }
 
 /* While half of a ticket is there OpenSSL sends nothing: a sender has to wait for the rest, whether it is a
- * receiver that gets it or itself. */
+ * receiver that gets it or, that one cancelled, itself. */
 static int half_a_message_holds_a_sender(void *arg)
 {
-	struct secured self;
-	struct anyio_stream *outer[2], *inner[2];
-	struct anyio_event gate;
-	struct anyio_task_group group, relays;
-	struct flow flow;
+	for (int alone = 0; alone < 2; alone++) {
+		struct held_up self;
+		struct anyio_task_group group;
+		struct flow flow;
 
-	for (int receiving = 0; receiving < 2; receiving++) {
-		CHECK_RC(anyio_stream_pair(0, outer), 0);
-		CHECK_RC(anyio_stream_pair(0, inner), 0);
-		anyio_event_init(&gate);
-		anyio_event_set(&gate);
-		struct relay up = { outer[1], inner[0], 64, NULL };
-		struct relay down = { inner[0], outer[1], 9, &gate };
-		self.raw[0] = outer[0];
-		self.raw[1] = inner[1];
-		secure_over(&self, client_make((context_options){ .server = false }),
-			server_make(&certificates.server, (context_options){ .server = true }),
-			(struct anyio_tls_options){ .server_name = NULL });
-		anyio_task_group_enter(&relays);
-		spawn(&relays, relay_run, &up, NULL);
-		spawn(&relays, relay_run, &down, NULL);
-		shake(&self);
-		anyio_wait_all_tasks_blocked();
-		/* From here on nine bytes, and then no more: half of the first ticket. */
-		anyio_event_init(&gate);
-		CHECK_RC(anyio_stream_send(self.server, "t", 1), 0);
-		anyio_wait_all_tasks_blocked();
-		flow = (struct flow){ .from = self.client, .to = self.server, .total = 50000 };
+		held_up_begin(&self);
 		anyio_task_group_enter(&group);
-		if (receiving)
-			spawn(&group, receive_one, &self, NULL);
+		spawn(&group, receive_letter, &self, &self.receiver);
+		anyio_wait_all_tasks_blocked();
+		/* Of all that comes now the first record, and no more: 512 bytes and 22. */
+		self.down.piece = 534;
+		anyio_event_init(&self.gate);
+		anyio_wait_all_tasks_blocked();
+		CHECK_RC(anyio_stream_send(self.pair.server, "t", 1), 0);
+		anyio_wait_all_tasks_blocked();
+		CHECK(SSL_in_init(tls_of(self.pair.client)->ssl));
+		if (alone)
+			anyio_task_handle_cancel(&self.receiver, "test");
+		flow = (struct flow){
+			.from = self.pair.client, .to = self.pair.server, .total = 50000
+		};
 		spawn(&group, flow_receive, &flow, NULL);
 		spawn(&group, flow_send, &flow, NULL);
 		anyio_wait_all_tasks_blocked();
-		anyio_event_set(&gate);
+		CHECK_RC(flow.received, 0);
+		anyio_event_set(&self.gate);
 		CHECK_RC(anyio_task_group_exit(&group, 0), 0);
-		if (!receiving)
-			receive_one(&self);
-		secured_free(&self);
-		CHECK_RC(anyio_task_group_exit(&relays, 0), 0);
-		pair_free((struct anyio_stream *[]){ outer[1], inner[0] });
+		if (alone)
+			CHECK_RC(receive_letter(&self), 0);
+		held_up_end(&self);
 	}
+	return 0;
+}
+
+/* So that a client that only sends, and goes, breaks nothing. */
+static int tickets_wait_for_the_first_bytes(void *arg)
+{
+	struct anyio_task_group group;
+	struct secured self;
+	struct tls *server;
+
+	secure_plain(&self, ANYIO_TLS_VERSION_1_3);
+	server = tls_of(self.server);
+	pass(self.client, self.server, "hello");
+	CHECK(server->produced > server->sent);
+	anyio_task_group_enter(&group);
+	spawn(&group, shake_server, &self, NULL);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	CHECK(server->produced > server->sent);
+	pass(self.server, self.client, "tickets");
+	CHECK_RC(server->produced, server->sent);
+	secured_free(&self);
 	return 0;
 }
 
@@ -526,6 +596,7 @@ int main(void)
 		CONFORM(asked_for_keys_while_receiving, CONFORM_MOCK),
 		CONFORM(keys_change_by_themselves, CONFORM_MOCK),
 		CONFORM(half_a_message_holds_a_sender, CONFORM_MOCK),
+		CONFORM(tickets_wait_for_the_first_bytes, CONFORM_MOCK),
 		CONFORM(cancelled_receiver_loses_nothing, CONFORM_MOCK),
 		CONFORM(cancelled_handshake_and_unwrap_go_on, CONFORM_MOCK),
 		CONFORM(cut_off_sender_reports_what_went, CONFORM_MOCK),

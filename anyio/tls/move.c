@@ -129,15 +129,12 @@ static int fill(struct tls *tls)
 		return tls_turn_wait(&tls->filling);
 	if (tls->in_failed < 0)
 		return tls->in_failed;
-	if (tls->ended)
-		return ANYIO_TLS_RAGGED_END;
 	tls->filling.taken = true;
 	n = anyio_stream_receive_lazy(tls->transport, lend_in, &tls->in);
 	if (n > 0)
 		tls->in.end = (size_t)n;
 	else
 		tls_buffer_free(&tls->in);
-	tls->ended = n == 0;
 	if (n < 0 && n != ANYIO_CANCELLED && n != -ENOMEM)
 		tls->in_failed = (int)n;
 	tls_turn_end(&tls->filling);

@@ -70,7 +70,6 @@ struct tls {
 	uint32_t records;          /* sent since the keys were new */
 	bool handshook;
 	bool receiving, sending;
-	bool ended;    /* the transport */
 	bool sent_eof; /* the close_notify is in out, or gone */
 	bool allow_ragged;
 	bool no_memory; /* why the BIO failed */
