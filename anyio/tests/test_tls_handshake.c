@@ -440,14 +440,11 @@ static void wrap_fails(struct anyio_tls_context *context, struct anyio_tls_optio
 
 static int wrap_wants_sense(void *arg)
 {
-	static unsigned runs;
 	struct anyio_tls_context *client = client_make(NONE);
 	struct anyio_tls_context *server = server_make(&certificates.server, NONE);
 	struct twice self;
 	char name[300];
 
-	if (not_this_seed(&runs))
-		return 0;
 	memset(name, 'a', sizeof(name) - 1);
 	name[sizeof(name) - 1] = '\0';
 	begin(&self, NONE, NONE);
@@ -514,7 +511,6 @@ static int contexts_want_sense(void *arg)
 /* Everything from files, and a key under a password, which no terminal is asked for. */
 static int contexts_from_files(void *arg)
 {
-	static unsigned runs;
 	struct anyio_tls_context *client, *server;
 	char folder[] = "/tmp/anyio-tls-XXXXXX", chain[64], key[64], root[64];
 	BIO *bio = BIO_new(BIO_s_mem());
@@ -522,8 +518,6 @@ static int contexts_from_files(void *arg)
 	char locked[4096];
 	int size;
 
-	if (not_this_seed(&runs))
-		return 0;
 	CHECK(mkdtemp(folder) != NULL);
 	PEM_write_bio_PKCS8PrivateKey(
 		bio, certificates.server.pkey, EVP_aes_128_cbc(), "open", 4, NULL, NULL);

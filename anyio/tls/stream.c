@@ -1,8 +1,8 @@
 /*
  * The stream: what it is made of, and its end.
  *
- * Closing wakes who waits for the transport by closing that, and who waits for another task by waking
- * it. All find the stream closed; the last one out frees it, once it was destroyed.
+ * Closing the transport wakes whoever waits for it, and who waits for another task waits in the end for one
+ * that does. All find the stream closed; the last one out frees it, once it was destroyed.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -85,9 +85,6 @@ static void end(struct tls *tls, void (*close)(struct anyio_stream *stream))
 		return;
 	tls->closed = true;
 	close(tls->transport);
-	anyio_wait_wake_all(&tls->filling.waiting, 0);
-	anyio_wait_wake_all(&tls->flushing.waiting, 0);
-	anyio_wait_wake_all(&tls->handshaking.waiting, 0);
 }
 
 static void tls_close(struct anyio_stream *stream)
