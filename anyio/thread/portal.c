@@ -24,6 +24,8 @@ struct anyio_portal_task {
 	char name[48];
 	bool handshake;
 	struct anyio_cancel_scope scope; /* the loop's */
+	struct anyio_call deliver, cancel;
+	atomic_bool cancel_sent;
 	/* The rest under the mutex. */
 	pthread_mutex_t mutex;
 	pthread_cond_t changed;
@@ -96,6 +98,13 @@ int anyio_portal_open(struct anyio_task_group *group, struct anyio_portal **out)
 	return 0;
 }
 
+static void portal_cancel(struct anyio_portal *portal)
+{
+	if (portal->served)
+		anyio_task_group_cancel(&portal->tasks, "the portal was stopped");
+	portal_close(portal);
+}
+
 static void stop_here(void *arg)
 {
 	portal_close(arg);
@@ -104,30 +113,35 @@ static void stop_here(void *arg)
 
 static void cancel_here(void *arg)
 {
-	struct anyio_portal *portal = arg;
+	portal_cancel(arg);
+	portal_release(arg);
+}
 
-	if (portal->served)
-		anyio_task_group_cancel(&portal->tasks, "the portal was stopped");
-	stop_here(portal);
+/* Of each kind one is sent: there is nothing that a second could add. */
+static void portal_send_stop(struct anyio_portal *portal, atomic_bool *sent,
+	struct anyio_call *call, void (*here)(void *))
+{
+	if (atomic_exchange(sent, true))
+		return;
+	*call = (struct anyio_call){ .fn = here, .arg = portal };
+	atomic_fetch_add(&portal->references, 1);
+	if (anyio_token_call(portal->token, call) < 0)
+		portal_release(portal);
 }
 
 void anyio_portal_stop(struct anyio_portal *portal, bool cancel_remaining)
 {
-	void (*here)(void *) = cancel_remaining ? cancel_here : stop_here;
-	struct timespec pause = { .tv_nsec = ANYIO_MILLISECOND };
-	int rc;
-
 	atomic_store(&portal->closed, true);
-	atomic_fetch_add(&portal->references, 1);
 	if (portal_is_here(portal)) {
-		here(portal);
-		return;
+		if (cancel_remaining)
+			portal_cancel(portal);
+		else
+			portal_close(portal);
+	} else if (cancel_remaining) {
+		portal_send_stop(portal, &portal->cancel_sent, &portal->cancel_call, cancel_here);
+	} else {
+		portal_send_stop(portal, &portal->stop_sent, &portal->stop_call, stop_here);
 	}
-	/* It cannot fail: short of memory, it comes a little later. */
-	while ((rc = anyio_call_soon(portal->token, here, portal)) == -ENOMEM)
-		nanosleep(&pause, NULL);
-	if (rc < 0)
-		portal_release(portal);
 }
 
 struct anyio_portal *anyio_portal_ref(struct anyio_portal *portal)
@@ -254,18 +268,16 @@ static void job_deliver(void *arg)
 	job_settle(job, rc);
 }
 
-/* The job is freed where it cannot be sent. */
+/* ANYIO_STOPPED: it was not sent, and is freed. */
 static int job_send(struct anyio_portal_task *job)
 {
-	int rc = atomic_load(&job->portal->closed)
-		? ANYIO_STOPPED
-		: anyio_call_soon(job->portal->token, job_deliver, job);
-
-	if (rc == 0)
+	job->deliver = (struct anyio_call){ .fn = job_deliver, .arg = job };
+	if (!atomic_load(&job->portal->closed) &&
+		anyio_token_call(job->portal->token, &job->deliver) == 0)
 		return 0;
 	job_release(job);
 	job_release(job);
-	return rc == ANYIO_LOOP_ENDED ? ANYIO_STOPPED : rc;
+	return ANYIO_STOPPED;
 }
 
 int anyio_portal_start_soon(struct anyio_portal *portal, anyio_task_fn fn, void *arg,
@@ -369,15 +381,14 @@ static void job_cancel_here(void *arg)
 	job_release(job);
 }
 
-int anyio_portal_task_cancel(struct anyio_portal_task *job)
+void anyio_portal_task_cancel(struct anyio_portal_task *job)
 {
-	int rc;
-
+	if (atomic_exchange(&job->cancel_sent, true))
+		return;
+	job->cancel = (struct anyio_call){ .fn = job_cancel_here, .arg = job };
 	atomic_fetch_add(&job->references, 1);
-	rc = anyio_call_soon(job->portal->token, job_cancel_here, job);
-	if (rc < 0)
+	if (anyio_token_call(job->portal->token, &job->cancel) < 0)
 		job_release(job);
-	return rc == ANYIO_LOOP_ENDED ? 0 : rc;
 }
 
 void anyio_portal_task_free(struct anyio_portal_task *job)

@@ -10,6 +10,8 @@ struct anyio_portal {
 	atomic_uint references; /* of the memory */
 	atomic_uint users;
 	atomic_bool closed; /* calls need not be made any more */
+	atomic_bool stop_sent, cancel_sent;
+	struct anyio_call stop_call, cancel_call;
 	struct anyio_token *token;
 	pthread_t thread; /* the users' */
 	bool own_thread;

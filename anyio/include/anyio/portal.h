@@ -59,9 +59,9 @@ ANYIO_API int anyio_portal_start_task(struct anyio_portal *portal, anyio_task_fn
 ANYIO_API int anyio_portal_task_wait(struct anyio_portal_task *task, anyio_time timeout);
 /* Never blocks. */
 ANYIO_API bool anyio_portal_task_done(struct anyio_portal_task *task);
-/* Cancels it soon, or before it begins; nothing when it has ended. Never blocks; -ENOMEM. On the
- * portal's own loop too. */
-ANYIO_API int anyio_portal_task_cancel(struct anyio_portal_task *task);
+/* Cancels it soon, or before it begins; nothing when it has ended. Never blocks, never fails. On
+ * the portal's own loop too. */
+ANYIO_API void anyio_portal_task_cancel(struct anyio_portal_task *task);
 /* Gives the handle back; the task goes on. NULL is allowed. */
 ANYIO_API void anyio_portal_task_free(struct anyio_portal_task *task);
 
