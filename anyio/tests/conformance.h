@@ -4,8 +4,8 @@
  * A body is an ordinary task function run as the root task; it checks with CHECK and CHECK_RC,
  * which record a failure and go on (a task must not jump out of its stack), and returns 0. Each
  * case runs on every backend that works here ($ANYIO_BACKEND narrows it to one), strict and with
- * the budget, and on the simulation in a seeded order with many seeds ($ANYIO_SEEDS says how many;
- * $ANYIO_SEED replays one). After each the open descriptors must be those from before; the loop
+ * the budget, and on the simulation in a seeded order with many seeds ($ANYIO_SEEDS says how many for
+ * those of the contract; $ANYIO_SEED replays one). After each the open descriptors must be those from before; the loop
  * itself stops the program when a stack or an operation is left.
  *
  * A body that shows something of the contract (contract.txt) says so by its name: it begins with the

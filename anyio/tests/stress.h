@@ -17,17 +17,24 @@ enum { BYTES, WIRES, DATAGRAMS, CONNECTIONS, ITEMS, LOCKS, JOBS, RECORDS_DONE, P
 
 struct strike {
 	struct anyio_cancel_scope scope;
-	size_t place; /* in world.struck */
+	size_t place;
 };
 
+/* Who may be hit by the striker now. */
+struct struck {
+	struct strike *at[STRUCK_MOST];
+	size_t count;
+};
+
+/* What a lane sees of its world. Each has operations of its own: simulated time moves only when the
+ * lanes in memory are through. */
 struct world {
 	uint64_t random;
 	size_t operations, limit;
 	size_t cancelled;
 	size_t done[THINGS]; /* what went through */
 	bool simulated;
-	struct strike *struck[STRUCK_MOST]; /* who may be hit by the striker now */
-	size_t struck_count;
+	struct struck *struck;
 };
 
 static inline uint64_t draw(struct world *world, uint64_t below)

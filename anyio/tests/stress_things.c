@@ -131,7 +131,7 @@ int lane_connections(void *arg)
 		linger(self.world, 10);
 	}
 	while (self.accepted < self.connected)
-		anyio_cancel_shielded_checkpoint();
+		CHECK_RC(anyio_sleep(10 * ANYIO_MICROSECOND), 0);
 	self.over = true;
 	CHECK_RC(connect_one(&self), 0); /* the acceptor may wait for one more */
 	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
