@@ -447,6 +447,67 @@ static int a_hostile_network_changes_nothing(void *arg)
 	return 0;
 }
 
+enum { MANY = 100 };
+
+struct crowd {
+	struct anyio_stream *ends[MANY][2];
+	int received, closed;
+};
+
+struct member {
+	struct crowd *crowd;
+	int index;
+};
+
+/* Whoever receives in the middle closes the last, for which there is something, too, and which
+ * may have had it. */
+static int receive_in_a_crowd(void *arg)
+{
+	struct member *self = arg;
+	struct crowd *crowd = self->crowd;
+	char byte = 0;
+	ssize_t n = anyio_stream_receive(crowd->ends[self->index][1], &byte, 1);
+
+	if (n == 1) {
+		CHECK_RC(byte, (char)self->index);
+		crowd->received++;
+	} else {
+		CHECK_RC(self->index, MANY - 1);
+		CHECK_RC(n, ANYIO_CLOSED);
+		crowd->closed++;
+	}
+	if (crowd->received == MANY / 2)
+		anyio_stream_close(crowd->ends[MANY - 1][1]);
+	return 0;
+}
+
+/* More become ready at once than a backend serves in one go. */
+static int many_ready_at_once_are_all_served(void *arg)
+{
+	struct crowd crowd = { 0 };
+	struct member members[MANY];
+
+	for (int i = 0; i < MANY; i++)
+		connect_pair(crowd.ends[i]);
+	ANYIO_TASK_GROUP(group);
+	for (int i = 0; i < MANY; i++) {
+		members[i] = (struct member){ &crowd, i };
+		anyio_start_soon(&group, receive_in_a_crowd, &members[i], "reader");
+	}
+	anyio_wait_all_tasks_blocked();
+	for (int i = 0; i < MANY; i++) {
+		char byte = (char)i;
+		CHECK_RC(anyio_stream_send(crowd.ends[i][0], &byte, 1), 0);
+	}
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	CHECK_RC(crowd.received + crowd.closed, MANY);
+	for (int i = 0; i < MANY; i++) {
+		anyio_stream_free(crowd.ends[i][0]);
+		anyio_stream_free(crowd.ends[i][1]);
+	}
+	return 0;
+}
+
 int main(void)
 {
 	static const struct conformance_case cases[] = {
@@ -460,6 +521,7 @@ int main(void)
 		CONFORM(r09_cancelled_receive_leaves_the_data, 0),
 		CONFORM(abort_resets_the_other_side, 0),
 		CONFORM(addresses_of_a_stream, 0),
+		CONFORM(many_ready_at_once_are_all_served, 0),
 		CONFORM(the_other_side_is_seen_without_reading, CONFORM_NO_SIM),
 		CONFORM(any_fault_leaves_nothing_behind, 0),
 		CONFORM(a_hostile_network_changes_nothing, CONFORM_BARE | CONFORM_SIM),
