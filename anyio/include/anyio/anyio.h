@@ -17,6 +17,7 @@
 #include <anyio/plain.h>
 #include <anyio/portal.h>
 #include <anyio/process.h>
+#include <anyio/reader.h>
 #include <anyio/run.h>
 #include <anyio/serve.h>
 #include <anyio/service.h>
@@ -25,6 +26,7 @@
 #include <anyio/sync.h>
 #include <anyio/task.h>
 #include <anyio/testing.h>
+#include <anyio/text.h>
 #include <anyio/thread.h>
 #include <anyio/tree.h>
 #include <anyio/version.h>

@@ -59,7 +59,8 @@ ANYIO_API ssize_t anyio_stream_receive(struct anyio_stream *stream, void *buffer
 ANYIO_API ssize_t anyio_stream_receive_lazy(
 	struct anyio_stream *stream, anyio_borrow_fn borrow, void *arg);
 /* Exactly size bytes: 0, or ANYIO_INCOMPLETE_READ when the stream ended inside (END_OF_STREAM
- * when it ended before the first byte). */
+ * when it ended before the first byte). Cut off, it has lost what it had received: a reader
+ * (anyio/reader.h) has not. */
 ANYIO_API int anyio_stream_receive_exactly(struct anyio_stream *stream, void *buffer, size_t size);
 /* Sends all of it: 0 or a negative code. */
 ANYIO_API int anyio_stream_send(struct anyio_stream *stream, const void *data, size_t size);
@@ -78,25 +79,15 @@ ANYIO_API void anyio_stream_free(struct anyio_stream *stream);
 /* Two connected in-memory streams; capacity bytes each way (0: 64 KiB). Free both. */
 ANYIO_API int anyio_stream_pair(size_t capacity, struct anyio_stream *ends[2]);
 
-/* A buffered reader over a stream: caller's storage, buffer allocated at first use and given back
- * when drained. */
-struct anyio_reader {
-	struct anyio_stream *stream;
-	uint8_t *buffer;
-	size_t start, end, size;
+/* One stream of two halves: sends by one and receives by the other (AnyIO's StapledByteStream). The
+ * storage is the caller's, never moved. Closing (and freeing, which does no more) closes both halves,
+ * whose owner frees them still. Its end of sending is that of the half, or its closing where that
+ * says -EOPNOTSUPP. An attribute that both have is the receiving half's. */
+struct anyio_stapled {
+	uint64_t opaque[6];
 };
-ANYIO_API void anyio_reader_init(
-	struct anyio_reader *reader, struct anyio_stream *stream, size_t size);
-ANYIO_API void anyio_reader_destroy(struct anyio_reader *reader);
-ANYIO_API ssize_t anyio_reader_receive(struct anyio_reader *reader, void *buffer, size_t size);
-ANYIO_API int anyio_reader_exactly(struct anyio_reader *reader, void *buffer, size_t size);
-/* Up to and including delimiter, at most max bytes: the count, ANYIO_DELIMITER_NOT_FOUND,
- * ANYIO_INCOMPLETE_READ, ANYIO_END_OF_STREAM. */
-ANYIO_API ssize_t anyio_reader_until(
-	struct anyio_reader *reader, char delimiter, void *buffer, size_t max);
-/* Looks at what is buffered, filling at least once when empty. 0 at the end. */
-ANYIO_API ssize_t anyio_reader_peek(struct anyio_reader *reader, const uint8_t **data);
-ANYIO_API void anyio_reader_consume(struct anyio_reader *reader, size_t count);
+ANYIO_API struct anyio_stream *anyio_staple(
+	struct anyio_stapled *stapled, struct anyio_stream *send, struct anyio_stream *receive);
 
 #ifdef __cplusplus
 }
