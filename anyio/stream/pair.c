@@ -3,6 +3,9 @@
  *
  * Whoever waits on a pipe is woken by every change to it and looks again, so that a wake carries
  * no meaning of its own. The pair lives until both ends are destroyed and the last waiter is out.
+ *
+ * In lockstep a sender stays until the other side has taken what it put there, and takes the rest back
+ * when it is cut off: between two sends the ring is empty.
  */
 #include <errno.h>
 #include <string.h>
@@ -11,10 +14,11 @@
 struct pipe {
 	uint8_t *ring;
 	size_t capacity, first, used;
-	bool ended;                                 /* the sender will send no more */
-	bool reset;                                 /* the sender was aborted */
-	bool unread;                                /* the receiver is gone */
-	bool sending, receiving;                    /* a task is at it */
+	bool ended;              /* the sender will send no more */
+	bool reset;              /* the sender was aborted */
+	bool unread;             /* the receiver is gone */
+	bool sending, receiving; /* a task is at it */
+	bool lockstep;
 	struct anyio_wait_queue senders, receivers; /* at most one each */
 };
 
@@ -44,6 +48,13 @@ static void pipe_changed(struct pipe *pipe)
 {
 	anyio_wait_wake_all(&pipe->senders, 0);
 	anyio_wait_wake_all(&pipe->receivers, 0);
+}
+
+static void pipe_empty(struct pipe *pipe)
+{
+	anyio_free(pipe->ring);
+	pipe->ring = NULL;
+	pipe->first = pipe->used = 0;
 }
 
 static size_t pipe_put(struct pipe *pipe, const uint8_t *data, size_t size)
@@ -77,11 +88,8 @@ static size_t pipe_take(struct pipe *pipe, uint8_t *data, size_t size)
 		pipe->used -= n;
 		done += n;
 	}
-	if (pipe->used == 0) {
-		anyio_free(pipe->ring);
-		pipe->ring = NULL;
-		pipe->first = 0;
-	}
+	if (pipe->used == 0)
+		pipe_empty(pipe);
 	return done;
 }
 
@@ -169,6 +177,26 @@ static int end_wait_writable(struct end *end)
 	return pipe->ring == NULL ? -ENOMEM : 0;
 }
 
+/* Waits until the other side has taken all; of *count what it has not is taken back. */
+static int end_wait_taken(struct end *end, size_t *count)
+{
+	struct pipe *pipe = end->out;
+	struct anyio_waiter waiter;
+	int rc = 0;
+
+	while (rc == 0 && pipe->used > 0) {
+		if (end->closed)
+			rc = ANYIO_CLOSED;
+		else if (pipe->unread)
+			rc = ANYIO_BROKEN;
+		else
+			rc = anyio_wait(&pipe->senders, &waiter);
+	}
+	*count -= pipe->used;
+	pipe_empty(pipe);
+	return rc;
+}
+
 static int end_put(struct end *end, const uint8_t *data, size_t size, size_t *sent)
 {
 	while (size > 0) {
@@ -178,10 +206,14 @@ static int end_put(struct end *end, const uint8_t *data, size_t size, size_t *se
 		if (rc < 0)
 			return rc;
 		n = pipe_put(end->out, data, size);
+		pipe_changed(end->out);
+		if (end->out->lockstep)
+			rc = end_wait_taken(end, &n);
 		data += n;
 		size -= n;
 		*sent += n;
-		pipe_changed(end->out);
+		if (rc < 0)
+			return rc;
 	}
 	return 0;
 }
@@ -258,7 +290,7 @@ static const struct anyio_stream_ops end_ops = {
 	.destroy = end_destroy,
 };
 
-int anyio_stream_pair(size_t capacity, struct anyio_stream *ends[2])
+static int pair_create(size_t capacity, bool lockstep, struct anyio_stream *ends[2])
 {
 	struct pair *pair = anyio_calloc(1, sizeof(*pair));
 
@@ -269,6 +301,7 @@ int anyio_stream_pair(size_t capacity, struct anyio_stream *ends[2])
 		struct end *end = &pair->ends[i];
 
 		pair->pipes[i].capacity = capacity == 0 ? 65536 : capacity;
+		pair->pipes[i].lockstep = lockstep;
 		end->stream.ops = &end_ops;
 		end->pair = pair;
 		end->in = &pair->pipes[i];
@@ -276,4 +309,14 @@ int anyio_stream_pair(size_t capacity, struct anyio_stream *ends[2])
 		ends[i] = &end->stream;
 	}
 	return 0;
+}
+
+int anyio_stream_pair(size_t capacity, struct anyio_stream *ends[2])
+{
+	return pair_create(capacity, false, ends);
+}
+
+int anyio_lockstep_pair(struct anyio_stream *ends[2])
+{
+	return pair_create(0, true, ends);
 }

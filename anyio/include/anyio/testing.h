@@ -1,10 +1,11 @@
 /*
- * For tests: waiting until all is quiet, faults, and the simulation of network and disk.
+ * For tests: waiting until all is quiet, faults, streams in step and what is asked of every stream, free
+ * ports, and the simulation of network and disk.
  */
 #ifndef ANYIO_TESTING_H
 #define ANYIO_TESTING_H
 
-#include <anyio/task.h>
+#include <anyio/stream.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -40,6 +41,42 @@ ANYIO_API uint64_t anyio_fault_count(enum anyio_fault_kind kind);
  * but for close, of which only the answer is another. One name at a time; it is counted and turned off
  * as ANYIO_FAULT_CALL. -EINVAL for a name that is none. */
 ANYIO_API int anyio_fault_set_call(const char *call, uint64_t at, int error);
+
+/* Two connected in-memory streams in lockstep (trio.testing.lockstep_stream_pair): a send returns when
+ * the other side has received all of it, and what it has not received when the send is cut off was
+ * never sent. Free both. -ENOMEM. The pair that holds something between them is anyio_stream_pair. */
+ANYIO_API int anyio_lockstep_pair(struct anyio_stream *ends[2]);
+
+/* The contract of anyio/stream.h, checked on any stream (trio.testing's check_two_way_stream). */
+struct anyio_stream_maker {
+	/* Two new streams, connected: 0 or a negative code, which the check then returns. */
+	int (*make)(void *arg, struct anyio_stream *ends[2]);
+	/* Gets rid of them; NULL: anyio_stream_free of both. Either may be closed already. */
+	void (*unmake)(void *arg, struct anyio_stream *ends[2]);
+	void *arg;
+	uint64_t seed;   /* of the sizes in which bytes are sent and received */
+	int closed_is;   /* what is received when the other side was closed without
+			* anyio_stream_send_eof: 0, or ANYIO_TLS_RAGGED_END */
+	bool cut_breaks; /* a send that was cut off in the middle makes the stream unusable (TLS) */
+	char failure[200]; /* filled by the checks: what was wrong and where, or empty */
+};
+/* Each makes its streams many times over, in the calling task. 0; -EPROTO when the contract is broken,
+ * which failure tells; the error of make; -ENOMEM; ANYIO_CANCELLED. A stream that hangs is found
+ * after a minute of the loop's time.
+ *
+ * One way: ends[0] sends and ends[1] receives: bytes whole and in order in any sizes, data before the
+ * end, ANYIO_BUSY, cancellation that loses nothing and says what was sent, closing and
+ * aborting on either side, with and without a task inside. Two way: that in both directions, and both
+ * at once. Half closeable: two way, and anyio_stream_send_eof. */
+ANYIO_API int anyio_check_one_way_stream(struct anyio_stream_maker *maker);
+ANYIO_API int anyio_check_two_way_stream(struct anyio_stream_maker *maker);
+ANYIO_API int anyio_check_half_closeable_stream(struct anyio_stream_maker *maker);
+
+/* A port on which nobody is now, on 127.0.0.1 and (where there is IPv6) on ::1, and which this process has not
+ * given out before, so that tests beside one another get their own. type is SOCK_STREAM for TCP or
+ * SOCK_DGRAM for UDP, else -EINVAL. -EADDRINUSE when none is found; the kernel's errors. Never waits. Any
+ * loop. Where it can be helped bind port 0 instead: others may come first. */
+ANYIO_API int anyio_free_port(int type, uint16_t *port);
 
 /* The simulation (backend "sim") replays from anyio_options.seed. All sockets are simulated: TCP and
  * UDP on any address of 127.0.0.0/8 and ::1, and UNIX streams, which carry no descriptors
