@@ -1,83 +1,7 @@
 /* Files, on every backend that works here and on the simulated disk. */
-#include <fcntl.h>
 #include <sys/file.h>
-#include <unistd.h>
 
-#include "../../tests/check.h"
-
-static char folder[64]; /* where the running test may make files */
-
-static const char *in_folder(const char *name)
-{
-	static char path[4][128];
-	static int turn;
-	char *out = path[turn++ & 3];
-	snprintf(out, sizeof(path[0]), "%s/%s", folder, name);
-	return out;
-}
-
-static int clear_folder(void)
-{
-	struct anyio_names names;
-	if (anyio_listdir(AT_FDCWD, folder, &names) < 0)
-		return 0;
-	for (size_t i = 0; i < names.count; i++)
-		if (anyio_unlinkat(AT_FDCWD, in_folder(names.names[i]), 0) < 0)
-			anyio_unlinkat(AT_FDCWD, in_folder(names.names[i]), AT_REMOVEDIR);
-	anyio_names_free(&names);
-	return anyio_unlinkat(AT_FDCWD, folder, AT_REMOVEDIR);
-}
-
-static int in_fresh_folder(void *arg)
-{
-	anyio_task_fn body = *(anyio_task_fn *)arg;
-	CHECK(anyio_mkdirat(AT_FDCWD, folder, 0700) == 0);
-	int rc = body(NULL);
-	CHECK(clear_folder() == 0);
-	return rc;
-}
-
-static int open_descriptors(void)
-{
-	int count = 0;
-	for (int fd = 0; fd < 512; fd++)
-		count += fcntl(fd, F_GETFD) >= 0;
-	return count;
-}
-
-static int nothing(void *arg)
-{
-	return 0;
-}
-
-static void run_on(const char *backend, bool strict, anyio_task_fn body)
-{
-	struct anyio_options options = { .backend = backend, .strict = strict };
-	bool sim = strcmp(backend, "sim") == 0;
-	snprintf(folder, sizeof(folder), "%s/anyio-file-%d",
-		sim                        ? "/sim"
-			: getenv("TMPDIR") ? getenv("TMPDIR")
-					   : "/tmp",
-		(int)getpid());
-	/* What a process opens once, at its first loop, is no leak. */
-	assert_int_equal(anyio_run(nothing, NULL, &options), 0);
-	int before = open_descriptors();
-	assert_int_equal(anyio_run(in_fresh_folder, &body, &options), 0);
-	assert_int_equal(open_descriptors(), before);
-}
-
-static void run_everywhere(anyio_task_fn body)
-{
-	for (const char *const *name = anyio_backends_all(); *name; name++) {
-		bool works = strcmp(*name, "sim") == 0;
-		for (const char *const *it = anyio_backends_available(); *it; it++)
-			works |= strcmp(*it, *name) == 0;
-		if (!works)
-			continue;
-		run_on(*name, false, body);
-		run_on(*name, true, body);
-	}
-}
+#include "files.h"
 
 static int bytes_body(void *arg)
 {
@@ -433,11 +357,6 @@ static int reuse_body(void *arg)
 	return 0;
 }
 
-#define EVERYWHERE(name)                                                                           \
-	static void name##_test(void **state)                                                      \
-	{                                                                                          \
-		run_everywhere(name##_body);                                                       \
-	}
 EVERYWHERE(bytes)
 EVERYWHERE(position)
 EVERYWHERE(vectors)

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
-#include <anyio/task.h>
+#include <anyio/stream.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -86,9 +86,57 @@ ANYIO_API int anyio_listdir(int dirfd, const char *path, struct anyio_names *nam
 /* Frees them, and leaves none. */
 ANYIO_API void anyio_names_free(struct anyio_names *names);
 
+/* A whole file: *data is *size bytes and a NUL behind, to be given to anyio_free. -EFBIG when
+ * there are more than most. */
+ANYIO_API int anyio_read_whole(
+	int dirfd, const char *path, size_t most, uint8_t **data, size_t *size);
+/* Makes path hold these bytes: a new file with mode, or one that was there, emptied first. Cut off it is
+ * left in part; anyio_plain_replace leaves the old one. */
+ANYIO_API int anyio_write_whole(
+	int dirfd, const char *path, mode_t mode, const void *data, size_t size);
+
+/* A directory and those on the way to it, which may be there already. -ENOTDIR, -EEXIST when something
+ * else stands there. */
+ANYIO_API int anyio_make_directories(int dirfd, const char *path, mode_t mode);
+/* Removes a directory with all that is in it; links are removed, not followed. What cannot be removed is
+ * left, and the first error returned when all others are gone; ANYIO_CANCELLED at once. -ENOTDIR for
+ * what is no directory, -ELOOP where directories lie more than 100 deep. */
+ANYIO_API int anyio_remove_tree(int dirfd, const char *path);
+
+/* Where temporary files go, and what dir is below when it is NULL: $TMPDIR, else /tmp; in the simulation
+ * /sim. */
+ANYIO_API const char *anyio_temporary_place(void);
 /* A new file opened O_RDWR beside its final place; fill path (at least strlen(dir)+16 bytes). */
 ANYIO_API int anyio_temporary_file(const char *dir, char *path, size_t cap);
+/* One without a name, opened O_RDWR: it is gone with its last descriptor. */
+ANYIO_API int anyio_temporary_file_unnamed(const char *dir);
 ANYIO_API int anyio_temporary_directory(const char *dir, char *path, size_t cap);
+/* Makes one, calls fn(path, arg), and removes it with all that is in it then, cancelled or not. What fn
+ * returned, else the error of removing. */
+ANYIO_API int anyio_temporary_directory_run(
+	const char *dir, int (*fn)(const char *path, void *arg), void *arg);
+
+/*
+ * Files as streams (AnyIO's FileReadStream and FileWriteStream). Which direction works the flags of open
+ * say: the other one is -EBADF. One task at a time, whichever way: ANYIO_BUSY. A send that is cut off
+ * says what was written; sending is no promise that it is on disk. The end is where the file ends
+ * now. Attributes: descriptor, path. Each is to be freed.
+ */
+ANYIO_API int anyio_file_stream_open(
+	const char *path, int flags, mode_t mode, struct anyio_stream **stream);
+/* Takes over fd, and closes it with the stream; without success it stays the caller's. A regular file or
+ * a block device is read and written from its beginning, wherever the descriptor stands; a pipe, a
+ * terminal and the like as it comes (and becomes non-blocking on the libuv backend). */
+ANYIO_API int anyio_file_stream_from(int fd, struct anyio_stream **stream);
+/* One that is kept in memory until there are more than most bytes, and then in an unnamed temporary file
+ * in dir. It is read and written. */
+ANYIO_API int anyio_spool_create(size_t most, const char *dir, struct anyio_stream **stream);
+/* The place, after moving it or as it is: bytes from the beginning. whence is SEEK_SET, SEEK_CUR or
+ * SEEK_END. -ESPIPE for what has none, -EINVAL before the beginning, ANYIO_BUSY, ANYIO_CLOSED. To tell
+ * it never waits. With O_APPEND every write goes to the end, and the place is right as long as
+ * nobody else writes. */
+ANYIO_API int64_t anyio_file_stream_seek(struct anyio_stream *stream, int64_t offset, int whence);
+ANYIO_API int64_t anyio_file_stream_tell(const struct anyio_stream *stream);
 
 #ifdef __cplusplus
 }
