@@ -1,6 +1,7 @@
 /* Memory object streams. */
 #include "conformance.h"
 #include <errno.h>
+#include <anyio/testing.h>
 
 static void spawn(struct anyio_task_group *group, anyio_task_fn fn, void *arg,
 	struct anyio_task_handle *handle)
@@ -128,7 +129,7 @@ static int c44_last_sender_closing_ends_the_stream(void *arg)
 	return 0;
 }
 
-static int closed_then_drained_then_end(void *arg)
+static int r12_closed_then_drained_then_end(void *arg)
 {
 	struct channel channel = channel_make(2, NULL);
 	int items[] = { 1, 2 }, got;
@@ -216,7 +217,7 @@ static int c47_waiting_receiver_owns_the_next_item(void *arg)
 	return 0;
 }
 
-static int closing_an_end_wakes_who_waits_on_it(void *arg)
+static int r12_closing_a_receiver_wakes_who_waits_on_it(void *arg)
 {
 	struct channel channel = channel_make(0, NULL);
 	struct receiving mine, other;
@@ -240,7 +241,7 @@ static int closing_an_end_wakes_who_waits_on_it(void *arg)
 	return 0;
 }
 
-static int closing_a_sender_wakes_who_sends_on_it(void *arg)
+static int r12_closing_a_sender_wakes_who_sends_on_it(void *arg)
 {
 	struct channel channel = channel_make(0, NULL);
 	struct sending self = { .sender = channel.sender };
@@ -276,6 +277,209 @@ static int undelivered_items_are_dropped_once(void *arg)
 	CHECK_RC(anyio_receive(channel.receiver, &got), 0);
 	channel_close(&channel);
 	CHECK_RC(dropped, 23);
+	return 0;
+}
+
+static int nowait_forms_never_wait(void *arg)
+{
+	struct channel ring = channel_make(1, NULL), none = channel_make(0, NULL);
+	struct sending sending = { .sender = none.sender, .item = 8 };
+	struct receiving receiving = { .receiver = none.receiver };
+	struct anyio_task_group group;
+	int item = 7, got = 0;
+
+	CHECK_RC(anyio_receive_nowait(ring.receiver, &got), ANYIO_WOULD_BLOCK);
+	CHECK_RC(anyio_send_nowait(ring.sender, &item), 0);
+	CHECK_RC(anyio_send_nowait(ring.sender, &item), ANYIO_WOULD_BLOCK);
+	CHECK_RC(anyio_receive_nowait(ring.receiver, &got), 0);
+	CHECK_RC(got, 7);
+	/* Without a ring it takes somebody who waits. */
+	CHECK_RC(anyio_send_nowait(none.sender, &item), ANYIO_WOULD_BLOCK);
+	CHECK_RC(anyio_receive_nowait(none.receiver, &got), ANYIO_WOULD_BLOCK);
+	anyio_task_group_enter(&group);
+	spawn(&group, send_one, &sending, NULL);
+	anyio_wait_all_tasks_blocked();
+	CHECK_RC(anyio_receive_nowait(none.receiver, &got), 0);
+	CHECK_RC(got, 8);
+	spawn(&group, receive_one, &receiving, NULL);
+	anyio_wait_all_tasks_blocked();
+	CHECK_RC(anyio_send_nowait(none.sender, &item), 0);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	CHECK_RC(sending.rc, 0);
+	CHECK_RC(receiving.item, 7);
+	anyio_receiver_close(ring.receiver);
+	CHECK_RC(anyio_send_nowait(ring.sender, &item), ANYIO_BROKEN);
+	anyio_sender_close(ring.sender);
+	channel_close(&none);
+	return 0;
+}
+
+/* A sender that waits fills the place that comes free, before anybody who comes later. */
+static int waiting_sender_is_next_in_the_ring(void *arg)
+{
+	struct channel channel = channel_make(1, NULL);
+	struct sending waiting = { .sender = channel.sender, .item = 2 };
+	struct anyio_task_group group;
+	int one = 1, three = 3, got;
+
+	CHECK_RC(anyio_send_nowait(channel.sender, &one), 0);
+	anyio_task_group_enter(&group);
+	spawn(&group, send_one, &waiting, NULL);
+	anyio_wait_all_tasks_blocked();
+	CHECK_RC(anyio_receive_nowait(channel.receiver, &got), 0);
+	CHECK_RC(got, 1);
+	CHECK_RC(anyio_send_nowait(channel.sender, &three), ANYIO_WOULD_BLOCK);
+	CHECK_RC(anyio_receive_nowait(channel.receiver, &got), 0);
+	CHECK_RC(got, 2);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	channel_close(&channel);
+	return 0;
+}
+
+static int statistics_tell_who_waits(void *arg)
+{
+	struct channel channel = channel_make(2, NULL);
+	struct sending sending[2];
+	struct receiving receiving[3];
+	struct anyio_channel_statistics stat;
+	struct anyio_task_group group;
+
+	anyio_task_group_enter(&group);
+	for (int i = 0; i < 3; i++) {
+		receiving[i] = (struct receiving){ .receiver = channel.receiver };
+		spawn(&group, receive_one, &receiving[i], &receiving[i].handle);
+	}
+	anyio_wait_all_tasks_blocked();
+	anyio_sender_stat(channel.sender, &stat);
+	CHECK(stat.used == 0 && stat.capacity == 2 && stat.senders == 1 && stat.receivers == 1);
+	CHECK(stat.tasks_receiving == 3 && stat.tasks_sending == 0);
+	for (int i = 0; i < 3; i++)
+		anyio_task_handle_cancel(&receiving[i].handle, "test");
+	anyio_wait_all_tasks_blocked();
+	for (int i = 0; i < 2; i++)
+		CHECK_RC(anyio_send_nowait(channel.sender, &i), 0);
+	for (int i = 0; i < 2; i++) {
+		sending[i] = (struct sending){ .sender = channel.sender };
+		spawn(&group, send_one, &sending[i], NULL);
+	}
+	anyio_wait_all_tasks_blocked();
+	anyio_receiver_stat(channel.receiver, &stat);
+	CHECK(stat.used == 2 && stat.tasks_receiving == 0 && stat.tasks_sending == 2);
+	anyio_receiver_close(channel.receiver);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	anyio_sender_stat(channel.sender, &stat);
+	CHECK(stat.used == 0 && stat.receivers == 0 && stat.tasks_sending == 0);
+	anyio_sender_close(channel.sender);
+	return 0;
+}
+
+/* What was never sent is the sender's still, and what was handed over is the receiver's. */
+static int only_what_nobody_has_is_dropped(void *arg)
+{
+	struct channel channel = channel_make(1, count_drop);
+	struct sending waiting = { .sender = channel.sender, .item = 2 };
+	struct receiving receiving;
+	struct anyio_receiver *clone;
+	struct anyio_task_group group;
+	int one = 1, three = 3;
+
+	dropped = 0;
+	CHECK_RC(anyio_receiver_clone(channel.receiver, &clone), 0);
+	CHECK_RC(anyio_send_nowait(channel.sender, &one), 0);
+	anyio_task_group_enter(&group);
+	spawn(&group, send_one, &waiting, NULL);
+	anyio_wait_all_tasks_blocked();
+	anyio_receiver_close(clone);
+	CHECK_RC(dropped, 0);
+	anyio_receiver_close(channel.receiver);
+	CHECK_RC(dropped, 1);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	CHECK_RC(waiting.rc, ANYIO_BROKEN);
+	anyio_sender_close(channel.sender);
+	CHECK_RC(dropped, 1);
+
+	channel = channel_make(1, count_drop);
+	receiving = (struct receiving){ .receiver = channel.receiver };
+	dropped = 0;
+	anyio_task_group_enter(&group);
+	spawn(&group, receive_one, &receiving, NULL);
+	anyio_wait_all_tasks_blocked();
+	CHECK_RC(anyio_send_nowait(channel.sender, &three), 0);
+	channel_close(&channel);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	CHECK_RC(receiving.rc, 0);
+	CHECK_RC(receiving.item, 3);
+	CHECK_RC(dropped, 0);
+	return 0;
+}
+
+/* Drained first, whoever the last sender was, and then the end for everybody. */
+static int r12_drained_then_the_end_for_every_clone(void *arg)
+{
+	struct channel channel = channel_make(2, NULL);
+	struct anyio_sender *sender;
+	struct anyio_receiver *receiver;
+	int item = 1, got;
+
+	CHECK_RC(anyio_sender_clone(channel.sender, &sender), 0);
+	CHECK_RC(anyio_receiver_clone(channel.receiver, &receiver), 0);
+	CHECK_RC(anyio_send(sender, &item), 0);
+	CHECK_RC(anyio_send(channel.sender, &item), 0);
+	anyio_sender_close(sender);
+	anyio_sender_close(channel.sender);
+	CHECK_RC(anyio_receive(receiver, &got), 0);
+	CHECK_RC(anyio_receive(channel.receiver, &got), 0);
+	CHECK_RC(anyio_receive(channel.receiver, &got), ANYIO_END_OF_STREAM);
+	CHECK_RC(anyio_receive_nowait(receiver, &got), ANYIO_END_OF_STREAM);
+	anyio_receiver_close(receiver);
+	anyio_receiver_close(channel.receiver);
+	return 0;
+}
+
+/* A scope is cancelled from the start: nothing is sent and nothing eaten, though both could be at once. */
+static int r12_pending_cancellation_moves_nothing(void *arg)
+{
+	struct channel channel = channel_make(2, NULL);
+	struct anyio_cancel_scope scope;
+	struct anyio_channel_statistics stat;
+	int item = 1, got;
+
+	CHECK_RC(anyio_send(channel.sender, &item), 0);
+	anyio_cancel_scope_init(&scope);
+	anyio_cancel_scope_enter(&scope);
+	anyio_cancel_scope_cancel(&scope, "test");
+	CHECK_RC(anyio_send(channel.sender, &item), ANYIO_CANCELLED);
+	CHECK_RC(anyio_receive(channel.receiver, &got), ANYIO_CANCELLED);
+	CHECK_RC(anyio_cancel_scope_exit(&scope, ANYIO_CANCELLED), 0);
+	anyio_sender_stat(channel.sender, &stat);
+	CHECK_RC(stat.used, 1);
+	channel_close(&channel);
+	return 0;
+}
+
+static int no_memory_for_channels_and_clones(void *arg)
+{
+	struct channel channel;
+	struct anyio_sender *sender;
+	struct anyio_receiver *receiver;
+	struct anyio_channel_statistics stat;
+
+	for (uint64_t at = 1; at <= 4; at++) {
+		anyio_fault_set(ANYIO_FAULT_MEMORY, at, 0);
+		CHECK_RC(anyio_channel_create(4, 2, NULL, &sender, &receiver), -ENOMEM);
+		CHECK(sender == NULL && receiver == NULL);
+	}
+	anyio_fault_set(ANYIO_FAULT_MEMORY, 0, 0);
+	channel = channel_make(1, NULL);
+	anyio_fault_set_sticky(ANYIO_FAULT_MEMORY, 1, 0);
+	CHECK_RC(anyio_sender_clone(channel.sender, &sender), -ENOMEM);
+	CHECK_RC(anyio_receiver_clone(channel.receiver, &receiver), -ENOMEM);
+	anyio_fault_set(ANYIO_FAULT_MEMORY, 0, 0);
+	anyio_sender_stat(channel.sender, &stat);
+	CHECK(stat.senders == 1 && stat.receivers == 1);
+	channel_close(&channel);
+	anyio_sender_close(NULL);
+	anyio_receiver_close(NULL);
 	return 0;
 }
 
@@ -324,13 +528,20 @@ int main(void)
 		CONFORM(c43_cancelled_receive_never_eats_an_item, CONFORM_MOCK),
 		CONFORM(cancelled_send_sends_nothing, CONFORM_MOCK),
 		CONFORM(c44_last_sender_closing_ends_the_stream, CONFORM_MOCK),
-		CONFORM(closed_then_drained_then_end, CONFORM_MOCK),
+		CONFORM(r12_closed_then_drained_then_end, CONFORM_MOCK),
 		CONFORM(c45_last_receiver_closing_breaks_senders, CONFORM_MOCK),
 		CONFORM(c46_clones_count_separately, CONFORM_MOCK),
 		CONFORM(c47_waiting_receiver_owns_the_next_item, CONFORM_MOCK),
-		CONFORM(closing_an_end_wakes_who_waits_on_it, CONFORM_MOCK),
-		CONFORM(closing_a_sender_wakes_who_sends_on_it, CONFORM_MOCK),
+		CONFORM(r12_closing_a_receiver_wakes_who_waits_on_it, CONFORM_MOCK),
+		CONFORM(r12_closing_a_sender_wakes_who_sends_on_it, CONFORM_MOCK),
 		CONFORM(undelivered_items_are_dropped_once, CONFORM_MOCK),
+		CONFORM(nowait_forms_never_wait, CONFORM_MOCK),
+		CONFORM(waiting_sender_is_next_in_the_ring, CONFORM_MOCK),
+		CONFORM(statistics_tell_who_waits, CONFORM_MOCK),
+		CONFORM(only_what_nobody_has_is_dropped, CONFORM_MOCK),
+		CONFORM(r12_drained_then_the_end_for_every_clone, CONFORM_MOCK),
+		CONFORM(r12_pending_cancellation_moves_nothing, CONFORM_MOCK),
+		CONFORM(no_memory_for_channels_and_clones, CONFORM_MOCK),
 		CONFORM(order_holds_at_every_capacity, CONFORM_MOCK),
 	};
 	return run_conformance(cases, sizeof(cases) / sizeof(*cases));
