@@ -40,11 +40,11 @@ static int bad(struct download *download)
 /* One line of the head without its end. */
 static int read_line(struct download *download, char line[LINE_SIZE])
 {
-	ssize_t size = anyio_reader_until(&download->reader, '\n', line, LINE_SIZE - 1);
+	ssize_t size = anyio_reader_until(&download->reader, "\n", 1, line, LINE_SIZE - 1);
 
 	if (size < 0)
 		return size == ANYIO_DELIMITER_NOT_FOUND ? -EPROTO : (int)size;
-	while (size > 0 && (line[size - 1] == '\n' || line[size - 1] == '\r'))
+	if (size > 0 && line[size - 1] == '\r')
 		size--;
 	line[size] = 0;
 	return 0;
@@ -80,7 +80,7 @@ static int copy(struct download *download, uint64_t size, bool to_end)
 	const uint8_t *data;
 
 	while (size > 0 || to_end) {
-		ssize_t n = anyio_reader_peek(&download->reader, &data);
+		ssize_t n = anyio_reader_peek(&download->reader, 1, &data);
 		if (n == 0)
 			return to_end ? 0 : ANYIO_INCOMPLETE_READ;
 		if (n < 0)
