@@ -377,7 +377,7 @@ static int unwrap_gives_the_transport_back(void *arg)
 		if (size < 5)
 			CHECK_RC(anyio_stream_receive_exactly(raw, rest, 5 - size), 0);
 		CHECK(size == 0 || memcmp(left, "plain", size) == 0);
-		CHECK(size == 5 || memcmp(rest, "plain" + size, 5 - size) == 0);
+		CHECK(size == 5 || memcmp(rest, &"plain"[size], 5 - size) == 0);
 		anyio_free(left);
 		CHECK_RC(anyio_stream_send(self.server, "x", 1), ANYIO_CLOSED);
 		CHECK_RC(anyio_stream_receive(raw, rest, 1), 0);
