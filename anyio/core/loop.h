@@ -35,10 +35,10 @@ struct clock {
 	struct timer *root; /* the earliest of those up to the horizon */
 	uint64_t order;
 	anyio_time now;
-	uint64_t horizon;                /* in grains of time; later timers are in the wheel */
-	size_t far;                      /* how many */
-	uint64_t taken[CLOCK_LEVELS][4]; /* a bit for each bucket */
-	struct timer *wheel[CLOCK_LEVELS][256];
+	uint64_t horizon;                 /* in grains of time; later timers are in the wheel */
+	size_t far;                       /* how many */
+	uint64_t taken[CLOCK_LEVELS * 4]; /* a bit for each bucket */
+	struct timer *wheel[CLOCK_LEVELS * 256];
 };
 
 enum scope_state { SCOPE_FRESH, SCOPE_ENTERED, SCOPE_LEFT };

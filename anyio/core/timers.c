@@ -86,26 +86,29 @@ static uint64_t grain(anyio_time when)
 	return when < 0 ? 0 : (uint64_t)when >> GRAIN_SHIFT;
 }
 
-static unsigned level_of(const struct clock *clock, uint64_t at)
+/* Its place in the wheel: the level's 256 buckets begin at level * 256. */
+static unsigned bucket_of(const struct clock *clock, uint64_t at)
 {
-	return (63 - (unsigned)__builtin_clzll(at ^ clock->horizon)) / 8;
+	unsigned level = (63 - (unsigned)__builtin_clzll(at ^ clock->horizon)) / 8;
+	return level << 8 | (at >> 8 * level & 0xff);
 }
 
-static unsigned bucket_of(uint64_t at, unsigned level)
+static void mark(struct clock *clock, unsigned bucket, bool taken)
 {
-	return at >> 8 * level & 0xff;
+	uint64_t bit = UINT64_C(1) << bucket % 64, *word = &clock->taken[bucket / 64];
+	*word = taken ? *word | bit : *word & ~bit;
 }
 
 static void wheel_add(struct clock *clock, struct timer *timer, uint64_t at)
 {
-	unsigned level = level_of(clock, at), bucket = bucket_of(at, level);
-	struct timer **first = &clock->wheel[level][bucket];
+	unsigned bucket = bucket_of(clock, at);
+	struct timer **first = &clock->wheel[bucket];
 	timer->prev = NULL;
 	timer->next = *first;
 	if (*first)
 		(*first)->prev = timer;
 	*first = timer;
-	clock->taken[level][bucket / 64] |= UINT64_C(1) << bucket % 64;
+	mark(clock, bucket, true);
 	clock->far++;
 }
 
@@ -116,10 +119,10 @@ static void wheel_remove(struct clock *clock, struct timer *timer, uint64_t at)
 	if (timer->prev) {
 		timer->prev->next = timer->next;
 	} else {
-		unsigned level = level_of(clock, at), bucket = bucket_of(at, level);
-		clock->wheel[level][bucket] = timer->next;
+		unsigned bucket = bucket_of(clock, at);
+		clock->wheel[bucket] = timer->next;
 		if (!timer->next)
-			clock->taken[level][bucket / 64] &= ~(UINT64_C(1) << bucket % 64);
+			mark(clock, bucket, false);
 	}
 	clock->far--;
 }
@@ -157,28 +160,25 @@ void timer_set(struct clock *clock, struct timer *timer, anyio_time when,
 	place(clock, timer);
 }
 
-/* The earliest bucket: its timers, and its first grain. NULL when the wheel is empty. */
-static struct timer **wheel_first(struct clock *clock, uint64_t *start)
+/* The earliest bucket, and its first grain; -1 when the wheel is empty. */
+static int wheel_first(struct clock *clock, uint64_t *start)
 {
-	for (unsigned level = 0; clock->far > 0 && level < CLOCK_LEVELS; level++)
-		for (unsigned word = 0; word < 4; word++) {
-			uint64_t taken = clock->taken[level][word];
-			if (!taken)
-				continue;
-			unsigned bucket = word * 64 + (unsigned)__builtin_ctzll(taken);
+	for (unsigned word = 0; clock->far > 0 && word < CLOCK_LEVELS * 4; word++)
+		if (clock->taken[word]) {
+			unsigned bucket = word * 64 + (unsigned)__builtin_ctzll(clock->taken[word]);
+			unsigned level = bucket >> 8;
 			uint64_t above = clock->horizon >> 8 * level >> 8;
-			*start = (above << 8 | bucket) << 8 * level;
-			return &clock->wheel[level][bucket];
+			*start = (above << 8 | (bucket & 0xff)) << 8 * level;
+			return (int)bucket;
 		}
-	return NULL;
+	return -1;
 }
 
-static void deal_out(struct clock *clock, struct timer **bucket, uint64_t start)
+static void deal_out(struct clock *clock, unsigned bucket, uint64_t start)
 {
-	struct timer *at = *bucket, *next;
-	size_t index = (size_t)(bucket - clock->wheel[0]);
-	*bucket = NULL;
-	clock->taken[0][index / 64] &= ~(UINT64_C(1) << index % 64);
+	struct timer *at = clock->wheel[bucket], *next;
+	clock->wheel[bucket] = NULL;
+	mark(clock, bucket, false);
 	clock->horizon = start;
 	for (; at; at = next) {
 		next = at->next;
@@ -190,10 +190,10 @@ static void deal_out(struct clock *clock, struct timer **bucket, uint64_t start)
 void clock_set(struct clock *clock, anyio_time now)
 {
 	uint64_t to = grain(now), start;
-	struct timer **bucket;
+	int bucket;
 	clock->now = now;
-	while (to > clock->horizon && (bucket = wheel_first(clock, &start)) && start <= to)
-		deal_out(clock, bucket, start);
+	while (to > clock->horizon && (bucket = wheel_first(clock, &start)) >= 0 && start <= to)
+		deal_out(clock, (unsigned)bucket, start);
 	if (to > clock->horizon)
 		clock->horizon = to;
 }
@@ -211,12 +211,12 @@ void clock_fire(struct clock *clock)
 anyio_time clock_next(struct clock *clock)
 {
 	uint64_t start;
-	struct timer **bucket = clock->root ? NULL : wheel_first(clock, &start);
-	if (!bucket)
+	int bucket = clock->root ? -1 : wheel_first(clock, &start);
+	if (bucket < 0)
 		return clock->root ? clock->root->when : ANYIO_FOREVER;
 	anyio_time first = ANYIO_FOREVER;
 	unsigned scanned = 0;
-	for (struct timer *at = *bucket; at; at = at->next) {
+	for (struct timer *at = clock->wheel[bucket]; at; at = at->next) {
 		if (++scanned > SCAN_MOST)
 			return (anyio_time)(start << GRAIN_SHIFT);
 		first = at->when < first ? at->when : first;
