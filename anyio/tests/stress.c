@@ -1,6 +1,13 @@
 #include "stress.h"
 #include <stdatomic.h>
 
+/* Operations of a quick run. The thread sanitizer takes a hundred times as long. */
+#ifdef __SANITIZE_THREAD__
+enum { QUICK = 10000 };
+#else
+enum { QUICK = 50000 };
+#endif
+
 /* Memory: what the library and the lanes take and give back (the linker wraps these). */
 static _Atomic int64_t blocks;
 
@@ -242,7 +249,7 @@ static int random_cancels_lose_nothing(void *arg)
 		.late_cancel = 200000,
 	};
 	struct anyio_options options = *(const struct anyio_options *)arg;
-	size_t wanted = conformance_number("ANYIO_OPERATIONS", 100000) / 2;
+	size_t wanted = conformance_number("ANYIO_OPERATIONS", QUICK) / 2;
 	struct world total = { .operations = 0 };
 	options.sim = &sim;
 	if (getenv("ANYIO_SEED"))
