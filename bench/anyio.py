@@ -122,15 +122,17 @@ def timer_rows(programs, table):
 def memory_rows(programs, table):
     """Numbers that hardly vary: three rounds."""
     runs, count = min(3, programs.place.runs), str(programs.place.scaled(MILLION))
-    took = measure(programs, ["parked", count], None,
-                   ("tokio", "Go, 1 thread", "Node"), runs)
+    ours = {backend: [[float(number) for number in run(programs.ours(backend, "parked", count)).split()]
+                      for _ in range(runs)] for backend in BACKENDS}
+    took = {backend: [size for size, _ in numbers] for backend, numbers in ours.items()}
+    for name in programs.having(("tokio", "Go, 1 thread", "Node")):
+        took[name] = [first(programs.peer(name, "parked", count), None)] * runs
     if "Boost.Fiber" in programs.peers:  # its guards end near 32,000
-        took["Boost.Fiber, 30,000"] = [first(programs.peer("Boost.Fiber", "parked", "30000"), "1")] * runs
+        took["Boost.Fiber, 30,000"] = [first(programs.peer("Boost.Fiber", "parked", "30000"), None)] * runs
     less(table, f"memory of a parked task, {count} of them", "B", took, 4.3 * 1024)
     for backend in BACKENDS:
-        alive = [float(run(programs.ours(backend, "parked", count)).split()[1]) for _ in range(runs)]
-        table.compare(f"live tasks with guards, {backend} / asked", "tasks", alive, goal=1,
-                      limit=[float(count)] * runs, quartiles=True)
+        table.compare(f"live tasks with guards, {backend} / asked", "tasks", [alive for _, alive in ours[backend]],
+                      goal=1, limit=[float(count)] * runs, quartiles=True)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-double now(void); /* nanoseconds */
+double now(void);  /* nanoseconds */
+double used(void); /* of the processor */
 _Noreturn void die(const char *what);
 int listen_here(void); /* on a port of loopback, which it prints */
 void no_delay(int fd);

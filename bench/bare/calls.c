@@ -53,12 +53,12 @@ int timers_uv(int count)
 		uv_timer_init(uv_default_loop(), &timers[i]);
 	for (int i = 0; i < count; i++)
 		uv_timer_start(&timers[i], never, 1000 + within(MINUTE - 1000), 0);
-	began = now();
+	began = used();
 	for (int i = 0; i < SET; i++) {
 		uv_timer_start(one, never, within(MINUTE), 0);
 		uv_timer_stop(one);
 	}
-	printf("%.2f\n", (now() - began) / SET);
+	printf("%.2f\n", (used() - began) / SET);
 	return 0;
 }
 
@@ -73,10 +73,10 @@ int touch(int count)
 		die("places");
 	for (int i = 0; i < count; i++)
 		places[(size_t)i * SCOPE] = 1;
-	began = now();
+	began = used();
 	for (int i = 0; i < TOUCHED; i++)
 		at = (at + (size_t)places[at * SCOPE]++ % 2 + within((uint64_t)count)) %
 			(size_t)count;
-	printf("%.2f\n", (now() - began) / TOUCHED);
+	printf("%.2f\n", (used() - began) / TOUCHED);
 	return 0;
 }

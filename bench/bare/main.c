@@ -26,12 +26,22 @@
 #include <time.h>
 #include "bare.h"
 
-double now(void)
+static double read_clock(clockid_t clock)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(clock, &t);
 	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+double now(void)
+{
+	return read_clock(CLOCK_MONOTONIC);
+}
+
+double used(void)
+{
+	return read_clock(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 void die(const char *what)

@@ -129,10 +129,10 @@ static void switch_back(void)
 int switches(void)
 {
 	other = start(switch_back);
-	double began = now();
+	double began = used();
 	for (int i = 0; i < SWITCHES / 2; i++)
 		anyio_jump(&thread_stack.sp, other->sp);
-	printf("%.2f\n", (now() - began) / SWITCHES);
+	printf("%.2f\n", (used() - began) / SWITCHES);
 	return 0;
 }
 
@@ -155,10 +155,10 @@ int spawns(int count)
 	if (count < 1 || count > MOST)
 		return 2;
 	spawn_all(count);
-	double began = now();
+	double began = used();
 	for (int i = 0; i < SPAWNED / count; i++)
 		spawn_all(count);
-	printf("%.2f\n", (now() - began) / (SPAWNED / count) / count);
+	printf("%.2f\n", (used() - began) / (SPAWNED / count) / count);
 	return 0;
 }
 
@@ -210,14 +210,14 @@ static void answer(void)
 int handovers(void)
 {
 	struct coroutine *peer = start(answer);
-	double began = now();
+	double began = used();
 
 	for (int i = 0; i < ROUND_TRIPS; i++) {
 		send_item(&there, i);
 		if (receive_item(&back) != i)
 			return 1;
 	}
-	printf("%.2f\n", (now() - began) / ROUND_TRIPS / 2);
+	printf("%.2f\n", (used() - began) / ROUND_TRIPS / 2);
 	join(peer);
 	return 0;
 }
@@ -239,10 +239,10 @@ int contexts(void)
 	context_there.uc_stack.ss_sp = stack;
 	context_there.uc_stack.ss_size = sizeof(stack);
 	makecontext(&context_there, swap_often, 0);
-	double began = now();
+	double began = used();
 	for (int i = 0; i < SWAPS / 2; i++)
 		swapcontext(&context_here, &context_there);
-	printf("%.2f\n", (now() - began) / SWAPS);
+	printf("%.2f\n", (used() - began) / SWAPS);
 	return 0;
 }
 

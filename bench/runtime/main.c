@@ -1,5 +1,6 @@
 /*
- * The runtime by itself. The backend is $ANYIO_BACKEND, as everywhere.
+ * The runtime by itself. The backend is $ANYIO_BACKEND, as everywhere. What only computes is timed by
+ * the processor, what waits for others by the clock on the wall.
  *
  *	runtime switch           ns of one switch between two tasks
  *	runtime spawn COUNT      ns of starting and joining a task, COUNT to a group
@@ -42,12 +43,22 @@ static const struct {
 static char **arguments;
 static int argument_count;
 
-double now(void)
+static double read_clock(clockid_t clock)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(clock, &t);
 	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+double now(void)
+{
+	return read_clock(CLOCK_MONOTONIC);
+}
+
+double used(void)
+{
+	return read_clock(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 double argument(int i)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 double now(void);       /* nanoseconds */
+double used(void);      /* of the processor: what others on the machine take does not count */
 double argument(int i); /* of the command line, counted behind the measure's name; 0: none */
 uint64_t draw(void);    /* a random number, the same ones in each run */
 

@@ -17,10 +17,10 @@ int switches(void *arg)
 	ANYIO_TASK_GROUP(group);
 	anyio_start_soon(&group, yield_often, NULL, "one");
 	anyio_start_soon(&group, yield_often, NULL, "two");
-	double began = now();
+	double began = used();
 	int rc = anyio_task_group_exit(&group, 0);
 
-	printf("%.2f\n", (now() - began) / SWITCHES);
+	printf("%.2f\n", (used() - began) / SWITCHES);
 	return rc;
 }
 
@@ -40,11 +40,11 @@ static int spawn_group(int count)
 int spawns(void *arg)
 {
 	int count = (int)argument(0), rounds = SPAWNED / count, rc = spawn_group(count);
-	double began = now();
+	double began = used();
 
 	for (int i = 0; i < rounds && rc == 0; i++)
 		rc = spawn_group(count);
-	printf("%.2f\n", (now() - began) / rounds / count);
+	printf("%.2f\n", (used() - began) / rounds / count);
 	return rc;
 }
 

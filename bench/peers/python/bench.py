@@ -10,7 +10,8 @@ import time
 
 
 def report(began, count):
-    print(f"{(time.perf_counter() - began) / count * 1e9:.2f}")
+    """Time of the processor, as everywhere for what only computes."""
+    print(f"{(time.process_time() - began) / count * 1e9:.2f}")
 
 
 async def nothing():
@@ -104,7 +105,7 @@ async def switches(library, _):
         for _ in range(count // 2):
             await library.checkpoint()
 
-    began = time.perf_counter()
+    began = time.process_time()
     async with library.group() as start:
         start(often)
         start(often)
@@ -119,7 +120,7 @@ async def spawn_group(library, count):
 
 async def in_rounds(once, total, count):
     await once(count)
-    began = time.perf_counter()
+    began = time.process_time()
     for _ in range(max(1, total // count)):
         await once(count)
     report(began, max(1, total // count) * count)
@@ -144,7 +145,7 @@ async def handovers(library, _):
 
     async with library.group() as start:
         start(answer)
-        began = time.perf_counter()
+        began = time.process_time()
         for i in range(count):
             await send_there(i)
             if await receive_back() != i:
@@ -154,7 +155,7 @@ async def handovers(library, _):
 
 async def timeouts(library, _):
     count = 10000
-    began = time.perf_counter()
+    began = time.process_time()
     for _ in range(count):
         await library.time_out()
     report(began, count)
@@ -166,7 +167,7 @@ async def threads(library, _):
     began = time.perf_counter()
     for _ in range(count):
         await library.in_thread()
-    report(began, count)
+    print(f"{(time.perf_counter() - began) / count * 1e9:.2f}")
 
 
 def memory():
@@ -190,7 +191,7 @@ async def timers(library, pending):
     count = 300000
     loop = asyncio.get_running_loop()
     kept = [loop.call_later(1 + random.random() * 59, int) for _ in range(pending)]
-    began = time.perf_counter()
+    began = time.process_time()
     for _ in range(count):
         loop.call_later(random.random() * 60, int).cancel()
     report(began, count)
