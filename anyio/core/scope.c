@@ -131,7 +131,9 @@ void scope_enter(struct scope *scope, struct scope *parent, struct anyio_task *t
 		scope->deadline = clock_after(scope->loop->clock.now, scope->deadline);
 	}
 	scope->effective = scope->cancel_called || scope_parent_effective(scope);
-	scope_arm(scope);
+	/* Not scope_arm: its look at state and flags together would wait for the stores above. */
+	if (scope->deadline != ANYIO_FOREVER && !scope->cancel_called)
+		timer_set(&scope->loop->clock, &scope->timer, scope->deadline, scope_expired);
 	if (task) {
 		anyio_list_remove(&task->in_scope);
 		anyio_list_append(&scope->tasks, &task->in_scope);
