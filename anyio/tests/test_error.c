@@ -105,6 +105,8 @@ static size_t last_words(size_t length, char *out, size_t cap)
 static void a_bug_says_where(void **state)
 {
 	char said[2000];
+	if (conformance_skips("a_bug_says_where"))
+		skip();
 	size_t size = last_words(3, said, sizeof said);
 	assert_int_equal(size, strlen("file.c:7: www\n"));
 	assert_memory_equal(said, "file.c:7: www\n", size);
