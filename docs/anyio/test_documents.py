@@ -176,7 +176,17 @@ def manuals_are_clean():
     equal('mandoc finds no fault', said, [])
 
 
-for test in (tutorial, map_is_whole, map_tells_no_lies, manuals_are_clean):
+def reference_is_whole():
+    if not shutil.which('doxygen'):
+        return skip('doxygen is not installed')
+    root = os.path.abspath(f'{HERE}/../..')
+    with tempfile.TemporaryDirectory() as folder:
+        done = run('doxygen', '-', cwd=root, input=read('Doxyfile') + f'\nOUTPUT_DIRECTORY = {folder}\n')
+        check('every declaration has its comment, and Doxygen finds no fault', done.returncode == 0, done.stderr)
+        check('and makes pages', os.path.exists(f'{folder}/html/run_8h.html'))
+
+
+for test in (tutorial, map_is_whole, map_tells_no_lies, manuals_are_clean, reference_is_whole):
     print(f'-- {test.__name__}')
     test()
 print(f'{len(failed)} failed, {len(skipped)} skipped')

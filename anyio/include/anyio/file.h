@@ -110,6 +110,7 @@ ANYIO_API const char *anyio_temporary_place(void);
 ANYIO_API int anyio_temporary_file(const char *dir, char *path, size_t cap);
 /* One without a name, opened O_RDWR: it is gone with its last descriptor. */
 ANYIO_API int anyio_temporary_file_unnamed(const char *dir);
+/* A new directory for its owner alone; fill path in the same way. */
 ANYIO_API int anyio_temporary_directory(const char *dir, char *path, size_t cap);
 /* Makes one, calls fn(path, arg), and removes it with all that is in it then, cancelled or not. What fn
  * returned, else the error of removing. */
@@ -131,11 +132,11 @@ ANYIO_API int anyio_file_stream_from(int fd, struct anyio_stream **stream);
 /* One that is kept in memory until there are more than most bytes, and then in an unnamed temporary file
  * in dir. It is read and written. */
 ANYIO_API int anyio_spool_create(size_t most, const char *dir, struct anyio_stream **stream);
-/* The place, after moving it or as it is: bytes from the beginning. whence is SEEK_SET, SEEK_CUR or
- * SEEK_END. -ESPIPE for what has none, -EINVAL before the beginning, ANYIO_BUSY, ANYIO_CLOSED. To tell
- * it never waits. With O_APPEND every write goes to the end, and the place is right as long as
- * nobody else writes. */
+/* Moves the place, and says where it is then: bytes from the beginning. whence is SEEK_SET, SEEK_CUR or
+ * SEEK_END. -ESPIPE for what has none, -EINVAL before the beginning, ANYIO_BUSY, ANYIO_CLOSED. With
+ * O_APPEND every write goes to the end, and the place is right as long as nobody else writes. */
 ANYIO_API int64_t anyio_file_stream_seek(struct anyio_stream *stream, int64_t offset, int whence);
+/* The place as it is: bytes from the beginning, and the same errors. Never waits. */
 ANYIO_API int64_t anyio_file_stream_tell(const struct anyio_stream *stream);
 
 #ifdef __cplusplus

@@ -86,6 +86,7 @@ ANYIO_API int anyio_stream_pair(size_t capacity, struct anyio_stream *ends[2]);
 struct anyio_stapled {
 	uint64_t opaque[6];
 };
+/* Makes it, and returns it as a stream in its storage. */
 ANYIO_API struct anyio_stream *anyio_staple(
 	struct anyio_stapled *stapled, struct anyio_stream *send, struct anyio_stream *receive);
 

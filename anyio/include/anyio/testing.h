@@ -53,7 +53,7 @@ struct anyio_stream_maker {
 	int (*make)(void *arg, struct anyio_stream *ends[2]);
 	/* Gets rid of them; NULL: anyio_stream_free of both. Either may be closed already. */
 	void (*unmake)(void *arg, struct anyio_stream *ends[2]);
-	void *arg;
+	void *arg;       /* for both */
 	uint64_t seed;   /* of the sizes in which bytes are sent and received */
 	int closed_is;   /* what is received when the other side was closed without
 			* anyio_stream_send_eof: 0, or ANYIO_TLS_RAGGED_END */
@@ -66,10 +66,11 @@ struct anyio_stream_maker {
  *
  * One way: ends[0] sends and ends[1] receives: bytes whole and in order in any sizes, data before the
  * end, ANYIO_BUSY, cancellation that loses nothing and says what was sent, closing and
- * aborting on either side, with and without a task inside. Two way: that in both directions, and both
- * at once. Half closeable: two way, and anyio_stream_send_eof. */
+ * aborting on either side, with and without a task inside. */
 ANYIO_API int anyio_check_one_way_stream(struct anyio_stream_maker *maker);
+/* The same in both directions, and both at once. */
 ANYIO_API int anyio_check_two_way_stream(struct anyio_stream_maker *maker);
+/* The same, and anyio_stream_send_eof. */
 ANYIO_API int anyio_check_half_closeable_stream(struct anyio_stream_maker *maker);
 
 /* A port on which nobody is now, on 127.0.0.1 and (where there is IPv6) on ::1, and which this process has not

@@ -17,6 +17,7 @@
 extern "C" {
 #endif
 
+/* What becomes of what is no UTF-8. */
 enum anyio_text_errors { ANYIO_TEXT_STRICT, ANYIO_TEXT_REPLACE };
 
 /* Caller's storage, never moved. */
