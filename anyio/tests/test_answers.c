@@ -82,7 +82,7 @@ static struct anyio_address at(const char *host, uint16_t port)
 static int what_no_socket_can_do(void *arg)
 {
 	struct anyio_address local = at("127.0.0.1", 0), other = at("::1", 0), cut = local;
-	char byte;
+	char byte = 0;
 	int fd = open_socket(AF_INET, SOCK_STREAM);
 	cut.len = 2;
 	CHECK_RC(now(ANYIO_OP_SOCKET, 999, SOCK_STREAM, 0), -EAFNOSUPPORT);
@@ -190,7 +190,7 @@ static int a_reset_is_told_once(void *arg)
 		.base = &at_once,
 		.len = sizeof at_once };
 	struct anyio_address address;
-	char byte;
+	char byte = 0;
 	int ends[2], value;
 	for (int i = 0; i < 3; i++) {
 		connected(ends, &address);
