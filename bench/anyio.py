@@ -115,6 +115,7 @@ def timer_rows(programs, table):
                  ("tokio", "Go, 1 thread", "Go, 2 threads", "Node", "asyncio")), 100)
     less(table, f"move a random one of {count} timeouts", "ns",
          measure(programs, ["moved", count], ["touch", count]))
+    count = str(programs.place.scaled(900000))  # a task each, and one that watches
     less(table, f"longest turn as {count} timeouts end in a second", "ms",
          measure(programs, ["fired", count], runs=min(3, programs.place.runs)))
 
