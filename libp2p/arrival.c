@@ -5,16 +5,13 @@
  * one for as long as a handshake may last without saying anything. Who gives way when all are taken
  * is told in resource.h: of the most crowded prefix the oldest, who had the longest to get done.
  */
+#include <errno.h>
 #include <stddef.h>
-
-#include <anyio/memory.h>
 
 #include "swarm.h"
 #include "transport/tcp.h"
 
 struct arrival {
-	struct p2p_host *host;
-	struct anyio_stream *raw;
 	struct p2p_prefix *prefix;
 	struct p2p_account place;
 	struct anyio_cancel_scope scope; /* around the handshake */
@@ -56,63 +53,52 @@ static void give_way(struct p2p_account *place)
 
 /* ---- life ---- */
 
-static struct arrival *make(struct p2p_host *host, struct anyio_stream *raw)
+static int begin(struct arrival *arrival, struct p2p_host *host, const struct anyio_stream *raw)
 {
-	struct arrival *arrival = anyio_calloc(1, sizeof *arrival);
-
-	if (!arrival)
-		return NULL;
-	arrival->host = host;
-	arrival->raw = raw;
+	arrival->placed = false;
 	arrival->prefix = p2p_prefix_of(host, raw);
-	if (!arrival->prefix) {
-		anyio_free(arrival);
-		return NULL;
-	}
+	if (!arrival->prefix)
+		return -ENOMEM;
 	anyio_cancel_scope_init(&arrival->scope);
 	p2p_account_init(&arrival->place, &arrival->prefix->arrivals, &p2p_no_limit);
 	arrival->place.give_way = give_way;
 	p2p_account_use(&arrival->place, anyio_now());
-	return arrival;
+	return 0;
 }
 
-static void end(struct arrival *arrival)
+static int secure(struct arrival *arrival, struct p2p_host *host, struct anyio_stream *raw,
+	struct p2p_noise_result *secured)
 {
-	leave_place(arrival);
+	int rc = take_place(arrival);
+
+	if (rc < 0) {
+		anyio_stream_free(raw);
+	} else {
+		anyio_cancel_scope_enter(&arrival->scope);
+		rc = p2p_upgrade(host, raw, false, NULL, secured);
+		rc = anyio_cancel_scope_exit(&arrival->scope, rc);
+		leave_place(arrival);
+	}
 	p2p_account_end(&arrival->place);
-	p2p_prefix_drop(arrival->prefix);
-	anyio_free(arrival);
+	return rc;
 }
 
-/* It has a task of its own because it needs a deep stack, for a moment. */
-static int arrival_task(void *arg)
+int p2p_arrive(struct anyio_stream *raw, void *arg)
 {
-	struct arrival *arrival = arg;
-	struct p2p_host *host = arrival->host;
-	struct p2p_prefix *prefix = p2p_prefix_hold(arrival->prefix);
-	struct p2p_noise_result secured;
+	struct p2p_host *host = arg;
+	struct p2p_noise_result secured = { .muxer = -1 };
 	struct mf_multiaddr remote;
-	int rc;
+	struct arrival arrival;
+	int rc = begin(&arrival, host, raw);
 
-	p2p_tcp_remote(arrival->raw, &remote);
-	anyio_cancel_scope_enter(&arrival->scope);
-	rc = p2p_upgrade(host, arrival->raw, false, NULL, &secured);
-	rc = anyio_cancel_scope_exit(&arrival->scope, rc);
-	end(arrival);
+	if (rc < 0) {
+		anyio_stream_free(raw);
+		return rc;
+	}
+	p2p_tcp_remote(raw, &remote);
+	rc = secure(&arrival, host, raw, &secured);
 	if (secured.channel)
-		rc = p2p_connection_start(host, &secured, prefix, &remote);
-	p2p_prefix_drop(prefix);
-	return rc == ANYIO_CANCELLED ? rc : 0;
-}
-
-void p2p_arrive(struct p2p_host *host, struct anyio_stream *raw)
-{
-	struct arrival *arrival = make(host, raw);
-
-	if (arrival && take_place(arrival) == 0 &&
-		anyio_try_start_soon(host->group, arrival_task, arrival, "arrival") == 0)
-		return;
-	if (arrival)
-		end(arrival);
-	anyio_stream_free(raw);
+		rc = p2p_connection_start(host, &secured, arrival.prefix, &remote);
+	p2p_prefix_drop(arrival.prefix);
+	return rc;
 }

@@ -184,7 +184,7 @@ static void run_session(struct p2p_connection *c)
 	struct p2p_yamux_session *session = c->session;
 
 	link_to_peer(c);
-	anyio_event_set(&c->ready);
+	anyio_started(NULL);
 	anyio_start_soon(c->group, p2p_identify_task, c, "identify");
 	p2p_yamux_run(session);
 	c->session = NULL;
@@ -200,26 +200,27 @@ static void abandon(struct p2p_connection *c)
 	p2p_connection_drop(c);
 }
 
-/* The end of one connection is no error of the host's. */
+/* The end of one connection is no error of the host's. One without a session is its starter's. */
 static int connection_task(void *arg)
 {
 	struct p2p_connection *c = arg;
 	struct p2p_yamux_session *session;
+	int rc;
 
 	ANYIO_TASK_GROUP(group);
 	c->group = &group;
 	if (c->ending)
 		p2p_connection_cancel(c, "its place is wanted");
-	c->rc = open_session(c);
+	rc = open_session(c);
 	session = c->session;
-	if (c->rc == 0)
+	if (rc == 0)
 		run_session(c);
 	anyio_task_group_exit(&group, 0);
 	c->group = NULL;
-	anyio_event_set(&c->ready);
 	p2p_yamux_free(session);
-	abandon(c);
-	return 0;
+	if (rc == 0)
+		abandon(c);
+	return rc;
 }
 
 static struct p2p_connection *make(struct p2p_host *host, const struct p2p_noise_result *secured,
@@ -245,7 +246,6 @@ static struct p2p_connection *make(struct p2p_host *host, const struct p2p_noise
 	c->channel = secured->channel;
 	c->since = anyio_now();
 	anyio_event_init(&c->identified);
-	anyio_event_init(&c->ready);
 	p2p_account_init(&c->account, &peer->account, &host->options.limits.connection);
 	if (prefix) {
 		c->prefix = p2p_prefix_hold(prefix);
@@ -261,21 +261,21 @@ static struct p2p_connection *make(struct p2p_host *host, const struct p2p_noise
 static int spawn(struct p2p_connection *c)
 {
 	const struct anyio_task_options options = {
-		.name = "connection", .stack_size = STACK_SIZE, .may_fail = true
+		.name = c->address ? c->address : "connection",
+		.stack_size = STACK_SIZE,
 	};
 	struct anyio_cancel_scope scope;
-	int rc = anyio_start_soon_with(c->host->group, connection_task, c, &options);
+	int rc;
 
-	if (rc < 0) {
-		abandon(c);
-		return rc;
-	}
 	anyio_cancel_scope_init(&scope);
 	anyio_cancel_scope_set_shield(
 		&scope, true); /* it will not be long: the task opens its session */
 	anyio_cancel_scope_enter(&scope);
-	anyio_event_wait(&c->ready);
-	return anyio_cancel_scope_exit(&scope, c->rc);
+	rc = anyio_start_with(c->host->group, connection_task, c, &options, NULL);
+	rc = anyio_cancel_scope_exit(&scope, rc);
+	if (rc < 0)
+		abandon(c);
+	return rc;
 }
 
 int p2p_connection_start(struct p2p_host *host, const struct p2p_noise_result *secured,

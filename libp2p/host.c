@@ -109,7 +109,7 @@ static int keep_alive_task(void *arg)
 	return rc;
 }
 
-static void close_listeners(struct p2p_host *host)
+static void free_listeners(struct p2p_host *host)
 {
 	struct p2p_listener *listener;
 
@@ -134,7 +134,7 @@ int p2p_host_run(void *arg)
 	rc = anyio_task_group_exit(&group, 0);
 	host->closing = true;
 	host->group = NULL;
-	close_listeners(host);
+	free_listeners(host);
 	return rc;
 }
 

@@ -5,18 +5,17 @@
 #include <string.h>
 
 #include <anyio/memory.h>
+#include <anyio/serve.h>
 
 #include "swarm.h"
 #include "transport/tcp.h"
 
-static int accept_task(void *arg)
+static int serve_task(void *arg)
 {
+	static const struct anyio_serve_options options = { .name = "arrival" };
 	struct p2p_listener *listener = arg;
-	struct anyio_stream *raw;
-	int rc;
+	int rc = anyio_serve(listener->listener, p2p_arrive, listener->host, NULL, &options);
 
-	while ((rc = anyio_accept(listener->listener, &raw)) == 0)
-		p2p_arrive(listener->host, raw);
 	return rc == ANYIO_CANCELLED ? rc : 0;
 }
 
@@ -39,7 +38,7 @@ int p2p_host_listen(struct p2p_host *host, const char *text)
 		anyio_free(listener);
 		return rc;
 	}
-	rc = anyio_try_start_soon(host->group, accept_task, listener, "accept");
+	rc = anyio_try_start_soon(host->group, serve_task, listener, "listener");
 	if (rc < 0) {
 		anyio_listener_free(listener->listener);
 		anyio_free(listener);
@@ -49,6 +48,12 @@ int p2p_host_listen(struct p2p_host *host, const char *text)
 	host->listeners = listener;
 	p2p_identify_changed(host);
 	return 0;
+}
+
+void p2p_host_stop_listening(struct p2p_host *host)
+{
+	for (struct p2p_listener *at = host->listeners; at; at = at->next)
+		anyio_listener_close(at->listener);
 }
 
 /* ---- what we listen on ---- */

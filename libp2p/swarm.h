@@ -62,9 +62,7 @@ struct p2p_connection {
 	struct p2p_account place;       /* among those that came in */
 	bool charged;                   /* to both */
 	struct anyio_task_group *group; /* on the task's stack; NULL once over */
-	struct anyio_event ready;       /* the task has opened its session, or failed: rc */
-	int rc;
-	struct anyio_event identified; /* or over */
+	struct anyio_event identified;  /* or over */
 	char *address;
 	anyio_time since;
 	unsigned refs;
@@ -137,8 +135,8 @@ struct p2p_prefix *p2p_prefix_hold(struct p2p_prefix *prefix);
 void p2p_prefix_drop(struct p2p_prefix *prefix);
 
 /* ---- arrival.c ---- */
-/* Secures a connection that came in, in a task of its own, or closes it. Takes raw over. */
-void p2p_arrive(struct p2p_host *host, struct anyio_stream *raw);
+/* A handler (anyio/serve.h): secures a connection that came in and starts it, or closes it. */
+int p2p_arrive(struct anyio_stream *raw, void *host);
 
 /* ---- connection.c ---- */
 /* Starts the connection's task. prefix: where it came from, NULL when it was dialled. Takes the

@@ -65,6 +65,8 @@ ANYIO_API const struct mf_peer_id *p2p_host_id(const struct p2p_host *host);
 /* Listens on /ip4 or /ip6 with /tcp/PORT (0: the kernel chooses). May be called several times.
  * -EINVAL for an address that cannot be listened on, else the kernel's error (-EADDRINUSE...). */
 ANYIO_API int p2p_host_listen(struct p2p_host *host, const char *address);
+/* Nobody can connect any more; the connections there are go on. */
+ANYIO_API void p2p_host_stop_listening(struct p2p_host *host);
 
 struct p2p_addresses {
 	char **text; /* NUL-terminated multiaddrs */
