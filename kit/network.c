@@ -52,7 +52,7 @@ static int listen_configured(struct kit_node *node)
 	return rc;
 }
 
-static int serve(struct kit_network *network, struct anyio_task_group *group)
+static int start(struct kit_network *network, struct anyio_task_group *group)
 {
 	struct kit_node *node = network->node;
 	int rc = anyio_start(group, p2p_host_run, node->core->host, "host", NULL);
@@ -63,14 +63,22 @@ static int serve(struct kit_network *network, struct anyio_task_group *group)
 		rc = anyio_start_soon(group, store_tend, node->core->store, "index");
 	if (rc)
 		return rc == ANYIO_CANCELLED ? rc : kit_fail_code(node, rc, "going online");
-	rc = network->options.listen ? listen_all(node, network->options.listen)
-				     : listen_configured(node);
-	if (!rc)
-		anyio_started(NULL);
+	return network->options.listen ? listen_all(node, network->options.listen)
+				       : listen_configured(node);
+}
+
+/* Until it is asked to stop, and peers have got what they asked for. */
+static int serve(struct kit_network *network, struct anyio_service *service)
+{
+	struct kit_core *core = network->node->core;
+	int rc = anyio_service_wait_stop(service);
+
+	p2p_host_stop_listening(core->host);
+	network->cut_off = bitswap_drain(core->bitswap) != 0;
 	return rc;
 }
 
-int kit_network_run(void *arg)
+int kit_network_serve(struct anyio_service *service, void *arg)
 {
 	struct kit_network *network = arg;
 	struct kit_node *node = network->node;
@@ -89,13 +97,24 @@ int kit_network_run(void *arg)
 		return kit_fail_code(node, rc, "going online");
 	}
 	ANYIO_TASK_GROUP(group);
-	rc = serve(network, &group);
+	rc = start(network, &group);
+	if (!rc)
+		anyio_started(NULL);
+	if (!rc && service) {
+		rc = serve(network, service);
+		anyio_task_group_cancel(&group, "asked to stop");
+	}
 	rc = anyio_task_group_exit(&group, rc);
 	bitswap_free(node->core->bitswap);
 	node->core->bitswap = NULL;
 	p2p_host_free(node->core->host);
 	node->core->host = NULL;
 	return rc;
+}
+
+int kit_network_run(void *network)
+{
+	return kit_network_serve(NULL, network);
 }
 
 /* ---- Lists of strings ---- */

@@ -151,6 +151,30 @@ int bitswap_run(void *arg)
 	return rc;
 }
 
+/* ---- ending well ---- */
+
+static bool is_sending(const struct bitswap *bitswap)
+{
+	const struct bitswap_peer *peer;
+
+	TAILQ_FOREACH (peer, &bitswap->peers, link)
+		if (peer->sending)
+			return true;
+	return false;
+}
+
+int bitswap_drain(struct bitswap *bitswap)
+{
+	int rc = 0;
+
+	bitswap->draining = true;
+	while (rc == 0 && is_sending(bitswap)) {
+		anyio_event_init(&bitswap->sent);
+		rc = anyio_event_wait(&bitswap->sent);
+	}
+	return rc;
+}
+
 /* ---- life ---- */
 
 static void use_defaults(struct bitswap_options *options)
@@ -191,6 +215,7 @@ int bitswap_create(struct p2p_host *host, struct store *store,
 	STAILQ_INIT(&bitswap->arrivals);
 	anyio_event_init(&bitswap->left);
 	anyio_event_init(&bitswap->held_up);
+	anyio_event_init(&bitswap->sent);
 	anyio_semaphore_init(&bitswap->serving.free, SERVING, SERVING);
 	anyio_semaphore_init(&bitswap->serving_slow.free, SERVING_SLOW, SERVING_SLOW);
 	bitswap->watch = (struct p2p_watch){

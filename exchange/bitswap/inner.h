@@ -233,6 +233,8 @@ struct bitswap {
 	struct bitswap_options options;
 	struct anyio_task_group *group; /* while running, else NULL */
 	struct anyio_event held_up;     /* some work could not be done now */
+	struct anyio_event sent;        /* some peer is not being sent to any more */
+	bool draining;                  /* peers want nothing new of us */
 	struct p2p_watch watch;
 	struct p2p_limit limit, peer_limit;
 	struct p2p_account account;

@@ -444,6 +444,7 @@ static int send_task(void *arg)
 	int rc = send_all(peer);
 
 	peer->sending = false;
+	anyio_event_set(&peer->bitswap->sent);
 	bitswap_peer_unref(peer);
 	return rc == ANYIO_CANCELLED ? rc : 0;
 }

@@ -141,7 +141,7 @@ void bitswap_serve_want(struct bitswap_peer *peer, const struct bitswap_item *it
 		cancel_picked(peer, &item->cid);
 		return;
 	}
-	if (!served && !(served = served_new(peer, item)))
+	if (!served && (peer->bitswap->draining || !(served = served_new(peer, item))))
 		return;
 	served->block |= item->want == BITSWAP_WANT_BLOCK;
 	served->send_dont_have = item->send_dont_have;

@@ -176,6 +176,40 @@ int test_fetch(struct bitswap_session *session, uint64_t n, size_t len)
 	return rc;
 }
 
+struct bitswap_statistics test_stat(const struct node *node)
+{
+	struct bitswap_statistics statistics;
+
+	bitswap_stat(node->bitswap, &statistics);
+	return statistics;
+}
+
+int test_wait_for_peer_wants(void *node)
+{
+	int rc = 0;
+
+	while (rc == 0 && test_stat(node).peer_wants == 0)
+		rc = anyio_sleep(ANYIO_MILLISECOND);
+	return rc;
+}
+
+int test_wait_for_no_peer_wants(void *node)
+{
+	int rc = 0;
+
+	while (rc == 0 && test_stat(node).peer_wants > 0)
+		rc = anyio_sleep(ANYIO_MILLISECOND);
+	return rc;
+}
+
+int test_fetch_task(void *arg)
+{
+	struct test_fetching *fetching = arg;
+
+	fetching->rc = test_fetch(fetching->session, fetching->n, TEST_SIZE);
+	return 0;
+}
+
 int test_send(struct anyio_stream *stream, struct mf_pb_writer *out)
 {
 	uint8_t prefix[MF_VARINT_WRITE_MAX];

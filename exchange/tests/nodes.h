@@ -44,6 +44,20 @@ int test_put(struct node *node, uint64_t n, size_t len, struct mf_cid *cid);
 /* Fetches it in the session, and compares. */
 int test_fetch(struct bitswap_session *session, uint64_t n, size_t len);
 
+struct bitswap_statistics test_stat(const struct node *node);
+/* Tasks: until peers want something of a node, or nothing any more. */
+int test_wait_for_peer_wants(void *node);
+int test_wait_for_no_peer_wants(void *node);
+
+/* One block of 20,000 bytes fetched in a session by a task of its own, which never fails: rc says. */
+enum { TEST_SIZE = 20000 };
+struct test_fetching {
+	struct bitswap_session *session;
+	uint64_t n;
+	int rc;
+};
+int test_fetch_task(void *fetching);
+
 /* ---- peers that speak by hand ---- */
 
 /* One more host, running in the group: free it after. Numbers tell them apart. */

@@ -5,14 +5,6 @@
 
 enum { SIP = TEST_TAKEN_SIZE + 100, DEADLINE = 600 };
 
-static struct bitswap_statistics stat_of(const struct node *node)
-{
-	struct bitswap_statistics statistics;
-
-	bitswap_stat(node->bitswap, &statistics);
-	return statistics;
-}
-
 /* ---- theirs ---- */
 
 /* A message now and then, so that turns end before batches do. */
@@ -68,11 +60,11 @@ static int cancel_and_count(struct nodes *nodes, struct p2p_host **hosts, bool f
 	uint64_t sent;
 
 	CHECK_RC(0, cancel_all(nodes, hosts, full));
-	CHECK(stat_of(&nodes->node[0]).peer_wants == 0);
-	sent = stat_of(&nodes->node[0]).blocks_sent;
+	CHECK(test_stat(&nodes->node[0]).peer_wants == 0);
+	sent = test_stat(&nodes->node[0]).blocks_sent;
 	CHECK_RC(0, WITHIN(DEADLINE, wait_until_none_sends, nodes));
-	CHECK(stat_of(&nodes->node[0]).peer_wants == 0);
-	CHECK(stat_of(&nodes->node[0]).blocks_sent <= sent + TEST_TAKERS);
+	CHECK(test_stat(&nodes->node[0]).peer_wants == 0);
+	CHECK(test_stat(&nodes->node[0]).blocks_sent <= sent + TEST_TAKERS);
 	return 0;
 }
 
@@ -111,24 +103,6 @@ static void test_batches(void **state)
 
 /* ---- ours ---- */
 
-static int wait_for_peer_wants(void *arg)
-{
-	int rc = 0;
-
-	while (rc == 0 && stat_of(arg).peer_wants == 0)
-		rc = anyio_sleep(ANYIO_MILLISECOND);
-	return rc;
-}
-
-static int wait_for_no_peer_wants(void *arg)
-{
-	int rc = 0;
-
-	while (rc == 0 && stat_of(arg).peer_wants > 0)
-		rc = anyio_sleep(ANYIO_MILLISECOND);
-	return rc;
-}
-
 /* The last want ends while the whole wantlist is to be said anew: that nothing is wanted is said too. */
 static int last_want(struct nodes *nodes)
 {
@@ -141,10 +115,10 @@ static int last_want(struct nodes *nodes)
 	CHECK_RC(0, p2p_host_wait_identified(nodes->node[0].host, &nodes->node[1].id));
 	CHECK_RC(0, bitswap_session_open(nodes->node[0].bitswap, &session));
 	bitswap_prefetch(session, &cid, 1);
-	CHECK_RC(0, WITHIN(30, wait_for_peer_wants, &nodes->node[1]));
+	CHECK_RC(0, WITHIN(30, test_wait_for_peer_wants, &nodes->node[1]));
 	TAILQ_FIRST(&nodes->node[0].bitswap->peers)->full = true; /* as when sending has failed */
 	bitswap_session_close(session);
-	return WITHIN(30, wait_for_no_peer_wants, &nodes->node[1]);
+	return WITHIN(30, test_wait_for_no_peer_wants, &nodes->node[1]);
 }
 
 static void test_last_want(void **state)

@@ -1,26 +1,12 @@
 /* Several peers: who is asked, and what happens when they don't have it, go, or come late. */
 #include "nodes.h"
 
-enum { SIZE = 20000, LARGE = 3 << 19, TASKS = 20 };
-
-struct fetching {
-	struct bitswap_session *session;
-	uint64_t n;
-	int rc;
-};
-
-static int fetch_task(void *arg)
-{
-	struct fetching *fetching = arg;
-
-	fetching->rc = test_fetch(fetching->session, fetching->n, SIZE);
-	return 0;
-}
+enum { LARGE = 3 << 19, TASKS = 20 };
 
 static int fetch_number(struct bitswap_session *session, uint64_t n)
 {
-	struct fetching fetching = { session, n, 0 };
-	int rc = WITHIN(60, fetch_task, &fetching);
+	struct test_fetching fetching = { session, n, 0 };
+	int rc = WITHIN(60, test_fetch_task, &fetching);
 
 	return rc ? rc : fetching.rc;
 }
@@ -30,51 +16,25 @@ static int fetch_large(void *session)
 	return test_fetch(session, 4, LARGE);
 }
 
-static struct bitswap_statistics stat_of(const struct node *node)
-{
-	struct bitswap_statistics statistics;
-
-	bitswap_stat(node->bitswap, &statistics);
-	return statistics;
-}
-
-static int wait_for_peer_wants(void *arg)
-{
-	int rc = 0;
-
-	while (rc == 0 && stat_of(arg).peer_wants == 0)
-		rc = anyio_sleep(ANYIO_MILLISECOND);
-	return rc;
-}
-
-static int wait_for_no_peer_wants(void *arg)
-{
-	int rc = 0;
-
-	while (rc == 0 && stat_of(arg).peer_wants > 0)
-		rc = anyio_sleep(ANYIO_MILLISECOND);
-	return rc;
-}
-
 /* The provider gets the block after it was asked. */
 static int wanted_early(struct nodes *nodes)
 {
-	struct fetching fetching = { .n = 1 };
+	struct test_fetching fetching = { .n = 1 };
 	struct mf_cid cid;
 	int rc;
 
 	CHECK_RC(0, nodes_connect(nodes, 1, 0));
 	CHECK_RC(0, bitswap_session_open(nodes->node[1].bitswap, &fetching.session));
 	ANYIO_TASK_GROUP(group);
-	anyio_start_soon(&group, fetch_task, &fetching, "fetch");
-	rc = WITHIN(30, wait_for_peer_wants, &nodes->node[0]);
+	anyio_start_soon(&group, test_fetch_task, &fetching, "fetch");
+	rc = WITHIN(30, test_wait_for_peer_wants, &nodes->node[0]);
 	if (rc == 0)
-		rc = test_put(&nodes->node[0], 1, SIZE, &cid);
+		rc = test_put(&nodes->node[0], 1, TEST_SIZE, &cid);
 	if (rc == 0)
 		bitswap_have(nodes->node[0].bitswap, &cid);
 	CHECK_RC(0, anyio_task_group_exit(&group, rc));
 	CHECK_RC(0, fetching.rc);
-	CHECK(stat_of(&nodes->node[0]).peer_wants == 0);
+	CHECK(test_stat(&nodes->node[0]).peer_wants == 0);
 	bitswap_session_close(fetching.session);
 	return 0;
 }
@@ -87,21 +47,21 @@ static void test_wanted_early(void **state)
 /* The peer that has it comes after it was wanted. */
 static int late_peer(struct nodes *nodes)
 {
-	struct fetching fetching = { .n = 2 };
+	struct test_fetching fetching = { .n = 2 };
 	struct mf_cid cid;
 	int rc;
 
-	CHECK_RC(0, test_put(&nodes->node[2], 2, SIZE, &cid));
+	CHECK_RC(0, test_put(&nodes->node[2], 2, TEST_SIZE, &cid));
 	CHECK_RC(0, nodes_connect(nodes, 1, 0));
 	CHECK_RC(0, bitswap_session_open(nodes->node[1].bitswap, &fetching.session));
 	ANYIO_TASK_GROUP(group);
-	anyio_start_soon(&group, fetch_task, &fetching, "fetch");
-	rc = WITHIN(30, wait_for_peer_wants, &nodes->node[0]);
+	anyio_start_soon(&group, test_fetch_task, &fetching, "fetch");
+	rc = WITHIN(30, test_wait_for_peer_wants, &nodes->node[0]);
 	if (rc == 0)
 		rc = nodes_connect(nodes, 2, 1);
 	CHECK_RC(0, anyio_task_group_exit(&group, rc));
 	CHECK_RC(0, fetching.rc);
-	CHECK_RC(0, WITHIN(30, wait_for_no_peer_wants, &nodes->node[0]));
+	CHECK_RC(0, WITHIN(30, test_wait_for_no_peer_wants, &nodes->node[0]));
 	bitswap_session_close(fetching.session);
 	return 0;
 }
@@ -118,7 +78,7 @@ static int fallback(struct nodes *nodes)
 	struct mf_cid cid;
 
 	for (uint64_t i = 0; i < 40; i++)
-		CHECK_RC(0, test_put(&nodes->node[i % 2], i, SIZE, &cid));
+		CHECK_RC(0, test_put(&nodes->node[i % 2], i, TEST_SIZE, &cid));
 	CHECK_RC(0, nodes_connect(nodes, 2, 0));
 	CHECK_RC(0, nodes_connect(nodes, 2, 1));
 	CHECK_RC(0, p2p_host_wait_identified(nodes->node[2].host, &nodes->node[0].id));
@@ -126,9 +86,9 @@ static int fallback(struct nodes *nodes)
 	CHECK_RC(0, bitswap_session_open(nodes->node[2].bitswap, &session));
 	for (uint64_t i = 0; i < 40; i++)
 		CHECK_RC(0, fetch_number(session, i));
-	CHECK(stat_of(&nodes->node[2]).duplicates_received == 0);
-	CHECK(stat_of(&nodes->node[0]).blocks_sent == 20 &&
-		stat_of(&nodes->node[1]).blocks_sent == 20);
+	CHECK(test_stat(&nodes->node[2]).duplicates_received == 0);
+	CHECK(test_stat(&nodes->node[0]).blocks_sent == 20 &&
+		test_stat(&nodes->node[1]).blocks_sent == 20);
 	bitswap_session_close(session);
 	return 0;
 }
@@ -145,8 +105,8 @@ static int leaving_peer(struct nodes *nodes)
 	struct mf_cid cids[200];
 
 	for (uint64_t i = 0; i < 200; i++) {
-		CHECK_RC(0, test_put(&nodes->node[0], i, SIZE, &cids[i]));
-		CHECK_RC(0, test_put(&nodes->node[1], i, SIZE, &cids[i]));
+		CHECK_RC(0, test_put(&nodes->node[0], i, TEST_SIZE, &cids[i]));
+		CHECK_RC(0, test_put(&nodes->node[1], i, TEST_SIZE, &cids[i]));
 	}
 	CHECK_RC(0, nodes_connect(nodes, 2, 0));
 	CHECK_RC(0, nodes_connect(nodes, 2, 1));
@@ -157,8 +117,8 @@ static int leaving_peer(struct nodes *nodes)
 			p2p_host_disconnect(nodes->node[2].host, &nodes->node[0].id);
 		CHECK_RC(0, fetch_number(session, i));
 	}
-	CHECK(stat_of(&nodes->node[2]).blocks_received == 200);
-	CHECK(stat_of(&nodes->node[2]).peers == 1);
+	CHECK(test_stat(&nodes->node[2]).blocks_received == 200);
+	CHECK(test_stat(&nodes->node[2]).peers == 1);
 	bitswap_session_close(session);
 	return 0;
 }
@@ -172,33 +132,33 @@ static void test_leaving_peer(void **state)
 static int given_up(struct nodes *nodes)
 {
 	struct bitswap_session *session;
-	struct fetching fetching[TASKS];
+	struct test_fetching fetching[TASKS];
 	int rc;
 
 	CHECK_RC(0, nodes_connect(nodes, 1, 0));
 	CHECK_RC(0, bitswap_session_open(nodes->node[1].bitswap, &session));
 	ANYIO_TASK_GROUP(group);
 	for (int i = 0; i < TASKS; i++) {
-		fetching[i] = (struct fetching){ session, (uint64_t)i / 2, 0 };
-		anyio_start_soon(&group, fetch_task, &fetching[i], "fetch");
+		fetching[i] = (struct test_fetching){ session, (uint64_t)i / 2, 0 };
+		anyio_start_soon(&group, test_fetch_task, &fetching[i], "fetch");
 	}
-	rc = WITHIN(30, wait_for_peer_wants, &nodes->node[0]);
+	rc = WITHIN(30, test_wait_for_peer_wants, &nodes->node[0]);
 	anyio_task_group_cancel(&group, "given up");
 	CHECK_RC(0, anyio_task_group_exit(&group, rc));
-	CHECK(stat_of(&nodes->node[1]).wants == 0);
-	CHECK_RC(0, WITHIN(30, wait_for_no_peer_wants, &nodes->node[0]));
+	CHECK(test_stat(&nodes->node[1]).wants == 0);
+	CHECK_RC(0, WITHIN(30, test_wait_for_no_peer_wants, &nodes->node[0]));
 
 	ANYIO_TASK_GROUP(again);
 	for (int i = 0; i < TASKS; i++) {
-		fetching[i] = (struct fetching){ session, (uint64_t)i / 2, 0 };
-		anyio_start_soon(&again, fetch_task, &fetching[i], "fetch");
+		fetching[i] = (struct test_fetching){ session, (uint64_t)i / 2, 0 };
+		anyio_start_soon(&again, test_fetch_task, &fetching[i], "fetch");
 	}
-	rc = WITHIN(30, wait_for_peer_wants, &nodes->node[0]);
+	rc = WITHIN(30, test_wait_for_peer_wants, &nodes->node[0]);
 	bitswap_session_close(session);
 	CHECK_RC(0, anyio_task_group_exit(&again, rc));
 	for (int i = 0; i < TASKS; i++)
 		CHECK_RC(ANYIO_CLOSED, fetching[i].rc);
-	CHECK_RC(0, WITHIN(30, wait_for_no_peer_wants, &nodes->node[0]));
+	CHECK_RC(0, WITHIN(30, test_wait_for_no_peer_wants, &nodes->node[0]));
 	return 0;
 }
 
@@ -211,23 +171,23 @@ static void test_given_up(void **state)
 static int shared(struct nodes *nodes)
 {
 	struct bitswap_session *sessions[2];
-	struct fetching fetching[TASKS];
+	struct test_fetching fetching[TASKS];
 	struct mf_cid cid;
 
-	CHECK_RC(0, test_put(&nodes->node[0], 3, SIZE, &cid));
+	CHECK_RC(0, test_put(&nodes->node[0], 3, TEST_SIZE, &cid));
 	CHECK_RC(0, nodes_connect(nodes, 1, 0));
 	for (int i = 0; i < 2; i++)
 		CHECK_RC(0, bitswap_session_open(nodes->node[1].bitswap, &sessions[i]));
 	ANYIO_TASK_GROUP(group);
 	for (int i = 0; i < TASKS; i++) {
-		fetching[i] = (struct fetching){ sessions[i % 2], 3, 0 };
-		anyio_start_soon(&group, fetch_task, &fetching[i], "fetch");
+		fetching[i] = (struct test_fetching){ sessions[i % 2], 3, 0 };
+		anyio_start_soon(&group, test_fetch_task, &fetching[i], "fetch");
 	}
 	CHECK_RC(0, anyio_task_group_exit(&group, 0));
 	for (int i = 0; i < TASKS; i++)
 		CHECK_RC(0, fetching[i].rc);
-	CHECK(stat_of(&nodes->node[1]).blocks_received == 1);
-	CHECK(stat_of(&nodes->node[0]).blocks_sent == 1);
+	CHECK(test_stat(&nodes->node[1]).blocks_received == 1);
+	CHECK(test_stat(&nodes->node[0]).blocks_sent == 1);
 	for (int i = 0; i < 2; i++)
 		bitswap_session_close(sessions[i]);
 	return 0;
@@ -251,7 +211,7 @@ static int shared_too_large(struct nodes *nodes)
 		CHECK_RC(0, bitswap_session_open(nodes->node[1].bitswap, &sessions[i]));
 	bitswap_prefetch(sessions[0], &cid, 1);
 	CHECK_RC(0, WITHIN(60, fetch_large, sessions[1]));
-	CHECK(stat_of(&nodes->node[1]).blocks_received == 1);
+	CHECK(test_stat(&nodes->node[1]).blocks_received == 1);
 	CHECK_RC(0, WITHIN(60, fetch_large, sessions[0]));
 	for (int i = 0; i < 2; i++)
 		bitswap_session_close(sessions[i]);
@@ -273,7 +233,7 @@ static int small_cache(struct nodes *nodes)
 	struct mf_cid cids[60];
 
 	for (uint64_t i = 0; i < 60; i++)
-		CHECK_RC(0, test_put(&nodes->node[0], i, SIZE, &cids[i]));
+		CHECK_RC(0, test_put(&nodes->node[0], i, TEST_SIZE, &cids[i]));
 	CHECK_RC(0, nodes_connect(nodes, 1, 0));
 	CHECK_RC(0, bitswap_session_open(nodes->node[1].bitswap, &session));
 	CHECK_RC(-ENOENT, bitswap_take(session, &cids[0], &block));
@@ -281,7 +241,7 @@ static int small_cache(struct nodes *nodes)
 	CHECK_RC(0, fetch_number(session, 59));
 	for (uint64_t i = 0; i < 60; i++)
 		CHECK_RC(0, fetch_number(session, 59 - i));
-	CHECK(stat_of(&nodes->node[1]).duplicates_received == 0);
+	CHECK(test_stat(&nodes->node[1]).duplicates_received == 0);
 	CHECK_RC(0, store_sync(nodes->node[1].store, bitswap_session_ticket(session)));
 	bitswap_session_close(session);
 	return 0;
@@ -300,8 +260,8 @@ static int old_protocol(struct nodes *nodes)
 
 	CHECK_RC(0, p2p_host_unhandle(nodes->node[0].host, "/ipfs/bitswap/1.2.0"));
 	CHECK_RC(0, p2p_host_unhandle(nodes->node[0].host, "/ipfs/bitswap/1.1.0"));
-	CHECK_RC(0, test_put(&nodes->node[0], 1, SIZE, &cid));
-	CHECK_RC(0, test_put(&nodes->node[1], 2, SIZE, &cid));
+	CHECK_RC(0, test_put(&nodes->node[0], 1, TEST_SIZE, &cid));
+	CHECK_RC(0, test_put(&nodes->node[1], 2, TEST_SIZE, &cid));
 	CHECK_RC(0, nodes_connect(nodes, 1, 0));
 	for (int i = 0; i < 2; i++)
 		CHECK_RC(0, bitswap_session_open(nodes->node[i].bitswap, &sessions[i]));

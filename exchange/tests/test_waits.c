@@ -4,21 +4,7 @@
 
 #include "bitswap/inner.h"
 
-enum { SIZE = 20000, DEADLINE = 120 };
-
-struct fetching {
-	struct bitswap_session *session;
-	uint64_t n;
-	int rc;
-};
-
-static int fetch_task(void *arg)
-{
-	struct fetching *fetching = arg;
-
-	fetching->rc = test_fetch(fetching->session, fetching->n, SIZE);
-	return 0;
-}
+enum { DEADLINE = 120 };
 
 static int connect_identified(struct nodes *nodes, int from, int to)
 {
@@ -36,7 +22,7 @@ static int put_after_long(struct nodes *nodes)
 	struct mf_cid cid;
 
 	CHECK_RC(0, anyio_sleep(MINUTES * 60 * ANYIO_SECOND));
-	CHECK_RC(0, test_put(&nodes->node[2], 1, SIZE, &cid));
+	CHECK_RC(0, test_put(&nodes->node[2], 1, TEST_SIZE, &cid));
 	bitswap_have(nodes->node[2].bitswap, &cid);
 	return 0;
 }
@@ -45,7 +31,7 @@ static int put_after_long(struct nodes *nodes)
  * is asked for the block at a guess, and would send it without a word. */
 static int had_at_last(struct nodes *nodes)
 {
-	struct fetching fetching = { .n = 1, .rc = 1 };
+	struct test_fetching fetching = { .n = 1, .rc = 1 };
 	struct anyio_cancel_scope limit;
 	int rc;
 
@@ -56,7 +42,7 @@ static int had_at_last(struct nodes *nodes)
 	anyio_cancel_scope_set_timeout(&limit, (MINUTES * 60 + DEADLINE) * ANYIO_SECOND);
 	anyio_cancel_scope_enter(&limit);
 	ANYIO_TASK_GROUP(group);
-	anyio_start_soon(&group, fetch_task, &fetching, "fetch");
+	anyio_start_soon(&group, test_fetch_task, &fetching, "fetch");
 	rc = put_after_long(nodes);
 	rc = anyio_task_group_exit(&group, rc);
 	CHECK_RC(0, anyio_cancel_scope_exit(&limit, rc));
@@ -122,11 +108,11 @@ static int want_large(struct nodes *nodes, struct bitswap_session **taking)
 /* How long node 0 takes to fetch a block in simulated time. */
 static anyio_time timed_fetch(struct nodes *nodes)
 {
-	struct fetching fetching = { .n = WANTED };
+	struct test_fetching fetching = { .n = WANTED };
 	anyio_time begun = anyio_now();
 
 	CHECK_RC(0, bitswap_session_open(nodes->node[0].bitswap, &fetching.session));
-	CHECK_RC(0, WITHIN(DEADLINE, fetch_task, &fetching));
+	CHECK_RC(0, WITHIN(DEADLINE, test_fetch_task, &fetching));
 	bitswap_session_close(fetching.session);
 	CHECK_RC(0, fetching.rc);
 	return anyio_now() - begun;
@@ -138,7 +124,7 @@ static int want_while_others_hold_all(struct nodes *nodes)
 	struct mf_cid cid;
 	anyio_time took;
 
-	CHECK_RC(0, test_put(&nodes->node[2], WANTED, SIZE, &cid));
+	CHECK_RC(0, test_put(&nodes->node[2], WANTED, TEST_SIZE, &cid));
 	CHECK_RC(0, want_large(nodes, &taking));
 	CHECK_RC(0, anyio_wait_all_tasks_blocked());
 	CHECK(peer_of(nodes, 2)->served.count == 1);
@@ -188,12 +174,12 @@ static int trust_until_fetched(struct nodes *nodes)
  * what it was not told. */
 static int not_told(struct nodes *nodes, bool same_message)
 {
-	struct fetching fetching = { .n = WANTED };
+	struct test_fetching fetching = { .n = WANTED };
 	struct bitswap_session *taking;
 	struct mf_cid cid;
 	int rc;
 
-	CHECK_RC(0, test_put(&nodes->node[2], WANTED, SIZE, &cid));
+	CHECK_RC(0, test_put(&nodes->node[2], WANTED, TEST_SIZE, &cid));
 	CHECK_RC(0, connect_identified(nodes, 2, 0));
 	CHECK_RC(0, want_large(nodes, &taking));
 	if (!same_message)
@@ -201,7 +187,7 @@ static int not_told(struct nodes *nodes, bool same_message)
 	CHECK_RC(0, bitswap_session_open(nodes->node[0].bitswap, &fetching.session));
 	bitswap_prefetch(fetching.session, &cid, 1);
 	ANYIO_TASK_GROUP(group);
-	anyio_start_soon(&group, fetch_task, &fetching, "fetch");
+	anyio_start_soon(&group, test_fetch_task, &fetching, "fetch");
 	rc = trust_until_fetched(nodes);
 	CHECK_RC(0, anyio_task_group_exit(&group, rc));
 	CHECK_RC(0, fetching.rc);
@@ -236,8 +222,8 @@ static int asked_instead(struct nodes *nodes)
 	struct mf_cid cid;
 	anyio_time took;
 
-	CHECK_RC(0, test_put(&nodes->node[1], WANTED, SIZE, &cid));
-	CHECK_RC(0, test_put(&nodes->node[2], WANTED, SIZE, &cid));
+	CHECK_RC(0, test_put(&nodes->node[1], WANTED, TEST_SIZE, &cid));
+	CHECK_RC(0, test_put(&nodes->node[2], WANTED, TEST_SIZE, &cid));
 	CHECK_RC(0, connect_identified(nodes, 2, 0));
 	CHECK_RC(0, connect_identified(nodes, 1, 0));
 	CHECK_RC(0, want_large(nodes, &taking));
@@ -266,7 +252,7 @@ enum { LARGE_SIZE = 900000, LARGE_COUNT = 3, SLOW_RATE = 60000 };
 
 static int fetch_large(void *arg)
 {
-	struct fetching *fetching = arg;
+	struct test_fetching *fetching = arg;
 
 	return test_fetch(fetching->session, fetching->n, LARGE_SIZE);
 }
@@ -274,7 +260,7 @@ static int fetch_large(void *arg)
 /* The only peer gives all it can, and is asked for each once. */
 static int slow_only_peer(struct nodes *nodes)
 {
-	struct fetching fetching[LARGE_COUNT];
+	struct test_fetching fetching[LARGE_COUNT];
 	struct bitswap_statistics statistics;
 	struct bitswap_session *session;
 	struct mf_cid cid;
@@ -284,7 +270,7 @@ static int slow_only_peer(struct nodes *nodes)
 	ANYIO_TASK_GROUP(group);
 	for (uint64_t i = 0; i < LARGE_COUNT; i++) {
 		CHECK_RC(0, test_put(&nodes->node[1], i, LARGE_SIZE, &cid));
-		fetching[i] = (struct fetching){ .session = session, .n = i };
+		fetching[i] = (struct test_fetching){ .session = session, .n = i };
 		CHECK_RC(0, anyio_start_soon(&group, fetch_large, &fetching[i], "fetch"));
 	}
 	CHECK_RC(0, anyio_task_group_exit(&group, 0));

@@ -38,6 +38,10 @@ void bitswap_free(struct bitswap *bitswap);
  * own group. */
 int bitswap_run(void *bitswap);
 
+/* From now on peers want nothing new of us; waits until they have been sent what they wanted before.
+ * ANYIO_CANCELLED: some had not. For one task. */
+int bitswap_drain(struct bitswap *bitswap);
+
 /* Tells peers who wait for it that the store now has a block. */
 void bitswap_have(struct bitswap *bitswap, const struct mf_cid *cid);
 

@@ -98,8 +98,12 @@ struct kit_network_options {
 struct kit_network {
 	struct kit_node *node;
 	struct kit_network_options options;
+	bool cut_off; /* out, of a service: it ended before peers had got what they had asked for */
 };
 KIT_API int kit_network_run(void *network);
+/* The same as the body of a service (anyio/service.h). When that is asked to stop it listens no more, sends
+ * peers what they have asked for so far, for as long as its grace is, and ends. */
+KIT_API int kit_network_serve(struct anyio_service *service, void *network);
 KIT_API bool kit_is_online(const struct kit_node *node);
 
 /* Text forms; valid until kit_close. Addresses end with /p2p/ID and are NULL-terminated. */
