@@ -2,6 +2,7 @@
 #include "cli.h"
 
 #include <errno.h>
+#include <kit/call.h>
 #include <serve/serve.h>
 #include <signal.h>
 #include <stddef.h>
@@ -16,7 +17,8 @@ struct daemon {
 	struct cli *cli;
 	struct kit_network network;
 	struct serve_rpc rpc;
-	struct anyio_event stop;
+	struct anyio_service_group *services;
+	anyio_time grace;
 	char **listen, **api, **origins;
 	char *secret;
 	char api_path[4200];
@@ -61,26 +63,22 @@ static void free_list(char **list)
 	free(list);
 }
 
-static int watch_signals(void *arg)
-{
-	static const int signals[] = { SIGINT, SIGTERM, 0 };
-	struct daemon *daemon = arg;
-	struct anyio_signal_receiver *receiver;
-	int rc = anyio_signal_open(signals, &receiver);
-
-	if (rc)
-		return rc;
-	anyio_started(NULL);
-	rc = anyio_signal_receive(receiver);
-	if (rc > 0)
-		anyio_event_set(&daemon->stop);
-	anyio_signal_close(receiver);
-	return rc > 0 ? 0 : rc;
-}
-
 static void on_shutdown(void *arg)
 {
-	anyio_event_set(&((struct daemon *)arg)->stop);
+	anyio_service_group_stop(((struct daemon *)arg)->services);
+}
+
+static void on_tell(void *arg, const char *sentence)
+{
+	cli_warn(((struct daemon *)arg)->cli, sentence);
+}
+
+static void on_stuck(void *arg, const char *service)
+{
+	char text[100];
+
+	snprintf(text, sizeof(text), "the %s was told to end at once, and does not", service);
+	on_tell(arg, text);
 }
 
 static int write_api_file(struct daemon *daemon)
@@ -141,58 +139,94 @@ static void announce(struct daemon *daemon)
 	fflush(stdout);
 }
 
-static int start(struct daemon *daemon, struct anyio_task_group *group)
+/* When the API took all of the grace there is none for the peers. */
+static int serve_api(struct anyio_service *service, void *arg)
+{
+	struct daemon *daemon = arg;
+	int rc = serve_rpc_run(service, &daemon->rpc);
+
+	if (rc == ANYIO_CANCELLED)
+		anyio_service_group_hurry(daemon->services);
+	return rc;
+}
+
+static void tell_api_failed(struct daemon *daemon, int rc)
 {
 	struct cli *cli = daemon->cli;
-	int rc = anyio_start(group, watch_signals, daemon, "signals", NULL);
 
-	if (rc)
-		return rc;
-	rc = anyio_start(group, serve_rpc_run, &daemon->rpc, "rpc", NULL);
 	/* What is not there is the folder of the API's socket, and nothing that was asked for. */
 	if (rc == -ENOENT)
 		daemon->code = cli_refuse(cli, CLI_FAILED, "%s; make its folder, or choose another",
 			daemon->rpc.error);
-	else if (rc)
+	else
 		daemon->code = cli_fail(cli, rc, "%s",
 			*daemon->rpc.error ? daemon->rpc.error : anyio_error_text(rc));
-	if (rc)
-		return rc;
-	rc = write_api_file(daemon);
-	if (rc)
-		daemon->code = cli_fail(cli, rc, "%s could not be written: %s", daemon->api_path,
-			anyio_error_text(rc));
-	return rc;
-}
-
-/* The API, until it is time to stop; its clients are gone on return. */
-static int serve_api(struct daemon *daemon)
-{
-	ANYIO_TASK_GROUP(group);
-	int rc = start(daemon, &group);
-	if (!rc) {
-		announce(daemon);
-		notify("READY=1");
-		rc = anyio_event_wait(&daemon->stop);
-		notify("STOPPING=1");
-	}
-	anyio_task_group_cancel(&group, "shutting down");
-	return anyio_task_group_exit(&group, rc);
 }
 
 /* The network is there before the API and after it: a call never meets a host that is gone. */
+static int start(struct daemon *daemon, struct anyio_service *network, struct anyio_service *api)
+{
+	static const int signals[] = { SIGINT, SIGTERM, 0 };
+	int rc = anyio_service_start(
+		daemon->services, network, kit_network_serve, &daemon->network, "network");
+
+	if (rc) {
+		daemon->code = cli_fail_node(daemon->cli, rc, NULL);
+		return rc;
+	}
+	rc = anyio_service_start(daemon->services, api, serve_api, daemon, "API");
+	if (rc) {
+		tell_api_failed(daemon, rc);
+		return rc;
+	}
+	rc = write_api_file(daemon);
+	if (rc)
+		daemon->code = cli_fail(daemon->cli, rc, "%s could not be written: %s",
+			daemon->api_path, anyio_error_text(rc));
+	return rc ? rc : anyio_service_group_stop_on(daemon->services, signals);
+}
+
 static int serve(struct daemon *daemon)
 {
-	ANYIO_TASK_GROUP(group);
-	int rc = anyio_start(&group, kit_network_run, &daemon->network, "network", NULL);
-	if (!rc)
-		rc = serve_api(daemon);
-	else
-		daemon->code = cli_fail_node(daemon->cli, rc, NULL);
-	anyio_task_group_cancel(&group, "shutting down");
-	rc = anyio_task_group_exit(&group, rc);
+	const struct anyio_service_options options = {
+		.grace = daemon->grace, .report = on_stuck, .arg = daemon
+	};
+	struct anyio_service_group services;
+	struct anyio_service network, api;
+
+	anyio_service_group_enter(&services, &options);
+	daemon->services = &services;
+	int rc = start(daemon, &network, &api);
+	if (!rc) {
+		announce(daemon);
+		notify("READY=1");
+		rc = anyio_service_group_wait(&services);
+		notify("STOPPING=1");
+	}
+	/* Nobody is to call who would not be answered any more. */
 	if (daemon->api_path[0])
 		unlink(daemon->api_path);
+	rc = anyio_service_group_exit(&services, rc);
+	if (rc && !daemon->code)
+		daemon->code = cli_fail(daemon->cli, rc, "%s", anyio_error_text(rc));
+	if (daemon->network.cut_off)
+		cli_warn(daemon->cli,
+			"peers were cut off before they had got what they had asked for");
+	return rc;
+}
+
+/* -EINVAL: it is no time, which opening the repo has told. */
+static int read_grace(struct daemon *daemon)
+{
+	char *text;
+	int rc = kit_config_get(daemon->cli->repo, "daemon.grace", &text);
+
+	if (!rc)
+		rc = kit_time_parse(text, &daemon->grace);
+	free(text);
+	/* To a service group 0 is its own default. */
+	if (!rc && !daemon->grace)
+		daemon->grace = 1;
 	return rc;
 }
 
@@ -228,9 +262,13 @@ int cmd_daemon(struct cli *cli)
 		.origins = (const char *const *)daemon.origins,
 		.secret = daemon.secret && *daemon.secret ? daemon.secret : NULL,
 		.shutdown = on_shutdown,
+		.tell = on_tell,
 		.arg = &daemon };
-	anyio_event_init(&daemon.stop);
-	rc = serve(&daemon);
+	rc = read_grace(&daemon);
+	if (rc)
+		daemon.code = cli_fail(cli, rc, "daemon.grace: %s", anyio_error_text(rc));
+	else
+		rc = serve(&daemon);
 	free_list(daemon.listen);
 	free_list(daemon.api);
 	free_list(daemon.origins);

@@ -164,8 +164,11 @@ const struct cli_command cli_commands[] = {
 		"With its comments; with --json the settings alone, as one object.\n\n  ipfs-kit config show",
 		NULL, 0, 0, .no_repo = true, .run = cmd_config_show },
 	{ "daemon", "", "Go online: serve peers and the RPC until stopped",
-		"Prints where it listens, then 'daemon is ready'. SIGTERM, SIGINT and 'ipfs-kit shutdown' stop it\n"
-		"cleanly. While it runs, other commands talk to it.\n\n"
+		"Prints where it listens, then 'daemon is ready'. While it runs, other commands talk to it.\n"
+		"SIGTERM, SIGINT and 'ipfs-kit shutdown' stop it cleanly: it takes no more requests, and those that\n"
+		"run have the time that daemon.grace of the config gives them (5s at first). What is not done by\n"
+		"then, or when a second signal comes, is cut off by name. SIGQUIT has it write to standard error\n"
+		"what it is at, as a tree of tasks, and go on.\n\n"
 		"  ipfs-kit daemon --listen /ip4/0.0.0.0/tcp/4001 --listen /ip6/::/tcp/4001",
 		daemon_table, 0, 0, .repeats = true, .run = cmd_daemon },
 	{ "dag export", "PATH", "Write everything under a CID as a CAR archive",
@@ -257,7 +260,8 @@ const struct cli_command cli_commands[] = {
 		resolve_table, 1, 1, .fetches = true,
 		.again = "what was fetched does not come again", .run = cmd_resolve },
 	{ "shutdown", "", "Stop the daemon",
-		"The same as sending it SIGTERM; returns when it has been told.\n\n  ipfs-kit shutdown",
+		"The same as sending it SIGTERM; returns when it has been told. Requests that run have the time of\n"
+		"daemon.grace to end.\n\n  ipfs-kit shutdown",
 		NULL, 0, 0, .run = cmd_shutdown },
 	{ "stat", "PATH", "Print size and kind of a file or folder",
 		"Of the node that the path leads to.\n\n  ipfs-kit stat bafy.../photos", NULL, 1, 1,

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <kit/call.h>
 #include <multiformats/multiaddr.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,13 @@ static const anyio_time lock_pause = 2 * ANYIO_MILLISECOND, lock_patience = 30 *
 static int check_profile(const char *value)
 {
 	return unixfs_profile_find(value) ? 0 : -EINVAL;
+}
+
+static int check_time(const char *value)
+{
+	anyio_time time;
+
+	return kit_time_parse(value, &time);
 }
 
 static int check_size(const char *value)
@@ -96,6 +104,9 @@ static const struct {
 	{ "api.secret", "",
 		"A secret that every call to the RPC must carry (Authorization: Bearer SECRET). Empty: none.",
 		NULL },
+	{ "daemon.grace", "5s",
+		"How long requests that run when the daemon is told to stop may go on: 5s, 1m30s. 0: not at all.",
+		check_time },
 	{ "store.max", "0",
 		"Bytes the repo is meant to stay under (repo stat reports it, nothing enforces it). 0: no bound.",
 		check_size },

@@ -14,6 +14,10 @@
  *
  * While places are left nobody is ended for being slow. A newcomer that finds nobody who stands still
  * waits, before it is turned away with a reason.
+ *
+ * When the service is asked to stop, whoever has asked for nothing is ended at once, and a request that is
+ * being answered is the last of its connection. What the grace of the service does not suffice for is cut off
+ * by name, here and to the client.
  */
 #include "crowd.h"
 
@@ -45,12 +49,14 @@ struct client {
 	anyio_time came;
 	struct anyio_cancel_scope scope;
 	bool leaving;
-	const char *why; /* it is ended, for the client */
+	const char *why; /* it gives way, for the client */
 };
 
-int crowd_open(struct crowd *crowd, struct serve_rpc *rpc)
+int crowd_open(struct crowd *crowd, struct serve_rpc *rpc, struct anyio_service *service)
 {
-	*crowd = (struct crowd){ .rpc = rpc, .most = anyio_descriptors_max() / 8 * 3 };
+	*crowd = (struct crowd){
+		.rpc = rpc, .service = service, .most = anyio_descriptors_max() / 8 * 3
+	};
 	anyio_lock_init(&crowd->turn);
 	anyio_event_init(&crowd->freed);
 	return kit_room_create(ANSWERS_MAX, &crowd->room);
@@ -107,7 +113,11 @@ static struct client *client_new(struct crowd *crowd, struct anyio_stream *strea
 	anyio_cancel_scope_init(&client->scope);
 	http_open(&client->http, stream);
 	client->request = (struct rpc_request){
-		.rpc = crowd->rpc, .node = client->node, .http = &client->http, .room = crowd->room
+		.rpc = crowd->rpc,
+		.service = crowd->service,
+		.node = client->node,
+		.http = &client->http,
+		.room = crowd->room,
 	};
 	client->came = anyio_now();
 	client->http.wanted = room_is_wanted;
@@ -177,13 +187,32 @@ static int linger(void *arg)
 	return n == ANYIO_CANCELLED ? ANYIO_CANCELLED : 0;
 }
 
+static int read_next(void *http)
+{
+	return http_next(http);
+}
+
+static int next_request(struct client *client)
+{
+	struct anyio_service *service = client->crowd->service;
+	struct http_connection *http = &client->http;
+	int rc;
+
+	if (anyio_service_stopping(service))
+		return ANYIO_STOPPED;
+	rc = anyio_service_until_stop(service, read_next, http);
+	if (anyio_service_stopping(service))
+		http->keep_alive = false;
+	return rc || http->head_done ? rc : ANYIO_STOPPED;
+}
+
 static int converse(void *arg)
 {
 	struct client *client = arg;
 	struct http_connection *http = &client->http;
 	int rc;
 
-	while ((rc = http_next(http)) == 0)
+	while ((rc = next_request(client)) == 0)
 		if (rpc_while_there(&client->request, rpc_answer) || drain(http))
 			break;
 	if (!rc && http->ended && !http->message_done && !http->lost)
@@ -197,23 +226,65 @@ static int explain(void *arg)
 	struct http_connection *http = &client->http;
 	char text[300];
 
-	snprintf(text, sizeof(text),
-		"503 - %s; %zu clients are served at once, three for every eight files the node may open (ulimit -n)\n",
-		client->why, client->crowd->most);
+	if (client->why)
+		snprintf(text, sizeof(text),
+			"503 - %s; %zu clients are served at once, three for every eight files the node may open (ulimit -n)\n",
+			client->why, client->crowd->most);
+	else
+		snprintf(text, sizeof(text),
+			"503 - the node was shut down before this request was done\n");
 	return http->answered ? http_end(http, text) : http_reply(http, 503, "text/plain", text);
+}
+
+/* Also when the service is cancelled. */
+static void explain_soon(struct client *client)
+{
+	struct anyio_cancel_scope scope;
+
+	anyio_cancel_scope_init(&scope);
+	anyio_cancel_scope_set_timeout(&scope, EXPLAIN_MAX);
+	anyio_cancel_scope_set_shield(&scope, true);
+	anyio_cancel_scope_run(&scope, explain, client);
+}
+
+/* A request that is being answered. */
+static bool is_served(const struct client *client)
+{
+	return client->http.head_done && !client->http.ended;
+}
+
+static void tell(const struct crowd *crowd, const char *sentence)
+{
+	if (crowd->rpc->tell)
+		crowd->rpc->tell(crowd->rpc->arg, sentence);
+}
+
+static void cut_off(struct client *client)
+{
+	const char *arg = http_param(&client->http, "arg", 0);
+	char text[300];
+
+	snprintf(text, sizeof(text), "%.60s%s%.200s was cut off before it was done",
+		rpc_command(&client->http), arg ? " " : "", arg ? arg : "");
+	tell(client->crowd, text);
+	explain_soon(client);
 }
 
 static int serve_client(void *arg)
 {
 	struct client *client = arg;
-	int rc = anyio_cancel_scope_run(&client->scope, converse, client);
+	int rc;
 
-	if (client->why && !client->http.idle && !client->http.ended)
-		anyio_move_on_after(EXPLAIN_MAX, explain, client);
+	anyio_cancel_scope_run(&client->scope, converse, client);
+	rc = anyio_checkpoint_if_cancelled();
+	if (rc && is_served(client))
+		cut_off(client);
+	else if (client->why && !client->http.idle && !client->http.ended)
+		explain_soon(client);
 	give_place(client);
 	client_free(client);
 	/* A client's trouble is its own: it must not end the daemon. */
-	return rc == ANYIO_CANCELLED ? rc : 0;
+	return rc;
 }
 
 /* ---- Places ---- */
@@ -305,7 +376,7 @@ static bool full(const struct crowd *crowd)
 }
 
 int crowd_accept(
-	struct crowd *crowd, struct anyio_listener *listener, struct anyio_task_group *group)
+	struct crowd *crowd, struct anyio_listener *listener, struct anyio_task_group *accepting)
 {
 	struct anyio_stream *stream;
 	int rc;
@@ -322,9 +393,11 @@ int crowd_accept(
 		if (!rc)
 			take_place(client);
 		if (!rc && !crowd->resting)
-			crowd->resting = !anyio_try_start_soon(group, rest, crowd, "rpc rest");
+			crowd->resting =
+				!anyio_try_start_soon(accepting, rest, crowd, "API memory");
 		/* When not even a task can be had, this client is turned away and the rest go on. */
-		if (!rc && anyio_try_start_soon(group, serve_client, client, "rpc client")) {
+		if (!rc &&
+			anyio_try_start_soon(crowd->clients, serve_client, client, "API client")) {
 			give_place(client);
 			rc = -ENOMEM;
 		}
@@ -334,4 +407,21 @@ int crowd_accept(
 			return rc;
 	}
 	return rc;
+}
+
+void crowd_stop(struct crowd *crowd)
+{
+	size_t served = 0;
+	char text[120];
+
+	for (struct client *client = crowd->first; client; client = client->next) {
+		client->http.keep_alive = false;
+		served += is_served(client);
+	}
+	if (!served)
+		return;
+	snprintf(text, sizeof(text), "%zu request%s still run%s; another signal cuts %s off",
+		served, served == 1 ? "" : "s", served == 1 ? "s" : "",
+		served == 1 ? "it" : "them");
+	tell(crowd, text);
 }

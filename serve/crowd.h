@@ -8,8 +8,10 @@ struct client;
 
 struct crowd {
 	struct serve_rpc *rpc;
-	struct kit_room *room; /* for what waits in memory to be taken by clients */
-	bool resting;          /* a task waits to give the memory back that malloc keeps */
+	struct anyio_service *service;
+	struct anyio_task_group *clients; /* their tasks */
+	struct kit_room *room;            /* for what waits in memory to be taken by clients */
+	bool resting; /* a task waits to give the memory back that malloc keeps */
 	struct client *first;
 	size_t count, most;       /* places taken, and all there are */
 	size_t peak;              /* places taken since memory went back last */
@@ -19,11 +21,15 @@ struct crowd {
 };
 
 /* -ENOMEM. Close it when no client is left; also after a failure. */
-int crowd_open(struct crowd *crowd, struct serve_rpc *rpc);
+int crowd_open(struct crowd *crowd, struct serve_rpc *rpc, struct anyio_service *service);
 void crowd_close(struct crowd *crowd);
 
-/* Accepts and serves, each client in a task of group, until cancelled. */
+/* Accepts until cancelled, and serves each client in a task of crowd->clients until it is done, or the
+ * service is asked to stop and the client's request is answered. accepting: the caller's group, for what
+ * ends with it. */
 int crowd_accept(
-	struct crowd *crowd, struct anyio_listener *listener, struct anyio_task_group *group);
+	struct crowd *crowd, struct anyio_listener *listener, struct anyio_task_group *accepting);
+/* The service was asked to stop and accepts no more: tells the clients, and who runs the node. */
+void crowd_stop(struct crowd *crowd);
 
 #endif

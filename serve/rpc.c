@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PREFIX_LEN = 8 }; /* "/api/v0/" */
+static const char prefix[] = "/api/v0/";
 
 static const struct {
 	const char *name;
@@ -29,6 +29,13 @@ static const struct {
 	{ "dag/put", rpc_dag_put },
 	{ "get", rpc_get },
 };
+
+const char *rpc_command(const struct http_connection *http)
+{
+	size_t len = sizeof(prefix) - 1;
+
+	return http->path + (strncmp(http->path, prefix, len) ? 0 : len);
+}
 
 /* ---- Errors and streams ---- */
 
@@ -124,8 +131,9 @@ static int on_answer(void *arg, const char *json, size_t len)
 	return rc;
 }
 
-static int call(struct rpc_request *request)
+static int call(void *arg)
 {
+	struct rpc_request *request = arg;
 	struct http_connection *http = request->http;
 	struct rpc_stream stream = { .request = request, .type = "application/json" };
 	struct kit_call_option options[HTTP_PARAMS_MAX + 1] = { { 0 } };
@@ -150,6 +158,16 @@ static int call(struct rpc_request *request)
 	if (rc == -ENOSYS && !http->answered)
 		return http_reply(http, 404, "text/plain", "404 page not found\n");
 	return rpc_stream_end(&stream, rc);
+}
+
+/* For what has no end of its own: when the service is asked to stop it is over. */
+static int call_until_stop(struct rpc_request *request)
+{
+	int rc = anyio_service_until_stop(request->service, call, request);
+
+	return rc || request->http->ended
+		? rc
+		: rpc_fail_text(request, ANYIO_STOPPED, "the node is shutting down");
 }
 
 /* ---- Who may call ---- */
@@ -240,7 +258,7 @@ static bool refused(struct rpc_request *request, int *rc)
 		*rc = http_reply(http, 204, "text/plain", "");
 	} else if (http->parser.method != HTTP_POST) {
 		*rc = http_reply(http, 405, "text/plain", "405 - Method Not Allowed: use POST\n");
-	} else if (strncmp(http->path, "/api/v0/", PREFIX_LEN)) {
+	} else if (rpc_command(http) == http->path) {
 		*rc = http_reply(http, 404, "text/plain", "404 page not found\n");
 	} else {
 		return false;
@@ -255,7 +273,7 @@ static int run(void *arg)
 	for (size_t i = 0; i < sizeof(bulk) / sizeof(*bulk); i++)
 		if (!strcmp(bulk[i].name, request->command))
 			return bulk[i].run(request);
-	return call(request);
+	return strcmp(request->command, "ping") ? call(request) : call_until_stop(request);
 }
 
 /* The timeout is the caller's: what is not done by then is not looked for any longer. */
@@ -283,7 +301,7 @@ int rpc_answer(struct rpc_request *request)
 
 	if (refused(request, &rc))
 		return rc;
-	request->command = request->http->path + PREFIX_LEN;
+	request->command = rpc_command(request->http);
 	if (!options_check(request, &rc))
 		return rc;
 	if (!strcmp(request->command, "shutdown") && request->rpc->shutdown) {
@@ -301,7 +319,7 @@ int rpc_answer(struct rpc_request *request)
 
 struct listening {
 	struct anyio_listener *listener;
-	struct anyio_task_group *group;
+	struct anyio_task_group *accepting;
 	struct crowd *crowd;
 };
 
@@ -309,7 +327,7 @@ static int accept_clients(void *arg)
 {
 	struct listening *listening = arg;
 
-	return crowd_accept(listening->crowd, listening->listener, listening->group);
+	return crowd_accept(listening->crowd, listening->listener, listening->accepting);
 }
 
 static int listen_at(
@@ -356,55 +374,75 @@ static int explain(struct serve_rpc *rpc, const char *text, int rc)
 	return rc;
 }
 
-/* Listens on all of them, or on none. */
-static int listen_all(struct serve_rpc *rpc, struct listening *listening, size_t *count)
-{
-	int rc = 0;
+struct listeners {
+	struct crowd crowd;
+	size_t count;
+	struct listening all[SERVE_LISTEN_MAX];
+};
 
-	for (*count = 0; !rc && rpc->listen[*count]; ++*count) {
-		if (*count == SERVE_LISTEN_MAX) {
+/* Listens on all of them, or on none. */
+static int listen_all(struct serve_rpc *rpc, struct listeners *listeners)
+{
+	for (const char *const *text = rpc->listen; *text; text++) {
+		size_t at = listeners->count;
+		if (at == SERVE_LISTEN_MAX) {
 			snprintf(rpc->error, sizeof(rpc->error),
 				"api.listen has more than %d addresses", SERVE_LISTEN_MAX);
 			return -E2BIG;
 		}
-		rc = listen_at(rpc, rpc->listen[*count], &listening[*count].listener,
-			rpc->addresses[*count]);
+		int rc = listen_at(rpc, *text, &listeners->all[at].listener, rpc->addresses[at]);
 		if (rc)
-			return explain(rpc, rpc->listen[*count], rc);
+			return explain(rpc, *text, rc);
+		listeners->count++;
 	}
-	return rc;
+	return 0;
 }
 
-static int accept_all(struct listening *listening, size_t count)
+static void close_all(struct listeners *listeners)
 {
+	while (listeners->count)
+		anyio_listener_free(listeners->all[--listeners->count].listener);
+}
+
+static int accept_all(void *arg)
+{
+	struct listeners *listeners = arg;
 	int rc = 0;
 
 	ANYIO_TASK_GROUP(group);
-	for (size_t i = 0; !rc && i < count; i++) {
-		listening[i].group = &group;
-		rc = anyio_start_soon(&group, accept_clients, &listening[i], "rpc accept");
+	for (size_t i = 0; !rc && i < listeners->count; i++) {
+		listeners->all[i].accepting = &group;
+		listeners->all[i].crowd = &listeners->crowd;
+		rc = anyio_start_soon(&group, accept_clients, &listeners->all[i], "API listener");
 	}
 	if (!rc)
 		anyio_started(NULL);
 	return anyio_task_group_exit(&group, rc);
 }
 
-int serve_rpc_run(void *arg)
+/* The clients outlast the listeners by the grace of the service. */
+static int serve(struct anyio_service *service, struct listeners *listeners)
+{
+	ANYIO_TASK_GROUP(clients);
+	listeners->crowd.clients = &clients;
+	int rc = anyio_service_until_stop(service, accept_all, listeners);
+	close_all(listeners);
+	if (!rc)
+		crowd_stop(&listeners->crowd);
+	return anyio_task_group_exit(&clients, rc);
+}
+
+int serve_rpc_run(struct anyio_service *service, void *arg)
 {
 	struct serve_rpc *rpc = arg;
-	struct crowd crowd;
-	struct listening listening[SERVE_LISTEN_MAX];
-	size_t count = 0;
-	int rc = crowd_open(&crowd, rpc);
+	struct listeners listeners = { .count = 0 };
+	int rc = crowd_open(&listeners.crowd, rpc, service);
 
-	for (size_t i = 0; i < SERVE_LISTEN_MAX; i++)
-		listening[i] = (struct listening){ .crowd = &crowd };
 	if (!rc)
-		rc = listen_all(rpc, listening, &count);
+		rc = listen_all(rpc, &listeners);
 	if (!rc)
-		rc = accept_all(listening, count);
-	for (size_t i = 0; i < count; i++)
-		anyio_listener_free(listening[i].listener);
-	crowd_close(&crowd);
+		rc = serve(service, &listeners);
+	close_all(&listeners);
+	crowd_close(&listeners.crowd);
 	return rc;
 }

@@ -7,6 +7,7 @@
 
 struct rpc_request {
 	struct serve_rpc *rpc;
+	struct anyio_service *service;
 	struct kit_node *node;
 	struct http_connection *http;
 	struct kit_room *room; /* for what waits in memory to be taken by clients */
@@ -17,8 +18,12 @@ struct rpc_request {
 /* Answers one request: who may call, then the command. */
 int rpc_answer(struct rpc_request *request);
 
-/* Runs answer for as long as its caller is there; ANYIO_BROKEN when it went. */
+/* Runs answer in a task named after the command, for as long as its caller is there; ANYIO_BROKEN when it
+ * went. */
 int rpc_while_there(struct rpc_request *request, int (*answer)(struct rpc_request *request));
+
+/* "pin/ls", or whatever else was asked for: a stranger's text. */
+const char *rpc_command(const struct http_connection *http);
 
 /* Answers 500 with Kubo's {Message, Code, Type}; once an answer has begun, its trailer. The first tells
  * what the node said, and the argument it was about. */

@@ -11,10 +11,15 @@
  */
 #include "rpc.h"
 
+#include <string.h>
+
 #define LOOK_EVERY      (1 * ANYIO_SECOND)
 #define HALF_CLOSED_MAX (10 * ANYIO_SECOND)
 
 struct watch {
+	struct rpc_request *request;
+	int (*answer)(struct rpc_request *request);
+	int rc; /* of the answer */
 	const struct http_connection *http;
 	struct anyio_task_group *group;
 	bool gone, slow;
@@ -25,14 +30,13 @@ static uint64_t moved(const struct http_connection *http)
 	return http->moved + http->sending;
 }
 
-static int look_on(void *arg)
+/* Until the answer is given. */
+static void look_on(struct watch *watch)
 {
-	struct watch *watch = arg;
 	anyio_time since = anyio_now();
 	uint64_t before = moved(watch->http);
-	int rc;
 
-	while (!(rc = anyio_sleep(LOOK_EVERY))) {
+	while (!anyio_sleep(LOOK_EVERY)) {
 		int state = anyio_stream_peer_state(watch->http->stream);
 		if (state != ANYIO_END_OF_STREAM || moved(watch->http) != before) {
 			since = anyio_now();
@@ -47,19 +51,40 @@ static int look_on(void *arg)
 			break;
 		}
 	}
-	return rc;
+}
+
+static int give_answer(void *arg)
+{
+	struct watch *watch = arg;
+
+	watch->rc = watch->answer(watch->request);
+	anyio_task_group_cancel(watch->group, "answered");
+	return 0;
+}
+
+/* A stranger's text, of which a name is made. */
+static const char *task_name(const struct http_connection *http)
+{
+	const char *command = rpc_command(http);
+
+	return command[strspn(command, "abcdefghijklmnopqrstuvwxyz/-")] ? "a request" : command;
 }
 
 int rpc_while_there(struct rpc_request *request, int (*answer)(struct rpc_request *request))
 {
-	struct watch watch = { .http = request->http };
+	struct watch watch = { .request = request, .answer = answer, .http = request->http };
 
 	ANYIO_TASK_GROUP(group);
 	watch.group = &group;
-	int rc = anyio_try_start_soon(&group, look_on, &watch, "rpc watch");
-	rc = rc ? rpc_fail_text(request, rc, anyio_error_text(rc)) : answer(request);
-	anyio_task_group_cancel(&group, "answered");
-	rc = anyio_task_group_exit(&group, rc);
+	int rc = anyio_try_start_soon(&group, give_answer, &watch, task_name(request->http));
+	if (rc)
+		watch.rc = rpc_fail_text(request, rc, anyio_error_text(rc));
+	else
+		look_on(&watch);
+	rc = anyio_task_group_exit(&group, 0);
+	/* What was cancelled here, and not from outside, is told below. */
+	if (!rc && watch.rc != ANYIO_CANCELLED)
+		rc = watch.rc;
 	if (watch.gone)
 		return ANYIO_BROKEN;
 	if (!watch.slow || rc == ANYIO_CANCELLED || request->http->ended)

@@ -95,12 +95,13 @@ static int body(void *arg)
 	char *address = strdup(api_multiaddr("api"));
 	listen[0] = address;
 
-	struct anyio_task_group group;
-	anyio_task_group_enter(&group);
-	CHECK(anyio_start(&group, serve_rpc_run, &rpc, "rpc", NULL) == 0);
+	struct anyio_service_group services;
+	struct anyio_service api;
+	anyio_service_group_enter(&services, NULL);
+	CHECK(anyio_service_start(&services, &api, serve_rpc_run, &rpc, "API") == 0);
 	an_add_without_tasks_fails_alone();
-	anyio_task_group_cancel(&group, "done");
-	CHECK(anyio_task_group_exit(&group, 0) == 0);
+	CHECK(anyio_service_group_exit(&services, 0) == 0);
+	CHECK(anyio_service_ended(&api) == ANYIO_SERVICE_FINISHED);
 	CHECK(kit_close(rpc.node) == 0);
 	free(address);
 	return 0;

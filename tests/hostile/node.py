@@ -263,8 +263,8 @@ class Daemon:
         return self.process.poll() is None
 
     def stderr(self):
-        self.errors.seek(0)
-        return self.errors.read().decode(errors='replace')
+        # The daemon writes where its own offset is, which is this file's too.
+        return os.pread(self.errors.fileno(), os.fstat(self.errors.fileno()).st_size, 0).decode(errors='replace')
 
     def stop(self, number=signal.SIGTERM):
         """Asks it to end and gives its exit code."""

@@ -24,6 +24,9 @@ struct serve_rpc {
 	const char *const *origins; /* allowed ones ("http://localhost:3000"), or "*"; NULL: none */
 	const char *secret; /* wanted as "Authorization: Bearer SECRET" or Basic; NULL: none */
 	void (*shutdown)(void *arg); /* called for /api/v0/shutdown */
+	/* Tells who runs the node of requests that hold up a stop, or were cut off by it: one sentence, with
+	 * strangers' text in it. Must not wait; NULL: nobody is told. */
+	void (*tell)(void *arg, const char *sentence);
 	void *arg;
 	/* Filled when it listens, before anyio_started: what it listens on, as multiaddrs with real
 	 * ports; valid while it runs. */
@@ -31,10 +34,12 @@ struct serve_rpc {
 	char error[256]; /* one sentence when it could not listen */
 };
 
-/* The body of a task: listens, calls anyio_started(NULL), and serves until cancelled, which ends all
- * connections at once, answers in progress too. -EADDRINUSE; -EPERM for an address that is not loopback
- * without a secret; -EINVAL for another kind of multiaddr; -E2BIG for more than SERVE_LISTEN_MAX. */
-int serve_rpc_run(void *rpc);
+/* The body of a service: listens, calls anyio_started(NULL), and serves until it is asked to stop. Then it
+ * closes its listeners and the connections on which nothing was asked for, and requests that are being
+ * answered have the grace of the service; what is left is told of, here and to the client, and ended.
+ * -EADDRINUSE; -EPERM for an address that is not loopback without a secret; -EINVAL for another kind of
+ * multiaddr; -E2BIG for more than SERVE_LISTEN_MAX. */
+int serve_rpc_run(struct anyio_service *service, void *rpc);
 
 #ifdef __cplusplus
 }
