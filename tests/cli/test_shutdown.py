@@ -218,16 +218,15 @@ def the_setting():
 
 def tree(daemon):
     """What SIGQUIT has a daemon write: (what else it wrote before, the last tree)."""
-    before = daemon.stderr().encode()
-    count = before.count(b'anyio: ')
+    count = daemon.stderr().count('anyio: ')
     daemon.process.send_signal(signal.SIGQUIT)
-    text = b''
-    while text.count(b'anyio: ') <= count or not text.endswith(b'\n'):
-        text = daemon.stderr().encode()
+    while True:
+        head, mark, last = daemon.stderr().encode().rpartition(b'anyio: ')
+        # It comes line by line; its first says how many tasks there are.
+        if head.count(b'anyio: ') >= count and mark and b'\n' in last and last.count(b' (task ') >= int(last.split()[0]):
+            return head, last
         if not daemon.alive():
-            raise RuntimeError(f'SIGQUIT ended it: {text.decode()}')
-    head, _, last = text.rpartition(b'anyio: ')
-    return head, last
+            raise RuntimeError(f'SIGQUIT ended it: {daemon.stderr()}')
 
 
 def it_shows_what_it_is_at():
