@@ -205,7 +205,6 @@ struct service {
 	struct anyio_tls_context *context;
 	struct anyio_event served; /* one came to its end, or was refused */
 	int ended, refused;
-	anyio_time timeout;
 	char version[16], alpn[16], name[64];
 	ssize_t certificate;
 };
@@ -222,26 +221,26 @@ static int serve_client(struct anyio_stream *stream, void *arg)
 	self->ended = echo(stream);
 	if (self->ended == 0)
 		CHECK_RC(anyio_stream_send_eof(stream), 0);
+	anyio_stream_free(stream);
 	anyio_event_set(&self->served);
 	return 0;
 }
 
-static void serve_refused(void *arg, int rc, const char *text)
+static void serve_refused(void *arg, int rc)
 {
 	struct service *self = arg;
 
 	self->refused = rc;
-	CHECK(text != NULL);
 	anyio_event_set(&self->served);
 }
 
 static int serve(void *arg)
 {
 	struct service *self = arg;
-	struct anyio_tls_serve_options options = { .refused = serve_refused,
-		.handshake_timeout = self->timeout };
+	const struct anyio_serve_options options = { .failed = serve_refused };
 
-	return anyio_tls_serve(self->listener, self->context, &options, serve_client, self);
+	return anyio_tls_serve(
+		self->listener, self->context, NULL, serve_client, self, NULL, &options);
 }
 
 static uint16_t service_start(
@@ -460,107 +459,6 @@ static int node_as_client(void *arg)
 	return 0;
 }
 
-/* Who comes and says nothing keeps nobody else waiting. */
-static int silent_client_keeps_nobody_waiting(void *arg)
-{
-	struct service service;
-	struct anyio_task_group group;
-	uint16_t port = service_start(&service, &group, server_for(&certificates.server, 0));
-	struct anyio_tls_context *context = client_for(0, true);
-	struct anyio_stream *silent, *stream;
-
-	CHECK_RC(anyio_connect_tcp("127.0.0.1", port, &silent), 0);
-	CHECK_RC(anyio_tls_connect("localhost", port, context, NULL, &stream), 0);
-	pass(stream, stream, "echo");
-	unwrap_and_free(stream);
-	service_end(&service, &group);
-	CHECK_RC(service.ended, 0);
-	CHECK_RC(service.refused, 1);
-	anyio_stream_free(silent);
-	anyio_tls_context_free(context);
-	return 0;
-}
-
-/* And is turned away in time. */
-static int silent_client_is_turned_away(void *arg)
-{
-	struct service service;
-	struct anyio_task_group group;
-	struct anyio_stream *silent;
-	uint16_t port;
-
-	port = service_start(&service, &group, server_for(&certificates.server, 0));
-	service.timeout = ANYIO_MILLISECOND;
-	CHECK_RC(anyio_connect_tcp("127.0.0.1", port, &silent), 0);
-	service_end(&service, &group);
-	CHECK_RC(service.refused, -ETIMEDOUT);
-	anyio_stream_free(silent);
-	return 0;
-}
-
-static int fail_client(struct anyio_stream *stream, void *arg)
-{
-	return -EDOM;
-}
-
-static int serve_and_fail(void *arg)
-{
-	struct service *self = arg;
-
-	CHECK_RC(anyio_tls_serve(self->listener, self->context, NULL, fail_client, NULL), -EDOM);
-	return 0;
-}
-
-/* Also while another client is there, which is sent away. */
-static int handlers_error_ends_the_service(void *arg)
-{
-	struct anyio_tls_context *client = client_for(0, true);
-	struct anyio_tls_options options = { .server_name = "localhost" };
-	struct anyio_address address;
-	struct service service = { .listener = listen_local(&address),
-		.context = server_for(&certificates.server, 0) };
-	struct anyio_stream *silent, *raw, *stream;
-	struct anyio_task_group group;
-	char byte;
-
-	CHECK_RC(anyio_tls_serve(service.listener, client, NULL, fail_client, NULL), -EINVAL);
-	anyio_task_group_enter(&group);
-	spawn(&group, serve_and_fail, &service, NULL);
-	CHECK_RC(anyio_connect_address(&address, &silent), 0);
-	CHECK_RC(anyio_connect_address(&address, &raw), 0);
-	CHECK_RC(anyio_tls_wrap(raw, client, &options, &stream), 0);
-	CHECK(anyio_stream_receive(stream, &byte, 1) < 0);
-	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
-	CHECK(anyio_stream_receive(silent, &byte, 1) <= 0);
-	anyio_stream_free(silent);
-	anyio_stream_free(stream);
-	anyio_tls_context_free(client);
-	anyio_tls_context_free(service.context);
-	anyio_listener_free(service.listener);
-	return 0;
-}
-
-static int connecting_says_why_it_failed(void *arg)
-{
-	struct service service;
-	struct anyio_task_group group;
-	uint16_t port = service_start(&service, &group, server_for(&certificates.elsewhere, 0));
-	struct anyio_tls_context *context = client_for(0, true);
-	const char *reason = NULL;
-	struct anyio_tls_options options = { .reason = &reason };
-	struct anyio_stream *stream;
-
-	CHECK_RC(anyio_tls_connect("localhost", port, context, &options, &stream),
-		ANYIO_TLS_CERTIFICATE);
-	CHECK(stream == NULL && strcmp(reason, "hostname mismatch") == 0);
-	service_end(&service, &group);
-	CHECK(service.refused < 0);
-	CHECK_RC(anyio_tls_connect("localhost", port, context, &options, &stream), -ECONNREFUSED);
-	CHECK(stream == NULL && reason != NULL);
-	anyio_tls_context_free(context);
-	return 0;
-}
-
 static void files_write(void)
 {
 	folder_make(&folder);
@@ -581,10 +479,6 @@ int main(void)
 		CONFORM(openssl_as_client, CONFORM_NO_SIM),
 		CONFORM(node_as_server, CONFORM_NO_SIM),
 		CONFORM(node_as_client, CONFORM_NO_SIM),
-		CONFORM(silent_client_keeps_nobody_waiting, 0),
-		CONFORM(silent_client_is_turned_away, 0),
-		CONFORM(handlers_error_ends_the_service, 0),
-		CONFORM(connecting_says_why_it_failed, 0),
 	};
 	int failed;
 

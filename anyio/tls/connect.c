@@ -60,102 +60,80 @@ int anyio_tls_accept(struct anyio_listener *listener, struct anyio_tls_context *
 	return rc;
 }
 
-struct service {
-	struct anyio_task_group group;
+/* What anyio_serve hands to each connection. */
+struct serve {
 	struct anyio_tls_context *context;
-	const struct anyio_tls_serve_options *options;
-	anyio_tls_client_fn handle;
+	const struct anyio_tls_options *options;
+	anyio_handler_fn handler;
 	void *arg;
+	void (*failed)(void *arg, int rc);
+	const char *reason; /* of the handshake that failed, until it is told */
 };
 
-struct client {
-	struct service *service;
-	struct anyio_stream *stream;
-};
-
-static void refuse(const struct service *service, int rc, const char *text)
-{
-	if (service->options->refused != NULL)
-		service->options->refused(
-			service->arg, rc, text == NULL ? anyio_error_text(rc) : text);
-}
-
-static int client_handshake(void *arg)
+static int serve_shake(void *arg)
 {
 	return anyio_tls_handshake(arg);
 }
 
-static int client_run(void *arg)
+static int serve_secure(
+	struct serve *serve, struct anyio_stream *transport, struct anyio_stream **stream)
 {
-	struct client *client = arg;
-	struct service *service = client->service;
-	anyio_time timeout = service->options->handshake_timeout;
-	int rc = anyio_fail_after(
-		timeout == 0 ? HANDSHAKE_TIMEOUT : timeout, client_handshake, client->stream);
+	anyio_time timeout = serve->options->handshake_timeout;
+	const char *reason = NULL;
+	int rc = anyio_tls_wrap(transport, serve->context, serve->options, stream);
 
-	if (rc == 0) {
-		rc = service->handle(client->stream, service->arg);
-	} else if (rc != ANYIO_CANCELLED) {
-		refuse(service, rc, anyio_tls_error_text(client->stream));
-		rc = 0;
-	}
-	anyio_stream_free(client->stream);
-	anyio_free(client);
-	return rc;
-}
-
-/* The stream is the client's from here on. */
-static int client_start(struct service *service, struct anyio_stream *stream)
-{
-	struct anyio_task_options options = {
-		.name = "tls client", .stack_size = service->options->stack_size, .may_fail = true
-	};
-	struct client *client = anyio_malloc(sizeof(*client));
-	int rc = -ENOMEM;
-
-	if (client != NULL) {
-		*client = (struct client){ service, stream };
-		rc = anyio_start_soon_with(&service->group, client_run, client, &options);
-	}
 	if (rc < 0) {
-		anyio_stream_free(stream);
-		anyio_free(client);
+		anyio_stream_free(transport);
+	} else {
+		rc = anyio_fail_after(
+			timeout == 0 ? HANDSHAKE_TIMEOUT : timeout, serve_shake, *stream);
+		if (rc == 0)
+			return 0;
+		reason = anyio_tls_error_text(*stream);
+		anyio_stream_free(*stream);
 	}
+	if (rc != ANYIO_CANCELLED) /* which nobody is told */
+		serve->reason = reason == NULL ? anyio_error_text(rc) : reason;
 	return rc;
 }
 
-static int serve(struct service *service, struct anyio_listener *listener)
+static int serve_connection(struct anyio_stream *transport, void *arg)
 {
-	for (;;) {
-		struct anyio_stream *transport, *stream;
-		int rc = anyio_accept(listener, &transport);
+	struct serve *serve = arg;
+	struct anyio_stream *stream;
+	int rc = serve_secure(serve, transport, &stream);
 
-		if (rc < 0)
-			return rc;
-		rc = anyio_tls_wrap(
-			transport, service->context, &service->options->stream, &stream);
-		if (rc < 0)
-			anyio_stream_free(transport);
-		else
-			rc = client_start(service, stream);
-		if (rc == -EINVAL)
-			return rc;
-		if (rc < 0)
-			refuse(service, rc, NULL);
-	}
+	return rc < 0 ? rc : serve->handler(stream, serve->arg);
+}
+
+/* No other task runs between a connection's end and this. */
+static void serve_failed(void *arg, int rc)
+{
+	struct serve *serve = arg;
+
+	if (serve->options->reason != NULL)
+		*serve->options->reason = serve->reason;
+	serve->reason = NULL;
+	if (serve->failed != NULL)
+		serve->failed(serve->arg, rc);
 }
 
 int anyio_tls_serve(struct anyio_listener *listener, struct anyio_tls_context *context,
-	const struct anyio_tls_serve_options *options, anyio_tls_client_fn handle, void *arg)
+	const struct anyio_tls_options *tls, anyio_handler_fn handler, void *arg,
+	struct anyio_service *service, const struct anyio_serve_options *options)
 {
-	static const struct anyio_tls_serve_options defaults;
-	struct service service = { .context = context,
-		.options = options == NULL ? &defaults : options,
-		.handle = handle,
-		.arg = arg };
+	static const struct anyio_tls_options plain;
+	struct serve serve = { context, tls == NULL ? &plain : tls, handler, arg, NULL, NULL };
+	struct anyio_serve_options own = { .name = NULL };
 
-	if (!context->server)
+	if (!context->server || serve.options->server_name != NULL ||
+		serve.options->session != NULL)
 		return -EINVAL;
-	anyio_task_group_enter(&service.group);
-	return anyio_task_group_exit(&service.group, serve(&service, listener));
+	if (options != NULL)
+		own = *options;
+	if (own.name == NULL)
+		own.name = "TLS connection";
+	serve.failed = own.failed;
+	own.failed = serve_failed;
+	return anyio_serve(listener, serve_connection, &serve, service, &own);
 }

@@ -32,7 +32,7 @@
 #ifndef ANYIO_TLS_H
 #define ANYIO_TLS_H
 
-#include <anyio/net.h>
+#include <anyio/serve.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -106,8 +106,11 @@ struct anyio_tls_options {
 			    * much there is, such as HTTP */
 	/* Clients: to be taken up again, unless it was another name's. Stays the caller's. */
 	struct anyio_tls_session *session;
-	const char **reason; /* of anyio_tls_connect alone: as of the context's */
-	void *reserved[4];
+	/* anyio_tls_connect sets it as the context's is. anyio_tls_serve does before it tells failed: NULL
+	 * where the code is the handler's and not the handshake's. */
+	const char **reason;
+	anyio_time handshake_timeout; /* of anyio_tls_serve alone; 0: 30 seconds; ANYIO_FOREVER */
+	void *reserved[3];
 };
 
 /* Lays TLS over transport, as client or server as the context says. Never waits: -EINVAL (a name that is
@@ -126,25 +129,14 @@ ANYIO_API int anyio_tls_connect(const char *host, uint16_t port, struct anyio_tl
 ANYIO_API int anyio_tls_accept(struct anyio_listener *listener, struct anyio_tls_context *context,
 	const struct anyio_tls_options *options, struct anyio_stream **stream);
 
-/* What is done with a client; the stream is freed after. A negative code ends the service. */
-typedef int (*anyio_tls_client_fn)(struct anyio_stream *stream, void *arg);
-
-/* All zero is the default. */
-struct anyio_tls_serve_options {
-	struct anyio_tls_options stream; /* of every client's */
-	anyio_time handshake_timeout;    /* 0: 30 seconds; ANYIO_FOREVER */
-	/* Told of a client that was turned away: its handshake failed (text says why, rc is -ETIMEDOUT
-	 * when it took too long), or there was no memory or task for it. NULL: nobody is. */
-	void (*refused)(void *arg, int rc, const char *text);
-	size_t stack_size; /* of a client's task; 0: the loop's default */
-	void *reserved[4];
-};
-
-/* Accepts until cancelled, each client in a task of its own, which runs the handshake and then
- * handle(stream, arg). Returns the first error of accepting or of a handler, having cancelled and awaited all
- * clients. options may be NULL. */
+/* As anyio_serve in everything (anyio/serve.h), but that each connection's task first lays TLS over it and
+ * runs the handshake, within tls->handshake_timeout, and the handler gets the TLS stream, which is its own.
+ * A handshake that fails ends its connection alone; options->failed is told its code, -ETIMEDOUT when it
+ * took too long. tls and options may be NULL. -EINVAL, and nothing is begun, when the context is a client's
+ * or tls has what is for clients. */
 ANYIO_API int anyio_tls_serve(struct anyio_listener *listener, struct anyio_tls_context *context,
-	const struct anyio_tls_serve_options *options, anyio_tls_client_fn handle, void *arg);
+	const struct anyio_tls_options *tls, anyio_handler_fn handler, void *arg,
+	struct anyio_service *service, const struct anyio_serve_options *options);
 
 /* Returns when the handshake is done, whoever runs it. */
 ANYIO_API int anyio_tls_handshake(struct anyio_stream *stream);
