@@ -14,7 +14,7 @@ static int serve_task(void *arg)
 {
 	static const struct anyio_serve_options options = { .name = "arrival" };
 	struct p2p_listener *listener = arg;
-	int rc = anyio_serve(listener->listener, p2p_arrive, listener->host, NULL, &options);
+	int rc = anyio_serve(&listener->listener, 1, p2p_arrive, listener->host, NULL, &options);
 
 	return rc == ANYIO_CANCELLED ? rc : 0;
 }

@@ -1,8 +1,13 @@
 #include <errno.h>
 #include "net.h"
 
+/*
+ * Each listener has a task that accepts, the first one the caller's own. A place is taken only for a
+ * connection that is there, so that a listener where nobody comes keeps none from the others.
+ */
 struct serve {
-	struct anyio_listener *listener;
+	struct anyio_listener *const *listeners;
+	size_t count, accepting; /* that many of them have begun */
 	anyio_handler_fn handler;
 	void *arg;
 	const struct anyio_serve_options *options;
@@ -57,44 +62,89 @@ static int connection_start(struct serve *serve, struct anyio_stream *stream)
 	return rc;
 }
 
-/* Never returns 0: ends with what ended the accepting. */
+/* Only looks, as others may accept too. */
+static int serve_wait_place(struct serve *serve)
+{
+	int rc = anyio_semaphore_acquire(&serve->places);
+
+	if (rc == 0)
+		anyio_semaphore_release(&serve->places);
+	return rc;
+}
+
+static int serve_next(struct serve *serve, struct anyio_listener *listener)
+{
+	struct anyio_stream *stream;
+	int rc = serve_wait_place(serve);
+
+	if (rc == 0)
+		rc = anyio_accept(listener, &stream);
+	if (rc < 0)
+		return rc;
+	if (anyio_semaphore_acquire_nowait(&serve->places) < 0)
+		rc = anyio_semaphore_acquire(&serve->places);
+	if (rc < 0) {
+		anyio_stream_free(stream);
+		return rc;
+	}
+	rc = connection_start(serve, stream);
+	if (rc < 0) {
+		anyio_semaphore_release(&serve->places);
+		anyio_stream_free(stream);
+		serve_failed(serve, rc);
+	}
+	return 0;
+}
+
+/* Until the next of the listeners is closed. */
 static int serve_accept(void *arg)
 {
 	struct serve *serve = arg;
+	struct anyio_listener *listener = serve->listeners[serve->accepting++];
+	int rc = 0;
 
-	for (;;) {
-		struct anyio_stream *stream;
-		int rc = anyio_semaphore_acquire(&serve->places);
-
-		if (rc == 0)
-			rc = anyio_accept(serve->listener, &stream);
-		if (rc < 0)
-			return rc;
-		rc = connection_start(serve, stream);
-		if (rc < 0) {
-			anyio_semaphore_release(&serve->places);
-			anyio_stream_free(stream);
-			serve_failed(serve, rc);
-		}
-	}
+	while (rc == 0)
+		rc = serve_next(serve, listener);
+	return rc == ANYIO_CLOSED ? 0 : rc;
 }
 
-int anyio_serve(struct anyio_listener *listener, anyio_handler_fn handler, void *arg,
-	struct anyio_service *service, const struct anyio_serve_options *options)
+static int serve_accept_all(void *arg)
+{
+	struct serve *serve = arg;
+	struct anyio_task_group group;
+	int rc = 0;
+
+	anyio_task_group_enter(&group);
+	for (size_t i = 1; i < serve->count && rc == 0; i++)
+		rc = anyio_try_start_soon(&group, serve_accept, serve, "accept");
+	if (rc == 0)
+		rc = serve_accept(serve);
+	return anyio_task_group_exit(&group, rc);
+}
+
+int anyio_serve(struct anyio_listener *const *listeners, size_t count, anyio_handler_fn handler,
+	void *arg, struct anyio_service *service, const struct anyio_serve_options *options)
 {
 	static const struct anyio_serve_options defaults;
-	struct serve serve = { .listener = listener, .handler = handler, .arg = arg };
+	struct serve serve = {
+		.listeners = listeners, .count = count, .handler = handler, .arg = arg
+	};
 	size_t most;
 	int rc;
 
+	if (count == 0)
+		return -EINVAL;
 	serve.options = options == NULL ? &defaults : options;
 	most = serve.options->max_connections;
 	anyio_semaphore_init(&serve.places, most == 0 ? UINT64_MAX : most, 0);
-	anyio_listener_hold(listener);
+	for (size_t i = 0; i < count; i++)
+		anyio_listener_hold(listeners[i]);
 	anyio_task_group_enter(&serve.connections);
-	rc = service == NULL ? serve_accept(&serve)
-			     : anyio_service_until_stop(service, serve_accept, &serve);
-	anyio_listener_close(listener);
-	anyio_listener_release(listener);
-	return anyio_task_group_exit(&serve.connections, rc == ANYIO_CLOSED ? 0 : rc);
+	rc = service == NULL ? serve_accept_all(&serve)
+			     : anyio_service_until_stop(service, serve_accept_all, &serve);
+	for (size_t i = 0; i < count; i++) {
+		anyio_listener_close(listeners[i]);
+		anyio_listener_release(listeners[i]);
+	}
+	return anyio_task_group_exit(&serve.connections, rc);
 }

@@ -4,8 +4,8 @@
 /* A server whose conversations are one byte in, the same byte out, until the end; 'x' fails, and 's'
  * is answered only after a long time. */
 struct server {
-	struct anyio_listener *listener;
-	struct anyio_address address;
+	struct anyio_listener *listener, *second;
+	struct anyio_address address, second_address;
 	struct anyio_serve_options options;
 	struct anyio_task_handle handle;
 	struct anyio_event serving; /* somebody began */
@@ -59,7 +59,10 @@ static int serve(void *arg)
 {
 	struct server *self = arg;
 
-	self->rc = anyio_serve(self->listener, converse, self, NULL, &self->options);
+	struct anyio_listener *listeners[] = { self->listener, self->second };
+
+	self->rc = anyio_serve(
+		listeners, self->second == NULL ? 1 : 2, converse, self, NULL, &self->options);
 	return self->rc == ANYIO_CANCELLED ? ANYIO_CANCELLED : 0;
 }
 
@@ -73,12 +76,23 @@ static void server_init(struct server *self, size_t most)
 	self->listener = listen_local(&self->address);
 }
 
-static struct anyio_stream *client(const struct server *server)
+static void server_init_two(struct server *self, size_t most)
+{
+	server_init(self, most);
+	self->second = listen_local(&self->second_address);
+}
+
+static struct anyio_stream *client_at(const struct anyio_address *address)
 {
 	struct anyio_stream *stream;
 
-	CHECK_RC(anyio_connect_address(&server->address, &stream), 0);
+	CHECK_RC(anyio_connect_address(address, &stream), 0);
 	return stream;
+}
+
+static struct anyio_stream *client(const struct server *server)
+{
+	return client_at(&server->address);
 }
 
 /* A cancelled accept may take the kernel a while; from its end on newcomers are refused. */
@@ -133,7 +147,8 @@ static int closing_the_listener_lets_connections_end(void *arg)
 		CHECK_RC(server.ended, 3);
 		CHECK_RC(server.failures, 0);
 		if (!freed) {
-			CHECK_RC(anyio_serve(server.listener, converse, &server, NULL, NULL), 0);
+			CHECK_RC(
+				anyio_serve(&server.listener, 1, converse, &server, NULL, NULL), 0);
 			CHECK_RC(anyio_listener_address(server.listener, &server.address),
 				ANYIO_CLOSED);
 			anyio_listener_free(server.listener);
@@ -198,6 +213,84 @@ static int a_full_house_accepts_nobody(void *arg)
 	return 0;
 }
 
+/* And a listener where nobody comes takes no place. */
+static int several_listeners_have_one_limit(void *arg)
+{
+	struct server server;
+	struct anyio_task_group group;
+	struct anyio_stream *at_second, *at_first;
+	char byte = 'b';
+
+	server_init_two(&server, 1);
+	anyio_task_group_enter(&group);
+	spawn(&group, serve, &server, NULL);
+	at_second = client_at(&server.second_address);
+	check_echo(at_second, 'a');
+	at_first = client(&server);
+	CHECK_RC(anyio_stream_send(at_first, &byte, 1), 0);
+	anyio_wait_all_tasks_blocked();
+	CHECK_RC(server.at_once, 1);
+	anyio_stream_free(at_second);
+	CHECK_RC(anyio_stream_receive(at_first, &byte, 1), 1);
+	anyio_stream_free(at_first);
+	/* Again, the other way round. */
+	at_first = client(&server);
+	check_echo(at_first, 'c');
+	anyio_stream_free(at_first);
+	at_second = client_at(&server.second_address);
+	check_echo(at_second, 'd');
+	anyio_stream_free(at_second);
+	CHECK_RC(server.most, 1);
+	anyio_listener_free(server.listener);
+	anyio_listener_free(server.second);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	CHECK_RC(server.rc, 0);
+	CHECK_RC(server.ended, 4);
+	return 0;
+}
+
+static int closing_one_listener_leaves_the_others(void *arg)
+{
+	for (int first = 0; first < 2; first++) {
+		struct server server;
+		struct anyio_task_group group;
+		struct anyio_stream *stream;
+
+		server_init_two(&server, 0);
+		anyio_task_group_enter(&group);
+		spawn(&group, serve, &server, NULL);
+		anyio_wait_all_tasks_blocked();
+		anyio_listener_free(first ? server.listener : server.second);
+		anyio_wait_all_tasks_blocked();
+		CHECK_RC(server.rc, 1);
+		stream = client_at(first ? &server.second_address : &server.address);
+		check_echo(stream, 'a');
+		anyio_stream_free(stream);
+		anyio_listener_free(first ? server.second : server.listener);
+		CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+		CHECK_RC(server.rc, 0);
+		CHECK_RC(server.ended, 1);
+	}
+	return 0;
+}
+
+static int without_a_task_for_a_listener_none_is_served(void *arg)
+{
+	struct server server;
+
+	server_init_two(&server, 0);
+	anyio_fault_set(ANYIO_FAULT_MEMORY, 1, 0);
+	CHECK_RC(serve(&server), 0);
+	anyio_fault_set(ANYIO_FAULT_MEMORY, 0, 0);
+	CHECK_RC(server.rc, -ENOMEM);
+	CHECK_RC(anyio_listener_address(server.listener, &server.address), ANYIO_CLOSED);
+	CHECK_RC(anyio_listener_address(server.second, &server.address), ANYIO_CLOSED);
+	CHECK_RC(anyio_serve(&server.listener, 0, converse, &server, NULL, NULL), -EINVAL);
+	anyio_listener_free(server.listener);
+	anyio_listener_free(server.second);
+	return 0;
+}
+
 static int cancelling_cancels_the_connections(void *arg)
 {
 	struct server server;
@@ -226,7 +319,7 @@ static int web(struct anyio_service *service, void *arg)
 	struct server *self = arg;
 
 	anyio_started(NULL);
-	return anyio_serve(self->listener, converse, self, service, &self->options);
+	return anyio_serve(&self->listener, 1, converse, self, service, &self->options);
 }
 
 static int drain(void *arg)
@@ -311,6 +404,9 @@ int main(void)
 		CONFORM(closing_the_listener_lets_connections_end, 0),
 		CONFORM(a_failure_ends_its_connection_alone, 0),
 		CONFORM(a_full_house_accepts_nobody, 0),
+		CONFORM(several_listeners_have_one_limit, 0),
+		CONFORM(closing_one_listener_leaves_the_others, 0),
+		CONFORM(without_a_task_for_a_listener_none_is_served, 0),
 		CONFORM(cancelling_cancels_the_connections, 0),
 		CONFORM(a_stopped_service_drains, CONFORM_MOCK),
 		CONFORM(a_shortage_turns_one_away, 0),

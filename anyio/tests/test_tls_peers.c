@@ -240,7 +240,7 @@ static int serve(void *arg)
 	const struct anyio_serve_options options = { .failed = serve_refused };
 
 	return anyio_tls_serve(
-		self->listener, self->context, NULL, serve_client, self, NULL, &options);
+		&self->listener, 1, self->context, NULL, serve_client, self, NULL, &options);
 }
 
 static uint16_t service_start(

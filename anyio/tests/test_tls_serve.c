@@ -44,8 +44,8 @@ static int serve(void *arg)
 {
 	struct server *self = arg;
 
-	self->rc = anyio_tls_serve(
-		self->listener, self->context, &self->tls, converse, self, NULL, &self->options);
+	self->rc = anyio_tls_serve(&self->listener, 1, self->context, &self->tls, converse, self,
+		NULL, &self->options);
 	return self->rc == ANYIO_CANCELLED ? self->rc : 0;
 }
 
@@ -233,8 +233,8 @@ static int web(struct anyio_service *service, void *arg)
 	struct server *self = arg;
 
 	anyio_started(NULL);
-	self->rc = anyio_tls_serve(
-		self->listener, self->context, &self->tls, converse, self, service, &self->options);
+	self->rc = anyio_tls_serve(&self->listener, 1, self->context, &self->tls, converse, self,
+		service, &self->options);
 	return self->rc;
 }
 
@@ -282,10 +282,11 @@ static int what_is_for_clients_is_refused(void *arg)
 	struct anyio_tls_context *context = client_make((context_options){ .max_version = 0 });
 	const struct anyio_tls_options named = { .server_name = "localhost" };
 
-	CHECK_RC(anyio_tls_serve(listener, context, NULL, converse, NULL, NULL, NULL), -EINVAL);
+	CHECK_RC(anyio_tls_serve(&listener, 1, context, NULL, converse, NULL, NULL, NULL), -EINVAL);
 	anyio_tls_context_free(context);
 	context = server_make(&certificates.server, (context_options){ .max_version = 0 });
-	CHECK_RC(anyio_tls_serve(listener, context, &named, converse, NULL, NULL, NULL), -EINVAL);
+	CHECK_RC(anyio_tls_serve(&listener, 1, context, &named, converse, NULL, NULL, NULL),
+		-EINVAL);
 	CHECK_RC(anyio_listener_address(listener, &address), 0); /* open */
 	anyio_tls_context_free(context);
 	anyio_listener_free(listener);

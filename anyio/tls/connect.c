@@ -118,9 +118,10 @@ static void serve_failed(void *arg, int rc)
 		serve->failed(serve->arg, rc);
 }
 
-int anyio_tls_serve(struct anyio_listener *listener, struct anyio_tls_context *context,
-	const struct anyio_tls_options *tls, anyio_handler_fn handler, void *arg,
-	struct anyio_service *service, const struct anyio_serve_options *options)
+int anyio_tls_serve(struct anyio_listener *const *listeners, size_t count,
+	struct anyio_tls_context *context, const struct anyio_tls_options *tls,
+	anyio_handler_fn handler, void *arg, struct anyio_service *service,
+	const struct anyio_serve_options *options)
 {
 	static const struct anyio_tls_options plain;
 	struct serve serve = { context, tls == NULL ? &plain : tls, handler, arg, NULL, NULL };
@@ -135,5 +136,5 @@ int anyio_tls_serve(struct anyio_listener *listener, struct anyio_tls_context *c
 		own.name = "TLS connection";
 	serve.failed = own.failed;
 	own.failed = serve_failed;
-	return anyio_serve(listener, serve_connection, &serve, service, &own);
+	return anyio_serve(listeners, count, serve_connection, &serve, service, &own);
 }

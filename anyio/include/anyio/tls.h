@@ -134,9 +134,10 @@ ANYIO_API int anyio_tls_accept(struct anyio_listener *listener, struct anyio_tls
  * A handshake that fails ends its connection alone; options->failed is told its code, -ETIMEDOUT when it
  * took too long. tls and options may be NULL. -EINVAL, and nothing is begun, when the context is a client's
  * or tls has what is for clients. */
-ANYIO_API int anyio_tls_serve(struct anyio_listener *listener, struct anyio_tls_context *context,
-	const struct anyio_tls_options *tls, anyio_handler_fn handler, void *arg,
-	struct anyio_service *service, const struct anyio_serve_options *options);
+ANYIO_API int anyio_tls_serve(struct anyio_listener *const *listeners, size_t count,
+	struct anyio_tls_context *context, const struct anyio_tls_options *tls,
+	anyio_handler_fn handler, void *arg, struct anyio_service *service,
+	const struct anyio_serve_options *options);
 
 /* Returns when the handshake is done, whoever runs it. */
 ANYIO_API int anyio_tls_handshake(struct anyio_stream *stream);
