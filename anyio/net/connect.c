@@ -1,7 +1,7 @@
 /*
  * Connecting: to one address, and to the first of several that answers (RFC 8305).
  *
- * In the race every attempt is a task. The host starts one, waits until it failed or 250 ms have
+ * In the race every attempt is a task. The host starts one, waits until it failed or the delay has
  * passed, and starts the next. The winner leaves its stream and cancels the group; an attempt
  * that connected in spite of that closes what it got.
  */
@@ -9,7 +9,9 @@
 #include <string.h>
 #include "net.h"
 
-#define STAGGER (250 * ANYIO_MILLISECOND)
+#define DELAY (250 * ANYIO_MILLISECOND)
+
+static const struct anyio_connect_options defaults;
 
 /* A UNIX listener whose queue is full answers -EAGAIN instead of letting the caller wait. */
 static int socket_connect(int fd, const struct anyio_address *address)
@@ -27,19 +29,38 @@ static int socket_connect(int fd, const struct anyio_address *address)
 	}
 }
 
-int anyio_connect_address(const struct anyio_address *address, struct anyio_stream **stream)
+static int socket_bind(int fd, int family, const struct anyio_address *local)
 {
-	int fd = anyio_fd_socket(address->any.sa_family, SOCK_STREAM), rc;
+	if (local->any.sa_family != family || family == AF_UNIX)
+		return -EAFNOSUPPORT;
+	/* A port is chosen when it is known whither, so that one does for many connections. */
+	anyio_fd_flag(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+	return anyio_fd_bind(fd, local);
+}
+
+int anyio_connect_address_with(const struct anyio_address *address,
+	const struct anyio_connect_options *options, struct anyio_stream **stream)
+{
+	int family = address->any.sa_family, rc = 0;
+	int fd = anyio_fd_socket(family, SOCK_STREAM);
 
 	*stream = NULL;
 	if (fd < 0)
 		return fd;
-	rc = socket_connect(fd, address);
+	if (options != NULL && options->local != NULL)
+		rc = socket_bind(fd, family, options->local);
+	if (rc == 0)
+		rc = socket_connect(fd, address);
 	if (rc < 0) {
 		anyio_fd_close(fd);
 		return rc;
 	}
-	return anyio_stream_from_socket(fd, address->any.sa_family, stream);
+	return anyio_stream_from_socket(fd, family, stream);
+}
+
+int anyio_connect_address(const struct anyio_address *address, struct anyio_stream **stream)
+{
+	return anyio_connect_address_with(address, NULL, stream);
 }
 
 int anyio_connect_unix(const char *path, struct anyio_stream **stream)
@@ -52,6 +73,7 @@ int anyio_connect_unix(const char *path, struct anyio_stream **stream)
 }
 
 struct race {
+	const struct anyio_connect_options *options;
 	struct anyio_task_group group;
 	struct anyio_stream *winner;
 	struct attempt *attempts;
@@ -70,7 +92,7 @@ static int race_attempt(void *arg)
 	struct race *race = attempt->race;
 	struct anyio_stream *stream;
 
-	attempt->rc = anyio_connect_address(attempt->address, &stream);
+	attempt->rc = anyio_connect_address_with(attempt->address, race->options, &stream);
 	if (attempt->rc < 0) {
 		anyio_event_set(&attempt->failed);
 		return attempt->rc == ANYIO_CANCELLED ? ANYIO_CANCELLED : 0;
@@ -91,6 +113,7 @@ static int race_wait(void *arg)
 
 static int race_start(struct race *race, const struct anyio_address *addresses, size_t count)
 {
+	anyio_time delay = race->options->delay == 0 ? DELAY : race->options->delay;
 	int rc = 0;
 
 	for (size_t i = 0; i < count && rc == 0; i++) {
@@ -101,22 +124,22 @@ static int race_start(struct race *race, const struct anyio_address *addresses, 
 		anyio_event_init(&attempt->failed);
 		rc = anyio_start_soon(&race->group, race_attempt, attempt, "connect");
 		if (rc == 0 && i + 1 < count)
-			rc = anyio_move_on_after(STAGGER, race_wait, &attempt->failed);
+			rc = anyio_move_on_after(delay, race_wait, &attempt->failed);
 	}
 	return rc;
 }
 
-int anyio_connect_race(
-	const struct anyio_address *addresses, size_t count, struct anyio_stream **stream)
+int anyio_connect_race(const struct anyio_address *addresses, size_t count,
+	const struct anyio_connect_options *options, struct anyio_stream **stream)
 {
-	struct race race = { .attempts = NULL };
+	struct race race = { .options = options == NULL ? &defaults : options };
 	int rc;
 
 	*stream = NULL;
 	if (count == 0)
 		return -ENOENT;
 	if (count == 1)
-		return anyio_connect_address(&addresses[0], stream);
+		return anyio_connect_address_with(&addresses[0], options, stream);
 	race.attempts = anyio_calloc(count, sizeof(*race.attempts));
 	if (race.attempts == NULL)
 		return -ENOMEM;
@@ -155,18 +178,28 @@ void anyio_addresses_interleave(struct anyio_address *addresses, size_t count)
 	}
 }
 
-int anyio_connect_tcp(const char *host, uint16_t port, struct anyio_stream **stream)
+int anyio_connect_tcp_with(const char *host, uint16_t port,
+	const struct anyio_connect_options *options, struct anyio_stream **stream)
 {
 	struct anyio_address *addresses;
+	int family = AF_UNSPEC, rc;
 	size_t count;
-	int rc;
 
 	*stream = NULL;
-	rc = anyio_getaddrinfo(host, port, AF_UNSPEC, &addresses, &count);
+	if (options != NULL && options->local != NULL)
+		family = options->local->any.sa_family;
+	if (family == AF_UNIX)
+		return -EAFNOSUPPORT;
+	rc = anyio_getaddrinfo(host, port, family, &addresses, &count);
 	if (rc < 0)
 		return rc;
 	anyio_addresses_interleave(addresses, count);
-	rc = anyio_connect_race(addresses, count, stream);
+	rc = anyio_connect_race(addresses, count, options, stream);
 	anyio_free(addresses);
 	return rc;
+}
+
+int anyio_connect_tcp(const char *host, uint16_t port, struct anyio_stream **stream)
+{
+	return anyio_connect_tcp_with(host, port, NULL, stream);
 }

@@ -43,8 +43,8 @@ void anyio_listener_hold(struct anyio_listener *listener);
 void anyio_listener_release(struct anyio_listener *listener);
 
 /* The race of RFC 8305 over addresses already in order: the first error when all fail. */
-int anyio_connect_race(
-	const struct anyio_address *addresses, size_t count, struct anyio_stream **stream);
+int anyio_connect_race(const struct anyio_address *addresses, size_t count,
+	const struct anyio_connect_options *options, struct anyio_stream **stream);
 /* Puts IPv6 first and lets the families alternate; within one the order is kept. */
 void anyio_addresses_interleave(struct anyio_address *addresses, size_t count);
 

@@ -98,7 +98,7 @@ static int c54_r14_slow_first_address_starts_the_second_after_the_delay(void *ar
 	anyio_task_group_enter(&group);
 	spawn(&group, accept_one, &accepting, NULL);
 	began = anyio_now();
-	CHECK_RC(anyio_connect_race(addresses, 2, &stream), 0);
+	CHECK_RC(anyio_connect_race(addresses, 2, NULL, &stream), 0);
 	CHECK(anyio_now() - began >= 250 * ANYIO_MILLISECOND);
 	if (simulated())
 		CHECK(anyio_now() - began < 252 * ANYIO_MILLISECOND);
@@ -121,14 +121,14 @@ static int c54b_r14b_a_failure_starts_the_next_at_once(void *arg)
 
 	anyio_listener_free(listen_local(&nobody));
 	addresses[0] = addresses[1] = nobody;
-	CHECK_RC(anyio_connect_race(addresses, 0, &stream), -ENOENT);
-	CHECK_RC(anyio_connect_race(addresses, 2, &stream), -ECONNREFUSED);
+	CHECK_RC(anyio_connect_race(addresses, 0, NULL, &stream), -ENOENT);
+	CHECK_RC(anyio_connect_race(addresses, 2, NULL, &stream), -ECONNREFUSED);
 	CHECK(stream == NULL);
 	accepting = (struct accepting){ .listener = listen_local(&addresses[2]) };
 	anyio_task_group_enter(&group);
 	spawn(&group, accept_one, &accepting, NULL);
 	began = anyio_now();
-	CHECK_RC(anyio_connect_race(addresses, 3, &stream), 0);
+	CHECK_RC(anyio_connect_race(addresses, 3, NULL, &stream), 0);
 	/* Elsewhere the machine may be slow. */
 	if (simulated())
 		CHECK(anyio_now() - began < 250 * ANYIO_MILLISECOND);
@@ -139,12 +139,43 @@ static int c54b_r14b_a_failure_starts_the_next_at_once(void *arg)
 	return 0;
 }
 
+/* The same with another delay; and with none the second waits until the first has failed. */
+static int the_delay_is_the_callers(void *arg)
+{
+	const struct anyio_connect_options options = { .delay = 20 * ANYIO_MILLISECOND },
+					   patient = { .delay = ANYIO_FOREVER };
+	struct deaf deaf;
+	struct anyio_address addresses[2];
+	struct anyio_listener *listener = listen_local(&addresses[1]);
+	struct anyio_stream *stream;
+	struct anyio_cancel_scope scope;
+	anyio_time began = anyio_now();
+
+	deaf_open(&deaf);
+	addresses[0] = deaf.address;
+	CHECK_RC(anyio_connect_race(addresses, 2, &options, &stream), 0);
+	CHECK(anyio_now() - began >= options.delay);
+	if (simulated())
+		CHECK(anyio_now() - began < options.delay + 2 * ANYIO_MILLISECOND);
+	anyio_stream_free(stream);
+	anyio_cancel_scope_init(&scope);
+	anyio_cancel_scope_set_timeout(&scope, 300 * ANYIO_MILLISECOND);
+	anyio_cancel_scope_enter(&scope);
+	CHECK_RC(anyio_cancel_scope_exit(
+			 &scope, anyio_connect_race(addresses, 2, &patient, &stream)),
+		0);
+	CHECK(anyio_cancel_scope_cancelled_caught(&scope));
+	anyio_listener_free(listener);
+	deaf_close(&deaf);
+	return 0;
+}
+
 static int connect_race(void *arg)
 {
 	struct anyio_address addresses[2] = { *(struct anyio_address *)arg,
 		*(struct anyio_address *)arg };
 	struct anyio_stream *stream;
-	int rc = anyio_connect_race(addresses, 2, &stream);
+	int rc = anyio_connect_race(addresses, 2, NULL, &stream);
 
 	CHECK_RC(rc, ANYIO_CANCELLED);
 	CHECK(stream == NULL);
@@ -410,6 +441,70 @@ static int connect_by_name(void *arg)
 	return 0;
 }
 
+/* Whom the other side sees; by an address, and by a name. */
+static void comes_from(struct anyio_listener *listener, struct anyio_stream *stream,
+	const struct anyio_address *local)
+{
+	struct anyio_address seen;
+	struct anyio_stream *other;
+
+	CHECK_RC(anyio_accept(listener, &other), 0);
+	CHECK_RC(anyio_stream_remote_address(other, &seen), 0);
+	CHECK(seen.ip4.sin_addr.s_addr == local->ip4.sin_addr.s_addr);
+	CHECK(seen.ip4.sin_port != 0);
+	anyio_stream_free(other);
+	anyio_stream_free(stream);
+}
+
+static int connections_come_from_the_local_address(void *arg)
+{
+	struct anyio_address address, local, local6;
+	const struct anyio_connect_options options = { .local = &local },
+					   six = { .local = &local6 };
+	struct anyio_listener *listener = listen_local(&address);
+	uint16_t port = ntohs(address.ip4.sin_port);
+	struct anyio_stream *stream;
+
+	CHECK_RC(anyio_address_parse(&local, "127.0.0.2", 0), 0);
+	CHECK_RC(anyio_address_parse(&local6, "::1", 0), 0);
+	CHECK_RC(anyio_connect_address_with(&address, &options, &stream), 0);
+	comes_from(listener, stream, &local);
+	/* Of a host of both families only what fits is tried. */
+	CHECK_RC(anyio_connect_tcp_with("localhost", port, &options, &stream), 0);
+	comes_from(listener, stream, &local);
+	CHECK_RC(anyio_connect_tcp_with("127.0.0.1", port, &six, &stream), -ENOENT);
+	CHECK(stream == NULL);
+	CHECK_RC(anyio_connect_address_with(&address, &six, &stream), -EAFNOSUPPORT);
+	CHECK(stream == NULL);
+	CHECK_RC(anyio_address_unix(&local, "/nowhere"), 0);
+	CHECK_RC(anyio_connect_tcp_with("localhost", port, &options, &stream), -EAFNOSUPPORT);
+	anyio_listener_free(listener);
+	return 0;
+}
+
+static int a_local_address_of_others_or_taken_is_refused(void *arg)
+{
+	struct anyio_address address, local;
+	const struct anyio_connect_options options = { .local = &local };
+	struct anyio_listener *listener = listen_local(&address);
+	struct anyio_stream *stream;
+
+	local = address;
+	CHECK_RC(anyio_connect_address_with(&address, &options, &stream), -EADDRINUSE);
+	CHECK(stream == NULL);
+	/* In the simulation every address is this machine's. 192.0.2.0/24 is nobody's, RFC 5737. */
+	if (!simulated()) {
+		CHECK_RC(anyio_address_parse(&local, "192.0.2.1", 0), 0);
+		CHECK_RC(anyio_connect_address_with(&address, &options, &stream), -EADDRNOTAVAIL);
+		CHECK_RC(anyio_connect_tcp_with(
+				 "127.0.0.1", ntohs(address.ip4.sin_port), &options, &stream),
+			-EADDRNOTAVAIL);
+		CHECK(stream == NULL);
+	}
+	anyio_listener_free(listener);
+	return 0;
+}
+
 struct ready {
 	int fd, rc;
 	struct anyio_task_handle handle;
@@ -499,6 +594,9 @@ int main(void)
 		CONFORM(close_of_a_listener_wakes_accept, 0),
 		CONFORM(c54_r14_slow_first_address_starts_the_second_after_the_delay, 0),
 		CONFORM(c54b_r14b_a_failure_starts_the_next_at_once, 0),
+		CONFORM(the_delay_is_the_callers, 0),
+		CONFORM(connections_come_from_the_local_address, 0),
+		CONFORM(a_local_address_of_others_or_taken_is_refused, 0),
 		CONFORM(c54c_r14c_a_cancelled_race_leaves_nothing, 0),
 		CONFORM(addresses_alternate_with_ipv6_first, 0),
 		CONFORM(addresses_are_read_and_written, 0),

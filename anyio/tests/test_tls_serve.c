@@ -227,6 +227,27 @@ static int connecting_says_why_it_failed(void *arg)
 	return 0;
 }
 
+static int connecting_comes_from_the_local_address(void *arg)
+{
+	struct anyio_address local, seen;
+	const struct anyio_connect_options from = { .local = &local };
+	const struct anyio_tls_options options = { .connect = &from };
+	struct anyio_tls_context *context = client_make((context_options){ .max_version = 0 });
+	struct server server;
+	struct anyio_stream *stream;
+
+	server_start(&server, &certificates.server);
+	CHECK_RC(anyio_address_parse(&local, "127.0.0.2", 0), 0);
+	CHECK_RC(anyio_tls_connect("localhost", port_of(&server), context, &options, &stream), 0);
+	CHECK_RC(anyio_stream_local_address(stream, &seen), 0);
+	CHECK(seen.ip4.sin_addr.s_addr == local.ip4.sin_addr.s_addr);
+	pass(stream, stream, "echo");
+	client_end(stream);
+	server_end(&server);
+	anyio_tls_context_free(context);
+	return 0;
+}
+
 /* Stopped as a service is: nobody new, who is there goes on, who is in the handshake too. */
 static int web(struct anyio_service *service, void *arg)
 {
@@ -301,6 +322,7 @@ int main(void)
 		CONFORM(who_is_silent_is_turned_away_in_time, 0),
 		CONFORM(a_failure_ends_its_connection_alone, 0),
 		CONFORM(connecting_says_why_it_failed, 0),
+		CONFORM(connecting_comes_from_the_local_address, 0),
 		CONFORM(a_stopped_service_drains, 0),
 		CONFORM(what_is_for_clients_is_refused, 0),
 	};

@@ -37,7 +37,7 @@ int anyio_tls_connect(const char *host, uint16_t port, struct anyio_tls_context 
 	if (own.reason != NULL)
 		*own.reason = NULL;
 	*stream = NULL;
-	rc = anyio_connect_tcp(host, port, &transport);
+	rc = anyio_connect_tcp_with(host, port, own.connect, &transport);
 	if (rc == 0)
 		rc = connect_over(transport, context, &own, stream);
 	if (own.reason != NULL && *own.reason == NULL && rc < 0)

@@ -38,13 +38,31 @@ ANYIO_API int anyio_address_format(const struct anyio_address *address, char *ou
  * Pure. */
 ANYIO_API int anyio_address_unix(struct anyio_address *address, const char *path);
 
+/* All zero is the default. */
+struct anyio_connect_options {
+	/* The IPv4 or IPv6 address to come from; NULL: the kernel's choice. Its port is 0 unless there
+	 * is but one address to connect to. The caller's, and read until the call returns. */
+	const struct anyio_address *local;
+	/* How long one address may take before the next is tried beside it; 0: 250 ms, as RFC 8305
+	 * has it; ANYIO_FOREVER: one after another. */
+	anyio_time delay;
+	void *reserved[4];
+};
 /* Connects to one address. The stream is to be freed. Errors: the kernel's, ANYIO_CANCELLED. */
 ANYIO_API int anyio_connect_address(
 	const struct anyio_address *address, struct anyio_stream **stream);
+/* The same with options, which may be NULL: also -EADDRNOTAVAIL when local is not this machine's,
+ * -EADDRINUSE for its port, -EAFNOSUPPORT when it is not of the address's family. */
+ANYIO_API int anyio_connect_address_with(const struct anyio_address *address,
+	const struct anyio_connect_options *options, struct anyio_stream **stream);
 /* Resolves and connects with happy eyeballs (RFC 8305: 250 ms stagger, IPv6 first; a failure
  * starts the next at once; late winners are closed). Returns the first address's error when all
  * fail. */
 ANYIO_API int anyio_connect_tcp(const char *host, uint16_t port, struct anyio_stream **stream);
+/* The same with options, which may be NULL. Addresses of another family than local's are passed over:
+ * -ENOENT when the host has no others. */
+ANYIO_API int anyio_connect_tcp_with(const char *host, uint16_t port,
+	const struct anyio_connect_options *options, struct anyio_stream **stream);
 /* Connects to a UNIX socket by its path: also -ENOENT, -EINVAL, -ENAMETOOLONG. */
 ANYIO_API int anyio_connect_unix(const char *path, struct anyio_stream **stream);
 

@@ -110,7 +110,8 @@ struct anyio_tls_options {
 	 * where the code is the handler's and not the handshake's. */
 	const char **reason;
 	anyio_time handshake_timeout; /* of anyio_tls_serve alone; 0: 30 seconds; ANYIO_FOREVER */
-	void *reserved[3];
+	const struct anyio_connect_options *connect; /* of anyio_tls_connect alone; NULL: none */
+	void *reserved[2];
 };
 
 /* Lays TLS over transport, as client or server as the context says. Never waits: -EINVAL (a name that is
@@ -119,7 +120,7 @@ struct anyio_tls_options {
 ANYIO_API int anyio_tls_wrap(struct anyio_stream *transport, struct anyio_tls_context *context,
 	const struct anyio_tls_options *options, struct anyio_stream **stream);
 
-/* Connects as anyio_connect_tcp, wraps with host as the server_name unless options have another, and
+/* Connects as anyio_connect_tcp_with, wraps with host as the server_name unless options have another, and
  * runs the handshake. */
 ANYIO_API int anyio_tls_connect(const char *host, uint16_t port, struct anyio_tls_context *context,
 	const struct anyio_tls_options *options, struct anyio_stream **stream);
