@@ -175,6 +175,9 @@ static int use_handles(void *arg)
 	CHECK_RC(anyio_portal_start_soon(world->portal, wait_for_event, world, "one", &first), 0);
 	CHECK_RC(anyio_portal_start_soon(world->portal, wait_for_event, world, NULL, &second), 0);
 	CHECK_RC(anyio_portal_task_wait(first, ANYIO_MILLISECOND), -ETIMEDOUT);
+	/* The past is over, whatever of a second it is past. */
+	CHECK_RC(anyio_portal_task_wait(first, 1 - ANYIO_SECOND), -ETIMEDOUT);
+	CHECK_RC(anyio_portal_task_wait(first, -ANYIO_FOREVER), -ETIMEDOUT);
 	CHECK(!anyio_portal_task_done(first));
 	anyio_portal_task_cancel(second);
 	CHECK_RC(anyio_portal_task_wait(second, ANYIO_FOREVER), ANYIO_TASK_CANCELLED);

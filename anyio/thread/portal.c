@@ -347,6 +347,8 @@ int anyio_portal_task_wait(struct anyio_portal_task *job, anyio_time timeout)
 	clock_gettime(CLOCK_MONOTONIC, &until);
 	if (timeout > INT32_MAX * ANYIO_SECOND)
 		timeout = INT32_MAX * ANYIO_SECOND;
+	if (timeout < 0)
+		timeout = 0;
 	until.tv_sec += timeout / ANYIO_SECOND;
 	until.tv_nsec += timeout % ANYIO_SECOND;
 	if (until.tv_nsec >= ANYIO_SECOND) {

@@ -54,8 +54,8 @@ ANYIO_API int anyio_portal_start_soon(struct anyio_portal *portal, anyio_task_fn
 ANYIO_API int anyio_portal_start_task(struct anyio_portal *portal, anyio_task_fn fn, void *arg,
 	const char *name, struct anyio_portal_task **task, void **value);
 
-/* Waits at most that long for the end: the result as of anyio_portal_call, or -ETIMEDOUT (which may be
- * its result too: see done). */
+/* Waits at most that long (0 or less: not at all) for the end: the result as of anyio_portal_call, or
+ * -ETIMEDOUT (which may be its result too: see done). */
 ANYIO_API int anyio_portal_task_wait(struct anyio_portal_task *task, anyio_time timeout);
 /* Never blocks. */
 ANYIO_API bool anyio_portal_task_done(struct anyio_portal_task *task);
