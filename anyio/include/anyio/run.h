@@ -69,7 +69,8 @@ ANYIO_API const char *anyio_backend_name(void);
  * thread. */
 ANYIO_API uint32_t anyio_descriptors_max(void);
 
-/* The loop's time, read once a poll: cheap and the same for all tasks of one turn. */
+/* The loop's time: cheap, as it is read once a poll, and by a checkpoint while any timer is set, so that a
+ * task that computes notices its deadline. Between these it is the same for all tasks. Never goes back. */
 ANYIO_API anyio_time anyio_now(void);
 
 /* Waits for a duration; 0 or less is a checkpoint. ANYIO_CANCELLED when the current scope is, or becomes,
