@@ -36,7 +36,7 @@ conformance: program ## the runtime's contract: 65 cases, 17 rules, by backend a
 coverage: deps  ## lines and branches of anyio/ that its tests reach; fails below 95 and 85 of a hundred
 	@BUILD=$(BUILD) ./tests/run coverage
 
-valgrind: deps  ## the runtime's tests under memcheck, on libuv
+valgrind: deps program ## the runtime's tests under memcheck, on libuv
 	@BUILD=$(BUILD) ./tests/run valgrind
 
 interop: program ## with Kubo and Helia, both directions, both backends
