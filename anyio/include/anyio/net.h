@@ -5,6 +5,11 @@
  * ANYIO_CLOSED once closed on this side or after anyio_stream_send_eof for sending, ANYIO_BUSY
  * to a second receiver or sender at a time, and else the kernel's errors. Aborting resets the
  * connection. Streams and listeners may be freed while a task is inside: it gets ANYIO_CLOSED.
+ *
+ * A TCP stream, connected or accepted, has TCP_NODELAY set; and where its other side is on this machine
+ * (127.0.0.0/8, ::1) TCP_CONGESTION is set to "reno", since a system's choice that paces what it sends,
+ * as BBR does, is several times slower there. Who wants others sets them on the descriptor
+ * (ANYIO_ATTRIBUTE_DESCRIPTOR).
  */
 #ifndef ANYIO_NET_H
 #define ANYIO_NET_H
