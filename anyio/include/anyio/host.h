@@ -26,7 +26,7 @@ struct anyio_host;
  *
  * options may be NULL; signals are left to the host. ANYIO_NO_BACKEND for another backend than "uv",
  * -EINVAL for mock_clock, -EBUSY, -ENOMEM and libuv's errors: done is not called then, but let uv run
- * once before uv_loop_close. *host (out may be NULL) is valid until done is called. */
+ * once before uv_loop_close. *host (host may be NULL) is valid until done is called. */
 ANYIO_API int anyio_host_start(struct uv_loop_s *uv, anyio_task_fn body, void *arg,
 	const struct anyio_options *options, void (*done)(void *arg, int rc), void *done_arg,
 	struct anyio_host **host);

@@ -28,7 +28,8 @@ ANYIO_API void anyio_free(void *memory);
 
 /* Large memory, zeroed, that goes back to the system as soon as it is freed; in huge pages where the
  * system has them, which are zeroed in one go, need one entry of the processor's tables, and reach a
- * disk in one piece. Begins at a page (of 2 MiB, if it is that large). Freed with the same size. */
+ * disk in one piece. Begins at a multiple of 2 MiB, and its size is rounded up to one, also where pages are
+ * small. Freed with the same size. */
 ANYIO_API void *anyio_pages_alloc(size_t size);
 /* Gives it back; size as it was allocated. NULL is allowed. */
 ANYIO_API void anyio_pages_free(void *memory, size_t size);

@@ -64,7 +64,7 @@ ANYIO_API void anyio_service_group_stop(struct anyio_service_group *group);
 /* The same, and takes the grace of those that have not ended yet. */
 ANYIO_API void anyio_service_group_hurry(struct anyio_service_group *group);
 /* From now to the exit the first of these signals (0 ends them) stops the group and the next hurries
- * it. Errors as of anyio_signal_open. */
+ * it. Errors as of anyio_signal_open; ANYIO_BUSY when it was called before. */
 ANYIO_API int anyio_service_group_stop_on(struct anyio_service_group *group, const int *signals);
 
 /* Stops all services, waits for them, and leaves. rc is the result of the group's own block. Returns

@@ -27,7 +27,7 @@ enum anyio_fault_kind {
 	ANYIO_FAULT_CALL,      /* one kind of operation: anyio_fault_set_call */
 	ANYIO_FAULT_KINDS
 };
-/* The at-th call of that kind fails with error. */
+/* The at-th call of that kind fails with error: EIO and -EIO are the same, here and below. */
 ANYIO_API void anyio_fault_set(enum anyio_fault_kind kind, uint64_t at, int error);
 /* All fail from that one on. */
 ANYIO_API void anyio_fault_set_sticky(enum anyio_fault_kind kind, uint64_t from, int error);
