@@ -104,9 +104,9 @@ static int converse(struct client *client)
 	return rc;
 }
 
-static int serve_client(void *arg)
+static int serve_client(struct anyio_stream *stream, void *arg)
 {
-	struct client client = { .stream = arg };
+	struct client client = { .stream = stream };
 	int rc = anyio_channel_create(
 		sizeof(struct message), QUEUE, NULL, &client.sender, &client.receiver);
 
@@ -117,15 +117,14 @@ static int serve_client(void *arg)
 		if (*client.name)
 			say_to_all(NULL, "* %s is gone\n", client.name);
 	}
-	anyio_stream_free(client.stream);
-	return rc == ANYIO_CANCELLED ? ANYIO_CANCELLED : 0;
+	anyio_stream_free(stream);
+	return rc;
 }
 
 static int body(void *port)
 {
 	struct anyio_listener *listener;
 	struct anyio_address address;
-	struct anyio_stream *stream;
 	char text[64];
 
 	anyio_address_parse(&address, "127.0.0.1", *(uint16_t *)port);
@@ -136,11 +135,7 @@ static int body(void *port)
 	anyio_address_format(&address, text, sizeof text);
 	printf("listening on %s\n", text);
 	fflush(stdout);
-	ANYIO_TASK_GROUP(group);
-	while ((rc = anyio_accept(listener, &stream)) == 0)
-		if (anyio_try_start_soon(&group, serve_client, stream, "client") < 0)
-			anyio_stream_free(stream);
-	rc = anyio_task_group_exit(&group, rc);
+	rc = anyio_serve(&listener, 1, serve_client, NULL, NULL, NULL);
 	anyio_listener_free(listener);
 	return rc;
 }

@@ -1,9 +1,9 @@
 /*
  * An echo server: whatever a client sends comes back to it.
  *
- * One task accepts; each client has a task of its own, written as if it were alone. They are
- * children of one group: when Ctrl-C cancels the program every wait in every task returns
- * ANYIO_CANCELLED, each frees what it has, and the group ends when the last of them has.
+ * Each client has a task of its own, written as if it were alone. They are children of the serving:
+ * when Ctrl-C cancels the program every wait in every task returns ANYIO_CANCELLED, each frees what it
+ * has, and anyio_serve returns when the last of them has.
  */
 #include <anyio/anyio.h>
 #include <stdio.h>
@@ -12,33 +12,18 @@
 
 static unsigned clients;
 
-static int echo(void *arg)
+/* An error that it returns is its own: a client that broke off is nobody else's business. */
+static int echo(struct anyio_stream *client, void *arg)
 {
-	struct anyio_stream *client = arg;
 	char buffer[4096];
 	ssize_t size;
 	int rc = 0;
 
+	clients++;
 	while (rc == 0 && (size = anyio_stream_receive(client, buffer, sizeof buffer)) != 0)
 		rc = size < 0 ? (int)size : anyio_stream_send(client, buffer, (size_t)size);
 	anyio_stream_free(client);
-	/* An error returned from here would end the other clients too. One that broke off is nobody
-	 * else's business, but being cancelled is passed on. */
-	return rc == ANYIO_CANCELLED ? rc : 0;
-}
-
-static int serve(struct anyio_listener *listener)
-{
-	struct anyio_stream *client;
-	int rc;
-
-	ANYIO_TASK_GROUP(group);
-	while ((rc = anyio_accept(listener, &client)) == 0) {
-		clients++;
-		if (anyio_try_start_soon(&group, echo, client, "client") < 0)
-			anyio_stream_free(client); /* no memory for one more: turned away */
-	}
-	return anyio_task_group_exit(&group, rc);
+	return rc;
 }
 
 static int body(void *port)
@@ -55,7 +40,7 @@ static int body(void *port)
 	anyio_address_format(&address, text, sizeof text);
 	printf("listening on %s\n", text);
 	fflush(stdout);
-	rc = serve(listener);
+	rc = anyio_serve(&listener, 1, echo, NULL, NULL, NULL);
 	anyio_listener_free(listener);
 	return rc;
 }
