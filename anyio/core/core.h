@@ -3,8 +3,8 @@
  *
  * The parking contract. A task that must wait puts itself into whatever queue will wake it and
  * calls anyio_park(). Whoever wakes it first removes it from that queue and calls anyio_wake()
- * with a result, once. If the task's scope becomes (or is) effective while it is parked, abort()
- * is tried once: it either removes the task from the queue and returns ANYIO_ABORTED (park
+ * with a result, once. If the task's scope becomes (or is) effective while it is parked, or the task is
+ * interrupted, abort() is tried once: it either removes the task from the queue and returns ANYIO_ABORTED (park
  * then returns ANYIO_CANCELLED), or returns ANYIO_ABORT_PENDING and a wake still comes. A task
  * already woken keeps its result: abort is not tried any more.
  */
@@ -89,7 +89,12 @@ void anyio_wake(struct anyio_task *task, int64_t result);
  * always, in strict mode), never reports cancellation. */
 ANYIO_PRIVATE void anyio_pass(void);
 
-/* Whether the running task's scope is effective now. */
+/* Interrupting: between the two every wait of the task ends as if a scope around it were cancelled,
+ * also the one it is in. For who must get a task out of what is closed under it; they may nest. */
+void anyio_task_interrupt(struct anyio_task *task);
+void anyio_task_interrupt_over(struct anyio_task *task);
+
+/* Whether the running task's scope is effective now, or it is interrupted. */
 bool anyio_cancel_pending(void);
 /* The same for a parked task, as seen from its loop's thread. */
 bool anyio_task_cancel_pending(const struct anyio_task *task);

@@ -129,6 +129,7 @@ struct anyio_task {
 	bool abort_tried;
 	bool alone; /* own is entered */
 	uint16_t budget;
+	uint16_t interrupts; /* under way */
 	int rc;
 	anyio_task_fn fn;
 	void *arg;
@@ -343,6 +344,12 @@ static inline struct anyio_task *loop_next(struct anyio_loop *loop)
 	if (next)
 		loop->batch = next->next;
 	return next;
+}
+
+/* What the task waits for is to end. */
+static inline bool task_cancelled(const struct anyio_task *task)
+{
+	return task->scope->effective || task->interrupts > 0;
 }
 
 /* The same as anyio_current_task(). */

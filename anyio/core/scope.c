@@ -349,7 +349,7 @@ anyio_time anyio_current_effective_deadline(void)
 
 bool anyio_task_cancel_pending(const struct anyio_task *task)
 {
-	return task->scope->effective;
+	return task_cancelled(task);
 }
 
 bool anyio_cancel_pending(void)
@@ -358,5 +358,5 @@ bool anyio_cancel_pending(void)
 	struct clock *clock = &loop->clock;
 	if (clock->root && clock->root->when <= clock->now)
 		clock_fire(clock);
-	return loop->current->scope->effective;
+	return task_cancelled(loop->current);
 }

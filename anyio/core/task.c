@@ -95,6 +95,17 @@ void task_deliver(struct anyio_task *task)
 		anyio_wake(task, ANYIO_CANCELLED);
 }
 
+void anyio_task_interrupt(struct anyio_task *task)
+{
+	task->interrupts++;
+	task_deliver(task);
+}
+
+void anyio_task_interrupt_over(struct anyio_task *task)
+{
+	task->interrupts--;
+}
+
 void anyio_pass(void)
 {
 	struct anyio_task *task = task_here();
@@ -105,9 +116,9 @@ void anyio_pass(void)
 /* With timers set it looks at the clock, so that a task that computes notices its deadline. */
 static bool cancelled_now(struct anyio_task *task)
 {
-	if (clock_has_timers(&task->loop->clock) && !task->scope->effective)
+	if (clock_has_timers(&task->loop->clock) && !task_cancelled(task))
 		loop_refresh(task->loop);
-	return task->scope->effective;
+	return task_cancelled(task);
 }
 
 int anyio_checkpoint(void)
@@ -203,6 +214,7 @@ int task_spawn(struct anyio_loop *loop, anyio_task_fn fn, void *arg,
 	task->begun = false;
 	task->abort = NULL;
 	task->budget = 0;
+	task->interrupts = 0;
 	task->rc = 0;
 	task->id = ++loop->task_ids;
 	task->failure.code = 0;

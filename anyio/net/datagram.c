@@ -32,8 +32,7 @@ struct anyio_datagram {
 
 static void datagram_settle(struct anyio_datagram *datagram)
 {
-	if (!datagram->closed || datagram->receiving.scope != NULL ||
-		datagram->sending.scope != NULL)
+	if (!datagram->closed || datagram->receiving.task != NULL || datagram->sending.task != NULL)
 		return;
 	if (datagram->fd >= 0)
 		anyio_fd_close(datagram->fd);
@@ -43,10 +42,9 @@ static void datagram_settle(struct anyio_datagram *datagram)
 		anyio_free(datagram);
 }
 
-static int datagram_enter(
-	struct anyio_datagram *datagram, struct anyio_use *use, struct anyio_cancel_scope *scope)
+static int datagram_enter(struct anyio_datagram *datagram, struct anyio_use *use)
 {
-	return datagram->closed ? ANYIO_CLOSED : anyio_use_begin(use, scope);
+	return datagram->closed ? ANYIO_CLOSED : anyio_use_begin(use);
 }
 
 static int64_t datagram_leave(
@@ -223,8 +221,7 @@ static int64_t send_unix(struct anyio_op *op)
 static int send_message(struct anyio_datagram *datagram, struct msghdr *msg)
 {
 	struct anyio_op op = { .code = ANYIO_OP_SENDMSG, .fd = datagram->fd, .msg = msg };
-	struct anyio_cancel_scope scope;
-	int64_t rc = datagram_enter(datagram, &datagram->sending, &scope);
+	int64_t rc = datagram_enter(datagram, &datagram->sending);
 
 	if (rc < 0)
 		return (int)rc;
@@ -272,8 +269,7 @@ ssize_t anyio_datagram_receive(struct anyio_datagram *datagram, void *buffer, si
 		.msg = &msg,
 		.flags = MSG_TRUNC, /* the result is the whole size */
 	};
-	struct anyio_cancel_scope scope;
-	int64_t rc = datagram_enter(datagram, &datagram->receiving, &scope);
+	int64_t rc = datagram_enter(datagram, &datagram->receiving);
 
 	if (rc < 0)
 		return (ssize_t)rc;

@@ -178,7 +178,7 @@ static int accept_one(struct anyio_listener *listener, struct anyio_stream **str
 
 static void listener_settle(struct anyio_listener *listener)
 {
-	if (!listener->closed || listener->accepting.scope != NULL)
+	if (!listener->closed || listener->accepting.task != NULL)
 		return;
 	if (listener->fd >= 0)
 		anyio_fd_close(listener->fd);
@@ -189,14 +189,13 @@ static void listener_settle(struct anyio_listener *listener)
 
 int anyio_accept(struct anyio_listener *listener, struct anyio_stream **stream)
 {
-	struct anyio_cancel_scope scope;
 	int rc = anyio_checkpoint_if_cancelled();
 
 	*stream = NULL;
 	if (rc == 0 && listener->closed)
 		rc = ANYIO_CLOSED;
 	if (rc == 0)
-		rc = anyio_use_begin(&listener->accepting, &scope);
+		rc = anyio_use_begin(&listener->accepting);
 	if (rc < 0)
 		return rc;
 	rc = accept_one(listener, stream);

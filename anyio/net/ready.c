@@ -37,13 +37,12 @@ static int wait_for(int fd, int events)
 {
 	struct anyio_op op = { .code = ANYIO_OP_POLL, .fd = fd, .flags = events };
 	struct wait wait = { .next = waits, .fd = fd, .events = events };
-	struct anyio_cancel_scope scope;
 	int64_t rc;
 
 	if (wait_exists(fd, events))
 		return ANYIO_BUSY;
 	waits = &wait;
-	anyio_use_begin(&wait.use, &scope);
+	anyio_use_begin(&wait.use);
 	rc = anyio_op_run(&op);
 	anyio_use_end(&wait.use);
 	wait_unlink(&wait);

@@ -34,7 +34,7 @@ static struct socket *socket_of(struct anyio_stream *stream)
 /* Gives back what nobody needs any more. */
 static void socket_settle(struct socket *socket)
 {
-	if (!socket->closed || socket->receiving.scope != NULL || socket->sending.scope != NULL)
+	if (!socket->closed || socket->receiving.task != NULL || socket->sending.task != NULL)
 		return;
 	if (socket->fd >= 0)
 		anyio_fd_close(socket->fd);
@@ -43,10 +43,9 @@ static void socket_settle(struct socket *socket)
 		anyio_free(socket);
 }
 
-static int socket_enter(
-	struct socket *socket, struct anyio_use *use, struct anyio_cancel_scope *scope)
+static int socket_enter(struct socket *socket, struct anyio_use *use)
 {
-	return socket->closed ? ANYIO_CLOSED : anyio_use_begin(use, scope);
+	return socket->closed ? ANYIO_CLOSED : anyio_use_begin(use);
 }
 
 static int64_t socket_leave(struct socket *socket, struct anyio_use *use, int64_t result)
@@ -74,9 +73,8 @@ static void op_make(struct anyio_op *op, enum anyio_opcode code, int fd)
 static ssize_t socket_receive(struct anyio_stream *stream, void *buffer, size_t size)
 {
 	struct socket *socket = socket_of(stream);
-	struct anyio_cancel_scope scope;
 	struct anyio_op op;
-	int rc = socket_enter(socket, &socket->receiving, &scope);
+	int rc = socket_enter(socket, &socket->receiving);
 
 	if (rc < 0)
 		return rc;
@@ -114,8 +112,7 @@ static int64_t receive_borrowed(int fd, anyio_borrow_fn borrow, void *arg)
 static ssize_t socket_receive_lazy(struct anyio_stream *stream, anyio_borrow_fn borrow, void *arg)
 {
 	struct socket *socket = socket_of(stream);
-	struct anyio_cancel_scope scope;
-	int rc = socket_enter(socket, &socket->receiving, &scope);
+	int rc = socket_enter(socket, &socket->receiving);
 
 	if (rc < 0)
 		return rc;
@@ -206,13 +203,12 @@ static int64_t send_all(int fd, const struct iovec *iov, int count,
 static int socket_send_with(struct socket *socket, const struct iovec *iov, int count,
 	const struct anyio_passing *passing, size_t *sent)
 {
-	struct anyio_cancel_scope scope;
 	int rc;
 
 	*sent = 0;
 	if (socket->sent_eof)
 		return ANYIO_CLOSED;
-	rc = socket_enter(socket, &socket->sending, &scope);
+	rc = socket_enter(socket, &socket->sending);
 	if (rc < 0)
 		return rc;
 	return (int)socket_leave(
@@ -232,7 +228,7 @@ static int socket_send_eof(struct anyio_stream *stream)
 
 	if (socket->closed)
 		return ANYIO_CLOSED;
-	if (socket->sending.scope != NULL)
+	if (socket->sending.task != NULL)
 		return ANYIO_BUSY;
 	if (socket->sent_eof)
 		return 0;
@@ -399,14 +395,13 @@ ssize_t anyio_stream_receive_descriptors(struct anyio_stream *stream, void *buff
 		.msg_control = passing.bytes,
 		.msg_controllen = sizeof(passing.bytes) };
 	struct anyio_op op = { .code = ANYIO_OP_RECVMSG, .msg = &msg };
-	struct anyio_cancel_scope scope;
 	struct socket *socket;
 	int rc = socket_passing(stream, &socket);
 
 	descriptors->count = 0;
 	descriptors->lost = false;
 	if (rc == 0)
-		rc = socket_enter(socket, &socket->receiving, &scope);
+		rc = socket_enter(socket, &socket->receiving);
 	if (rc < 0)
 		return rc;
 	op.fd = socket->fd;

@@ -30,7 +30,7 @@ static struct pipe *pipe_of(struct anyio_stream *stream)
 /* Gives back what nobody needs any more. */
 static void pipe_settle(struct pipe *pipe)
 {
-	if (!pipe->closed || pipe->use.scope != NULL)
+	if (!pipe->closed || pipe->use.task != NULL)
 		return;
 	if (pipe->fd >= 0)
 		anyio_close(pipe->fd);
@@ -39,11 +39,11 @@ static void pipe_settle(struct pipe *pipe)
 		anyio_free(pipe);
 }
 
-static int pipe_enter(struct pipe *pipe, bool sends, struct anyio_cancel_scope *scope)
+static int pipe_enter(struct pipe *pipe, bool sends)
 {
 	if (pipe->sends != sends)
 		return -EBADF;
-	return pipe->closed ? ANYIO_CLOSED : anyio_use_begin(&pipe->use, scope);
+	return pipe->closed ? ANYIO_CLOSED : anyio_use_begin(&pipe->use);
 }
 
 static int64_t pipe_leave(struct pipe *pipe, int64_t result)
@@ -61,8 +61,7 @@ static int64_t pipe_leave(struct pipe *pipe, int64_t result)
 static ssize_t pipe_receive(struct anyio_stream *stream, void *buffer, size_t size)
 {
 	struct pipe *pipe = pipe_of(stream);
-	struct anyio_cancel_scope scope;
-	int rc = pipe_enter(pipe, false, &scope);
+	int rc = pipe_enter(pipe, false);
 
 	if (rc < 0)
 		return rc;
@@ -84,8 +83,7 @@ static int64_t receive_borrowed(int fd, anyio_borrow_fn borrow, void *arg)
 static ssize_t pipe_receive_lazy(struct anyio_stream *stream, anyio_borrow_fn borrow, void *arg)
 {
 	struct pipe *pipe = pipe_of(stream);
-	struct anyio_cancel_scope scope;
-	int rc = pipe_enter(pipe, false, &scope);
+	int rc = pipe_enter(pipe, false);
 
 	if (rc < 0)
 		return rc;
@@ -109,8 +107,7 @@ static int64_t send_all(int fd, const struct iovec *iov, int count, size_t *sent
 static int pipe_sendv(struct anyio_stream *stream, const struct iovec *iov, int count, size_t *sent)
 {
 	struct pipe *pipe = pipe_of(stream);
-	struct anyio_cancel_scope scope;
-	int rc = pipe_enter(pipe, true, &scope);
+	int rc = pipe_enter(pipe, true);
 
 	*sent = 0;
 	if (rc < 0)
@@ -138,7 +135,7 @@ static int pipe_send_eof(struct anyio_stream *stream)
 		return -EBADF;
 	if (pipe->closed)
 		return pipe->sent_eof ? 0 : ANYIO_CLOSED;
-	if (pipe->use.scope != NULL)
+	if (pipe->use.task != NULL)
 		return ANYIO_BUSY;
 	pipe->sent_eof = true;
 	pipe_close(stream);

@@ -73,7 +73,7 @@ static void signals_restore(struct anyio_signal_receiver *receiver)
 
 static void receiver_settle(struct anyio_signal_receiver *receiver)
 {
-	if (!receiver->closed || receiver->receiving.scope != NULL)
+	if (!receiver->closed || receiver->receiving.task != NULL)
 		return;
 	close(receiver->pipe[0]);
 	close(receiver->pipe[1]);
@@ -123,8 +123,7 @@ static int64_t signal_wait(int fd)
 
 int anyio_signal_receive(struct anyio_signal_receiver *receiver)
 {
-	struct anyio_cancel_scope scope;
-	int64_t rc = anyio_use_begin(&receiver->receiving, &scope);
+	int64_t rc = anyio_use_begin(&receiver->receiving);
 
 	if (rc < 0)
 		return (int)rc;

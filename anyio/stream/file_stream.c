@@ -34,7 +34,7 @@ static struct file *file_of(const struct anyio_stream *stream)
 
 static void file_settle(struct file *file)
 {
-	if (!file->closed || file->use.scope != NULL)
+	if (!file->closed || file->use.task != NULL)
 		return;
 	if (file->fd >= 0)
 		anyio_close(file->fd);
@@ -45,9 +45,9 @@ static void file_settle(struct file *file)
 		anyio_free(file);
 }
 
-static int file_enter(struct file *file, struct anyio_cancel_scope *scope)
+static int file_enter(struct file *file)
 {
-	return file->closed ? ANYIO_CLOSED : anyio_use_begin(&file->use, scope);
+	return file->closed ? ANYIO_CLOSED : anyio_use_begin(&file->use);
 }
 
 static int64_t file_leave(struct file *file, int64_t result)
@@ -79,8 +79,7 @@ static ssize_t spool_read(struct file *file, void *buffer, size_t size)
 static ssize_t file_receive(struct anyio_stream *stream, void *buffer, size_t size)
 {
 	struct file *file = file_of(stream);
-	struct anyio_cancel_scope scope;
-	ssize_t n = file_enter(file, &scope);
+	ssize_t n = file_enter(file);
 
 	if (n < 0)
 		return n;
@@ -194,11 +193,10 @@ static int64_t send_all(struct file *file, const struct iovec *iov, int count, s
 static int file_sendv(struct anyio_stream *stream, const struct iovec *iov, int count, size_t *sent)
 {
 	struct file *file = file_of(stream);
-	struct anyio_cancel_scope scope;
 	int rc;
 
 	*sent = 0;
-	rc = file->ended ? ANYIO_CLOSED : file_enter(file, &scope);
+	rc = file->ended ? ANYIO_CLOSED : file_enter(file);
 	return rc < 0 ? rc : (int)file_leave(file, send_all(file, iov, count, sent));
 }
 
@@ -209,7 +207,7 @@ static int file_send_eof(struct anyio_stream *stream)
 
 	if (file->closed)
 		return ANYIO_CLOSED;
-	if (file->use.scope != NULL)
+	if (file->use.task != NULL)
 		return ANYIO_BUSY;
 	file->ended = true;
 	return 0;
@@ -339,13 +337,12 @@ static int64_t file_origin(struct file *file, int whence)
 int64_t anyio_file_stream_seek(struct anyio_stream *stream, int64_t offset, int whence)
 {
 	struct file *file = file_of(stream);
-	struct anyio_cancel_scope scope;
 	int64_t origin, place;
 	int rc;
 
 	if (stream->ops != &file_ops || !file->placed)
 		return -ESPIPE;
-	rc = file_enter(file, &scope);
+	rc = file_enter(file);
 	if (rc < 0)
 		return rc;
 	origin = anyio_checkpoint_if_cancelled();
