@@ -65,19 +65,18 @@ enum anyio_opcode {
 	ANYIO_OP_COUNT
 };
 
+/* What a receive or a send uses lies close together. */
 struct anyio_op {
 	struct anyio_task *task; /* woken by completion; NULL: done() is called instead */
 	void (*done)(struct anyio_op *op);
 	int64_t result; /* 0 or a count or a descriptor, or a negative code */
-	int fd, fd2;
-	int flags, flags2;
-	mode_t mode;
+	int fd;
+	int flags;
 	uint8_t code; /* enum anyio_opcode */
 	bool cancel_asked;
-	int64_t offset;
+	mode_t mode;
 	void *base;
 	size_t len;
-	const char *path, *path2;
 	union {
 		struct {
 			const struct iovec *iov;
@@ -97,12 +96,21 @@ struct anyio_op {
 	};
 	struct anyio_op *next; /* the backend's while in flight */
 	uint64_t backend[20];  /* the backend's while in flight */
+	int fd2, flags2;
+	int64_t offset;
+	const char *path, *path2;
 };
 
 /* Whether -EAGAIN is an answer to give, not a reason to wait. */
 static inline bool anyio_op_never_waits(const struct anyio_op *op)
 {
 	return op->code <= ANYIO_OP_RECVMSG && op->flags & MSG_DONTWAIT;
+}
+
+/* A SENDMSG without a name and control messages, in one part. */
+static inline bool anyio_op_sends_plainly(const struct anyio_op *op)
+{
+	return op->msg->msg_iovlen == 1 && !op->msg->msg_name && op->msg->msg_controllen == 0;
 }
 
 enum anyio_abort { ANYIO_ABORTED, ANYIO_ABORT_PENDING };

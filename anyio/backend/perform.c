@@ -14,11 +14,20 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+/* The kernel copies no header of what is in one part and by itself. */
+static int64_t perform_send(const struct anyio_op *op)
+{
+	const struct iovec *iov = op->msg->msg_iov;
+	int flags = op->flags | MSG_NOSIGNAL;
+	return anyio_op_sends_plainly(op) ? send(op->fd, iov->iov_base, iov->iov_len, flags)
+					  : sendmsg(op->fd, op->msg, flags);
+}
+
 static int64_t perform_socket(struct anyio_op *op)
 {
 	switch (op->code) {
 	case ANYIO_OP_RECV: return recv(op->fd, op->base, op->len, op->flags);
-	case ANYIO_OP_SENDMSG: return sendmsg(op->fd, op->msg, op->flags | MSG_NOSIGNAL);
+	case ANYIO_OP_SENDMSG: return perform_send(op);
 	case ANYIO_OP_RECVMSG: return recvmsg(op->fd, op->msg, op->flags | MSG_CMSG_CLOEXEC);
 	case ANYIO_OP_ACCEPT: return accept4(op->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	case ANYIO_OP_CONNECT: return connect(op->fd, op->addr, op->addrlen);

@@ -111,26 +111,32 @@ struct starter {
 
 enum task_state { TASK_READY, TASK_RUNNING, TASK_PARKED, TASK_ENDED };
 
-/* Lies at the top of its own stack. */
+/* Lies at the top of its own stack. What every wait and wake touches comes first, in two lines of
+ * the cache: with many tasks busy it has left it in between. */
 struct anyio_task {
 	struct context context;
-	struct anyio_task *next;    /* in the run queue */
-	struct anyio_list queue;    /* whoever it waits for */
-	struct anyio_list in_scope; /* scope->tasks */
-	struct scope *scope;        /* the innermost */
-	struct scope *base;         /* the innermost when it began */
-	anyio_abort_fn abort;
-	void *abort_arg;
-	int64_t result;
+	struct anyio_task *next; /* in the run queue */
 	struct anyio_loop *loop;
-	struct stack *stack;
+	struct scope *scope; /* the innermost */
 	uint8_t state;
 	bool begun; /* its function was called */
 	bool abort_tried;
 	bool alone; /* own is entered */
 	uint16_t budget;
 	uint16_t interrupts; /* under way */
+
+	anyio_abort_fn abort;
+	void *abort_arg;
+	int64_t result;
+	const char *waits_for; /* while parked; NULL: nothing was said */
+	anyio_time waits_until;
+	int waits_fd; /* -1: none */
 	int rc;
+	struct anyio_list queue; /* whoever it waits for */
+
+	struct anyio_list in_scope; /* scope->tasks */
+	struct scope *base;         /* the innermost when it began */
+	struct stack *stack;
 	anyio_task_fn fn;
 	void *arg;
 	struct group *group; /* NULL: the root task */
@@ -142,9 +148,6 @@ struct anyio_task {
 	uint64_t id;           /* in the order of spawning, from 1 */
 	struct failure failure;
 	struct locals *locals; /* NULL: none (local.c) */
-	const char *waits_for; /* while parked; NULL: nothing was said */
-	anyio_time waits_until;
-	int waits_fd; /* -1: none */
 	char name[NAME_SIZE];
 	struct scope own; /* entered only when the task can be cancelled alone; seldom touched */
 };
@@ -341,8 +344,12 @@ static inline struct anyio_task *loop_next(struct anyio_loop *loop)
 	if (!loop->batch)
 		loop_begin_turn(loop);
 	struct anyio_task *next = loop->batch;
-	if (next)
+	if (next) {
 		loop->batch = next->next;
+		/* Where the one behind it goes on, which may long be out of the cache. */
+		if (next->next)
+			anyio_prefetch(next->next->context.sp);
+	}
 	return next;
 }
 
