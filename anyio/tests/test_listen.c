@@ -84,6 +84,32 @@ static int without_memory_no_listener_is_left(void *arg)
 	return 0;
 }
 
+/* Who closes finds the other between two waits: it must not begin the next one. */
+static void closed_after_an_accept_that_failed(int error)
+{
+	struct anyio_address address;
+	struct accepting accepting = { .rc = 1 };
+	ANYIO_TASK_GROUP(group);
+
+	CHECK_RC(anyio_address_parse(&address, "127.0.0.1", 0), 0);
+	CHECK_RC(anyio_listen_address(&address, NULL, &accepting.listener), 0);
+	CHECK_RC(anyio_fault_set_call("accept", 1, error), 0);
+	spawn(&group, accept_one, &accepting, NULL);
+	anyio_cancel_shielded_checkpoint();
+	CHECK(anyio_fault_count(ANYIO_FAULT_CALL) > 0);
+	anyio_listener_free(accepting.listener);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	CHECK_RC(accepting.rc, ANYIO_CLOSED);
+	anyio_fault_set(ANYIO_FAULT_CALL, 0, 0);
+}
+
+static int c49_close_ends_an_accept_between_two_tries(void *arg)
+{
+	closed_after_an_accept_that_failed(-EMFILE);
+	closed_after_an_accept_that_failed(-ECONNABORTED);
+	return 0;
+}
+
 static int c52c_both_families_share_a_port(void *arg)
 {
 	struct anyio_address addresses[2];
@@ -237,6 +263,7 @@ int main(void)
 		CONFORM(c52_a_listener_retries_its_port_after_a_partial_bind_failure, 0),
 		CONFORM(c52b_a_port_that_stays_taken_is_given_up, 0),
 		CONFORM(without_memory_no_listener_is_left, 0),
+		CONFORM(c49_close_ends_an_accept_between_two_tries, CONFORM_ORDERED),
 		CONFORM(c52c_both_families_share_a_port, CONFORM_NO_SIM),
 		CONFORM(a_full_unix_queue_is_waited_for_asleep, CONFORM_NO_SIM | CONFORM_MOCK),
 		CONFORM(a_full_unix_queue_is_waited_for, CONFORM_NO_SIM),
