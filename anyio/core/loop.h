@@ -16,7 +16,8 @@
 
 enum {
 	BUDGET = 64,     /* operations that need not wait before one yields */
-	POLL_EVERY = 64, /* switches between two polls, at most */
+	POLL_EVERY = 64, /* switches after which the end of a turn is time to poll */
+	POLL_MOST = 256, /* switches between two polls, at most */
 	NAME_SIZE = 48,
 	ERRORS_KEPT = 8,
 };
@@ -339,7 +340,7 @@ void interrupt_unwatch(struct anyio_loop *loop);
 /* The task to run next, out of the queue; NULL when it is time to poll. */
 static inline struct anyio_task *loop_next(struct anyio_loop *loop)
 {
-	if (++loop->switches >= POLL_EVERY)
+	if (++loop->switches >= POLL_EVERY && (!loop->batch || loop->switches >= POLL_MOST))
 		return NULL;
 	if (!loop->batch)
 		loop_begin_turn(loop);
