@@ -13,6 +13,8 @@
 #ifndef ANYIO_BACKEND_H
 #define ANYIO_BACKEND_H
 
+#include <stddef.h>
+#include <stdint.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -107,10 +109,12 @@ static inline bool anyio_op_never_waits(const struct anyio_op *op)
 	return op->code <= ANYIO_OP_RECVMSG && op->flags & MSG_DONTWAIT;
 }
 
-/* A SENDMSG without a name and control messages, in one part. */
+/* A SENDMSG without a name and control messages, in one part; not of a size that sendmsg refuses,
+ * where send would take what it can. */
 static inline bool anyio_op_sends_plainly(const struct anyio_op *op)
 {
-	return op->msg->msg_iovlen == 1 && !op->msg->msg_name && op->msg->msg_controllen == 0;
+	return op->msg->msg_iovlen == 1 && !op->msg->msg_name && op->msg->msg_controllen == 0 &&
+		op->msg->msg_iov->iov_len <= PTRDIFF_MAX;
 }
 
 enum anyio_abort { ANYIO_ABORTED, ANYIO_ABORT_PENDING };
