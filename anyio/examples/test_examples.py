@@ -288,12 +288,12 @@ def chat():
         port = program.port()
         with connect(port) as ann, connect(port) as bob:
             hears = {sock: sock.makefile('r') for sock in (ann, bob)}
-            ann.sendall(b'Ann\n')
-            equal('one hears who comes', hears[bob].readline(), '* Ann is here\n')
-            bob.sendall(b'Bob\r\nhello')
-            equal('the other too', hears[ann].readline(), '* Bob is here\n')
-            bob.sendall(b' there\r\n')
-            equal('and what is said, by lines', hears[ann].readline(), 'Bob: hello there\n')
+            bob.sendall(b'Bob\n')  # he came second, so that she is there to hear it
+            equal('one hears who comes', hears[ann].readline(), '* Bob is here\n')
+            ann.sendall(b'Ann\r\nhello')
+            equal('the other too', hears[bob].readline(), '* Ann is here\n')
+            ann.sendall(b' there\r\n')
+            equal('and what is said, by lines', hears[bob].readline(), 'Ann: hello there\n')
             with connect(port) as carl:
                 carl.sendall(b'Carl\n')
                 equal('a third', [hears[sock].readline() for sock in (ann, bob)], ['* Carl is here\n'] * 2)
