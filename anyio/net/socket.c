@@ -51,8 +51,8 @@ static int socket_enter(struct socket *socket, struct anyio_use *use)
 static int64_t socket_leave(struct socket *socket, struct anyio_use *use, int64_t result)
 {
 	anyio_use_end(use);
-	/* Also instead of bytes: who goes on to receive more would find the socket gone. */
-	if (socket->closed && (result > 0 || result == ANYIO_CANCELLED))
+	/* What is done is done; but who goes on would find a freed socket gone. */
+	if (result == ANYIO_CANCELLED ? socket->closed : result >= 0 && socket->destroyed)
 		result = ANYIO_CLOSED;
 	if (result == -EPIPE || result == -ECONNRESET)
 		result = ANYIO_BROKEN;
@@ -408,7 +408,10 @@ ssize_t anyio_stream_receive_descriptors(struct anyio_stream *stream, void *buff
 	op.result = anyio_op_run(&op);
 	if (op.result >= 0)
 		anyio_passing_unpack(&msg, descriptors);
-	return (ssize_t)socket_leave(socket, &socket->receiving, op.result);
+	op.result = socket_leave(socket, &socket->receiving, op.result);
+	if (op.result < 0)
+		anyio_descriptors_close(descriptors);
+	return (ssize_t)op.result;
 }
 
 int anyio_stream_peer_state(const struct anyio_stream *stream)

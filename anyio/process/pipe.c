@@ -49,8 +49,8 @@ static int pipe_enter(struct pipe *pipe, bool sends)
 static int64_t pipe_leave(struct pipe *pipe, int64_t result)
 {
 	anyio_use_end(&pipe->use);
-	/* Whatever came: who goes on to receive more would find the pipe gone. */
-	if (pipe->closed)
+	/* What is done is done; but who goes on would find a freed pipe gone. */
+	if (result == ANYIO_CANCELLED ? pipe->closed : result >= 0 && pipe->destroyed)
 		result = ANYIO_CLOSED;
 	if (result == -EPIPE)
 		result = ANYIO_BROKEN;

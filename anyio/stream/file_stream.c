@@ -53,7 +53,8 @@ static int file_enter(struct file *file)
 static int64_t file_leave(struct file *file, int64_t result)
 {
 	anyio_use_end(&file->use);
-	if (file->closed)
+	/* What is done is done; but who goes on would find a freed file gone. */
+	if (result == ANYIO_CANCELLED ? file->closed : result >= 0 && file->destroyed)
 		result = ANYIO_CLOSED;
 	if (result == -EPIPE)
 		result = ANYIO_BROKEN;

@@ -110,7 +110,7 @@ static ssize_t reader_leave(struct reader *reader, ssize_t rc)
 	if (!reader->closed)
 		return rc;
 	reader_drop(reader);
-	return ANYIO_CLOSED;
+	return rc < 0 ? ANYIO_CLOSED : rc;
 }
 
 static void *borrow_tail(void *arg, size_t *size)
@@ -337,7 +337,8 @@ ssize_t anyio_reader_peek(struct anyio_reader *public, size_t least, const uint8
 	rc = reader_fill_to(reader, least);
 	if (rc >= 0)
 		rc = (ssize_t)anyio_reader_buffered(public, data);
-	return reader_leave(reader, rc);
+	/* What it points at is gone once it is closed. */
+	return reader_leave(reader, reader->closed ? ANYIO_CLOSED : rc);
 }
 
 void anyio_reader_consume(struct anyio_reader *public, size_t count)

@@ -482,6 +482,31 @@ static int closing_the_stream_wakes_who_reads(void *arg)
 	return 0;
 }
 
+/* What was done when it closed is the answer; the next call says closed. */
+static int closing_takes_nothing_back(void *arg)
+{
+	struct anyio_stream *ends[2];
+	struct anyio_reader reader;
+	struct anyio_task_group group;
+	char buffer[8] = "";
+	struct call call = { .reader = &reader, .buffer = buffer, .exactly = 3 };
+
+	pair_make(0, ends);
+	anyio_reader_init(&reader, ends[1], 0);
+	CHECK_RC(anyio_reader_feed(&reader, "abc", 3), 0);
+	anyio_task_group_enter(&group);
+	spawn(&group, call_run, &call, NULL);
+	anyio_cancel_shielded_checkpoint();
+	anyio_stream_close(anyio_reader_stream(&reader));
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	CHECK_RC(call.rc, 0);
+	CHECK(memcmp(buffer, "abc", 3) == 0);
+	CHECK_RC(anyio_reader_receive(&reader, buffer, 1), ANYIO_CLOSED);
+	anyio_reader_destroy(&reader);
+	pair_free(ends);
+	return 0;
+}
+
 /* A long conversation in which every call may be cut off at any time. */
 enum { LONG = 20000 };
 
@@ -601,6 +626,7 @@ int main(void)
 		CONFORM(waiting_reader_holds_no_buffer, CONFORM_MOCK),
 		CONFORM(failed_allocations_lose_nothing, CONFORM_MOCK),
 		CONFORM(works_as_a_stream_itself, 0),
+		CONFORM(closing_takes_nothing_back, CONFORM_ORDERED),
 		CONFORM(closing_the_stream_wakes_who_reads, CONFORM_MOCK),
 		CONFORM(cut_off_anywhere_the_sequence_holds, CONFORM_MOCK),
 	};

@@ -164,6 +164,42 @@ IN_FOLDER(takes_over_a_descriptor)
 	return 0;
 }
 
+struct reading {
+	struct anyio_stream *stream;
+	ssize_t rc;
+};
+
+static int read_one(void *arg)
+{
+	struct reading *self = arg;
+
+	self->rc = anyio_stream_receive(self->stream, &(char){ 0 }, 1);
+	return 0;
+}
+
+/* What was done when it closed is the answer, but of a freed one there is none. */
+static int closing_takes_nothing_back(void *arg)
+{
+	for (int frees = 0; frees < 2; frees++) {
+		struct reading self;
+		ANYIO_TASK_GROUP(group);
+
+		CHECK_RC(anyio_spool_create(100, NULL, &self.stream), 0);
+		put(self.stream, "abc");
+		CHECK_RC(anyio_file_stream_seek(self.stream, 0, SEEK_SET), 0);
+		spawn(&group, read_one, &self, NULL);
+		anyio_cancel_shielded_checkpoint();
+		(frees ? anyio_stream_free : anyio_stream_close)(self.stream);
+		CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+		CHECK(self.rc == 1 || (frees && self.rc == ANYIO_CLOSED));
+		if (frees)
+			continue;
+		CHECK_RC(anyio_stream_receive(self.stream, &(char){ 0 }, 1), ANYIO_CLOSED);
+		anyio_stream_free(self.stream);
+	}
+	return 0;
+}
+
 IN_FOLDER(after_closing_and_after_the_end)
 {
 	struct anyio_stream *stream = open_stream("a", O_RDWR | O_CREAT), *memory[2];
@@ -371,6 +407,7 @@ int main(void)
 		CONFORM(appends_and_shares_one_place, 0),
 		CONFORM(knows_its_path_and_descriptor, 0),
 		CONFORM(takes_over_a_descriptor, 0),
+		CONFORM(closing_takes_nothing_back, CONFORM_ORDERED),
 		CONFORM(after_closing_and_after_the_end, 0),
 		CONFORM(cut_off_send_says_what_was_written, 0),
 		CONFORM(cancelled_it_does_nothing, 0),

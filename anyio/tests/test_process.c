@@ -150,6 +150,15 @@ struct receiving {
 	int rc;
 };
 
+static int descriptor_of(const struct anyio_stream *stream)
+{
+	int fd = -1;
+
+	CHECK_RC(anyio_stream_attribute(stream, ANYIO_ATTRIBUTE_DESCRIPTOR, &fd, sizeof(fd)),
+		sizeof(fd));
+	return fd;
+}
+
 static int receive_one(void *arg)
 {
 	struct receiving *self = arg;
@@ -191,6 +200,25 @@ static int closing_wakes_those_at_the_pipes(void *arg)
 	CHECK_RC(receiving.rc, ANYIO_CLOSED);
 	CHECK_RC(sending.rc, ANYIO_CLOSED);
 	CHECK_RC(early.rc, ANYIO_CLOSED);
+	return 0;
+}
+
+/* What was done when it closed is the answer. */
+static int closing_takes_nothing_back(void *arg)
+{
+	struct anyio_process *process = shell("printf x", OPTIONS(.out = PIPE));
+	struct receiving receiving = { .stream = anyio_process_out(process) };
+	ANYIO_TASK_GROUP(group);
+
+	CHECK_RC(anyio_wait_readable(descriptor_of(receiving.stream)), 0);
+	anyio_start_soon(&group, receive_one, &receiving, "receive");
+	anyio_cancel_shielded_checkpoint();
+	anyio_stream_close(receiving.stream);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	CHECK_RC(receiving.rc, 1);
+	receive_one(&receiving);
+	CHECK_RC(receiving.rc, ANYIO_CLOSED);
+	CHECK_RC(anyio_process_close(process), 0);
 	return 0;
 }
 
@@ -333,6 +361,7 @@ int main(void)
 		CONFORM(the_child_begins_clean, CONFORM_NO_SIM),
 		CONFORM(the_three_ends_are_streams, CONFORM_NO_SIM),
 		CONFORM(closing_wakes_those_at_the_pipes, CONFORM_NO_SIM),
+		CONFORM(closing_takes_nothing_back, CONFORM_NO_SIM | CONFORM_ORDERED),
 		CONFORM(closing_at_any_moment_wakes_those_at_the_pipes, CONFORM_NO_SIM),
 		CONFORM(a_child_that_stopped_reading_is_an_error, CONFORM_NO_SIM),
 		CONFORM(opening_is_a_checkpoint, CONFORM_NO_SIM),

@@ -416,6 +416,38 @@ static int c49_close_wakes_who_waits_for_descriptors(void *arg)
 	return 0;
 }
 
+/* What came while another task closes is the receiver's; of what is freed nothing comes any more, and
+ * what came is closed. The close is at each turn around the one in which they come. */
+static int what_came_before_the_close_is_not_lost(void *arg)
+{
+	for (int turns = 0; turns < 140; turns++) {
+		struct anyio_stream *ends[2];
+		struct anyio_descriptors sent = pipe_ends();
+		struct taking self;
+		bool frees = turns % 2 == 1;
+		ANYIO_TASK_GROUP(group);
+
+		connect_unix_pair(ends);
+		self = (struct taking){ .stream = ends[1] };
+		spawn(&group, take_one, &self, NULL);
+		anyio_wait_all_tasks_blocked();
+		CHECK_RC(anyio_stream_send_descriptors(ends[0], "x", 1, &sent, NULL), 0);
+		for (int i = 0; i < turns / 2; i++)
+			anyio_cancel_shielded_checkpoint();
+		(frees ? anyio_stream_free : anyio_stream_close)(ends[1]);
+		CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+		CHECK(self.rc == 1 || self.rc == ANYIO_CLOSED);
+		CHECK_RC((int64_t)self.got.count, self.rc == 1 ? 2 : 0);
+		if (self.rc == 1)
+			anyio_descriptors_close(&self.got);
+		anyio_descriptors_close(&sent);
+		anyio_stream_free(ends[0]);
+		if (!frees)
+			anyio_stream_free(ends[1]);
+	}
+	return 0;
+}
+
 /* A sender that is no program of ours: count copies of its own descriptor with one byte. */
 static void send_raw(int fd, size_t count)
 {
@@ -582,6 +614,7 @@ int main(void)
 		CONFORM(c51_large_send_with_descriptors_survives_partial_writes, CONFORM_NO_SIM),
 		CONFORM(a_cancelled_receive_leaves_the_descriptors, CONFORM_NO_SIM),
 		CONFORM(c49_close_wakes_who_waits_for_descriptors, CONFORM_NO_SIM),
+		CONFORM(what_came_before_the_close_is_not_lost, CONFORM_NO_SIM),
 		CONFORM(descriptors_without_room_are_told_and_closed, CONFORM_NO_SIM),
 		CONFORM(passing_needs_no_memory, CONFORM_NO_SIM),
 		CONFORM(any_fault_leaves_nothing_behind, CONFORM_NO_SIM),

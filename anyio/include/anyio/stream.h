@@ -34,7 +34,7 @@ struct anyio_stream_ops {
 	/* No more will be sent; receiving goes on. */
 	int (*send_eof)(struct anyio_stream *stream);
 	/* Closes at once and never waits. Frees nothing that the owner holds; wakes blocked tasks
-	 * with ANYIO_CLOSED. Idempotent. */
+	 * with ANYIO_CLOSED, as anyio_stream_close says. Idempotent. */
 	void (*close)(struct anyio_stream *stream);
 	/* Closes as abort: for muxed streams a reset, for sockets a RST. NULL: as close. */
 	void (*abort)(struct anyio_stream *stream);
@@ -69,7 +69,9 @@ ANYIO_API int anyio_stream_sendv(
 	struct anyio_stream *stream, const struct iovec *iov, int count, size_t *sent);
 /* No more will be sent; receiving goes on. -EOPNOTSUPP where the stream knows no such thing. */
 ANYIO_API int anyio_stream_send_eof(struct anyio_stream *stream);
-/* Closes at once and never waits; who is inside gets ANYIO_CLOSED. Idempotent. */
+/* Closes at once and never waits. Who is inside gets ANYIO_CLOSED, unless what it asked for was done before:
+ * then that, and ANYIO_CLOSED from the next call on. Where the stream is freed, so that there must be no
+ * next call, it gets ANYIO_CLOSED in any case. Idempotent. */
 ANYIO_API void anyio_stream_close(struct anyio_stream *stream);
 /* The same by a reset, where there is one: the other side sees that it was cut off. */
 ANYIO_API void anyio_stream_abort(struct anyio_stream *stream);
