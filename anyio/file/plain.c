@@ -97,21 +97,14 @@ struct replacement {
 	bool durable, create;
 };
 
-/* What replaces has the file's settled name: a rest of an interrupted run goes. Who creates may not be
- * alone, and must not take the other's away. */
+/* Of its own: others may be at the same path. */
 static int name_temporary(const struct replacement *r, char *out, size_t cap)
 {
 	unsigned random = 0;
 
-	if (r->create && getrandom(&random, sizeof(random), 0) < 0)
+	if (getrandom(&random, sizeof(random), 0) < 0)
 		return -errno;
-	int len = r->create ? snprintf(out, cap, "%s.%08x", r->path, random)
-			    : snprintf(out, cap, "%s.new", r->path);
-	if (len >= (int)cap)
-		return -ENAMETOOLONG;
-	if (!r->create && unlinkat(r->dirfd, out, 0) < 0 && errno != ENOENT)
-		return judge_error(-errno);
-	return 0;
+	return snprintf(out, cap, "%s.%08x", r->path, random) < (int)cap ? 0 : -ENAMETOOLONG;
 }
 
 /* A link is refused where there is something already, a rename is not. */

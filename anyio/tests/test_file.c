@@ -167,13 +167,48 @@ static int replace_body(void *arg)
 		CHECK(symlink("own", in_folder(names[i])) == 0);
 	CHECK(anyio_plain_replace(AT_FDCWD, in_folder("link"), 0600, NULL, "other", 5, true) == 0);
 	CHECK(lstat(in_folder("link"), &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 5);
-	CHECK(lstat(in_folder("link.new"), &st) < 0);
+	/* Nor is anything else touched, or left. */
+	CHECK(lstat(in_folder("link.new"), &st) == 0 && S_ISLNK(st.st_mode));
 	CHECK(lstat(in_folder("own"), &st) == 0 && st.st_size == 3);
 	CHECK(mkfifo(in_folder("pipe"), 0600) == 0 && mkdir(in_folder("dir"), 0700) == 0);
 	CHECK(anyio_plain_replace(AT_FDCWD, in_folder("pipe"), 0600, NULL, "", 0, false) == 0);
 	CHECK(anyio_plain_replace(AT_FDCWD, in_folder("dir"), 0600, NULL, "", 0, false) ==
 		ANYIO_NOT_A_FILE);
-	CHECK(lstat(in_folder("dir.new"), &st) < 0);
+	struct anyio_names left;
+	CHECK(anyio_listdir(AT_FDCWD, folder, &left) == 0 && left.count == 5);
+	anyio_names_free(&left);
+	return 0;
+}
+
+enum { WHOLE = 64 << 10, REPLACED = 30 };
+
+static int replace_often(void *arg)
+{
+	static char bytes[2][WHOLE];
+	int letter = *(int *)arg;
+	memset(bytes[letter - 'a'], letter, WHOLE);
+	for (int i = 0; i < REPLACED; i++)
+		CHECK(anyio_plain_replace(AT_FDCWD, in_folder("own"), 0600, NULL,
+			      bytes[letter - 'a'], WHOLE, false) == 0);
+	return 0;
+}
+
+/* Two meet at one name: each puts its own there, whole. */
+static int replacers_body(void *arg)
+{
+	static int letters[] = { 'a', 'b' };
+	uint8_t *data;
+	size_t size;
+
+	if (strncmp(folder, "/sim", 4) == 0)
+		return 0;
+	ANYIO_TASK_GROUP(group);
+	for (int i = 0; i < 2; i++)
+		anyio_start_soon(&group, replace_often, &letters[i], "replacer");
+	CHECK(anyio_task_group_exit(&group, 0) == 0);
+	CHECK(anyio_read_whole(AT_FDCWD, in_folder("own"), WHOLE, &data, &size) == 0);
+	CHECK(size == WHOLE && memcmp(data, data + 1, WHOLE - 1) == 0);
+	anyio_free(data);
 	return 0;
 }
 
@@ -365,6 +400,7 @@ EVERYWHERE(lock)
 EVERYWHERE(temporary)
 EVERYWHERE(plain)
 EVERYWHERE(replace)
+EVERYWHERE(replacers)
 EVERYWHERE(create)
 EVERYWHERE(no_space)
 EVERYWHERE(cancelled)
@@ -384,6 +420,7 @@ int main(void)
 		cmocka_unit_test(temporary_test),
 		cmocka_unit_test(plain_test),
 		cmocka_unit_test(replace_test),
+		cmocka_unit_test(replacers_test),
 		cmocka_unit_test(create_test),
 		cmocka_unit_test(no_space_test),
 		cmocka_unit_test(cancelled_test),

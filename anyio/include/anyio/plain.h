@@ -24,16 +24,17 @@ ANYIO_API int anyio_plain_openat(int dirfd, const char *path, int flags, mode_t 
 /* The same without a loop: any thread, blocks. Close it with close(2). */
 ANYIO_API int anyio_plain_openat_blocking(int dirfd, const char *path, int flags, mode_t mode);
 
-/* Makes the file at path hold just these bytes, whole or not at all: they are written to PATH.new,
- * which takes the place of what is at path (a link or a pipe too, but no folder). It gets mode, or
- * mode and owner of like when that is not NULL. durable: and it is on disk on return. 0, or a negative
- * code: path is as it was, unless its folder alone could not be synced. Any thread; in a task a worker
- * thread does it, and the task waits and is not cancelled. */
+/* Makes the file at path hold just these bytes, whole or not at all, whoever else does the same at
+ * once: they are written to PATH and a number, which takes the place of what is at path (a link or a pipe
+ * too, but no folder). What a killed run leaves of it is in nobody's way. It gets mode, or mode and owner
+ * of like when that is not NULL. durable: and it is on disk on return. 0, or a negative code: path is as
+ * it was, unless its folder alone could not be synced. Any thread; in a task a worker thread does it, and
+ * the task waits and is not cancelled. */
 ANYIO_API int anyio_plain_replace(int dirfd, const char *path, mode_t mode, const struct stat *like,
 	const void *data, size_t len, bool durable);
 
 /* The same where there must be nothing yet: -EEXIST when there is something, and of many who make it at
- * once all but one are told so. What a killed run leaves, PATH and a number, is in nobody's way. */
+ * once all but one are told so. */
 ANYIO_API int anyio_plain_create(
 	int dirfd, const char *path, mode_t mode, const void *data, size_t len, bool durable);
 
