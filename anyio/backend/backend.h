@@ -76,6 +76,7 @@ struct anyio_op {
 	int flags;
 	uint8_t code; /* enum anyio_opcode */
 	bool cancel_asked;
+	bool owned; /* POLL, READ, WRITE: fd is closed by CLOSE alone (all others are) */
 	mode_t mode;
 	void *base;
 	size_t len;

@@ -3,9 +3,9 @@
  *
  * A watch belongs to one descriptor number and merges the interest of its readers and writers. It
  * begins with the first operation that had to wait and ends with CLOSE, which retires it before
- * the number can be used again. Its memory is freed only in libuv's close callback. A watch that
- * only served POLL ends with its last waiter, because such a descriptor is the caller's, who may
- * close it behind our back.
+ * the number can be used again. Its memory is freed only in libuv's close callback. The watch of a
+ * descriptor that is not ours (op->owned) ends with its last waiter, because the caller may close it
+ * behind our back: who gets the number next must not meet it.
  *
  * What libuv reports is queued and served a few operations at a time (FEW), with a turn of the tasks
  * in between: a receive and the send that answers it then find the socket in the cache. With 1,000
@@ -41,7 +41,7 @@ struct watch {
 	int armed;    /* UV_READABLE and UV_WRITABLE as told to libuv */
 	int flags;    /* of the description, as they were before libuv made it non-blocking */
 	bool drained; /* the last receive was short: the next one waits first */
-	bool ours;    /* has served more than POLL */
+	bool ours;    /* ends with CLOSE */
 	int fired;    /* reported and not yet served; not 0 while in state->fired */
 	struct watch *next;
 };
@@ -428,6 +428,12 @@ static bool pool_start(struct uv_state *state, struct anyio_op *op)
 	return rc < 0 ? finish(op, rc) : false;
 }
 
+/* Whether nobody closes its descriptor but by CLOSE. */
+static bool op_owned(const struct anyio_op *op)
+{
+	return op->code < ANYIO_OP_POLL || op->owned;
+}
+
 static bool wait_start(struct uv_state *state, struct anyio_op *op, struct watch *watch)
 {
 	if (!watch) {
@@ -435,8 +441,7 @@ static bool wait_start(struct uv_state *state, struct anyio_op *op, struct watch
 		if (rc < 0)
 			return finish(op, rc);
 	}
-	if (op->code != ANYIO_OP_POLL)
-		watch->ours = true;
+	watch->ours |= op_owned(op);
 	enum direction direction = op_direction(op);
 	struct anyio_op **at = &watch->waiting[direction];
 	while (*at)
@@ -481,7 +486,10 @@ static bool stream_start(struct uv_state *state, struct anyio_op *op)
 		return pool_start(state, op);
 	if (rc < 0)
 		return finish(op, rc);
-	return socket_start(state, op);
+	watch->ours |= op_owned(op);
+	bool done = socket_start(state, op);
+	watch_settle(watch, 0);
+	return done;
 }
 
 /* What the page cache holds needs no thread. */

@@ -114,6 +114,9 @@ int anyio_task_spawn_loose(anyio_task_fn fn, void *arg, const char *name);
 int64_t anyio_op_run(struct anyio_op *op);
 /* The same, but a cancellation is never seen (for closing, and files being finished). */
 int64_t anyio_op_run_shielded(struct anyio_op *op);
+/* file.c: anyio_read and anyio_write of a descriptor that nobody closes but by anyio_close. */
+ssize_t anyio_read_owned(int fd, void *buffer, size_t size);
+ssize_t anyio_write_owned(int fd, const void *data, size_t size);
 /* For the immediate kinds: no task needed, no checkpoint. */
 int64_t anyio_op_now(struct anyio_op *op);
 

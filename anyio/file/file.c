@@ -70,18 +70,36 @@ ssize_t anyio_pwrite(int fd, const void *data, size_t size, off_t offset)
 	return anyio_pwritev(fd, &iov, 1, offset);
 }
 
+static ssize_t run_here(enum anyio_opcode code, int fd, const void *bytes, size_t size, bool owned)
+{
+	struct anyio_op op = {
+		.code = (uint8_t)code,
+		.fd = fd,
+		.owned = owned,
+		.base = (void *)bytes,
+		.len = size,
+	};
+	return (ssize_t)anyio_op_run(&op);
+}
+
 ssize_t anyio_read(int fd, void *buffer, size_t size)
 {
-	struct anyio_op op = { .code = ANYIO_OP_READ, .fd = fd, .base = buffer, .len = size };
-	return (ssize_t)anyio_op_run(&op);
+	return run_here(ANYIO_OP_READ, fd, buffer, size, false);
 }
 
 ssize_t anyio_write(int fd, const void *data, size_t size)
 {
-	struct anyio_op op = {
-		.code = ANYIO_OP_WRITE, .fd = fd, .base = (void *)data, .len = size
-	};
-	return (ssize_t)anyio_op_run(&op);
+	return run_here(ANYIO_OP_WRITE, fd, data, size, false);
+}
+
+ssize_t anyio_read_owned(int fd, void *buffer, size_t size)
+{
+	return run_here(ANYIO_OP_READ, fd, buffer, size, true);
+}
+
+ssize_t anyio_write_owned(int fd, const void *data, size_t size)
+{
+	return run_here(ANYIO_OP_WRITE, fd, data, size, true);
 }
 
 /* Once begun, a whole write is ended: the rest goes on unseen by cancellation. */

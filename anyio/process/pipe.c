@@ -65,19 +65,19 @@ static ssize_t pipe_receive(struct anyio_stream *stream, void *buffer, size_t si
 
 	if (rc < 0)
 		return rc;
-	return (ssize_t)pipe_leave(pipe, anyio_read(pipe->fd, buffer, size));
+	return (ssize_t)pipe_leave(pipe, anyio_read_owned(pipe->fd, buffer, size));
 }
 
 static int64_t receive_borrowed(int fd, anyio_borrow_fn borrow, void *arg)
 {
-	struct anyio_op poll = { .code = ANYIO_OP_POLL, .fd = fd, .flags = POLLIN };
+	struct anyio_op poll = { .code = ANYIO_OP_POLL, .fd = fd, .flags = POLLIN, .owned = true };
 	int64_t rc = anyio_op_run(&poll);
 	size_t size = 0;
 	void *buffer = rc < 0 ? NULL : borrow(arg, &size);
 
 	if (rc < 0)
 		return rc;
-	return buffer == NULL ? -ENOMEM : anyio_read(fd, buffer, size);
+	return buffer == NULL ? -ENOMEM : anyio_read_owned(fd, buffer, size);
 }
 
 static ssize_t pipe_receive_lazy(struct anyio_stream *stream, anyio_borrow_fn borrow, void *arg)
@@ -96,7 +96,7 @@ static int64_t send_all(int fd, const struct iovec *iov, int count, size_t *sent
 
 	for (int i = 0; i < count; i++)
 		for (size_t done = 0; rc >= 0 && done < iov[i].iov_len;) {
-			rc = anyio_write(
+			rc = anyio_write_owned(
 				fd, (const char *)iov[i].iov_base + done, iov[i].iov_len - done);
 			done += rc < 0 ? 0 : (size_t)rc;
 			*sent += rc < 0 ? 0 : (size_t)rc;

@@ -89,7 +89,7 @@ static ssize_t file_receive(struct anyio_stream *stream, void *buffer, size_t si
 	else if (file->placed)
 		n = anyio_pread(file->fd, buffer, size, file->place);
 	else
-		n = anyio_read(file->fd, buffer, size);
+		n = anyio_read_owned(file->fd, buffer, size);
 	if (n > 0)
 		file->place += n;
 	return (ssize_t)file_leave(file, n);
@@ -165,7 +165,7 @@ static int64_t file_write(struct file *file, const struct iovec *iov, int count)
 	if (file->placed)
 		rc = anyio_pwritev(file->fd, iov, count < IOV_MAX ? count : IOV_MAX, file->place);
 	else
-		rc = anyio_write(file->fd, iov->iov_base, iov->iov_len);
+		rc = anyio_write_owned(file->fd, iov->iov_base, iov->iov_len);
 	return rc == 0 ? -ENOSPC : rc;
 }
 
