@@ -172,13 +172,9 @@ int anyio_pwritev_all_uncached(int fd, const struct iovec *iov, int count, off_t
 int anyio_write_all(int fd, const void *data, size_t size)
 {
 	for (size_t done = 0; done < size;) {
-		struct anyio_op op = {
-			.code = ANYIO_OP_WRITE,
-			.fd = fd,
-			.base = (char *)data + done,
-			.len = size - done,
-		};
-		int64_t rc = run_begun(&op, done > 0);
+		ssize_t rc = anyio_write(fd, (const char *)data + done, size - done);
+		if (rc == 0)
+			return -ENOSPC;
 		if (rc < 0)
 			return (int)rc;
 		done += (size_t)rc;

@@ -358,6 +358,32 @@ static int pipe_body(void *arg)
 	return anyio_close(ends[0]);
 }
 
+static int write_pipe(void *arg)
+{
+	static char much[1 << 20];
+	return anyio_write_all(*(int *)arg, much, sizeof(much));
+}
+
+/* What nobody reads can be given up, in the middle too. */
+static int full_pipe_body(void *arg)
+{
+	int ends[2];
+	struct anyio_cancel_scope scope;
+	if (strcmp(anyio_backend_name(), "sim") == 0)
+		return 0;
+	for (int i = 0; i < 2; i++) {
+		CHECK(pipe2(ends, i == 0 ? 0 : O_NONBLOCK) == 0);
+		anyio_cancel_scope_init(&scope);
+		anyio_cancel_scope_set_timeout(&scope, ANYIO_MILLISECOND);
+		anyio_cancel_scope_enter(&scope);
+		int rc = write_pipe(&ends[1]);
+		CHECK(rc == ANYIO_CANCELLED);
+		CHECK(anyio_cancel_scope_exit(&scope, rc) == 0);
+		CHECK(anyio_close(ends[0]) == 0 && anyio_close(ends[1]) == 0);
+	}
+	return 0;
+}
+
 static int wait_pipe(void *arg)
 {
 	return anyio_wait_readable(*(int *)arg);
@@ -407,6 +433,7 @@ EVERYWHERE(cancelled)
 EVERYWHERE(many)
 EVERYWHERE(late)
 EVERYWHERE(pipe)
+EVERYWHERE(full_pipe)
 EVERYWHERE(reuse)
 
 int main(void)
@@ -427,6 +454,7 @@ int main(void)
 		cmocka_unit_test(many_test),
 		cmocka_unit_test(late_test),
 		cmocka_unit_test(pipe_test),
+		cmocka_unit_test(full_pipe_test),
 		cmocka_unit_test(reuse_test),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,7 +44,9 @@ ANYIO_API int anyio_pwritev_all(int fd, const struct iovec *iov, int count, off_
 /* The same for bulk that will not be read again soon: write-out starts at once and the page cache
  * keeps nothing (RWF_DONTCACHE, Linux 6.14). Where that is not offered, as anyio_pwritev_all. */
 ANYIO_API int anyio_pwritev_all_uncached(int fd, const struct iovec *iov, int count, off_t offset);
-/* As anyio_pwrite_all, at the file position. */
+/* Writes all of it at the file position, of pipes and terminals too, or the error. Cancelled, or failed, in the
+ * middle it has written some: where it matters how much, use anyio_write, or a stream. -ENOSPC when a write
+ * returns 0. */
 ANYIO_API int anyio_write_all(int fd, const void *data, size_t size);
 /* Exactly size bytes, or ANYIO_INCOMPLETE_READ. */
 ANYIO_API int anyio_pread_all(int fd, void *buffer, size_t size, off_t offset);
