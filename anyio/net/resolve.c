@@ -65,8 +65,9 @@ static int addresses_copy(
 /* Runs it on a thread. A negative code: it is gone, or goes when the thread is through with it. */
 static int detached_run(struct anyio_detached *detached)
 {
-	struct anyio_threads *threads = anyio_threads_here();
-	int rc = -ENOMEM;
+	bool outside = anyio_current_task() == NULL;
+	struct anyio_threads *threads = outside ? NULL : anyio_threads_here();
+	int rc = outside ? ANYIO_NO_LOOP : -ENOMEM;
 
 	if (threads != NULL)
 		rc = anyio_detached_start(detached, &threads->lookups);

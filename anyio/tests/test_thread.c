@@ -81,6 +81,30 @@ static int returns_what_the_function_returned(void *arg)
 	return 0;
 }
 
+static int call_from_a_thread(void *arg)
+{
+	int value = 7;
+
+	return anyio_to_thread(other_thread, &value, NULL);
+}
+
+static int call_a_thread_that_calls(void *arg)
+{
+	return anyio_to_thread(call_from_a_thread, NULL, NULL);
+}
+
+/* Neither before a loop nor on one of its threads. */
+static int only_tasks_call_threads(void *arg)
+{
+	struct anyio_address *addresses;
+	size_t count;
+
+	CHECK_RC(call_from_a_thread(NULL), ANYIO_NO_LOOP);
+	CHECK_RC(anyio_getaddrinfo("localhost", 80, AF_INET, &addresses, &count), ANYIO_NO_LOOP);
+	CHECK_RC(anyio_run(call_a_thread_that_calls, NULL, arg), ANYIO_NO_LOOP);
+	return 0;
+}
+
 static int c58_r11_cancel_waits_for_the_thread_by_default(void *arg)
 {
 	struct gated self = { .abandon = false };
@@ -443,6 +467,7 @@ int main(void)
 {
 	static const struct conformance_case cases[] = {
 		CONFORM(returns_what_the_function_returned, CONFORM_NO_SIM),
+		CONFORM(only_tasks_call_threads, CONFORM_BARE | CONFORM_NO_SIM),
 		CONFORM(c58_r11_cancel_waits_for_the_thread_by_default, CONFORM_NO_SIM),
 		CONFORM(c59_r11_abandoned_frees_its_token_only_at_thread_end, CONFORM_NO_SIM),
 		CONFORM(c59b_r11_whoever_is_cancelled_does_not_own_the_arguments, 0),

@@ -124,13 +124,13 @@ static struct call *call_create(
 
 int anyio_to_thread(int (*fn)(void *arg), void *arg, const struct anyio_thread_options *options)
 {
-	struct anyio_threads *threads = anyio_threads_here();
+	struct anyio_threads *threads = anyio_current_task() == NULL ? NULL : anyio_threads_here();
 	struct call *call = threads == NULL ? NULL : call_create(fn, arg, options);
 	bool own_limiter = options != NULL && options->limiter != NULL;
 	int rc;
 
 	if (call == NULL)
-		return -ENOMEM;
+		return anyio_current_task() == NULL ? ANYIO_NO_LOOP : -ENOMEM;
 	rc = anyio_detached_start(
 		&call->detached, own_limiter ? options->limiter : &threads->calls);
 	/* Not before: a token in other hands says that this loop may be called from outside. */

@@ -23,7 +23,7 @@ struct anyio_thread_options {
 
 /* Runs fn(arg) on a worker thread and waits; returns what it returned, or ANYIO_CANCELLED when
  * cancelled before it was started. By default the wait for its end is not cancellable. -ENOMEM,
- * -EAGAIN when no thread can be made. options may be NULL. */
+ * -EAGAIN when no thread can be made, ANYIO_NO_LOOP outside a task. options may be NULL. */
 ANYIO_API int anyio_to_thread(
 	int (*fn)(void *arg), void *arg, const struct anyio_thread_options *options);
 
