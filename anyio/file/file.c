@@ -36,6 +36,9 @@ int anyio_close(int fd)
 
 ssize_t anyio_preadv(int fd, const struct iovec *iov, int count, off_t offset)
 {
+	/* To the ring -1 would be the file position. */
+	if (offset < 0)
+		return -EINVAL;
 	struct anyio_op op = {
 		.code = ANYIO_OP_PREADV,
 		.fd = fd,
@@ -54,6 +57,8 @@ ssize_t anyio_pread(int fd, void *buffer, size_t size, off_t offset)
 
 ssize_t anyio_pwritev(int fd, const struct iovec *iov, int count, off_t offset)
 {
+	if (offset < 0)
+		return -EINVAL;
 	struct anyio_op op = {
 		.code = ANYIO_OP_PWRITEV,
 		.fd = fd,
@@ -134,6 +139,8 @@ static int pwritev_all(int fd, const struct iovec *iov, int count, off_t offset,
 {
 	struct iovec window[IOV_AT_ONCE];
 	size_t skip = 0; /* bytes of iov[0] that are written */
+	if (offset < 0 || count < 0)
+		return -EINVAL;
 	for (bool begun = false;; begun = true) {
 		for (; count > 0 && skip >= iov->iov_len; iov++, count--)
 			skip -= iov->iov_len;

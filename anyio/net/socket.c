@@ -400,6 +400,9 @@ ssize_t anyio_stream_receive_descriptors(struct anyio_stream *stream, void *buff
 
 	descriptors->count = 0;
 	descriptors->lost = false;
+	/* Descriptors come with a byte. */
+	if (rc == 0 && size == 0)
+		rc = -EINVAL;
 	if (rc == 0)
 		rc = socket_enter(socket, &socket->receiving);
 	if (rc < 0)

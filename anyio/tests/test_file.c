@@ -29,6 +29,22 @@ static int bytes_body(void *arg)
 	return 0;
 }
 
+static int arguments_body(void *arg)
+{
+	struct iovec iov = { "x", 1 };
+	char byte;
+	int fd = anyio_open(in_folder("a"), O_RDWR | O_CREAT, 0600);
+	CHECK(fd >= 0);
+	CHECK(anyio_pread(fd, &byte, 1, -1) == -EINVAL);
+	CHECK(anyio_pwrite(fd, "x", 1, -1) == -EINVAL);
+	CHECK(anyio_pwrite_all(fd, "x", 1, -1) == -EINVAL);
+	CHECK(anyio_pread_all(fd, &byte, 1, -1) == -EINVAL);
+	CHECK(anyio_pwritev_all(fd, &iov, -1, 0) == -EINVAL);
+	CHECK(anyio_pwritev_all_uncached(fd, &iov, 1, -1) == -EINVAL);
+	CHECK(anyio_pread(fd, &byte, 1, 0) == 0);
+	return anyio_close(fd);
+}
+
 static int position_body(void *arg)
 {
 	char back[8];
@@ -419,6 +435,7 @@ static int reuse_body(void *arg)
 }
 
 EVERYWHERE(bytes)
+EVERYWHERE(arguments)
 EVERYWHERE(position)
 EVERYWHERE(vectors)
 EVERYWHERE(names)
@@ -440,6 +457,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bytes_test),
+		cmocka_unit_test(arguments_test),
 		cmocka_unit_test(position_test),
 		cmocka_unit_test(vectors_test),
 		cmocka_unit_test(names_test),

@@ -289,6 +289,7 @@ static int what_cannot_pass_is_refused(void *arg)
 		return 0;
 	connect_unix_pair(ends);
 	CHECK_RC(anyio_stream_send_descriptors(ends[0], "", 0, &bad, NULL), -EINVAL);
+	CHECK_RC(anyio_stream_receive_descriptors(ends[0], &byte, 0, &got), -EINVAL);
 	CHECK_RC(anyio_stream_send_descriptors(ends[0], "x", 1, &many, NULL), ANYIO_TOO_MANY);
 	CHECK_RC(anyio_stream_send_descriptors(ends[0], "x", 1, &bad, NULL), -EBADF);
 	anyio_stream_close(ends[0]);

@@ -25,7 +25,8 @@ ANYIO_API int anyio_open(const char *path, int flags, mode_t mode);
 /* Never waits and cannot be cancelled. Reports the kernel's error, the descriptor is gone anyway. */
 ANYIO_API int anyio_close(int fd);
 
-/* Reads up to size bytes at offset, one system call's worth: may be short. 0 at the end of the file. */
+/* Reads up to size bytes at offset, one system call's worth: may be short. 0 at the end of the file. In this and
+ * all others -EINVAL for an offset or a count of buffers below 0. */
 ANYIO_API ssize_t anyio_pread(int fd, void *buffer, size_t size, off_t offset);
 /* The same into count buffers. */
 ANYIO_API ssize_t anyio_preadv(int fd, const struct iovec *iov, int count, off_t offset);

@@ -150,7 +150,7 @@ ANYIO_API int anyio_stream_send_descriptors(struct anyio_stream *stream, const v
 /* Receives as anyio_stream_receive does, and what descriptors came with the bytes: close-on-exec,
  * the caller's to close, also when some were lost. Bytes sent with descriptors are never
  * joined with bytes sent after. Without success, and when cancelled, there are none. A plain
- * receive closes those that come. -EOPNOTSUPP as above. */
+ * receive closes those that come. -EINVAL for no room, -EOPNOTSUPP as above. */
 ANYIO_API ssize_t anyio_stream_receive_descriptors(struct anyio_stream *stream, void *buffer,
 	size_t size, struct anyio_descriptors *descriptors);
 /* Closes all and leaves none. */
