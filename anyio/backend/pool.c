@@ -4,8 +4,11 @@
  * An operation is in exactly one place: the queue, a worker's hands, or the done list. Queue and
  * done list are guarded by the mutex; an operation in a worker's hands is the worker's alone. The
  * wake is sent with the mutex held, so that the loop cannot collect the last operation and go away
- * between the push and the wake. Threads start when there is more queued than idle, end when idle
+ * between the push and the wake. Threads start when there is more to do than idle, end when idle
  * for long, and are joined by the loop's thread: at a later collect, or at the close.
+ *
+ * Each lane has as many threads as it may have at work, whatever the others do: a call may wait for
+ * the loop (anyio_from_thread_run), whose task may want a file, and a name server may take its time.
  */
 #include "../core/core.h"
 
@@ -18,9 +21,18 @@
 #define WORKER_STACK  ((size_t)256 << 10)
 #define IDLE_SECONDS  5
 #define DEFAULT_LIMIT 40
+#define LOOKUPS_LIMIT 8
+
+enum { LANE_CALLS, LANE_FILES, LANE_LOOKUPS, LANES };
 
 struct op_fifo {
 	struct anyio_op *head, **tail;
+};
+
+struct lane {
+	struct op_fifo queue;
+	size_t queued;
+	unsigned busy, most; /* threads at it */
 };
 
 struct worker {
@@ -33,9 +45,9 @@ struct anyio_pool {
 	struct anyio_loop *loop;
 	pthread_mutex_t mutex;
 	pthread_cond_t work; /* something was queued, or closing was set */
-	struct op_fifo queue, done;
-	size_t queued;
-	unsigned idle, alive, most;
+	struct lane lanes[LANES];
+	struct op_fifo done;
+	unsigned idle, alive;
 	bool closing;
 	struct worker *working; /* alive: joined at the close */
 	struct worker *ended;   /* left by idling: joined at a collect */
@@ -77,6 +89,42 @@ static bool fifo_remove(struct op_fifo *fifo, struct anyio_op *op)
 	return false;
 }
 
+static struct lane *lane_of(struct anyio_pool *pool, const struct anyio_op *op)
+{
+	switch (op->code) {
+	case ANYIO_OP_WORK: return &pool->lanes[LANE_CALLS];
+	case ANYIO_OP_GETADDRINFO:
+	case ANYIO_OP_GETNAMEINFO: return &pool->lanes[LANE_LOOKUPS];
+	default: return &pool->lanes[LANE_FILES];
+	}
+}
+
+/* How many operations of all lanes could begin now. */
+static size_t pool_wanting(const struct anyio_pool *pool)
+{
+	size_t count = 0;
+	for (int i = 0; i < LANES; i++) {
+		const struct lane *lane = &pool->lanes[i];
+		size_t free = lane->most - lane->busy;
+		count += lane->queued < free ? lane->queued : free;
+	}
+	return count;
+}
+
+/* One that may begin, which then has; or NULL. */
+static struct anyio_op *pool_take(struct anyio_pool *pool)
+{
+	for (int i = 0; i < LANES; i++) {
+		struct lane *lane = &pool->lanes[i];
+		if (lane->queued == 0 || lane->busy == lane->most)
+			continue;
+		lane->queued--;
+		lane->busy++;
+		return fifo_pop(&lane->queue);
+	}
+	return NULL;
+}
+
 /* Waits for work; false when the worker is to end. */
 static bool worker_wait(struct anyio_pool *pool)
 {
@@ -85,10 +133,10 @@ static bool worker_wait(struct anyio_pool *pool)
 	until.tv_sec += IDLE_SECONDS;
 	int rc = 0;
 	pool->idle++;
-	while (!pool->queue.head && !pool->closing && rc != ETIMEDOUT)
+	while (pool_wanting(pool) == 0 && !pool->closing && rc != ETIMEDOUT)
 		rc = pthread_cond_timedwait(&pool->work, &pool->mutex, &until);
 	pool->idle--;
-	return pool->queue.head != NULL;
+	return pool_wanting(pool) > 0;
 }
 
 static void worker_retire(struct worker *self)
@@ -112,12 +160,12 @@ static void *worker_main(void *arg)
 	struct worker *self = arg;
 	struct anyio_pool *pool = self->pool;
 	pthread_mutex_lock(&pool->mutex);
-	while (pool->queue.head || worker_wait(pool)) {
-		struct anyio_op *op = fifo_pop(&pool->queue);
-		pool->queued--;
+	while (pool_wanting(pool) > 0 || worker_wait(pool)) {
+		struct anyio_op *op = pool_take(pool);
 		pthread_mutex_unlock(&pool->mutex);
 		op->result = anyio_op_perform(op);
 		pthread_mutex_lock(&pool->mutex);
+		lane_of(pool, op)->busy--;
 		bool first = !pool->done.head;
 		fifo_push(&pool->done, op);
 		atomic_store_explicit(&pool->news, true, memory_order_relaxed);
@@ -189,8 +237,12 @@ static struct anyio_pool *pool_open(struct anyio_loop *loop)
 		return NULL;
 	const struct anyio_options *options = anyio_loop_options(loop);
 	pool->loop = loop;
-	pool->most = options && options->worker_threads ? options->worker_threads : DEFAULT_LIMIT;
-	fifo_init(&pool->queue);
+	unsigned most =
+		options && options->worker_threads ? options->worker_threads : DEFAULT_LIMIT;
+	for (int i = 0; i < LANES; i++) {
+		pool->lanes[i].most = i == LANE_LOOKUPS ? LOOKUPS_LIMIT : most;
+		fifo_init(&pool->lanes[i].queue);
+	}
 	fifo_init(&pool->done);
 	pthread_mutex_init(&pool->mutex, NULL);
 	pthread_condattr_t attr;
@@ -208,17 +260,20 @@ int anyio_pool_submit(struct anyio_loop *loop, struct anyio_op *op)
 	if (!pool)
 		return -ENOMEM;
 	*slot = (struct anyio_slot){ pool, pool_close };
+	struct lane *lane = lane_of(pool, op);
 	pthread_mutex_lock(&pool->mutex);
 	int rc = 0;
-	if (pool->idle <= pool->queued && pool->alive < pool->most)
+	lane->queued++;
+	if (pool->idle < pool_wanting(pool))
 		rc = worker_start(pool);
 	/* Fewer threads than wished for will do; none at all will not. */
 	if (pool->alive > 0)
 		rc = 0;
 	if (rc == 0) {
-		fifo_push(&pool->queue, op);
-		pool->queued++;
+		fifo_push(&lane->queue, op);
 		pthread_cond_signal(&pool->work);
+	} else {
+		lane->queued--;
 	}
 	pthread_mutex_unlock(&pool->mutex);
 	return rc;
@@ -229,10 +284,11 @@ bool anyio_pool_withdraw(struct anyio_loop *loop, struct anyio_op *op)
 	struct anyio_pool *pool = anyio_loop_slot(loop, ANYIO_SLOT_POOL)->value;
 	if (!pool)
 		return false;
+	struct lane *lane = lane_of(pool, op);
 	pthread_mutex_lock(&pool->mutex);
-	bool found = fifo_remove(&pool->queue, op);
+	bool found = fifo_remove(&lane->queue, op);
 	if (found)
-		pool->queued--;
+		lane->queued--;
 	pthread_mutex_unlock(&pool->mutex);
 	return found;
 }

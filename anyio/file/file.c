@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/uio.h>
 
 /* Of Linux 6.14; the C library's headers are older. */
@@ -238,7 +239,7 @@ int anyio_sync_range(int fd, off_t offset, off_t size)
 
 int anyio_flock(int fd, int operation)
 {
-	struct anyio_op op = { .code = ANYIO_OP_FLOCK, .fd = fd, .flags = operation };
+	struct anyio_op op = { .code = ANYIO_OP_FLOCK, .fd = fd, .flags = operation | LOCK_NB };
 	int rc = (int)anyio_op_run(&op);
 	return rc == -EWOULDBLOCK ? ANYIO_WOULD_BLOCK : rc;
 }

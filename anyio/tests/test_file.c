@@ -120,6 +120,8 @@ static int lock_body(void *arg)
 	CHECK(a >= 0 && b >= 0);
 	CHECK(anyio_flock(a, LOCK_EX | LOCK_NB) == 0);
 	CHECK(anyio_flock(b, LOCK_EX | LOCK_NB) == ANYIO_WOULD_BLOCK);
+	CHECK(anyio_flock(b, LOCK_EX) == ANYIO_WOULD_BLOCK);
+	CHECK(anyio_flock(b, LOCK_SH) == ANYIO_WOULD_BLOCK);
 	CHECK(anyio_flock(a, LOCK_UN) == 0);
 	CHECK(anyio_flock(b, LOCK_EX | LOCK_NB) == 0);
 	CHECK(anyio_close(b) == 0);

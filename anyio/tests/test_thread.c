@@ -81,6 +81,53 @@ static int returns_what_the_function_returned(void *arg)
 	return 0;
 }
 
+static int list_folder(void *arg)
+{
+	struct anyio_names names;
+	int rc = anyio_listdir(AT_FDCWD, ".", &names);
+
+	if (rc == 0)
+		anyio_names_free(&names);
+	return rc;
+}
+
+/* Asks once all of them are at it. */
+static int ask_together(void *arg)
+{
+	pthread_barrier_wait(arg);
+	return anyio_from_thread_run(list_folder, NULL);
+}
+
+static int call_together(void *arg)
+{
+	return anyio_to_thread(ask_together, arg, NULL);
+}
+
+/* All threads that calls may have wait for tasks, which want files and names. */
+static int calls_leave_threads_for_files_and_names(void *arg)
+{
+	struct anyio_limiter_statistics limit;
+	struct anyio_address *addresses;
+	struct gated gated = { .open = false };
+	pthread_barrier_t all;
+	size_t count;
+	ANYIO_TASK_GROUP(group);
+
+	anyio_limiter_stat(anyio_default_thread_limiter(), &limit);
+	CHECK_RC(pthread_barrier_init(&all, NULL, (unsigned)limit.total), 0);
+	for (unsigned i = 0; i + 1 < limit.total; i++)
+		spawn(&group, call_together, &all, NULL);
+	spawn(&group, call_gated, &gated, NULL);
+	until(&gated.began);
+	CHECK_RC(anyio_getaddrinfo("localhost", 80, AF_INET, &addresses, &count), 0);
+	anyio_free(addresses);
+	atomic_store(&gated.open, true);
+	spawn(&group, call_together, &all, NULL);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	pthread_barrier_destroy(&all);
+	return 0;
+}
+
 static int call_from_a_thread(void *arg)
 {
 	int value = 7;
@@ -467,6 +514,7 @@ int main(void)
 {
 	static const struct conformance_case cases[] = {
 		CONFORM(returns_what_the_function_returned, CONFORM_NO_SIM),
+		CONFORM(calls_leave_threads_for_files_and_names, CONFORM_NO_SIM),
 		CONFORM(only_tasks_call_threads, CONFORM_BARE | CONFORM_NO_SIM),
 		CONFORM(c58_r11_cancel_waits_for_the_thread_by_default, CONFORM_NO_SIM),
 		CONFORM(c59_r11_abandoned_frees_its_token_only_at_thread_end, CONFORM_NO_SIM),

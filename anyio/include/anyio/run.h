@@ -39,7 +39,7 @@ struct anyio_options {
 	uint64_t seed;       /* for seeded scheduling and the simulation */
 	size_t stack_size;   /* bytes for a task unless it asks otherwise; 0: 64 KiB */
 	size_t max_tasks;    /* 0: one million */
-	unsigned worker_threads; /* most threads for blocking work; 0: 40 */
+	unsigned worker_threads; /* most threads for calls, and as many for files; 0: 40 */
 	bool no_signals;         /* leave SIGINT and SIGQUIT alone. By default, where nobody handles
 				 * them: SIGINT cancels the root task, and a second one ends the
 				 * process; SIGQUIT has the task tree written to standard error
