@@ -6,15 +6,36 @@ ssize_t anyio_stream_receive(struct anyio_stream *stream, void *buffer, size_t s
 	return size == 0 ? -EINVAL : stream->ops->receive(stream, buffer, size);
 }
 
+/* A borrow that is looked at: to a stream no room would look like the end. */
+struct lending {
+	anyio_borrow_fn borrow;
+	void *arg;
+	bool empty;
+};
+
+static void *lend(void *arg, size_t *size)
+{
+	struct lending *lending = arg;
+	void *buffer = lending->borrow(lending->arg, size);
+
+	lending->empty = buffer != NULL && *size == 0;
+	return lending->empty ? NULL : buffer;
+}
+
 ssize_t anyio_stream_receive_lazy(struct anyio_stream *stream, anyio_borrow_fn borrow, void *arg)
 {
+	struct lending lending = { .borrow = borrow, .arg = arg };
 	void *buffer;
 	size_t size;
+	ssize_t n;
 
-	if (stream->ops->receive_lazy != NULL)
-		return stream->ops->receive_lazy(stream, borrow, arg);
-	buffer = borrow(arg, &size);
-	return buffer == NULL ? -ENOMEM : stream->ops->receive(stream, buffer, size);
+	if (stream->ops->receive_lazy != NULL) {
+		n = stream->ops->receive_lazy(stream, lend, &lending);
+	} else {
+		buffer = lend(&lending, &size);
+		n = buffer == NULL ? -ENOMEM : stream->ops->receive(stream, buffer, size);
+	}
+	return n < 0 && lending.empty ? -EINVAL : n;
 }
 
 int anyio_stream_receive_exactly(struct anyio_stream *stream, void *buffer, size_t size)

@@ -65,6 +65,30 @@ static void *lend_nothing(void *arg, size_t *size)
 	return NULL;
 }
 
+static void *lend_no_room(void *arg, size_t *size)
+{
+	*size = 0;
+	return arg;
+}
+
+static int a_lender_without_room_is_refused(void *arg)
+{
+	struct anyio_stream *ends[2];
+	char byte;
+
+	for (int i = 0; i < 2; i++) {
+		if (i == 0)
+			connect_pair(ends);
+		else
+			CHECK_RC(anyio_stream_pair(0, ends), 0);
+		CHECK_RC(anyio_stream_send(ends[1], "x", 1), 0);
+		CHECK_RC(anyio_stream_receive_lazy(ends[0], lend_no_room, &byte), -EINVAL);
+		CHECK_RC(anyio_stream_receive(ends[0], &byte, 1), 1);
+		pair_free(ends);
+	}
+	return 0;
+}
+
 static int a_lender_may_have_nothing(void *arg)
 {
 	struct anyio_stream *ends[2];
@@ -579,6 +603,7 @@ int main(void)
 	static const struct conformance_case cases[] = {
 		CONFORM(c48_second_concurrent_reader_gets_busy, 0),
 		CONFORM(c49_close_wakes_a_blocked_reader_with_closed, 0),
+		CONFORM(a_lender_without_room_is_refused, 0),
 		CONFORM(a_lender_may_have_nothing, 0),
 		CONFORM(freed_at_any_moment_under_a_reader, 0),
 		CONFORM(c50_data_then_eof_data_first, 0),

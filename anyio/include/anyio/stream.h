@@ -18,7 +18,7 @@ extern "C" {
 struct anyio_stream;
 
 /* Called with data waiting: returns a buffer of at least 1 byte and its size in *size, or NULL for
- * -ENOMEM. What borrowed may still end in an error, and the buffer is the lender's then as ever. */
+ * -ENOMEM (-EINVAL when the size is 0). What borrowed may still end in an error, and the buffer is the lender's then as ever. */
 typedef void *(*anyio_borrow_fn)(void *arg, size_t *size);
 
 /* What a stream is made of. To be called through the functions below. */
