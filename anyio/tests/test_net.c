@@ -560,17 +560,23 @@ static int wait_readable(void *arg)
 	return self->rc == ANYIO_CANCELLED ? ANYIO_CANCELLED : 0;
 }
 
+static int wait_again(void *arg)
+{
+	return anyio_wait_readable(*(int *)arg);
+}
+
 /* Each is found among many: the second of a descriptor, and that which closes. */
 static int many_wait_for_descriptors(void *arg)
 {
-	enum { WAITS = 300 };
+	enum { WAITS = 100 };
 	static struct waiting waiting[WAITS];
 	int ends[2];
 	ANYIO_TASK_GROUP(group);
 
 	CHECK_RC(pipe2(ends, O_CLOEXEC), 0);
 	for (int i = 0; i < WAITS; i++) {
-		waiting[i] = (struct waiting){ .fd = fcntl(ends[0], F_DUPFD_CLOEXEC, 0) };
+		/* Far apart, so that several are in one chain. */
+		waiting[i] = (struct waiting){ .fd = fcntl(ends[0], F_DUPFD_CLOEXEC, 8 * i) };
 		CHECK(waiting[i].fd >= 0);
 		spawn(&group, wait_readable, &waiting[i], &waiting[i].handle);
 	}
@@ -585,6 +591,8 @@ static int many_wait_for_descriptors(void *arg)
 	for (int i = 0; i < WAITS; i++)
 		while (i % 3 != 2 && waiting[i].rc == 0)
 			anyio_cancel_shielded_checkpoint();
+	for (int i = 2; i < WAITS; i += 3)
+		CHECK_RC(anyio_fail_after(ANYIO_SECOND, wait_again, &waiting[i].fd), ANYIO_BUSY);
 	CHECK_RC(write(ends[1], "x", 1), 1);
 	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
 	for (int i = 0; i < WAITS; i++) {
