@@ -30,7 +30,7 @@ enum anyio_opcode {
 	ANYIO_OP_RECVMSG, /* fd, msg, flags; MSG_CMSG_CLOEXEC is added */
 	ANYIO_OP_ACCEPT,  /* fd; result: the new descriptor, non-blocking, close-on-exec */
 	ANYIO_OP_CONNECT, /* fd, addr, addrlen */
-	ANYIO_OP_POLL,    /* fd, flags: POLLIN or POLLOUT; result: revents */
+	ANYIO_OP_POLL,    /* fd, flags: POLLIN or POLLOUT; result: revents; a guess when owned */
 	ANYIO_OP_READ,    /* fd, base, len at the file position (pipes, terminals) */
 	ANYIO_OP_WRITE,   /* fd, base, len at the file position */
 	/* File kinds: end by themselves. */

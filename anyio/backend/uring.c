@@ -357,7 +357,9 @@ static bool uring_start(void *state, struct anyio_op *op)
 	struct uring *uring = state;
 	/* Asking an open descriptor about itself never waits. */
 	bool own_stat = op->code == ANYIO_OP_STAT && !op->path;
-	if (op->code >= ANYIO_OP_SOCKET || own_stat)
+	/* Nor does a receive of what is known to be there. */
+	bool own_recv = op->code == ANYIO_OP_RECV && anyio_op_never_waits(op);
+	if (op->code >= ANYIO_OP_SOCKET || own_stat || own_recv)
 		return done_at_once(op, anyio_op_perform(op));
 	if (!uring->native[op->code]) {
 		int rc = anyio_pool_submit(uring->loop, op);

@@ -340,8 +340,14 @@ static int64_t op_try(struct anyio_op *op)
 
 static void note_short(struct watch *watch, const struct anyio_op *op, int64_t rc)
 {
-	if (op->code == ANYIO_OP_RECV && op->flags == 0)
+	if (op->code == ANYIO_OP_RECV && (op->flags & ~MSG_DONTWAIT) == 0)
 		watch->drained = rc > 0 && (size_t)rc < op->len;
+}
+
+/* Of one of our own streams, which will see by its next call whether it was so. */
+static bool polls_for_us(const struct anyio_op *op)
+{
+	return op->code == ANYIO_OP_POLL && op->owned;
 }
 
 /* Serves the waiting ones of a direction until one has to go on waiting; how many. */
@@ -350,7 +356,7 @@ static int watch_serve(struct watch *watch, enum direction direction)
 	struct anyio_op *op;
 	int count = 0;
 	while ((op = watch->waiting[direction]) != NULL) {
-		int64_t rc = op_try(op);
+		int64_t rc = polls_for_us(op) ? op->flags : op_try(op);
 		if (rc == -EAGAIN)
 			break;
 		note_short(watch, op, rc);
@@ -455,10 +461,12 @@ static bool wait_start(struct uv_state *state, struct anyio_op *op, struct watch
 /* Others that wait already, or a short receive before: do not try, the answer is known. */
 static bool must_wait(const struct watch *watch, const struct anyio_op *op)
 {
-	if (!watch || op->code == ANYIO_OP_POLL || op->code == ANYIO_OP_CONNECT ||
-		anyio_op_never_waits(op))
+	if (!watch || op->code == ANYIO_OP_CONNECT || anyio_op_never_waits(op))
 		return false;
-	return watch->waiting[op_direction(op)] || (op->code == ANYIO_OP_RECV && watch->drained);
+	if (op->code == ANYIO_OP_POLL && !polls_for_us(op))
+		return false;
+	bool receives = op->code == ANYIO_OP_RECV || (polls_for_us(op) && op->flags == POLLIN);
+	return watch->waiting[op_direction(op)] || (receives && watch->drained);
 }
 
 static bool socket_start(struct uv_state *state, struct anyio_op *op)

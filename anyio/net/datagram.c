@@ -194,7 +194,9 @@ int anyio_udp_connect(const char *host, uint16_t port, const struct anyio_datagr
 
 static int64_t wait_for_room(const struct anyio_op *send, anyio_time *pause)
 {
-	struct anyio_op poll = { .code = ANYIO_OP_POLL, .fd = send->fd, .flags = POLLOUT };
+	struct anyio_op poll = {
+		.code = ANYIO_OP_POLL, .fd = send->fd, .flags = POLLOUT, .owned = true
+	};
 	anyio_time now = *pause;
 
 	if (send->msg->msg_name == NULL)

@@ -91,7 +91,9 @@ static int64_t receive_borrowed(int fd, anyio_borrow_fn borrow, void *arg)
 	size_t size = 0;
 
 	for (;;) {
-		struct anyio_op poll = { .code = ANYIO_OP_POLL, .fd = fd, .flags = POLLIN };
+		struct anyio_op poll = {
+			.code = ANYIO_OP_POLL, .fd = fd, .flags = POLLIN, .owned = true
+		};
 		struct anyio_op recv = { .code = ANYIO_OP_RECV, .fd = fd, .flags = MSG_DONTWAIT };
 		int64_t rc = anyio_op_run(&poll);
 

@@ -4,6 +4,7 @@
  * refused or by going on without it, and leaves no descriptor, child, file or task behind.
  */
 #include "calls.h"
+#include "sockets.h"
 #include "processes.h"
 #include "program.h"
 #include <fcntl.h>
@@ -209,12 +210,62 @@ static int descriptors_run_out_one_by_one(void *arg)
 	return 0;
 }
 
+struct lazy {
+	struct anyio_stream *stream;
+	ssize_t rc;
+	char room[16];
+};
+
+static void *lend_room(void *arg, size_t *size)
+{
+	struct lazy *self = arg;
+	*size = sizeof self->room;
+	return self->room;
+}
+
+static int receive_lazily(void *arg)
+{
+	struct lazy *self = arg;
+	self->rc = anyio_stream_receive_lazy(self->stream, lend_room, self);
+	return 0;
+}
+
+static int twenty_lazy_receives(void *arg)
+{
+	struct anyio_stream *ends[2];
+	connect_pair(ends);
+	for (int i = 0; i < 20; i++) {
+		struct lazy self = { .stream = ends[0] };
+		ANYIO_TASK_GROUP(group);
+		spawn(&group, receive_lazily, &self, NULL);
+		anyio_wait_all_tasks_blocked();
+		CHECK_RC(anyio_stream_send(ends[1], "x", 1), 0);
+		CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+		CHECK_RC(self.rc, 1);
+	}
+	pair_free(ends);
+	return 0;
+}
+
+/* To wait without a buffer costs no more calls than to wait with one, but for the first. */
+static int a_lazy_receive_keeps_what_it_waits_by(void *arg)
+{
+	static const enum call calls[] = { CALL_uv_poll_init, CALL_poll };
+	for (int i = 0; i < 2; i++) {
+		call_fail(calls[i], 0, 0);
+		CHECK_RC(anyio_run(twenty_lazy_receives, NULL, arg), 0);
+		CHECK(call_count() < 6);
+	}
+	return 0;
+}
+
 int main(void)
 {
 	static const struct conformance_case cases[] = {
 		CONFORM(every_allocation_fails_in_turn, CONFORM_BARE),
 		CONFORM(every_operation_fails_in_turn, CONFORM_BARE),
 		CONFORM(every_system_call_fails_in_turn, CONFORM_BARE),
+		CONFORM(a_lazy_receive_keeps_what_it_waits_by, CONFORM_BARE | CONFORM_NO_SIM),
 		CONFORM(descriptors_run_out_one_by_one, CONFORM_BARE | CONFORM_NO_SIM),
 	};
 	return run_conformance(cases, sizeof cases / sizeof *cases);
