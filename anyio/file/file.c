@@ -12,6 +12,8 @@
 #define RWF_DONTCACHE 0x80
 #endif
 
+#define LOCK_PAUSE_MOST (32 * ANYIO_MILLISECOND)
+
 int anyio_openat(int dirfd, const char *path, int flags, mode_t mode)
 {
 	struct anyio_op op = {
@@ -237,9 +239,21 @@ int anyio_sync_range(int fd, off_t offset, off_t size)
 	return rc == -ENOSYS || rc == -EOPNOTSUPP ? 0 : rc;
 }
 
+/* A thread that waited in the kernel could not be called back, and enough of them would leave none for the
+ * unlock. So who waits asks again. */
 int anyio_flock(int fd, int operation)
 {
-	struct anyio_op op = { .code = ANYIO_OP_FLOCK, .fd = fd, .flags = operation | LOCK_NB };
-	int rc = (int)anyio_op_run(&op);
-	return rc == -EWOULDBLOCK ? ANYIO_WOULD_BLOCK : rc;
+	for (anyio_time pause = ANYIO_MILLISECOND;; pause *= pause < LOCK_PAUSE_MOST ? 2 : 1) {
+		struct anyio_op op = {
+			.code = ANYIO_OP_FLOCK, .fd = fd, .flags = operation | LOCK_NB
+		};
+		int rc = (int)anyio_op_run(&op);
+		if (rc != -EWOULDBLOCK)
+			return rc;
+		if (operation & LOCK_NB)
+			return ANYIO_WOULD_BLOCK;
+		rc = anyio_sleep(pause);
+		if (rc < 0)
+			return rc;
+	}
 }

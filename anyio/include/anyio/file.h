@@ -75,8 +75,9 @@ ANYIO_API int anyio_mkdirat(int dirfd, const char *path, mode_t mode);
 ANYIO_API int anyio_symlinkat(const char *target, int dirfd, const char *path);
 /* As readlinkat(2): the size, without a NUL. */
 ANYIO_API ssize_t anyio_readlinkat(int dirfd, const char *path, char *buffer, size_t size);
-/* An advisory lock on the open file description, as flock(2): LOCK_EX, LOCK_SH, LOCK_UN. ANYIO_WOULD_BLOCK when
- * another one holds it: it never waits for that, with LOCK_NB or without. */
+/* An advisory lock on the open file description, as flock(2): LOCK_EX, LOCK_SH, LOCK_UN. With LOCK_NB it is
+ * ANYIO_WOULD_BLOCK when another one holds it; without, it is asked for again and again, at most 32 ms
+ * apart, which holds no thread and can be cancelled, and serves nobody first. */
 ANYIO_API int anyio_flock(int fd, int operation);
 
 /* The names in a directory, "." and ".." left out, sorted by bytes. */
