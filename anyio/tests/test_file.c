@@ -129,7 +129,7 @@ static int lock_body(void *arg)
 
 static int lock_in_turn(void *arg)
 {
-	int fd = anyio_open(in_folder("lock"), O_RDWR, 0);
+	int fd = anyio_open(arg, O_RDWR, 0);
 	CHECK(fd >= 0);
 	CHECK(anyio_flock(fd, LOCK_EX) == 0);
 	CHECK(anyio_flock(fd, LOCK_UN) == 0);
@@ -139,13 +139,15 @@ static int lock_in_turn(void *arg)
 /* More wait than there are threads, one of which the unlock needs. */
 static int waiters_body(void *arg)
 {
-	int fd = anyio_open(in_folder("lock"), O_RDWR | O_CREAT, 0600);
+	char path[128]; /* of its own, for many use it at once */
+	snprintf(path, sizeof(path), "%s/lock", folder);
+	int fd = anyio_open(path, O_RDWR | O_CREAT, 0600);
 	if (strncmp(folder, "/sim", 4) == 0)
 		return anyio_close(fd);
 	CHECK(fd >= 0 && anyio_flock(fd, LOCK_EX) == 0);
 	ANYIO_TASK_GROUP(group);
 	for (int i = 0; i < 50; i++)
-		anyio_start_soon(&group, lock_in_turn, NULL, "waiter");
+		anyio_start_soon(&group, lock_in_turn, path, "waiter");
 	anyio_wait_all_tasks_blocked();
 	CHECK(anyio_flock(fd, LOCK_UN) == 0);
 	CHECK(anyio_task_group_exit(&group, 0) == 0);
@@ -226,11 +228,13 @@ enum { WHOLE = 64 << 10, REPLACED = 30 };
 static int replace_often(void *arg)
 {
 	static char bytes[2][WHOLE];
+	char path[128];
 	int letter = *(int *)arg;
 	memset(bytes[letter - 'a'], letter, WHOLE);
+	snprintf(path, sizeof(path), "%s/own", folder);
 	for (int i = 0; i < REPLACED; i++)
-		CHECK(anyio_plain_replace(AT_FDCWD, in_folder("own"), 0600, NULL,
-			      bytes[letter - 'a'], WHOLE, false) == 0);
+		CHECK(anyio_plain_replace(
+			      AT_FDCWD, path, 0600, NULL, bytes[letter - 'a'], WHOLE, false) == 0);
 	return 0;
 }
 
