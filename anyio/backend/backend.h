@@ -162,5 +162,7 @@ void anyio_pool_collect(struct anyio_loop *loop);
 
 /* For LISTDIR: appends a copy of name; 0 or -ENOMEM. */
 int anyio_names_add(struct anyio_names *names, const char *name);
+/* For LISTDIR, when all are there: by bytes. */
+void anyio_names_sort(struct anyio_names *names);
 
 #endif

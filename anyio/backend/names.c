@@ -2,6 +2,8 @@
 #include "../core/core.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
 int anyio_names_add(struct anyio_names *names, const char *name)
 {
@@ -18,6 +20,17 @@ int anyio_names_add(struct anyio_names *names, const char *name)
 		return -ENOMEM;
 	names->names[names->count++] = copy;
 	return 0;
+}
+
+static int name_compare(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+void anyio_names_sort(struct anyio_names *names)
+{
+	if (names->count > 1)
+		qsort(names->names, names->count, sizeof(*names->names), name_compare);
 }
 
 void anyio_names_free(struct anyio_names *names)

@@ -126,6 +126,7 @@ static int64_t perform_listdir(struct anyio_op *op)
 	*op->names = (struct anyio_names){ 0 };
 	int rc = names_read(dir, op->names);
 	closedir(dir);
+	anyio_names_sort(op->names);
 	if (rc < 0)
 		anyio_names_free(op->names);
 	return rc;

@@ -364,6 +364,7 @@ static int64_t do_list(struct sim *sim, const struct anyio_op *op)
 	const struct sim_entries *entries = &place.found->entries;
 	for (size_t i = 0; i < entries->count && rc == 0; i++)
 		rc = anyio_names_add(op->names, entries->items[i].name);
+	anyio_names_sort(op->names);
 	if (rc < 0)
 		anyio_names_free(op->names);
 	return rc;

@@ -2,8 +2,6 @@
 #include "../core/core.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 
 int anyio_fstatat(int dirfd, const char *path, struct stat *st, int flags)
 {
@@ -79,11 +77,6 @@ ssize_t anyio_readlinkat(int dirfd, const char *path, char *buffer, size_t size)
 	return (ssize_t)anyio_op_run(&op);
 }
 
-static int name_compare(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 int anyio_listdir(int dirfd, const char *path, struct anyio_names *names)
 {
 	*names = (struct anyio_names){ 0 };
@@ -93,8 +86,5 @@ int anyio_listdir(int dirfd, const char *path, struct anyio_names *names)
 		.path = path,
 		.names = names,
 	};
-	int rc = (int)anyio_op_run(&op);
-	if (rc == 0 && names->count > 1)
-		qsort(names->names, names->count, sizeof(*names->names), name_compare);
-	return rc;
+	return (int)anyio_op_run(&op);
 }

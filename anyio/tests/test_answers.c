@@ -336,6 +336,31 @@ static void wrong_reads(void)
 	anyio_close(dir);
 }
 
+/* By who read it: to sort many takes long. */
+static void names_come_sorted(void)
+{
+	struct anyio_names names = { 0 };
+	struct anyio_op op = {
+		.code = ANYIO_OP_LISTDIR, .fd = AT_FDCWD, .path = in_folder("many"), .names = &names
+	};
+	char name[16];
+	CHECK_RC(anyio_mkdirat(AT_FDCWD, op.path, 0700), 0);
+	int dir = anyio_open(in_folder("many"), O_RDONLY | O_DIRECTORY, 0);
+	for (int i = 0; i < 20; i++) {
+		snprintf(name, sizeof name, "%d", i * 7 % 20);
+		CHECK_RC(anyio_close(anyio_openat(dir, name, O_CREAT | O_WRONLY, 0600)), 0);
+	}
+	op.fd = dir;
+	op.path = ".";
+	CHECK_RC(anyio_op_run(&op), 0);
+	CHECK_RC((int64_t)names.count, 20);
+	for (size_t i = 1; i < names.count; i++)
+		CHECK(strcmp(names.names[i - 1], names.names[i]) < 0);
+	anyio_names_free(&names);
+	anyio_close(dir);
+	CHECK_RC(anyio_remove_tree(AT_FDCWD, in_folder("many")), 0);
+}
+
 struct locking {
 	int fd;
 	bool done;
@@ -389,6 +414,7 @@ static int files(void *arg)
 	wrong_renames();
 	wrong_reads();
 	locks_that_wait();
+	names_come_sorted();
 	far_offsets();
 	CHECK_RC(anyio_unlinkat(AT_FDCWD, in_folder("full/file"), 0), 0);
 	CHECK_RC(anyio_unlinkat(AT_FDCWD, in_folder("full"), AT_REMOVEDIR), 0);
