@@ -1,6 +1,6 @@
 /*
- * Time. The loop's time is read once a poll, and by a checkpoint while any timer is set, so that a
- * task that computes notices its deadline.
+ * Time. The loop's time is read once a poll, by a checkpoint while any timer is set, so that a
+ * task that computes notices its deadline, and by whatever begins to count a time from now.
  */
 #include <time.h>
 #include "loop.h"
@@ -18,6 +18,11 @@ anyio_time clock_after(anyio_time now, anyio_time duration)
 	if (duration == ANYIO_FOREVER || __builtin_add_overflow(now, duration, &when))
 		return duration < 0 ? INT64_MIN : ANYIO_FOREVER;
 	return when;
+}
+
+anyio_time clock_from_now(anyio_time duration)
+{
+	return clock_after(anyio_loop_here ? loop_look(anyio_loop_here) : clock_real(), duration);
 }
 
 struct sleeper {
@@ -56,7 +61,7 @@ int anyio_sleep_until(anyio_time deadline)
 
 int anyio_sleep(anyio_time duration)
 {
-	return anyio_sleep_until(clock_after(anyio_now(), duration > 0 ? duration : 0));
+	return anyio_sleep_until(clock_from_now(duration > 0 ? duration : 0));
 }
 
 int anyio_sleep_forever(void)

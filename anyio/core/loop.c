@@ -92,9 +92,15 @@ static anyio_time read_clock(struct anyio_loop *loop)
 	return loop->options.mock_clock ? loop->clock.now : clock_real();
 }
 
-void loop_refresh(struct anyio_loop *loop)
+anyio_time loop_look(struct anyio_loop *loop)
 {
 	clock_set(&loop->clock, read_clock(loop));
+	return loop->clock.now;
+}
+
+void loop_refresh(struct anyio_loop *loop)
+{
+	loop_look(loop);
 	clock_fire(&loop->clock);
 }
 
@@ -146,7 +152,9 @@ static anyio_time idle_timeout(struct anyio_loop *loop)
 	anyio_time next = clock_next(clock);
 	if (next == ANYIO_FOREVER || (loop->options.mock_clock && !loop->backend->now))
 		return ANYIO_FOREVER;
-	return next > clock->now ? next - clock->now : 0;
+	/* Tasks have run since the clock was last read, and what they took is gone. */
+	anyio_time now = loop_look(loop);
+	return next > now ? next - now : 0;
 }
 
 static void poll_backend(struct anyio_loop *loop, anyio_time timeout)

@@ -259,7 +259,8 @@ void host_finish(struct anyio_loop *loop); /* of a hosted loop, all of whose tas
 /* loop.c */
 void loop_begin_turn(struct anyio_loop *loop);
 void loop_run(struct anyio_loop *loop);
-void loop_refresh(struct anyio_loop *loop);         /* reads the clock, fires what expired */
+anyio_time loop_look(struct anyio_loop *loop);      /* reads the clock; fires nothing */
+void loop_refresh(struct anyio_loop *loop);         /* the same, and fires what expired */
 bool loop_simulated(const struct anyio_loop *loop); /* its clock jumps */
 int loop_reserve(struct anyio_loop *loop);          /* room to shuffle one more task */
 
@@ -323,6 +324,8 @@ static inline bool clock_has_timers(const struct clock *clock)
 /* clock.c */
 anyio_time clock_real(void);
 anyio_time clock_after(anyio_time now, anyio_time duration);
+/* From this very moment, not from the last poll: what relative deadlines are made of. */
+anyio_time clock_from_now(anyio_time duration);
 
 /* token.c */
 struct anyio_token *token_create(struct anyio_loop *loop);

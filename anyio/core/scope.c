@@ -128,7 +128,7 @@ void scope_enter(struct scope *scope, struct scope *parent, struct anyio_task *t
 		anyio_list_init(&scope->sibling);
 	if (scope->relative) {
 		scope->relative = false;
-		scope->deadline = clock_after(scope->loop->clock.now, scope->deadline);
+		scope->deadline = clock_from_now(scope->deadline);
 	}
 	scope->effective = scope->cancel_called || scope_parent_effective(scope);
 	/* Not scope_arm: its look at state and flags together would wait for the stores above. */
@@ -176,7 +176,7 @@ void anyio_cancel_scope_set_timeout(struct anyio_cancel_scope *opaque, anyio_tim
 {
 	struct scope *scope = of(opaque);
 	scope->relative = scope->state == SCOPE_FRESH && timeout != ANYIO_FOREVER;
-	scope->deadline = scope->relative ? timeout : clock_after(anyio_now(), timeout);
+	scope->deadline = scope->relative ? timeout : clock_from_now(timeout);
 	scope_arm(scope);
 }
 

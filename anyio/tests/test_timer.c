@@ -1,6 +1,7 @@
 /* Timers of all lengths, set, moved and cancelled at random: each ends at its time, in order. */
 #include "conformance.h"
 #include <stdlib.h>
+#include <time.h>
 
 enum { TIMERS = 300, STEPS = 200, MOVES = 8 };
 
@@ -116,11 +117,101 @@ static int equals_keep_their_order(void *arg)
 	return rc;
 }
 
+static anyio_time real_time(void)
+{
+	struct timespec ts;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * ANYIO_SECOND + ts.tv_nsec;
+}
+
+/* Computes for that long; returns when it was done. */
+static anyio_time compute(anyio_time duration)
+{
+	anyio_time until = real_time() + duration, now;
+	do
+		now = real_time();
+	while (now < until);
+	return now;
+}
+
+/* How long the loop waits once a task has computed, with another's deadline ahead. */
+struct late {
+	struct anyio_instrument instrument;
+	struct anyio_cancel_scope scope;
+	anyio_time deadline, computed;
+	int waits;
+};
+
+static void on_poll(void *arg, anyio_time timeout)
+{
+	struct late *late = arg;
+	if (!late->computed || timeout == 0)
+		return;
+	CHECK(timeout <= late->deadline - late->computed);
+	late->waits++;
+	anyio_cancel_scope_cancel(&late->scope, "seen");
+}
+
+static int sleep_long(void *arg)
+{
+	struct late *late = arg;
+	anyio_cancel_scope_enter(&late->scope);
+	/* Less than the second after which the loop sees to its stacks. */
+	late->deadline = anyio_now() + 900 * ANYIO_MILLISECOND;
+	return anyio_cancel_scope_exit(&late->scope, anyio_sleep_until(late->deadline));
+}
+
+static int compute_then_end(void *arg)
+{
+	struct late *late = arg;
+	late->computed = compute(20 * ANYIO_MILLISECOND);
+	return 0;
+}
+
+/* What a task computed is not added to the time another sleeps. */
+static int a_wait_is_cut_by_what_was_computed(void *arg)
+{
+	struct late late = { .instrument = { .before_poll = on_poll } };
+	late.instrument.arg = &late;
+	anyio_cancel_scope_init(&late.scope);
+	CHECK_RC(anyio_instrument_add(&late.instrument), 0);
+	ANYIO_TASK_GROUP(group);
+	anyio_start_soon(&group, sleep_long, &late, "sleeper");
+	anyio_start_soon(&group, compute_then_end, &late, "computer");
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	CHECK_RC(anyio_instrument_remove(&late.instrument), 0);
+	CHECK(late.waits > 0 || late.computed >= late.deadline);
+	return 0;
+}
+
+/* Rule 5. */
+static int r05_a_timeout_counts_from_enter(void *arg)
+{
+	struct anyio_cancel_scope fresh, entered;
+	anyio_cancel_scope_init(&fresh);
+	anyio_cancel_scope_init(&entered);
+	anyio_cancel_scope_set_timeout(&fresh, 3600 * ANYIO_SECOND);
+	anyio_time computed = compute(5 * ANYIO_MILLISECOND);
+	anyio_cancel_scope_enter(&fresh);
+	CHECK(anyio_cancel_scope_deadline(&fresh) >= computed + 3600 * ANYIO_SECOND);
+	anyio_cancel_scope_enter(&entered);
+	computed = compute(5 * ANYIO_MILLISECOND);
+	anyio_cancel_scope_set_timeout(&entered, 3600 * ANYIO_SECOND);
+	CHECK(anyio_cancel_scope_deadline(&entered) >= computed + 3600 * ANYIO_SECOND);
+	computed = compute(5 * ANYIO_MILLISECOND);
+	CHECK_RC(anyio_sleep(2 * ANYIO_MILLISECOND), 0);
+	CHECK(anyio_now() >= computed + 2 * ANYIO_MILLISECOND);
+	CHECK_RC(anyio_cancel_scope_exit(&entered, 0), 0);
+	return anyio_cancel_scope_exit(&fresh, 0);
+}
+
 int main(void)
 {
 	static const struct conformance_case cases[] = {
 		CONFORM(all_end_in_time, CONFORM_MOCK),
 		CONFORM(equals_keep_their_order, CONFORM_MOCK | CONFORM_ORDERED),
+		CONFORM(a_wait_is_cut_by_what_was_computed, CONFORM_NO_SIM),
+		CONFORM(r05_a_timeout_counts_from_enter, CONFORM_NO_SIM),
 	};
 	return run_conformance(cases, sizeof(cases) / sizeof(*cases));
 }
