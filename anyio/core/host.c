@@ -1,8 +1,9 @@
 /*
  * A loop that a host drives: the same loop, whose turns are run from the host's, between two of its
  * polls (anyio_loop_turn), instead of from one of our own. Between turns it stays this thread's
- * loop, so that the host's callbacks may call what does not wait; what they make ready runs in the
- * next turn, which comes before the next poll.
+ * loop, so that the host's callbacks may call what does not wait. What they make ready, and the
+ * deadlines they set, are for the next turn; but a callback that comes right before the poll (libuv's
+ * prepare, where the host's may come after ours) comes after our turn, so either wakes the host.
  *
  * Only libuv's backend can be hosted, by libuv. The host polls by epoll; a ring would be polled
  * through it and then entered, two system calls where the host's epoll does with one, so that nothing
@@ -76,6 +77,7 @@ int anyio_host_start(struct uv_loop_s *uv, anyio_task_fn body, void *arg,
 	host->done = done;
 	host->arg = done_arg;
 	loop->backend->wait(loop->state, 0);
+	loop->between_turns = true;
 	if (out)
 		*out = host;
 	return 0;

@@ -253,6 +253,7 @@ void anyio_loop_turn(struct anyio_loop *loop)
 {
 	struct anyio_task *next;
 	context_adopt(&loop->context);
+	loop->between_turns = false;
 	loop->switches = 0;
 	poll_backend(loop, 0);
 	if (!anything_ready(loop) && loop->ends_asked == 0)
@@ -265,6 +266,7 @@ void anyio_loop_turn(struct anyio_loop *loop)
 	}
 	/* What this may still collect has woken the host, whose poll will not wait. */
 	loop->backend->wait(loop->state, hosted_timeout(loop));
+	loop->between_turns = true;
 }
 
 static enum anyio_abort idle_abort(struct anyio_task *task, void *arg)

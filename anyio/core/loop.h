@@ -184,6 +184,7 @@ struct anyio_loop {
 	struct anyio_task *batch; /* what is left of this turn */
 	struct anyio_task *ready, **ready_last; /* the next one, first in, first out */
 	unsigned switches;                      /* since the last poll */
+	bool between_turns; /* hosted: what a host's callback makes ready or due must end its poll */
 	struct anyio_instrument *instruments;
 	struct clock clock;
 	const struct anyio_backend *backend;

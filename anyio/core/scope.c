@@ -109,6 +109,8 @@ static void scope_arm(struct scope *scope)
 		timer_unset(&scope->loop->clock, &scope->timer);
 	else
 		timer_set(&scope->loop->clock, &scope->timer, scope->deadline, scope_expired);
+	if (__builtin_expect(scope->loop->between_turns, 0))
+		anyio_loop_wake(scope->loop);
 }
 
 void scope_enter(struct scope *scope, struct scope *parent, struct anyio_task *task,

@@ -44,6 +44,8 @@ static void make_ready(struct anyio_task *task, int64_t result)
 	task->next = NULL;
 	*task->loop->ready_last = task;
 	task->loop->ready_last = &task->next;
+	if (__builtin_expect(task->loop->between_turns, 0))
+		anyio_loop_wake(task->loop);
 }
 
 void task_yield(struct anyio_task *task)

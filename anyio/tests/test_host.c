@@ -461,6 +461,105 @@ static int a_shortage_leaves_nothing_behind(void *arg)
 	return 0;
 }
 
+/* A prepare callback that was started before ours comes after it, right before the poll. */
+struct late_host {
+	struct program program; /* first: it is what the task is given */
+	uv_prepare_t prepare;
+	uv_timer_t far;
+	struct anyio_cancel_scope scope;
+	void (*act)(struct late_host *late);
+	bool at_rest, acted, poll_ended;
+};
+
+static void on_prepare(uv_prepare_t *prepare)
+{
+	struct late_host *late = prepare->data;
+
+	if (!late->at_rest || late->acted)
+		return;
+	late->acted = true;
+	late->act(late);
+}
+
+static void set_event(struct late_host *late)
+{
+	anyio_event_set(&late->program.event);
+}
+
+static void cancel_host(struct late_host *late)
+{
+	anyio_host_cancel(late->program.host, "the host leaves");
+}
+
+static void set_deadline(struct late_host *late)
+{
+	anyio_cancel_scope_set_timeout(&late->scope, ANYIO_MILLISECOND);
+}
+
+/* The last tick: nothing but the far timer would end the next poll. */
+static void on_last_tick(uv_timer_t *timer)
+{
+	struct late_host *late = timer->data;
+
+	if (++late->program.ticks < 5)
+		return;
+	late->at_rest = true;
+	uv_timer_stop(timer);
+}
+
+static void on_far(uv_timer_t *timer)
+{
+	((struct late_host *)timer->data)->poll_ended = true;
+	if (((struct late_host *)timer->data)->program.host)
+		anyio_host_cancel(((struct late_host *)timer->data)->program.host, "too late");
+}
+
+static int wait_in_scope(void *arg)
+{
+	struct late_host *late = arg;
+	int rc;
+
+	anyio_cancel_scope_init(&late->scope);
+	anyio_cancel_scope_enter(&late->scope);
+	rc = anyio_event_wait(&late->program.event);
+	CHECK(!late->poll_ended);
+	rc = anyio_cancel_scope_exit(&late->scope, rc);
+	uv_close((uv_handle_t *)&late->prepare, NULL);
+	uv_close((uv_handle_t *)&late->far, NULL);
+	uv_close((uv_handle_t *)&late->program.timer, NULL);
+	return rc;
+}
+
+static void act_before_the_poll(void (*act)(struct late_host *late), int expected, void *options)
+{
+	struct late_host late = { .program = { .body = wait_in_scope }, .act = act };
+	struct program *program = &late.program;
+
+	program_open(program);
+	CHECK_RC(uv_prepare_init(&program->uv, &late.prepare), 0);
+	CHECK_RC(uv_timer_init(&program->uv, &late.far), 0);
+	late.prepare.data = late.far.data = program->timer.data = &late;
+	uv_prepare_start(&late.prepare, on_prepare);
+	uv_timer_start(&late.far, on_far, 5000, 0);
+	uv_timer_start(&program->timer, on_last_tick, 1, 1);
+	CHECK_RC(anyio_host_start(&program->uv, program->body, program, options, on_done, program,
+			 &program->host),
+		0);
+	CHECK_RC(uv_run(&program->uv, UV_RUN_DEFAULT), 0);
+	CHECK_RC(program->rc, expected);
+	program_close(program);
+}
+
+static int what_is_done_right_before_a_poll_ends_it(void *arg)
+{
+	if (!is_uv(arg))
+		return 0;
+	act_before_the_poll(set_event, 0, arg);
+	act_before_the_poll(set_deadline, 0, arg);
+	act_before_the_poll(cancel_host, ANYIO_CANCELLED, arg);
+	return 0;
+}
+
 int main(void)
 {
 	static const struct conformance_case cases[] = {
@@ -472,6 +571,7 @@ int main(void)
 		CONFORM(a_host_may_stop_go_on_and_leave, CONFORM_BARE),
 		CONFORM(other_threads_wake_the_host, CONFORM_BARE),
 		CONFORM(done_may_start_the_next, CONFORM_BARE),
+		CONFORM(what_is_done_right_before_a_poll_ends_it, CONFORM_BARE),
 		CONFORM(a_shortage_leaves_nothing_behind, CONFORM_BARE),
 	};
 	return run_conformance(cases, sizeof(cases) / sizeof(*cases));
