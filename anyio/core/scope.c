@@ -250,7 +250,7 @@ int anyio_cancel_scope_exit(struct anyio_cancel_scope *opaque, int rc)
 	struct scope *scope = of(opaque);
 	struct anyio_loop *loop = anyio_loop_here;
 	if (!loop || scope->state != SCOPE_ENTERED || scope->task != loop->current ||
-		loop->current->scope != scope)
+		loop->current->scope != scope || scope->group)
 		return ANYIO_WRONG_ORDER;
 	if (rc == ANYIO_CANCELLED && scope->effective && !scope_parent_effective(scope)) {
 		scope->caught = true;

@@ -363,6 +363,25 @@ static int g_a_child_comes_and_goes_before_the_host_wakes(void *arg)
 	return 0;
 }
 
+static int sleep_a_while(void *arg)
+{
+	int rc = anyio_sleep(ANYIO_SECOND);
+	*(bool *)arg = true;
+	return rc;
+}
+
+/* Else its children would be left behind. */
+static int g_its_scope_is_left_by_its_exit_alone(void *arg)
+{
+	bool ended = false;
+	ANYIO_TASK_GROUP(group);
+	anyio_start_soon(&group, sleep_a_while, &ended, "child");
+	CHECK_RC(anyio_cancel_scope_exit(anyio_task_group_scope(&group), 0), ANYIO_WRONG_ORDER);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	CHECK(ended);
+	return 0;
+}
+
 int main(void)
 {
 	static const struct conformance_case cases[] = {
@@ -382,6 +401,7 @@ int main(void)
 		CONFORM(g_a_failed_spawn_sticks, CONFORM_MOCK),
 		CONFORM(g_a_spawn_that_may_fail_is_only_reported, CONFORM_MOCK),
 		CONFORM(g_leaving_groups_in_wrong_order_is_refused, CONFORM_MOCK),
+		CONFORM(g_its_scope_is_left_by_its_exit_alone, CONFORM_MOCK),
 		CONFORM(g_the_limit_on_tasks_is_kept, CONFORM_MOCK | CONFORM_BARE),
 		CONFORM(g_a_child_comes_and_goes_before_the_host_wakes,
 			CONFORM_MOCK | CONFORM_BARE),

@@ -103,7 +103,8 @@ ANYIO_API int anyio_start_with(struct anyio_task_group *group, anyio_task_fn fn,
  * in a task that was not. */
 ANYIO_API int anyio_started(void *value);
 
-/* The group's own scope: to give it a deadline or a shield, or to cancel it. */
+/* The group's own scope: to give it a deadline or a shield, or to cancel it. Only the group's exit
+ * leaves it: anyio_cancel_scope_exit on it is ANYIO_WRONG_ORDER. */
 ANYIO_API struct anyio_cancel_scope *anyio_task_group_scope(struct anyio_task_group *group);
 /* Cancels the host's block and all children. reason as in anyio_cancel_scope_cancel. */
 ANYIO_API void anyio_task_group_cancel(struct anyio_task_group *group, const char *reason);
