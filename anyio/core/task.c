@@ -44,6 +44,12 @@ static void make_ready(struct anyio_task *task, int64_t result)
 	task->next = NULL;
 	*task->loop->ready_last = task;
 	task->loop->ready_last = &task->next;
+}
+
+/* The same, where no task of the loop may be running. */
+static void make_ready_outside(struct anyio_task *task, int64_t result)
+{
+	make_ready(task, result);
 	if (__builtin_expect(task->loop->between_turns, 0))
 		anyio_loop_wake(task->loop);
 }
@@ -85,7 +91,7 @@ void anyio_wake(struct anyio_task *task, int64_t result)
 	if (task->state != TASK_PARKED)
 		anyio_die(
 			__FILE__, __LINE__, "task \"%s\" was woken but is not parked", task->name);
-	make_ready(task, result);
+	make_ready_outside(task, result);
 }
 
 void task_deliver(struct anyio_task *task)
@@ -250,7 +256,7 @@ void task_launch(struct anyio_task *task, struct scope *scope, bool own_scope)
 		task->scope = scope;
 	}
 	task->base = task->scope;
-	make_ready(task, 0);
+	make_ready_outside(task, 0);
 	if (__builtin_expect(loop->instruments != NULL, 0))
 		instrument_spawned(loop, task);
 }
