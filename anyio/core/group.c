@@ -138,6 +138,11 @@ static int group_spawn(struct group *group, anyio_task_fn fn, void *arg,
 	if (!loop)
 		return ANYIO_NO_LOOP;
 	int rc = group->state == GROUP_OPEN ? 0 : ANYIO_GROUP_CLOSED;
+	if (rc == 0 && __builtin_expect(group->scope.loop != loop, 0))
+		anyio_die(group->scope.file, group->scope.line,
+			"task \"%s\" was started in the group entered here from another loop: use "
+			"a portal",
+			name);
 	if (rc == 0) {
 		rc = task_spawn(loop, fn, arg, options, &task);
 		if (rc < 0 && !starter && !options->may_fail)

@@ -165,6 +165,10 @@ void scope_cancel(struct scope *scope, const char *reason)
 	scope->reason = reason;
 	if (scope->state != SCOPE_ENTERED)
 		return;
+	if (__builtin_expect(scope->loop != anyio_loop_here, 0))
+		anyio_die(scope->file, scope->line,
+			"the scope entered here was cancelled from outside its loop: use "
+			"anyio_call_soon or a portal");
 	timer_unset(&scope->loop->clock, &scope->timer);
 	scope_refresh(scope);
 }

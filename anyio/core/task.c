@@ -86,8 +86,19 @@ void anyio_waits_for(const char *what)
 	task->waits_fd = -1;
 }
 
+/* By another thread, or another loop's task: it would be lost there, or run a loop that is not ours. */
+static __attribute__((noinline, cold, noreturn)) void woken_from_elsewhere(
+	const struct anyio_task *task)
+{
+	anyio_die(__FILE__, __LINE__,
+		"task \"%s\" was woken from outside its loop: use anyio_call_soon or a portal",
+		task->name);
+}
+
 void anyio_wake(struct anyio_task *task, int64_t result)
 {
+	if (__builtin_expect(task->loop != anyio_loop_here, 0))
+		woken_from_elsewhere(task);
 	if (task->state != TASK_PARKED)
 		anyio_die(
 			__FILE__, __LINE__, "task \"%s\" was woken but is not parked", task->name);

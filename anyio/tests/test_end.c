@@ -1,6 +1,7 @@
 /* How it ends when it goes wrong: deadlock, a stack that overflows, blocks left open, SIGINT. */
 #include "conformance.h"
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -147,6 +148,86 @@ static int s_an_interrupt_cancels_and_a_second_ends(void *arg)
 	return 0;
 }
 
+/* What another thread, alone or with a loop of its own, does to this loop's things. */
+struct elsewhere {
+	const struct anyio_options *options;
+	struct anyio_event event;
+	struct anyio_task_group group;
+	int (*act)(void *arg);
+	bool with_loop;
+};
+
+static int set_there(void *arg)
+{
+	anyio_event_set(&((struct elsewhere *)arg)->event);
+	return 0;
+}
+
+static int cancel_there(void *arg)
+{
+	anyio_task_group_cancel(&((struct elsewhere *)arg)->group, "from elsewhere");
+	return 0;
+}
+
+static int start_there(void *arg)
+{
+	return anyio_start_soon(&((struct elsewhere *)arg)->group, sleep_forever, NULL, "stray");
+}
+
+static void *thread_main(void *arg)
+{
+	struct elsewhere *elsewhere = arg;
+	if (elsewhere->with_loop)
+		anyio_run(elsewhere->act, arg, elsewhere->options);
+	else
+		elsewhere->act(arg);
+	return NULL;
+}
+
+static int wait_for_event(void *arg)
+{
+	return anyio_event_wait(&((struct elsewhere *)arg)->event);
+}
+
+static int let_another_thread_in(void *arg)
+{
+	struct elsewhere *elsewhere = arg;
+	pthread_t thread;
+	anyio_event_init(&elsewhere->event);
+	anyio_task_group_enter(&elsewhere->group);
+	anyio_start_soon(&elsewhere->group, wait_for_event, arg, "waiter");
+	anyio_checkpoint();
+	if (pthread_create(&thread, NULL, thread_main, arg) == 0)
+		pthread_join(thread, NULL);
+	_exit(0); /* nothing was said */
+}
+
+static void run_elsewhere(void *arg)
+{
+	struct elsewhere *elsewhere = arg;
+	anyio_run(let_another_thread_in, arg, elsewhere->options);
+}
+
+static void dies_elsewhere(const struct anyio_options *options, int (*act)(void *arg),
+	bool with_loop, const char *said)
+{
+	struct elsewhere elsewhere = { .options = options, .act = act, .with_loop = with_loop };
+	char text[8192];
+	int status = in_child(run_elsewhere, &elsewhere, text, sizeof text);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	CHECK(strstr(text, said));
+}
+
+static int s_a_loop_is_touched_by_its_own_thread_alone(void *arg)
+{
+	dies_elsewhere(arg, set_there, false, "task \"waiter\" was woken from outside its loop");
+	dies_elsewhere(arg, set_there, true, "task \"waiter\" was woken from outside its loop");
+	dies_elsewhere(arg, cancel_there, false, "was cancelled from outside its loop");
+	dies_elsewhere(arg, cancel_there, true, "was cancelled from outside its loop");
+	dies_elsewhere(arg, start_there, true, "\"stray\" was started in the group entered here");
+	return 0;
+}
+
 int main(void)
 {
 	static const struct conformance_case cases[] = {
@@ -155,6 +236,7 @@ int main(void)
 			CONFORM_BARE | CONFORM_MOCK | CONFORM_NO_SIM),
 		CONFORM(s_an_overflow_names_the_task, CONFORM_BARE | CONFORM_NO_SIM),
 		CONFORM(s_blocks_left_open_stop_the_program, CONFORM_BARE | CONFORM_NO_SIM),
+		CONFORM(s_a_loop_is_touched_by_its_own_thread_alone, CONFORM_BARE | CONFORM_NO_SIM),
 		CONFORM(s_an_interrupt_cancels_and_a_second_ends, CONFORM_BARE | CONFORM_NO_SIM),
 	};
 	return run_conformance(cases, sizeof cases / sizeof *cases);
