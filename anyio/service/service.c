@@ -8,6 +8,7 @@
  *
  * The tasks of services never fail in the eyes of the task group: how they ended is kept here.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
 #include "../core/core.h"
@@ -118,6 +119,15 @@ static int service_main(void *arg)
 	return rc == ANYIO_CANCELLED ? rc : 0;
 }
 
+static bool service_is_among(const struct service_group *group, const struct service *self)
+{
+	const struct service *at = group->last;
+
+	while (at != NULL && at != self)
+		at = at->before;
+	return at != NULL;
+}
+
 int anyio_service_start(struct anyio_service_group *group, struct anyio_service *service,
 	anyio_service_fn fn, void *arg, const char *name)
 {
@@ -125,6 +135,8 @@ int anyio_service_start(struct anyio_service_group *group, struct anyio_service 
 	struct service *self = (struct service *)service;
 	int rc;
 
+	if (service_is_among(all, self))
+		return -EBUSY;
 	*self = (struct service){ .fn = fn, .arg = arg, .name = name };
 	if (anyio_event_is_set(&all->stop))
 		return ANYIO_STOPPED;
@@ -173,6 +185,9 @@ static int watch_signals(void *arg)
 	struct service_group *self = arg;
 	int rc;
 
+	/* The exit may have come before this task's first turn. */
+	if (self->signals == NULL)
+		return 0;
 	while ((rc = anyio_signal_receive(self->signals)) > 0) {
 		if (anyio_event_is_set(&self->stop))
 			anyio_service_group_hurry(group);
@@ -253,6 +268,7 @@ int anyio_service_group_exit(struct anyio_service_group *group, int rc)
 	for (struct service *service = self->last; service != NULL; service = service->before)
 		service_stop(service);
 	anyio_signal_close(self->signals);
+	self->signals = NULL;
 	left = anyio_task_group_exit(&self->tasks, 0);
 	if (self->failed < 0)
 		return self->failed;

@@ -422,6 +422,36 @@ static int a_shortage_at_any_start_is_reported(void *arg)
 	return 0;
 }
 
+static int a_group_may_end_before_its_signals_are_watched(void *arg)
+{
+	static const int signals[] = { SIGUSR1, 0 };
+	struct anyio_service_group group;
+
+	anyio_service_group_enter(&group, NULL);
+	CHECK_RC(anyio_service_group_stop_on(&group, signals), 0);
+	CHECK_RC(anyio_service_group_exit(&group, 0), 0);
+	return 0;
+}
+
+static int a_service_is_started_once(void *arg)
+{
+	struct anyio_service_group group;
+	struct plan plans[2] = { { .letter = 'a' }, { .letter = 'b' } };
+
+	anyio_service_group_enter(&group, NULL);
+	for (int i = 0; i < 2; i++)
+		CHECK_RC(anyio_service_start(
+				 &group, &plans[i].service, serve_plan, &plans[i], "one"),
+			0);
+	for (int i = 0; i < 2; i++)
+		CHECK_RC(anyio_service_start(
+				 &group, &plans[i].service, serve_plan, &plans[i], "again"),
+			-EBUSY);
+	CHECK_RC(anyio_service_group_exit(&group, 0), 0);
+	check_story("bBaA");
+	return 0;
+}
+
 int main(void)
 {
 	static const struct conformance_case cases[] = {
@@ -435,6 +465,8 @@ int main(void)
 		CONFORM(a_start_can_be_cancelled, CONFORM_MOCK),
 		CONFORM(hurrying_takes_the_grace_of_all, CONFORM_MOCK),
 		CONFORM(signals_stop_and_hurry, CONFORM_NO_SIM),
+		CONFORM(a_group_may_end_before_its_signals_are_watched, 0),
+		CONFORM(a_service_is_started_once, CONFORM_MOCK),
 		CONFORM(bad_signals_are_reported, 0),
 		CONFORM(stretches_end_when_the_service_is_asked, CONFORM_MOCK),
 		CONFORM(a_shortage_at_any_start_is_reported, CONFORM_MOCK),

@@ -50,7 +50,7 @@ ANYIO_API void anyio_service_group_enter_at(struct anyio_service_group *group,
 
 /* Runs fn(service, arg) as the next service and waits until it serves, as anyio_start does; errors
  * before that are returned from here alone. name is kept as a pointer. From the group's own task.
- * ANYIO_STOPPED when the group was asked to stop. */
+ * ANYIO_STOPPED when the group was asked to stop, -EBUSY when this service was started in it before. */
 ANYIO_API int anyio_service_start(struct anyio_service_group *group, struct anyio_service *service,
 	anyio_service_fn fn, void *arg, const char *name);
 
