@@ -8,6 +8,8 @@
 #include <errno.h>
 #include "loop.h"
 
+enum { ROUNDS = 1000 }; /* in which locals may be set by the end of others */
+
 struct binding {
 	const void *key; /* struct anyio_task_local or anyio_run_local */
 	void *value;
@@ -114,7 +116,7 @@ struct locals *locals_share(struct locals *locals)
 	return locals;
 }
 
-void locals_drop(struct locals *locals)
+static void release_all(struct locals *locals)
 {
 	if (--locals->references > 0)
 		return;
@@ -123,9 +125,33 @@ void locals_drop(struct locals *locals)
 	anyio_free(locals);
 }
 
+static void count_round(unsigned *rounds, const char *callback)
+{
+	if (++*rounds > ROUNDS)
+		anyio_die(__FILE__, __LINE__, "the %s of a local sets a local each time", callback);
+}
+
+/* What is released may set locals in turn: those are released next. */
+void locals_drop(struct locals **locals)
+{
+	unsigned rounds = 0;
+	while (*locals) {
+		struct locals *all = *locals;
+		*locals = NULL;
+		count_round(&rounds, "release");
+		release_all(all);
+	}
+}
+
 void locals_destroy(struct locals **locals)
 {
+	unsigned rounds = 0;
+	size_t left = *locals ? (*locals)->count : 0; /* of those set before the round began */
 	while (*locals) {
+		if (left-- == 0) {
+			count_round(&rounds, "destroy");
+			left = (*locals)->count - 1;
+		}
 		struct binding last = (*locals)->bindings[(*locals)->count - 1];
 		const struct anyio_run_local *local = last.key;
 		remove_binding(locals, &(*locals)->bindings[(*locals)->count - 1]);

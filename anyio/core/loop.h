@@ -289,7 +289,7 @@ void error_note(struct anyio_task_error *error, const struct group *group, const
 
 /* local.c */
 struct locals *locals_share(struct locals *locals);
-void locals_drop(struct locals *locals);     /* a task's */
+void locals_drop(struct locals **locals);    /* a task's */
 void locals_destroy(struct locals **locals); /* the run's */
 
 /* instrument.c: called where instruments are installed. NULL: the loop, not a task. */

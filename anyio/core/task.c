@@ -176,7 +176,7 @@ static void unhook(struct anyio_task *task)
 	if (!anyio_list_empty(&task->locks))
 		anyio_locks_break(&task->locks);
 	if (task->locals)
-		locals_drop(task->locals);
+		locals_drop(&task->locals);
 	if (task->group)
 		group_child_ended(task);
 	if (task->alone)

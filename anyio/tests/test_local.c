@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
+#include "child.h"
 
 static const struct anyio_task_local name = { .initial = "nobody" };
 static const struct anyio_task_local other = { 0 };
@@ -371,6 +372,94 @@ static int l_outside_a_loop_nothing_is_set(void *arg)
 	return 0;
 }
 
+static int last_held, last_released;
+
+static void hold_last(void *value)
+{
+	last_held++;
+}
+static void release_last(void *value)
+{
+	last_released++;
+}
+static const struct anyio_task_local last = { .hold = hold_last, .release = release_last };
+
+static void hold_nothing(void *value)
+{
+}
+static void release_and_set(void *value)
+{
+	CHECK_RC(anyio_task_local_set(&last, value, NULL), 0);
+}
+static const struct anyio_task_local setters[] = {
+	{ .hold = hold_nothing, .release = release_and_set },
+	{ .hold = hold_nothing, .release = release_and_set },
+};
+
+static int set_the_setters(void *arg)
+{
+	for (int i = 0; i < 2; i++)
+		CHECK_RC(anyio_task_local_set(&setters[i], "value", NULL), 0);
+	return 0;
+}
+
+static int t_a_release_may_set_another(void *arg)
+{
+	last_held = last_released = 0;
+	ANYIO_TASK_GROUP(group);
+	anyio_start_soon(&group, set_the_setters, NULL, "setter");
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	CHECK_RC(last_held, 2);
+	CHECK_RC(last_released, 2);
+	return 0;
+}
+
+static void release_for_ever(void *value);
+static const struct anyio_task_local endless = { .hold = hold_nothing,
+	.release = release_for_ever };
+static void release_for_ever(void *value)
+{
+	anyio_task_local_set(&endless, value, NULL);
+}
+
+static void destroy_for_ever(void *value);
+static const struct anyio_run_local endless_run = { .destroy = destroy_for_ever };
+static void destroy_for_ever(void *value)
+{
+	anyio_run_local_set(&endless_run, value, NULL);
+}
+
+static int set_endless(void *arg)
+{
+	return anyio_task_local_set(&endless, "value", NULL);
+}
+static int set_endless_run(void *arg)
+{
+	return anyio_run_local_set(&endless_run, "value", NULL);
+}
+static void run_endless(void *arg)
+{
+	alarm(20);
+	anyio_run(set_endless, NULL, arg);
+}
+static void run_endless_run(void *arg)
+{
+	alarm(20);
+	anyio_run(set_endless_run, NULL, arg);
+}
+
+static int l_an_end_that_sets_for_ever_is_named(void *arg)
+{
+	char text[8192];
+	int status = in_child(run_endless, arg, text, sizeof text);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	CHECK(strstr(text, "the release of a local sets a local each time"));
+	status = in_child(run_endless_run, arg, text, sizeof text);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	CHECK(strstr(text, "the destroy of a local sets a local each time"));
+	return 0;
+}
+
 int main(void)
 {
 	static const struct conformance_case cases[] = {
@@ -385,6 +474,8 @@ int main(void)
 		CONFORM(l_a_run_has_its_own_and_destroys_them, CONFORM_BARE),
 		CONFORM(l_a_token_keeps_what_was_before, CONFORM_BARE),
 		CONFORM(l_a_destructor_may_set_again, CONFORM_BARE),
+		CONFORM(t_a_release_may_set_another, CONFORM_MOCK),
+		CONFORM(l_an_end_that_sets_for_ever_is_named, CONFORM_BARE | CONFORM_NO_SIM),
 		CONFORM(l_outside_a_loop_nothing_is_set, CONFORM_BARE),
 	};
 	return run_conformance(cases, sizeof cases / sizeof *cases);
