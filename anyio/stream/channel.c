@@ -177,6 +177,18 @@ void anyio_sender_close(struct anyio_sender *sender)
 	channel_release(channel);
 }
 
+/* An item may own an end of its own channel, the last sender too: what drops them counts as a sender. */
+static void drop_all(struct channel *channel)
+{
+	channel->senders++;
+	for (; channel->used > 0; channel->used--) {
+		if (channel->drop != NULL)
+			channel->drop(ring_slot(channel, 0));
+		channel->first = (channel->first + 1) % channel->capacity;
+	}
+	channel->senders--;
+}
+
 void anyio_receiver_close(struct anyio_receiver *receiver)
 {
 	struct channel *channel;
@@ -187,11 +199,7 @@ void anyio_receiver_close(struct anyio_receiver *receiver)
 	end_wake(&channel->receiving, receiver);
 	if (--channel->receivers == 0) {
 		anyio_wait_wake_all(&channel->sending, ANYIO_BROKEN);
-		for (; channel->used > 0; channel->used--) {
-			if (channel->drop != NULL)
-				channel->drop(ring_slot(channel, 0));
-			channel->first = (channel->first + 1) % channel->capacity;
-		}
+		drop_all(channel);
 	}
 	anyio_free(receiver);
 	channel_release(channel);

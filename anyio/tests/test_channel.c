@@ -522,6 +522,29 @@ static int order_holds_at_every_capacity(void *arg)
 	return 0;
 }
 
+static int senders_dropped;
+
+static void drop_sender(void *item)
+{
+	anyio_sender_close(*(struct anyio_sender **)item);
+	senders_dropped++;
+}
+
+static int items_may_own_the_last_senders(void *arg)
+{
+	struct anyio_sender *sender, *clone;
+	struct anyio_receiver *receiver;
+
+	senders_dropped = 0;
+	CHECK_RC(anyio_channel_create(sizeof(sender), 2, drop_sender, &sender, &receiver), 0);
+	CHECK_RC(anyio_sender_clone(sender, &clone), 0);
+	CHECK_RC(anyio_send(sender, &clone), 0);
+	CHECK_RC(anyio_send(sender, &sender), 0);
+	anyio_receiver_close(receiver);
+	CHECK_RC(senders_dropped, 2);
+	return 0;
+}
+
 int main(void)
 {
 	static const struct conformance_case cases[] = {
@@ -543,6 +566,7 @@ int main(void)
 		CONFORM(r12_pending_cancellation_moves_nothing, CONFORM_MOCK),
 		CONFORM(no_memory_for_channels_and_clones, CONFORM_MOCK),
 		CONFORM(order_holds_at_every_capacity, CONFORM_MOCK),
+		CONFORM(items_may_own_the_last_senders, CONFORM_MOCK),
 	};
 	return run_conformance(cases, sizeof(cases) / sizeof(*cases));
 }
