@@ -1,7 +1,7 @@
 /*
  * SIGINT: the first cancels the root task of the loop that came first, the second ends the
- * process. SIGQUIT: every loop writes its task tree; one that has not done so by the next SIGQUIT hangs,
- * and the process ends. Either is taken only where nobody handles it.
+ * process. SIGQUIT: every loop writes its task tree; one that has not done so a second later hangs, and
+ * the next SIGQUIT ends the process. Either is taken only where nobody handles it.
  *
  * The handlers only set a flag and wake the backend, whose wake() is safe in a signal handler.
  * Unwatching waits until no handler is inside, so the loop cannot go from under it.
@@ -47,16 +47,26 @@ static void on_interrupt(int number)
 	errno = saved;
 }
 
+/* False when it was asked before and has not answered for long. */
+static bool ask_for_tree(struct anyio_loop *loop, anyio_time now)
+{
+	anyio_time asked = 0;
+	if (atomic_compare_exchange_strong(&loop->tree_asked, &asked, now))
+		return true;
+	return now - asked < ANYIO_SECOND;
+}
+
 static void on_quit(int number)
 {
 	int saved = errno;
 	bool hangs = false;
+	anyio_time now = clock_real();
 	atomic_fetch_add(&inside, 1);
 	for (size_t i = 0; i < LOOPS; i++) {
 		struct anyio_loop *loop = atomic_load(&looked_at.loops[i]);
 		if (!loop)
 			continue;
-		hangs |= atomic_exchange(&loop->tree_asked, true);
+		hangs |= !ask_for_tree(loop, now);
 		anyio_loop_wake(loop);
 	}
 	atomic_fetch_sub(&inside, 1);

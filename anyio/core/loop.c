@@ -166,7 +166,7 @@ static void poll_backend(struct anyio_loop *loop, anyio_time timeout)
 	if (atomic_load_explicit(&loop->interrupted, memory_order_relaxed))
 		scope_cancel(&loop->root_scope, "interrupted");
 	if (atomic_load_explicit(&loop->tree_asked, memory_order_relaxed) &&
-		atomic_exchange(&loop->tree_asked, false))
+		atomic_exchange(&loop->tree_asked, 0))
 		tree_say(loop);
 	loop_refresh(loop);
 	if (__builtin_expect(loop->instruments != NULL, 0))

@@ -203,8 +203,8 @@ struct anyio_loop {
 	size_t shuffle_size;
 	uint64_t random;
 	anyio_time trim_at;
-	atomic_bool interrupted; /* SIGINT */
-	atomic_bool tree_asked;  /* SIGQUIT */
+	atomic_bool interrupted;        /* SIGINT */
+	_Atomic(anyio_time) tree_asked; /* SIGQUIT, when; 0: not */
 	bool deadlocked;
 	uint64_t task_ids;     /* given so far */
 	struct locals *locals; /* of the run */

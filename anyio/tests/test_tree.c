@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include "child.h"
 
@@ -356,9 +357,39 @@ static int q_sigquit_shows_the_tree(void *arg)
 	return 0;
 }
 
-static int hang(void *arg)
+/* Two that come together, as from an impatient hand, say nothing of the loop. */
+static int quit_twice_at_once(void *arg)
 {
 	kill(getpid(), SIGQUIT);
+	kill(getpid(), SIGQUIT);
+	CHECK_RC(anyio_sleep(ANYIO_MILLISECOND), 0);
+	fprintf(stderr, "goes on\n");
+	return 0;
+}
+
+static void run_quit_at_once(void *arg)
+{
+	anyio_run(quit_twice_at_once, NULL, arg);
+}
+
+static int q_a_loop_that_is_asked_twice_at_once_goes_on(void *arg)
+{
+	char text[8192];
+	int status = in_child(run_quit_at_once, arg, text, sizeof text);
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	CHECK(strstr(text, "root (task 1) "));
+	CHECK(strstr(text, "goes on"));
+	return 0;
+}
+
+static int hang(void *arg)
+{
+	struct timespec begun, now;
+	kill(getpid(), SIGQUIT);
+	clock_gettime(CLOCK_MONOTONIC, &begun);
+	do
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	while (now.tv_sec - begun.tv_sec < 2);
 	kill(getpid(), SIGQUIT);
 	fprintf(stderr, "still here\n");
 	return 0;
@@ -485,6 +516,8 @@ int main(void)
 		CONFORM(t_outside_a_loop_there_is_nothing, CONFORM_BARE),
 		CONFORM(q_sigquit_shows_the_tree, CONFORM_BARE | CONFORM_NO_SIM),
 		CONFORM(q_a_loop_that_hangs_ends_by_the_second, CONFORM_BARE | CONFORM_NO_SIM),
+		CONFORM(q_a_loop_that_is_asked_twice_at_once_goes_on,
+			CONFORM_BARE | CONFORM_NO_SIM),
 		CONFORM(q_a_host_keeps_its_sigquit, CONFORM_BARE | CONFORM_NO_SIM),
 		CONFORM(q_after_the_run_it_is_as_before, CONFORM_BARE | CONFORM_NO_SIM),
 		CONFORM(q_every_loop_shows_its_own, CONFORM_BARE | CONFORM_NO_SIM),

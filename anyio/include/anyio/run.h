@@ -43,8 +43,8 @@ struct anyio_options {
 	bool no_signals;         /* leave SIGINT and SIGQUIT alone. By default, where nobody handles
 				 * them: SIGINT cancels the root task, and a second one ends the
 				 * process; SIGQUIT has the task tree written to standard error
-				 * (anyio/tree.h), and a second one that comes before that is done,
-				 * because the loop hangs, ends the process */
+				 * (anyio/tree.h), and another one a second later or more, when
+				 * that is not done because the loop hangs, ends the process */
 	const struct anyio_sim_options *sim; /* anyio/testing.h; NULL: defaults */
 	struct anyio_instrument
 		*instrument; /* anyio/instrument.h: from the root task on; or NULL */
