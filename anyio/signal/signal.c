@@ -42,7 +42,9 @@ static void signal_handle(int number)
 
 static int signal_catch(struct anyio_signal_receiver *receiver, int number)
 {
-	struct sigaction action = { .sa_handler = signal_handle, .sa_flags = SA_RESTART };
+	/* A task's own stack may be too full for the kernel's frame. */
+	struct sigaction action = { .sa_handler = signal_handle,
+		.sa_flags = SA_RESTART | SA_ONSTACK };
 	int nobody = 0;
 
 	if (number <= 0 || number >= NSIG)

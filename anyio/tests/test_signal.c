@@ -2,6 +2,7 @@
 #include "conformance.h"
 #include <errno.h>
 #include <signal.h>
+#include <string.h>
 
 static volatile sig_atomic_t seen_usr1, seen_usr2;
 
@@ -135,6 +136,40 @@ static int one_receiver_a_signal(void *arg)
 	return 0;
 }
 
+static __attribute__((noinline)) int raise_deep_down(void)
+{
+	volatile char room[8400];
+
+	memset((void *)room, 1, sizeof(room));
+	raise(SIGUSR1);
+	return room[0];
+}
+
+static int use_up_the_stack(void *arg)
+{
+	CHECK_RC(raise_deep_down(), 1);
+	return 0;
+}
+
+/* The kernel's frame, of 3 KiB where registers are wide, has no room on what is left of 16 KiB. */
+static int a_signal_comes_when_the_stack_is_nearly_full(void *arg)
+{
+	struct anyio_task_options options = { .name = "deep", .stack_size = 16384 };
+	struct anyio_signal_receiver *receiver;
+	struct anyio_task_group group;
+	struct sigaction now;
+
+	CHECK_RC(anyio_signal_open(both, &receiver), 0);
+	CHECK_RC(sigaction(SIGUSR1, NULL, &now), 0);
+	CHECK(now.sa_flags & SA_ONSTACK);
+	anyio_task_group_enter(&group);
+	CHECK_RC(anyio_start_soon_with(&group, use_up_the_stack, NULL, &options), 0);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	CHECK_RC(anyio_signal_receive(receiver), SIGUSR1);
+	anyio_signal_close(receiver);
+	return 0;
+}
+
 int main(void)
 {
 	static const struct conformance_case cases[] = {
@@ -143,6 +178,7 @@ int main(void)
 		CONFORM(c65b_what_was_read_is_not_raised_again, CONFORM_NO_SIM),
 		CONFORM(a_waiting_receiver_is_woken_closed_or_cancelled, CONFORM_NO_SIM),
 		CONFORM(one_receiver_a_signal, 0),
+		CONFORM(a_signal_comes_when_the_stack_is_nearly_full, CONFORM_NO_SIM),
 	};
 
 	return run_conformance(cases, sizeof(cases) / sizeof(*cases));
