@@ -6,6 +6,7 @@
  * with an effective scope), never listed; the starter's own error (before started()); an
  * error, listed and cancelling the group.
  */
+#include <errno.h>
 #include "loop.h"
 
 static const struct anyio_task_options defaults;
@@ -137,6 +138,8 @@ static int group_spawn(struct group *group, anyio_task_fn fn, void *arg,
 	struct anyio_task *task = NULL;
 	if (!loop)
 		return ANYIO_NO_LOOP;
+	if (!fn)
+		return -EINVAL;
 	int rc = group->state == GROUP_OPEN ? 0 : ANYIO_GROUP_CLOSED;
 	if (rc == 0 && __builtin_expect(group->scope.loop != loop, 0))
 		anyio_die(group->scope.file, group->scope.line,

@@ -7,6 +7,11 @@ struct condition {
 _Static_assert(sizeof(struct condition) <= sizeof(struct anyio_condition),
 	"condition outgrew its storage");
 
+static bool lock_is_mine(const struct lock *lock)
+{
+	return lock->owner != NULL && lock->owner == anyio_current_task();
+}
+
 void anyio_condition_init(struct anyio_condition *condition, struct anyio_lock *lock)
 {
 	*(struct condition *)condition = (struct condition){ .lock = (struct lock *)lock };
@@ -18,7 +23,7 @@ int anyio_condition_wait(struct anyio_condition *condition)
 	struct anyio_waiter waiter;
 	int retaken, rc;
 
-	if (self->lock->owner != anyio_current_task())
+	if (!lock_is_mine(self->lock))
 		return ANYIO_NOT_OWNER;
 	rc = anyio_checkpoint_if_cancelled();
 	if (rc < 0)
@@ -40,7 +45,7 @@ int anyio_condition_notify(struct anyio_condition *condition, size_t count)
 {
 	struct condition *self = (struct condition *)condition;
 
-	if (self->lock->owner != anyio_current_task())
+	if (!lock_is_mine(self->lock))
 		return ANYIO_NOT_OWNER;
 	for (; count > 0 && self->waiting.first != NULL; count--)
 		anyio_wait_wake(self->waiting.first, 0);

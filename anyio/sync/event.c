@@ -24,6 +24,8 @@ int anyio_event_wait(struct anyio_event *event)
 	struct anyio_waiter waiter;
 	int rc;
 
+	if (anyio_current_task() == NULL)
+		return ANYIO_NO_LOOP;
 	if (!self->set) {
 		anyio_waits_for("an event");
 		return anyio_wait(&self->waiting, &waiter);

@@ -186,7 +186,9 @@ int anyio_limiter_acquire(struct anyio_limiter *limiter)
 
 int anyio_limiter_acquire_nowait(struct anyio_limiter *limiter)
 {
-	return anyio_limiter_acquire_nowait_for(limiter, anyio_current_task());
+	const struct anyio_task *task = anyio_current_task();
+
+	return task == NULL ? ANYIO_NO_LOOP : anyio_limiter_acquire_nowait_for(limiter, task);
 }
 
 int anyio_limiter_release_for(struct anyio_limiter *limiter, const void *borrower)

@@ -25,13 +25,17 @@ static void lock_hand_on(struct lock *lock)
 
 static int lock_try(struct lock *lock)
 {
+	struct anyio_task *task = anyio_current_task();
+
+	if (task == NULL)
+		return ANYIO_NO_LOOP;
 	if (lock->broken)
 		return ANYIO_BROKEN;
-	if (lock->owner == anyio_current_task())
+	if (lock->owner == task)
 		return ANYIO_BUSY;
 	if (lock->owner != NULL)
 		return ANYIO_WOULD_BLOCK;
-	lock_give(lock, anyio_current_task());
+	lock_give(lock, task);
 	return 0;
 }
 

@@ -382,6 +382,14 @@ static int g_its_scope_is_left_by_its_exit_alone(void *arg)
 	return 0;
 }
 
+static int g_a_task_without_a_function_is_refused(void *arg)
+{
+	ANYIO_TASK_GROUP(group);
+	CHECK_RC(anyio_start_soon(&group, NULL, NULL, "nothing"), -EINVAL);
+	CHECK_RC(anyio_start(&group, NULL, NULL, "nothing", NULL), -EINVAL);
+	return anyio_task_group_exit(&group, 0);
+}
+
 int main(void)
 {
 	static const struct conformance_case cases[] = {
@@ -402,6 +410,7 @@ int main(void)
 		CONFORM(g_a_spawn_that_may_fail_is_only_reported, CONFORM_MOCK),
 		CONFORM(g_leaving_groups_in_wrong_order_is_refused, CONFORM_MOCK),
 		CONFORM(g_its_scope_is_left_by_its_exit_alone, CONFORM_MOCK),
+		CONFORM(g_a_task_without_a_function_is_refused, CONFORM_MOCK),
 		CONFORM(g_the_limit_on_tasks_is_kept, CONFORM_MOCK | CONFORM_BARE),
 		CONFORM(g_a_child_comes_and_goes_before_the_host_wakes,
 			CONFORM_MOCK | CONFORM_BARE),

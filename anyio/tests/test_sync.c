@@ -497,6 +497,31 @@ static int c40b_limiter_is_resized_while_borrowed_and_waited_for(void *arg)
 	return 0;
 }
 
+static int outside_a_task_nothing_is_taken(void *arg)
+{
+	struct anyio_lock lock;
+	struct anyio_condition condition;
+	struct anyio_event event;
+	struct anyio_limiter limiter;
+
+	anyio_lock_init(&lock);
+	anyio_condition_init(&condition, &lock);
+	anyio_event_init(&event);
+	anyio_limiter_init(&limiter, 1);
+	CHECK_RC(anyio_lock_acquire_nowait(&lock), ANYIO_NO_LOOP);
+	CHECK_RC(anyio_lock_acquire(&lock), ANYIO_NO_LOOP);
+	CHECK_RC(anyio_lock_release(&lock), ANYIO_NOT_OWNER);
+	CHECK_RC(anyio_condition_wait(&condition), ANYIO_NOT_OWNER);
+	CHECK_RC(anyio_condition_notify_all(&condition), ANYIO_NOT_OWNER);
+	CHECK_RC(anyio_limiter_acquire_nowait(&limiter), ANYIO_NO_LOOP);
+	CHECK_RC(anyio_limiter_acquire(&limiter), ANYIO_NO_LOOP);
+	CHECK_RC(anyio_event_wait(&event), ANYIO_NO_LOOP);
+	anyio_event_set(&event);
+	CHECK_RC(anyio_event_wait(&event), ANYIO_NO_LOOP);
+	anyio_limiter_destroy(&limiter);
+	return 0;
+}
+
 int main(void)
 {
 	static const struct conformance_case cases[] = {
@@ -515,6 +540,7 @@ int main(void)
 		CONFORM(c42_r13_an_owner_dying_breaks_its_waiters, CONFORM_MOCK),
 		CONFORM(event_wakes_all_and_stays_set, CONFORM_MOCK),
 		CONFORM(every_wait_is_a_cancellation_point, CONFORM_MOCK),
+		CONFORM(outside_a_task_nothing_is_taken, CONFORM_BARE),
 		CONFORM(guard_admits_one, CONFORM_MOCK),
 		CONFORM(c40b_limiter_is_resized_while_borrowed_and_waited_for, CONFORM_MOCK),
 	};

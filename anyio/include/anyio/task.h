@@ -79,7 +79,8 @@ ANYIO_API int anyio_task_group_exit(struct anyio_task_group *group, int rc);
 ANYIO_API void anyio_task_group_check_left(struct anyio_task_group *group);
 
 /* Spawns fn(arg). A failure to spawn (-ENOMEM, ANYIO_TOO_MANY) is returned, and also sticks: it
- * cancels the group and exit returns it. ANYIO_GROUP_CLOSED after exit began to return. */
+ * cancels the group and exit returns it. ANYIO_GROUP_CLOSED after exit began to return, -EINVAL without
+ * fn, ANYIO_NO_LOOP. */
 ANYIO_API int anyio_start_soon(
 	struct anyio_task_group *group, anyio_task_fn fn, void *arg, const char *name);
 /* The same, but a failure to spawn is only returned, and the group goes on: for services, whose
