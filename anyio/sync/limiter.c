@@ -105,6 +105,9 @@ void anyio_limiter_destroy(struct anyio_limiter *limiter)
 {
 	struct limiter *self = (struct limiter *)limiter;
 
+	if (self->waiting.first != NULL)
+		anyio_die(__FILE__, __LINE__, "a limiter was destroyed while %zu tasks wait for it",
+			self->waiting.count);
 	anyio_free(self->table);
 	self->table = NULL;
 	self->places = self->used = 0;

@@ -123,7 +123,7 @@ struct anyio_limiter {
 };
 /* Makes one of total tokens. */
 ANYIO_API void anyio_limiter_init(struct anyio_limiter *limiter, size_t total);
-/* Releases its memory. Nobody may wait. */
+/* Releases its memory. Stops the program when somebody waits. */
 ANYIO_API void anyio_limiter_destroy(struct anyio_limiter *limiter);
 /* Also while tasks wait: more tokens go to them at once. Fewer than are borrowed take none away; nobody
  * gets one until enough were given back. */
