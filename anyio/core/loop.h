@@ -156,8 +156,8 @@ struct anyio_task {
 /* A stack of one size; pooled last in, first out (stack.c). */
 struct stack {
 	struct stack *next;
-	char *low;   /* the guard page; usable from low + guard */
-	size_t size; /* guard included */
+	char *low; /* below it lies the guard */
+	size_t size;
 	unsigned colour;
 	uint8_t class;
 	bool dirty; /* used since its pages were given back */

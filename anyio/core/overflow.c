@@ -1,5 +1,5 @@
 /*
- * A stack overflow is a fault on a guard page, with no stack left to report it on: the handler
+ * A stack overflow is a fault in a guard, with no stack left to report it on: the handler
  * runs on an alternate stack, names the task and lets the fault kill the process. All other
  * faults go to whoever handled SIGSEGV before.
  */
@@ -30,7 +30,7 @@ static void on_fault(int number, siginfo_t *info, void *context)
 	char *address = info->si_addr;
 	if (loop && loop->current) {
 		const struct stack *stack = loop->current->stack;
-		if (address >= stack->low && address < stack->low + stack_guard_size())
+		if (address < stack->low && address >= stack->low - stack_guard_size())
 			say(loop->current);
 	}
 	/* Returning runs into the same fault again, now under the handler that was there before. */

@@ -2,8 +2,11 @@
  * Stacks.
  *
  * Sizes are rounded up to a power of two. Each size carves its stacks out of slabs, one mapping
- * each, so that a million stacks are a few thousand mappings. The lowest page of a stack is its
- * guard. MADV_GUARD_INSTALL makes one without splitting the mapping; it is believed only when
+ * each, so that a million stacks are a few thousand mappings. Below each stack lies its guard. One
+ * page would do for code that touches its stack page by page (-fstack-clash-protection); a
+ * caller's may be compiled without, and a large array of such code reaches beyond a page, into the
+ * stack of another task. So a guard is 64 KiB, of which the kernel keeps 8 bytes a page and no
+ * memory. MADV_GUARD_INSTALL makes one without splitting the mapping; it is believed only when
  * a system call that reads the guard fails with EFAULT (an emulator may ignore unknown advice),
  * else mprotect does it, which ends near vm.max_map_count: then spawning fails, a stack is never
  * left unguarded.
@@ -24,7 +27,8 @@
 enum {
 	COLOURS = 16,
 	COLOUR_STEP = 128,
-	SLAB_SIZE = 4 << 20,
+	GUARD_SIZE = 64 << 10, /* a multiple of every page size there is */
+	SLAB_SIZE = 8 << 20,
 	SLAB_MIN = 4,
 	TRIM_MOST = 256, /* stacks in one go, about a quarter of a millisecond */
 };
@@ -38,20 +42,9 @@ struct slab {
 	struct stack stacks[];
 };
 
-static size_t page_size(void)
-{
-	static atomic_size_t size;
-	size_t known = atomic_load_explicit(&size, memory_order_relaxed);
-	if (!known) {
-		known = (size_t)sysconf(_SC_PAGESIZE);
-		atomic_store_explicit(&size, known, memory_order_relaxed);
-	}
-	return known;
-}
-
 size_t stack_guard_size(void)
 {
-	return page_size();
+	return GUARD_SIZE;
 }
 
 char *stack_top(const struct stack *stack, size_t record)
@@ -73,24 +66,23 @@ static bool guard_works(const char *guard)
 
 static int guard(struct slab *slab, struct stack *stack)
 {
-	size_t page = page_size();
-	if (slab->used == 0)
-		slab->light_guards = madvise(stack->low, page, MADV_GUARD_INSTALL) == 0 &&
-			guard_works(stack->low);
-	else if (slab->light_guards)
-		slab->light_guards = madvise(stack->low, page, MADV_GUARD_INSTALL) == 0;
+	char *low = stack->low - GUARD_SIZE;
+	if (slab->used == 0 || slab->light_guards)
+		slab->light_guards = madvise(low, GUARD_SIZE, MADV_GUARD_INSTALL) == 0 &&
+			(slab->used > 0 || (guard_works(low) && guard_works(stack->low - 8)));
 	if (slab->light_guards)
 		return 0;
-	return mprotect(stack->low, page, PROT_NONE) == 0 ? 0 : -ENOMEM;
+	return mprotect(low, GUARD_SIZE, PROT_NONE) == 0 ? 0 : -ENOMEM;
 }
 
 static struct slab *slab_map(struct stack_pool *pool, size_t size)
 {
-	size_t count = SLAB_SIZE / size > SLAB_MIN ? SLAB_SIZE / size : SLAB_MIN;
+	size_t each = GUARD_SIZE + size;
+	size_t count = SLAB_SIZE / each > SLAB_MIN ? SLAB_SIZE / each : SLAB_MIN;
 	struct slab *slab = anyio_calloc(1, sizeof *slab + count * sizeof *slab->stacks);
 	if (!slab)
 		return NULL;
-	slab->size = count * size;
+	slab->size = count * each;
 	slab->count = (unsigned)count;
 	slab->memory = mmap(NULL, slab->size, PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
@@ -115,10 +107,12 @@ static int carve(struct stack_pool *pool, unsigned class, struct stack **out)
 		pool->classes[class].slab = slab;
 	}
 	struct stack *stack = &slab->stacks[slab->used];
-	*stack = (struct stack){ .low = slab->memory + slab->used * size,
+	*stack = (struct stack){
+		.low = slab->memory + slab->used * (GUARD_SIZE + size) + GUARD_SIZE,
 		.size = size,
 		.colour = slab->used % COLOURS,
-		.class = (uint8_t) class };
+		.class = (uint8_t) class,
+	};
 	int rc = guard(slab, stack);
 	if (rc == 0) {
 		slab->used++;
@@ -163,13 +157,13 @@ void stack_give(struct stack_pool *pool, struct stack *stack)
 /* Those at the end of the list, beyond the ones taken since the last trim, lay cold. */
 static size_t trim_class(struct stack_pool *pool, unsigned class, size_t most)
 {
-	size_t page = page_size(), trimmed = 0;
+	size_t trimmed = 0;
 	size_t warm = pool->classes[class].count - pool->classes[class].coldest;
 	for (struct stack *at = pool->classes[class].free; at && trimmed < most; at = at->next) {
 		if (warm > 0) {
 			warm--;
 		} else if (at->dirty) {
-			madvise(at->low + page, at->size - page, MADV_DONTNEED);
+			madvise(at->low, at->size, MADV_DONTNEED);
 			at->dirty = false;
 			pool->dirty--;
 			trimmed++;

@@ -225,8 +225,7 @@ int task_spawn(struct anyio_loop *loop, anyio_task_fn fn, void *arg,
 	if (rc < 0)
 		return rc;
 	struct anyio_task *task = (void *)stack_top(stack, sizeof *task);
-	context_make(
-		&task->context, stack->low + stack_guard_size(), (char *)task, task_main, task);
+	context_make(&task->context, stack->low, (char *)task, task_main, task);
 	anyio_list_init(&task->in_scope);
 	task->loop = loop;
 	task->stack = stack;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "../core/core.h"
 #include "child.h"
+#include "frame.h"
 
 static int sleep_forever(void *arg)
 {
@@ -66,6 +67,30 @@ static int s_an_overflow_names_the_task(void *arg)
 	int status = in_child(run_overflow, arg, text, sizeof text);
 	CHECK(!WIFEXITED(status) || WEXITSTATUS(status) != 0);
 	CHECK(strstr(text, "deep thinker"));
+	return 0;
+}
+
+static int spawn_large_frame(void *arg)
+{
+	const struct anyio_task_options options = { .name = "wide", .stack_size = 16 << 10 };
+	ANYIO_TASK_GROUP(group);
+	anyio_start_soon_with(&group, large_frame, NULL, &options);
+	return anyio_task_group_exit(&group, 0);
+}
+
+static void run_large_frame(void *arg)
+{
+	anyio_run(spawn_large_frame, NULL, arg);
+}
+
+/* It touches none of the pages between, as code does that was compiled without stack clash
+ * protection. */
+static int s_a_frame_larger_than_the_stack_names_the_task(void *arg)
+{
+	char text[8192];
+	int status = in_child(run_large_frame, arg, text, sizeof text);
+	CHECK(!WIFEXITED(status) || WEXITSTATUS(status) != 0);
+	CHECK(strstr(text, "task \"wide\" overflowed its stack"));
 	return 0;
 }
 
@@ -235,6 +260,8 @@ int main(void)
 		CONFORM(s_a_deadlock_that_cannot_be_cancelled_shows_the_tasks,
 			CONFORM_BARE | CONFORM_MOCK | CONFORM_NO_SIM),
 		CONFORM(s_an_overflow_names_the_task, CONFORM_BARE | CONFORM_NO_SIM),
+		CONFORM(s_a_frame_larger_than_the_stack_names_the_task,
+			CONFORM_BARE | CONFORM_NO_SIM),
 		CONFORM(s_blocks_left_open_stop_the_program, CONFORM_BARE | CONFORM_NO_SIM),
 		CONFORM(s_a_loop_is_touched_by_its_own_thread_alone, CONFORM_BARE | CONFORM_NO_SIM),
 		CONFORM(s_an_interrupt_cancels_and_a_second_ends, CONFORM_BARE | CONFORM_NO_SIM),

@@ -37,7 +37,10 @@ struct anyio_options {
 			      * thread, nobody who holds a token */
 	bool seeded;         /* run ready tasks in an order drawn from seed */
 	uint64_t seed;       /* for seeded scheduling and the simulation */
-	size_t stack_size;   /* bytes for a task unless it asks otherwise; 0: 64 KiB */
+	size_t stack_size;   /* bytes for a task unless it asks otherwise; 0: 64 KiB. Below lie
+			      * 64 KiB of guard: what runs into them ends the process with the
+			      * task's name. Larger arrays on a stack may step over it unless
+			      * compiled with -fstack-clash-protection, as pkg-config says */
 	size_t max_tasks;    /* 0: one million */
 	unsigned worker_threads; /* most threads for calls, and as many for files; 0: 40 */
 	bool no_signals;         /* leave SIGINT and SIGQUIT alone. By default, where nobody handles
