@@ -10,9 +10,10 @@ typedef struct anyio_tls_context_options context_options;
 static inline struct anyio_tls_context *context_make(context_options options)
 {
 	struct anyio_tls_context *context;
-	const char *reason;
+	char reason[256];
 
-	options.reason = &reason;
+	options.reason = reason;
+	options.reason_size = sizeof(reason);
 	if (anyio_tls_context_create(&options, &context) < 0)
 		conformance_fail(__FILE__, __LINE__, "no context: %s", reason);
 	return context;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/pem.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 #include "tls.h"
@@ -155,9 +156,14 @@ static int use_certificate(SSL_CTX *ssl, BIO *bio, const char *password)
 static int use_key(SSL_CTX *ssl, BIO *bio, const char *password)
 {
 	EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, give_password, (void *)password);
-	int ok = key != NULL && SSL_CTX_use_PrivateKey(ssl, key) == 1 &&
-		SSL_CTX_check_private_key(ssl) == 1;
+	int ok = key != NULL && SSL_CTX_use_PrivateKey(ssl, key) == 1;
 
+	/* One of another kind finds no certificate of its kind, which says less. */
+	if (ok && SSL_CTX_check_private_key(ssl) != 1) {
+		ok = 0;
+		ERR_clear_error();
+		ERR_raise(ERR_LIB_X509, X509_R_KEY_VALUES_MISMATCH);
+	}
 	EVP_PKEY_free(key);
 	return ok ? 0 : refusal();
 }
@@ -184,39 +190,73 @@ static bool verifies(const struct anyio_tls_context_options *options)
 	return options->verify != ANYIO_TLS_VERIFY_NONE;
 }
 
-/* Options that contradict each other, or leave out what is needed. */
-static bool makes_sense(const struct anyio_tls_context_options *options)
+static bool versions_fit(const struct anyio_tls_context_options *options)
 {
-	bool own = pem_given(&options->certificate), roots = pem_given(&options->roots);
-
-	if (own != pem_given(&options->key) || (options->server && !own))
-		return false;
-	if (options->server && verifies(options) && !roots && !options->system_roots)
-		return false;
-	if (!options->server && options->verify == ANYIO_TLS_VERIFY_OPTIONAL)
-		return false;
-	return (unsigned)options->verify <= ANYIO_TLS_VERIFY_REQUIRED &&
-		(unsigned)options->min_version <= ANYIO_TLS_VERSION_1_3 &&
+	return (unsigned)options->min_version <= ANYIO_TLS_VERSION_1_3 &&
 		(unsigned)options->max_version <= ANYIO_TLS_VERSION_1_3 &&
 		(options->max_version == ANYIO_TLS_VERSION_DEFAULT ||
 			options->max_version >= options->min_version);
 }
 
-static int load(SSL_CTX *ssl, const struct anyio_tls_context_options *options)
+/* How options contradict each other, or leave out what is needed; NULL: they do not. */
+static const char *nonsense(const struct anyio_tls_context_options *options)
+{
+	bool own = pem_given(&options->certificate), key = pem_given(&options->key);
+
+	if (options->server && !own)
+		return "a server needs a certificate";
+	if (own && !key)
+		return "a certificate needs its key";
+	if (key && !own)
+		return "a key needs its certificate";
+	if ((unsigned)options->verify > ANYIO_TLS_VERIFY_REQUIRED)
+		return "there is no such way to verify";
+	if (options->server && verifies(options) && !pem_given(&options->roots) &&
+		!options->system_roots)
+		return "a server that verifies needs roots";
+	if (!options->server && options->verify == ANYIO_TLS_VERIFY_OPTIONAL)
+		return "a client cannot verify optionally";
+	return versions_fit(options) ? NULL
+				     : "no version of TLS is from min_version to max_version";
+}
+
+/* The part of the options that is at work, for whoever asks what was wrong. */
+struct part {
+	const char *name; /* NULL: none of them */
+	const char *file;
+	const char *why; /* NULL: as OpenSSL or the code says */
+};
+
+static int part_use(struct part *part, const char *name, const struct anyio_tls_pem *pem,
+	int (*use)(SSL_CTX *ssl, BIO *bio, const char *password), SSL_CTX *ssl,
+	const char *password)
+{
+	if (!pem_given(pem))
+		return 0;
+	*part = (struct part){ .name = name, .file = pem->file };
+	if (pem->file != NULL && pem->data != NULL)
+		part->why = "both a file and data are given";
+	return pem_use(pem, use, ssl, password);
+}
+
+static int load(SSL_CTX *ssl, const struct anyio_tls_context_options *options, struct part *part)
 {
 	bool roots = pem_given(&options->roots);
-	int rc = 0;
+	int rc = part_use(part, "certificate", &options->certificate, use_certificate, ssl, NULL);
 
-	if (pem_given(&options->certificate))
-		rc = pem_use(&options->certificate, use_certificate, ssl, NULL);
-	if (rc == 0 && pem_given(&options->key))
-		rc = pem_use(&options->key, use_key, ssl, options->key_password);
-	if (rc == 0 && roots)
-		rc = pem_use(&options->roots, use_roots, ssl, NULL);
-	if (rc == 0 && (options->system_roots || (!roots && verifies(options))) &&
-		SSL_CTX_set_default_verify_paths(ssl) != 1)
-		rc = refusal();
-	return rc;
+	if (rc == 0)
+		rc = part_use(part, "key", &options->key, use_key, ssl, options->key_password);
+	if (rc == 0)
+		rc = part_use(part, "roots", &options->roots, use_roots, ssl, NULL);
+	if (rc < 0)
+		return rc;
+	*part = (struct part){ .name = NULL };
+	if ((options->system_roots || (!roots && verifies(options))) &&
+		SSL_CTX_set_default_verify_paths(ssl) != 1) {
+		part->name = "the system's roots";
+		return refusal();
+	}
+	return 0;
 }
 
 static int number_of(enum anyio_tls_version version, int otherwise)
@@ -291,13 +331,14 @@ static void set_modes(SSL_CTX *ssl, const struct anyio_tls_context_options *opti
 	}
 }
 
-static int context_init(
-	struct anyio_tls_context *context, const struct anyio_tls_context_options *options)
+static int context_init(struct anyio_tls_context *context,
+	const struct anyio_tls_context_options *options, struct part *part)
 {
 	static const unsigned char id[] = "anyio";
 	int rc;
 
-	if (!makes_sense(options))
+	part->why = nonsense(options);
+	if (part->why != NULL)
 		return -EINVAL;
 	context->ssl = SSL_CTX_new(options->server ? TLS_server_method() : TLS_client_method());
 	context->bio = tls_bio_method();
@@ -308,17 +349,45 @@ static int context_init(
 		    context->ssl, number_of(options->min_version, TLS1_2_VERSION)) != 1 ||
 		SSL_CTX_set_max_proto_version(context->ssl, number_of(options->max_version, 0)) !=
 			1 ||
-		SSL_CTX_set_session_id_context(context->ssl, id, sizeof(id) - 1) != 1)
+		SSL_CTX_set_session_id_context(context->ssl, id, sizeof(id) - 1) != 1) {
+		part->why = "OpenSSL speaks no such version here";
 		return -EINVAL;
-	rc = load(context->ssl, options);
-	return rc < 0 ? rc : set_alpn(context, options->alpn);
+	}
+	rc = load(context->ssl, options, part);
+	if (rc < 0)
+		return rc;
+	rc = set_alpn(context, options->alpn);
+	if (rc == -EINVAL)
+		part->why = "a name of ALPN has 1 to 255 bytes, and all of them 65535";
+	return rc;
+}
+
+static void say(const struct anyio_tls_context_options *options, const struct part *part, int rc)
+{
+	const char *why = part->why;
+
+	if (options->reason == NULL || options->reason_size == 0)
+		return;
+	if (why == NULL && rc == -EBADMSG)
+		why = ERR_reason_error_string(ERR_peek_last_error());
+	if (why == NULL)
+		why = anyio_error_text(rc);
+	if (rc == 0)
+		*options->reason = '\0';
+	else if (part->name == NULL || rc == -ENOMEM)
+		snprintf(options->reason, options->reason_size, "%s", why);
+	else if (part->file == NULL)
+		snprintf(options->reason, options->reason_size, "%s: %s", part->name, why);
+	else
+		snprintf(options->reason, options->reason_size, "%s %s: %s", part->name, part->file,
+			why);
 }
 
 int anyio_tls_context_create(
 	const struct anyio_tls_context_options *options, struct anyio_tls_context **out)
 {
 	struct anyio_tls_context *context = anyio_calloc(1, sizeof(*context));
-	const char *reason = NULL;
+	struct part part = { .name = NULL };
 	int rc = -ENOMEM;
 
 	*out = NULL;
@@ -328,13 +397,10 @@ int anyio_tls_context_create(
 		context->server = options->server;
 		context->verifies = verifies(options);
 		context->resumes = !options->no_resumption;
-		rc = context_init(context, options);
+		rc = context_init(context, options, &part);
 	}
-	if (rc == -EBADMSG)
-		reason = ERR_reason_error_string(ERR_peek_last_error());
+	say(options, &part, rc);
 	ERR_clear_error();
-	if (options->reason != NULL)
-		*options->reason = rc == 0 ? NULL : reason != NULL ? reason : anyio_error_text(rc);
 	if (rc < 0)
 		anyio_tls_context_free(context);
 	else

@@ -81,9 +81,12 @@ struct anyio_tls_context_options {
 	/* ALPN (RFC 7301): names in order of preference, ended by NULL. A server takes its own first
 	 * that the client has too, and refuses a client that asks for others only. */
 	const char *const *alpn;
-	bool no_resumption;  /* a server gives no tickets out, a client keeps none */
-	const char **reason; /* unless NULL, set to what was wrong: static storage */
-	void *reserved[4];
+	bool no_resumption; /* a server gives no tickets out, a client keeps none */
+	/* Unless NULL, what was wrong, in words: the part (certificate, key or roots), its file, and
+	 * why. "" when nothing was. */
+	char *reason;
+	size_t reason_size; /* bytes of it, at least 1: the text is cut to fit, with its 0 */
+	void *reserved[3];
 };
 
 /* Reads the files, and so blocks: for the start of a program, or anyio_to_thread. -EINVAL for options
@@ -106,8 +109,8 @@ struct anyio_tls_options {
 			    * much there is, such as HTTP */
 	/* Clients: to be taken up again, unless it was another name's. Stays the caller's. */
 	struct anyio_tls_session *session;
-	/* anyio_tls_connect sets it as the context's is. anyio_tls_serve does before it tells failed: NULL
-	 * where the code is the handler's and not the handshake's. */
+	/* anyio_tls_connect sets it to what was wrong: static storage. anyio_tls_serve does before it tells
+	 * failed: NULL where the code is the handler's and not the handshake's. */
 	const char **reason;
 	anyio_time handshake_timeout; /* of anyio_tls_serve alone; 0: 30 seconds; ANYIO_FOREVER */
 	const struct anyio_connect_options *connect; /* of anyio_tls_connect alone; NULL: none */
