@@ -88,6 +88,9 @@ int64_t anyio_park(anyio_abort_fn abort, void *arg);
 /* What the running task waits for in the park that comes next, for the task tree ("the lock"). Static
  * storage. Who says nothing is shown to wait. */
 void anyio_waits_for(const char *what);
+
+/* What would be listed of the running task, which is a group's child, if it ended with this code. */
+void anyio_error_of_current(struct anyio_task_error *error, int code);
 /* Makes a parked task ready. Loop's thread only. */
 void anyio_wake(struct anyio_task *task, int64_t result);
 

@@ -116,6 +116,12 @@ int anyio_fail_here(int code, const char *text, const char *file, int line)
 	return code;
 }
 
+void anyio_error_of_current(struct anyio_task_error *error, int code)
+{
+	const struct anyio_task *task = anyio_current_task();
+	error_note(error, task->group, task->name, code, &task->failure);
+}
+
 void error_note(struct anyio_task_error *error, const struct group *group, const char *task,
 	int code, const struct failure *failure)
 {

@@ -1,4 +1,6 @@
 #include <errno.h>
+#include <string.h>
+#include "../core/core.h"
 #include "net.h"
 
 /*
@@ -20,10 +22,24 @@ struct connection {
 	struct anyio_stream *stream;
 };
 
-static void serve_failed(const struct serve *serve, int rc)
+static const char *serve_name(const struct serve *serve)
+{
+	return serve->options->name == NULL ? "connection" : serve->options->name;
+}
+
+static void serve_failed(const struct serve *serve, const struct anyio_task_error *error)
 {
 	if (serve->options->failed != NULL)
-		serve->options->failed(serve->arg, rc);
+		serve->options->failed(serve->arg, error);
+}
+
+/* There was no task for it. */
+static void serve_turned_away(const struct serve *serve, int rc)
+{
+	struct anyio_task_error error = { .code = rc, .text = anyio_error_text(rc) };
+
+	strncpy(error.task, serve_name(serve), sizeof(error.task) - 1);
+	serve_failed(serve, &error);
 }
 
 static int connection_main(void *arg)
@@ -31,6 +47,7 @@ static int connection_main(void *arg)
 	struct connection *connection = arg;
 	struct serve *serve = connection->serve;
 	struct anyio_stream *stream = connection->stream;
+	struct anyio_task_error error;
 	int rc;
 
 	anyio_free(connection);
@@ -38,15 +55,17 @@ static int connection_main(void *arg)
 	anyio_semaphore_release(&serve->places);
 	if (rc == ANYIO_CANCELLED && anyio_cancel_pending())
 		return rc;
-	if (rc < 0)
-		serve_failed(serve, rc);
+	if (rc < 0) {
+		anyio_error_of_current(&error, rc);
+		serve_failed(serve, &error);
+	}
 	return 0;
 }
 
 static int connection_start(struct serve *serve, struct anyio_stream *stream)
 {
 	const struct anyio_task_options options = {
-		.name = serve->options->name == NULL ? "connection" : serve->options->name,
+		.name = serve_name(serve),
 		.stack_size = serve->options->stack_size,
 		.may_fail = true,
 	};
@@ -91,7 +110,7 @@ static int serve_next(struct serve *serve, struct anyio_listener *listener)
 	if (rc < 0) {
 		anyio_semaphore_release(&serve->places);
 		anyio_stream_free(stream);
-		serve_failed(serve, rc);
+		serve_turned_away(serve, rc);
 	}
 	return 0;
 }

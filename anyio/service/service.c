@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 #include "../core/core.h"
 
@@ -23,7 +24,7 @@ struct service {
 	struct anyio_event over;
 	anyio_service_fn fn;
 	void *arg;
-	const char *name;
+	struct anyio_task_error error; /* code 0: none; its name from the first */
 	int rc;
 	bool asked;
 	enum anyio_service_end end;
@@ -38,7 +39,7 @@ struct service_group {
 	struct anyio_signal_receiver *signals;
 	struct anyio_service_options options;
 	struct service *last;
-	int failed; /* the first error of a service */
+	const struct service *failed; /* the first that did */
 	bool hurried;
 };
 _Static_assert(sizeof(struct service_group) <= sizeof(struct anyio_service_group), "a group fits");
@@ -74,7 +75,7 @@ void anyio_service_group_enter_at(struct anyio_service_group *group,
 	if (self->options.report == NULL)
 		self->options.report = report_to_stderr;
 	self->last = NULL;
-	self->failed = 0;
+	self->failed = NULL;
 	self->hurried = false;
 	anyio_event_init(&self->stop);
 	anyio_task_group_enter_at(&self->tasks, file, line);
@@ -89,8 +90,8 @@ static void service_settle(struct service *self)
 
 	if (self->end != ANYIO_SERVICE_FAILED)
 		return;
-	if (group->failed == 0)
-		group->failed = self->rc < 0 ? self->rc : ANYIO_SERVICE_ENDED;
+	if (group->failed == NULL)
+		group->failed = self;
 	anyio_cancel_scope_cancel(&group->body, "a service ended");
 }
 
@@ -113,6 +114,8 @@ static int service_main(void *arg)
 		self->end = ANYIO_SERVICE_FAILED;
 	else
 		self->end = ANYIO_SERVICE_FINISHED;
+	if (self->end == ANYIO_SERVICE_FAILED)
+		anyio_error_of_current(&self->error, rc < 0 ? rc : ANYIO_SERVICE_ENDED);
 	anyio_event_set(&self->over);
 	if (self->group != NULL)
 		service_settle(self);
@@ -128,6 +131,16 @@ static bool service_is_among(const struct service_group *group, const struct ser
 	return at != NULL;
 }
 
+/* The running task goes on with it as with its own. */
+static int service_fail(const struct service *self)
+{
+	const struct anyio_task_error *error = &self->error;
+
+	if (error->failed_file == NULL)
+		return error->code;
+	return anyio_fail_here(error->code, error->text, error->failed_file, error->failed_line);
+}
+
 int anyio_service_start(struct anyio_service_group *group, struct anyio_service *service,
 	anyio_service_fn fn, void *arg, const char *name)
 {
@@ -137,17 +150,20 @@ int anyio_service_start(struct anyio_service_group *group, struct anyio_service 
 
 	if (service_is_among(all, self))
 		return -EBUSY;
-	*self = (struct service){ .fn = fn, .arg = arg, .name = name };
+	*self = (struct service){ .fn = fn, .arg = arg };
+	strncpy(self->error.task, name == NULL ? "service" : name, sizeof(self->error.task) - 1);
 	if (anyio_event_is_set(&all->stop))
 		return ANYIO_STOPPED;
 	anyio_cancel_scope_init(&self->scope);
 	anyio_list_init(&self->untils);
 	anyio_event_init(&self->over);
-	rc = anyio_start(&all->tasks, service_main, self, name, NULL);
+	rc = anyio_start(&all->tasks, service_main, self, self->error.task, NULL);
 	if (rc == ANYIO_NOT_STARTED && self->rc < 0)
-		rc = self->rc;
+		rc = self->end == ANYIO_SERVICE_FAILED ? service_fail(self) : self->rc;
 	if (rc < 0) {
 		self->end = ANYIO_SERVICE_RUNS;
+		if (self->rc == 0)
+			self->error.code = 0;
 		return rc;
 	}
 	self->before = all->last;
@@ -255,7 +271,7 @@ static void service_stop(struct service *self)
 		return;
 	anyio_cancel_scope_cancel(&self->scope, "its time to stop is over");
 	if (!service_wait(self, group->options.patience, false))
-		group->options.report(group->options.arg, self->name);
+		group->options.report(group->options.arg, self->error.task);
 }
 
 int anyio_service_group_exit(struct anyio_service_group *group, int rc)
@@ -270,8 +286,8 @@ int anyio_service_group_exit(struct anyio_service_group *group, int rc)
 	anyio_signal_close(self->signals);
 	self->signals = NULL;
 	left = anyio_task_group_exit(&self->tasks, 0);
-	if (self->failed < 0)
-		return self->failed;
+	if (self->failed != NULL)
+		return service_fail(self->failed);
 	return rc < 0 && rc != ANYIO_CANCELLED ? rc : left < 0 ? left : rc;
 }
 
@@ -308,4 +324,11 @@ bool anyio_service_stopping(const struct anyio_service *service)
 enum anyio_service_end anyio_service_ended(const struct anyio_service *service)
 {
 	return ((const struct service *)service)->end;
+}
+
+const struct anyio_task_error *anyio_service_error(const struct anyio_service *service)
+{
+	const struct service *self = (const struct service *)service;
+
+	return self->error.code < 0 ? &self->error : NULL;
 }

@@ -10,6 +10,7 @@ struct server {
 	struct anyio_task_handle handle;
 	struct anyio_event serving; /* somebody began */
 	int rc, at_once, most, ended, cancelled, failures, failure;
+	struct anyio_task_error last;
 };
 
 #define LONG (5 * ANYIO_SECOND)
@@ -21,7 +22,7 @@ static int talk(struct anyio_stream *stream)
 
 	while ((n = anyio_stream_receive(stream, &byte, 1)) > 0) {
 		if (byte == 'x')
-			return -EBADMSG;
+			return anyio_fail(-EBADMSG, "an x");
 		n = byte == 's' ? anyio_sleep(LONG) : 0;
 		if (n == 0)
 			n = anyio_stream_send(stream, &byte, 1);
@@ -47,12 +48,13 @@ static int converse(struct anyio_stream *stream, void *arg)
 	return rc;
 }
 
-static void count_failure(void *arg, int rc)
+static void count_failure(void *arg, const struct anyio_task_error *error)
 {
 	struct server *self = arg;
 
 	self->failures++;
-	self->failure = rc;
+	self->failure = error->code;
+	self->last = *error;
 }
 
 static int serve(void *arg)
@@ -174,6 +176,8 @@ static int a_failure_ends_its_connection_alone(void *arg)
 	CHECK_RC(anyio_stream_receive(bad, &byte, 1), 0);
 	CHECK_RC(server.failures, 1);
 	CHECK_RC(server.failure, -EBADMSG);
+	CHECK(strcmp(server.last.text, "an x") == 0);
+	CHECK(strcmp(server.last.task, "connection") == 0);
 	check_echo(good, 'b');
 	anyio_stream_free(bad);
 	anyio_stream_free(good);
@@ -392,6 +396,8 @@ static int a_shortage_turns_one_away(void *arg)
 	CHECK(turned_away >= 2);
 	CHECK(server.failures >= 2);
 	CHECK_RC(server.failure, -ENOMEM);
+	CHECK(strcmp(server.last.text, anyio_error_text(-ENOMEM)) == 0);
+	CHECK(strcmp(server.last.task, "connection") == 0);
 	anyio_listener_free(server.listener);
 	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
 	CHECK_RC(server.rc, 0);

@@ -34,6 +34,7 @@ struct plan {
 	anyio_time clings;      /* after it is cancelled */
 	anyio_time quits_after; /* by itself, with rc; 0: not */
 	int rc;
+	const char *why; /* NULL: it does not say */
 };
 
 static int cling(struct plan *self)
@@ -56,7 +57,7 @@ static int serve_plan(struct anyio_service *service, void *arg)
 	if (self->quits_after > 0) {
 		CHECK_RC(anyio_sleep(self->quits_after), 0);
 		tell((char)(self->letter - 'a' + 'A'));
-		return self->rc;
+		return self->why == NULL ? self->rc : anyio_fail(self->rc, self->why);
 	}
 	rc = anyio_service_wait_stop(service);
 	CHECK(anyio_service_stopping(service));
@@ -73,12 +74,14 @@ static int serve_plan(struct anyio_service *service, void *arg)
 static void start_all(struct anyio_service_group *group, struct plan *plans, size_t count)
 {
 	static const char *const names[MOST] = { "first", "second", "third", "fourth" };
+	char name[16]; /* they are copied */
 
 	for (size_t i = 0; i < count; i++) {
 		plans[i].letter = (char)('a' + i);
-		CHECK_RC(anyio_service_start(
-				 group, &plans[i].service, serve_plan, &plans[i], names[i]),
+		strcpy(name, names[i]);
+		CHECK_RC(anyio_service_start(group, &plans[i].service, serve_plan, &plans[i], name),
 			0);
+		memset(name, '?', sizeof(name));
 	}
 }
 
@@ -153,6 +156,51 @@ static int out_of_patience_is_reported(void *arg)
 	return 0;
 }
 
+static int quit_at_once(struct anyio_service *service, void *arg)
+{
+	int *rc = arg;
+
+	if (*rc > 0)
+		CHECK_RC(anyio_started(NULL), 0);
+	return *rc < 0 ? anyio_fail(*rc, "no port") : 0;
+}
+
+static int note_why(void *arg)
+{
+	struct anyio_service_group group;
+	struct plan plans[2] = { { .rc = 0 },
+		{ .quits_after = ANYIO_SECOND, .rc = -EIO, .why = "the disk is gone" } };
+	struct anyio_service bad;
+	int rc = -EADDRINUSE;
+
+	anyio_service_group_enter(&group, NULL);
+	start_all(&group, plans, 2);
+	CHECK(anyio_service_error(&plans[1].service) == NULL);
+	CHECK_RC(anyio_service_start(&group, &bad, quit_at_once, &rc, NULL), -EADDRINUSE);
+	CHECK(strcmp(anyio_service_error(&bad)->text, "no port") == 0);
+	CHECK(strcmp(anyio_service_error(&bad)->task, "service") == 0);
+	rc = anyio_service_group_exit(&group, anyio_service_group_wait(&group));
+	check_story("BaA");
+	CHECK(strcmp(anyio_service_error(&plans[1].service)->text, "the disk is gone") == 0);
+	CHECK(strcmp(anyio_service_error(&plans[1].service)->task, "second") == 0);
+	CHECK(anyio_service_error(&plans[0].service) == NULL);
+	return rc;
+}
+
+/* Both of the service itself, and of whoever ends with what the group's exit returned. */
+static int what_a_service_said_is_kept(void *arg)
+{
+	const struct anyio_task_error *errors;
+	struct anyio_task_group group;
+
+	anyio_task_group_enter(&group);
+	CHECK_RC(anyio_start_soon(&group, note_why, NULL, "services"), 0);
+	CHECK_RC(anyio_task_group_exit(&group, 0), -EIO);
+	CHECK_RC((int)anyio_task_group_errors(&group, &errors), 1);
+	CHECK(strcmp(errors[0].text, "the disk is gone") == 0);
+	return 0;
+}
+
 /* With an error, or without one: the wait ends, and the others stop in order. */
 static int one_that_ends_by_itself_stops_all(void *arg)
 {
@@ -170,6 +218,8 @@ static int one_that_ends_by_itself_stops_all(void *arg)
 			rc < 0 ? rc : ANYIO_SERVICE_ENDED);
 		check_story("BcCaA");
 		CHECK(anyio_service_ended(&plans[1].service) == ANYIO_SERVICE_FAILED);
+		CHECK_RC(anyio_service_error(&plans[1].service)->code,
+			rc < 0 ? rc : ANYIO_SERVICE_ENDED);
 		CHECK(anyio_service_ended(&plans[0].service) == ANYIO_SERVICE_FINISHED);
 	}
 	return 0;
@@ -192,15 +242,6 @@ static int an_error_while_stopping_is_returned(void *arg)
 	return 0;
 }
 
-static int quit_at_once(struct anyio_service *service, void *arg)
-{
-	int *rc = arg;
-
-	if (*rc > 0)
-		CHECK_RC(anyio_started(NULL), 0);
-	return *rc < 0 ? *rc : 0;
-}
-
 static int an_error_before_it_serves_is_its_starts_alone(void *arg)
 {
 	struct anyio_service_group group;
@@ -214,6 +255,7 @@ static int an_error_before_it_serves_is_its_starts_alone(void *arg)
 	rc = 0;
 	CHECK_RC(
 		anyio_service_start(&group, &service, quit_at_once, &rc, "bad"), ANYIO_NOT_STARTED);
+	CHECK(anyio_service_error(&service) == NULL);
 	CHECK_RC(anyio_checkpoint(), 0);
 	/* It served, if for no time: that is an end like any other. */
 	rc = 1;
@@ -457,6 +499,7 @@ int main(void)
 	static const struct conformance_case cases[] = {
 		CONFORM(stops_in_reverse_order, CONFORM_MOCK),
 		CONFORM(out_of_grace_is_cancelled, CONFORM_MOCK),
+		CONFORM(what_a_service_said_is_kept, CONFORM_MOCK),
 		CONFORM(out_of_patience_is_reported, CONFORM_MOCK),
 		CONFORM(one_that_ends_by_itself_stops_all, CONFORM_MOCK),
 		CONFORM(an_error_while_stopping_is_returned, CONFORM_MOCK),

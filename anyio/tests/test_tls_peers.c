@@ -226,11 +226,11 @@ static int serve_client(struct anyio_stream *stream, void *arg)
 	return 0;
 }
 
-static void serve_refused(void *arg, int rc)
+static void serve_refused(void *arg, const struct anyio_task_error *error)
 {
 	struct service *self = arg;
 
-	self->refused = rc;
+	self->refused = error->code;
 	anyio_event_set(&self->served);
 }
 

@@ -30,13 +30,14 @@ static int converse(struct anyio_stream *stream, void *arg)
 	return rc;
 }
 
-static void count_failure(void *arg, int rc)
+static void count_failure(void *arg, const struct anyio_task_error *error)
 {
 	struct server *self = arg;
 
 	self->failures++;
-	self->failure = rc;
-	CHECK((self->reason == NULL) == (rc == -EDOM));
+	self->failure = error->code;
+	CHECK((self->reason == NULL) == (error->code == -EDOM));
+	CHECK(self->reason == NULL || error->text == self->reason);
 	anyio_event_set(&self->failed);
 }
 

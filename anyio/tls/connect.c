@@ -66,7 +66,7 @@ struct serve {
 	const struct anyio_tls_options *options;
 	anyio_handler_fn handler;
 	void *arg;
-	void (*failed)(void *arg, int rc);
+	void (*failed)(void *arg, const struct anyio_task_error *error);
 	const char *reason; /* of the handshake that failed, until it is told */
 };
 
@@ -92,9 +92,10 @@ static int serve_secure(
 		reason = anyio_tls_error_text(*stream);
 		anyio_stream_free(*stream);
 	}
-	if (rc != ANYIO_CANCELLED) /* which nobody is told */
-		serve->reason = reason == NULL ? anyio_error_text(rc) : reason;
-	return rc;
+	if (rc == ANYIO_CANCELLED) /* which nobody is told */
+		return rc;
+	serve->reason = reason == NULL ? anyio_error_text(rc) : reason;
+	return anyio_fail(rc, serve->reason);
 }
 
 static int serve_connection(struct anyio_stream *transport, void *arg)
@@ -107,7 +108,7 @@ static int serve_connection(struct anyio_stream *transport, void *arg)
 }
 
 /* No other task runs between a connection's end and this. */
-static void serve_failed(void *arg, int rc)
+static void serve_failed(void *arg, const struct anyio_task_error *error)
 {
 	struct serve *serve = arg;
 
@@ -115,7 +116,7 @@ static void serve_failed(void *arg, int rc)
 		*serve->options->reason = serve->reason;
 	serve->reason = NULL;
 	if (serve->failed != NULL)
-		serve->failed(serve->arg, rc);
+		serve->failed(serve->arg, error);
 }
 
 int anyio_tls_serve(struct anyio_listener *const *listeners, size_t count,

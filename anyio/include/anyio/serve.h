@@ -22,9 +22,10 @@ struct anyio_serve_options {
 	size_t max_connections;
 	const char *name;  /* of the tasks; NULL: "connection" */
 	size_t stack_size; /* of the tasks, bytes; 0: the loop's default */
-	/* Told the code that a handler returned, or why a connection got no task (-ENOMEM,
-	 * ANYIO_TOO_MANY; it is closed then); NULL: nobody is. Must not wait. */
-	void (*failed)(void *arg, int rc);
+	/* Told the code that a handler returned, with what it said by anyio_fail (anyio/task.h), or
+	 * why a connection got no task (-ENOMEM, ANYIO_TOO_MANY; it is closed then). error lives for
+	 * the call. NULL: nobody is. Must not wait. */
+	void (*failed)(void *arg, const struct anyio_task_error *error);
 	void *reserved[4];
 };
 

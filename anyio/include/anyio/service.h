@@ -49,8 +49,9 @@ ANYIO_API void anyio_service_group_enter_at(struct anyio_service_group *group,
 	anyio_service_group_enter_at(group, options, __FILE__, __LINE__)
 
 /* Runs fn(service, arg) as the next service and waits until it serves, as anyio_start does; errors
- * before that are returned from here alone. name is kept as a pointer. From the group's own task.
- * ANYIO_STOPPED when the group was asked to stop, -EBUSY when this service was started in it before. */
+ * before that are returned from here alone. name is copied, at most 47 bytes; NULL: "service". From the
+ * group's own task. ANYIO_STOPPED when the group was asked to stop, -EBUSY when this service was started
+ * in it before. */
 ANYIO_API int anyio_service_start(struct anyio_service_group *group, struct anyio_service *service,
 	anyio_service_fn fn, void *arg, const char *name);
 
@@ -69,7 +70,8 @@ ANYIO_API int anyio_service_group_stop_on(struct anyio_service_group *group, con
 
 /* Stops all services, waits for them, and leaves. rc is the result of the group's own block. Returns
  * the first of: a service's error (ANYIO_SERVICE_ENDED where it ended without one though nobody had
- * asked it to), rc, ANYIO_CANCELLED when the caller is cancelled from outside. */
+ * asked it to), rc, ANYIO_CANCELLED when the caller is cancelled from outside. A service's error carries
+ * along what was said of it by anyio_fail. */
 ANYIO_API int anyio_service_group_exit(struct anyio_service_group *group, int rc);
 
 /* For the service and the tasks it has started. */
@@ -89,8 +91,12 @@ enum anyio_service_end {
 	ANYIO_SERVICE_CUT_SHORT, /* because it was cancelled */
 	ANYIO_SERVICE_FAILED,    /* with an error, or without being asked */
 };
-/* Which of these it is by now. */
+/* Which of these it is by now. Of storage that anyio_service_start was never called with it says RUNS if
+ * that was zeroed. */
 ANYIO_API enum anyio_service_end anyio_service_ended(const struct anyio_service *service);
+/* The error it ended with, its start's too, in the service's storage: ANYIO_SERVICE_ENDED when it ended
+ * without one and unasked; NULL: none. */
+ANYIO_API const struct anyio_task_error *anyio_service_error(const struct anyio_service *service);
 
 #ifdef __cplusplus
 }

@@ -136,7 +136,7 @@ ANYIO_API int anyio_tls_accept(struct anyio_listener *listener, struct anyio_tls
 /* As anyio_serve in everything (anyio/serve.h), but that each connection's task first lays TLS over it and
  * runs the handshake, within tls->handshake_timeout, and the handler gets the TLS stream, which is its own.
  * A handshake that fails ends its connection alone; options->failed is told its code, -ETIMEDOUT when it
- * took too long. tls and options may be NULL. -EINVAL, and nothing is begun, when the context is a client's
+ * took too long, and what was wrong as the text. tls and options may be NULL. -EINVAL, and nothing is begun, when the context is a client's
  * or tls has what is for clients. */
 ANYIO_API int anyio_tls_serve(struct anyio_listener *const *listeners, size_t count,
 	struct anyio_tls_context *context, const struct anyio_tls_options *tls,
