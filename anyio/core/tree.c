@@ -41,6 +41,16 @@ static void __attribute__((format(printf, 2, 3))) add(struct tree *tree, const c
 		tree->used += (size_t)length < room ? (size_t)length : room - 1;
 }
 
+/* What programs chose, strangers perhaps: without what would end the line, or a terminal obey. */
+static void add_text(struct tree *tree, const char *text)
+{
+	for (; *text; text++) {
+		unsigned char byte = (unsigned char)*text;
+		bool c1 = byte == 0xc2 && (unsigned char)text[1] < 0xa0;
+		add(tree, byte < ' ' || byte == 0x7f || c1 ? "\\x%02X" : "%c", byte);
+	}
+}
+
 /* Whoever waited in write would have the tree change under the walk: there is no task to do it. */
 static void end_line(struct tree *tree)
 {
@@ -68,10 +78,13 @@ static void add_time_left(struct tree *tree, anyio_time when)
 
 static void add_cancelled(struct tree *tree, const struct scope *scope)
 {
-	if (scope->cancel_called)
-		add(tree, ", cancelled (%s)", scope->reason ? scope->reason : "no reason given");
-	else if (scope->effective)
+	if (scope->cancel_called) {
+		add(tree, ", cancelled (");
+		add_text(tree, scope->reason ? scope->reason : "no reason given");
+		add(tree, ")");
+	} else if (scope->effective) {
 		add(tree, ", cancelled from outside");
+	}
 }
 
 static void show_scope(struct tree *tree, const struct scope *scope)
@@ -101,7 +114,8 @@ static void show_task(struct tree *tree, const struct anyio_task *task)
 		[ANYIO_STATE_READY] = "is ready to run",
 		[ANYIO_STATE_WAITING] = "waits" };
 	enum anyio_task_state state = state_of(task);
-	add(tree, "%s (task %llu) %s", task->name, (unsigned long long)task->id, doing[state]);
+	add_text(tree, task->name);
+	add(tree, " (task %llu) %s", (unsigned long long)task->id, doing[state]);
 	if (state == ANYIO_STATE_WAITING && task->waits_for) {
 		add(tree, " for %s", task->waits_for);
 		if (task->waits_fd >= 0)

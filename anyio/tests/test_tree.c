@@ -176,6 +176,34 @@ static int t_a_task_cancelled_alone_says_so(void *arg)
 	return anyio_task_group_exit(&group, 0);
 }
 
+static int shielded_wait(void *arg)
+{
+	struct anyio_cancel_scope scope;
+	anyio_cancel_scope_init(&scope);
+	anyio_cancel_scope_set_shield(&scope, true);
+	anyio_cancel_scope_enter(&scope);
+	return anyio_cancel_scope_exit(&scope, anyio_event_wait(arg));
+}
+
+/* Whoever names a task after what a stranger sent forges no line, and nothing for the terminal. */
+static int t_what_programs_chose_is_escaped(void *arg)
+{
+	struct anyio_event event;
+	struct text text;
+	anyio_event_init(&event);
+	ANYIO_TASK_GROUP(group);
+	anyio_start_soon(&group, shielded_wait, &event, "a\nforged\x1b[2J\xc2\x9b\xc3\xa4 \x7f");
+	CHECK_RC(anyio_checkpoint(), 0);
+	anyio_task_group_cancel(&group, "b\nforged");
+	CHECK_RC(look(&text), 0);
+	CHECK(strstr(text.bytes, "a\\x0Aforged\\x1B[2J\\xC2"));
+	CHECK(strstr(text.bytes, "\xc3\xa4 \\x7F (task "));
+	CHECK(strstr(text.bytes, "cancelled (b\\x0Aforged)"));
+	CHECK(!strstr(text.bytes, "\nforged") && !strchr(text.bytes, 0x1b));
+	anyio_event_set(&event);
+	return anyio_task_group_exit(&group, 0);
+}
+
 static int t_an_operation_is_named_with_its_descriptor(void *arg)
 {
 	struct text text;
@@ -508,6 +536,7 @@ int main(void)
 	static const struct conformance_case cases[] = {
 		CONFORM(t_the_tree_shows_who_is_in_what, CONFORM_MOCK | CONFORM_ORDERED),
 		CONFORM(t_a_task_cancelled_alone_says_so, CONFORM_MOCK),
+		CONFORM(t_what_programs_chose_is_escaped, CONFORM_MOCK),
 		CONFORM(t_an_operation_is_named_with_its_descriptor, CONFORM_NO_SIM),
 		CONFORM(t_a_deep_tree_takes_no_stack, CONFORM_MOCK),
 		CONFORM(t_every_task_and_scope_has_a_line, CONFORM_MOCK),
