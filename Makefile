@@ -76,6 +76,7 @@ install-anyio: ## the runtime alone: its library, headers, anyio.pc and man page
 	@ninja -C $(BUILD)-anyio
 	@DESTDIR=$(DESTDIR) meson install -C $(BUILD)-anyio --no-rebuild
 	@[ -n "$(DESTDIR)" ] || ldconfig 2>/dev/null || true
+	@[ -n "$(DESTDIR)" ] || ./dist/installed.sh $(BUILD)-anyio $(PREFIX)
 
 clean:      ## remove what was built
 	@rm -rf $(BUILD) $(BUILD)-anyio $(BUILD)-aarch64 $(BUILD)-asan $(BUILD)-tsan $(BUILD)-fuzz $(BUILD)-coverage
