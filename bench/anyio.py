@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import peers
+from congestion import use_reno
 from place import ROOT, run
 from rows import rounds
 
@@ -55,18 +56,23 @@ class Programs:
         return [name for name in names if name in self.peers]
 
 
+def numbers(words, cores):
+    """The numbers on the last line that a command prints: what has a warm round prints that before."""
+    return [float(number) for number in run(words, cores).splitlines()[-1].split()]
+
+
 def first(words, cores):
-    """The first number that a command prints."""
-    return float(run(words, cores).split()[0])
+    return numbers(words, cores)[0]
 
 
-def measure(programs, words, limit=None, others=(), runs=None, cores="1"):
-    """{label: [number a round]} of one measure: both backends, the bare limit, the peers."""
+def measure(programs, words, limit=None, others=(), more=None, runs=None, cores="1"):
+    """{label: [number a round]} of one measure: both backends, the bare limit, the peers, and more commands."""
     commands = {backend: programs.ours(backend, *words) for backend in BACKENDS}
     if limit:
         commands["bare"] = programs.limit(*limit)
     for name in programs.having(others):
         commands[name] = programs.peer(name, *words)
+    commands.update(more or {})
     alone = {name: None if name == "Go, 2 threads" else cores for name in commands}
     return rounds({name: lambda name=name: first(commands[name], alone[name]) for name in commands},
                   runs or programs.place.runs)
@@ -91,11 +97,9 @@ def less(table, name, unit, took, asked=None, times=None):
 def task_rows(programs, table):
     compiled = ("Boost.Fiber", "tokio", "Go, 1 thread", "Go, 2 threads", "Node")
     faster = dict.fromkeys(PYTHONS, TIMES_PYTHON)
-    took = measure(programs, ["switch"], ["switch"], (*compiled, *PYTHONS))
-    if "Boost.Fiber" in programs.peers:
-        words = programs.peer("Boost.Fiber", "context")
-        took["Boost.Context, bare"] = [first(words, "1") for _ in took["uring"]]
-    less(table, "switch to another task", "ns", took, 15)
+    context = {"Boost.Context, bare": programs.peer(name, "context") for name in programs.having(("Boost.Fiber",))}
+    less(table, "switch to another task", "ns",
+         measure(programs, ["switch"], ["switch"], (*compiled, *PYTHONS), context), 15)
     for count in ("1", "1000"):
         less(table, f"spawn and join, groups of {count}", "ns",
              measure(programs, ["spawn", count], ["spawn", count], (*compiled, *PYTHONS)), 60, faster)
@@ -123,16 +127,16 @@ def timer_rows(programs, table):
 def memory_rows(programs, table):
     """Numbers that hardly vary: three rounds."""
     runs, count = min(3, programs.place.runs), str(programs.place.scaled(MILLION))
-    ours = {backend: [[float(number) for number in run(programs.ours(backend, "parked", count)).split()]
-                      for _ in range(runs)] for backend in BACKENDS}
-    took = {backend: [size for size, _ in numbers] for backend, numbers in ours.items()}
+    commands = {backend: programs.ours(backend, "parked", count) for backend in BACKENDS}
     for name in programs.having(("tokio", "Go, 1 thread", "Node")):
-        took[name] = [first(programs.peer(name, "parked", count), None)] * runs
-    if "Boost.Fiber" in programs.peers:  # its guards end near 32,000
-        took["Boost.Fiber, 30,000"] = [first(programs.peer("Boost.Fiber", "parked", "30000"), None)] * runs
+        commands[name] = programs.peer(name, "parked", count)
+    for name in programs.having(("Boost.Fiber",)):  # its guards end near 32,000
+        commands[f"{name}, 30,000"] = programs.peer(name, "parked", "30000")
+    parked = rounds({label: lambda words=words: numbers(words, None) for label, words in commands.items()}, runs)
+    took = {label: [size for size, _ in results] for label, results in parked.items()}
     less(table, f"memory of a parked task, {count} of them", "B", took, 4.3 * 1024)
     for backend in BACKENDS:
-        table.compare(f"live tasks with guards, {backend} / asked", "tasks", [alive for _, alive in ours[backend]],
+        table.compare(f"live tasks with guards, {backend} / asked", "tasks", [alive for _, alive in parked[backend]],
                       goal=1, limit=[float(count)] * runs, quartiles=True)
 
 
@@ -141,7 +145,9 @@ def server(programs, words):
     """A server on the first core; gives its port."""
     process = peers.Process(["taskset", "-c", "0", *words], programs.place.folder / "server.log")
     try:
-        yield process.line(peers.READY_SECONDS)
+        port = process.line(peers.READY_SECONDS)
+        use_reno(process.child.pid)
+        yield port
     finally:
         process.stop()
 

@@ -31,8 +31,9 @@ class Table:
                 quartiles=False):
         """Adds a row from lists of one number a round; one of peer and limit is given.
 
-        The ratio is the median of the rounds' ratios; the spread is their range over that median. With
-        quartiles it is the range of the middle half, and a goal inside it counts as met.
+        The ratio is the median of the rounds' ratios, and a goal is met by that; the spread is their range over
+        that median, with quartiles the range of the middle half. A goal that was not met but lies inside the
+        spread is marked so: more rounds might tell.
         """
         other = peer if peer is not None else limit
         ratios = [b / a if less_is_better else a / b for a, b in zip(ours, other)]
@@ -45,17 +46,18 @@ class Table:
             "peer" if peer is not None else "limit": round(statistics.median(other), 3),
             "unit": unit, "ratio": round(ratio, 3), "runs": len(ratios),
             "spread": round((high - low) / ratio, 3),
-            "goal": goal, "met": None if goal is None else (high if quartiles else ratio) >= goal})
+            "goal": goal, "met": None if goal is None else ratio >= goal,
+            "within": goal is not None and ratio < goal <= high})
 
     def not_run(self, name, unit, goal, why):
         self.add({"name": name, "ours": None, "peer": None, "unit": unit, "ratio": None, "runs": 0,
-                  "spread": None, "goal": goal, "met": None, "not_run": str(why)[:300]})
+                  "spread": None, "goal": goal, "met": None, "within": False, "not_run": str(why)[:300]})
 
     def add(self, row):
         self.rows.append(row)
         shown = {key: "" if value is None else f"{value:.10g}" if isinstance(value, float) else value
                  for key, value in row.items()}
-        mark = {True: "met", False: "MISSED", None: ""}[row["met"]]
+        mark = "within the spread" if row["within"] else {True: "met", False: "MISSED", None: ""}[row["met"]]
         if "not_run" in row:
             mark = f"not run: {row['not_run'].splitlines()[0][:80]}"
         print(self.FORMAT.format(name=row["name"], ours=shown["ours"],
@@ -69,5 +71,7 @@ class Table:
     def summary(self):
         asked = [row for row in self.rows if row["goal"] is not None]
         met = sum(row["met"] is True for row in asked)
-        missed = sum(row["met"] is False for row in asked)
-        return f"{met} goals met, {missed} missed, {len(asked) - met - missed} not run"
+        within = sum(row["within"] for row in asked)
+        missed = sum(row["met"] is False for row in asked) - within
+        return (f"{met} goals met, {within} within the spread, {missed} missed, "
+                f"{len(asked) - met - within - missed} not run")

@@ -1,6 +1,7 @@
 /*
  * The runtime by itself. The backend is $ANYIO_BACKEND, as everywhere. What only computes is timed by
- * the processor, what waits for others by the clock on the wall.
+ * the processor, what waits for others by the clock on the wall. The last line counts: what has no
+ * warm round inside is done twice.
  *
  *	runtime switch           ns of one switch between two tasks
  *	runtime spawn COUNT      ns of starting and joining a task, COUNT to a group
@@ -24,12 +25,13 @@
 static const struct {
 	const char *name;
 	anyio_task_fn body;
+	bool twice;
 } measures[] = {
-	{ "switch", switches },
+	{ "switch", switches, true },
 	{ "spawn", spawns },
 	{ "parked", parked },
-	{ "handover", handovers },
-	{ "timeout", timeouts },
+	{ "handover", handovers, true },
+	{ "timeout", timeouts, true },
 	{ "cancel", cancels },
 	{ "timers", timers },
 	{ "moved", timers_moved },
@@ -77,6 +79,13 @@ uint64_t draw(void)
 	return z ^ (z >> 31);
 }
 
+static int measure(void *arg)
+{
+	int rc = measures[*(size_t *)arg].body(NULL);
+
+	return rc == 0 && measures[*(size_t *)arg].twice ? measures[*(size_t *)arg].body(NULL) : rc;
+}
+
 int main(int argc, char **argv)
 {
 	int rc;
@@ -86,7 +95,7 @@ int main(int argc, char **argv)
 	for (size_t i = 0; argc > 1 && i < sizeof(measures) / sizeof(*measures); i++) {
 		if (strcmp(argv[1], measures[i].name) != 0)
 			continue;
-		rc = anyio_run(measures[i].body, NULL, NULL);
+		rc = anyio_run(measure, &i, NULL);
 		if (rc < 0)
 			fprintf(stderr, "runtime %s: %s\n", argv[1], anyio_error_text(rc));
 		return rc < 0;

@@ -183,9 +183,15 @@ async fn echo() {
 
 async fn run(what: String, count: usize) {
     match what.as_str() {
-        "switch" => switches().await,
+        "switch" => { // twice, and the last line counts: the first is warm-up
+            switches().await;
+            switches().await
+        }
         "spawn" => spawns(count).await,
-        "handover" => handovers().await,
+        "handover" => {
+            handovers().await;
+            handovers().await
+        }
         "cancel" => cancels(count).await,
         "timers" => timers(count).await,
         "parked" => parked(count).await,
