@@ -77,23 +77,6 @@ static int join(char *out, size_t cap, const char *dir, const char *name)
 	return snprintf(out, cap, "%s/%s", dir, name) < (int)cap ? 0 : -ENAMETOOLONG;
 }
 
-static int make_folders(const char *dir)
-{
-	char path[4200];
-	size_t len = strlen(dir);
-
-	if (len >= sizeof(path))
-		return -ENAMETOOLONG;
-	for (size_t i = 1; i <= len; i++) {
-		if (dir[i] != '/' && dir[i] != 0)
-			continue;
-		snprintf(path, sizeof(path), "%.*s", (int)i, dir);
-		if (mkdir(path, 0700) && errno != EEXIST)
-			return -errno;
-	}
-	return 0;
-}
-
 int kit_init(const char *dir, const struct kit_init_options *options)
 {
 	const char *profile = options ? options->profile : NULL;
@@ -114,7 +97,9 @@ int kit_init(const char *dir, const struct kit_init_options *options)
 		return rc;
 	if (lstat(path, &st) == 0)
 		return -EEXIST;
-	rc = make_folders(dir);
+	rc = anyio_make_directories(AT_FDCWD, dir, 0700);
+	if (rc == -EEXIST)
+		rc = -ENOTDIR; /* a file; what is there already is for a repo alone */
 	if (!rc)
 		rc = store_open(dir, &store_options, &store, &recovery);
 	if (rc)

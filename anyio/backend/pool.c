@@ -14,7 +14,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <time.h>
 
@@ -177,7 +176,7 @@ static void *worker_main(void *arg)
 	return NULL;
 }
 
-/* With the mutex held. Signals are for the threads that run loops. */
+/* With the mutex held. */
 static int worker_start(struct anyio_pool *pool)
 {
 	struct worker *worker = anyio_malloc(sizeof(*worker));
@@ -185,17 +184,13 @@ static int worker_start(struct anyio_pool *pool)
 		return -ENOMEM;
 	worker->pool = pool;
 	pthread_attr_t attr;
-	sigset_t all, before;
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, WORKER_STACK);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	int rc = pthread_create(&worker->thread, &attr, worker_main, worker);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	int rc = anyio_thread_start(&worker->thread, &attr, worker_main, worker);
 	pthread_attr_destroy(&attr);
 	if (rc != 0) {
 		anyio_free(worker);
-		return -rc;
+		return rc;
 	}
 	worker->next = pool->working;
 	pool->working = worker;

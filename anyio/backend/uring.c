@@ -165,25 +165,32 @@ static unsigned capped(size_t size)
 	return size < MOST_BYTES ? (unsigned)size : MOST_BYTES;
 }
 
-static void prepare_send(struct io_uring_sqe *sqe, const struct anyio_op *op)
+/* To its end, as far as the kernel can, which saves coming back for the rest; but only since kernels that
+ * know DEFER_TASKRUN (6.1) does what is cut off on the way tell how much went out. */
+static int to_the_end(const struct uring *uring)
+{
+	return uring->ring.flags & IORING_SETUP_DEFER_TASKRUN ? MSG_WAITALL : 0;
+}
+
+static void prepare_send(
+	const struct uring *uring, struct io_uring_sqe *sqe, const struct anyio_op *op)
 {
 	const struct iovec *iov = op->msg->msg_iov;
 	int flags = op->flags | MSG_NOSIGNAL;
-	/* To its end, as far as the kernel can: it saves coming back for the rest. */
 	if (anyio_op_sends_plainly(op))
-		io_uring_prep_send(
-			sqe, op->fd, iov->iov_base, capped(iov->iov_len), flags | MSG_WAITALL);
+		io_uring_prep_send(sqe, op->fd, iov->iov_base, capped(iov->iov_len),
+			flags | to_the_end(uring));
 	else
 		io_uring_prep_sendmsg(sqe, op->fd, op->msg, (unsigned)flags);
 }
 
-static void prepare_socket(struct io_uring_sqe *sqe, struct anyio_op *op)
+static void prepare_socket(const struct uring *uring, struct io_uring_sqe *sqe, struct anyio_op *op)
 {
 	switch (op->code) {
 	case ANYIO_OP_RECV:
 		io_uring_prep_recv(sqe, op->fd, op->base, capped(op->len), op->flags);
 		break;
-	case ANYIO_OP_SENDMSG: prepare_send(sqe, op); break;
+	case ANYIO_OP_SENDMSG: prepare_send(uring, sqe, op); break;
 	case ANYIO_OP_RECVMSG:
 		io_uring_prep_recvmsg(sqe, op->fd, op->msg, (unsigned)op->flags | MSG_CMSG_CLOEXEC);
 		break;
@@ -265,7 +272,7 @@ static bool submit_op(struct uring *uring, struct anyio_op *op)
 			op->code == ANYIO_OP_WRITE || op->code == ANYIO_OP_SENDMSG ? POLLOUT
 										   : POLLIN);
 	else if (op->code <= ANYIO_OP_WRITE)
-		prepare_socket(sqe, op);
+		prepare_socket(uring, sqe, op);
 	else
 		prepare_file(sqe, op);
 	uint64_t generation = ++uring->generation & 0x7fff;

@@ -11,6 +11,7 @@
 #ifndef ANYIO_CORE_H
 #define ANYIO_CORE_H
 
+#include <pthread.h>
 #include <anyio/anyio.h>
 #include "../backend/backend.h"
 
@@ -122,6 +123,11 @@ ssize_t anyio_read_owned(int fd, void *buffer, size_t size);
 ssize_t anyio_write_owned(int fd, const void *data, size_t size);
 /* For the immediate kinds: no task needed, no checkpoint. */
 int64_t anyio_op_now(struct anyio_op *op);
+
+/* A thread of the library's own, with all signals blocked: those are for the threads that run loops. 0 or a
+ * negative code. attr may be NULL. */
+int anyio_thread_start(
+	pthread_t *thread, const pthread_attr_t *attr, void *(*main)(void *), void *arg);
 
 /* The locks a task holds, broken at its end. */
 struct anyio_list *anyio_task_locks(struct anyio_task *task);

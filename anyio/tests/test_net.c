@@ -1,24 +1,10 @@
 /* Streams over sockets: busy readers, closing, ends, partial writes, faults, a hostile network. */
 #include <fcntl.h>
 #include "sockets.h"
+#include "receiving.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct receiving {
-	struct anyio_stream *stream;
-	struct anyio_task_handle handle;
-	ssize_t rc;
-	char buffer[16];
-};
-
-static int receive_some(void *arg)
-{
-	struct receiving *self = arg;
-
-	self->rc = anyio_stream_receive(self->stream, self->buffer, sizeof(self->buffer));
-	return self->rc == ANYIO_CANCELLED ? ANYIO_CANCELLED : 0;
-}
 
 static void *lend(void *arg, size_t *size)
 {

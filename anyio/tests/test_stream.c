@@ -1,5 +1,6 @@
 /* Byte streams: helpers and the pair in memory. */
 #include "conformance.h"
+#include "receiving.h"
 #include <errno.h>
 #include <string.h>
 
@@ -15,21 +16,6 @@ static void pair_free(struct anyio_stream *ends[2])
 {
 	anyio_stream_free(ends[0]);
 	anyio_stream_free(ends[1]);
-}
-
-struct receiving {
-	struct anyio_stream *stream;
-	struct anyio_task_handle handle;
-	ssize_t rc;
-	char buffer[16];
-};
-
-static int receive_some(void *arg)
-{
-	struct receiving *self = arg;
-
-	self->rc = anyio_stream_receive(self->stream, self->buffer, sizeof(self->buffer));
-	return self->rc == ANYIO_CANCELLED ? ANYIO_CANCELLED : 0;
 }
 
 static int c50_data_then_eof_data_first(void *arg)

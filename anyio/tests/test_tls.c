@@ -1,5 +1,6 @@
 /* TLS as a byte stream: both directions, ends, cancelling, closing. */
 #include "secured.h"
+#include "receiving.h"
 
 static const enum anyio_tls_version versions[] = { ANYIO_TLS_VERSION_1_2, ANYIO_TLS_VERSION_1_3 };
 
@@ -7,21 +8,6 @@ static const enum anyio_tls_version versions[] = { ANYIO_TLS_VERSION_1_2, ANYIO_
 #define EACH_VERSION(self)                                                                         \
 	for (size_t each = 0; each < 2 && (secure_plain(self, versions[each]), true);              \
 		each++, secured_free(self))
-
-struct receiving {
-	struct anyio_stream *stream;
-	struct anyio_task_handle handle;
-	ssize_t rc;
-	char buffer[16];
-};
-
-static int receive_some(void *arg)
-{
-	struct receiving *self = arg;
-
-	self->rc = anyio_stream_receive(self->stream, self->buffer, sizeof(self->buffer));
-	return self->rc == ANYIO_CANCELLED ? ANYIO_CANCELLED : 0;
-}
 
 static int carries_both_ways(void *arg)
 {

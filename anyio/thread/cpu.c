@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -99,25 +98,20 @@ static void *cpu_thread(void *arg)
 	return NULL;
 }
 
-/* Signals are for the threads that run loops. */
 static int cpu_start_thread(void)
 {
 	pthread_attr_t attr;
 	pthread_t thread;
-	sigset_t all, before;
 	int rc;
 
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, CPU_STACK);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	rc = pthread_create(&thread, &attr, cpu_thread, NULL);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	rc = anyio_thread_start(&thread, &attr, cpu_thread, NULL);
 	pthread_attr_destroy(&attr);
 	if (rc == 0)
 		cpu.threads++;
-	return -rc;
+	return rc;
 }
 
 static void cpu_prepare(void)

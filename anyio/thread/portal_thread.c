@@ -1,7 +1,6 @@
 /* A loop in a thread of its own, with a portal into it. */
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include "portal.h"
 
 /* On the stack of who starts the thread, until it is answered. */
@@ -47,19 +46,6 @@ static void *thread_main(void *arg)
 	return NULL;
 }
 
-/* Signals are for the threads of the program. */
-static int thread_start(struct launch *launch, pthread_t *thread)
-{
-	sigset_t all, before;
-	int rc;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	rc = pthread_create(thread, NULL, thread_main, launch);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return -rc;
-}
-
 int anyio_portal_start(const struct anyio_options *options, struct anyio_portal **portal)
 {
 	struct launch launch = { .portal = NULL };
@@ -71,7 +57,7 @@ int anyio_portal_start(const struct anyio_options *options, struct anyio_portal 
 	launch.options.no_signals = true;
 	pthread_mutex_init(&launch.mutex, NULL);
 	pthread_cond_init(&launch.changed, NULL);
-	rc = thread_start(&launch, &thread);
+	rc = anyio_thread_start(&thread, NULL, thread_main, &launch);
 	pthread_mutex_lock(&launch.mutex);
 	while (rc == 0 && !launch.answered)
 		pthread_cond_wait(&launch.changed, &launch.mutex);

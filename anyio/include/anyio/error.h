@@ -35,11 +35,11 @@ extern "C" {
 	X(DEADLOCK, 19, "every task waits and nothing can wake them")                              \
 	X(NOT_A_FILE, 20, "a link, a folder, a pipe or a device stands where a file should be")    \
 	X(PROCESS_FAILED, 21, "the process ended with another exit code than 0")                   \
-	X(TLS_FAILED, 30, "TLS failed: the two sides did not agree, or one broke the protocol")    \
-	X(TLS_CERTIFICATE, 31, "the other side's certificate was not accepted")                    \
-	X(TLS_RAGGED_END, 32, "the connection was cut off: it ended without a close_notify")       \
-	X(SERVICE_ENDED, 40, "a service ended although nobody had asked it to stop")               \
-	X(STOPPED, 41, "it was stopped and takes no more")
+	X(TLS_FAILED, 22, "TLS failed: the two sides did not agree, or one broke the protocol")    \
+	X(TLS_CERTIFICATE, 23, "the other side's certificate was not accepted")                    \
+	X(TLS_RAGGED_END, 24, "the connection was cut off: it ended without a close_notify")       \
+	X(SERVICE_ENDED, 25, "a service ended although nobody had asked it to stop")               \
+	X(STOPPED, 26, "it was stopped and takes no more")
 
 /* Their codes. */
 enum anyio_error {
