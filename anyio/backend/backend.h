@@ -110,12 +110,10 @@ static inline bool anyio_op_never_waits(const struct anyio_op *op)
 	return op->code <= ANYIO_OP_RECVMSG && op->flags & MSG_DONTWAIT;
 }
 
-/* A SENDMSG without a name and control messages, in one part; not of a size that sendmsg refuses,
- * where send would take what it can. */
+/* A SENDMSG without a name and control messages, in one part. */
 static inline bool anyio_op_sends_plainly(const struct anyio_op *op)
 {
-	return op->msg->msg_iovlen == 1 && !op->msg->msg_name && op->msg->msg_controllen == 0 &&
-		op->msg->msg_iov->iov_len <= PTRDIFF_MAX;
+	return op->msg->msg_iovlen == 1 && !op->msg->msg_name && op->msg->msg_controllen == 0;
 }
 
 enum anyio_abort { ANYIO_ABORTED, ANYIO_ABORT_PENDING };

@@ -40,6 +40,7 @@ static int check_small_things(struct check *check)
 		return rc;
 	EXPECT(check, anyio_stream_receive(check->r, &(char){ 0 }, 0), -EINVAL);
 	EXPECT(check, anyio_stream_sendv(check->s, NULL, -1, NULL), -EINVAL);
+	EXPECT(check, anyio_stream_send(check->s, "x", SIZE_MAX), -EINVAL);
 	/* Nothing is no end. */
 	EXPECT(check, anyio_stream_send(check->s, NULL, 0), 0);
 	EXPECT(check, anyio_stream_sendv(check->s, NULL, 0, NULL), 0);

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <stdint.h>
 #include "../core/core.h"
 
 ssize_t anyio_stream_receive(struct anyio_stream *stream, void *buffer, size_t size)
@@ -58,10 +59,13 @@ int anyio_stream_receive_exactly(struct anyio_stream *stream, void *buffer, size
 int anyio_stream_sendv(
 	struct anyio_stream *stream, const struct iovec *iov, int count, size_t *sent)
 {
-	size_t ignored;
+	size_t ignored, left = PTRDIFF_MAX;
 
 	if (count < 0)
 		return -EINVAL;
+	for (int i = 0; i < count; left -= iov[i++].iov_len)
+		if (iov[i].iov_len > left)
+			return -EINVAL;
 	return stream->ops->sendv(stream, iov, count, sent == NULL ? &ignored : sent);
 }
 

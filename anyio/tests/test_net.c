@@ -258,19 +258,6 @@ static int send_until_cut(void *arg)
 }
 
 /* What becomes of a negative result that is taken for a size. */
-static int a_send_of_more_than_can_be_is_refused(void *arg)
-{
-	struct anyio_stream *ends[2];
-	char byte;
-
-	connect_pair(ends);
-	CHECK_RC(anyio_stream_send(ends[0], "x", (size_t)ANYIO_CANCELLED), -EINVAL);
-	anyio_stream_close(ends[0]);
-	CHECK_RC(anyio_stream_receive(ends[1], &byte, 1), 0);
-	pair_free(ends);
-	return 0;
-}
-
 static int r10_cut_off_send_says_how_much_went_out(void *arg)
 {
 	struct anyio_stream *ends[2];
@@ -602,7 +589,6 @@ int main(void)
 		CONFORM(freed_at_any_moment_under_a_reader, 0),
 		CONFORM(c50_data_then_eof_data_first, 0),
 		CONFORM(c51_large_send_survives_partial_writes, 0),
-		CONFORM(a_send_of_more_than_can_be_is_refused, CONFORM_NO_SIM),
 		CONFORM(r10_cut_off_send_says_how_much_went_out, 0),
 		CONFORM(r09_cancelled_receive_leaves_the_data, 0),
 		CONFORM(abort_resets_the_other_side, 0),

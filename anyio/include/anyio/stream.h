@@ -64,7 +64,8 @@ ANYIO_API ssize_t anyio_stream_receive_lazy(
 ANYIO_API int anyio_stream_receive_exactly(struct anyio_stream *stream, void *buffer, size_t size);
 /* Sends all of it: 0 or a negative code. */
 ANYIO_API int anyio_stream_send(struct anyio_stream *stream, const void *data, size_t size);
-/* The same out of count buffers. When cut off, *sent (may be NULL) says how many bytes went out. */
+/* The same out of count buffers; -EINVAL for a negative count, and for more bytes than an object can have
+ * (PTRDIFF_MAX), before one is sent or looked at. When cut off, *sent (may be NULL) says how many bytes went out. */
 ANYIO_API int anyio_stream_sendv(
 	struct anyio_stream *stream, const struct iovec *iov, int count, size_t *sent);
 /* No more will be sent; receiving goes on. -EOPNOTSUPP where the stream knows no such thing. */
