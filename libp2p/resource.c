@@ -29,7 +29,7 @@ static uint32_t least(uint32_t a, uint32_t b)
 /* What go-libp2p gives a machine: a base, and as much again for every GiB it may use. */
 static void scaled_system(struct p2p_limit *limit)
 {
-	uint32_t descriptors = anyio_descriptors_max() / 8 * 3;
+	uint32_t descriptors = anyio_descriptor_limit() / 8 * 3;
 	uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 4;
 	uint32_t share = (uint32_t)(memory / (1024ull * MIB)) + 1;
 
@@ -44,7 +44,7 @@ static void scaled_system(struct p2p_limit *limit)
 
 void p2p_limits_default(struct p2p_limits *limits)
 {
-	uint32_t handshakes = least(32, anyio_descriptors_max() / 8);
+	uint32_t handshakes = least(32, anyio_descriptor_limit() / 8);
 	const struct p2p_limit transient = { 32 * MIB, 64, handshakes, 256, 128 };
 	static const struct p2p_limit peer = { 64 * MIB, 8, 8, 512, 256 };
 	static const struct p2p_limit connection = { 32 * MIB, 1, 1, 512, 256 };

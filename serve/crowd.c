@@ -55,7 +55,7 @@ struct client {
 int crowd_open(struct crowd *crowd, struct serve_rpc *rpc, struct anyio_service *service)
 {
 	*crowd = (struct crowd){
-		.rpc = rpc, .service = service, .most = anyio_descriptors_max() / 8 * 3
+		.rpc = rpc, .service = service, .most = anyio_descriptor_limit() / 8 * 3
 	};
 	anyio_lock_init(&crowd->turn);
 	anyio_event_init(&crowd->freed);

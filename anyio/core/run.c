@@ -14,7 +14,7 @@ const char *anyio_backend_name(void)
 	return anyio_loop_here ? anyio_loop_here->backend->name : NULL;
 }
 
-uint32_t anyio_descriptors_max(void)
+uint32_t anyio_descriptor_limit(void)
 {
 	struct rlimit limit;
 

@@ -46,7 +46,7 @@ static void say_to_all(const struct client *but, const char *format, ...)
 /* A line without its end: its size, or a negative code. */
 static ssize_t read_line(struct anyio_reader *reader, char *line, size_t size)
 {
-	ssize_t got = anyio_reader_until(reader, "\n", 1, line, size - 1);
+	ssize_t got = anyio_reader_receive_until(reader, "\n", 1, line, size - 1);
 
 	if (got < 0)
 		return got;

@@ -40,7 +40,7 @@ static int bad(struct download *download)
 /* One line of the head without its end. */
 static int read_line(struct download *download, char line[LINE_SIZE])
 {
-	ssize_t size = anyio_reader_until(&download->reader, "\n", 1, line, LINE_SIZE - 1);
+	ssize_t size = anyio_reader_receive_until(&download->reader, "\n", 1, line, LINE_SIZE - 1);
 
 	if (size < 0)
 		return size == ANYIO_DELIMITER_NOT_FOUND ? -EPROTO : (int)size;

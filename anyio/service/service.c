@@ -27,7 +27,7 @@ struct service {
 	struct anyio_task_error error; /* code 0: none; its name from the first */
 	int rc;
 	bool asked;
-	enum anyio_service_end end;
+	enum anyio_service_state end;
 };
 _Static_assert(sizeof(struct service) <= sizeof(struct anyio_service), "a service fits");
 
@@ -321,7 +321,7 @@ bool anyio_service_stopping(const struct anyio_service *service)
 	return ((const struct service *)service)->asked;
 }
 
-enum anyio_service_end anyio_service_ended(const struct anyio_service *service)
+enum anyio_service_state anyio_service_state(const struct anyio_service *service)
 {
 	return ((const struct service *)service)->end;
 }

@@ -205,9 +205,9 @@ void anyio_receiver_close(struct anyio_receiver *receiver)
 	channel_release(channel);
 }
 
-static void channel_stat(const struct channel *channel, struct anyio_channel_statistics *out)
+static struct anyio_channel_statistics channel_statistics(const struct channel *channel)
 {
-	*out = (struct anyio_channel_statistics){
+	return (struct anyio_channel_statistics){
 		.used = channel->used,
 		.capacity = channel->capacity,
 		.senders = channel->senders,
@@ -217,13 +217,12 @@ static void channel_stat(const struct channel *channel, struct anyio_channel_sta
 	};
 }
 
-void anyio_sender_stat(const struct anyio_sender *sender, struct anyio_channel_statistics *out)
+struct anyio_channel_statistics anyio_sender_statistics(const struct anyio_sender *sender)
 {
-	channel_stat(sender->channel, out);
+	return channel_statistics(sender->channel);
 }
 
-void anyio_receiver_stat(
-	const struct anyio_receiver *receiver, struct anyio_channel_statistics *out)
+struct anyio_channel_statistics anyio_receiver_statistics(const struct anyio_receiver *receiver)
 {
-	channel_stat(receiver->channel, out);
+	return channel_statistics(receiver->channel);
 }

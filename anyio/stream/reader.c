@@ -254,7 +254,7 @@ ssize_t anyio_reader_receive(struct anyio_reader *public, void *buffer, size_t s
 	return reader_leave(reader, rc);
 }
 
-int anyio_reader_exactly(struct anyio_reader *public, void *buffer, size_t size)
+int anyio_reader_receive_exactly(struct anyio_reader *public, void *buffer, size_t size)
 {
 	struct reader *reader = reader_of(public);
 	ssize_t rc = reader_enter(reader);
@@ -311,7 +311,7 @@ static ssize_t reader_fill_until(
 	}
 }
 
-ssize_t anyio_reader_until(struct anyio_reader *public, const void *delimiter,
+ssize_t anyio_reader_receive_until(struct anyio_reader *public, const void *delimiter,
 	size_t delimiter_size, void *buffer, size_t max)
 {
 	struct reader *reader = reader_of(public);

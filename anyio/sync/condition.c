@@ -57,16 +57,13 @@ int anyio_condition_notify_all(struct anyio_condition *condition)
 	return anyio_condition_notify(condition, SIZE_MAX);
 }
 
-size_t anyio_condition_waiting(const struct anyio_condition *condition)
-{
-	return ((const struct condition *)condition)->waiting.count;
-}
-
-void anyio_condition_stat(
-	const struct anyio_condition *condition, struct anyio_condition_statistics *out)
+struct anyio_condition_statistics anyio_condition_statistics(
+	const struct anyio_condition *condition)
 {
 	const struct condition *self = (const struct condition *)condition;
 
-	out->waiting = self->waiting.count;
-	anyio_lock_stat((const struct anyio_lock *)self->lock, &out->lock);
+	return (struct anyio_condition_statistics){
+		.waiting = self->waiting.count,
+		.lock = anyio_lock_statistics((const struct anyio_lock *)self->lock),
+	};
 }

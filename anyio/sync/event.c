@@ -36,12 +36,7 @@ int anyio_event_wait(struct anyio_event *event)
 	return rc;
 }
 
-size_t anyio_event_waiting(const struct anyio_event *event)
+struct anyio_event_statistics anyio_event_statistics(const struct anyio_event *event)
 {
-	return ((const struct event *)event)->waiting.count;
-}
-
-void anyio_event_stat(const struct anyio_event *event, struct anyio_event_statistics *out)
-{
-	*out = (struct anyio_event_statistics){ .waiting = anyio_event_waiting(event) };
+	return (struct anyio_event_statistics){ ((const struct event *)event)->waiting.count };
 }

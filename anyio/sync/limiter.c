@@ -215,11 +215,11 @@ int anyio_limiter_release(struct anyio_limiter *limiter)
 	return anyio_limiter_release_for(limiter, anyio_current_task());
 }
 
-void anyio_limiter_stat(const struct anyio_limiter *limiter, struct anyio_limiter_statistics *out)
+struct anyio_limiter_statistics anyio_limiter_statistics(const struct anyio_limiter *limiter)
 {
 	const struct limiter *self = (const struct limiter *)limiter;
 
-	*out = (struct anyio_limiter_statistics){ self->total, self->borrowed,
+	return (struct anyio_limiter_statistics){ self->total, self->borrowed,
 		self->waiting.count };
 }
 

@@ -93,16 +93,11 @@ bool anyio_lock_locked(const struct anyio_lock *lock)
 	return ((const struct lock *)lock)->owner != NULL;
 }
 
-size_t anyio_lock_waiting(const struct anyio_lock *lock)
-{
-	return ((const struct lock *)lock)->waiting.count;
-}
-
-void anyio_lock_stat(const struct anyio_lock *lock, struct anyio_lock_statistics *out)
+struct anyio_lock_statistics anyio_lock_statistics(const struct anyio_lock *lock)
 {
 	const struct lock *self = (const struct lock *)lock;
 
-	*out = (struct anyio_lock_statistics){
+	return (struct anyio_lock_statistics){
 		.locked = self->owner != NULL,
 		.owner = self->owner,
 		.waiting = self->waiting.count,

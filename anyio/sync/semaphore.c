@@ -67,12 +67,12 @@ uint64_t anyio_semaphore_value(const struct anyio_semaphore *semaphore)
 	return ((const struct semaphore *)semaphore)->value;
 }
 
-void anyio_semaphore_stat(
-	const struct anyio_semaphore *semaphore, struct anyio_semaphore_statistics *out)
+struct anyio_semaphore_statistics anyio_semaphore_statistics(
+	const struct anyio_semaphore *semaphore)
 {
 	const struct semaphore *self = (const struct semaphore *)semaphore;
 
-	*out = (struct anyio_semaphore_statistics){
+	return (struct anyio_semaphore_statistics){
 		.value = self->value,
 		.maximum = self->maximum == UINT64_MAX ? 0 : self->maximum,
 		.waiting = self->waiting.count,

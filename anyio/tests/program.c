@@ -317,8 +317,8 @@ static int use_reader(void)
 		return rc;
 	anyio_reader_init(&reader, ends[1], 16);
 	rc = anyio_stream_send(ends[0], "ab\ncd", 5);
-	OR(rc, anyio_reader_until(&reader, "\n", 1, line, sizeof line));
-	OR(rc, anyio_reader_exactly(&reader, line, 2));
+	OR(rc, anyio_reader_receive_until(&reader, "\n", 1, line, sizeof line));
+	OR(rc, anyio_reader_receive_exactly(&reader, line, 2));
 	anyio_reader_destroy(&reader);
 	anyio_stream_free(ends[0]);
 	anyio_stream_free(ends[1]);

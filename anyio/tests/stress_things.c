@@ -334,11 +334,11 @@ int lane_locks(void *arg)
 	for (int i = 0; i < CROWD; i++)
 		spawn(&group, locker, &locks, NULL);
 	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
-	anyio_limiter_stat(&locks.limiter, &left);
+	left = anyio_limiter_statistics(&locks.limiter);
 	CHECK_RC((int64_t)(left.borrowed + left.waiting), 0);
 	CHECK_RC((int64_t)anyio_semaphore_value(&locks.semaphore), PERMITS);
 	CHECK(!anyio_lock_locked(&locks.lock));
-	CHECK_RC((int64_t)anyio_condition_waiting(&locks.condition), 0);
+	CHECK_RC((int64_t)anyio_condition_statistics(&locks.condition).waiting, 0);
 	anyio_limiter_destroy(&locks.limiter);
 	return 0;
 }

@@ -26,8 +26,8 @@ static int call_run(void *arg)
 	struct call *call = arg;
 
 	call->rc = call->exactly > 0
-		? anyio_reader_exactly(call->reader, call->buffer, call->exactly)
-		: anyio_reader_until(call->reader, "\r\n", 2, call->buffer, 100);
+		? anyio_reader_receive_exactly(call->reader, call->buffer, call->exactly)
+		: anyio_reader_receive_until(call->reader, "\r\n", 2, call->buffer, 100);
 	return call->rc == ANYIO_CANCELLED ? ANYIO_CANCELLED : 0;
 }
 
@@ -53,23 +53,23 @@ static int gives_what_is_asked_for(void *arg)
 	anyio_reader_init(&reader, ends[1], 5);
 	send_text(ends[0], "one\ntwo\n\n0123456789abcrest");
 	anyio_stream_close(ends[0]);
-	CHECK_RC(anyio_reader_until(&reader, "\n", 1, buffer, sizeof(buffer)), 3);
+	CHECK_RC(anyio_reader_receive_until(&reader, "\n", 1, buffer, sizeof(buffer)), 3);
 	CHECK(memcmp(buffer, "one", 3) == 0);
-	CHECK_RC(anyio_reader_until(&reader, "\n", 1, buffer, sizeof(buffer)), 3);
+	CHECK_RC(anyio_reader_receive_until(&reader, "\n", 1, buffer, sizeof(buffer)), 3);
 	CHECK(memcmp(buffer, "two", 3) == 0);
-	CHECK_RC(anyio_reader_until(&reader, "\n", 1, NULL, 0), 0);
-	CHECK_RC(anyio_reader_exactly(&reader, buffer, 10), 0);
+	CHECK_RC(anyio_reader_receive_until(&reader, "\n", 1, NULL, 0), 0);
+	CHECK_RC(anyio_reader_receive_exactly(&reader, buffer, 10), 0);
 	CHECK(memcmp(buffer, "0123456789", 10) == 0);
 	CHECK_RC(anyio_reader_receive(&reader, buffer, 2), 2);
 	CHECK(memcmp(buffer, "ab", 2) == 0);
-	CHECK_RC(anyio_reader_exactly(&reader, buffer, 0), 0);
-	CHECK_RC(anyio_reader_exactly(&reader, buffer, 5), 0);
+	CHECK_RC(anyio_reader_receive_exactly(&reader, buffer, 0), 0);
+	CHECK_RC(anyio_reader_receive_exactly(&reader, buffer, 5), 0);
 	CHECK(memcmp(buffer, "crest", 5) == 0);
 	CHECK_RC(anyio_reader_receive(&reader, buffer, 1), 0);
-	CHECK_RC(anyio_reader_exactly(&reader, buffer, 1), ANYIO_END_OF_STREAM);
-	CHECK_RC(anyio_reader_until(&reader, "\n", 1, buffer, 1), ANYIO_END_OF_STREAM);
+	CHECK_RC(anyio_reader_receive_exactly(&reader, buffer, 1), ANYIO_END_OF_STREAM);
+	CHECK_RC(anyio_reader_receive_until(&reader, "\n", 1, buffer, 1), ANYIO_END_OF_STREAM);
 	CHECK_RC(anyio_reader_receive(&reader, buffer, 0), -EINVAL);
-	CHECK_RC(anyio_reader_until(&reader, "", 0, buffer, 1), -EINVAL);
+	CHECK_RC(anyio_reader_receive_until(&reader, "", 0, buffer, 1), -EINVAL);
 	/* What is drained needs no destroying: the address sanitizer would see what is left. */
 	pair_free(ends);
 	return 0;
@@ -86,13 +86,13 @@ static int end_in_the_middle_keeps_what_there_was(void *arg)
 	anyio_reader_init(&reader, ends[1], 4);
 	send_text(ends[0], "abcdefg");
 	anyio_stream_close(ends[0]);
-	CHECK_RC(anyio_reader_until(&reader, "\n", 1, buffer, sizeof(buffer)),
+	CHECK_RC(anyio_reader_receive_until(&reader, "\n", 1, buffer, sizeof(buffer)),
 		ANYIO_INCOMPLETE_READ);
-	CHECK_RC(anyio_reader_exactly(&reader, buffer, 8), ANYIO_INCOMPLETE_READ);
-	CHECK_RC(anyio_reader_exactly(&reader, buffer, 16), ANYIO_INCOMPLETE_READ);
+	CHECK_RC(anyio_reader_receive_exactly(&reader, buffer, 8), ANYIO_INCOMPLETE_READ);
+	CHECK_RC(anyio_reader_receive_exactly(&reader, buffer, 16), ANYIO_INCOMPLETE_READ);
 	CHECK_RC(anyio_reader_receive(&reader, buffer, sizeof(buffer)), 7);
 	CHECK(memcmp(buffer, "abcdefg", 7) == 0);
-	CHECK_RC(anyio_reader_exactly(&reader, buffer, 16), ANYIO_END_OF_STREAM);
+	CHECK_RC(anyio_reader_receive_exactly(&reader, buffer, 16), ANYIO_END_OF_STREAM);
 	anyio_reader_destroy(&reader);
 	pair_free(ends);
 	return 0;
@@ -120,9 +120,9 @@ static int cancelled_exactly_loses_nothing(void *arg)
 		CHECK_RC(anyio_reader_buffered(&reader, NULL), 10);
 		memset(buffer, 'x', sizeof(buffer));
 		send_text(ends[0], "abcdefghijklm");
-		CHECK_RC(anyio_reader_exactly(&reader, buffer, 20), 0);
+		CHECK_RC(anyio_reader_receive_exactly(&reader, buffer, 20), 0);
 		CHECK(memcmp(buffer, "0123456789abcdefghijx", 21) == 0);
-		CHECK_RC(anyio_reader_exactly(&reader, buffer, 3), 0);
+		CHECK_RC(anyio_reader_receive_exactly(&reader, buffer, 3), 0);
 		CHECK(memcmp(buffer, "klm", 3) == 0);
 		anyio_reader_destroy(&reader);
 		pair_free(ends);
@@ -145,9 +145,9 @@ static int cancelled_until_loses_nothing(void *arg)
 	send_text(ends[0], "thing\r");
 	call_cut_off(&call);
 	send_text(ends[0], "\nmore");
-	CHECK_RC(anyio_reader_until(&reader, "\r\n", 2, buffer, 100), 9);
+	CHECK_RC(anyio_reader_receive_until(&reader, "\r\n", 2, buffer, 100), 9);
 	CHECK(memcmp(buffer, "something", 9) == 0);
-	CHECK_RC(anyio_reader_exactly(&reader, buffer, 4), 0);
+	CHECK_RC(anyio_reader_receive_exactly(&reader, buffer, 4), 0);
 	CHECK(memcmp(buffer, "more", 4) == 0);
 	anyio_reader_destroy(&reader);
 	pair_free(ends);
@@ -178,12 +178,13 @@ static int delimiter_of_several_bytes_in_any_pieces(void *arg)
 		anyio_reader_init(&reader, ends[1], size);
 		anyio_task_group_enter(&group);
 		spawn(&group, send_byte_by_byte, ends[0], NULL);
-		CHECK_RC(anyio_reader_until(&reader, "aab", 3, buffer, 16), 1);
+		CHECK_RC(anyio_reader_receive_until(&reader, "aab", 3, buffer, 16), 1);
 		CHECK(buffer[0] == 'a');
-		CHECK_RC(anyio_reader_until(&reader, "aab", 3, buffer, 16), 0);
-		CHECK_RC(anyio_reader_until(&reader, "aab", 3, buffer, 16), 2);
+		CHECK_RC(anyio_reader_receive_until(&reader, "aab", 3, buffer, 16), 0);
+		CHECK_RC(anyio_reader_receive_until(&reader, "aab", 3, buffer, 16), 2);
 		CHECK(memcmp(buffer, "--", 2) == 0);
-		CHECK_RC(anyio_reader_until(&reader, "aab", 3, buffer, 16), ANYIO_END_OF_STREAM);
+		CHECK_RC(anyio_reader_receive_until(&reader, "aab", 3, buffer, 16),
+			ANYIO_END_OF_STREAM);
 		CHECK_RC(anyio_task_group_exit(&group, 0), 0);
 		anyio_reader_destroy(&reader);
 		pair_free(ends);
@@ -200,16 +201,20 @@ static int limit_is_what_comes_before_the_delimiter(void *arg)
 	pair_make(0, ends);
 	anyio_reader_init(&reader, ends[1], 64);
 	send_text(ends[0], "12345\r\n67");
-	CHECK_RC(anyio_reader_until(&reader, "\r\n", 2, line, 4), ANYIO_DELIMITER_NOT_FOUND);
-	CHECK_RC(anyio_reader_until(&reader, "\r\n", 2, line, 0), ANYIO_DELIMITER_NOT_FOUND);
+	CHECK_RC(
+		anyio_reader_receive_until(&reader, "\r\n", 2, line, 4), ANYIO_DELIMITER_NOT_FOUND);
+	CHECK_RC(
+		anyio_reader_receive_until(&reader, "\r\n", 2, line, 0), ANYIO_DELIMITER_NOT_FOUND);
 	CHECK(line[0] == '\0');
-	CHECK_RC(anyio_reader_until(&reader, "\r\n", 2, line, 5), 5);
+	CHECK_RC(anyio_reader_receive_until(&reader, "\r\n", 2, line, 5), 5);
 	CHECK(memcmp(line, "12345", 6) == 0);
 	/* The limit is known to be passed before there is a delimiter, and no sooner. */
-	CHECK_RC(anyio_reader_until(&reader, "\r\n", 2, line, 0), ANYIO_DELIMITER_NOT_FOUND);
+	CHECK_RC(
+		anyio_reader_receive_until(&reader, "\r\n", 2, line, 0), ANYIO_DELIMITER_NOT_FOUND);
 	anyio_stream_close(ends[0]);
-	CHECK_RC(anyio_reader_until(&reader, "\r\n", 2, line, 1), ANYIO_INCOMPLETE_READ);
-	CHECK_RC(anyio_reader_until(&reader, "\r\n", 2, line, SIZE_MAX), ANYIO_INCOMPLETE_READ);
+	CHECK_RC(anyio_reader_receive_until(&reader, "\r\n", 2, line, 1), ANYIO_INCOMPLETE_READ);
+	CHECK_RC(anyio_reader_receive_until(&reader, "\r\n", 2, line, SIZE_MAX),
+		ANYIO_INCOMPLETE_READ);
 	anyio_reader_destroy(&reader);
 	pair_free(ends);
 	return 0;
@@ -232,7 +237,7 @@ static int fed_comes_first(void *arg)
 	CHECK_RC(anyio_reader_buffered(&reader, &data), 8);
 	CHECK(memcmp(data, "this one", 8) == 0);
 	CHECK_RC(anyio_reader_receive(&reader, buffer, 2), 2);
-	CHECK_RC(anyio_reader_exactly(&reader, buffer, 15), 0);
+	CHECK_RC(anyio_reader_receive_exactly(&reader, buffer, 15), 0);
 	CHECK(memcmp(buffer, "is one and more", 15) == 0);
 	anyio_reader_destroy(&reader);
 	pair_free(ends);
@@ -276,8 +281,8 @@ static int second_task_gets_busy(void *arg)
 	spawn(&group, call_run, &call, NULL);
 	anyio_wait_all_tasks_blocked();
 	CHECK_RC(anyio_reader_receive(&reader, &byte, 1), ANYIO_BUSY);
-	CHECK_RC(anyio_reader_exactly(&reader, &byte, 1), ANYIO_BUSY);
-	CHECK_RC(anyio_reader_until(&reader, "b", 1, &byte, 1), ANYIO_BUSY);
+	CHECK_RC(anyio_reader_receive_exactly(&reader, &byte, 1), ANYIO_BUSY);
+	CHECK_RC(anyio_reader_receive_until(&reader, "b", 1, &byte, 1), ANYIO_BUSY);
 	CHECK_RC(anyio_reader_peek(&reader, 1, &(const uint8_t *){ NULL }), ANYIO_BUSY);
 	CHECK_RC(anyio_reader_feed(&reader, "x", 1), ANYIO_BUSY);
 	CHECK_RC(anyio_stream_receive(anyio_reader_stream(&reader), &byte, 1), ANYIO_BUSY);
@@ -305,9 +310,9 @@ static int every_call_is_a_checkpoint(void *arg)
 	anyio_cancel_scope_enter(&scope);
 	anyio_cancel_scope_cancel(&scope, "test");
 	CHECK_RC(anyio_reader_receive(&reader, buffer, 1), ANYIO_CANCELLED);
-	CHECK_RC(anyio_reader_exactly(&reader, buffer, 1), ANYIO_CANCELLED);
-	CHECK_RC(anyio_reader_exactly(&reader, buffer, 0), ANYIO_CANCELLED);
-	CHECK_RC(anyio_reader_until(&reader, "\n", 1, buffer, 8), ANYIO_CANCELLED);
+	CHECK_RC(anyio_reader_receive_exactly(&reader, buffer, 1), ANYIO_CANCELLED);
+	CHECK_RC(anyio_reader_receive_exactly(&reader, buffer, 0), ANYIO_CANCELLED);
+	CHECK_RC(anyio_reader_receive_until(&reader, "\n", 1, buffer, 8), ANYIO_CANCELLED);
 	CHECK_RC(anyio_reader_peek(&reader, 1, &data), ANYIO_CANCELLED);
 	CHECK_RC(anyio_cancel_scope_exit(&scope, ANYIO_CANCELLED), 0);
 	CHECK_RC(anyio_reader_buffered(&reader, NULL), 3);
@@ -343,8 +348,10 @@ static int buffered_calls_let_others_run(void *arg)
 		for (int i = 0; i < BYTES && !ran; i++)
 			switch (kind) {
 			case 0: CHECK_RC(anyio_reader_receive(&reader, out, 1), 1); break;
-			case 1: CHECK_RC(anyio_reader_exactly(&reader, out, 1), 0); break;
-			case 2: CHECK_RC(anyio_reader_until(&reader, "\n", 1, out, 1), 0); break;
+			case 1: CHECK_RC(anyio_reader_receive_exactly(&reader, out, 1), 0); break;
+			case 2:
+				CHECK_RC(anyio_reader_receive_until(&reader, "\n", 1, out, 1), 0);
+				break;
 			default: anyio_reader_peek(&reader, 1, &(const uint8_t *){ NULL }); break;
 			}
 		CHECK(ran);
@@ -398,9 +405,11 @@ static int failed_allocations_lose_nothing(void *arg)
 			anyio_stream_send_eof(ends[0]);
 			anyio_fault_set(ANYIO_FAULT_MEMORY, at, 0);
 			for (int i = 0; i < 2; i++) {
-				rc = kind == 0 ? anyio_reader_until(&reader, "\r\n", 2, buffer, 64)
-					: kind == 1 ? anyio_reader_exactly(&reader, buffer, 4)
-						    : anyio_reader_exactly(&reader, buffer, 3);
+				rc = kind == 0
+					? anyio_reader_receive_until(&reader, "\r\n", 2, buffer, 64)
+					: kind == 1
+					? anyio_reader_receive_exactly(&reader, buffer, 4)
+					: anyio_reader_receive_exactly(&reader, buffer, 3);
 				again = i == 0 ? rc : again;
 				seen = anyio_fault_count(ANYIO_FAULT_MEMORY);
 				anyio_fault_set(ANYIO_FAULT_MEMORY, 0, 0);
@@ -435,7 +444,7 @@ static int works_as_a_stream_itself(void *arg)
 	anyio_reader_init(&reader, ends[1], 0);
 	view = anyio_reader_stream(&reader);
 	send_text(ends[0], "head\nbody");
-	CHECK_RC(anyio_reader_until(&reader, "\n", 1, buffer, 8), 4);
+	CHECK_RC(anyio_reader_receive_until(&reader, "\n", 1, buffer, 8), 4);
 	CHECK_RC(anyio_stream_receive_lazy(view, lend, buffer), 3);
 	CHECK(memcmp(buffer, "bod", 3) == 0);
 	CHECK_RC(anyio_stream_receive(view, buffer, 8), 1);
@@ -558,9 +567,9 @@ static int step_run(void *arg)
 	if (step->kind == 0)
 		step->rc = anyio_reader_receive(step->reader, step->buffer, step->size);
 	else if (step->kind == 1)
-		step->rc = anyio_reader_exactly(step->reader, step->buffer, step->size);
+		step->rc = anyio_reader_receive_exactly(step->reader, step->buffer, step->size);
 	else
-		step->rc = anyio_reader_until(step->reader, "\n", 1, step->buffer, 600);
+		step->rc = anyio_reader_receive_until(step->reader, "\n", 1, step->buffer, 600);
 	return step->rc == ANYIO_CANCELLED ? ANYIO_CANCELLED : 0;
 }
 

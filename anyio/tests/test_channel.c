@@ -179,7 +179,7 @@ static int c46_clones_count_separately(void *arg)
 
 	CHECK_RC(anyio_sender_clone(channel.sender, &sender), 0);
 	CHECK_RC(anyio_receiver_clone(channel.receiver, &receiver), 0);
-	anyio_sender_stat(sender, &stat);
+	stat = anyio_sender_statistics(sender);
 	CHECK_RC(stat.senders, 2);
 	CHECK_RC(stat.receivers, 2);
 	anyio_sender_close(channel.sender);
@@ -350,7 +350,7 @@ static int statistics_tell_who_waits(void *arg)
 		spawn(&group, receive_one, &receiving[i], &receiving[i].handle);
 	}
 	anyio_wait_all_tasks_blocked();
-	anyio_sender_stat(channel.sender, &stat);
+	stat = anyio_sender_statistics(channel.sender);
 	CHECK(stat.used == 0 && stat.capacity == 2 && stat.senders == 1 && stat.receivers == 1);
 	CHECK(stat.tasks_receiving == 3 && stat.tasks_sending == 0);
 	for (int i = 0; i < 3; i++)
@@ -363,11 +363,11 @@ static int statistics_tell_who_waits(void *arg)
 		spawn(&group, send_one, &sending[i], NULL);
 	}
 	anyio_wait_all_tasks_blocked();
-	anyio_receiver_stat(channel.receiver, &stat);
+	stat = anyio_receiver_statistics(channel.receiver);
 	CHECK(stat.used == 2 && stat.tasks_receiving == 0 && stat.tasks_sending == 2);
 	anyio_receiver_close(channel.receiver);
 	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
-	anyio_sender_stat(channel.sender, &stat);
+	stat = anyio_sender_statistics(channel.sender);
 	CHECK(stat.used == 0 && stat.receivers == 0 && stat.tasks_sending == 0);
 	anyio_sender_close(channel.sender);
 	return 0;
@@ -451,7 +451,7 @@ static int r12_pending_cancellation_moves_nothing(void *arg)
 	CHECK_RC(anyio_send(channel.sender, &item), ANYIO_CANCELLED);
 	CHECK_RC(anyio_receive(channel.receiver, &got), ANYIO_CANCELLED);
 	CHECK_RC(anyio_cancel_scope_exit(&scope, ANYIO_CANCELLED), 0);
-	anyio_sender_stat(channel.sender, &stat);
+	stat = anyio_sender_statistics(channel.sender);
 	CHECK_RC(stat.used, 1);
 	channel_close(&channel);
 	return 0;
@@ -475,7 +475,7 @@ static int no_memory_for_channels_and_clones(void *arg)
 	CHECK_RC(anyio_sender_clone(channel.sender, &sender), -ENOMEM);
 	CHECK_RC(anyio_receiver_clone(channel.receiver, &receiver), -ENOMEM);
 	anyio_fault_set(ANYIO_FAULT_MEMORY, 0, 0);
-	anyio_sender_stat(channel.sender, &stat);
+	stat = anyio_sender_statistics(channel.sender);
 	CHECK(stat.senders == 1 && stat.receivers == 1);
 	channel_close(&channel);
 	anyio_sender_close(NULL);

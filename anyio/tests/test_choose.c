@@ -35,7 +35,7 @@ static size_t waiting(const struct channel *channel)
 {
 	struct anyio_channel_statistics stat;
 
-	anyio_sender_stat(channel->sender, &stat);
+	stat = anyio_sender_statistics(channel->sender);
 	return stat.tasks_receiving + stat.tasks_sending;
 }
 
@@ -318,7 +318,7 @@ static int events_and_deadlines_end_a_choice(void *arg)
 	chooser_add(&self, NULL, NULL, &event);
 	CHECK_RC(anyio_fail_after(ANYIO_SECOND, choose_once, &self), -ETIMEDOUT);
 	CHECK_RC((int64_t)waiting(&a), 0);
-	CHECK_RC((int64_t)anyio_event_waiting(&event), 0);
+	CHECK_RC((int64_t)anyio_event_statistics(&event).waiting, 0);
 	anyio_task_group_enter(&group);
 	spawn(&group, choose_once, &self, NULL);
 	anyio_wait_all_tasks_blocked();

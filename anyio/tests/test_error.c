@@ -72,7 +72,7 @@ static void how_many_descriptors_there_may_be(void **state)
 	now = before;
 	now.rlim_cur = 123;
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &now), 0);
-	assert_int_equal(anyio_descriptors_max(), 123);
+	assert_int_equal(anyio_descriptor_limit(), 123);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 

@@ -270,7 +270,7 @@ static int set_later(void *arg)
 	struct program *program = arg;
 
 	anyio_wait_all_tasks_blocked();
-	CHECK_RC((int64_t)anyio_event_waiting(&program->event), 1);
+	CHECK_RC((int64_t)anyio_event_statistics(&program->event).waiting, 1);
 	anyio_event_set(&program->event);
 	return 0;
 }

@@ -357,7 +357,7 @@ static int a_stopped_service_drains(void *arg)
 		CHECK_RC(anyio_task_group_exit(&group, 0), 0);
 		CHECK_RC(server.ended, 1);
 		CHECK_RC(server.cancelled, slow);
-		CHECK(anyio_service_ended(&service) ==
+		CHECK(anyio_service_state(&service) ==
 			(slow ? ANYIO_SERVICE_CUT_SHORT : ANYIO_SERVICE_FINISHED));
 		/* Who was served in time has the answer. */
 		if (!slow)

@@ -94,7 +94,7 @@ static int stops_in_reverse_order(void *arg)
 	anyio_service_group_enter(&group, NULL);
 	start_all(&group, plans, 3);
 	for (int i = 0; i < 3; i++)
-		CHECK(anyio_service_ended(&plans[i].service) == ANYIO_SERVICE_RUNS);
+		CHECK(anyio_service_state(&plans[i].service) == ANYIO_SERVICE_RUNS);
 	anyio_service_group_stop(&group);
 	CHECK_RC(anyio_service_group_wait(&group), 0);
 	CHECK_RC(anyio_service_start(&group, &late, serve_plan, NULL, "late"), ANYIO_STOPPED);
@@ -104,7 +104,7 @@ static int stops_in_reverse_order(void *arg)
 	CHECK_RC(anyio_service_group_exit(&group, 0), 0);
 	check_story("cCbBaA");
 	for (int i = 0; i < 3; i++)
-		CHECK(anyio_service_ended(&plans[i].service) == ANYIO_SERVICE_FINISHED);
+		CHECK(anyio_service_state(&plans[i].service) == ANYIO_SERVICE_FINISHED);
 	return 0;
 }
 
@@ -120,8 +120,8 @@ static int out_of_grace_is_cancelled(void *arg)
 	start_all(&group, plans, 2);
 	CHECK_RC(anyio_service_group_exit(&group, 0), 0);
 	check_story("bBaA");
-	CHECK(anyio_service_ended(&plans[0].service) == ANYIO_SERVICE_FINISHED);
-	CHECK(anyio_service_ended(&plans[1].service) == ANYIO_SERVICE_CUT_SHORT);
+	CHECK(anyio_service_state(&plans[0].service) == ANYIO_SERVICE_FINISHED);
+	CHECK(anyio_service_state(&plans[1].service) == ANYIO_SERVICE_CUT_SHORT);
 	CHECK(anyio_now() - began >= 10 * ANYIO_SECOND);
 	CHECK(anyio_now() - began < 11 * ANYIO_SECOND);
 	return 0;
@@ -152,7 +152,7 @@ static int out_of_patience_is_reported(void *arg)
 	CHECK_RC(anyio_service_group_exit(&group, 0), 0);
 	check_story("cCb!aAB");
 	CHECK(stuck != NULL && strcmp(stuck, "second") == 0);
-	CHECK(anyio_service_ended(&plans[1].service) == ANYIO_SERVICE_CUT_SHORT);
+	CHECK(anyio_service_state(&plans[1].service) == ANYIO_SERVICE_CUT_SHORT);
 	return 0;
 }
 
@@ -217,10 +217,10 @@ static int one_that_ends_by_itself_stops_all(void *arg)
 		CHECK_RC(anyio_service_group_exit(&group, waited),
 			rc < 0 ? rc : ANYIO_SERVICE_ENDED);
 		check_story("BcCaA");
-		CHECK(anyio_service_ended(&plans[1].service) == ANYIO_SERVICE_FAILED);
+		CHECK(anyio_service_state(&plans[1].service) == ANYIO_SERVICE_FAILED);
 		CHECK_RC(anyio_service_error(&plans[1].service)->code,
 			rc < 0 ? rc : ANYIO_SERVICE_ENDED);
-		CHECK(anyio_service_ended(&plans[0].service) == ANYIO_SERVICE_FINISHED);
+		CHECK(anyio_service_state(&plans[0].service) == ANYIO_SERVICE_FINISHED);
 	}
 	return 0;
 }
@@ -297,7 +297,7 @@ static int cancelled_from_outside_keeps_the_order(void *arg)
 	CHECK(anyio_now() - self.began >= 4 * ANYIO_SECOND);
 	CHECK(anyio_now() - self.began < 5 * ANYIO_SECOND);
 	for (int i = 0; i < 3; i++)
-		CHECK(anyio_service_ended(&self.plans[i].service) == ANYIO_SERVICE_CUT_SHORT);
+		CHECK(anyio_service_state(&self.plans[i].service) == ANYIO_SERVICE_CUT_SHORT);
 	return 0;
 }
 
@@ -316,7 +316,7 @@ static int start_for_ever(void *arg)
 	anyio_service_group_enter(&group, NULL);
 	rc = anyio_service_start(&group, &service, never_serves, NULL, "never");
 	CHECK_RC(rc, ANYIO_CANCELLED);
-	CHECK(anyio_service_ended(&service) == ANYIO_SERVICE_RUNS);
+	CHECK(anyio_service_state(&service) == ANYIO_SERVICE_RUNS);
 	return anyio_service_group_exit(&group, rc);
 }
 
@@ -352,7 +352,7 @@ static int hurrying_takes_the_grace_of_all(void *arg)
 	check_story("cCBA");
 	CHECK(anyio_now() - began < 2 * ANYIO_SECOND);
 	for (int i = 0; i < 3; i++)
-		CHECK(anyio_service_ended(&plans[i].service) == ANYIO_SERVICE_CUT_SHORT);
+		CHECK(anyio_service_state(&plans[i].service) == ANYIO_SERVICE_CUT_SHORT);
 	return 0;
 }
 
@@ -373,7 +373,7 @@ static int signals_stop_and_hurry(void *arg)
 	raise(SIGUSR1);
 	CHECK_RC(anyio_service_group_exit(&group, 0), 0);
 	check_story("bBA");
-	CHECK(anyio_service_ended(&plans[1].service) == ANYIO_SERVICE_CUT_SHORT);
+	CHECK(anyio_service_state(&plans[1].service) == ANYIO_SERVICE_CUT_SHORT);
 	return 0;
 }
 
@@ -440,7 +440,7 @@ static int stretches_end_when_the_service_is_asked(void *arg)
 	anyio_service_group_enter(&group, NULL);
 	CHECK_RC(anyio_service_start(&group, &service, serve_in_stretches, NULL, "stretches"), 0);
 	CHECK_RC(anyio_service_group_exit(&group, 0), 0);
-	CHECK(anyio_service_ended(&service) == ANYIO_SERVICE_FINISHED);
+	CHECK(anyio_service_state(&service) == ANYIO_SERVICE_FINISHED);
 	return 0;
 }
 

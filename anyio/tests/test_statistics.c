@@ -67,20 +67,20 @@ static void check_seen(struct seen *seen, size_t busy)
 	struct anyio_limiter_statistics limiter;
 	const void *borrowers[2] = { NULL, seen };
 
-	anyio_event_stat(&seen->event, &event);
+	event = anyio_event_statistics(&seen->event);
 	CHECK_RC((int64_t)event.waiting, (int64_t)busy);
-	anyio_lock_stat(&seen->lock, &lock);
+	lock = anyio_lock_statistics(&seen->lock);
 	CHECK(lock.locked == (busy != 0));
 	CHECK(lock.owner == (busy ? seen->holder : NULL));
 	CHECK_RC((int64_t)lock.waiting, (int64_t)busy);
-	anyio_condition_stat(&seen->condition, &condition);
+	condition = anyio_condition_statistics(&seen->condition);
 	CHECK_RC((int64_t)condition.waiting, (int64_t)busy);
 	CHECK(!condition.lock.locked && condition.lock.owner == NULL);
-	anyio_semaphore_stat(&seen->semaphore, &semaphore);
+	semaphore = anyio_semaphore_statistics(&seen->semaphore);
 	CHECK_RC((int64_t)semaphore.value, 1 - (int64_t)busy);
 	CHECK_RC((int64_t)semaphore.maximum, 5);
 	CHECK_RC((int64_t)semaphore.waiting, (int64_t)busy);
-	anyio_limiter_stat(&seen->limiter, &limiter);
+	limiter = anyio_limiter_statistics(&seen->limiter);
 	CHECK_RC((int64_t)limiter.total, 1);
 	CHECK_RC((int64_t)limiter.borrowed, (int64_t)busy);
 	CHECK_RC((int64_t)limiter.waiting, (int64_t)busy);

@@ -51,7 +51,7 @@ static int r13_locks_are_handed_on_first_in_first_out(void *arg)
 		spawn(&group, lock_once, &lockers[i], NULL);
 		anyio_wait_all_tasks_blocked();
 	}
-	CHECK_RC(anyio_lock_waiting(&lock), 4);
+	CHECK_RC(anyio_lock_statistics(&lock).waiting, 4);
 	CHECK_RC(anyio_lock_acquire(&lock), ANYIO_BUSY);
 	CHECK_RC(anyio_lock_release(&lock), 0);
 	CHECK_RC(anyio_lock_acquire_nowait(&lock), ANYIO_WOULD_BLOCK);
@@ -135,7 +135,7 @@ static int c37_cancelled_condition_waiter_passes_its_notify_on(void *arg)
 		spawn(&group, wait_for_notify, &waiters[i], &waiters[i].handle);
 		anyio_wait_all_tasks_blocked();
 	}
-	CHECK_RC(anyio_condition_waiting(&condition), 2);
+	CHECK_RC(anyio_condition_statistics(&condition).waiting, 2);
 	CHECK_RC(anyio_lock_acquire(&lock), 0);
 	CHECK_RC(anyio_condition_notify(&condition, 1), 0);
 	anyio_task_handle_cancel(&waiters[0].handle, "test");
@@ -163,7 +163,7 @@ static int condition_notifies_all(void *arg)
 	anyio_wait_all_tasks_blocked();
 	CHECK_RC(anyio_lock_acquire(&lock), 0);
 	CHECK_RC(anyio_condition_notify_all(&condition), 0);
-	CHECK_RC(anyio_condition_waiting(&condition), 0);
+	CHECK_RC(anyio_condition_statistics(&condition).waiting, 0);
 	CHECK_RC(anyio_lock_release(&lock), 0);
 	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
 	return 0;
@@ -271,17 +271,17 @@ static int c40_limiter_is_fifo_and_never_oversubscribed(void *arg)
 		spawn(&group, borrow_once, &borrowers[i], NULL);
 		anyio_wait_all_tasks_blocked();
 	}
-	anyio_limiter_stat(&all.limiter, &stat);
+	stat = anyio_limiter_statistics(&all.limiter);
 	CHECK_RC(stat.waiting, 24);
 	CHECK_RC(stat.borrowed, 0);
 	anyio_limiter_set_total(&all.limiter, 3);
-	anyio_limiter_stat(&all.limiter, &stat);
+	stat = anyio_limiter_statistics(&all.limiter);
 	CHECK_RC(stat.waiting, 21);
 	CHECK_RC(stat.borrowed, 3);
 	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
 	CHECK_RC(all.most, 3);
 	CHECK_RC(all.next, 24);
-	anyio_limiter_stat(&all.limiter, &stat);
+	stat = anyio_limiter_statistics(&all.limiter);
 	CHECK_RC(stat.borrowed, 0);
 	anyio_limiter_destroy(&all.limiter);
 	return 0;
@@ -338,7 +338,7 @@ static int limiter_counts_every_borrower(void *arg)
 		held[k] = rc == 0;
 		borrowed += rc == 0;
 	}
-	anyio_limiter_stat(&limiter, &stat);
+	stat = anyio_limiter_statistics(&limiter);
 	CHECK_RC(stat.borrowed, borrowed);
 	CHECK_RC(anyio_limiter_acquire_nowait_for(&limiter, NULL), -EINVAL);
 	anyio_limiter_destroy(&limiter);
@@ -398,9 +398,9 @@ static int event_wakes_all_and_stays_set(void *arg)
 		spawn(&group, wait_event, &listeners[i], &listeners[i].handle);
 	}
 	anyio_wait_all_tasks_blocked();
-	CHECK_RC(anyio_event_waiting(&event), 3);
+	CHECK_RC(anyio_event_statistics(&event).waiting, 3);
 	anyio_task_handle_cancel(&listeners[1].handle, "test");
-	CHECK_RC(anyio_event_waiting(&event), 2);
+	CHECK_RC(anyio_event_statistics(&event).waiting, 2);
 	CHECK(!anyio_event_is_set(&event));
 	anyio_event_set(&event);
 	anyio_event_set(&event);
@@ -484,13 +484,13 @@ static int c40b_limiter_is_resized_while_borrowed_and_waited_for(void *arg)
 	anyio_limiter_set_total(&limiter, 1);
 	for (int i = 0; i < 2; i++) {
 		CHECK_RC(anyio_limiter_release_for(&limiter, &keys[i]), 0);
-		anyio_limiter_stat(&limiter, &stat);
+		stat = anyio_limiter_statistics(&limiter);
 		CHECK_RC((int64_t)stat.total, 1);
 		CHECK_RC((int64_t)stat.borrowed, 2 - i);
 		CHECK_RC((int64_t)stat.waiting, 1);
 	}
 	anyio_limiter_set_total(&limiter, 2);
-	anyio_limiter_stat(&limiter, &stat);
+	stat = anyio_limiter_statistics(&limiter);
 	CHECK_RC((int64_t)stat.borrowed, 2);
 	CHECK_RC((int64_t)stat.waiting, 0);
 	CHECK_RC(anyio_task_group_exit(&group, 0), 0);

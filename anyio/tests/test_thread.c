@@ -113,7 +113,7 @@ static int calls_leave_threads_for_files_and_names(void *arg)
 	size_t count;
 	ANYIO_TASK_GROUP(group);
 
-	anyio_limiter_stat(anyio_default_thread_limiter(), &limit);
+	limit = anyio_limiter_statistics(anyio_default_thread_limiter());
 	CHECK_RC(pthread_barrier_init(&all, NULL, (unsigned)limit.total), 0);
 	for (unsigned i = 0; i + 1 < limit.total; i++)
 		spawn(&group, call_together, &all, NULL);
@@ -188,7 +188,7 @@ static int c59_r11_abandoned_frees_its_token_only_at_thread_end(void *arg)
 	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
 	CHECK_RC(self.rc, ANYIO_CANCELLED);
 	CHECK(!atomic_load(&self.ended));
-	anyio_limiter_stat(&limiter, &stat);
+	stat = anyio_limiter_statistics(&limiter);
 	CHECK_RC((int64_t)stat.borrowed, 1);
 	CHECK_RC(anyio_limiter_acquire_nowait_for(&limiter, &self), ANYIO_WOULD_BLOCK);
 	atomic_store(&self.open, true);
@@ -335,7 +335,7 @@ static int what_a_thread_asks_is_cancelled_with_its_caller(void *arg)
 	anyio_event_init(&self.event);
 	anyio_task_group_enter(&group);
 	spawn(&group, call_asking, &self, &self.handle);
-	while (anyio_event_waiting(&self.event) == 0)
+	while (anyio_event_statistics(&self.event).waiting == 0)
 		CHECK_RC(anyio_sleep(ANYIO_MILLISECOND), 0);
 	anyio_task_handle_cancel(&self.handle, "test");
 	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
@@ -386,7 +386,7 @@ static int default_limiter_bounds_the_threads(void *arg)
 	struct gated calls[2];
 	struct anyio_task_group group;
 
-	anyio_limiter_stat(limiter, &stat);
+	stat = anyio_limiter_statistics(limiter);
 	CHECK_RC((int64_t)stat.total, 40);
 	anyio_limiter_set_total(limiter, 1);
 	anyio_task_group_enter(&group);
@@ -396,7 +396,7 @@ static int default_limiter_bounds_the_threads(void *arg)
 		anyio_wait_all_tasks_blocked();
 	}
 	until(&calls[0].began);
-	anyio_limiter_stat(limiter, &stat);
+	stat = anyio_limiter_statistics(limiter);
 	CHECK_RC((int64_t)stat.borrowed, 1);
 	CHECK_RC((int64_t)stat.waiting, 1);
 	CHECK(!atomic_load(&calls[1].began));

@@ -291,7 +291,7 @@ static int a_stopped_service_drains(void *arg)
 	CHECK_RC(anyio_service_group_exit(&services, 0), 0);
 	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
 	CHECK_RC(server.rc, 0);
-	CHECK(anyio_service_ended(&service) == ANYIO_SERVICE_FINISHED);
+	CHECK(anyio_service_state(&service) == ANYIO_SERVICE_FINISHED);
 	anyio_listener_free(server.listener);
 	anyio_tls_context_free(server.context);
 	return 0;

@@ -56,7 +56,7 @@ static void descriptors(void **state)
 		struct p2p_limits limits = { 0 };
 		few = (struct rlimit){ count, before.rlim_max };
 		assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
-		assert_int_equal(anyio_descriptors_max(), count);
+		assert_int_equal(anyio_descriptor_limit(), count);
 		p2p_limits_default(&limits);
 		assert_true(limits.system.connections > 0 && limits.system.connections_in > 0);
 		assert_true(limits.transient.connections_in > 0);

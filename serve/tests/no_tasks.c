@@ -101,7 +101,7 @@ static int body(void *arg)
 	CHECK(anyio_service_start(&services, &api, serve_rpc_run, &rpc, "API") == 0);
 	an_add_without_tasks_fails_alone();
 	CHECK(anyio_service_group_exit(&services, 0) == 0);
-	CHECK(anyio_service_ended(&api) == ANYIO_SERVICE_FINISHED);
+	CHECK(anyio_service_state(&api) == ANYIO_SERVICE_FINISHED);
 	CHECK(kit_close(rpc.node) == 0);
 	free(address);
 	return 0;

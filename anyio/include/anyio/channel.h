@@ -51,11 +51,11 @@ struct anyio_channel_statistics {
 	size_t tasks_receiving; /* that wait for an item */
 };
 /* What it looks like from either end. Never waits. */
-ANYIO_API void anyio_sender_stat(
-	const struct anyio_sender *sender, struct anyio_channel_statistics *out);
+ANYIO_API struct anyio_channel_statistics anyio_sender_statistics(
+	const struct anyio_sender *sender);
 /* The same. */
-ANYIO_API void anyio_receiver_stat(
-	const struct anyio_receiver *receiver, struct anyio_channel_statistics *out);
+ANYIO_API struct anyio_channel_statistics anyio_receiver_statistics(
+	const struct anyio_receiver *receiver);
 
 #ifdef __cplusplus
 }

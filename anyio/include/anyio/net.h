@@ -94,6 +94,7 @@ struct anyio_listen_options {
 	bool reuse_port;    /* several listeners share a port, and what comes (SO_REUSEPORT) */
 	bool v6_only;       /* IPv6 wildcard listeners take IPv4 too unless set */
 	unsigned unix_mode; /* permissions of a UNIX socket; 0: 0600 */
+	void *reserved[4];
 };
 /* Binds and listens; port 0 lets the kernel choose. A stale UNIX socket that nobody answers on is
  * replaced; freeing a listener leaves its file. -EADDRINUSE and the like. options may be NULL. */

@@ -45,11 +45,11 @@ ANYIO_API int anyio_reader_feed(struct anyio_reader *reader, const void *data, s
 ANYIO_API ssize_t anyio_reader_receive(struct anyio_reader *reader, void *buffer, size_t size);
 /* Exactly size bytes: 0, or ANYIO_INCOMPLETE_READ when the stream ends before them; then what there was
  * can still be received. ANYIO_END_OF_STREAM when there was nothing. */
-ANYIO_API int anyio_reader_exactly(struct anyio_reader *reader, void *buffer, size_t size);
+ANYIO_API int anyio_reader_receive_exactly(struct anyio_reader *reader, void *buffer, size_t size);
 /* Copies what comes before delimiter, of delimiter_size bytes, and takes both. Returns how many there
  * were before it, which may be 0. ANYIO_DELIMITER_NOT_FOUND when there are more than max, the room
  * of buffer; ANYIO_INCOMPLETE_READ and ANYIO_END_OF_STREAM as above. -EINVAL for an empty delimiter. */
-ANYIO_API ssize_t anyio_reader_until(struct anyio_reader *reader, const void *delimiter,
+ANYIO_API ssize_t anyio_reader_receive_until(struct anyio_reader *reader, const void *delimiter,
 	size_t delimiter_size, void *buffer, size_t max);
 /* Waits until at least `least` bytes are buffered and shows what is there: how many, fewer only at the
  * end. Takes none; *data is valid until the next call. */

@@ -70,7 +70,7 @@ ANYIO_API const char *anyio_backend_name(void);
 
 /* How many descriptors this process may have open (ulimit -n); UINT32_MAX where nothing says. Any
  * thread. */
-ANYIO_API uint32_t anyio_descriptors_max(void);
+ANYIO_API uint32_t anyio_descriptor_limit(void);
 
 /* The loop's time: cheap, as it is read once a poll, and by a checkpoint while any timer is set, so that a
  * task that computes notices its deadline. Between these it is the same for all tasks. Never goes back. */

@@ -85,7 +85,7 @@ ANYIO_API int anyio_service_wait_stop(struct anyio_service *service);
 ANYIO_API bool anyio_service_stopping(const struct anyio_service *service);
 
 /* How it ended, valid after the group's exit too. */
-enum anyio_service_end {
+enum anyio_service_state {
 	ANYIO_SERVICE_RUNS,      /* or was never started */
 	ANYIO_SERVICE_FINISHED,  /* by itself, once asked */
 	ANYIO_SERVICE_CUT_SHORT, /* because it was cancelled */
@@ -93,7 +93,7 @@ enum anyio_service_end {
 };
 /* Which of these it is by now. Of storage that anyio_service_start was never called with it says RUNS if
  * that was zeroed. */
-ANYIO_API enum anyio_service_end anyio_service_ended(const struct anyio_service *service);
+ANYIO_API enum anyio_service_state anyio_service_state(const struct anyio_service *service);
 /* The error it ended with, its start's too, in the service's storage: ANYIO_SERVICE_ENDED when it ended
  * without one and unasked; NULL: none. */
 ANYIO_API const struct anyio_task_error *anyio_service_error(const struct anyio_service *service);

@@ -24,16 +24,13 @@ ANYIO_API void anyio_event_set(struct anyio_event *event);
 ANYIO_API bool anyio_event_is_set(const struct anyio_event *event);
 /* Waits until it is set: 0 or ANYIO_CANCELLED. */
 ANYIO_API int anyio_event_wait(struct anyio_event *event);
-/* How many tasks wait. */
-ANYIO_API size_t anyio_event_waiting(const struct anyio_event *event);
 
 /* Of each the state at this moment. */
 struct anyio_event_statistics {
 	size_t waiting; /* tasks */
 };
 /* What it is now. */
-ANYIO_API void anyio_event_stat(
-	const struct anyio_event *event, struct anyio_event_statistics *out);
+ANYIO_API struct anyio_event_statistics anyio_event_statistics(const struct anyio_event *event);
 
 /* A lock has an owner: release by another task is ANYIO_NOT_OWNER, acquiring twice is
  * ANYIO_BUSY. Release hands it to the first waiter. An owner that ends breaks it: waiters and
@@ -51,8 +48,6 @@ ANYIO_API int anyio_lock_acquire_nowait(struct anyio_lock *lock);
 ANYIO_API int anyio_lock_release(struct anyio_lock *lock);
 /* Whether somebody holds it. */
 ANYIO_API bool anyio_lock_locked(const struct anyio_lock *lock);
-/* How many tasks wait. */
-ANYIO_API size_t anyio_lock_waiting(const struct anyio_lock *lock);
 
 /* A lock at this moment. */
 struct anyio_lock_statistics {
@@ -61,7 +56,7 @@ struct anyio_lock_statistics {
 	size_t waiting;           /* tasks */
 };
 /* What it is now. */
-ANYIO_API void anyio_lock_stat(const struct anyio_lock *lock, struct anyio_lock_statistics *out);
+ANYIO_API struct anyio_lock_statistics anyio_lock_statistics(const struct anyio_lock *lock);
 
 /* What a task that holds a lock waits for, and another that holds it brings about. */
 struct anyio_condition {
@@ -77,8 +72,6 @@ ANYIO_API int anyio_condition_wait(struct anyio_condition *condition);
 ANYIO_API int anyio_condition_notify(struct anyio_condition *condition, size_t count);
 /* The same of all. */
 ANYIO_API int anyio_condition_notify_all(struct anyio_condition *condition);
-/* How many tasks wait for a notify. */
-ANYIO_API size_t anyio_condition_waiting(const struct anyio_condition *condition);
 
 /* A condition at this moment. */
 struct anyio_condition_statistics {
@@ -86,8 +79,8 @@ struct anyio_condition_statistics {
 	struct anyio_lock_statistics lock; /* with those who have it and wait for the lock */
 };
 /* What it is now. */
-ANYIO_API void anyio_condition_stat(
-	const struct anyio_condition *condition, struct anyio_condition_statistics *out);
+ANYIO_API struct anyio_condition_statistics anyio_condition_statistics(
+	const struct anyio_condition *condition);
 
 /* A count of what is there to be taken. */
 struct anyio_semaphore {
@@ -112,8 +105,8 @@ struct anyio_semaphore_statistics {
 	size_t waiting;   /* tasks */
 };
 /* What it is now. */
-ANYIO_API void anyio_semaphore_stat(
-	const struct anyio_semaphore *semaphore, struct anyio_semaphore_statistics *out);
+ANYIO_API struct anyio_semaphore_statistics anyio_semaphore_statistics(
+	const struct anyio_semaphore *semaphore);
 
 /* Tokens that belong to borrowers (any pointer; by default the task). Borrowing twice on behalf
  * of the same borrower is ANYIO_BUSY; releasing what was not borrowed is ANYIO_NOT_OWNER. FIFO,
@@ -148,8 +141,8 @@ struct anyio_limiter_statistics {
 	size_t waiting;  /* tasks */
 };
 /* What it is now. */
-ANYIO_API void anyio_limiter_stat(
-	const struct anyio_limiter *limiter, struct anyio_limiter_statistics *out);
+ANYIO_API struct anyio_limiter_statistics anyio_limiter_statistics(
+	const struct anyio_limiter *limiter);
 /* Those who hold a token, in no order: at most room of them are put into borrowers; returns how many
  * there are. */
 ANYIO_API size_t anyio_limiter_borrowers(

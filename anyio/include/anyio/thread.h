@@ -19,6 +19,7 @@ struct anyio_thread_options {
 	 * the thread when it was abandoned, else (not started, or so returned by fn) before the
 	 * return. After any other result arg is the caller's. */
 	void (*destroy)(void *arg);
+	void *reserved[4];
 };
 
 /* Runs fn(arg) on a worker thread and waits; returns what it returned, or ANYIO_CANCELLED when
