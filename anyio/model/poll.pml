@@ -149,7 +149,7 @@ inline uring_wait()
 	od
 }
 
-/* uv.c */
+/* uv.c, uv_watch.c */
 
 inline watch_serve(o)
 {

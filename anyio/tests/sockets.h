@@ -94,6 +94,14 @@ static inline void folder_remove(struct folder *self)
 	CHECK_RC(rmdir(self->folder), 0);
 }
 
+static inline struct anyio_address path_address(const char *path)
+{
+	struct anyio_address address;
+
+	CHECK_RC(anyio_address_unix(&address, path), 0);
+	return address;
+}
+
 /* The same over a UNIX socket. */
 static inline void connect_unix_pair(struct anyio_stream *ends[2])
 {

@@ -1,5 +1,4 @@
 /* Streams over sockets: busy readers, closing, ends, partial writes, faults, a hostile network. */
-#include <fcntl.h>
 #include "sockets.h"
 #include "receiving.h"
 #include <errno.h>
@@ -520,65 +519,6 @@ static int many_ready_at_once_are_all_served(void *arg)
 	return 0;
 }
 
-struct waiting {
-	struct anyio_task_handle handle;
-	int fd, rc;
-};
-
-static int wait_readable(void *arg)
-{
-	struct waiting *self = arg;
-
-	self->rc = anyio_wait_readable(self->fd);
-	return self->rc == ANYIO_CANCELLED ? ANYIO_CANCELLED : 0;
-}
-
-static int wait_again(void *arg)
-{
-	return anyio_wait_readable(*(int *)arg);
-}
-
-/* Each is found among many: the second of a descriptor, and that which closes. */
-static int many_wait_for_descriptors(void *arg)
-{
-	enum { WAITS = 100 };
-	static struct waiting waiting[WAITS];
-	int ends[2];
-	ANYIO_TASK_GROUP(group);
-
-	CHECK_RC(pipe2(ends, O_CLOEXEC), 0);
-	for (int i = 0; i < WAITS; i++) {
-		/* Far apart, so that several are in one chain. */
-		waiting[i] = (struct waiting){ .fd = fcntl(ends[0], F_DUPFD_CLOEXEC, 8 * i) };
-		CHECK(waiting[i].fd >= 0);
-		spawn(&group, wait_readable, &waiting[i], &waiting[i].handle);
-	}
-	anyio_wait_all_tasks_blocked();
-	for (int i = 0; i < WAITS; i++) {
-		CHECK_RC(anyio_wait_readable(waiting[i].fd), ANYIO_BUSY);
-		if (i % 3 == 0)
-			anyio_notify_closing(waiting[i].fd);
-		if (i % 3 == 1)
-			anyio_task_handle_cancel(&waiting[i].handle, "test");
-	}
-	for (int i = 0; i < WAITS; i++)
-		while (i % 3 != 2 && waiting[i].rc == 0)
-			anyio_cancel_shielded_checkpoint();
-	for (int i = 2; i < WAITS; i += 3)
-		CHECK_RC(anyio_fail_after(ANYIO_SECOND, wait_again, &waiting[i].fd), ANYIO_BUSY);
-	CHECK_RC(write(ends[1], "x", 1), 1);
-	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
-	for (int i = 0; i < WAITS; i++) {
-		static const int wanted[] = { ANYIO_CLOSED, ANYIO_CANCELLED, 0 };
-
-		CHECK_RC(waiting[i].rc, wanted[i % 3]);
-		close(waiting[i].fd);
-	}
-	close(ends[0]);
-	close(ends[1]);
-	return 0;
-}
-
 int main(void)
 {
 	static const struct conformance_case cases[] = {
@@ -594,7 +534,6 @@ int main(void)
 		CONFORM(abort_resets_the_other_side, 0),
 		CONFORM(addresses_of_a_stream, 0),
 		CONFORM(many_ready_at_once_are_all_served, 0),
-		CONFORM(many_wait_for_descriptors, CONFORM_NO_SIM),
 		CONFORM(the_other_side_is_seen_without_reading, CONFORM_NO_SIM),
 		CONFORM(any_fault_leaves_nothing_behind, 0),
 		CONFORM(a_hostile_network_changes_nothing, CONFORM_BARE | CONFORM_SIM),

@@ -1,4 +1,5 @@
-/* TLS as a byte stream: both directions, ends, cancelling, closing. */
+/* TLS as a byte stream: both directions, ends, cancelling, closing, new keys. */
+#include "../tls/tls.h"
 #include "secured.h"
 #include "receiving.h"
 
@@ -458,6 +459,40 @@ static int others_are_told_apart(void *arg)
 	return 0;
 }
 
+/* Asked for new keys, a side that only receives answers when it sends. */
+static int asked_for_keys_while_receiving(void *arg)
+{
+	struct secured self;
+
+	secure_plain(&self, ANYIO_TLS_VERSION_1_3);
+	for (int i = 0; i < 3; i++) {
+		CHECK_RC(anyio_tls_key_update(self.client, true), 0);
+		pass(self.client, self.server, "new");
+	}
+	pass(self.server, self.client, "answer");
+	pass(self.client, self.server, "fine");
+	secured_free(&self);
+	return 0;
+}
+
+/* Keys are changed before a cipher has done too much with them. */
+static int keys_change_by_themselves(void *arg)
+{
+	struct secured self;
+
+	secure_plain(&self, ANYIO_TLS_VERSION_1_3);
+	tls_of(self.client)->records = 1 << 23;
+	pass(self.client, self.server, "x");
+	CHECK_RC(tls_of(self.client)->records, 1);
+	pass(self.client, self.server, "y");
+	secured_free(&self);
+	secure_plain(&self, ANYIO_TLS_VERSION_1_2);
+	tls_of(self.client)->records = 1 << 23;
+	pass(self.client, self.server, "x");
+	secured_free(&self);
+	return 0;
+}
+
 int main(void)
 {
 	static const struct conformance_case cases[] = {
@@ -477,6 +512,8 @@ int main(void)
 		CONFORM(unwrap_does_not_drop_what_is_unread, CONFORM_MOCK),
 		CONFORM(client_that_never_receives_is_heard, CONFORM_MOCK),
 		CONFORM(others_are_told_apart, CONFORM_MOCK),
+		CONFORM(asked_for_keys_while_receiving, CONFORM_MOCK),
+		CONFORM(keys_change_by_themselves, CONFORM_MOCK),
 	};
 	return run_secured(cases, sizeof(cases) / sizeof(*cases));
 }

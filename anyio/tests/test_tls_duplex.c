@@ -165,40 +165,6 @@ static int keys_change_in_both_directions(void *arg)
 	return 0;
 }
 
-/* Asked for new keys, a side that only receives answers when it sends. */
-static int asked_for_keys_while_receiving(void *arg)
-{
-	struct secured self;
-
-	secure_plain(&self, ANYIO_TLS_VERSION_1_3);
-	for (int i = 0; i < 3; i++) {
-		CHECK_RC(anyio_tls_key_update(self.client, true), 0);
-		pass(self.client, self.server, "new");
-	}
-	pass(self.server, self.client, "answer");
-	pass(self.client, self.server, "fine");
-	secured_free(&self);
-	return 0;
-}
-
-/* Keys are changed before a cipher has done too much with them. */
-static int keys_change_by_themselves(void *arg)
-{
-	struct secured self;
-
-	secure_plain(&self, ANYIO_TLS_VERSION_1_3);
-	tls_of(self.client)->records = 1 << 23;
-	pass(self.client, self.server, "x");
-	CHECK_RC(tls_of(self.client)->records, 1);
-	pass(self.client, self.server, "y");
-	secured_free(&self);
-	secure_plain(&self, ANYIO_TLS_VERSION_1_2);
-	tls_of(self.client)->records = 1 << 23;
-	pass(self.client, self.server, "x");
-	secured_free(&self);
-	return 0;
-}
-
 /* Passes on what comes, piece by piece, each once the gate is open. */
 struct relay {
 	struct anyio_stream *from, *to;
@@ -593,8 +559,6 @@ int main(void)
 		CONFORM(both_directions_64_mib, CONFORM_NO_SIM),
 		CONFORM(both_directions_through_a_needle, CONFORM_MOCK),
 		CONFORM(keys_change_in_both_directions, 0),
-		CONFORM(asked_for_keys_while_receiving, CONFORM_MOCK),
-		CONFORM(keys_change_by_themselves, CONFORM_MOCK),
 		CONFORM(half_a_message_holds_a_sender, CONFORM_MOCK),
 		CONFORM(tickets_wait_for_the_first_bytes, CONFORM_MOCK),
 		CONFORM(cancelled_receiver_loses_nothing, CONFORM_MOCK),
