@@ -106,7 +106,8 @@ static int wait_for(int fd, int events)
 	rc = anyio_op_run(&op);
 	anyio_use_end(&wait.use);
 	wait_unlink(&wait);
-	if (rc == ANYIO_CANCELLED && wait.closing)
+	/* Though it became ready before the cancel came through: its number may be another's by now. */
+	if (wait.closing && (rc >= 0 || rc == ANYIO_CANCELLED))
 		return ANYIO_CLOSED;
 	return rc < 0 ? (int)rc : 0;
 }
