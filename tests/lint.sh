@@ -37,10 +37,10 @@ done
 parts() {
 	case $1 in
 	core) echo "backend/backend.h" ;;
-	backend | sync | file | thread | service) echo "core/core.h" ;;
-	stream | signal | process) echo "core/core.h sync/[a-z]*.h" ;;
-	tls) echo "core/core.h sync/[a-z]*.h" ;;
-	net) echo "core/core.h sync/[a-z]*.h thread/detached.h" ;;
+	sync | thread | service) echo "core/core.h" ;;
+	backend | file) echo "core/core.h core/cursor.h" ;;
+	stream | signal | process | tls) echo "core/core.h core/cursor.h sync/[a-z]*.h" ;;
+	net) echo "core/core.h core/cursor.h sync/[a-z]*.h thread/detached.h" ;;
 	esac
 }
 for part in core backend sync file thread stream signal process net service tls; do

@@ -6,6 +6,7 @@
 #define ANYIO_SIM_H
 
 #include "../core/core.h"
+#include "../core/cursor.h"
 
 enum {
 	SIM_FD_FIRST = 1 << 20, /* smaller descriptors are the kernel's */

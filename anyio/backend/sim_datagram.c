@@ -107,19 +107,14 @@ static int send_off(struct sim *sim, struct sim_socket *socket, const struct sim
 	const struct msghdr *msg, size_t size)
 {
 	struct sim_datagram *datagram = malloc(sizeof(*datagram) + size);
-	size_t done = 0;
 	if (!datagram)
 		return -ENOBUFS;
 	*datagram = (struct sim_datagram){ .from = socket->local, .to = *to, .size = size };
 	datagram->event.fire = arrive;
 	if (sim_address_any(&socket->local))
 		sim_address_loopback(&datagram->from, sim_address_is_ip4(to) ? AF_INET : AF_INET6);
-	for (size_t i = 0; i < msg->msg_iovlen; i++) {
-		if (msg->msg_iov[i].iov_len > 0)
-			memcpy(datagram->data + done, msg->msg_iov[i].iov_base,
-				msg->msg_iov[i].iov_len);
-		done += msg->msg_iov[i].iov_len;
-	}
+	struct anyio_cursor cursor = anyio_cursor_make(msg->msg_iov, (int)msg->msg_iovlen);
+	anyio_cursor_get(&cursor, datagram->data, size);
 	if (sim_schedule(sim, &datagram->event, delay_of(sim, socket)) < 0) {
 		free(datagram);
 		return -ENOBUFS;
@@ -144,13 +139,6 @@ static int destination(
 	return to->port ? 0 : -EINVAL;
 }
 
-static int64_t take_error(struct sim_socket *socket)
-{
-	int error = socket->error;
-	socket->error = 0;
-	return -error;
-}
-
 static int bind_any(struct sim *sim, struct sim_socket *socket)
 {
 	struct sim_address any = { .family = socket->family };
@@ -164,7 +152,7 @@ static int64_t transmit(struct sim *sim, struct sim_socket *socket, const struct
 	if (msg->msg_controllen > 0)
 		return -EOPNOTSUPP;
 	if (socket->error)
-		return take_error(socket);
+		return sim_take_error(socket);
 	int rc = destination(socket, msg, &to);
 	if (rc == 0)
 		rc = bind_any(sim, socket);
@@ -183,20 +171,6 @@ static int64_t transmit(struct sim *sim, struct sim_socket *socket, const struct
 	return rc < 0 ? rc : (int64_t)size;
 }
 
-static size_t copy_out(const struct sim_datagram *datagram, const struct msghdr *msg)
-{
-	size_t done = 0;
-	for (size_t i = 0; i < msg->msg_iovlen && done < datagram->size; i++) {
-		size_t run = msg->msg_iov[i].iov_len;
-		if (run > datagram->size - done)
-			run = datagram->size - done;
-		if (run > 0)
-			memcpy(msg->msg_iov[i].iov_base, datagram->data + done, run);
-		done += run;
-	}
-	return done;
-}
-
 static void queue_pop(struct sim_socket *socket)
 {
 	struct sim_datagram *datagram = socket->queued;
@@ -211,10 +185,11 @@ static int64_t receive(struct sim_socket *socket, struct msghdr *msg, int flags)
 {
 	struct sim_datagram *datagram = socket->queued;
 	if (socket->error)
-		return take_error(socket);
+		return sim_take_error(socket);
 	if (!datagram)
 		return -EAGAIN;
-	size_t done = copy_out(datagram, msg);
+	struct anyio_cursor cursor = anyio_cursor_make(msg->msg_iov, (int)msg->msg_iovlen);
+	size_t done = anyio_cursor_put(&cursor, datagram->data, datagram->size);
 	bool cut = done < datagram->size;
 	int64_t result = (int64_t)(flags & MSG_TRUNC ? datagram->size : done);
 	if (msg->msg_name)

@@ -152,14 +152,6 @@ static int64_t do_open(struct sim *sim, const struct anyio_op *op)
 	return rc < 0 ? rc : file_new(sim, inode, op->flags);
 }
 
-static size_t total_of(const struct iovec *iov, int count)
-{
-	size_t total = 0;
-	for (int i = 0; i < count; i++)
-		total += iov[i].iov_len;
-	return total;
-}
-
 static int64_t read_at(
 	struct sim *sim, struct sim_file *file, const struct iovec *iov, int count, int64_t offset)
 {
@@ -167,7 +159,7 @@ static int64_t read_at(
 		return -EISDIR;
 	if ((file->flags & O_ACCMODE) == O_WRONLY)
 		return -EBADF;
-	size_t most = sim_short(sim, total_of(iov, count));
+	size_t most = sim_short(sim, anyio_iov_size(iov, count));
 	return sim_content_read(&file->inode->content, iov, count, offset, most);
 }
 
@@ -193,9 +185,9 @@ static int64_t write_at(
 	inode->changed = sim->now / ANYIO_SECOND;
 	if (file->flags & O_APPEND)
 		offset = (int64_t)inode->content.size;
-	size_t most = sim_short(sim, total_of(iov, count));
+	size_t most = sim_short(sim, anyio_iov_size(iov, count));
 	if (file->flags & O_DIRECT)
-		most = most < SECTOR ? total_of(iov, count) : most - most % SECTOR;
+		most = most < SECTOR ? anyio_iov_size(iov, count) : most - most % SECTOR;
 	return sim_content_write(&inode->content, iov, count, offset, most);
 }
 

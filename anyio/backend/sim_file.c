@@ -78,14 +78,8 @@ int64_t sim_content_read(const struct sim_content *content, const struct iovec *
 		return 0;
 	if (most > content->size - (size_t)offset)
 		most = content->size - (size_t)offset;
-	size_t done = 0;
-	for (int i = 0; i < count && done < most; i++) {
-		size_t run = iov[i].iov_len < most - done ? iov[i].iov_len : most - done;
-		if (run > 0)
-			memcpy(iov[i].iov_base, content->bytes + offset + done, run);
-		done += run;
-	}
-	return (int64_t)done;
+	struct anyio_cursor cursor = anyio_cursor_make(iov, count);
+	return (int64_t)anyio_cursor_put(&cursor, content->bytes + offset, most);
 }
 
 int64_t sim_content_write(struct sim_content *content, const struct iovec *iov, int count,
@@ -104,13 +98,8 @@ int64_t sim_content_write(struct sim_content *content, const struct iovec *iov, 
 	struct sim_piece *piece = piece_add(content, offset, most);
 	if (!piece)
 		return -ENOSPC;
-	size_t done = 0;
-	for (int i = 0; i < count && done < most; i++) {
-		size_t run = iov[i].iov_len < most - done ? iov[i].iov_len : most - done;
-		if (run > 0)
-			memcpy(piece->data + done, iov[i].iov_base, run);
-		done += run;
-	}
+	struct anyio_cursor cursor = anyio_cursor_make(iov, count);
+	anyio_cursor_get(&cursor, piece->data, most);
 	memcpy(content->bytes + offset, piece->data, most);
 	return (int64_t)most;
 }

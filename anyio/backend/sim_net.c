@@ -204,48 +204,25 @@ static int64_t try_accept(struct sim *sim, struct sim_socket *listener)
 	return fd;
 }
 
-static int64_t take_error(struct sim_socket *socket)
+/* What lies before the ring's end, and then what lies at its beginning. */
+static size_t copy_out(
+	const struct sim_socket *socket, const struct iovec *iov, size_t count, size_t most)
 {
-	int error = socket->error;
-	socket->error = 0;
-	return -error;
-}
+	struct anyio_cursor cursor = anyio_cursor_make(iov, (int)count);
+	size_t first = SIM_WINDOW - socket->start < most ? SIM_WINDOW - socket->start : most;
 
-static size_t copy_out(struct sim_socket *socket, struct iovec *iov, size_t count, size_t most)
-{
-	size_t done = 0, at = socket->start;
-	for (size_t i = 0; i < count && done < most; i++) {
-		for (size_t used = 0; used < iov[i].iov_len && done < most;) {
-			size_t run = SIM_WINDOW - at;
-			if (run > iov[i].iov_len - used)
-				run = iov[i].iov_len - used;
-			if (run > most - done)
-				run = most - done;
-			memcpy((char *)iov[i].iov_base + used, socket->bytes + at, run);
-			at = (at + run) % SIM_WINDOW;
-			used += run;
-			done += run;
-		}
-	}
-	return done;
-}
-
-static size_t total_of(const struct iovec *iov, size_t count)
-{
-	size_t total = 0;
-	for (size_t i = 0; i < count; i++)
-		total += iov[i].iov_len;
-	return total;
+	return anyio_cursor_put(&cursor, socket->bytes + socket->start, first) +
+		anyio_cursor_put(&cursor, socket->bytes, most - first);
 }
 
 static int64_t receive(
 	struct sim *sim, struct sim_socket *socket, struct iovec *iov, size_t count, int flags)
 {
 	if (socket->state != SIM_CONNECTED)
-		return socket->error ? take_error(socket) : -ENOTCONN;
+		return socket->error ? sim_take_error(socket) : -ENOTCONN;
 	if (socket->count > 0 && sim_chance(sim, sim->options.connection_break))
 		sim_link_break(sim, socket, ECONNRESET);
-	size_t want = total_of(iov, count);
+	size_t want = anyio_iov_size(iov, (int)count);
 	if (want == 0)
 		return 0;
 	if (socket->count > 0 && !socket->error) {
@@ -260,7 +237,7 @@ static int64_t receive(
 		return (int64_t)done;
 	}
 	if (socket->error)
-		return take_error(socket);
+		return sim_take_error(socket);
 	return socket->end || socket->read_shut || socket->broken ? 0 : -EAGAIN;
 }
 
@@ -273,14 +250,14 @@ static int64_t transmit(
 	struct sim *sim, struct sim_socket *socket, const struct iovec *iov, size_t count)
 {
 	if (socket->error)
-		return take_error(socket);
+		return sim_take_error(socket);
 	if (socket->broken || socket->write_shut || socket->state != SIM_CONNECTED)
 		return -EPIPE;
 	if (sim_chance(sim, sim->options.connection_break)) {
 		sim_link_break(sim, socket, ECONNRESET);
-		return take_error(socket);
+		return sim_take_error(socket);
 	}
-	size_t total = total_of(iov, count);
+	size_t total = anyio_iov_size(iov, (int)count);
 	size_t room = room_at(socket->peer);
 	if (total == 0)
 		return 0;
@@ -290,13 +267,8 @@ static int64_t transmit(
 	struct sim_packet *packet = sim_packet_new(SIM_DATA, size);
 	if (!packet)
 		return -ENOBUFS;
-	size_t done = 0;
-	for (size_t i = 0; done < size; i++) {
-		size_t run = iov[i].iov_len < size - done ? iov[i].iov_len : size - done;
-		if (run > 0)
-			memcpy(packet->data + done, iov[i].iov_base, run);
-		done += run;
-	}
+	struct anyio_cursor cursor = anyio_cursor_make(iov, (int)count);
+	anyio_cursor_get(&cursor, packet->data, size);
 	if (sim_link_send(sim, socket->peer, packet) < 0) {
 		free(packet);
 		return -ENOBUFS;
@@ -452,7 +424,7 @@ static int64_t get_option(struct anyio_op *op, struct sim_socket *socket)
 	if (op->flags == SOL_SOCKET && op->flags2 == SO_PEERCRED)
 		return give_option(op, &peer, sizeof(peer));
 	if (op->flags == SOL_SOCKET && op->flags2 == SO_ERROR)
-		value = (int)-take_error(socket);
+		value = (int)-sim_take_error(socket);
 	else if (op->flags == SOL_SOCKET && op->flags2 == SO_TYPE)
 		value = socket->datagrams ? SOCK_DGRAM : SOCK_STREAM;
 	else if (op->flags == SOL_SOCKET && op->flags2 == SO_DOMAIN)

@@ -63,6 +63,13 @@ struct sim_socket {
 	bool answered;
 };
 
+static inline int64_t sim_take_error(struct sim_socket *socket)
+{
+	int error = socket->error;
+	socket->error = 0;
+	return -error;
+}
+
 /* sim_address.c */
 int sim_address_read(struct sim_address *out, const void *addr, socklen_t len);
 void sim_address_write(

@@ -118,9 +118,13 @@ int anyio_task_spawn_loose(anyio_task_fn fn, void *arg, const char *name);
 int64_t anyio_op_run(struct anyio_op *op);
 /* The same, but a cancellation is never seen (for closing, and files being finished). */
 int64_t anyio_op_run_shielded(struct anyio_op *op);
+/* stream.c: a receive, READ or RECV with MSG_DONTWAIT, that waits without a buffer and then borrows one. */
+int64_t anyio_op_run_borrowing(struct anyio_op *op, anyio_borrow_fn borrow, void *arg);
 /* file.c: anyio_read and anyio_write of a descriptor that nobody closes but by anyio_close. */
 ssize_t anyio_read_owned(int fd, void *buffer, size_t size);
 ssize_t anyio_write_owned(int fd, const void *data, size_t size);
+/* plain.c: all of it, by calls that block. 0 or -errno. */
+int anyio_write_blocking(int fd, const void *data, size_t size);
 /* For the immediate kinds: no task needed, no checkpoint. */
 int64_t anyio_op_now(struct anyio_op *op);
 

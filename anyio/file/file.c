@@ -1,5 +1,6 @@
 /* Files by operations: each function is one, or repeats one until all bytes went through. */
 #include "../core/core.h"
+#include "../core/cursor.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -125,37 +126,22 @@ int anyio_pwrite_all(int fd, const void *data, size_t size, off_t offset)
 
 enum { IOV_AT_ONCE = 64 };
 
-/* Copies what is left of the vectors, from the byte at which stands skip bytes into the first. */
-static int iov_window(struct iovec *out, const struct iovec *iov, int count, size_t skip)
-{
-	int used = 0;
-	for (int i = 0; i < count && used < IOV_AT_ONCE; i++) {
-		if (iov[i].iov_len > skip)
-			out[used++] = (struct iovec){ (char *)iov[i].iov_base + skip,
-				iov[i].iov_len - skip };
-		skip = 0;
-	}
-	return used;
-}
-
 static int pwritev_all(int fd, const struct iovec *iov, int count, off_t offset, int flags)
 {
 	struct iovec window[IOV_AT_ONCE];
-	size_t skip = 0; /* bytes of iov[0] that are written */
+	struct anyio_cursor cursor = anyio_cursor_make(iov, count);
 	if (offset < 0 || count < 0)
 		return -EINVAL;
-	for (bool begun = false;; begun = true) {
-		for (; count > 0 && skip >= iov->iov_len; iov++, count--)
-			skip -= iov->iov_len;
-		if (count == 0)
-			return begun ? 0 : anyio_checkpoint();
+	if (cursor.left == 0)
+		return anyio_checkpoint();
+	for (bool begun = false; cursor.left > 0; begun = true) {
 		struct anyio_op op = {
 			.code = ANYIO_OP_PWRITEV,
 			.fd = fd,
 			.flags = flags,
 			.offset = offset,
 			.iov = window,
-			.iovcnt = iov_window(window, iov, count, skip),
+			.iovcnt = anyio_cursor_fill(cursor, window, IOV_AT_ONCE),
 		};
 		int64_t rc = run_begun(&op, begun);
 		if (rc == -EOPNOTSUPP && flags) {
@@ -165,8 +151,9 @@ static int pwritev_all(int fd, const struct iovec *iov, int count, off_t offset,
 		if (rc < 0)
 			return (int)rc;
 		offset += rc;
-		skip += (size_t)rc;
+		anyio_cursor_advance(&cursor, (size_t)rc);
 	}
+	return 0;
 }
 
 int anyio_pwritev_all(int fd, const struct iovec *iov, int count, off_t offset)

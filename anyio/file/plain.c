@@ -49,7 +49,7 @@ int anyio_plain_openat_blocking(int dirfd, const char *path, int flags, mode_t m
 	return rc;
 }
 
-static int write_whole(int fd, const void *data, size_t len)
+int anyio_write_blocking(int fd, const void *data, size_t len)
 {
 	for (size_t done = 0; done < len;) {
 		ssize_t n = write(fd, (const char *)data + done, len - done);
@@ -132,7 +132,7 @@ static int replace(void *arg)
 		return fd;
 	rc = r->like ? make_alike(fd, r->like) : 0;
 	if (rc == 0)
-		rc = write_whole(fd, r->data, r->len);
+		rc = anyio_write_blocking(fd, r->data, r->len);
 	if (rc == 0 && r->durable && fsync(fd) < 0)
 		rc = -errno;
 	if (close(fd) < 0 && rc == 0)

@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <netinet/tcp.h>
-#include <poll.h>
+#include "../core/cursor.h"
 #include "../sync/use.h"
 #include "net.h"
 
@@ -84,76 +84,17 @@ static ssize_t socket_receive(struct anyio_stream *stream, void *buffer, size_t 
 	return (ssize_t)socket_leave(socket, &socket->receiving, anyio_op_run(&op));
 }
 
-/* Waits without a buffer, borrows one, and looks; another look when it was a false alarm. */
-static int64_t receive_borrowed(int fd, anyio_borrow_fn borrow, void *arg)
-{
-	void *buffer = NULL;
-	size_t size = 0;
-
-	for (;;) {
-		struct anyio_op poll = {
-			.code = ANYIO_OP_POLL, .fd = fd, .flags = POLLIN, .owned = true
-		};
-		struct anyio_op recv = { .code = ANYIO_OP_RECV, .fd = fd, .flags = MSG_DONTWAIT };
-		int64_t rc = anyio_op_run(&poll);
-
-		if (rc < 0)
-			return rc;
-		if (buffer == NULL)
-			buffer = borrow(arg, &size);
-		if (buffer == NULL)
-			return -ENOMEM;
-		recv.base = buffer;
-		recv.len = size;
-		rc = anyio_op_run(&recv);
-		if (rc != -EAGAIN)
-			return rc;
-	}
-}
-
 static ssize_t socket_receive_lazy(struct anyio_stream *stream, anyio_borrow_fn borrow, void *arg)
 {
 	struct socket *socket = socket_of(stream);
+	struct anyio_op op = { .code = ANYIO_OP_RECV, .flags = MSG_DONTWAIT };
 	int rc = socket_enter(socket, &socket->receiving);
 
 	if (rc < 0)
 		return rc;
+	op.fd = socket->fd;
 	return (ssize_t)socket_leave(
-		socket, &socket->receiving, receive_borrowed(socket->fd, borrow, arg));
-}
-
-/* Where a vectored send stands. */
-struct cursor {
-	const struct iovec *iov;
-	int left;    /* parts, the current one included */
-	size_t done; /* bytes of the current one */
-};
-
-/* Copies what is still to be sent, at most BATCH parts; how many. */
-static int cursor_fill(const struct cursor *cursor, struct iovec *batch)
-{
-	size_t skip = cursor->done;
-	int n = 0;
-
-	for (int i = 0; i < cursor->left && n < BATCH; i++, skip = 0) {
-		if (cursor->iov[i].iov_len == skip)
-			continue;
-		batch[n].iov_base = (char *)cursor->iov[i].iov_base + skip;
-		batch[n].iov_len = cursor->iov[i].iov_len - skip;
-		n++;
-	}
-	return n;
-}
-
-static void cursor_advance(struct cursor *cursor, size_t count)
-{
-	while (cursor->left > 0 && count >= cursor->iov->iov_len - cursor->done) {
-		count -= cursor->iov->iov_len - cursor->done;
-		cursor->done = 0;
-		cursor->iov++;
-		cursor->left--;
-	}
-	cursor->done += count;
+		socket, &socket->receiving, anyio_op_run_borrowing(&op, borrow, arg));
 }
 
 static int64_t send_parts(
@@ -173,30 +114,28 @@ static int64_t send_parts(
 
 /* By itself, for its copies take a KiB of the stack of a task that waits. */
 static __attribute__((noinline)) int64_t send_batch(
-	int fd, const struct cursor *cursor, const struct anyio_passing *passing)
+	int fd, const struct anyio_cursor *cursor, const struct anyio_passing *passing)
 {
 	struct iovec batch[BATCH];
 
-	return send_parts(fd, batch, cursor_fill(cursor, batch), passing);
+	return send_parts(fd, batch, anyio_cursor_fill(*cursor, batch, BATCH), passing);
 }
 
 /* The control message goes with the first byte. */
 static int64_t send_all(int fd, const struct iovec *iov, int count,
 	const struct anyio_passing *passing, size_t *sent)
 {
-	struct cursor cursor = { .iov = iov, .left = count };
-	struct iovec one;
+	struct anyio_cursor cursor = anyio_cursor_make(iov, count);
 
-	cursor_advance(&cursor, 0);
 	while (cursor.left > 0) {
-		int64_t n = cursor.left > 1
-			? send_batch(fd, &cursor, passing)
-			: send_parts(fd, &one, cursor_fill(&cursor, &one), passing);
+		struct iovec one = anyio_cursor_part(&cursor);
+		int64_t n = cursor.left > 1 ? send_batch(fd, &cursor, passing)
+					    : send_parts(fd, &one, 1, passing);
 
 		if (n < 0)
 			return n;
 		passing = NULL;
-		cursor_advance(&cursor, (size_t)n);
+		anyio_cursor_advance(&cursor, (size_t)n);
 		*sent += (size_t)n;
 	}
 	return 0;

@@ -8,8 +8,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <unistd.h>
+#include "../core/cursor.h"
 #include "../sync/use.h"
 #include "process.h"
 
@@ -68,39 +68,32 @@ static ssize_t pipe_receive(struct anyio_stream *stream, void *buffer, size_t si
 	return (ssize_t)pipe_leave(pipe, anyio_read_owned(pipe->fd, buffer, size));
 }
 
-static int64_t receive_borrowed(int fd, anyio_borrow_fn borrow, void *arg)
-{
-	struct anyio_op poll = { .code = ANYIO_OP_POLL, .fd = fd, .flags = POLLIN, .owned = true };
-	int64_t rc = anyio_op_run(&poll);
-	size_t size = 0;
-	void *buffer = rc < 0 ? NULL : borrow(arg, &size);
-
-	if (rc < 0)
-		return rc;
-	return buffer == NULL ? -ENOMEM : anyio_read_owned(fd, buffer, size);
-}
-
 static ssize_t pipe_receive_lazy(struct anyio_stream *stream, anyio_borrow_fn borrow, void *arg)
 {
 	struct pipe *pipe = pipe_of(stream);
+	struct anyio_op op = { .code = ANYIO_OP_READ, .owned = true };
 	int rc = pipe_enter(pipe, false);
 
 	if (rc < 0)
 		return rc;
-	return (ssize_t)pipe_leave(pipe, receive_borrowed(pipe->fd, borrow, arg));
+	op.fd = pipe->fd;
+	return (ssize_t)pipe_leave(pipe, anyio_op_run_borrowing(&op, borrow, arg));
 }
 
 static int64_t send_all(int fd, const struct iovec *iov, int count, size_t *sent)
 {
+	struct anyio_cursor cursor = anyio_cursor_make(iov, count);
 	int64_t rc = anyio_checkpoint_if_cancelled();
 
-	for (int i = 0; i < count; i++)
-		for (size_t done = 0; rc >= 0 && done < iov[i].iov_len;) {
-			rc = anyio_write_owned(
-				fd, (const char *)iov[i].iov_base + done, iov[i].iov_len - done);
-			done += rc < 0 ? 0 : (size_t)rc;
-			*sent += rc < 0 ? 0 : (size_t)rc;
-		}
+	while (rc >= 0 && cursor.left > 0) {
+		struct iovec part = anyio_cursor_part(&cursor);
+
+		rc = anyio_write_owned(fd, part.iov_base, part.iov_len);
+		if (rc < 0)
+			break;
+		anyio_cursor_advance(&cursor, (size_t)rc);
+		*sent += (size_t)rc;
+	}
 	return rc < 0 ? rc : 0;
 }
 

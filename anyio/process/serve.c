@@ -21,18 +21,6 @@ static int read_whole(int fd, void *buffer, size_t size)
 	return 1;
 }
 
-static int write_whole(int fd, const void *data, size_t size)
-{
-	for (size_t done = 0; done < size;) {
-		ssize_t n = write(fd, (const char *)data + done, size - done);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		done += n > 0 ? (size_t)n : 0;
-	}
-	return 0;
-}
-
 static int answer(int out, anyio_worker_fn fn, const void *request, size_t size)
 {
 	struct frame frame = { .kind = FRAME_ANSWER };
@@ -42,9 +30,9 @@ static int answer(int out, anyio_worker_fn fn, const void *request, size_t size)
 
 	frame.result = fn(request, size, &data, &data_size);
 	frame.size = data_size;
-	rc = write_whole(out, &frame, sizeof(frame));
+	rc = anyio_write_blocking(out, &frame, sizeof(frame));
 	if (rc == 0)
-		rc = write_whole(out, data, data_size);
+		rc = anyio_write_blocking(out, data, data_size);
 	anyio_free(data);
 	return rc;
 }

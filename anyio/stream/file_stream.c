@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
+#include "../core/cursor.h"
 #include "../sync/use.h"
 
 struct file {
@@ -171,24 +172,21 @@ static int64_t file_write(struct file *file, const struct iovec *iov, int count)
 
 static int64_t send_all(struct file *file, const struct iovec *iov, int count, size_t *sent)
 {
+	struct anyio_cursor cursor = anyio_cursor_make(iov, count);
 	int64_t rc = anyio_checkpoint_if_cancelled();
-	size_t skip = 0; /* bytes of iov[0] that are written */
 
-	for (;;) {
-		struct iovec rest;
+	while (rc >= 0 && cursor.left > 0) {
+		struct iovec rest = anyio_cursor_part(&cursor);
 
-		for (; count > 0 && skip >= iov->iov_len; iov++, count--)
-			skip -= iov->iov_len;
-		if (rc < 0 || count == 0)
-			return rc < 0 ? rc : 0;
-		rest = (struct iovec){ (char *)iov->iov_base + skip, iov->iov_len - skip };
-		rc = skip > 0 ? file_write(file, &rest, 1) : file_write(file, iov, count);
-		if (rc > 0) {
-			file->place += rc;
-			*sent += (size_t)rc;
-			skip += (size_t)rc;
-		}
+		rc = cursor.done > 0 ? file_write(file, &rest, 1)
+				     : file_write(file, cursor.iov, cursor.left);
+		if (rc < 0)
+			break;
+		file->place += rc;
+		*sent += (size_t)rc;
+		anyio_cursor_advance(&cursor, (size_t)rc);
 	}
+	return rc < 0 ? rc : 0;
 }
 
 static int file_sendv(struct anyio_stream *stream, const struct iovec *iov, int count, size_t *sent)

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <poll.h>
 #include <stdint.h>
 #include "../core/core.h"
 
@@ -37,6 +38,29 @@ ssize_t anyio_stream_receive_lazy(struct anyio_stream *stream, anyio_borrow_fn b
 		n = buffer == NULL ? -ENOMEM : stream->ops->receive(stream, buffer, size);
 	}
 	return n < 0 && lending.empty ? -EINVAL : n;
+}
+
+/* It looks again when it was a false alarm. */
+int64_t anyio_op_run_borrowing(struct anyio_op *op, anyio_borrow_fn borrow, void *arg)
+{
+	int64_t rc;
+
+	op->base = NULL;
+	do {
+		struct anyio_op poll = {
+			.code = ANYIO_OP_POLL, .fd = op->fd, .flags = POLLIN, .owned = true
+		};
+
+		rc = anyio_op_run(&poll);
+		if (rc < 0)
+			return rc;
+		if (op->base == NULL)
+			op->base = borrow(arg, &op->len);
+		if (op->base == NULL)
+			return -ENOMEM;
+		rc = anyio_op_run(op);
+	} while (rc == -EAGAIN);
+	return rc;
 }
 
 int anyio_stream_receive_exactly(struct anyio_stream *stream, void *buffer, size_t size)

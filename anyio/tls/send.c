@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include "../core/cursor.h"
 #include "tls.h"
 
 enum {
@@ -12,52 +13,32 @@ enum {
 	RENEW_KEYS = 1 << 23, /* records; AES-GCM is good for 2^24.5, RFC 8446 section 5.5 */
 };
 
-/* Where a vectored send stands. */
 struct source {
-	const struct iovec *iov;
-	int left;    /* parts, the current one included */
-	size_t done; /* bytes of the current one */
-	uint8_t *joined;
+	struct anyio_cursor at;
+	uint8_t *joined; /* a record's room, once there are small parts */
 };
-
-static size_t source_take(struct source *source, uint8_t *to, size_t size)
-{
-	size_t n = source->iov->iov_len - source->done;
-
-	if (n > size)
-		n = size;
-	if (to != NULL && n > 0)
-		memcpy(to, (uint8_t *)source->iov->iov_base + source->done, n);
-	source->done += n;
-	if (source->done == source->iov->iov_len) {
-		source->iov++;
-		source->left--;
-		source->done = 0;
-	}
-	return n;
-}
 
 /* What the next record carries, 0 at the end. Small parts are joined: a record each would cost the
  * other side more than copying does here. */
 static size_t source_next(struct source *source, const uint8_t **data)
 {
-	size_t n = 0;
+	struct iovec part;
 
-	while (source->left > 0 && source->iov->iov_len == 0)
-		source_take(source, NULL, 0);
-	if (source->left == 0)
+	if (source->at.left == 0)
 		return 0;
-	*data = (const uint8_t *)source->iov->iov_base + source->done;
-	if (source->left == 1 || source->iov->iov_len - source->done >= RECORD)
-		return source_take(source, NULL, RECORD);
-	if (source->joined == NULL)
-		source->joined = anyio_malloc(RECORD);
-	if (source->joined == NULL)
-		return source_take(source, NULL, RECORD);
-	while (source->left > 0 && n < RECORD)
-		n += source_take(source, source->joined + n, RECORD - n);
-	*data = source->joined;
-	return n;
+	part = anyio_cursor_part(&source->at);
+	if (source->at.left > 1 && part.iov_len < RECORD) {
+		if (source->joined == NULL)
+			source->joined = anyio_malloc(RECORD);
+		*data = source->joined;
+		if (source->joined != NULL)
+			return anyio_cursor_get(&source->at, source->joined, RECORD);
+	}
+	if (part.iov_len > RECORD)
+		part.iov_len = RECORD;
+	*data = part.iov_base;
+	anyio_cursor_advance(&source->at, part.iov_len);
+	return part.iov_len;
 }
 
 static int write_step(struct tls *tls, const uint8_t *data, size_t size)
@@ -119,19 +100,10 @@ static int send_batch(struct tls *tls, struct source *source, size_t *sent, bool
 	return rc < 0 ? rc : flushed;
 }
 
-static size_t total(const struct iovec *iov, int count)
-{
-	size_t size = 0;
-
-	for (int i = 0; i < count; i++)
-		size += iov[i].iov_len;
-	return size;
-}
-
 static int send_all(struct tls *tls, const struct iovec *iov, int count, size_t *sent)
 {
-	struct source source = { .iov = iov, .left = count };
-	size_t size = total(iov, count);
+	struct source source = { .at = anyio_cursor_make(iov, count) };
+	size_t size = anyio_iov_size(iov, count);
 	bool more = size > 0, begun = false;
 	int rc = 0;
 
