@@ -13,6 +13,7 @@
 #ifndef ANYIO_BACKEND_H
 #define ANYIO_BACKEND_H
 
+#include <poll.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -108,6 +109,19 @@ struct anyio_op {
 static inline bool anyio_op_never_waits(const struct anyio_op *op)
 {
 	return op->code <= ANYIO_OP_RECVMSG && op->flags & MSG_DONTWAIT;
+}
+
+enum anyio_direction { ANYIO_READING, ANYIO_WRITING };
+/* What an operation waits for that waits at a descriptor. */
+static inline enum anyio_direction anyio_op_direction(const struct anyio_op *op)
+{
+	switch (op->code) {
+	case ANYIO_OP_SENDMSG:
+	case ANYIO_OP_CONNECT:
+	case ANYIO_OP_WRITE: return ANYIO_WRITING;
+	case ANYIO_OP_POLL: return op->flags & POLLOUT ? ANYIO_WRITING : ANYIO_READING;
+	default: return ANYIO_READING;
+	}
 }
 
 /* A SENDMSG without a name and control messages, in one part. */

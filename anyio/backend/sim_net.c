@@ -10,22 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
-enum direction { READING, WRITING };
-
-static enum direction direction_of(const struct anyio_op *op)
-{
-	switch (op->code) {
-	case ANYIO_OP_SENDMSG:
-	case ANYIO_OP_CONNECT:
-	case ANYIO_OP_WRITE: return WRITING;
-	case ANYIO_OP_POLL: return op->flags & POLLOUT ? WRITING : READING;
-	default: return READING;
-	}
-}
-
 void sim_net_park(struct sim_socket *socket, struct anyio_op *op)
 {
-	struct anyio_op **at = &socket->waiting[direction_of(op)];
+	struct anyio_op **at = &socket->waiting[anyio_op_direction(op)];
 	while (*at)
 		at = &(*at)->next;
 	op->next = NULL;
@@ -34,13 +21,14 @@ void sim_net_park(struct sim_socket *socket, struct anyio_op *op)
 
 void sim_net_unpark(struct sim_socket *socket, struct anyio_op *op)
 {
-	struct anyio_op **at = &socket->waiting[direction_of(op)];
+	struct anyio_op **at = &socket->waiting[anyio_op_direction(op)];
 	while (*at != op)
 		at = &(*at)->next;
 	*at = op->next;
 }
 
-static void wake_direction(struct sim *sim, struct sim_socket *socket, enum direction direction)
+static void wake_direction(
+	struct sim *sim, struct sim_socket *socket, enum anyio_direction direction)
 {
 	struct anyio_op *op = socket->waiting[direction];
 	socket->waiting[direction] = NULL;
@@ -53,8 +41,8 @@ static void wake_direction(struct sim *sim, struct sim_socket *socket, enum dire
 
 void sim_socket_wake(struct sim *sim, struct sim_socket *socket)
 {
-	wake_direction(sim, socket, READING);
-	wake_direction(sim, socket, WRITING);
+	wake_direction(sim, socket, ANYIO_READING);
+	wake_direction(sim, socket, ANYIO_WRITING);
 }
 
 struct sim_socket *sim_socket_new(struct sim *sim, sa_family_t family)
@@ -233,7 +221,7 @@ static int64_t receive(
 		socket->start = (socket->start + done) % SIM_WINDOW;
 		socket->count -= done;
 		if (socket->peer)
-			wake_direction(sim, socket->peer, WRITING);
+			wake_direction(sim, socket->peer, ANYIO_WRITING);
 		return (int64_t)done;
 	}
 	if (socket->error)

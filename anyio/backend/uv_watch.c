@@ -17,7 +17,6 @@
 #include <poll.h>
 #include <string.h>
 
-enum direction { READING, WRITING };
 enum { FEW = 32 };
 
 static int watch_room(struct uv_state *state, int fd)
@@ -109,18 +108,6 @@ static void watch_arm(struct watch *watch, int events)
 		uv_poll_stop(&watch->poll);
 }
 
-/* Whether an operation waits for writing; all others for reading. */
-static enum direction op_direction(const struct anyio_op *op)
-{
-	switch (op->code) {
-	case ANYIO_OP_SENDMSG:
-	case ANYIO_OP_CONNECT:
-	case ANYIO_OP_WRITE: return WRITING;
-	case ANYIO_OP_POLL: return op->flags & POLLOUT ? WRITING : READING;
-	default: return READING;
-	}
-}
-
 static int64_t poll_try(const struct anyio_op *op)
 {
 	struct pollfd one = { .fd = op->fd, .events = (short)op->flags };
@@ -179,7 +166,7 @@ static bool polls_for_us(const struct anyio_op *op)
 }
 
 /* Serves the waiting ones of a direction until one has to go on waiting; how many. */
-static int watch_serve(struct watch *watch, enum direction direction)
+static int watch_serve(struct watch *watch, enum anyio_direction direction)
 {
 	struct anyio_op *op;
 	int count = 0;
@@ -198,17 +185,17 @@ static int watch_serve(struct watch *watch, enum direction direction)
 static void watch_settle(struct watch *watch, int fired)
 {
 	int events = watch->armed;
-	if (watch->waiting[READING]) {
+	if (watch->waiting[ANYIO_READING]) {
 		events |= UV_READABLE;
 	} else if (fired & UV_READABLE) {
 		events &= ~UV_READABLE;
 		watch->drained = false;
 	}
-	if (watch->waiting[WRITING])
+	if (watch->waiting[ANYIO_WRITING])
 		events |= UV_WRITABLE;
 	else
 		events &= ~UV_WRITABLE;
-	if (!watch->ours && !watch->waiting[READING] && !watch->waiting[WRITING])
+	if (!watch->ours && !watch->waiting[ANYIO_READING] && !watch->waiting[ANYIO_WRITING])
 		watch_retire(watch);
 	else
 		watch_arm(watch, events);
@@ -235,11 +222,11 @@ static int serve_one(struct watch *watch)
 {
 	int fired = watch->fired, count = 0;
 	fired_remove(watch);
-	bool nobody = !watch->waiting[READING];
+	bool nobody = !watch->waiting[ANYIO_READING];
 	if (fired & UV_READABLE)
-		count += watch_serve(watch, READING);
+		count += watch_serve(watch, ANYIO_READING);
 	if (fired & UV_WRITABLE)
-		count += watch_serve(watch, WRITING);
+		count += watch_serve(watch, ANYIO_WRITING);
 	watch_settle(watch, nobody ? fired : fired & ~UV_READABLE);
 	return count;
 }
@@ -264,13 +251,13 @@ static bool wait_start(struct uv_state *state, struct anyio_op *op, struct watch
 			return finish(op, rc);
 	}
 	watch->ours |= op_owned(op);
-	enum direction direction = op_direction(op);
+	enum anyio_direction direction = anyio_op_direction(op);
 	struct anyio_op **at = &watch->waiting[direction];
 	while (*at)
 		at = &(*at)->next;
 	op->next = NULL;
 	*at = op;
-	watch_arm(watch, watch->armed | (direction == READING ? UV_READABLE : UV_WRITABLE));
+	watch_arm(watch, watch->armed | (direction == ANYIO_READING ? UV_READABLE : UV_WRITABLE));
 	return false;
 }
 
@@ -282,7 +269,7 @@ static bool must_wait(const struct watch *watch, const struct anyio_op *op)
 	if (op->code == ANYIO_OP_POLL && !polls_for_us(op))
 		return false;
 	bool receives = op->code == ANYIO_OP_RECV || (polls_for_us(op) && op->flags == POLLIN);
-	return watch->waiting[op_direction(op)] || (receives && watch->drained);
+	return watch->waiting[anyio_op_direction(op)] || (receives && watch->drained);
 }
 
 bool watch_start_socket(struct uv_state *state, struct anyio_op *op)
@@ -318,7 +305,7 @@ bool watch_start_stream(struct uv_state *state, struct anyio_op *op)
 
 void watch_unlink(struct watch *watch, struct anyio_op *op)
 {
-	struct anyio_op **at = &watch->waiting[op_direction(op)];
+	struct anyio_op **at = &watch->waiting[anyio_op_direction(op)];
 	while (*at != op)
 		at = &(*at)->next;
 	*at = op->next;

@@ -2,7 +2,7 @@
  * Injected faults. While all are off a call costs one relaxed load; counting goes on only while a
  * kind is on.
  */
-#include "core.h"
+#include "loop.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -41,49 +41,12 @@ void anyio_fault_set_sticky(enum anyio_fault_kind kind, uint64_t from, int error
 	fault_set(kind, from, error, true);
 }
 
-static const char *const calls[ANYIO_OP_COUNT] = {
-	[ANYIO_OP_RECV] = "recv",
-	[ANYIO_OP_SENDMSG] = "sendmsg",
-	[ANYIO_OP_RECVMSG] = "recvmsg",
-	[ANYIO_OP_ACCEPT] = "accept",
-	[ANYIO_OP_CONNECT] = "connect",
-	[ANYIO_OP_POLL] = "poll",
-	[ANYIO_OP_READ] = "read",
-	[ANYIO_OP_WRITE] = "write",
-	[ANYIO_OP_PREADV] = "preadv",
-	[ANYIO_OP_PWRITEV] = "pwritev",
-	[ANYIO_OP_FSYNC] = "fsync",
-	[ANYIO_OP_FDATASYNC] = "fdatasync",
-	[ANYIO_OP_FTRUNCATE] = "ftruncate",
-	[ANYIO_OP_SYNC_RANGE] = "sync_file_range",
-	[ANYIO_OP_OPENAT] = "openat",
-	[ANYIO_OP_STAT] = "stat",
-	[ANYIO_OP_RENAMEAT] = "renameat",
-	[ANYIO_OP_UNLINKAT] = "unlinkat",
-	[ANYIO_OP_MKDIRAT] = "mkdirat",
-	[ANYIO_OP_SYMLINKAT] = "symlinkat",
-	[ANYIO_OP_READLINKAT] = "readlinkat",
-	[ANYIO_OP_LISTDIR] = "listdir",
-	[ANYIO_OP_FLOCK] = "flock",
-	[ANYIO_OP_GETADDRINFO] = "getaddrinfo",
-	[ANYIO_OP_GETNAMEINFO] = "getnameinfo",
-	[ANYIO_OP_WORK] = "work",
-	[ANYIO_OP_SOCKET] = "socket",
-	[ANYIO_OP_BIND] = "bind",
-	[ANYIO_OP_LISTEN] = "listen",
-	[ANYIO_OP_SETSOCKOPT] = "setsockopt",
-	[ANYIO_OP_GETSOCKOPT] = "getsockopt",
-	[ANYIO_OP_GETSOCKNAME] = "getsockname",
-	[ANYIO_OP_GETPEERNAME] = "getpeername",
-	[ANYIO_OP_SHUTDOWN] = "shutdown",
-	[ANYIO_OP_CLOSE] = "close",
-};
 static _Atomic int call_code;
 
 int anyio_fault_set_call(const char *call, uint64_t at, int error)
 {
 	int code = 0;
-	while (code < ANYIO_OP_COUNT && strcmp(calls[code], call) != 0)
+	while (code < ANYIO_OP_COUNT && strcmp(op_kinds[code].call, call) != 0)
 		code++;
 	if (code == ANYIO_OP_COUNT)
 		return -EINVAL;

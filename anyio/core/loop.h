@@ -303,8 +303,23 @@ void instrument_poll(struct anyio_loop *loop, anyio_time timeout);
 void instrument_polled(struct anyio_loop *loop);
 
 /* op.c */
-const char *op_name(const struct anyio_op *op);
-int op_descriptor(const struct anyio_op *op); /* -1: none */
+struct op_kind {
+	const char *name, *call; /* as a task tree says it, and anyio_fault_set_call */
+	bool at_descriptor;
+	enum anyio_fault_kind fault; /* ANYIO_FAULT_WRITE or _READ, if it is of those */
+};
+extern const struct op_kind op_kinds[]; /* by enum anyio_opcode */
+
+static inline const char *op_name(const struct anyio_op *op)
+{
+	return op_kinds[op->code].name;
+}
+
+/* -1: none. */
+static inline int op_descriptor(const struct anyio_op *op)
+{
+	return op_kinds[op->code].at_descriptor ? op->fd : -1;
+}
 
 /* tree.c */
 void tree_say(struct anyio_loop *loop); /* to standard error */

@@ -40,78 +40,14 @@ void anyio_op_complete(struct anyio_op *op, int64_t result)
 
 static bool faulted(const struct anyio_op *op, int *error)
 {
+	enum anyio_fault_kind kind = op_kinds[op->code].fault;
 	if (anyio_fault_calls(op->code) && anyio_fault_hit(ANYIO_FAULT_CALL, error))
 		return true;
-	switch (op->code) {
-	case ANYIO_OP_CLOSE: return false;
-	case ANYIO_OP_WRITE:
-	case ANYIO_OP_PWRITEV:
-	case ANYIO_OP_FSYNC:
-	case ANYIO_OP_FDATASYNC:
-	case ANYIO_OP_FTRUNCATE:
-	case ANYIO_OP_RENAMEAT:
-		if (anyio_fault_hit(ANYIO_FAULT_WRITE, error))
-			return true;
-		break;
-	case ANYIO_OP_READ:
-	case ANYIO_OP_PREADV:
-		if (anyio_fault_hit(ANYIO_FAULT_READ, error))
-			return true;
-		break;
-	}
+	if (op->code == ANYIO_OP_CLOSE)
+		return false;
+	if (kind && anyio_fault_hit(kind, error))
+		return true;
 	return anyio_fault_hit(ANYIO_FAULT_OPERATION, error);
-}
-
-static const struct {
-	const char *name;
-	bool fd; /* it is at a descriptor */
-} kinds[] = {
-	[ANYIO_OP_RECV] = { "receive", true },
-	[ANYIO_OP_SENDMSG] = { "send", true },
-	[ANYIO_OP_RECVMSG] = { "receive", true },
-	[ANYIO_OP_ACCEPT] = { "accept", true },
-	[ANYIO_OP_CONNECT] = { "connect", true },
-	[ANYIO_OP_POLL] = { "poll", true },
-	[ANYIO_OP_READ] = { "read", true },
-	[ANYIO_OP_WRITE] = { "write", true },
-	[ANYIO_OP_PREADV] = { "read at", true },
-	[ANYIO_OP_PWRITEV] = { "write at", true },
-	[ANYIO_OP_FSYNC] = { "sync", true },
-	[ANYIO_OP_FDATASYNC] = { "sync data", true },
-	[ANYIO_OP_FTRUNCATE] = { "truncate", true },
-	[ANYIO_OP_SYNC_RANGE] = { "sync range", true },
-	[ANYIO_OP_OPENAT] = { "open", false },
-	[ANYIO_OP_STAT] = { "stat", false },
-	[ANYIO_OP_RENAMEAT] = { "rename", false },
-	[ANYIO_OP_UNLINKAT] = { "unlink", false },
-	[ANYIO_OP_MKDIRAT] = { "make directory", false },
-	[ANYIO_OP_SYMLINKAT] = { "make link", false },
-	[ANYIO_OP_READLINKAT] = { "read link", false },
-	[ANYIO_OP_LISTDIR] = { "list directory", false },
-	[ANYIO_OP_FLOCK] = { "lock file", true },
-	[ANYIO_OP_GETADDRINFO] = { "resolve", false },
-	[ANYIO_OP_GETNAMEINFO] = { "resolve", false },
-	[ANYIO_OP_WORK] = { "work on a thread", false },
-	[ANYIO_OP_SOCKET] = { "socket", false },
-	[ANYIO_OP_BIND] = { "bind", true },
-	[ANYIO_OP_LISTEN] = { "listen", true },
-	[ANYIO_OP_SETSOCKOPT] = { "set option", true },
-	[ANYIO_OP_GETSOCKOPT] = { "get option", true },
-	[ANYIO_OP_GETSOCKNAME] = { "get name", true },
-	[ANYIO_OP_GETPEERNAME] = { "get peer name", true },
-	[ANYIO_OP_SHUTDOWN] = { "shut down", true },
-	[ANYIO_OP_CLOSE] = { "close", true },
-};
-_Static_assert(sizeof kinds / sizeof *kinds == ANYIO_OP_COUNT, "every kind has a name");
-
-const char *op_name(const struct anyio_op *op)
-{
-	return kinds[op->code].name;
-}
-
-int op_descriptor(const struct anyio_op *op)
-{
-	return kinds[op->code].fd ? op->fd : -1;
 }
 
 /* True: it is complete already. */
