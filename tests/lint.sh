@@ -38,7 +38,8 @@ parts() {
 	case $1 in
 	core) echo "backend/backend.h" ;;
 	sync | thread | service) echo "core/core.h" ;;
-	backend | file) echo "core/core.h core/cursor.h" ;;
+	backend) echo "core/core.h core/cursor.h ../core/core.h ../core/cursor.h" ;; # the second pair: from its sim/
+	file) echo "core/core.h core/cursor.h" ;;
 	stream | signal | process | tls) echo "core/core.h core/cursor.h sync/[a-z]*.h" ;;
 	net) echo "core/core.h core/cursor.h sync/[a-z]*.h thread/detached.h" ;;
 	esac

@@ -2,7 +2,7 @@
  * Simulated sockets: the calls. A call that would wait says -EAGAIN; the operation is then
  * parked here and tried again after whatever could have changed that.
  */
-#include "sim_net.h"
+#include "net.h"
 
 #include <errno.h>
 #include <poll.h>

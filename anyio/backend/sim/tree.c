@@ -4,7 +4,7 @@
  * directories is synced. A crash keeps all durable changes, and of the others those before
  * some moment. The disk is the process's, and used by one thread at a time.
  */
-#include "sim_tree.h"
+#include "tree.h"
 
 #include <errno.h>
 #include <stdlib.h>

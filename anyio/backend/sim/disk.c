@@ -1,5 +1,5 @@
 /* The calls on the simulated disk: paths that begin with /sim, and what was opened there. */
-#include "sim_tree.h"
+#include "tree.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /*
- * The simulated network: what sim_net.c (calls), sim_link.c (what travels), sim_datagram.c (UDP) and
- * sim_address.c share.
+ * The simulated network: what net.c (calls), link.c (what travels), datagram.c (UDP) and
+ * address.c share.
  *
  * A connection is two sockets that know each other. What one sends travels in the other's link:
  * packets in order, one event for the first of them. A partition or a loss keeps the first, and so
@@ -70,7 +70,7 @@ static inline int64_t sim_take_error(struct sim_socket *socket)
 	return -error;
 }
 
-/* sim_address.c */
+/* address.c */
 int sim_address_read(struct sim_address *out, const void *addr, socklen_t len);
 void sim_address_write(
 	const struct sim_address *address, sa_family_t family, void *addr, socklen_t *len);
@@ -82,7 +82,7 @@ void sim_address_loopback(struct sim_address *address, sa_family_t family);
 bool sim_address_cut(const struct sim_address *a, const struct sim_address *b);
 void sim_address_heal(void);
 
-/* sim_link.c */
+/* link.c */
 int sim_link_send(struct sim *sim, struct sim_socket *to, struct sim_packet *packet);
 struct sim_packet *sim_packet_new(enum sim_packet_kind kind, size_t size);
 void sim_link_free(struct sim *sim, struct sim_socket *socket);
@@ -90,12 +90,12 @@ void sim_link_free(struct sim *sim, struct sim_socket *socket);
 void sim_link_break(struct sim *sim, struct sim_socket *socket, int error);
 int sim_link_connect(struct sim *sim, struct sim_socket *socket);
 
-/* sim_datagram.c */
+/* datagram.c */
 int64_t sim_datagram_try(struct sim *sim, struct anyio_op *op, struct sim_socket *socket);
 void sim_datagram_drop_queue(struct sim_socket *socket);
 void sim_datagram_end(struct sim *sim);
 
-/* sim_net.c */
+/* net.c */
 struct sim_socket *sim_socket_new(struct sim *sim, sa_family_t family);
 /* Port 0 chooses one. -EADDRINUSE; -EINVAL when it is bound. */
 int sim_socket_bind(struct sim *sim, struct sim_socket *socket, struct sim_address address);

@@ -1,7 +1,7 @@
 /*
  * What travels: packets with latency, bandwidth and retries, and the handshake of a connect.
  */
-#include "sim_net.h"
+#include "net.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,12 +1,12 @@
 /*
- * The simulation's inner parts: events in simulated time (sim.c), sockets (sim_net.c), the disk
- * (sim_disk.c its tree, sim_file.c its bytes). For these files alone.
+ * The simulation's inner parts: events in simulated time (sim.c), sockets (net.c), the disk
+ * (disk.c its tree, file.c its bytes). For these files alone.
  */
 #ifndef ANYIO_SIM_H
 #define ANYIO_SIM_H
 
-#include "../core/core.h"
-#include "../core/cursor.h"
+#include "../../core/core.h"
+#include "../../core/cursor.h"
 
 enum {
 	SIM_FD_FIRST = 1 << 20, /* smaller descriptors are the kernel's */
@@ -67,7 +67,7 @@ struct anyio_op *sim_event_op(struct sim_event *event);
 /* Schedules an operation that waited to be tried again soon. */
 void sim_op_retry(struct sim *sim, struct anyio_op *op);
 
-/* sim_net.c: -EAGAIN when it has to wait; then it may be parked, and unparked by a cancel. */
+/* net.c: -EAGAIN when it has to wait; then it may be parked, and unparked by a cancel. */
 int64_t sim_net_now(struct sim *sim, struct anyio_op *op);
 int64_t sim_net_try(struct sim *sim, struct anyio_op *op, struct sim_socket *socket);
 void sim_net_park(struct sim_socket *socket, struct anyio_op *op);
@@ -77,13 +77,13 @@ void sim_net_end(struct sim *sim);
 int64_t sim_net_resolve(const struct anyio_op *op);
 int64_t sim_net_name(const struct anyio_op *op);
 
-/* sim_disk.c */
+/* disk.c */
 struct sim_inode;
 bool sim_disk_takes(const struct anyio_op *op);
 int64_t sim_disk_perform(struct sim *sim, struct anyio_op *op);
 void sim_disk_close(struct sim_file *file);
 
-/* sim_file.c: an open file, and the bytes of an inode, now and after a crash. */
+/* file.c: an open file, and the bytes of an inode, now and after a crash. */
 struct sim_file {
 	struct sim_inode *inode;
 	int flags;

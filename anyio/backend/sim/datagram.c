@@ -4,7 +4,7 @@
  * room in the receiver's queue, or a partition, is lost without a word. A connected sender hears
  * of a port where nobody is, as on one machine.
  */
-#include "sim_net.h"
+#include "net.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -1,5 +1,5 @@
-/* The simulated disk's tree: shared by sim_tree.c (names, and what a crash leaves of them) and
- * sim_disk.c (the calls). */
+/* The simulated disk's tree: shared by tree.c (names, and what a crash leaves of them) and
+ * disk.c (the calls). */
 #ifndef ANYIO_SIM_TREE_H
 #define ANYIO_SIM_TREE_H
 

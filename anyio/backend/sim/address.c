@@ -1,5 +1,5 @@
 /* Simulated addresses, names, and which hosts cannot reach each other. */
-#include "sim_net.h"
+#include "net.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
