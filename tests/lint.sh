@@ -44,7 +44,25 @@ parts() {
 	net) echo "core/core.h core/cursor.h sync/[a-z]*.h thread/detached.h" ;;
 	esac
 }
+# The public headers that each may see: those it implements, and those of what it stands on.
+sees() {
+	case $1 in
+	core) echo "cancel error host instrument local memory run task testing tree version" ;;
+	backend) echo "file net run testing" ;; # names, addresses, the simulation's options
+	sync) echo "sync" ;;
+	file) echo "error file plain" ;;
+	thread) echo "portal sync thread" ;;
+	stream) echo "attribute channel choose file reader stream sync testing text" ;;
+	signal) echo "signal" ;;
+	process) echo "file process stream sync" ;;
+	net) echo "datagram net serve stream sync testing" ;;
+	service) echo "service signal sync" ;;
+	tls) echo "tls" ;;
+	esac
+}
 for part in core backend sync file thread stream signal process net service tls; do
+	found=$(git grep -nE '#include <anyio/' -- "anyio/$part/*.[ch]" | grep -vE "<anyio/($(sees $part | sed 's/ /|/g'))\.h>" | head -3)
+	[ -z "$found" ] || complain "anyio/$part sees more than it stands on: $found"
 	may=$(parts $part | sed 's/ /|/g')
 	found=$(git grep -nE '#include "\.\./' -- "anyio/$part/*.[ch]" | grep -vE "\"\.\./($may)\"" | head -3)
 	[ -z "$found" ] || complain "anyio/$part reaches past its neighbours: $found"

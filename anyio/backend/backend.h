@@ -22,6 +22,7 @@
 #include <anyio/run.h>
 
 struct anyio_loop;
+struct anyio_names;
 struct anyio_task;
 
 enum anyio_opcode {

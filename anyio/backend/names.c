@@ -1,4 +1,5 @@
 /* The list of names that LISTDIR fills, on the loop's thread or on a worker's. */
+#include <anyio/file.h>
 #include "../core/core.h"
 
 #include <errno.h>

@@ -2,6 +2,8 @@
  * Operations done by system calls, right now. Each case does one call and gives its return value,
  * with errno in the caller's hand; interrupted calls are made again, except those that must not be.
  */
+#include <anyio/file.h>
+#include <anyio/net.h>
 #include "../core/core.h"
 
 #include <dirent.h>

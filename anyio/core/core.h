@@ -12,7 +12,10 @@
 #define ANYIO_CORE_H
 
 #include <pthread.h>
-#include <anyio/anyio.h>
+#include <anyio/error.h>
+#include <anyio/memory.h>
+#include <anyio/run.h>
+#include <anyio/task.h>
 #include "../backend/backend.h"
 
 /* Intrusive doubly linked list; an empty list head points to itself. */
@@ -119,7 +122,8 @@ int64_t anyio_op_run(struct anyio_op *op);
 /* The same, but a cancellation is never seen (for closing, and files being finished). */
 int64_t anyio_op_run_shielded(struct anyio_op *op);
 /* stream.c: a receive, READ or RECV with MSG_DONTWAIT, that waits without a buffer and then borrows one. */
-int64_t anyio_op_run_borrowing(struct anyio_op *op, anyio_borrow_fn borrow, void *arg);
+int64_t anyio_op_run_borrowing(
+	struct anyio_op *op, void *(*borrow)(void *arg, size_t *size), void *arg);
 /* file.c: anyio_read and anyio_write of a descriptor that nobody closes but by anyio_close. */
 ssize_t anyio_read_owned(int fd, void *buffer, size_t size);
 ssize_t anyio_write_owned(int fd, const void *data, size_t size);
@@ -137,11 +141,6 @@ int anyio_thread_start(
 struct anyio_list *anyio_task_locks(struct anyio_task *task);
 /* Called by core when a task ends with locks held; implemented by sync/. */
 void anyio_locks_break(struct anyio_list *locks);
-
-/* Whether the injected fault (anyio/testing.h) hits this call; counts it. */
-bool anyio_fault_hit(enum anyio_fault_kind kind, int *error);
-/* Whether operations of this code are those of ANYIO_FAULT_CALL. */
-bool anyio_fault_calls(enum anyio_opcode code);
 
 /* A call for the loop's thread (anyio_call_soon) in the caller's storage, which lives until fn runs: for
  * what must be told even when memory is short. Any thread; ANYIO_LOOP_ENDED, then fn will not run. */

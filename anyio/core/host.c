@@ -14,6 +14,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <anyio/host.h>
 #include "loop.h"
 
 struct anyio_host {

@@ -6,6 +6,7 @@
  * reference never changes; an array is never empty (none is NULL).
  */
 #include <errno.h>
+#include <anyio/local.h>
 #include "loop.h"
 
 enum { ROUNDS = 1000 }; /* in which locals may be set by the end of others */

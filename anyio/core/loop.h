@@ -11,6 +11,8 @@
 
 #include <signal.h>
 #include <stdatomic.h>
+#include <anyio/instrument.h>
+#include <anyio/testing.h>
 #include "core.h"
 #include "context.h"
 
@@ -302,7 +304,12 @@ void instrument_completed(struct anyio_loop *loop, const struct anyio_op *op);
 void instrument_poll(struct anyio_loop *loop, anyio_time timeout);
 void instrument_polled(struct anyio_loop *loop);
 
-/* op.c */
+/* fault.c: whether the injected fault (anyio/testing.h) hits this call; counts it. */
+bool anyio_fault_hit(enum anyio_fault_kind kind, int *error);
+/* Whether operations of this code are those of ANYIO_FAULT_CALL. */
+bool anyio_fault_calls(enum anyio_opcode code);
+
+/* opcode.c */
 struct op_kind {
 	const char *name, *call; /* as a task tree says it, and anyio_fault_set_call */
 	bool at_descriptor;

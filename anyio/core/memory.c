@@ -1,5 +1,5 @@
 /* The allocator of all floors: malloc, whose failure can be injected. Any thread. */
-#include "core.h"
+#include "loop.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <sys/resource.h>
+#include <anyio/version.h>
 #include "loop.h"
 
 enum { DEFAULT_STACK = 64 * 1024, DEFAULT_TASKS = 1000000, FIRST_SHUFFLE = 64 };

@@ -1,4 +1,5 @@
 /* Files by operations: each function is one, or repeats one until all bytes went through. */
+#include <anyio/file.h>
 #include "../core/core.h"
 #include "../core/cursor.h"
 

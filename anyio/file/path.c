@@ -1,4 +1,5 @@
 /* Names: what is in directories, and how it changes. */
+#include <anyio/file.h>
 #include "../core/core.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* Temporary files and directories. */
+#include <anyio/file.h>
 #include "../core/core.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* Whole files, and directories with what is in them. */
+#include <anyio/file.h>
 #include "../core/core.h"
 
 #include <errno.h>

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <anyio/sync.h>
 #include "net.h"
 
 #define DELAY (250 * ANYIO_MILLISECOND)

@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/un.h>
+#include <anyio/datagram.h>
+#include <anyio/sync.h>
 #include "../sync/use.h"
 #include "net.h"
 

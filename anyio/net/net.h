@@ -2,6 +2,7 @@
 #ifndef ANYIO_NET_NET_H
 #define ANYIO_NET_NET_H
 
+#include <anyio/net.h>
 #include "../core/core.h"
 
 /* Whether the loop is the simulation, whose sockets are not the kernel's. */

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <stdatomic.h>
+#include <anyio/testing.h>
 #include "net.h"
 
 /* The ports of this process that were given out, one bit each. */

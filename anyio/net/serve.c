@@ -1,5 +1,7 @@
 #include <errno.h>
 #include <string.h>
+#include <anyio/serve.h>
+#include <anyio/sync.h>
 #include "../core/core.h"
 #include "net.h"
 

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
+#include <anyio/file.h>
 #include "../core/cursor.h"
 #include "../sync/use.h"
 #include "process.h"

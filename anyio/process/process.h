@@ -2,6 +2,7 @@
 #ifndef ANYIO_PROCESS_PROCESS_H
 #define ANYIO_PROCESS_PROCESS_H
 
+#include <anyio/process.h>
 #include "../core/core.h"
 
 enum { SPAWN_KEEP = -1, SPAWN_NULL = -2 };

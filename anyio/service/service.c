@@ -12,6 +12,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include <anyio/service.h>
+#include <anyio/signal.h>
+#include <anyio/sync.h>
 #include "../core/core.h"
 
 #define USUAL_TIME (10 * ANYIO_SECOND)

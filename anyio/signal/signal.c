@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
+#include <anyio/signal.h>
 #include "../sync/use.h"
 
 struct anyio_signal_receiver {

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <string.h>
+#include <anyio/stream.h>
 #include "../core/core.h"
 
 ssize_t anyio_attribute_give(void *out, size_t size, const void *value, size_t length)

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <string.h>
+#include <anyio/channel.h>
 #include "channel.h"
 
 static void *ring_slot(const struct channel *channel, size_t index)

@@ -2,6 +2,7 @@
 #ifndef ANYIO_STREAM_CHECK_H
 #define ANYIO_STREAM_CHECK_H
 
+#include <anyio/testing.h>
 #include "../core/core.h"
 
 /* One check: s sends and r receives. Returns 0, or a code that ends it. */

@@ -5,6 +5,7 @@
  * queues, so that nothing is missed; and while it is in one queue it can still take that branch, so
  * that a waiting receiver owns the next item here as well.
  */
+#include <anyio/choose.h>
 #include "../sync/event.h"
 #include "channel.h"
 

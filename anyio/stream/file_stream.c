@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
+#include <anyio/file.h>
 #include "../core/cursor.h"
 #include "../sync/use.h"
 

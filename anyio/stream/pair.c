@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <anyio/testing.h>
 #include "../sync/wait.h"
 
 struct pipe {

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <anyio/reader.h>
 #include "../core/core.h"
 
 struct reader {

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <anyio/stream.h>
 #include "../core/core.h"
 
 struct stapled {

@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdint.h>
+#include <anyio/stream.h>
 #include "../core/core.h"
 
 ssize_t anyio_stream_receive(struct anyio_stream *stream, void *buffer, size_t size)

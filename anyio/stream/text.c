@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <anyio/text.h>
 #include "../core/core.h"
 #include "utf8.h"
 

@@ -2,6 +2,7 @@
 #ifndef ANYIO_SYNC_EVENT_H
 #define ANYIO_SYNC_EVENT_H
 
+#include <anyio/sync.h>
 #include "wait.h"
 
 struct event {

@@ -1,3 +1,4 @@
+#include <anyio/sync.h>
 #include "../core/core.h"
 
 int anyio_guard_enter(struct anyio_guard *guard)

@@ -4,6 +4,7 @@
  * only while there is somebody in it: an idle limiter costs nothing.
  */
 #include <errno.h>
+#include <anyio/sync.h>
 #include "wait.h"
 
 struct borrower {

@@ -7,6 +7,7 @@
 #ifndef ANYIO_SYNC_LOCK_H
 #define ANYIO_SYNC_LOCK_H
 
+#include <anyio/sync.h>
 #include "wait.h"
 
 struct lock {

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <anyio/sync.h>
 #include "wait.h"
 
 /* While somebody waits the value is 0: a release goes to the first waiter, not to the value. */

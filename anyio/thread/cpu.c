@@ -11,6 +11,7 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include <anyio/thread.h>
 #include "../core/core.h"
 
 #define CPU_STACK    ((size_t)256 << 10)

@@ -8,6 +8,7 @@
 #ifndef ANYIO_THREAD_DETACHED_H
 #define ANYIO_THREAD_DETACHED_H
 
+#include <anyio/sync.h>
 #include "../core/core.h"
 
 struct anyio_detached {

@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <time.h>
+#include <anyio/portal.h>
 #include "portal.h"
 
 struct anyio_portal_task {

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <anyio/sync.h>
 #include "../core/core.h"
 
 struct anyio_portal {

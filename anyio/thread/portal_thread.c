@@ -1,6 +1,7 @@
 /* A loop in a thread of its own, with a portal into it. */
 #include <errno.h>
 #include <pthread.h>
+#include <anyio/portal.h>
 #include "portal.h"
 
 /* On the stack of who starts the thread, until it is answered. */

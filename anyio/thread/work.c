@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <anyio/thread.h>
 #include "detached.h"
 
 enum call_state { CALL_RUNNING, CALL_ENDED, CALL_ABANDONED };

@@ -22,6 +22,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdatomic.h>
+#include <anyio/tls.h>
 #include "../core/core.h"
 #include "../sync/wait.h"
 

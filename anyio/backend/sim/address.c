@@ -1,4 +1,5 @@
 /* Simulated addresses, names, and which hosts cannot reach each other. */
+#include <anyio/net.h>
 #include "net.h"
 
 #include <arpa/inet.h>

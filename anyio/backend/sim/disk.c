@@ -1,4 +1,5 @@
 /* The calls on the simulated disk: paths that begin with /sim, and what was opened there. */
+#include <anyio/file.h>
 #include "tree.h"
 
 #include <errno.h>

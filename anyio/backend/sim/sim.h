@@ -5,6 +5,7 @@
 #ifndef ANYIO_SIM_H
 #define ANYIO_SIM_H
 
+#include <anyio/testing.h>
 #include "../../core/core.h"
 #include "../../core/cursor.h"
 
