@@ -1,9 +1,8 @@
 /*
  * Datagram sockets.
  *
- * As in socket.c, closing marks the socket and interrupts its two uses, and whoever leaves last gives
- * the descriptor back. Here the closer waits for that, so that the address is free when it returns;
- * the object goes with the last closer.
+ * A closer waits until the descriptor is given back, so that the address is free when it returns; the
+ * object goes with the last closer.
  *
  * UNIX sends never wait in the kernel: io_uring (Linux 6.18) keeps the place in the buffer that the
  * first try has read to, and sends an empty datagram once there is room. They wait for readiness,
@@ -24,37 +23,25 @@
 static const struct anyio_datagram_options defaults;
 
 struct anyio_datagram {
-	int fd; /* -1 once closed */
+	struct anyio_closable at;
 	sa_family_t family;
-	bool closed, destroyed;
-	unsigned closers; /* inside anyio_datagram_close */
-	struct anyio_use receiving, sending;
+	unsigned closers;        /* inside anyio_datagram_close */
 	struct anyio_event free; /* the descriptor is */
 };
 
 static void datagram_settle(struct anyio_datagram *datagram)
 {
-	if (!datagram->closed || datagram->receiving.task != NULL || datagram->sending.task != NULL)
+	if (!anyio_closable_settle(&datagram->at))
 		return;
-	if (datagram->fd >= 0)
-		anyio_fd_close(datagram->fd);
-	datagram->fd = -1;
 	anyio_event_set(&datagram->free);
-	if (datagram->destroyed && datagram->closers == 0)
+	if (datagram->at.destroyed && datagram->closers == 0)
 		anyio_free(datagram);
-}
-
-static int datagram_enter(struct anyio_datagram *datagram, struct anyio_use *use)
-{
-	return datagram->closed ? ANYIO_CLOSED : anyio_use_begin(use);
 }
 
 static int64_t datagram_leave(
 	struct anyio_datagram *datagram, struct anyio_use *use, int64_t result)
 {
-	anyio_use_end(use);
-	if (result == ANYIO_CANCELLED && datagram->closed)
-		result = ANYIO_CLOSED;
+	result = anyio_closable_leave(&datagram->at, use, result);
 	datagram_settle(datagram);
 	return result;
 }
@@ -96,7 +83,7 @@ int anyio_datagram_open(
 		anyio_fd_close(fd);
 		return rc < 0 ? rc : -ENOMEM;
 	}
-	(*datagram)->fd = fd;
+	(*datagram)->at.fd = fd;
 	(*datagram)->family = (sa_family_t)family;
 	anyio_event_init(&(*datagram)->free);
 	return 0;
@@ -132,8 +119,8 @@ static int bind_to(struct anyio_datagram *datagram, const struct anyio_address *
 	const struct anyio_datagram_options *options)
 {
 	if (local->any.sa_family != AF_UNIX)
-		return anyio_fd_bind(datagram->fd, local);
-	return bind_unix(datagram->fd, local, options == NULL ? 0 : options->unix_mode);
+		return anyio_fd_bind(datagram->at.fd, local);
+	return bind_unix(datagram->at.fd, local, options == NULL ? 0 : options->unix_mode);
 }
 
 int anyio_datagram_bind(const struct anyio_address *local,
@@ -154,7 +141,7 @@ int anyio_datagram_connect(const struct anyio_address *remote, const struct anyi
 	if (local != NULL)
 		rc = bind_to(*datagram, local, options);
 	if (rc == 0)
-		rc = anyio_fd_connect((*datagram)->fd, remote);
+		rc = anyio_fd_connect((*datagram)->at.fd, remote);
 	return finish(rc, datagram);
 }
 
@@ -224,13 +211,13 @@ static int64_t send_unix(struct anyio_op *op)
 
 static int send_message(struct anyio_datagram *datagram, struct msghdr *msg)
 {
-	struct anyio_op op = { .code = ANYIO_OP_SENDMSG, .fd = datagram->fd, .msg = msg };
-	int64_t rc = datagram_enter(datagram, &datagram->sending);
+	struct anyio_op op = { .code = ANYIO_OP_SENDMSG, .fd = datagram->at.fd, .msg = msg };
+	int64_t rc = anyio_closable_enter(&datagram->at, &datagram->at.sending);
 
 	if (rc < 0)
 		return (int)rc;
 	rc = datagram->family == AF_UNIX ? send_unix(&op) : anyio_op_run(&op);
-	rc = datagram_leave(datagram, &datagram->sending, rc);
+	rc = datagram_leave(datagram, &datagram->at.sending, rc);
 	return rc < 0 ? (int)rc : 0;
 }
 
@@ -269,15 +256,15 @@ ssize_t anyio_datagram_receive(struct anyio_datagram *datagram, void *buffer, si
 	};
 	struct anyio_op op = {
 		.code = ANYIO_OP_RECVMSG,
-		.fd = datagram->fd,
+		.fd = datagram->at.fd,
 		.msg = &msg,
 		.flags = MSG_TRUNC, /* the result is the whole size */
 	};
-	int64_t rc = datagram_enter(datagram, &datagram->receiving);
+	int64_t rc = anyio_closable_enter(&datagram->at, &datagram->at.receiving);
 
 	if (rc < 0)
 		return (ssize_t)rc;
-	rc = datagram_leave(datagram, &datagram->receiving, anyio_op_run(&op));
+	rc = datagram_leave(datagram, &datagram->at.receiving, anyio_op_run(&op));
 	if (rc < 0)
 		return (ssize_t)rc;
 	from.len = msg.msg_namelen;
@@ -289,7 +276,8 @@ ssize_t anyio_datagram_receive(struct anyio_datagram *datagram, void *buffer, si
 static int datagram_address(
 	const struct anyio_datagram *datagram, bool remote, struct anyio_address *address)
 {
-	return datagram->closed ? ANYIO_CLOSED : anyio_fd_address(datagram->fd, remote, address);
+	return datagram->at.closed ? ANYIO_CLOSED
+				   : anyio_fd_address(datagram->at.fd, remote, address);
 }
 
 int anyio_datagram_local_address(
@@ -317,11 +305,9 @@ static void wait_shielded(struct anyio_event *event)
 void anyio_datagram_close(struct anyio_datagram *datagram)
 {
 	datagram->closers++;
-	datagram->closed = true;
-	anyio_use_interrupt(&datagram->receiving);
-	anyio_use_interrupt(&datagram->sending);
+	anyio_closable_close(&datagram->at);
 	datagram_settle(datagram);
-	if (datagram->fd >= 0)
+	if (datagram->at.fd >= 0)
 		wait_shielded(&datagram->free);
 	datagram->closers--;
 	datagram_settle(datagram);
@@ -331,6 +317,6 @@ void anyio_datagram_free(struct anyio_datagram *datagram)
 {
 	if (datagram == NULL)
 		return;
-	datagram->destroyed = true;
+	datagram->at.destroyed = true;
 	anyio_datagram_close(datagram);
 }

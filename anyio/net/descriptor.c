@@ -108,10 +108,3 @@ int anyio_fd_peer_state(int fd)
 		return 0;
 	return look.revents & (POLLERR | POLLHUP) ? ANYIO_BROKEN : ANYIO_END_OF_STREAM;
 }
-
-void anyio_fd_close(int fd)
-{
-	struct anyio_op op = { .code = ANYIO_OP_CLOSE, .fd = fd };
-
-	anyio_op_now(&op);
-}

@@ -8,11 +8,9 @@
 static const struct anyio_listen_options defaults;
 
 struct anyio_listener {
-	int fd; /* -1 once closed */
+	struct anyio_closable at;
 	int family;
-	bool closed, freed;
 	unsigned holds; /* who will come back to it: it is not given back before */
-	struct anyio_use accepting;
 };
 
 static int listen_options(int fd, int family, const struct anyio_listen_options *options)
@@ -38,7 +36,7 @@ static int listener_create(int fd, int family, int backlog, struct anyio_listene
 	*listener = anyio_calloc(1, sizeof(**listener));
 	if (*listener == NULL)
 		return -ENOMEM;
-	(*listener)->fd = fd;
+	(*listener)->at.fd = fd;
 	(*listener)->family = family;
 	return 0;
 }
@@ -162,7 +160,7 @@ static bool died_in_queue(int64_t rc)
 static int accept_one(struct anyio_listener *listener, struct anyio_stream **stream)
 {
 	for (;;) {
-		struct anyio_op op = { .code = ANYIO_OP_ACCEPT, .fd = listener->fd };
+		struct anyio_op op = { .code = ANYIO_OP_ACCEPT, .fd = listener->at.fd };
 		int64_t rc = anyio_op_run(&op);
 
 		if (rc >= 0)
@@ -178,12 +176,7 @@ static int accept_one(struct anyio_listener *listener, struct anyio_stream **str
 
 static void listener_settle(struct anyio_listener *listener)
 {
-	if (!listener->closed || listener->accepting.task != NULL)
-		return;
-	if (listener->fd >= 0)
-		anyio_fd_close(listener->fd);
-	listener->fd = -1;
-	if (listener->freed && listener->holds == 0)
+	if (anyio_closable_settle(&listener->at) && listener->at.destroyed && listener->holds == 0)
 		anyio_free(listener);
 }
 
@@ -192,31 +185,26 @@ int anyio_accept(struct anyio_listener *listener, struct anyio_stream **stream)
 	int rc = anyio_checkpoint_if_cancelled();
 
 	*stream = NULL;
-	if (rc == 0 && listener->closed)
-		rc = ANYIO_CLOSED;
 	if (rc == 0)
-		rc = anyio_use_begin(&listener->accepting);
+		rc = anyio_closable_enter(&listener->at, &listener->at.receiving);
 	if (rc < 0)
 		return rc;
-	rc = accept_one(listener, stream);
-	anyio_use_end(&listener->accepting);
-	if (rc == ANYIO_CANCELLED && listener->closed)
-		rc = ANYIO_CLOSED;
+	rc = (int)anyio_closable_leave(
+		&listener->at, &listener->at.receiving, accept_one(listener, stream));
 	listener_settle(listener);
 	return rc;
 }
 
 int anyio_listener_address(const struct anyio_listener *listener, struct anyio_address *address)
 {
-	if (listener->closed)
+	if (listener->at.closed)
 		return ANYIO_CLOSED;
-	return anyio_fd_address(listener->fd, false, address);
+	return anyio_fd_address(listener->at.fd, false, address);
 }
 
 void anyio_listener_close(struct anyio_listener *listener)
 {
-	listener->closed = true;
-	anyio_use_interrupt(&listener->accepting);
+	anyio_closable_close(&listener->at);
 	listener_settle(listener);
 }
 
@@ -224,7 +212,7 @@ void anyio_listener_free(struct anyio_listener *listener)
 {
 	if (listener == NULL)
 		return;
-	listener->freed = true;
+	listener->at.destroyed = true;
 	anyio_listener_close(listener);
 }
 

@@ -19,7 +19,6 @@ int anyio_fd_address(int fd, bool remote, struct anyio_address *address);
 int anyio_fd_credentials(int fd, struct ucred *peer);
 int anyio_fd_shutdown(int fd);
 int anyio_fd_peer_state(int fd); /* 0, ANYIO_END_OF_STREAM, ANYIO_BROKEN */
-void anyio_fd_close(int fd);
 
 /* unix.c: binds a UNIX socket of that type to path, where a stale socket, one on which nobody
  * answers, is replaced; the file gets the permissions mode and never has others that allow more.

@@ -1,10 +1,6 @@
 /*
  * The stream over a connected socket.
  *
- * Closing marks the socket and interrupts its two uses; the descriptor is closed by whoever leaves
- * last, because closing it under an operation in flight would leave that operation pending. The
- * object goes when it was destroyed and nobody is inside.
- *
  * The other side's going away (EPIPE, ECONNRESET) is ANYIO_BROKEN, as on every other stream.
  */
 #include <errno.h>
@@ -18,10 +14,9 @@ enum { BATCH = 64 }; /* parts of one sendmsg; on the stack */
 
 struct socket {
 	struct anyio_stream stream;
-	int fd; /* -1 once closed */
-	bool closed, destroyed, sent_eof;
+	struct anyio_closable at;
+	bool sent_eof;
 	int family;
-	struct anyio_use receiving, sending;
 };
 
 static const struct anyio_stream_ops socket_ops;
@@ -31,30 +26,16 @@ static struct socket *socket_of(struct anyio_stream *stream)
 	return anyio_container(stream, struct socket, stream);
 }
 
-/* Gives back what nobody needs any more. */
 static void socket_settle(struct socket *socket)
 {
-	if (!socket->closed || socket->receiving.task != NULL || socket->sending.task != NULL)
-		return;
-	if (socket->fd >= 0)
-		anyio_fd_close(socket->fd);
-	socket->fd = -1;
-	if (socket->destroyed)
+	if (anyio_closable_settle(&socket->at) && socket->at.destroyed)
 		anyio_free(socket);
-}
-
-static int socket_enter(struct socket *socket, struct anyio_use *use)
-{
-	return socket->closed ? ANYIO_CLOSED : anyio_use_begin(use);
 }
 
 static int64_t socket_leave(struct socket *socket, struct anyio_use *use, int64_t result)
 {
-	anyio_use_end(use);
-	/* What is done is done; but who goes on would find a freed socket gone. */
-	if (result == ANYIO_CANCELLED ? socket->closed : result >= 0 && socket->destroyed)
-		result = ANYIO_CLOSED;
-	if (result == -EPIPE || result == -ECONNRESET)
+	result = anyio_closable_leave_stream(&socket->at, use, result);
+	if (result == -ECONNRESET)
 		result = ANYIO_BROKEN;
 	socket_settle(socket);
 	return result;
@@ -74,27 +55,27 @@ static ssize_t socket_receive(struct anyio_stream *stream, void *buffer, size_t 
 {
 	struct socket *socket = socket_of(stream);
 	struct anyio_op op;
-	int rc = socket_enter(socket, &socket->receiving);
+	int rc = anyio_closable_enter(&socket->at, &socket->at.receiving);
 
 	if (rc < 0)
 		return rc;
-	op_make(&op, ANYIO_OP_RECV, socket->fd);
+	op_make(&op, ANYIO_OP_RECV, socket->at.fd);
 	op.base = buffer;
 	op.len = size;
-	return (ssize_t)socket_leave(socket, &socket->receiving, anyio_op_run(&op));
+	return (ssize_t)socket_leave(socket, &socket->at.receiving, anyio_op_run(&op));
 }
 
 static ssize_t socket_receive_lazy(struct anyio_stream *stream, anyio_borrow_fn borrow, void *arg)
 {
 	struct socket *socket = socket_of(stream);
 	struct anyio_op op = { .code = ANYIO_OP_RECV, .flags = MSG_DONTWAIT };
-	int rc = socket_enter(socket, &socket->receiving);
+	int rc = anyio_closable_enter(&socket->at, &socket->at.receiving);
 
 	if (rc < 0)
 		return rc;
-	op.fd = socket->fd;
+	op.fd = socket->at.fd;
 	return (ssize_t)socket_leave(
-		socket, &socket->receiving, anyio_op_run_borrowing(&op, borrow, arg));
+		socket, &socket->at.receiving, anyio_op_run_borrowing(&op, borrow, arg));
 }
 
 static int64_t send_parts(
@@ -149,11 +130,11 @@ static int socket_send_with(struct socket *socket, const struct iovec *iov, int 
 	*sent = 0;
 	if (socket->sent_eof)
 		return ANYIO_CLOSED;
-	rc = socket_enter(socket, &socket->sending);
+	rc = anyio_closable_enter(&socket->at, &socket->at.sending);
 	if (rc < 0)
 		return rc;
 	return (int)socket_leave(
-		socket, &socket->sending, send_all(socket->fd, iov, count, passing, sent));
+		socket, &socket->at.sending, send_all(socket->at.fd, iov, count, passing, sent));
 }
 
 static int socket_sendv(
@@ -167,13 +148,13 @@ static int socket_send_eof(struct anyio_stream *stream)
 	struct socket *socket = socket_of(stream);
 	int rc;
 
-	if (socket->closed)
+	if (socket->at.closed)
 		return ANYIO_CLOSED;
-	if (socket->sending.task != NULL)
+	if (socket->at.sending.task != NULL)
 		return ANYIO_BUSY;
 	if (socket->sent_eof)
 		return 0;
-	rc = anyio_fd_shutdown(socket->fd);
+	rc = anyio_fd_shutdown(socket->at.fd);
 	if (rc < 0)
 		return rc == -ENOTCONN ? ANYIO_BROKEN : rc;
 	socket->sent_eof = true;
@@ -184,11 +165,7 @@ static void socket_close(struct anyio_stream *stream)
 {
 	struct socket *socket = socket_of(stream);
 
-	if (socket->closed)
-		return;
-	socket->closed = true;
-	anyio_use_interrupt(&socket->receiving);
-	anyio_use_interrupt(&socket->sending);
+	anyio_closable_close(&socket->at);
 	socket_settle(socket);
 }
 
@@ -197,8 +174,8 @@ static void socket_abort(struct anyio_stream *stream)
 	struct socket *socket = socket_of(stream);
 	struct linger now = { .l_onoff = 1, .l_linger = 0 };
 
-	if (!socket->closed)
-		anyio_fd_option(socket->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	if (!socket->at.closed)
+		anyio_fd_option(socket->at.fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 	socket_close(stream);
 }
 
@@ -206,7 +183,7 @@ static void socket_destroy(struct anyio_stream *stream)
 {
 	struct socket *socket = socket_of(stream);
 
-	socket->destroyed = true;
+	socket->at.destroyed = true;
 	socket_settle(socket);
 }
 
@@ -222,7 +199,7 @@ static ssize_t give_credentials(const struct socket *socket, void *out, size_t s
 {
 	struct anyio_credentials credentials;
 	struct ucred peer;
-	int rc = socket->family != AF_UNIX ? -ENODATA : anyio_fd_credentials(socket->fd, &peer);
+	int rc = socket->family != AF_UNIX ? -ENODATA : anyio_fd_credentials(socket->at.fd, &peer);
 
 	if (rc < 0)
 		return rc;
@@ -235,14 +212,14 @@ static ssize_t socket_attribute(
 {
 	const struct socket *socket = socket_of((struct anyio_stream *)stream);
 
-	if (socket->closed)
+	if (socket->at.closed)
 		return ANYIO_CLOSED;
 	switch (which) {
-	case ANYIO_ATTRIBUTE_LOCAL_ADDRESS: return give_address(socket->fd, false, out, size);
-	case ANYIO_ATTRIBUTE_REMOTE_ADDRESS: return give_address(socket->fd, true, out, size);
+	case ANYIO_ATTRIBUTE_LOCAL_ADDRESS: return give_address(socket->at.fd, false, out, size);
+	case ANYIO_ATTRIBUTE_REMOTE_ADDRESS: return give_address(socket->at.fd, true, out, size);
 	case ANYIO_ATTRIBUTE_CREDENTIALS: return give_credentials(socket, out, size);
 	case ANYIO_ATTRIBUTE_DESCRIPTOR:
-		return anyio_attribute_give(out, size, &socket->fd, sizeof(socket->fd));
+		return anyio_attribute_give(out, size, &socket->at.fd, sizeof(socket->at.fd));
 	default: return -ENODATA;
 	}
 }
@@ -292,7 +269,7 @@ int anyio_stream_from_socket(int fd, int family, struct anyio_stream **stream)
 	if (family != AF_UNIX)
 		tune(fd);
 	socket->stream.ops = &socket_ops;
-	socket->fd = fd;
+	socket->at.fd = fd;
 	socket->family = family;
 	*stream = &socket->stream;
 	return 0;
@@ -345,14 +322,14 @@ ssize_t anyio_stream_receive_descriptors(struct anyio_stream *stream, void *buff
 	if (rc == 0 && size == 0)
 		rc = -EINVAL;
 	if (rc == 0)
-		rc = socket_enter(socket, &socket->receiving);
+		rc = anyio_closable_enter(&socket->at, &socket->at.receiving);
 	if (rc < 0)
 		return rc;
-	op.fd = socket->fd;
+	op.fd = socket->at.fd;
 	op.result = anyio_op_run(&op);
 	if (op.result >= 0)
 		anyio_passing_unpack(&msg, descriptors);
-	op.result = socket_leave(socket, &socket->receiving, op.result);
+	op.result = socket_leave(socket, &socket->at.receiving, op.result);
 	if (op.result < 0)
 		anyio_descriptors_close(descriptors);
 	return (ssize_t)op.result;
@@ -364,7 +341,7 @@ int anyio_stream_peer_state(const struct anyio_stream *stream)
 
 	if (stream->ops != &socket_ops)
 		return -ENOTSOCK;
-	return socket->closed ? ANYIO_CLOSED : anyio_fd_peer_state(socket->fd);
+	return socket->at.closed ? ANYIO_CLOSED : anyio_fd_peer_state(socket->at.fd);
 }
 
 static int socket_address(const struct anyio_stream *stream, enum anyio_attribute which,

@@ -2,9 +2,7 @@
  * The stream over this side of a pipe, which goes one way.
  *
  * This side does not block, whichever backend waits for it; the child's is an open file of its own and
- * blocks as programs expect. Closing marks the pipe and interrupts its use; the descriptor is
- * closed by whoever leaves last, because closing it under an operation in flight would leave that
- * operation pending.
+ * blocks as programs expect.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,11 +14,10 @@
 
 struct pipe {
 	struct anyio_stream stream;
-	int fd;     /* -1 once closed */
+	struct anyio_closable at;
 	bool sends; /* this side writes */
+	bool sent_eof;
 	pid_t child;
-	bool closed, destroyed, sent_eof;
-	struct anyio_use use;
 };
 
 static struct pipe *pipe_of(struct anyio_stream *stream)
@@ -28,33 +25,20 @@ static struct pipe *pipe_of(struct anyio_stream *stream)
 	return anyio_container(stream, struct pipe, stream);
 }
 
-/* Gives back what nobody needs any more. */
 static void pipe_settle(struct pipe *pipe)
 {
-	if (!pipe->closed || pipe->use.task != NULL)
-		return;
-	if (pipe->fd >= 0)
-		anyio_close(pipe->fd);
-	pipe->fd = -1;
-	if (pipe->destroyed)
+	if (anyio_closable_settle(&pipe->at) && pipe->at.destroyed)
 		anyio_free(pipe);
 }
 
 static int pipe_enter(struct pipe *pipe, bool sends)
 {
-	if (pipe->sends != sends)
-		return -EBADF;
-	return pipe->closed ? ANYIO_CLOSED : anyio_use_begin(&pipe->use);
+	return pipe->sends == sends ? anyio_closable_enter(&pipe->at, &pipe->at.receiving) : -EBADF;
 }
 
 static int64_t pipe_leave(struct pipe *pipe, int64_t result)
 {
-	anyio_use_end(&pipe->use);
-	/* What is done is done; but who goes on would find a freed pipe gone. */
-	if (result == ANYIO_CANCELLED ? pipe->closed : result >= 0 && pipe->destroyed)
-		result = ANYIO_CLOSED;
-	if (result == -EPIPE)
-		result = ANYIO_BROKEN;
+	result = anyio_closable_leave_stream(&pipe->at, &pipe->at.receiving, result);
 	pipe_settle(pipe);
 	return result;
 }
@@ -66,7 +50,7 @@ static ssize_t pipe_receive(struct anyio_stream *stream, void *buffer, size_t si
 
 	if (rc < 0)
 		return rc;
-	return (ssize_t)pipe_leave(pipe, anyio_read_owned(pipe->fd, buffer, size));
+	return (ssize_t)pipe_leave(pipe, anyio_read_owned(pipe->at.fd, buffer, size));
 }
 
 static ssize_t pipe_receive_lazy(struct anyio_stream *stream, anyio_borrow_fn borrow, void *arg)
@@ -77,7 +61,7 @@ static ssize_t pipe_receive_lazy(struct anyio_stream *stream, anyio_borrow_fn bo
 
 	if (rc < 0)
 		return rc;
-	op.fd = pipe->fd;
+	op.fd = pipe->at.fd;
 	return (ssize_t)pipe_leave(pipe, anyio_op_run_borrowing(&op, borrow, arg));
 }
 
@@ -106,17 +90,14 @@ static int pipe_sendv(struct anyio_stream *stream, const struct iovec *iov, int 
 	*sent = 0;
 	if (rc < 0)
 		return rc;
-	return (int)pipe_leave(pipe, send_all(pipe->fd, iov, count, sent));
+	return (int)pipe_leave(pipe, send_all(pipe->at.fd, iov, count, sent));
 }
 
 static void pipe_close(struct anyio_stream *stream)
 {
 	struct pipe *pipe = pipe_of(stream);
 
-	if (pipe->closed)
-		return;
-	pipe->closed = true;
-	anyio_use_interrupt(&pipe->use);
+	anyio_closable_close(&pipe->at);
 	pipe_settle(pipe);
 }
 
@@ -127,9 +108,9 @@ static int pipe_send_eof(struct anyio_stream *stream)
 
 	if (!pipe->sends)
 		return -EBADF;
-	if (pipe->closed)
+	if (pipe->at.closed)
 		return pipe->sent_eof ? 0 : ANYIO_CLOSED;
-	if (pipe->use.task != NULL)
+	if (pipe->at.receiving.task != NULL)
 		return ANYIO_BUSY;
 	pipe->sent_eof = true;
 	pipe_close(stream);
@@ -140,7 +121,7 @@ static void pipe_destroy(struct anyio_stream *stream)
 {
 	struct pipe *pipe = pipe_of(stream);
 
-	pipe->destroyed = true;
+	pipe->at.destroyed = true;
 	pipe_settle(pipe);
 }
 
@@ -154,8 +135,9 @@ static ssize_t pipe_attribute(
 	case ANYIO_ATTRIBUTE_PROCESS_ID:
 		return anyio_attribute_give(out, size, &pipe->child, sizeof(pipe->child));
 	case ANYIO_ATTRIBUTE_DESCRIPTOR:
-		return pipe->closed ? ANYIO_CLOSED
-				    : anyio_attribute_give(out, size, &pipe->fd, sizeof(pipe->fd));
+		return pipe->at.closed
+			? ANYIO_CLOSED
+			: anyio_attribute_give(out, size, &pipe->at.fd, sizeof(pipe->at.fd));
 	default: return -ENODATA;
 	}
 }
@@ -189,7 +171,7 @@ int anyio_pipe_open(bool sends, struct anyio_stream **stream, int *other)
 		return rc;
 	}
 	pipe->stream.ops = &pipe_ops;
-	pipe->fd = fds[sends];
+	pipe->at.fd = fds[sends];
 	pipe->sends = sends;
 	*stream = &pipe->stream;
 	*other = fds[!sends];
@@ -206,7 +188,7 @@ ssize_t anyio_pipe_look(struct anyio_stream *stream, void *buffer, size_t size)
 	ssize_t n;
 
 	do
-		n = read(pipe_of(stream)->fd, buffer, size);
+		n = read(pipe_of(stream)->at.fd, buffer, size);
 	while (n < 0 && errno == EINTR);
 	return n < 0 ? -errno : n;
 }

@@ -5,8 +5,7 @@
  *
  * A spool is such a file, but its bytes are in memory until they are too many: fd is -1 until then.
  *
- * One task at a time uses it, for there is one place. Closing interrupts the use; whoever leaves last
- * closes the descriptor.
+ * One task at a time uses it, for there is one place.
  */
 #include <errno.h>
 #include <limits.h>
@@ -17,11 +16,9 @@
 
 struct file {
 	struct anyio_stream stream;
-	int fd;
-	bool placed, spooled;
-	bool closed, destroyed, ended;
+	struct anyio_closable at;
+	bool placed, spooled, ended;
 	int64_t place;
-	struct anyio_use use;
 	uint8_t *bytes; /* of a spool in memory */
 	size_t used, room, most;
 	char path[]; /* of a file that was opened; of a spool the folder */
@@ -36,30 +33,22 @@ static struct file *file_of(const struct anyio_stream *stream)
 
 static void file_settle(struct file *file)
 {
-	if (!file->closed || file->use.task != NULL)
+	if (!anyio_closable_settle(&file->at))
 		return;
-	if (file->fd >= 0)
-		anyio_close(file->fd);
-	file->fd = -1;
 	anyio_free(file->bytes);
 	file->bytes = NULL;
-	if (file->destroyed)
+	if (file->at.destroyed)
 		anyio_free(file);
 }
 
 static int file_enter(struct file *file)
 {
-	return file->closed ? ANYIO_CLOSED : anyio_use_begin(&file->use);
+	return anyio_closable_enter(&file->at, &file->at.receiving);
 }
 
 static int64_t file_leave(struct file *file, int64_t result)
 {
-	anyio_use_end(&file->use);
-	/* What is done is done; but who goes on would find a freed file gone. */
-	if (result == ANYIO_CANCELLED ? file->closed : result >= 0 && file->destroyed)
-		result = ANYIO_CLOSED;
-	if (result == -EPIPE)
-		result = ANYIO_BROKEN;
+	result = anyio_closable_leave_stream(&file->at, &file->at.receiving, result);
 	file_settle(file);
 	return result;
 }
@@ -86,12 +75,12 @@ static ssize_t file_receive(struct anyio_stream *stream, void *buffer, size_t si
 
 	if (n < 0)
 		return n;
-	if (file->fd < 0)
+	if (file->at.fd < 0)
 		n = spool_read(file, buffer, size);
 	else if (file->placed)
-		n = anyio_pread(file->fd, buffer, size, file->place);
+		n = anyio_pread(file->at.fd, buffer, size, file->place);
 	else
-		n = anyio_read_owned(file->fd, buffer, size);
+		n = anyio_read_owned(file->at.fd, buffer, size);
 	if (n > 0)
 		file->place += n;
 	return (ssize_t)file_leave(file, n);
@@ -108,7 +97,7 @@ static int spool_out(struct file *file)
 			anyio_close(fd);
 		return rc;
 	}
-	file->fd = fd;
+	file->at.fd = fd;
 	anyio_free(file->bytes);
 	file->bytes = NULL;
 	return 0;
@@ -162,12 +151,13 @@ static int64_t file_write(struct file *file, const struct iovec *iov, int count)
 {
 	int64_t rc;
 
-	if (file->fd < 0)
+	if (file->at.fd < 0)
 		return spool_write(file, iov->iov_base, iov->iov_len);
 	if (file->placed)
-		rc = anyio_pwritev(file->fd, iov, count < IOV_MAX ? count : IOV_MAX, file->place);
+		rc = anyio_pwritev(
+			file->at.fd, iov, count < IOV_MAX ? count : IOV_MAX, file->place);
 	else
-		rc = anyio_write_owned(file->fd, iov->iov_base, iov->iov_len);
+		rc = anyio_write_owned(file->at.fd, iov->iov_base, iov->iov_len);
 	return rc == 0 ? -ENOSPC : rc;
 }
 
@@ -205,9 +195,9 @@ static int file_send_eof(struct anyio_stream *stream)
 {
 	struct file *file = file_of(stream);
 
-	if (file->closed)
+	if (file->at.closed)
 		return ANYIO_CLOSED;
-	if (file->use.task != NULL)
+	if (file->at.receiving.task != NULL)
 		return ANYIO_BUSY;
 	file->ended = true;
 	return 0;
@@ -217,10 +207,7 @@ static void file_close(struct anyio_stream *stream)
 {
 	struct file *file = file_of(stream);
 
-	if (file->closed)
-		return;
-	file->closed = true;
-	anyio_use_interrupt(&file->use);
+	anyio_closable_close(&file->at);
 	file_settle(file);
 }
 
@@ -228,7 +215,7 @@ static void file_destroy(struct anyio_stream *stream)
 {
 	struct file *file = file_of(stream);
 
-	file->destroyed = true;
+	file->at.destroyed = true;
 	file_settle(file);
 }
 
@@ -241,10 +228,10 @@ static ssize_t file_attribute(
 		return anyio_attribute_give(out, size, file->path, strlen(file->path) + 1);
 	if (which != ANYIO_ATTRIBUTE_DESCRIPTOR)
 		return -ENODATA;
-	if (file->closed)
+	if (file->at.closed)
 		return ANYIO_CLOSED;
-	return file->fd < 0 ? -ENODATA
-			    : anyio_attribute_give(out, size, &file->fd, sizeof(file->fd));
+	return file->at.fd < 0 ? -ENODATA
+			       : anyio_attribute_give(out, size, &file->at.fd, sizeof(file->at.fd));
 }
 
 static const struct anyio_stream_ops file_ops = {
@@ -264,7 +251,7 @@ static struct file *file_create(int fd, const char *path)
 	if (file == NULL)
 		return NULL;
 	file->stream.ops = &file_ops;
-	file->fd = fd;
+	file->at.fd = fd;
 	if (length > 0)
 		memcpy(file->path, path, length);
 	return file;
@@ -328,9 +315,9 @@ static int64_t file_origin(struct file *file, int whence)
 	case SEEK_END: break;
 	default: return -EINVAL;
 	}
-	if (file->fd < 0)
+	if (file->at.fd < 0)
 		return (int64_t)file->used;
-	rc = anyio_fstat(file->fd, &st);
+	rc = anyio_fstat(file->at.fd, &st);
 	return rc < 0 ? rc : st.st_size;
 }
 
@@ -361,5 +348,5 @@ int64_t anyio_file_stream_tell(const struct anyio_stream *stream)
 
 	if (stream->ops != &file_ops || !file->placed)
 		return -ESPIPE;
-	return file->closed ? ANYIO_CLOSED : file->place;
+	return file->at.closed ? ANYIO_CLOSED : file->place;
 }

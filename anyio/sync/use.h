@@ -9,6 +9,7 @@
 #ifndef ANYIO_SYNC_USE_H
 #define ANYIO_SYNC_USE_H
 
+#include <errno.h>
 #include "../core/core.h"
 
 struct anyio_use {
@@ -39,6 +40,61 @@ static inline void anyio_use_interrupt(struct anyio_use *use)
 		return;
 	use->interrupted = true;
 	anyio_task_interrupt(use->task);
+}
+
+/*
+ * A descriptor that one task closes while others use it. Closing marks it and interrupts its uses; it is
+ * given back by whoever leaves last, because closing it under an operation in flight would leave
+ * that operation pending. So each way out ends with settling, after which the object may be gone.
+ */
+struct anyio_closable {
+	int fd; /* -1 once given back, or none yet */
+	bool closed, destroyed;
+	/* What one task at a time uses has the first alone. */
+	struct anyio_use receiving, sending;
+};
+
+static inline int anyio_closable_enter(struct anyio_closable *self, struct anyio_use *use)
+{
+	return self->closed ? ANYIO_CLOSED : anyio_use_begin(use);
+}
+
+/* What the use came to. */
+static inline int64_t anyio_closable_leave(
+	struct anyio_closable *self, struct anyio_use *use, int64_t result)
+{
+	anyio_use_end(use);
+	return result == ANYIO_CANCELLED && self->closed ? ANYIO_CLOSED : result;
+}
+
+/* The same of a stream. */
+static inline int64_t anyio_closable_leave_stream(
+	struct anyio_closable *self, struct anyio_use *use, int64_t result)
+{
+	result = anyio_closable_leave(self, use, result);
+	/* What is done is done; but who goes on would find a freed stream gone. */
+	if (result >= 0 && self->destroyed)
+		return ANYIO_CLOSED;
+	return result == -EPIPE ? ANYIO_BROKEN : result;
+}
+
+static inline void anyio_closable_close(struct anyio_closable *self)
+{
+	self->closed = true;
+	anyio_use_interrupt(&self->receiving);
+	anyio_use_interrupt(&self->sending);
+}
+
+/* Gives back what nobody needs any more: true when it is closed and nobody is inside, so that the object
+ * may be freed once it was destroyed. */
+static inline bool anyio_closable_settle(struct anyio_closable *self)
+{
+	if (!self->closed || self->receiving.task != NULL || self->sending.task != NULL)
+		return false;
+	if (self->fd >= 0)
+		anyio_fd_close(self->fd);
+	self->fd = -1;
+	return true;
 }
 
 #endif
