@@ -49,18 +49,27 @@ static inline int anyio_cursor_fill(struct anyio_cursor cursor, struct iovec *ou
 	return n;
 }
 
+/* The next size bytes, or what is left of the current part. */
+static inline struct iovec anyio_cursor_take(struct anyio_cursor *cursor, size_t size)
+{
+	struct iovec run = anyio_cursor_part(cursor);
+
+	if (run.iov_len > size)
+		run.iov_len = size;
+	anyio_cursor_advance(cursor, run.iov_len);
+	return run;
+}
+
 /* Copies size bytes from where it stands, or what there is; how many. */
 static inline size_t anyio_cursor_get(struct anyio_cursor *cursor, void *to, size_t size)
 {
 	size_t done = 0;
 
 	while (cursor->left > 0 && done < size) {
-		struct iovec part = anyio_cursor_part(cursor);
-		size_t run = part.iov_len < size - done ? part.iov_len : size - done;
+		struct iovec run = anyio_cursor_take(cursor, size - done);
 
-		memcpy((char *)to + done, part.iov_base, run);
-		anyio_cursor_advance(cursor, run);
-		done += run;
+		memcpy((char *)to + done, run.iov_base, run.iov_len);
+		done += run.iov_len;
 	}
 	return done;
 }
@@ -71,12 +80,10 @@ static inline size_t anyio_cursor_put(struct anyio_cursor *cursor, const void *f
 	size_t done = 0;
 
 	while (cursor->left > 0 && done < size) {
-		struct iovec part = anyio_cursor_part(cursor);
-		size_t run = part.iov_len < size - done ? part.iov_len : size - done;
+		struct iovec run = anyio_cursor_take(cursor, size - done);
 
-		memcpy(part.iov_base, (const char *)from + done, run);
-		anyio_cursor_advance(cursor, run);
-		done += run;
+		memcpy(run.iov_base, (const char *)from + done, run.iov_len);
+		done += run.iov_len;
 	}
 	return done;
 }

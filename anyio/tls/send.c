@@ -22,23 +22,20 @@ struct source {
  * other side more than copying does here. */
 static size_t source_next(struct source *source, const uint8_t **data)
 {
-	struct iovec part;
+	struct iovec run;
 
 	if (source->at.left == 0)
 		return 0;
-	part = anyio_cursor_part(&source->at);
-	if (source->at.left > 1 && part.iov_len < RECORD) {
+	if (source->at.left > 1 && anyio_cursor_part(&source->at).iov_len < RECORD) {
 		if (source->joined == NULL)
 			source->joined = anyio_malloc(RECORD);
 		*data = source->joined;
 		if (source->joined != NULL)
 			return anyio_cursor_get(&source->at, source->joined, RECORD);
 	}
-	if (part.iov_len > RECORD)
-		part.iov_len = RECORD;
-	*data = part.iov_base;
-	anyio_cursor_advance(&source->at, part.iov_len);
-	return part.iov_len;
+	run = anyio_cursor_take(&source->at, RECORD);
+	*data = run.iov_base;
+	return run.iov_len;
 }
 
 static int write_step(struct tls *tls, const uint8_t *data, size_t size)
