@@ -125,6 +125,13 @@ static inline enum anyio_direction anyio_op_direction(const struct anyio_op *op)
 	}
 }
 
+/* What start() ends with when there is nothing to wait for. */
+static inline bool anyio_op_at_once(struct anyio_op *op, int64_t result)
+{
+	op->result = result;
+	return true;
+}
+
 /* A SENDMSG without a name and control messages, in one part. */
 static inline bool anyio_op_sends_plainly(const struct anyio_op *op)
 {
@@ -167,8 +174,8 @@ int64_t anyio_op_perform(struct anyio_op *op);
 void anyio_op_complete(struct anyio_op *op, int64_t result);
 
 /* Hands op to a worker thread: anyio_op_perform there, then anyio_op_complete on the loop, from a
- * later anyio_pool_collect(). Backends call submit from start(), and collect from wait(). */
-int anyio_pool_submit(struct anyio_loop *loop, struct anyio_op *op);
+ * later anyio_pool_collect(). Backends end start() with it, and call collect from wait(). */
+bool anyio_pool_start(struct anyio_loop *loop, struct anyio_op *op);
 /* Takes a queued op back: true when it had not begun and never will. */
 bool anyio_pool_withdraw(struct anyio_loop *loop, struct anyio_op *op);
 void anyio_pool_collect(struct anyio_loop *loop);

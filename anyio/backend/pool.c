@@ -248,12 +248,12 @@ static struct anyio_pool *pool_open(struct anyio_loop *loop)
 	return pool;
 }
 
-int anyio_pool_submit(struct anyio_loop *loop, struct anyio_op *op)
+bool anyio_pool_start(struct anyio_loop *loop, struct anyio_op *op)
 {
 	struct anyio_slot *slot = anyio_loop_slot(loop, ANYIO_SLOT_POOL);
 	struct anyio_pool *pool = slot->value ? slot->value : pool_open(loop);
 	if (!pool)
-		return -ENOMEM;
+		return anyio_op_at_once(op, -ENOMEM);
 	*slot = (struct anyio_slot){ pool, pool_close };
 	struct lane *lane = lane_of(pool, op);
 	pthread_mutex_lock(&pool->mutex);
@@ -271,7 +271,7 @@ int anyio_pool_submit(struct anyio_loop *loop, struct anyio_op *op)
 		lane->queued--;
 	}
 	pthread_mutex_unlock(&pool->mutex);
-	return rc;
+	return rc < 0 ? anyio_op_at_once(op, rc) : false;
 }
 
 bool anyio_pool_withdraw(struct anyio_loop *loop, struct anyio_op *op)

@@ -353,12 +353,6 @@ static void from_statx(struct stat *st, const struct statx *from)
 	};
 }
 
-static bool done_at_once(struct anyio_op *op, int64_t result)
-{
-	op->result = result;
-	return true;
-}
-
 static bool uring_start(void *state, struct anyio_op *op)
 {
 	struct uring *uring = state;
@@ -367,17 +361,15 @@ static bool uring_start(void *state, struct anyio_op *op)
 	/* Nor does a receive of what is known to be there. */
 	bool own_recv = op->code == ANYIO_OP_RECV && anyio_op_never_waits(op);
 	if (op->code >= ANYIO_OP_SOCKET || own_stat || own_recv)
-		return done_at_once(op, anyio_op_perform(op));
-	if (!uring->native[op->code]) {
-		int rc = anyio_pool_submit(uring->loop, op);
-		return rc < 0 ? done_at_once(op, rc) : false;
-	}
+		return anyio_op_at_once(op, anyio_op_perform(op));
+	if (!uring->native[op->code])
+		return anyio_pool_start(uring->loop, op);
 	struct uring_op *own = mine(op);
 	*own = (struct uring_op){ 0 };
 	if (op->code == ANYIO_OP_STAT) {
 		own->statx = anyio_malloc(sizeof *own->statx);
 		if (!own->statx)
-			return done_at_once(op, -ENOMEM);
+			return anyio_op_at_once(op, -ENOMEM);
 	}
 	send_or_queue(uring, op);
 	return false;

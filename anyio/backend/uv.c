@@ -138,19 +138,13 @@ static int uv_backend_open(struct anyio_loop *loop, const struct anyio_options *
 	return 0;
 }
 
-bool uv_pool_start(struct uv_state *state, struct anyio_op *op)
-{
-	int rc = anyio_pool_submit(state->loop, op);
-	return rc < 0 ? finish(op, rc) : false;
-}
-
 /* What the page cache holds needs no thread. */
 static bool pread_start(struct uv_state *state, struct anyio_op *op)
 {
 	ssize_t rc = preadv2(op->fd, op->iov, op->iovcnt, op->offset, RWF_NOWAIT);
 	if (rc >= 0)
-		return finish(op, rc);
-	return uv_pool_start(state, op);
+		return anyio_op_at_once(op, rc);
+	return anyio_pool_start(state->loop, op);
 }
 
 static bool close_start(struct uv_state *state, struct anyio_op *op)
@@ -158,24 +152,25 @@ static bool close_start(struct uv_state *state, struct anyio_op *op)
 	struct watch *watch = watch_find(state, op->fd);
 	if (watch)
 		watch_retire(watch);
-	return finish(op, anyio_op_perform(op));
+	return anyio_op_at_once(op, anyio_op_perform(op));
 }
 
 static bool uv_backend_start(void *opaque, struct anyio_op *op)
 {
 	struct uv_state *state = opaque;
 	if (op->code >= ANYIO_OP_SOCKET && op->code != ANYIO_OP_CLOSE)
-		return finish(op, anyio_op_perform(op));
+		return anyio_op_at_once(op, anyio_op_perform(op));
 	switch (op->code) {
 	case ANYIO_OP_READ:
 	case ANYIO_OP_WRITE: return watch_start_stream(state, op);
 	case ANYIO_OP_PREADV: return pread_start(state, op);
 	case ANYIO_OP_CLOSE: return close_start(state, op);
 	case ANYIO_OP_STAT:
-		return op->path ? uv_pool_start(state, op) : finish(op, anyio_op_perform(op));
+		return op->path ? anyio_pool_start(state->loop, op)
+				: anyio_op_at_once(op, anyio_op_perform(op));
 	default:
 		return op->code < ANYIO_OP_PREADV ? watch_start_socket(state, op)
-						  : uv_pool_start(state, op);
+						  : anyio_pool_start(state->loop, op);
 	}
 }
 

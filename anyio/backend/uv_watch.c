@@ -248,7 +248,7 @@ static bool wait_start(struct uv_state *state, struct anyio_op *op, struct watch
 	if (!watch) {
 		int rc = watch_get(state, op->fd, &watch);
 		if (rc < 0)
-			return finish(op, rc);
+			return anyio_op_at_once(op, rc);
 	}
 	watch->ours |= op_owned(op);
 	enum anyio_direction direction = anyio_op_direction(op);
@@ -282,7 +282,7 @@ bool watch_start_socket(struct uv_state *state, struct anyio_op *op)
 			(op->code == ANYIO_OP_CONNECT && !op->backend[0])) {
 			if (watch)
 				note_short(watch, op, rc);
-			return finish(op, rc);
+			return anyio_op_at_once(op, rc);
 		}
 	}
 	return wait_start(state, op, watch);
@@ -294,9 +294,9 @@ bool watch_start_stream(struct uv_state *state, struct anyio_op *op)
 	struct watch *watch;
 	int rc = watch_get(state, op->fd, &watch);
 	if (rc == -EPERM)
-		return uv_pool_start(state, op);
+		return anyio_pool_start(state->loop, op);
 	if (rc < 0)
-		return finish(op, rc);
+		return anyio_op_at_once(op, rc);
 	watch->ours |= op_owned(op);
 	bool done = watch_start_socket(state, op);
 	watch_settle(watch, 0);

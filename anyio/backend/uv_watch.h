@@ -57,12 +57,5 @@ void watch_serve_fired(struct uv_state *state);
 
 /* uv.c */
 void uv_handle_gone(struct uv_state *state);
-bool uv_pool_start(struct uv_state *state, struct anyio_op *op);
-
-static inline bool finish(struct anyio_op *op, int64_t result)
-{
-	op->result = result;
-	return true;
-}
 
 #endif

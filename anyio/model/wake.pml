@@ -400,7 +400,7 @@ inline op_run(o)
 	fi;
 	if
 	:: !endless[o] ->
-		!pool_mutex; /* anyio_pool_submit */
+		!pool_mutex; /* anyio_pool_start */
 		where[o] = IN_POOL
 #ifdef UV
 	:: where[o] = ARMED /* wait_start */

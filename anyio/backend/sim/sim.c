@@ -244,17 +244,11 @@ static anyio_time op_duration(struct sim *sim, const struct anyio_op *op)
 	return sim_between(sim, 5 * ANYIO_MICROSECOND, 100 * ANYIO_MICROSECOND);
 }
 
-static bool finish(struct anyio_op *op, int64_t result)
-{
-	op->result = result;
-	return true;
-}
-
 static bool sim_start(void *opaque, struct anyio_op *op)
 {
 	struct sim *sim = opaque;
 	if (op->code >= ANYIO_OP_SOCKET)
-		return finish(op, sim_net_now(sim, op));
+		return anyio_op_at_once(op, sim_net_now(sim, op));
 	struct sim_handle *handle = sim_handle_find(sim, op->fd);
 	bool socket = handle && handle->socket && is_socket_op(op);
 	*flight_of(op) = (struct sim_flight){ .event = { .fire = op_fire }, .sim = sim };
@@ -262,10 +256,10 @@ static bool sim_start(void *opaque, struct anyio_op *op)
 	if (socket && op->code != ANYIO_OP_CONNECT && sim_below(sim, 2)) {
 		int64_t rc = sim_net_try(sim, op, handle->socket);
 		if (rc != -EAGAIN)
-			return finish(op, rc);
+			return anyio_op_at_once(op, rc);
 	}
 	if (sim_schedule(sim, sim_op_event(op), op_duration(sim, op)) < 0)
-		return finish(op, -ENOMEM);
+		return anyio_op_at_once(op, -ENOMEM);
 	return false;
 }
 
