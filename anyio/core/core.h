@@ -131,8 +131,8 @@ ssize_t anyio_write_owned(int fd, const void *data, size_t size);
 int anyio_write_blocking(int fd, const void *data, size_t size);
 /* For the immediate kinds: no task needed, no checkpoint. */
 int64_t anyio_op_now(struct anyio_op *op);
-/* Closes a descriptor on which nothing is in flight: as anyio_close. */
-int anyio_fd_close(int fd);
+/* Closes a descriptor that is no file, for which there is anyio_close. Nothing is in flight on it. */
+void anyio_fd_close(int fd);
 
 /* A thread of the library's own, with all signals blocked: those are for the threads that run loops. 0 or a
  * negative code. attr may be NULL. */

@@ -111,8 +111,8 @@ int64_t anyio_op_now(struct anyio_op *op)
 	return fails ? error : op->result;
 }
 
-int anyio_fd_close(int fd)
+void anyio_fd_close(int fd)
 {
 	struct anyio_op op = { .code = ANYIO_OP_CLOSE, .fd = fd };
-	return (int)anyio_op_now(&op);
+	anyio_op_now(&op);
 }

@@ -35,7 +35,8 @@ int anyio_open(const char *path, int flags, mode_t mode)
 
 int anyio_close(int fd)
 {
-	return anyio_fd_close(fd);
+	struct anyio_op op = { .code = ANYIO_OP_CLOSE, .fd = fd };
+	return (int)anyio_op_now(&op);
 }
 
 ssize_t anyio_preadv(int fd, const struct iovec *iov, int count, off_t offset)

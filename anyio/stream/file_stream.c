@@ -33,8 +33,11 @@ static struct file *file_of(const struct anyio_stream *stream)
 
 static void file_settle(struct file *file)
 {
-	if (!anyio_closable_settle(&file->at))
+	if (!anyio_closable_unused(&file->at))
 		return;
+	if (file->at.fd >= 0)
+		anyio_close(file->at.fd);
+	file->at.fd = -1;
 	anyio_free(file->bytes);
 	file->bytes = NULL;
 	if (file->at.destroyed)

@@ -85,11 +85,17 @@ static inline void anyio_closable_close(struct anyio_closable *self)
 	anyio_use_interrupt(&self->sending);
 }
 
-/* Gives back what nobody needs any more: true when it is closed and nobody is inside, so that the object
+/* Closed, and nobody is inside. */
+static inline bool anyio_closable_unused(const struct anyio_closable *self)
+{
+	return self->closed && self->receiving.task == NULL && self->sending.task == NULL;
+}
+
+/* Gives back what nobody needs any more, unless it is a file: true when it is unused, so that the object
  * may be freed once it was destroyed. */
 static inline bool anyio_closable_settle(struct anyio_closable *self)
 {
-	if (!self->closed || self->receiving.task != NULL || self->sending.task != NULL)
+	if (!anyio_closable_unused(self))
 		return false;
 	if (self->fd >= 0)
 		anyio_fd_close(self->fd);
