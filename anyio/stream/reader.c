@@ -15,8 +15,9 @@ struct reader {
 	struct anyio_stream *stream;
 	uint8_t *buffer;
 	size_t start, end, capacity;
-	size_t size; /* bytes to ask the stream for */
-	bool busy, closed;
+	size_t size;                     /* bytes to ask the stream for */
+	const struct anyio_task *inside; /* NULL: nobody */
+	bool closed;
 };
 _Static_assert(sizeof(struct reader) <= sizeof(struct anyio_reader), "reader fits");
 
@@ -99,15 +100,15 @@ static int reader_enter(struct reader *reader)
 		return rc;
 	if (reader->closed)
 		return ANYIO_CLOSED;
-	if (reader->busy)
+	if (reader->inside)
 		return ANYIO_BUSY;
-	reader->busy = true;
+	reader->inside = anyio_current_task();
 	return 0;
 }
 
 static ssize_t reader_leave(struct reader *reader, ssize_t rc)
 {
-	reader->busy = false;
+	reader->inside = NULL;
 	if (!reader->closed)
 		return rc;
 	reader_drop(reader);
@@ -203,7 +204,12 @@ void anyio_reader_init(struct anyio_reader *public, struct anyio_stream *stream,
 
 void anyio_reader_destroy(struct anyio_reader *public)
 {
-	reader_drop(reader_of(public));
+	struct reader *reader = reader_of(public);
+
+	if (reader->inside)
+		anyio_die(__FILE__, __LINE__, "a reader was destroyed while task \"%s\" is in it",
+			anyio_task_name(reader->inside));
+	reader_drop(reader);
 }
 
 struct anyio_stream *anyio_reader_stream(struct anyio_reader *public)
@@ -226,7 +232,7 @@ int anyio_reader_feed(struct anyio_reader *public, const void *data, size_t size
 
 	if (reader->closed)
 		return ANYIO_CLOSED;
-	if (reader->busy)
+	if (reader->inside)
 		return ANYIO_BUSY;
 	if (size == 0)
 		return 0;
@@ -393,7 +399,7 @@ static int view_send_eof(struct anyio_stream *stream)
 static void view_closed(struct reader *reader)
 {
 	reader->closed = true;
-	if (!reader->busy)
+	if (!reader->inside)
 		reader_drop(reader);
 }
 

@@ -130,6 +130,52 @@ static int s_blocks_left_open_stop_the_program(void *arg)
 	return 0;
 }
 
+/* Destroys what another task is still in. */
+struct torn {
+	const struct anyio_options *options;
+	bool text;
+	struct anyio_text storage;
+};
+
+static int receive_torn(void *arg)
+{
+	char buffer[16];
+	return (int)anyio_text_receive(&((struct torn *)arg)->storage, buffer, sizeof buffer);
+}
+
+static int tear(void *arg)
+{
+	struct torn *torn = arg;
+	struct anyio_stream *ends[2];
+	CHECK_RC(anyio_stream_pair(0, ends), 0);
+	anyio_text_init(&torn->storage, ends[1], ANYIO_TEXT_STRICT);
+	ANYIO_TASK_GROUP(group);
+	anyio_start_soon(&group, receive_torn, arg, "bookworm");
+	anyio_wait_all_tasks_blocked();
+	if (torn->text)
+		anyio_text_destroy(&torn->storage);
+	else
+		anyio_reader_destroy(anyio_text_reader(&torn->storage));
+	_exit(0); /* nothing was said */
+}
+
+static void run_tear(void *arg)
+{
+	anyio_run(tear, arg, ((struct torn *)arg)->options);
+}
+
+static int s_a_reader_is_not_destroyed_under_who_reads(void *arg)
+{
+	for (int text = 0; text < 2; text++) {
+		struct torn torn = { .options = arg, .text = text };
+		char said[8192];
+		int status = in_child(run_tear, &torn, said, sizeof said);
+		CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+		CHECK(strstr(said, "a reader was destroyed while task \"bookworm\" is in it"));
+	}
+	return 0;
+}
+
 static int interrupt_self(void *arg)
 {
 	kill(getpid(), SIGINT);
@@ -263,6 +309,7 @@ int main(void)
 		CONFORM(s_a_frame_larger_than_the_stack_names_the_task,
 			CONFORM_BARE | CONFORM_NO_SIM),
 		CONFORM(s_blocks_left_open_stop_the_program, CONFORM_BARE | CONFORM_NO_SIM),
+		CONFORM(s_a_reader_is_not_destroyed_under_who_reads, CONFORM_BARE),
 		CONFORM(s_a_loop_is_touched_by_its_own_thread_alone, CONFORM_BARE | CONFORM_NO_SIM),
 		CONFORM(s_an_interrupt_cancels_and_a_second_ends, CONFORM_BARE | CONFORM_NO_SIM),
 	};

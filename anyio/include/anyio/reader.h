@@ -27,7 +27,7 @@ struct anyio_reader {
 /* size: bytes to ask the stream for at a time; 0: 4096. The stream stays its owner's. */
 ANYIO_API void anyio_reader_init(
 	struct anyio_reader *reader, struct anyio_stream *stream, size_t size);
-/* Drops what is buffered; nobody may be inside. */
+/* Drops what is buffered. Nobody may be inside: it stops the program and names the task. */
 ANYIO_API void anyio_reader_destroy(struct anyio_reader *reader);
 
 /* The reader as a stream, in its storage: receives what is buffered first, sends by the stream below,

@@ -28,7 +28,7 @@ struct anyio_text {
 /* The stream stays its owner's. */
 ANYIO_API void anyio_text_init(
 	struct anyio_text *text, struct anyio_stream *stream, enum anyio_text_errors errors);
-/* Drops what is buffered; nobody may be inside. */
+/* Drops what is buffered. Nobody may be inside: it stops the program and names the task. */
 ANYIO_API void anyio_text_destroy(struct anyio_text *text);
 /* The reader below: for who goes on with bytes where the text ended. */
 ANYIO_API struct anyio_reader *anyio_text_reader(struct anyio_text *text);
