@@ -37,6 +37,7 @@ _Static_assert(sizeof(struct service) <= sizeof(struct anyio_service), "a servic
 struct service_group {
 	struct anyio_task_group tasks;
 	struct anyio_cancel_scope body;
+	const struct anyio_task *task;    /* whose block it is */
 	struct anyio_cancel_scope *grace; /* while the exit gives somebody time */
 	struct anyio_event stop;
 	struct anyio_signal_receiver *signals;
@@ -68,6 +69,7 @@ void anyio_service_group_enter_at(struct anyio_service_group *group,
 {
 	struct service_group *self = of(group);
 
+	self->task = anyio_current_task();
 	self->grace = NULL;
 	self->signals = NULL;
 	self->options = options == NULL ? (struct anyio_service_options){ 0 } : *options;
@@ -151,6 +153,8 @@ int anyio_service_start(struct anyio_service_group *group, struct anyio_service 
 	struct service *self = (struct service *)service;
 	int rc;
 
+	if (all->task != anyio_current_task())
+		return ANYIO_WRONG_ORDER;
 	if (service_is_among(all, self))
 		return -EBUSY;
 	*self = (struct service){ .fn = fn, .arg = arg };
@@ -282,6 +286,8 @@ int anyio_service_group_exit(struct anyio_service_group *group, int rc)
 	struct service_group *self = of(group);
 	int left;
 
+	if (self->task != anyio_current_task())
+		return ANYIO_WRONG_ORDER;
 	rc = anyio_cancel_scope_exit(&self->body, rc);
 	anyio_event_set(&self->stop);
 	for (struct service *service = self->last; service != NULL; service = service->before)

@@ -494,6 +494,35 @@ static int a_service_is_started_once(void *arg)
 	return 0;
 }
 
+static int start_from_aside(void *arg)
+{
+	static struct anyio_service stray;
+
+	CHECK_RC(anyio_service_start(arg, &stray, serve_plan, NULL, "stray"), ANYIO_WRONG_ORDER);
+	CHECK(anyio_service_state(&stray) == ANYIO_SERVICE_RUNS); /* untouched */
+	CHECK_RC(anyio_service_group_exit(arg, 0), ANYIO_WRONG_ORDER);
+	return 0;
+}
+
+/* Their order is that of one task; another one's start or exit is refused, and changes nothing. */
+static int only_the_groups_task_starts_and_exits(void *arg)
+{
+	struct anyio_service_group services;
+	struct plan plans[2] = { { .letter = 'a' }, { .letter = 'b' } };
+
+	anyio_service_group_enter(&services, NULL);
+	start_all(&services, plans, 1);
+	ANYIO_TASK_GROUP(group);
+	CHECK_RC(anyio_start_soon(&group, start_from_aside, &services, "aside"), 0);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	check_story("");
+	CHECK_RC(anyio_service_start(&services, &plans[1].service, serve_plan, &plans[1], "last"),
+		0);
+	CHECK_RC(anyio_service_group_exit(&services, 0), 0);
+	check_story("bBaA");
+	return 0;
+}
+
 int main(void)
 {
 	static const struct conformance_case cases[] = {
@@ -510,6 +539,7 @@ int main(void)
 		CONFORM(signals_stop_and_hurry, CONFORM_NO_SIM),
 		CONFORM(a_group_may_end_before_its_signals_are_watched, 0),
 		CONFORM(a_service_is_started_once, CONFORM_MOCK),
+		CONFORM(only_the_groups_task_starts_and_exits, CONFORM_MOCK),
 		CONFORM(bad_signals_are_reported, 0),
 		CONFORM(stretches_end_when_the_service_is_asked, CONFORM_MOCK),
 		CONFORM(a_shortage_at_any_start_is_reported, CONFORM_MOCK),

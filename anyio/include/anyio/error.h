@@ -26,7 +26,7 @@ extern "C" {
 	X(NOT_OWNER, 10, "the calling task does not hold this lock")                               \
 	X(ALREADY_STARTED, 11, "started() was called twice")                                       \
 	X(NOT_STARTED, 12, "the task ended without calling started()")                             \
-	X(WRONG_ORDER, 13, "scopes must be left in reverse order, by the task that entered them")  \
+	X(WRONG_ORDER, 13, "scopes and groups are their task's, which leaves the last one first")  \
 	X(GROUP_CLOSED, 14, "the task group does not take tasks any more")                         \
 	X(NO_LOOP, 15, "called from outside a running loop")                                       \
 	X(LOOP_ENDED, 16, "the loop has ended")                                                    \

@@ -49,9 +49,9 @@ ANYIO_API void anyio_service_group_enter_at(struct anyio_service_group *group,
 	anyio_service_group_enter_at(group, options, __FILE__, __LINE__)
 
 /* Runs fn(service, arg) as the next service and waits until it serves, as anyio_start does; errors
- * before that are returned from here alone. name is copied, at most 47 bytes; NULL: "service". From the
- * group's own task. ANYIO_STOPPED when the group was asked to stop, -EBUSY when this service was started
- * in it before. */
+ * before that are returned from here alone. name is copied, at most 47 bytes; NULL: "service".
+ * ANYIO_WRONG_ORDER from another task than the one that entered the group, ANYIO_STOPPED when the group was
+ * asked to stop, -EBUSY when this service was started in it before. */
 ANYIO_API int anyio_service_start(struct anyio_service_group *group, struct anyio_service *service,
 	anyio_service_fn fn, void *arg, const char *name);
 
@@ -71,7 +71,8 @@ ANYIO_API int anyio_service_group_stop_on(struct anyio_service_group *group, con
 /* Stops all services, waits for them, and leaves. rc is the result of the group's own block. Returns
  * the first of: a service's error (ANYIO_SERVICE_ENDED where it ended without one though nobody had
  * asked it to), rc, ANYIO_CANCELLED when the caller is cancelled from outside. A service's error carries
- * along what was said of it by anyio_fail. */
+ * along what was said of it by anyio_fail. ANYIO_WRONG_ORDER from another task than the one that entered the
+ * group, and then nothing is stopped. */
 ANYIO_API int anyio_service_group_exit(struct anyio_service_group *group, int rc);
 
 /* For the service and the tasks it has started. */
