@@ -12,6 +12,9 @@
  * 4. waiting for an answer, as for content that nobody has: whoever has waited the longest, when it
  *    is more than GIVE_UP_AFTER.
  *
+ * Before anyone is judged, what has come by then is read: who was accepted a moment ago, or spoke while this
+ * process stood still, is not silent.
+ *
  * While places are left nobody is ended for being slow. A newcomer that finds nobody who stands still
  * waits, before it is turned away with a reason.
  *
@@ -342,9 +345,31 @@ static void make_way(struct crowd *crowd)
 	anyio_cancel_scope_cancel(&found->scope, "others need its place");
 }
 
-static int wait_freed(void *arg)
+static int wait_set(void *event)
 {
-	return anyio_event_wait(arg);
+	return anyio_event_wait(event);
+}
+
+static void on_looked(void *looked)
+{
+	anyio_event_set(looked);
+}
+
+/* Until the loop has asked the kernel for news once more, and those it came for have had their turn. A call
+ * comes after the news, and it always comes: the wait for it is not cut off. Without memory for one they
+ * are judged as they are. */
+static void hear_them(void)
+{
+	struct anyio_token *token = anyio_current_token();
+	struct anyio_cancel_scope scope;
+	struct anyio_event looked;
+
+	anyio_event_init(&looked);
+	anyio_cancel_scope_init(&scope);
+	anyio_cancel_scope_set_shield(&scope, true);
+	if (token && anyio_call_soon(token, on_looked, &looked) == 0)
+		anyio_cancel_scope_run(&scope, wait_set, &looked);
+	anyio_token_unref(token);
 }
 
 /* -ETIMEDOUT: all who are served are busy. */
@@ -356,13 +381,14 @@ static int wait_for_place(struct crowd *crowd)
 	if (rc)
 		return rc;
 	while (crowd->count >= crowd->most && (!rc || rc == -ETIMEDOUT)) {
-		if (anyio_now() >= until)
+		hear_them();
+		if (crowd->count < crowd->most || anyio_now() >= until)
 			break;
 		/* One goes for one who comes; another when it takes long to go. */
 		if (!crowd->leaving || rc)
 			make_way(crowd);
 		anyio_event_init(&crowd->freed);
-		rc = anyio_fail_after(LOOK_EVERY, wait_freed, &crowd->freed);
+		rc = anyio_fail_after(LOOK_EVERY, wait_set, &crowd->freed);
 	}
 	anyio_lock_release(&crowd->turn);
 	if (rc && rc != -ETIMEDOUT)

@@ -4,6 +4,7 @@ import contextlib
 import os
 import resource
 import select
+import signal
 import socket
 import sys
 import threading
@@ -158,6 +159,34 @@ def the_busy_stay():
             s.close()
 
 
+def who_spoke_while_it_slept_is_heard():
+    """A request that lies in its socket is not judged as one that never came, however long the process had no turn."""
+    for accepted in False, True:
+        how = 'on a connection that it had' if accepted else 'on a new connection'
+        api = Api('tcp')
+        with api.daemon as daemon:
+            calm = daemon.descriptors()
+            sockets = [api.ask(ADD + b'5\r\n--') for _ in range(PLACES - 1)]
+            until('they are accepted', lambda: daemon.descriptors() >= calm + PLACES - 1)
+            if accepted:
+                busy = api.connect()
+                until('and one more', lambda: daemon.descriptors() >= calm + PLACES)
+            os.kill(daemon.pid, signal.SIGSTOP)
+            if not accepted:
+                busy = api.connect()
+            busy.sendall(ADD + chunk(part('f', b'words')[:-2]))
+            newcomer = api.ask(POST_ID)
+            os.kill(daemon.pid, signal.SIGCONT)
+            check(f'{how}: a newcomer is served', newcomer.recv(12) == b'HTTP/1.1 200')
+            answer = b''
+            with contextlib.suppress(OSError):
+                busy.sendall(chunk(f'\r\n--{BOUNDARY}--\r\n'.encode()) + b'0\r\n\r\n')
+                answer = busy.recv(65536)
+            check(f'{how}: and whoever spoke before it is not ended for it', b' 200 ' in answer, answer)
+            for s in [*sockets, busy, newcomer]:
+                s.close()
+
+
 def begin_again(api, stop, count):
     """Begins a head on so many connections, again and again, each anew before it has stood still for long; until told to stop."""
     sockets = []
@@ -248,5 +277,5 @@ def readers_that_take_a_few_bytes():
         equal('it stops cleanly', daemon.stop(), 0)
 
 
-run_all([over_tcp, over_a_unix_socket, the_busy_stay, heads_begun_again_and_again, strangers_without_the_secret,
+run_all([over_tcp, over_a_unix_socket, the_busy_stay, who_spoke_while_it_slept_is_heard, heads_begun_again_and_again, strangers_without_the_secret,
     readers_that_take_a_few_bytes])
