@@ -7,6 +7,10 @@
  * between the push and the wake. Threads start when there is more to do than idle, end when idle
  * for long, and are joined by the loop's thread: at a later collect, or at the close.
  *
+ * A function may end its thread (pthread_exit) instead of returning: then its operation fails, and another
+ * thread takes the place of this one. Cancelling by pthread_cancel is off, because it might hit what
+ * comes after the function that it was meant for.
+ *
  * Each lane has as many threads as it may have at work, whatever the others do: a call may wait for
  * the loop (anyio_from_thread_run), whose task may want a file, and a name server may take its time.
  */
@@ -38,6 +42,7 @@ struct worker {
 	pthread_t thread;
 	struct anyio_pool *pool;
 	struct worker *next;
+	struct anyio_op *op; /* in its hands */
 };
 
 struct anyio_pool {
@@ -154,29 +159,38 @@ static void worker_retire(struct worker *self)
 	atomic_store_explicit(&pool->news, true, memory_order_relaxed);
 }
 
-static void *worker_main(void *arg)
+static void *worker_main(void *arg);
+
+/* All below up to worker_main: with the mutex held. */
+
+static void pool_done(struct anyio_pool *pool, struct anyio_op *op)
 {
-	struct worker *self = arg;
-	struct anyio_pool *pool = self->pool;
-	pthread_mutex_lock(&pool->mutex);
-	while (pool_wanting(pool) > 0 || worker_wait(pool)) {
-		struct anyio_op *op = pool_take(pool);
-		pthread_mutex_unlock(&pool->mutex);
-		op->result = anyio_op_perform(op);
-		pthread_mutex_lock(&pool->mutex);
-		lane_of(pool, op)->busy--;
-		bool first = !pool->done.head;
-		fifo_push(&pool->done, op);
-		atomic_store_explicit(&pool->news, true, memory_order_relaxed);
-		if (first)
-			anyio_loop_wake(pool->loop);
-	}
-	worker_retire(self);
-	pthread_mutex_unlock(&pool->mutex);
-	return NULL;
+	bool first = !pool->done.head;
+	fifo_push(&pool->done, op);
+	atomic_store_explicit(&pool->news, true, memory_order_relaxed);
+	if (first)
+		anyio_loop_wake(pool->loop);
 }
 
-/* With the mutex held. */
+static void worker_hand_in(const struct worker *self)
+{
+	lane_of(self->pool, self->op)->busy--;
+	pool_done(self->pool, self->op);
+}
+
+/* Nobody is left to do what is queued. */
+static void pool_fail(struct anyio_pool *pool, int error)
+{
+	for (int i = 0; i < LANES; i++) {
+		struct lane *lane = &pool->lanes[i];
+		for (; lane->queued > 0; lane->queued--) {
+			struct anyio_op *op = fifo_pop(&lane->queue);
+			op->result = error;
+			pool_done(pool, op);
+		}
+	}
+}
+
 static int worker_start(struct anyio_pool *pool)
 {
 	struct worker *worker = anyio_malloc(sizeof(*worker));
@@ -196,6 +210,42 @@ static int worker_start(struct anyio_pool *pool)
 	pool->working = worker;
 	pool->alive++;
 	return 0;
+}
+
+/* The thread is about to end in the middle of an operation. */
+static void worker_torn(void *arg)
+{
+	struct worker *self = arg;
+	struct anyio_pool *pool = self->pool;
+	self->op->result = ANYIO_THREAD_ENDED;
+	pthread_mutex_lock(&pool->mutex);
+	worker_hand_in(self);
+	worker_retire(self);
+	int rc = pool->idle < pool_wanting(pool) ? worker_start(pool) : 0;
+	if (pool->alive == 0)
+		pool_fail(pool, rc);
+	pthread_mutex_unlock(&pool->mutex);
+}
+
+static void *worker_main(void *arg)
+{
+	struct worker *self = arg;
+	struct anyio_pool *pool = self->pool;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+	pthread_mutex_lock(&pool->mutex);
+	pthread_cleanup_push(worker_torn, self);
+	while (pool_wanting(pool) > 0 || worker_wait(pool)) {
+		self->op = pool_take(pool);
+		pthread_mutex_unlock(&pool->mutex);
+		self->op->result = anyio_op_perform(self->op);
+		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+		pthread_mutex_lock(&pool->mutex);
+		worker_hand_in(self);
+	}
+	pthread_cleanup_pop(0);
+	worker_retire(self);
+	pthread_mutex_unlock(&pool->mutex);
+	return NULL;
 }
 
 static void workers_join(struct worker *list)

@@ -44,17 +44,27 @@ struct request {
 /* The call this worker thread runs. */
 static _Thread_local struct call *call_here;
 
-static int call_perform(void *arg)
+static void call_end(void *arg)
 {
 	struct call *call = arg;
-	int running = CALL_RUNNING, rc;
+	int running = CALL_RUNNING;
 
-	call_here = call;
-	rc = call->fn(call->arg);
 	call_here = NULL;
 	if (!atomic_compare_exchange_strong(&call->state, &running, CALL_ENDED) &&
 		call->destroy != NULL)
 		call->destroy(call->arg);
+}
+
+/* It ends also when the function does not return but ends its thread. */
+static int call_perform(void *arg)
+{
+	struct call *call = arg;
+	int rc;
+
+	call_here = call;
+	pthread_cleanup_push(call_end, call);
+	rc = call->fn(call->arg);
+	pthread_cleanup_pop(1);
 	return rc;
 }
 

@@ -39,7 +39,8 @@ extern "C" {
 	X(TLS_CERTIFICATE, 23, "the other side's certificate was not accepted")                    \
 	X(TLS_RAGGED_END, 24, "the connection was cut off: it ended without a close_notify")       \
 	X(SERVICE_ENDED, 25, "a service ended although nobody had asked it to stop")               \
-	X(STOPPED, 26, "it was stopped and takes no more")
+	X(STOPPED, 26, "it was stopped and takes no more")                                         \
+	X(THREAD_ENDED, 27, "the function ended its thread instead of returning")
 
 /* Their codes. */
 enum anyio_error {

@@ -24,7 +24,10 @@ struct anyio_thread_options {
 
 /* Runs fn(arg) on a worker thread and waits; returns what it returned, or ANYIO_CANCELLED when
  * cancelled before it was started. By default the wait for its end is not cancellable. -ENOMEM,
- * -EAGAIN when no thread can be made, ANYIO_NO_LOOP outside a task. options may be NULL. */
+ * -EAGAIN when no thread can be made, ANYIO_NO_LOOP outside a task. options may be NULL.
+ *
+ * ANYIO_THREAD_ENDED when fn ended its thread (pthread_exit), which the simulation has not. pthread_cancel does
+ * nothing to a worker thread, unless fn lets it (pthread_setcancelstate); then it is the same. */
 ANYIO_API int anyio_to_thread(
 	int (*fn)(void *arg), void *arg, const struct anyio_thread_options *options);
 
@@ -42,7 +45,7 @@ ANYIO_API int anyio_from_thread_run(anyio_task_fn fn, void *arg);
 
 /* The process-wide CPU pool: one thread a core (sched_getaffinity), started at first use. Runs
  * fn(arg, i) for i in [0, count) on it and waits for all; the wait is not cancellable, so
- * arg may live on the stack. fn must not block or call this library. ANYIO_CANCELLED when
+ * arg may live on the stack. fn must not block, end its thread or call this library. ANYIO_CANCELLED when
  * cancelled before, -EAGAIN when not one thread can be made: nothing ran. In the simulation it
  * runs on the loop's thread. */
 ANYIO_API int anyio_cpu_map(void (*fn)(void *arg, size_t index), void *arg, size_t count);
