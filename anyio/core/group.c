@@ -136,7 +136,7 @@ static int group_spawn(struct group *group, anyio_task_fn fn, void *arg,
 	struct handle *handle = (struct handle *)options->handle;
 	const char *name = options->name ? options->name : "task";
 	struct anyio_task *task = NULL;
-	if (!loop)
+	if (!loop || (!loop->current && loop->telling))
 		return ANYIO_NO_LOOP;
 	if (!fn)
 		return -EINVAL;

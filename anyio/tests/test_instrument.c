@@ -285,6 +285,57 @@ static int i_what_a_callback_does_is_not_told(void *arg)
 	return anyio_instrument_remove(&counter.instrument);
 }
 
+/* A callback that tries to spawn, at whatever it is told. */
+struct spawner {
+	struct anyio_instrument instrument;
+	struct anyio_task_group *group;
+	int tried;
+};
+
+static void try_to_spawn(void *arg)
+{
+	struct spawner *spawner = arg;
+	struct anyio_task_handle handle;
+	const struct anyio_task_options options = { .handle = &handle };
+	CHECK_RC(anyio_start_soon(spawner->group, end_at_once, NULL, "stray"), ANYIO_NO_LOOP);
+	CHECK_RC(anyio_try_start_soon(spawner->group, end_at_once, NULL, "stray"), ANYIO_NO_LOOP);
+	CHECK_RC(anyio_start_soon_with(spawner->group, end_at_once, NULL, &options), ANYIO_NO_LOOP);
+	CHECK_RC(anyio_start(spawner->group, end_at_once, NULL, "stray", NULL), ANYIO_NO_LOOP);
+	CHECK_RC(anyio_to_thread(end_at_once, NULL, NULL), ANYIO_NO_LOOP);
+	spawner->tried++;
+}
+
+static void spawn_when_told(void *arg, const struct anyio_task *task)
+{
+	try_to_spawn(arg);
+}
+
+static void spawn_at_a_poll(void *arg, anyio_time timeout)
+{
+	try_to_spawn(arg);
+}
+
+/* And it does not stick: the group's own block goes on. */
+static int i_a_callback_spawns_nothing(void *arg)
+{
+	ANYIO_TASK_GROUP(group);
+	struct spawner spawner = { .group = &group };
+	spawner.instrument = (struct anyio_instrument){ .arg = &spawner,
+		.task_spawned = spawn_when_told,
+		.before_switch = spawn_when_told,
+		.after_switch = spawn_when_told,
+		.before_poll = spawn_at_a_poll,
+		.after_poll = try_to_spawn };
+	CHECK_RC(anyio_instrument_add(&spawner.instrument), 0);
+	CHECK_RC(anyio_start_soon(&group, end_at_once, NULL, "child"), 0);
+	CHECK_RC(anyio_sleep(ANYIO_MILLISECOND), 0);
+	CHECK(spawner.tried > 3);
+	CHECK_RC(anyio_instrument_remove(&spawner.instrument), 0);
+	CHECK_RC((int64_t)anyio_task_count(), 1);
+	CHECK_RC(anyio_start_soon(&group, end_at_once, NULL, "child"), 0);
+	return anyio_task_group_exit(&group, 0);
+}
+
 static int leave_it_installed(void *arg)
 {
 	return anyio_instrument_add(arg);
@@ -310,6 +361,7 @@ int main(void)
 		CONFORM(i_every_operation_that_starts_completes_once, CONFORM_NO_SIM),
 		CONFORM(i_several_are_told_and_may_be_taken_out, CONFORM_MOCK),
 		CONFORM(i_what_a_callback_does_is_not_told, CONFORM_MOCK | CONFORM_NO_SIM),
+		CONFORM(i_a_callback_spawns_nothing, CONFORM_MOCK),
 		CONFORM(i_it_is_of_one_run, CONFORM_BARE),
 	};
 	return run_conformance(cases, sizeof cases / sizeof *cases);

@@ -12,10 +12,13 @@ extern "C" {
 #endif
 
 /*
- * An instrument is caller-owned storage that stays while it is installed; any callback may be NULL.
+ * An instrument is caller-owned storage that stays while it is installed; any callback may be NULL. One on a
+ * task's stack is removed before the task ends, one in a function's frame before that returns: an instrument
+ * whose task has ended, or that was overwritten, stops the program by name.
+ *
  * Callbacks run on the loop's thread, at the moment they tell of and on the stack of whoever runs
- * then, a task's small one too. They may look (anyio/tree.h), and remove instruments; they are not in a
- * task: anyio_current_task is NULL, and they can neither wait nor spawn.
+ * then, a task's small one too. They may look (anyio/tree.h), and remove instruments, and do nothing else to
+ * the loop; they are not in a task: anyio_current_task is NULL, and what would wait or spawn is ANYIO_NO_LOOP.
  */
 struct anyio_instrument {
 	void *arg; /* passed to each */
