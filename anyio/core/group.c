@@ -98,6 +98,7 @@ static void settle(struct anyio_task *task, bool cancelled)
 {
 	enum anyio_task_status status = task->rc < 0 ? ANYIO_STATUS_FAILED : ANYIO_STATUS_FINISHED;
 	int rc = cancelled ? ANYIO_TASK_CANCELLED : task->rc;
+	handle_check(task->handle, task);
 	error_note(&task->handle->error, task->group, task->name, rc, &task->failure);
 	handle_settle(task->handle, cancelled ? ANYIO_STATUS_CANCELLED : status);
 }

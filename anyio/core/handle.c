@@ -2,7 +2,8 @@
  * Task handles, and what a task says about its own end: its value, and why it fails.
  *
  * A handle points to its task until the task ends; then the end is written into it, and it points to
- * nothing of the runtime's any more. So it is read at any time, and outlives group and loop.
+ * nothing of the runtime's any more. So it is read at any time, and outlives group and loop. One that does not
+ * point to its task at that end was given to another task meanwhile, or its storage is gone.
  */
 #include <errno.h>
 #include <string.h>
@@ -17,6 +18,15 @@ void handle_init(struct handle *handle, struct anyio_task *task)
 {
 	*handle = (struct handle){ .task = task };
 	anyio_list_init(&handle->waiters);
+}
+
+void handle_check(const struct handle *handle, const struct anyio_task *task)
+{
+	if (handle->task != task)
+		anyio_die(__FILE__, __LINE__,
+			"task \"%s\" ended and its handle is not there any more: it was given to another "
+			"task, or its storage is gone",
+			task->name);
 }
 
 void handle_settle(struct handle *handle, enum anyio_task_status status)

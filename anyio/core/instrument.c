@@ -4,6 +4,9 @@
  * Events are told one at a time: while one is told no task is current, so that nobody can wait, and
  * what a callback causes is not told. next_told is whose turn it is, kept by the loop, so that
  * a callback may take any instrument out.
+ *
+ * An installed instrument is marked, and looked at each time before it is called or passed over: one whose
+ * storage was used for something else meanwhile is named, before what lies there now is called.
  */
 #include <errno.h>
 #include "loop.h"
@@ -11,6 +14,7 @@
 /* In anyio_instrument.opaque. */
 struct link {
 	struct anyio_instrument *next;
+	uintptr_t mark;
 };
 _Static_assert(sizeof(struct link) <= sizeof(((struct anyio_instrument *)0)->opaque), "link fits");
 
@@ -19,11 +23,25 @@ static struct link *link_of(struct anyio_instrument *instrument)
 	return (struct link *)instrument->opaque;
 }
 
+static uintptr_t mark_of(const struct anyio_instrument *instrument)
+{
+	return (uintptr_t)instrument ^ (uintptr_t)0x696e737472756d65u;
+}
+
+/* Of one that is installed. */
+static struct link *installed(struct anyio_instrument *instrument)
+{
+	if (link_of(instrument)->mark != mark_of(instrument))
+		anyio_die(__FILE__, __LINE__,
+			"the storage of an instrument is gone: it was not removed before");
+	return link_of(instrument);
+}
+
 static struct anyio_instrument *tell_next(struct anyio_loop *loop)
 {
 	struct anyio_instrument *instrument = loop->next_told;
 	if (instrument) {
-		loop->next_told = link_of(instrument)->next;
+		loop->next_told = installed(instrument)->next;
 	} else {
 		loop->current = loop->told_in;
 		loop->telling = false;
@@ -96,7 +114,7 @@ static struct anyio_instrument **place_of(
 {
 	struct anyio_instrument **at = &loop->instruments;
 	while (*at && *at != instrument)
-		at = &link_of(*at)->next;
+		at = &installed(*at)->next;
 	return at;
 }
 
@@ -108,7 +126,7 @@ int anyio_instrument_add(struct anyio_instrument *instrument)
 	struct anyio_instrument **at = place_of(loop, instrument);
 	if (*at)
 		return -EBUSY;
-	link_of(instrument)->next = NULL;
+	*link_of(instrument) = (struct link){ .mark = mark_of(instrument) };
 	*at = instrument;
 	return 0;
 }
@@ -122,7 +140,18 @@ int anyio_instrument_remove(struct anyio_instrument *instrument)
 	if (!*at)
 		return -ENOENT;
 	*at = link_of(instrument)->next;
+	link_of(instrument)->mark = 0;
 	if (loop->next_told == instrument)
 		loop->next_told = *at;
 	return 0;
+}
+
+void instrument_stack_goes(struct anyio_loop *loop, const struct anyio_task *task)
+{
+	uintptr_t low = (uintptr_t)task->stack->low;
+	for (struct anyio_instrument *at = loop->instruments; at; at = installed(at)->next)
+		if ((uintptr_t)at - low < task->stack->size)
+			anyio_die(__FILE__, __LINE__,
+				"task \"%s\" ended with an instrument installed that lies on its stack",
+				task->name);
 }

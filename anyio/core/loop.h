@@ -283,6 +283,8 @@ void group_child_ended(struct anyio_task *task);
 /* handle.c */
 /* task NULL: it could not be spawned. */
 void handle_init(struct handle *handle, struct anyio_task *task);
+/* That it is still this task's, which has ended. */
+void handle_check(const struct handle *handle, const struct anyio_task *task);
 /* Its task has ended; the error is filled in. */
 void handle_settle(struct handle *handle, enum anyio_task_status status);
 /* failure NULL: nothing was said. */
@@ -297,6 +299,8 @@ void locals_destroy(struct locals **locals); /* the run's */
 /* instrument.c: called where instruments are installed. NULL: the loop, not a task. */
 void instrument_spawned(struct anyio_loop *loop, const struct anyio_task *task);
 void instrument_ended(struct anyio_loop *loop, const struct anyio_task *task);
+/* None may be left in the frames of a task whose function has returned. */
+void instrument_stack_goes(struct anyio_loop *loop, const struct anyio_task *task);
 void instrument_switch(
 	struct anyio_loop *loop, const struct anyio_task *from, const struct anyio_task *to);
 void instrument_started(struct anyio_loop *loop, const struct anyio_op *op);

@@ -196,8 +196,10 @@ static struct context_next task_main(void *arg)
 	task->state = TASK_RUNNING;
 	task->begun = true;
 	task->rc = task->fn(task->arg);
-	if (__builtin_expect(loop->instruments != NULL, 0))
+	if (__builtin_expect(loop->instruments != NULL, 0)) {
+		instrument_stack_goes(loop, task);
 		instrument_ended(loop, task);
+	}
 	unhook(task);
 	task->state = TASK_ENDED;
 	struct anyio_task *next = loop_next(loop);

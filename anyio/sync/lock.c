@@ -109,6 +109,10 @@ void anyio_locks_break(struct anyio_list *locks)
 	while (!anyio_list_empty(locks)) {
 		struct lock *lock = anyio_container(locks->next, struct lock, held);
 
+		if (lock->owner != anyio_current_task())
+			anyio_die(__FILE__, __LINE__,
+				"task \"%s\" ended with a lock whose storage is gone, or was made anew",
+				anyio_task_name(anyio_current_task()));
 		anyio_list_remove(&lock->held);
 		lock->owner = NULL;
 		lock->broken = true;

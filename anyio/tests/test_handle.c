@@ -2,6 +2,7 @@
 #include "conformance.h"
 #include <errno.h>
 #include <string.h>
+#include "child.h"
 
 static int sleep_forever(void *arg)
 {
@@ -371,6 +372,51 @@ static int h_outside_a_task_nothing_is_noted(void *arg)
 	return 0;
 }
 
+static int one_handle_for_two(void *arg)
+{
+	struct anyio_task_handle handle;
+	ANYIO_TASK_GROUP(group);
+	spawn(&group, sleep_short, NULL, "first", &handle);
+	spawn(&group, sleep_forever, NULL, "second", &handle);
+	return anyio_task_group_exit(&group, 0);
+}
+
+/* The second has ended by then, and the handle would look like that of one that is through. */
+static int one_handle_for_two_in_turn(void *arg)
+{
+	struct anyio_task_handle handle;
+	ANYIO_TASK_GROUP(group);
+	spawn(&group, sleep_forever, NULL, "first", &handle);
+	spawn(&group, sleep_short, NULL, "second", &handle);
+	anyio_task_handle_wait(&handle);
+	anyio_task_group_cancel(&group, "enough");
+	return anyio_task_group_exit(&group, 0);
+}
+
+struct misuse {
+	const struct anyio_options *options;
+	anyio_task_fn body;
+};
+
+static void run_misuse(void *arg)
+{
+	const struct misuse *misuse = arg;
+	anyio_run(misuse->body, NULL, misuse->options);
+}
+
+static int h_a_handle_is_of_one_task_at_a_time(void *arg)
+{
+	const struct misuse both[] = { { arg, one_handle_for_two },
+		{ arg, one_handle_for_two_in_turn } };
+	for (int i = 0; i < 2; i++) {
+		char text[8192];
+		int status = in_child(run_misuse, (void *)&both[i], text, sizeof text);
+		CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+		CHECK(strstr(text, "task \"first\" ended and its handle is not there any more"));
+	}
+	return 0;
+}
+
 int main(void)
 {
 	static const struct conformance_case cases[] = {
@@ -389,6 +435,7 @@ int main(void)
 		CONFORM(h_what_was_said_goes_up_with_the_error, CONFORM_MOCK),
 		CONFORM(h_the_hosts_own_error_says_why_too, CONFORM_MOCK),
 		CONFORM(h_outside_a_task_nothing_is_noted, CONFORM_BARE),
+		CONFORM(h_a_handle_is_of_one_task_at_a_time, CONFORM_BARE | CONFORM_MOCK),
 	};
 	return run_conformance(cases, sizeof cases / sizeof *cases);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "../core/core.h" /* anyio_op_now */
+#include "child.h"
 
 /* Checks the order of what it is told, and counts it. */
 struct tracer {
@@ -353,6 +354,59 @@ static int i_it_is_of_one_run(void *arg)
 	return 0;
 }
 
+static int leave_on_the_stack(void *arg)
+{
+	struct anyio_instrument instrument = { .arg = NULL };
+	anyio_instrument_add(&instrument);
+	return 0;
+}
+
+static int spawn_one_that_leaves_it(void *arg)
+{
+	ANYIO_TASK_GROUP(group);
+	anyio_start_soon(&group, leave_on_the_stack, NULL, "careless");
+	return anyio_task_group_exit(&group, 0);
+}
+
+static int overwrite_it(void *arg)
+{
+	static struct counter counter;
+	counter.instrument = (struct anyio_instrument){ .arg = &counter, .task_spawned = count };
+	anyio_instrument_add(&counter.instrument);
+	memset(&counter.instrument, 0x5a, sizeof counter.instrument);
+	spawn_one();
+	return 0;
+}
+
+struct misuse {
+	const struct anyio_options *options;
+	anyio_task_fn body;
+	const char *said;
+};
+
+static void run_misuse(void *arg)
+{
+	const struct misuse *misuse = arg;
+	anyio_run(misuse->body, NULL, misuse->options);
+}
+
+static int i_one_whose_storage_goes_is_named(void *arg)
+{
+	const struct misuse all[] = {
+		{ arg, spawn_one_that_leaves_it,
+			"task \"careless\" ended with an instrument installed" },
+		{ arg, leave_on_the_stack, "task \"root\" ended with an instrument installed" },
+		{ arg, overwrite_it, "the storage of an instrument is gone" },
+	};
+	for (int i = 0; i < 3; i++) {
+		char text[8192];
+		int status = in_child(run_misuse, (void *)&all[i], text, sizeof text);
+		CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+		CHECK(strstr(text, all[i].said));
+	}
+	return 0;
+}
+
 int main(void)
 {
 	static const struct conformance_case cases[] = {
@@ -362,6 +416,7 @@ int main(void)
 		CONFORM(i_several_are_told_and_may_be_taken_out, CONFORM_MOCK),
 		CONFORM(i_what_a_callback_does_is_not_told, CONFORM_MOCK | CONFORM_NO_SIM),
 		CONFORM(i_a_callback_spawns_nothing, CONFORM_MOCK),
+		CONFORM(i_one_whose_storage_goes_is_named, CONFORM_BARE),
 		CONFORM(i_it_is_of_one_run, CONFORM_BARE),
 	};
 	return run_conformance(cases, sizeof cases / sizeof *cases);

@@ -557,6 +557,31 @@ static int a_limiter_that_is_waited_for_is_not_destroyed(void *arg)
 	return 0;
 }
 
+static int make_a_held_lock_anew(void *arg)
+{
+	static struct anyio_lock lock;
+
+	anyio_lock_init(&lock);
+	anyio_lock_acquire(&lock);
+	anyio_lock_init(&lock);
+	return 0;
+}
+
+static void run_make_a_held_lock_anew(void *arg)
+{
+	anyio_run(make_a_held_lock_anew, NULL, arg);
+}
+
+static int a_lock_that_is_held_stays(void *arg)
+{
+	char text[8192];
+	int status = in_child(run_make_a_held_lock_anew, arg, text, sizeof(text));
+
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	CHECK(strstr(text, "task \"root\" ended with a lock whose storage is gone"));
+	return 0;
+}
+
 int main(void)
 {
 	static const struct conformance_case cases[] = {
@@ -580,6 +605,7 @@ int main(void)
 			CONFORM_BARE | CONFORM_NO_SIM),
 		CONFORM(guard_admits_one, CONFORM_MOCK),
 		CONFORM(c40b_limiter_is_resized_while_borrowed_and_waited_for, CONFORM_MOCK),
+		CONFORM(a_lock_that_is_held_stays, CONFORM_BARE),
 	};
 	return run_conformance(cases, sizeof(cases) / sizeof(*cases));
 }

@@ -34,7 +34,8 @@ ANYIO_API struct anyio_event_statistics anyio_event_statistics(const struct anyi
 
 /* A lock has an owner: release by another task is ANYIO_NOT_OWNER, acquiring twice is
  * ANYIO_BUSY. Release hands it to the first waiter. An owner that ends breaks it: waiters and
- * later callers get ANYIO_BROKEN. */
+ * later callers get ANYIO_BROKEN. While somebody holds it or waits for it its storage stays where it is: one that
+ * was made anew or overwritten stops the program when the owner ends, and names that. */
 struct anyio_lock {
 	uint64_t opaque[8];
 };

@@ -35,7 +35,8 @@ struct anyio_task_error {
 };
 
 /* A handle outlives its task; it is caller-owned storage, free again once the task has ended and
- * nobody waits for it: at the latest after the group's exit. */
+ * nobody waits for it: at the latest after the group's exit. One that was given to another task before, or
+ * overwritten, stops the program when the task ends, and names it. */
 struct anyio_task_handle {
 	uint64_t opaque[24];
 };
