@@ -65,9 +65,12 @@ enum anyio_opcode {
 	ANYIO_OP_GETSOCKNAME, /* fd, addr, addrlen: in and out */
 	ANYIO_OP_GETPEERNAME,
 	ANYIO_OP_SHUTDOWN, /* fd, flags */
-	ANYIO_OP_CLOSE,    /* fd; nothing may be in flight on it */
+	ANYIO_OP_CLOSE,    /* fd; nothing may be in flight on it. flags: ANYIO_CLOSE_ANY */
 	ANYIO_OP_COUNT
 };
+
+/* It may be a file, which may take long to close. */
+enum { ANYIO_CLOSE_ANY = 1 };
 
 /* What a receive or a send uses lies close together. */
 struct anyio_op {
@@ -179,6 +182,9 @@ bool anyio_pool_start(struct anyio_loop *loop, struct anyio_op *op);
 /* Takes a queued op back: true when it had not begun and never will. */
 bool anyio_pool_withdraw(struct anyio_loop *loop, struct anyio_op *op);
 void anyio_pool_collect(struct anyio_loop *loop);
+/* For CLOSE on real kernels: closes it, or has a worker thread close it soon, at the latest before the loop
+ * has ended. The result. */
+int64_t anyio_pool_close(struct anyio_loop *loop, struct anyio_op *op);
 
 /* For LISTDIR: appends a copy of name; 0 or -ENOMEM. */
 int anyio_names_add(struct anyio_names *names, const char *name);

@@ -11,6 +11,11 @@
  * thread takes the place of this one. Cancelling by pthread_cancel is off, because it might hit what
  * comes after the function that it was meant for.
  *
+ * A file that has no name any more is freed by the close of its last descriptor, which takes the kernel
+ * tenths of a second for each GB. Such a close is queued with the files' operations, but is nobody's: the
+ * operation is the pool's own, and who does it frees it. At the close of the pool threads end only when
+ * nothing is queued. (A ring is no help: it closes in the thread that submits, or frees there.)
+ *
  * Each lane has as many threads as it may have at work, whatever the others do: a call may wait for
  * the loop (anyio_from_thread_run), whose task may want a file, and a name server may take its time.
  */
@@ -19,12 +24,14 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #define WORKER_STACK  ((size_t)256 << 10)
 #define IDLE_SECONDS  5
 #define DEFAULT_LIMIT 40
 #define LOOKUPS_LIMIT 8
+#define LONG_TO_CLOSE ((blkcnt_t)2048) /* blocks of 512 bytes */
 
 enum { LANE_CALLS, LANE_FILES, LANE_LOOKUPS, LANES };
 
@@ -175,7 +182,10 @@ static void pool_done(struct anyio_pool *pool, struct anyio_op *op)
 static void worker_hand_in(const struct worker *self)
 {
 	lane_of(self->pool, self->op)->busy--;
-	pool_done(self->pool, self->op);
+	if (self->op->code == ANYIO_OP_CLOSE)
+		anyio_free(self->op);
+	else
+		pool_done(self->pool, self->op);
 }
 
 /* Nobody is left to do what is queued. */
@@ -186,7 +196,12 @@ static void pool_fail(struct anyio_pool *pool, int error)
 		for (; lane->queued > 0; lane->queued--) {
 			struct anyio_op *op = fifo_pop(&lane->queue);
 			op->result = error;
-			pool_done(pool, op);
+			if (op->code != ANYIO_OP_CLOSE) {
+				pool_done(pool, op);
+				continue;
+			}
+			anyio_op_perform(op);
+			anyio_free(op);
 		}
 	}
 }
@@ -322,6 +337,28 @@ bool anyio_pool_start(struct anyio_loop *loop, struct anyio_op *op)
 	}
 	pthread_mutex_unlock(&pool->mutex);
 	return rc < 0 ? anyio_op_at_once(op, rc) : false;
+}
+
+static bool takes_long_to_close(int fd)
+{
+	struct stat st;
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 0 &&
+		st.st_blocks > LONG_TO_CLOSE;
+}
+
+int64_t anyio_pool_close(struct anyio_loop *loop, struct anyio_op *op)
+{
+	if (!(op->flags & ANYIO_CLOSE_ANY) || !takes_long_to_close(op->fd))
+		return anyio_op_perform(op);
+	struct anyio_op *own = anyio_calloc(1, sizeof(*own));
+	if (!own)
+		return anyio_op_perform(op);
+	own->code = ANYIO_OP_CLOSE;
+	own->fd = op->fd;
+	if (!anyio_pool_start(loop, own))
+		return 0;
+	anyio_free(own);
+	return anyio_op_perform(op);
 }
 
 bool anyio_pool_withdraw(struct anyio_loop *loop, struct anyio_op *op)

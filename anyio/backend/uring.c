@@ -360,6 +360,8 @@ static bool uring_start(void *state, struct anyio_op *op)
 	bool own_stat = op->code == ANYIO_OP_STAT && !op->path;
 	/* Nor does a receive of what is known to be there. */
 	bool own_recv = op->code == ANYIO_OP_RECV && anyio_op_never_waits(op);
+	if (op->code == ANYIO_OP_CLOSE)
+		return anyio_op_at_once(op, anyio_pool_close(uring->loop, op));
 	if (op->code >= ANYIO_OP_SOCKET || own_stat || own_recv)
 		return anyio_op_at_once(op, anyio_op_perform(op));
 	if (!uring->native[op->code])

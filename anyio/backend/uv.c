@@ -152,7 +152,7 @@ static bool close_start(struct uv_state *state, struct anyio_op *op)
 	struct watch *watch = watch_find(state, op->fd);
 	if (watch)
 		watch_retire(watch);
-	return anyio_op_at_once(op, anyio_op_perform(op));
+	return anyio_op_at_once(op, anyio_pool_close(state->loop, op));
 }
 
 static bool uv_backend_start(void *opaque, struct anyio_op *op)

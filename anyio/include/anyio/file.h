@@ -22,7 +22,10 @@ extern "C" {
 ANYIO_API int anyio_openat(int dirfd, const char *path, int flags, mode_t mode);
 /* The same from the working directory. */
 ANYIO_API int anyio_open(const char *path, int flags, mode_t mode);
-/* Never waits and cannot be cancelled. Reports the kernel's error, the descriptor is gone anyway. */
+/* Never waits and cannot be cancelled. Reports the kernel's error, the descriptor is gone anyway. The last one
+ * of a file without a name frees the file, for which the kernel takes its time: when that holds more than
+ * 1 MiB a worker thread closes it, and its number and its room on disk come back a little later, at the latest
+ * when the run ends. (On a network closing may write: sync it before.) */
 ANYIO_API int anyio_close(int fd);
 
 /* Reads up to size bytes at offset, one system call's worth: may be short. 0 at the end of the file. In this and
@@ -134,7 +137,7 @@ ANYIO_API int anyio_file_stream_open(
  * terminal and the like as it comes (and becomes non-blocking on the libuv backend). */
 ANYIO_API int anyio_file_stream_from(int fd, struct anyio_stream **stream);
 /* One that is kept in memory until there are more than most bytes, and then in an unnamed temporary file
- * in dir. It is read and written. */
+ * in dir. It is read and written. The file goes as by anyio_close. */
 ANYIO_API int anyio_spool_create(size_t most, const char *dir, struct anyio_stream **stream);
 /* Moves the place, and says where it is then: bytes from the beginning. whence is SEEK_SET, SEEK_CUR or
  * SEEK_END. -ESPIPE for what has none, -EINVAL before the beginning, ANYIO_BUSY, ANYIO_CLOSED. With
