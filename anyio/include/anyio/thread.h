@@ -26,8 +26,9 @@ struct anyio_thread_options {
  * cancelled before it was started. By default the wait for its end is not cancellable. -ENOMEM,
  * -EAGAIN when no thread can be made, ANYIO_NO_LOOP outside a task. options may be NULL.
  *
- * ANYIO_THREAD_ENDED when fn ended its thread (pthread_exit), which the simulation has not. pthread_cancel does
- * nothing to a worker thread, unless fn lets it (pthread_setcancelstate); then it is the same. */
+ * ANYIO_THREAD_ENDED when fn ended its thread (pthread_exit); in the simulation, which has no threads but the
+ * loop's, it may not. pthread_cancel does nothing to a worker thread, unless fn lets it
+ * (pthread_setcancelstate); then it is the same. */
 ANYIO_API int anyio_to_thread(
 	int (*fn)(void *arg), void *arg, const struct anyio_thread_options *options);
 
