@@ -62,13 +62,13 @@ docs:       ## the reference of the runtime as pages to browse (doxygen)
 	@{ cat docs/anyio/Doxyfile; echo "OUTPUT_DIRECTORY = $(BUILD)/docs/anyio"; } | doxygen -
 	@echo "$(BUILD)/docs/anyio/html/index.html"
 
-install: program ## put program, man page, completions, unit and library in place (PREFIX, DESTDIR)
+install: program ## put program, manual pages, completions, unit and library in place (PREFIX, DESTDIR)
 	@DESTDIR=$(DESTDIR) meson configure $(BUILD) -Dprefix=$(PREFIX) >/dev/null
 	@DESTDIR=$(DESTDIR) meson install -C $(BUILD)
 	@[ -n "$(DESTDIR)" ] || ldconfig 2>/dev/null || true
 	@[ -n "$(DESTDIR)" ] || ./dist/installed.sh $(BUILD) $(PREFIX)
 
-install-anyio: ## the runtime alone: its library, headers, anyio.pc and man pages (PREFIX, DESTDIR)
+install-anyio: ## the runtime alone: its library, headers, anyio.pc and manual pages (PREFIX, DESTDIR)
 	@./deps.sh anyio
 	@[ -f $(BUILD)-anyio/build.ninja ] || meson setup $(BUILD)-anyio --buildtype=release -Db_ndebug=false \
 		-Donly_anyio=true -Dtests=false >/dev/null

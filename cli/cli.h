@@ -11,7 +11,7 @@
 #include <kit/kit.h>
 #include <stdio.h>
 
-/* Exit codes; README and the man page list them too. */
+/* Exit codes; README and the manual pages list them too. */
 enum {
 	CLI_OK = 0,
 	CLI_FAILED = 1,    /* the work was not done; stderr says why */
@@ -108,12 +108,19 @@ int cli_unknown_option(const struct cli *cli, const char *word, size_t len);
 int cli_unknown_command(const struct cli *cli, const char *first, const char *second);
 int cli_wrong_value(const struct cli *cli, const struct cli_option *option, const char *value);
 int cli_wrong_argument(const struct cli *cli, const char *value);
+int cli_unexpected_argument(const struct cli *cli, const char *value);
 
 void cli_print_help(const struct cli_command *command); /* NULL: the overview */
 /* Whether there are two-word commands that begin with this one, as "swarm"; and what they are. */
 bool cli_is_family(const char *name);
 void cli_print_family(FILE *out, const char *name);
-void cli_print_man(void);
+bool cli_has_option(const struct cli_option *table, const char *name); /* table may be NULL */
+extern const char cli_first_steps[]; /* what to begin with: lines "  ipfs-kit init   make a repo" */
+
+/* A command's manual page, in roff (man.c); NULL: that of the whole. */
+void cli_print_man(FILE *out, const struct cli_command *command);
+/* All of them into a folder, as ipfs-kit.1, ipfs-kit-block-get.1 and so on. An exit code. */
+int cli_write_man(const struct cli *cli, const char *directory);
 
 /*
  * "ipfs-kit COMMAND: text" on stderr, made safe for a terminal (cli_put_safe); with --json one line,

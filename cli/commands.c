@@ -1,4 +1,5 @@
-/* The table of commands. Help is taken from here, and completions, and the man page. */
+/* The table of commands. Help is taken from here, and completions, and the manual pages,
+ * whose names dist/meson.build reads off the first line of each row. */
 #include "cli.h"
 
 static const struct cli_option add_table[] = {
@@ -153,7 +154,7 @@ const struct cli_command cli_commands[] = {
 		"  source <(ipfs-kit completion bash)\n\n"
 		"For fish, once:\n\n"
 		"  ipfs-kit completion fish >~/.config/fish/completions/ipfs-kit.fish",
-		NULL, 1, 1, .no_repo = true, .values = cli_shells, .run = cmd_completion },
+		NULL, 1, 2, .no_repo = true, .values = cli_shells, .run = cmd_completion },
 	{ "config", "KEY [VALUE]", "Print or change a setting",
 		"Settings live in the file config of the repo, with their explanations; comments are kept.\n"
 		"A daemon takes add.profile and store.max at once, the others when it starts.\n\n"

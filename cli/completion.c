@@ -362,8 +362,13 @@ int cmd_completion(struct cli *cli)
 {
 	const char *shell = cli->args[0];
 
+	/* What the build asks for: every page, in this folder. */
+	if (!strcmp(shell, "man") && cli->args[1])
+		return cli_write_man(cli, cli->args[1]);
+	if (cli->args[1] && cli_is_value(cli_shells, shell))
+		return cli_unexpected_argument(cli, cli->args[1]);
 	if (!strcmp(shell, "man"))
-		cli_print_man();
+		cli_print_man(stdout, NULL);
 	else if (!strcmp(shell, "bash"))
 		print_bash();
 	else if (!strcmp(shell, "zsh"))

@@ -119,6 +119,13 @@ int cli_wrong_argument(const struct cli *cli, const char *value)
 		cli, CLI_USAGE, "%s cannot be '%s'; give %s", cli->command->arguments, value, list);
 }
 
+int cli_unexpected_argument(const struct cli *cli, const char *value)
+{
+	return cli_refuse(cli, CLI_USAGE,
+		"unexpected argument '%s'; 'ipfs-kit %s --help' shows what it takes", value,
+		cli->command->name);
+}
+
 static const char *nearest_command(const char *words)
 {
 	struct nearest nearest = nearest_to(words, strlen(words));

@@ -247,9 +247,7 @@ static int check_count(const struct cli *cli)
 		return cli_refuse(cli, CLI_USAGE, "%s is missing; 'ipfs-kit %s --help' explains it",
 			command->arguments, command->name);
 	if (command->max_args >= 0 && cli->count > (size_t)command->max_args)
-		return cli_refuse(cli, CLI_USAGE,
-			"unexpected argument '%s'; 'ipfs-kit %s --help' shows what it takes",
-			cli->args[command->max_args], command->name);
+		return cli_unexpected_argument(cli, cli->args[command->max_args]);
 	return 0;
 }
 

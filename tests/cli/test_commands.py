@@ -340,7 +340,7 @@ def config_keeps_comments():
     check('and the comment is whole', read(path).startswith(b'# all is gone but this\n'), read(path))
 
 
-def completion_and_manual():
+def completions():
     for shell in ('bash', 'zsh', 'fish'):
         script = kit('completion', shell)
         check(f'completion {shell} prints', script.code == 0 and b'ipfs-kit' in script.out)
@@ -354,17 +354,6 @@ def completion_and_manual():
         'f=$(complete -p ipfs-kit | sed "s/.*-F \\([^ ]*\\).*/\\1/"); $f ipfs-kit a pin; echo "${COMPREPLY[@]}"'
     done = subprocess.run(['bash', '-c', ask], capture_output=True, text=True, env=environment())
     check('bash completes "pin a" to "add"', 'add' in done.stdout.split(), done)
-    page = write(temp('ipfs-kit.1'), kit('completion', 'man').out)
-    tool = ['mandoc', '-T', 'lint', '-W', 'error'] if shutil.which('mandoc') else \
-        ['groff', '-man', '-Tutf8', '-ww', '-z'] if shutil.which('groff') else None
-    if not tool:
-        skip('neither mandoc nor groff is here; the page is only looked at')
-    else:
-        done = subprocess.run([*tool, page], capture_output=True, text=True)
-        check(f'the manual page renders without a warning ({tool[0]})', done.returncode == 0 and not done.stderr.strip()
-            and not done.stdout.strip(), done.stderr + done.stdout)
-    text = read(page).decode()
-    check('the manual page names every exit code', all(f'{code}' in text for code in (1, 2, 3, 4, 5, 130)))
 
 
 def timeouts_and_interrupts():
@@ -396,4 +385,4 @@ def timeouts_and_interrupts():
 
 run_all([init_makes_a_repo_once, wrong_use_is_told, what_is_not_there, add_one_file, folders_come_and_go_whole,
     get_into_what_is_there, cat_ranges, dag_and_block, pins, repo_and_id, config_keeps_comments,
-    completion_and_manual, timeouts_and_interrupts])
+    completions, timeouts_and_interrupts])

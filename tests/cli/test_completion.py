@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What the shells offer after Tab, and that help, man page and completions tell of the same commands."""
+"""What the shells offer after Tab, and that help and completions tell of the same commands."""
 import os
 import pty
 import re
@@ -172,28 +172,6 @@ def in_zsh():
             check(f'zsh, {how}: {text!r}', done, seen)
 
 
-def the_man_page_tells_what_help_tells():
-    page = kit('completion', 'man').out.decode().replace('\\-', '-').replace('\\e', '\\').replace('\\&', '')
-    sections = dict(re.findall(r'^\.SS ([^\n]*)\n(.*?)(?=^\.S[SH] )', page, re.M | re.S))
-    told = commands()
-    equal('the man page has every command and no other', sorted(sections), sorted(told))
-    for name, options in told.items():
-        equal(f'{name}: the man page has its options', set(re.findall(r'^\.B (?:-\w, )?(--[\w-]+)', sections[name], re.M)), options)
-        text = kit(*name.split(), '--help').text
-        usage = re.search(r'^Usage: ipfs-kit (.*)$', text, re.M)[1]
-        equal(f'{name}: both show the same use', re.sub(r'\\f[IR]', '', ' '.join(sections[name].split('.PP')[0].replace('.B ipfs-kit', '').split())),
-            usage)
-        body = text.split(f'Usage: ipfs-kit {usage}\n', 1)[1].split('\nOptions')[0].strip()
-        check(f'{name}: the man page explains it in the same words', body in sections[name], body)
-    shown = set(re.findall(r'(--[\w-]+)', kit('--help').text.split('Options for every command:')[1].split('Begin with')[0]))
-    equal('the man page has the options for every command', shown - set(re.findall(r'--[\w-]+', page.split('.SH OPTIONS')[1])), set())
-    if not shutil.which('man'):
-        return skip('man is not installed')
-    path = write(temp('ipfs-kit.1'), kit('completion', 'man').out)
-    done = subprocess.run(['man', '--warnings', '-l', path], capture_output=True, text=True, env=environment(MANWIDTH='100', LC_ALL='C.UTF-8'))
-    check('man shows it without a warning', done.returncode == 0 and not done.stderr and 'swarm connect' in done.stdout, done.stderr)
-
-
 def families_explain_themselves():
     families = sorted({name.split()[0] for name in commands() if ' ' in name})
     check('there are families', 'swarm' in families and 'pin' in families, families)
@@ -234,4 +212,4 @@ def every_help_teaches():
     check('and so does ipfs-kit alone', nothing.text == overview and nothing.code == 2)
 
 
-run_all([in_bash, in_fish, in_zsh, the_man_page_tells_what_help_tells, families_explain_themselves, every_help_teaches])
+run_all([in_bash, in_fish, in_zsh, families_explain_themselves, every_help_teaches])

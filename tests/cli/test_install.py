@@ -51,11 +51,18 @@ def everything_is_put_down():
     if not check('meson install', done.returncode == 0, done.stdout[-600:] + done.stderr):
         finish()
     for path in (f'{PLACE}/bin/ipfs-kit', f'{LIBRARIES}/libipfskit.so', f'{LIBRARIES}/libipfskit.a', f'{LIBRARIES}/pkgconfig/ipfskit.pc',
-            f'{HEADERS}/kit/kit.h', f'{HEADERS}/anyio/anyio.h', f'{HEADERS}/multiformats/cid.h', f'{PLACE}/share/man/man1/ipfs-kit.1',
+            f'{HEADERS}/kit/kit.h', f'{HEADERS}/anyio/anyio.h', f'{HEADERS}/multiformats/cid.h',
             f'{PLACE}/share/bash-completion/completions/ipfs-kit.bash'):
         check(f'{path.removeprefix(PLACE)} is installed', os.path.exists(path))
     equal('the installed program runs', run(f'{PLACE}/bin/ipfs-kit', 'version', '-n').stdout.strip(),
         run('pkg-config', '--modversion', 'ipfskit', env={'PKG_CONFIG_PATH': f'{LIBRARIES}/pkgconfig'}).stdout.strip())
+    manuals = f'{PLACE}/{option("mandir")}'
+    commands = re.findall(r'^  (\S+(?: \S+)?)  +[A-Z]', run(f'{PLACE}/bin/ipfs-kit', '--help').stdout.split('Options for every')[0], re.M)
+    equal('a manual page of each command is installed', sorted(os.listdir(f'{manuals}/man1')),
+        sorted(['ipfs-kit.1', *(f'ipfs-kit-{name.replace(" ", "-")}.1' for name in commands)]))
+    for words in (['ipfs-kit'], ['ipfs-kit-block-get'], ['ipfs-kit', 'add']) if shutil.which('man') else ():
+        shown = run('man', '-M', manuals, *words)
+        check(f'man {" ".join(words)}', shown.returncode == 0 and '-'.join(words) in shown.stdout, shown)
     named = [path for path in glob.glob(f'{PLACE}/**', recursive=True) if os.path.isfile(path) and not os.path.islink(path)
         and not path.endswith(('.so', '.a')) and '/lib' not in path.removeprefix(PLACE) and SOURCE.encode() in read(path)]
     equal('no installed text names where it was built', [p for p in named if '/bin/' not in p], [])

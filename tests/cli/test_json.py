@@ -20,7 +20,7 @@ def commands():
 
 
 def help_names_the_others():
-    page = kit('completion', 'man').text.replace('\\-', '-').split('.SH JSON')[1].split('.SH')[0]
+    page = kit('completion', 'man').text.replace('\\-', '-').split('.SH JSON')[1].split('.SH')[0].replace('\n', ' ')
     for what, text in (('help', kit('--help').text), ('the man page', page)):
         told = re.search(r'With --json .*? but for\s+content \(([^)]*)\)\s+and\s+text \(([^)]*)\)', text, re.S)
         equal(f'{what} names every command that prints none', set(re.split(r',\s+', f'{told[1]}, {told[2]}')), BYTES)
