@@ -82,6 +82,11 @@ def installs():
     for name in ('anyio', 'anyio_sleep', 'anyio_run', 'ANYIO_TASK_GROUP') if shutil.which('man') else ():
         done = run('man', '-M', f'{PLACE}/{OPTIONS["mandir"]}', name)
         check(f'man {name}', done.returncode == 0 and name in done.stdout, done)
+    pages = {name: f'{PLACE}/{OPTIONS["mandir"]}/man3/{name}.3' for name in declared() if TLS or not is_tls(name)}
+    equal('every function has a page of its name', [name for name, page in pages.items() if not os.path.exists(page)], [])
+    if shutil.which('man'):
+        found = run('man', '-M', f'{PLACE}/{OPTIONS["mandir"]}', '-w', '3', *pages)
+        check('and man finds it there', found.returncode == 0 and len(found.stdout.splitlines()) == len(pages), found)
     check('the shared library is found by its soname', '[libanyio.so.0]' in run('readelf', '-d', f'{LIBRARIES}/libanyio.so').stdout)
     told = re.search(r'ANYIO_VERSION "(.*)"', read(f'{HEADERS}/anyio/version.h')).group(1)
     check('headers and anyio.pc are of one version', flags('--modversion') == [told], told)

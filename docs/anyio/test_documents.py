@@ -164,16 +164,53 @@ def manuals_are_clean():
     for page in pages:
         name = os.path.basename(page)
         check(f'anyio(7) tells of {name}', name == 'anyio.7' or f'Xr {name[:-2]} 3' in overview)
-    declared = {name for path in headers for name in re.findall(r'^ANYIO_API[^;{(]*?\b(\w+)\s*\(',
-        re.sub(r'/\*.*?\*/', '', open(path).read(), flags=re.S), re.M)}
-    told = {line for page in pages for line in re.findall(r'^\.Nm (\w+)', open(page).read(), re.M)}
-    hidden = {name for name in declared - told if name.endswith(('_at', '_here', '_check_left'))}
-    equal('every function is told of', sorted(declared - told - hidden), [])
-    if not shutil.which('mandoc'):
-        return skip('mandoc is not installed')
-    # It knows the pages only once they are installed.
-    said = [line for line in run('mandoc', '-T', 'lint', *pages).stdout.splitlines() if 'referenced manual not found' not in line]
-    equal('mandoc finds no fault', said, [])
+    for path in sorted(headers):
+        manual_has_all_of(path, f'{BUILD}/anyio/dist/anyio_{os.path.basename(path)[:-2]}.3')
+    manuals_have_no_fault(pages)
+
+
+def squeezed(text):
+    """Without the spaces that mean nothing, and without what roff does not show."""
+    return re.sub(r'\s*([(),*;])\s*', r'\1', ' '.join(re.sub(r'\\[%&:]', '', text).replace('\\e', '\\').split()))
+
+
+def manual_has_all_of(path, page):
+    name, header, page = os.path.basename(path), open(path).read(), open(page).read()
+    synopsis, description = re.search(r'^\.Sh SYNOPSIS\n(.*?)^\.Sh DESCRIPTION\n(.*)^\.Sh SEE ALSO', page, re.M | re.S).groups()
+    bare = re.sub(r'/\*.*?\*/', '', header, flags=re.S)
+    declared = {squeezed(text): text for text in re.findall(r'^ANYIO_API\s+([^;]*);', bare, re.M)}
+    shown = {squeezed(f'{kind} {function}({", ".join(re.findall(r"Fa .(.*).$", arguments, re.M))})')
+        for kind, function, arguments in re.findall(r'^\.Ft "(.*)"\n\.Fo (\w+)\n((?:\.Fa ".*"\n)*)\.Fc$', synopsis, re.M)}
+    equal(f'{name}: every prototype stands in the synopsis', sorted(shown), sorted(declared))
+    functions = [re.search(r'(\w+)\s*\(', text)[1] for text in declared.values()]
+    macros = [macro for macro in re.findall(r'^#define (\w+)\(', header, re.M) if macro != 'X']
+    for what, told in (('the name of', re.findall(r'^\.Nm (\w+)', page, re.M)), ('in the synopsis', re.findall(r'^\.F[on] (\w+)', synopsis, re.M)),
+            ('a text under the name of', re.findall(r'^\.It Fn (\w+)', description, re.M))):
+        equal(f'{name}: {what} every function and macro, once', sorted(told), sorted(functions + macros))
+    lost = []
+    said = squeezed(re.sub(r'^\..*', '', description, flags=re.M))
+    for comment in re.findall(r'/\*(.*?)\*/', header, re.S)[1:]:
+        for part in re.split(r'\n\s*\n|\n ?- ', re.sub(r'^[ \t]+\* ?', '', comment, flags=re.M)):
+            if not part.startswith('\t') and squeezed(part.lstrip(' -')) not in said:
+                lost.append(part)
+    equal(f'{name}: nothing that its comments say is lost', lost, [])
+
+
+def manuals_have_no_fault(pages):
+    for tool, words in (('mandoc', ['mandoc', '-T', 'lint']), ('groff', ['groff', '-mandoc', '-Tutf8', '-ww', '-z'])):
+        if not shutil.which(tool):
+            skip(f'{tool} is not installed')
+            continue
+        done = run(*words, *pages)
+        # mandoc knows the pages they refer to only once these are installed and listed.
+        equal(f'{tool} finds no fault', [line for line in (done.stdout + done.stderr).splitlines()
+            if not re.search('referenced manual not found|outdated mandoc.db', line)], [])
+    if not shutil.which('man'):
+        return skip('man is not installed')
+    for page in pages:
+        done = run('man', '--warnings', '-l', page, env={**os.environ, 'MANWIDTH': '80', 'LC_ALL': 'C.UTF-8'})
+        check(f'man shows {os.path.basename(page)} without a warning', done.returncode == 0 and done.stdout and not done.stderr, done.stderr)
+        equal('within 80 columns', [line for line in done.stdout.split('\n') if len(line) > 80], [])
 
 
 def reference_is_whole():
