@@ -162,6 +162,12 @@ size_t index_fresh(const struct index *index)
 	return index->fresh.blocks.count + index->fresh.pins.count;
 }
 
+size_t index_unwritten(const struct index *index)
+{
+	return index_fresh(index) +
+		(index->frozen.used ? index->frozen.blocks.count + index->frozen.pins.count : 0);
+}
+
 void index_freeze(struct index *index, const struct index_position *position)
 {
 	index->frozen = index->fresh;

@@ -111,6 +111,8 @@ void index_pin_put(struct index *index, const struct mf_cid *cid, uint32_t mode,
 
 /* New things not yet frozen. */
 size_t index_fresh(const struct index *index);
+/* Those, and what is frozen. */
+size_t index_unwritten(const struct index *index);
 /* Freezes what is fresh; nothing is frozen yet. */
 void index_freeze(struct index *index, const struct index_position *position);
 /* Writes what is frozen, if anything: 0 or a negative code. Waits. */

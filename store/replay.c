@@ -424,24 +424,29 @@ static int read_window(struct replay *replay, struct segment_file *file, size_t 
 	return cannot_be_read(rc) && replay->check_all ? 0 : rc;
 }
 
+static int tell_progress(struct replay *replay, uint64_t from, uint64_t to)
+{
+	return replay->calls->progress && to > from
+		? replay->calls->progress(replay->arg, to - from)
+		: 0;
+}
+
 static int scan_file(struct replay *replay, struct segment_file *file, struct scan *scan)
 {
 	struct scan_event event;
-	uint64_t from = 0;
+	uint64_t from = scan->at;
 	size_t len = 0;
 	int rc = 0;
 
 	while (rc == 0) {
 		scan_next(scan, replay->window, from, len, &event);
 		if (event.what == SCAN_END)
-			return 0;
+			return tell_progress(replay, from, scan->size);
 		if (event.what != SCAN_MORE) {
 			rc = take_event(replay, file->number, &event);
 			continue;
 		}
-		if (replay->calls->progress)
-			rc = replay->calls->progress(
-				replay->arg, event.offset > from ? event.offset - from : 0);
+		rc = tell_progress(replay, from, event.offset);
 		from = event.offset;
 		len = scan->size - from < WINDOW_SIZE ? scan->size - from : WINDOW_SIZE;
 		if (rc == 0)

@@ -7,5 +7,6 @@
 #include <store/pin.h>
 #include <store/repo.h>
 #include <store/verify.h>
+#include <store/wal.h>
 
 #endif

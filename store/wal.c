@@ -1,0 +1,275 @@
+/*
+ * The log seen from outside. A walk reads the heads of sections through small windows, so that it takes
+ * as long as there are sections, not as there are bytes; a rehearsal of an opening is a replay whose
+ * finds are counted, and go nowhere.
+ */
+#include <store/wal.h>
+
+#include <errno.h>
+#include "inner.h"
+#include "replay.h"
+
+enum {
+	WINDOW_SIZE = 64 << 10,
+	STEPS_A_TURN = 256,
+};
+
+/* Bytes of the log between two places. */
+static uint64_t distance(const struct store *store, const struct store_wal_place *from,
+	const struct store_wal_place *to)
+{
+	const struct segment_set *segments = &store->segments;
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < segments->count; i++) {
+		const struct segment_file *file = segments->files[i];
+		uint64_t first = file->number == from->segment ? from->offset : 0;
+		uint64_t last = file->number == to->segment ? to->offset : file->size;
+
+		if (file->number >= from->segment && file->number <= to->segment && last > first)
+			bytes += last - first;
+	}
+	return bytes;
+}
+
+void store_wal_status(struct store *store, struct store_wal_status *out)
+{
+	const struct log *log = &store->log;
+	const struct index_position *checkpoint = &store->checkpoint;
+
+	*out = (struct store_wal_status){
+		.checkpoint = { checkpoint->segment, checkpoint->end, checkpoint->sequence },
+		.behind_entries = index_unwritten(&store->index),
+		.segments = store->segments.count,
+		.stopped = store->broken,
+	};
+	for (size_t i = 0; i < store->segments.count; i++)
+		out->bytes += store->segments.files[i]->size;
+	if (log->active) {
+		uint32_t number = log->active->number;
+
+		out->durable = (struct store_wal_place){ number, log->durable_end, log->durable };
+		out->end = (struct store_wal_place){ number, log->end, log->sequence };
+	} else {
+		out->durable = out->end = out->checkpoint;
+	}
+	out->pending_bytes = out->end.offset - out->durable.offset;
+	out->behind_bytes = distance(store, &out->checkpoint, &out->durable);
+}
+
+struct walk {
+	struct store *store;
+	uint8_t *window;
+	uint64_t from; /* entries that end before it are not told */
+	uint64_t sequence;
+	int (*each)(void *arg, const struct store_wal_entry *entry);
+	void *arg;
+	size_t steps;
+};
+
+static void describe_record(
+	struct walk *walk, const struct scan_event *event, struct store_wal_entry *entry)
+{
+	const struct segment_record *record = &event->record;
+
+	switch (record->kind) {
+	case SEGMENT_RECORD_SEGMENT:
+		entry->kind = STORE_WAL_SEGMENT;
+		entry->of = record->previous.number;
+		entry->to = record->previous.len;
+		entry->sequence = walk->sequence = record->sequence;
+		return;
+	case SEGMENT_RECORD_COMMIT:
+		entry->kind = STORE_WAL_COMMIT;
+		entry->from = record->commit.start;
+		entry->count = record->commit.count;
+		entry->intact = event->intact;
+		entry->sequence = record->sequence;
+		walk->sequence = record->sequence + 1;
+		return;
+	case SEGMENT_RECORD_PIN:
+		entry->kind = STORE_WAL_PIN;
+		entry->cid = record->pin.cid;
+		entry->mode = record->pin.mode;
+		return;
+	case SEGMENT_RECORD_VOID:
+		entry->kind = STORE_WAL_VOID;
+		entry->of = record->nothing.segment;
+		entry->from = record->nothing.from;
+		entry->to = record->nothing.to;
+		return;
+	case SEGMENT_RECORD_FILL: entry->kind = STORE_WAL_FILL; return;
+	}
+}
+
+static int tell(struct walk *walk, const struct segment_file *file, const struct scan_event *event)
+{
+	const struct log *log = &walk->store->log;
+	struct store_wal_entry entry = { .segment = file->number,
+		.offset = event->offset,
+		.end = event->offset + event->len,
+		.sequence = walk->sequence };
+
+	entry.durable = file != log->active || entry.end <= log->durable_end;
+	if (event->what == SCAN_RECORD) {
+		describe_record(walk, event, &entry);
+	} else if (event->what == SCAN_BLOCK) {
+		entry.kind = STORE_WAL_BLOCK;
+		entry.cid = event->section.cid;
+		entry.len = event->section.len;
+	} else {
+		entry.kind = STORE_WAL_LOST;
+		entry.sequence = walk->sequence = 0;
+	}
+	int rc = entry.end > walk->from ? walk->each(walk->arg, &entry) : 0;
+	return rc == 0 && ++walk->steps % STEPS_A_TURN == 0 ? anyio_checkpoint() : rc;
+}
+
+/* Behind the last record that holds the scanner finds nothing to tell. */
+static int tell_rest(struct walk *walk, const struct segment_file *file, const struct scan *scan)
+{
+	struct scan_event rest = {
+		.what = SCAN_LOST, .offset = scan->at, .len = scan->size - scan->at
+	};
+
+	return scan->searching ? tell(walk, file, &rest) : 0;
+}
+
+static int walk_file(struct walk *walk, struct segment_file *file)
+{
+	struct scan scan;
+	struct scan_event event;
+	uint64_t from = 0;
+	size_t len = 0;
+	int rc = 0;
+
+	walk->sequence = 0;
+	scan_start(&scan, &walk->store->keys, file->number, file->size);
+	while (rc == 0) {
+		scan_next(&scan, walk->window, from, len, &event);
+		if (event.what == SCAN_END)
+			return tell_rest(walk, file, &scan);
+		if (event.what != SCAN_MORE) {
+			rc = tell(walk, file, &event);
+			continue;
+		}
+		from = event.offset;
+		len = scan.size - from < WINDOW_SIZE ? scan.size - from : WINDOW_SIZE;
+		rc = anyio_pread_all(file->fd, walk->window, len, from);
+	}
+	return rc;
+}
+
+/* Segments are only added, at the end, and none goes while the store is open. */
+static int walk_segments(struct walk *walk, uint32_t segment)
+{
+	struct segment_set *segments = &walk->store->segments;
+	uint64_t from = walk->from;
+	int rc = 0;
+
+	for (size_t i = 0; i < segments->count && rc == 0; i++) {
+		struct segment_file *file = segments->files[i];
+
+		if (file->number < segment)
+			continue;
+		walk->from = file->number == segment ? from : 0;
+		rc = segment_file_use(segments, file);
+		if (rc == -ENOENT) {
+			rc = 0;
+			continue;
+		}
+		if (rc == 0) {
+			rc = walk_file(walk, file);
+			segment_file_release(file);
+		}
+	}
+	return rc;
+}
+
+int store_wal_each(struct store *store, uint32_t segment, uint64_t offset,
+	int (*each)(void *arg, const struct store_wal_entry *entry), void *arg)
+{
+	struct walk walk = { .store = store,
+		.window = anyio_malloc(WINDOW_SIZE),
+		.from = offset,
+		.each = each,
+		.arg = arg };
+	int rc = walk.window ? walk_segments(&walk, segment) : -ENOMEM;
+
+	anyio_free(walk.window);
+	return rc;
+}
+
+struct rehearsal {
+	struct store_wal_replay *out;
+	void (*fault)(void *arg, uint32_t segment, uint64_t from, uint64_t to);
+	void *arg;
+};
+
+static int on_block(void *arg, const struct replay_block *block)
+{
+	((struct rehearsal *)arg)->out->blocks++;
+	return 0;
+}
+
+static int on_pin(void *arg, const struct mf_cid *cid, uint32_t mode)
+{
+	((struct rehearsal *)arg)->out->pins++;
+	return 0;
+}
+
+static int on_fault(void *arg, const struct replay_fault *fault)
+{
+	struct rehearsal *rehearsal = arg;
+
+	if (fault->unfinished) {
+		rehearsal->out->unfinished++;
+		return 0;
+	}
+	rehearsal->out->damaged++;
+	if (rehearsal->fault)
+		rehearsal->fault(rehearsal->arg, fault->segment, fault->from, fault->to);
+	return 0;
+}
+
+static int on_progress(void *arg, uint64_t bytes)
+{
+	((struct rehearsal *)arg)->out->bytes += bytes;
+	return 0;
+}
+
+int store_wal_replay(struct store *store, bool all,
+	void (*fault)(void *arg, uint32_t segment, uint64_t from, uint64_t to), void *arg,
+	struct store_wal_replay *out)
+{
+	static const struct replay_calls calls = { on_block, on_pin, on_fault, NULL, on_progress };
+	struct rehearsal rehearsal = { out, fault, arg };
+	struct index_position from = all ? (struct index_position){ 0 } : store->checkpoint;
+	struct segment_set *segments = &store->segments;
+	struct replay replay = { .store = store,
+		.calls = &calls,
+		.arg = &rehearsal,
+		.proven = from.sequence,
+		.sequence = from.sequence,
+		.last = from };
+	/* What is written while this runs is not looked at. */
+	size_t count = segments->count;
+	uint64_t written = store->log.base;
+	int rc = 0;
+
+	*out = (struct store_wal_replay){ 0 };
+	for (size_t i = 0; i < count && rc == 0; i++) {
+		struct segment_file *file = segments->files[i];
+		bool last = i + 1 == count;
+
+		if (file->number >= from.segment)
+			rc = replay_segment(&replay, file, &from,
+				last && store->log.active ? written : file->size, last);
+	}
+	if (rc == 0)
+		rc = replay_finish(&replay);
+	if (rc == 0 && count > 0 && store->log.active)
+		out->cut = written - replay.tail;
+	replay_free(&replay);
+	return rc;
+}
