@@ -2,7 +2,6 @@
 
 /* Times what is due, after which putting waits for the index, or fails with it. */
 enum { LATE = 4 };
-#define IDLE (30 * ANYIO_SECOND)
 
 /* Writes what is frozen, which is durable in the log. */
 static int write_frozen(struct store *store)
@@ -69,35 +68,4 @@ int store_checkpoint_if_due(struct store *store)
 		return fresh < LATE * due ? 0 : rc;
 	}
 	return fresh < LATE * due ? 0 : store_checkpoint(store);
-}
-
-/* Waits until the log has not grown for a while. */
-static int wait_idle(struct store *store)
-{
-	const struct log *log = &store->log;
-	const struct segment_file *active;
-	uint64_t end;
-	int rc;
-
-	do {
-		active = log->active;
-		end = log->end;
-		rc = anyio_sleep(IDLE);
-	} while (rc == 0 && (active != log->active || end != log->end));
-	return rc;
-}
-
-int store_tend(void *arg)
-{
-	struct store *store = arg;
-	int rc = index_fetch(&store->index);
-
-	if (rc == ANYIO_CANCELLED)
-		return rc;
-	while ((rc = anyio_event_wait(&store->put)) == 0 && (rc = wait_idle(store)) == 0) {
-		anyio_event_init(&store->put);
-		if (store_checkpoint(store) == ANYIO_CANCELLED)
-			return ANYIO_CANCELLED;
-	}
-	return rc;
 }

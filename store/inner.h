@@ -27,6 +27,11 @@ struct store {
 	struct index_position checkpoint; /* what LMDB holds */
 	struct anyio_lock checkpointing, syncing, writing;
 	struct anyio_event put; /* something was, that store_tend has not seen to */
+	/* A sync up to due_ticket is due then; `asked`: it has become so, or sooner. */
+	anyio_time due;
+	store_ticket due_ticket;
+	struct anyio_event asked;
+	bool tended; /* store_tend runs */
 	/* Nothing is written any more, and this is why: ANYIO_BROKEN, a sync failed; -EUCLEAN, the end of
 	 * the log is lost (recover.c). */
 	int broken;

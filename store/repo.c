@@ -266,6 +266,8 @@ static struct store *make_store(const char *dir, const struct store_options *opt
 	anyio_lock_init(&store->syncing);
 	anyio_lock_init(&store->writing);
 	anyio_event_init(&store->put);
+	anyio_event_init(&store->asked);
+	store->due = ANYIO_FOREVER;
 	store->dir = anyio_strdup(dir);
 	if (store->dir)
 		return store;

@@ -102,6 +102,82 @@ static int refused(void *arg)
 	return store_close(store);
 }
 
+/* Bytes nobody has been promised yet. */
+static uint64_t pending(struct store *store)
+{
+	struct store_wal_status status;
+
+	store_wal_status(store, &status);
+	return status.pending_bytes;
+}
+
+static int ask(struct store *store, uint64_t n, anyio_time within)
+{
+	store_ticket ticket = 0;
+
+	CHECK_RC(0, test_put(store, n, 300, &ticket));
+	return store_sync_within(store, ticket, within);
+}
+
+static int batch(struct store *store)
+{
+	/* All that is asked for by then goes with the first. */
+	CHECK_RC(0, ask(store, 1, 100 * ANYIO_MILLISECOND));
+	CHECK_RC(0, anyio_sleep(50 * ANYIO_MILLISECOND));
+	CHECK_RC(0, ask(store, 2, 100 * ANYIO_MILLISECOND));
+	CHECK_RC(0, anyio_sleep(49 * ANYIO_MILLISECOND));
+	CHECK(pending(store) > 600);
+	CHECK_RC(0, anyio_sleep(2 * ANYIO_MILLISECOND));
+	CHECK(pending(store) == 0);
+	/* Who wants it sooner gets it sooner, and the others with it. */
+	CHECK_RC(0, ask(store, 3, 10 * ANYIO_SECOND));
+	CHECK_RC(0, anyio_checkpoint());
+	CHECK_RC(0, ask(store, 4, 20 * ANYIO_MILLISECOND));
+	CHECK_RC(0, anyio_sleep(19 * ANYIO_MILLISECOND));
+	CHECK(pending(store) > 600);
+	CHECK_RC(0, anyio_sleep(2 * ANYIO_MILLISECOND));
+	CHECK(pending(store) == 0);
+	CHECK_RC(0, ask(store, 5, 0));
+	CHECK(pending(store) == 0);
+	/* What nobody asks for stays pending, until somebody does. */
+	store_ticket ticket = 0;
+	CHECK_RC(0, test_put(store, 6, 300, &ticket));
+	CHECK_RC(0, anyio_sleep(ANYIO_SECOND));
+	CHECK(pending(store) > 300);
+	CHECK_RC(0, ask(store, 7, ANYIO_MILLISECOND));
+	CHECK_RC(0, anyio_sleep(2 * ANYIO_MILLISECOND));
+	CHECK(pending(store) == 0);
+	/* A sync that fails is told to who comes next. */
+	CHECK_RC(0, ask(store, 8, ANYIO_MILLISECOND));
+	anyio_fault_set(ANYIO_FAULT_WRITE, 2, -EIO);
+	CHECK_RC(0, anyio_sleep(2 * ANYIO_MILLISECOND));
+	anyio_fault_set(ANYIO_FAULT_WRITE, 0, 0);
+	CHECK_RC(ANYIO_BROKEN, store_sync_within(store, UINT64_MAX, ANYIO_MILLISECOND));
+	CHECK_RC(ANYIO_BROKEN, test_put(store, 9, 300, &ticket));
+	CHECK_RC(-ENOENT, test_get(store, 8, 300));
+	return test_get(store, 7, 300);
+}
+
+static int batched(void *arg)
+{
+	struct store *store;
+
+	CHECK_RC(0, test_open(&store, NULL));
+	/* Nobody to do it later: now. */
+	CHECK_RC(0, ask(store, 0, ANYIO_SECOND));
+	CHECK(pending(store) == 0);
+	ANYIO_TASK_GROUP(group);
+	int rc = anyio_start_soon(&group, store_tend, store, "tend");
+	if (rc == 0)
+		rc = anyio_wait_all_tasks_blocked();
+	if (rc == 0)
+		rc = batch(store);
+	anyio_task_group_cancel(&group, "seen enough");
+	rc = anyio_task_group_exit(&group, rc);
+	store_close(store);
+	return rc;
+}
+
 static void on_the_simulated_clock(anyio_task_fn body)
 {
 	simulated_start();
@@ -120,11 +196,17 @@ static void a_refused_checkpoint_is_tried_again(void **state)
 	on_the_simulated_clock(refused);
 }
 
+static void a_sync_is_made_within_the_time_asked_for(void **state)
+{
+	on_the_simulated_clock(batched);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_idle_store_writes_its_index),
 		cmocka_unit_test(a_refused_checkpoint_is_tried_again),
+		cmocka_unit_test(a_sync_is_made_within_the_time_asked_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,6 +20,7 @@
 
 #include <stdbool.h>
 #include <sys/types.h>
+#include <anyio/run.h>
 #include <multiformats/cid.h>
 #include <store/repo.h>
 
@@ -71,6 +72,15 @@ int store_put_many(struct store *store, const struct store_block *blocks, size_t
  * (ANYIO_CANCELLED) takes nothing back.
  */
 int store_sync(struct store *store, store_ticket ticket);
+
+/*
+ * For who can bear to lose the last moments: returns at once, and the sync begins `within` nanoseconds from now
+ * at the latest, one for all who asked in between. Needs store_tend to run; where it does not, or within is 0 or
+ * less, this is store_sync. A sync that failed is told by the next call, and by all further puts: its code,
+ * then ANYIO_BROKEN. What may be lost at any time, as of a cache, needs neither this nor store_sync: it
+ * becomes durable with the next sync of anybody's.
+ */
+int store_sync_within(struct store *store, store_ticket ticket, anyio_time within);
 
 /*
  * Reads a block into memory of its own and passes it through the gate; release it. -ENOENT: not

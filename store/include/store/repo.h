@@ -83,8 +83,9 @@ int store_close(struct store *store);
 int store_checkpoint(struct store *store);
 
 /* The body of a task beside those that use the store: has the index read into memory, so that
- * looking into it need not wait for the disk, and calls store_checkpoint when something was put and
- * then nothing for 30 seconds. Sleeps without waking as long as nothing is put. Ends when
+ * looking into it need not wait for the disk, makes the syncs that were asked for (store_sync_within), and
+ * calls store_checkpoint when something was put and then nothing for 30 seconds. Sleeps without waking as
+ * long as nothing is put. Ends when
  * cancelled, with ANYIO_CANCELLED, and must have ended before store_close. A checkpoint that fails
  * is tried again after the next put. */
 int store_tend(void *store);
