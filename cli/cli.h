@@ -281,5 +281,9 @@ int cmd_swarm_connect(struct cli *cli);
 int cmd_swarm_disconnect(struct cli *cli);
 int cmd_swarm_peers(struct cli *cli);
 int cmd_version(struct cli *cli);
+int cmd_wal_checkpoint(struct cli *cli);
+int cmd_wal_list(struct cli *cli);
+int cmd_wal_status(struct cli *cli);
+int cmd_wal_verify(struct cli *cli);
 
 #endif

@@ -115,6 +115,17 @@ static const struct cli_option verify_table[] = {
 		"give up what is damaged or missing, and go on with what is left (see above)" },
 	{ 0 },
 };
+static const struct cli_option wal_list_table[] = {
+	{ "segment", 0, "N", "begin with this segment" },
+	{ "offset", 0, "BYTE", "and in it at this byte" },
+	{ "records", 0, NULL, "leave the blocks out" },
+	{ "pending", 0, NULL, "only what is not durable yet" },
+	{ 0 },
+};
+static const struct cli_option wal_verify_table[] = {
+	{ "all", 0, NULL, "from the very start, as when there is no index" },
+	{ 0 },
+};
 static const struct cli_option human_table[] = {
 	{ "human", 'H', NULL, "print sizes for people" },
 	{ 0 },
@@ -280,5 +291,29 @@ const struct cli_command cli_commands[] = {
 	{ "version", "", "Print the version",
 		"Of this program; with --api, of that daemon.\n\n  ipfs-kit version -n",
 		version_table, 0, 0, .no_repo = true, .run = cmd_version },
+	{ "wal checkpoint", "", "Write the index, so that the next opening has nothing to read",
+		"Makes durable what is pending, and writes what the index holds in memory to its file. A repo does so\n"
+		"by itself when it is idle, and when it is closed.\n\n"
+		"  ipfs-kit wal checkpoint",
+		NULL, 0, 0, .run = cmd_wal_checkpoint },
+	{ "wal list", "", "Print what lies where in the log",
+		"One line a section: SEGMENT:OFFSET LENGTH COMMIT TYPE, and what that type has: CID of a block, CID and\n"
+		"kind of a pin ('none' takes one away), sections of a commit. COMMIT is the number of the commit that\n"
+		"covers it, 0 when bytes before it are lost; what is written and not yet covered ends with 'pending'.\n"
+		"Blocks are not read: 'ipfs-kit repo verify' does that.\n\n"
+		"  ipfs-kit wal list --records",
+		wal_list_table, 0, 0, .run = cmd_wal_list },
+	{ "wal status", "", "Print how far the log is durable, and the index behind it",
+		"Durable: everything up to here was acknowledged, and survives a crash. Pending: bytes behind that,\n"
+		"which nobody was promised. Checkpoint: the index on disk knows everything up to here. Behind: what an\n"
+		"opening after a crash reads again.\n\n"
+		"  ipfs-kit wal status",
+		NULL, 0, 0, .run = cmd_wal_status },
+	{ "wal verify", "", "Try out what an opening after a crash would do",
+		"Reads the log from the checkpoint on as an opening would, and changes nothing. Exit code 0 means that\n"
+		"nothing durable is damaged there, 4 that something is, and where. Blocks that are proven durable are\n"
+		"not read: 'ipfs-kit repo verify' reads every byte.\n\n"
+		"  ipfs-kit wal verify --all",
+		wal_verify_table, 0, 0, .again = "it begins anew", .run = cmd_wal_verify },
 	{ NULL },
 };

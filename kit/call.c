@@ -451,6 +451,10 @@ static const struct {
 	{ "swarm/disconnect", 1, 1000, call_swarm_disconnect },
 	{ "swarm/peers", 0, 0, call_swarm_peers },
 	{ "version", 0, 0, call_version },
+	{ "wal/checkpoint", 0, 0, call_wal_checkpoint },
+	{ "wal/list", 0, 0, call_wal_list },
+	{ "wal/status", 0, 0, call_wal_status },
+	{ "wal/verify", 0, 0, call_wal_verify },
 };
 enum { COMMANDS = sizeof(commands) / sizeof(*commands) };
 

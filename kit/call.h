@@ -42,5 +42,9 @@ int call_swarm_connect(struct call *call);
 int call_swarm_disconnect(struct call *call);
 int call_swarm_peers(struct call *call);
 int call_version(struct call *call);
+int call_wal_checkpoint(struct call *call);
+int call_wal_list(struct call *call);
+int call_wal_status(struct call *call);
+int call_wal_verify(struct call *call);
 
 #endif

@@ -86,6 +86,11 @@ static const struct option {
 	{ "swarm/peers", "latency", NULL, FLAG, NULL },
 	{ "swarm/peers", "streams", NULL, FLAG, "false" },
 	{ "swarm/peers", "verbose", "v", FLAG, NULL },
+	{ "wal/list", "offset", NULL, COUNT, NULL },
+	{ "wal/list", "pending", NULL, FLAG, NULL },
+	{ "wal/list", "records", NULL, FLAG, NULL },
+	{ "wal/list", "segment", NULL, COUNT, NULL },
+	{ "wal/verify", "all", NULL, FLAG, NULL },
 };
 
 static const struct option *find(const char *command, const char *name)

@@ -1,0 +1,137 @@
+/* The log that all is written to first: wal status, list, verify, checkpoint. */
+#include "cli.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+static json_int_t number(json_t *object, const char *key)
+{
+	return json_integer_value(json_object_get(object, key));
+}
+
+static const char *text_of(json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : "";
+}
+
+static void print_place(const char *name, json_t *place)
+{
+	printf("%s: segment %" JSON_INTEGER_FORMAT ", byte %" JSON_INTEGER_FORMAT
+	       ", commit %" JSON_INTEGER_FORMAT "\n",
+		name, number(place, "Segment"), number(place, "Offset"), number(place, "Sequence"));
+}
+
+static int print_status(struct cli *cli, json_t *answer)
+{
+	print_place("Durable", json_object_get(answer, "Durable"));
+	printf("Pending: %" JSON_INTEGER_FORMAT " bytes\n", number(answer, "PendingBytes"));
+	print_place("Checkpoint", json_object_get(answer, "Checkpoint"));
+	printf("Behind: %" JSON_INTEGER_FORMAT " bytes, %" JSON_INTEGER_FORMAT " entries\n",
+		number(answer, "BehindBytes"), number(answer, "BehindEntries"));
+	printf("Segments: %" JSON_INTEGER_FORMAT ", %" JSON_INTEGER_FORMAT " bytes\n",
+		number(answer, "Segments"), number(answer, "Bytes"));
+	if (*text_of(answer, "Stopped")) {
+		fputs("Stopped: ", stdout);
+		cli_print_text(text_of(answer, "Stopped"));
+		putchar('\n');
+	}
+	return 0;
+}
+
+int cmd_wal_status(struct cli *cli)
+{
+	return cli_call_print(cli, "wal/status", cli->args, NULL, print_status);
+}
+
+static void print_more(json_t *answer)
+{
+	const char *type = text_of(answer, "Type");
+
+	if (*text_of(answer, "Cid")) {
+		putchar(' ');
+		cli_print_text(text_of(answer, "Cid"));
+	}
+	if (!strcmp(type, "pin")) {
+		putchar(' ');
+		cli_print_text(text_of(answer, "Mode"));
+	} else if (!strcmp(type, "commit")) {
+		printf(" %" JSON_INTEGER_FORMAT " sections from %" JSON_INTEGER_FORMAT "%s",
+			number(answer, "Sections"), number(answer, "From"),
+			json_is_true(json_object_get(answer, "Intact")) ? "" : ", not intact");
+	} else if (!strcmp(type, "void")) {
+		printf(" segment %" JSON_INTEGER_FORMAT ", bytes %" JSON_INTEGER_FORMAT
+		       " to %" JSON_INTEGER_FORMAT,
+			number(answer, "Of"), number(answer, "From"), number(answer, "To"));
+	}
+}
+
+/* SEGMENT:OFFSET LENGTH COMMIT TYPE, and what the type has; the commit of what is not durable is to come. */
+static int print_entry(struct cli *cli, json_t *answer)
+{
+	json_int_t offset = number(answer, "Offset");
+
+	printf("%08" JSON_INTEGER_FORMAT ":%" JSON_INTEGER_FORMAT " %" JSON_INTEGER_FORMAT
+	       " %" JSON_INTEGER_FORMAT " ",
+		number(answer, "Segment"), offset, number(answer, "End") - offset,
+		number(answer, "Sequence"));
+	cli_print_text(text_of(answer, "Type"));
+	print_more(answer);
+	puts(json_is_true(json_object_get(answer, "Durable")) ? "" : " pending");
+	return 0;
+}
+
+int cmd_wal_list(struct cli *cli)
+{
+	const char *segment = cli_value(cli, "segment"), *offset = cli_value(cli, "offset");
+	struct kit_call_option options[] = {
+		{ "segment", segment ? segment : "0" },
+		{ "offset", offset ? offset : "0" },
+		{ "records", cli_flag(cli, "records", false) ? "true" : "false" },
+		{ "pending", cli_flag(cli, "pending", false) ? "true" : "false" },
+		{ 0 },
+	};
+
+	return cli_call_print(cli, "wal/list", cli->args, options, print_entry);
+}
+
+static int print_replay(struct cli *cli, json_t *answer)
+{
+	if (!strcmp(text_of(answer, "Type"), "damage")) {
+		cli_note("damaged: bytes %" JSON_INTEGER_FORMAT " to %" JSON_INTEGER_FORMAT
+			 " of segments/%08" JSON_INTEGER_FORMAT ".car",
+			number(answer, "From"), number(answer, "To"), number(answer, "Segment"));
+		return 0;
+	}
+	printf("an opening would read %" JSON_INTEGER_FORMAT " bytes and take %" JSON_INTEGER_FORMAT
+	       " blocks and %" JSON_INTEGER_FORMAT " changes of pins from them\n",
+		number(answer, "Bytes"), number(answer, "Blocks"), number(answer, "Pins"));
+	if (number(answer, "Cut") || number(answer, "Unfinished"))
+		printf("and disregard what nobody was promised: %" JSON_INTEGER_FORMAT
+		       " bytes at the end, %" JSON_INTEGER_FORMAT " blocks before\n",
+			number(answer, "Cut"), number(answer, "Unfinished"));
+	return 0;
+}
+
+int cmd_wal_verify(struct cli *cli)
+{
+	struct kit_call_option options[] = {
+		{ "all", cli_flag(cli, "all", false) ? "true" : "false" }, { 0 }
+	};
+
+	return cli_call_print(cli, "wal/verify", cli->args, options, print_replay);
+}
+
+static int print_checkpoint(struct cli *cli, json_t *answer)
+{
+	print_place("Checkpoint", json_object_get(answer, "Checkpoint"));
+	return 0;
+}
+
+int cmd_wal_checkpoint(struct cli *cli)
+{
+	return cli_call_print(cli, "wal/checkpoint", cli->args, NULL, print_checkpoint);
+}

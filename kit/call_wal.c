@@ -1,0 +1,211 @@
+/* The log, by name: wal/status, wal/list, wal/verify, wal/checkpoint. Ours: Kubo has no such thing. */
+#include "call.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static json_t *place_json(const struct store_wal_place *place)
+{
+	return json_pack("{s:I, s:I, s:I}", "Segment", (json_int_t)place->segment, "Offset",
+		(json_int_t)place->offset, "Sequence", (json_int_t)place->sequence);
+}
+
+int call_wal_status(struct call *call)
+{
+	struct store_wal_status status;
+
+	store_wal_status(call->node->core->store, &status);
+	return call_answer(call,
+		json_pack("{s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:s}", "Durable",
+			place_json(&status.durable), "End", place_json(&status.end), "Checkpoint",
+			place_json(&status.checkpoint), "PendingBytes",
+			(json_int_t)status.pending_bytes, "BehindBytes",
+			(json_int_t)status.behind_bytes, "BehindEntries",
+			(json_int_t)status.behind_entries, "Segments", (json_int_t)status.segments,
+			"Bytes", (json_int_t)status.bytes, "Stopped",
+			status.stopped ? anyio_error_text(status.stopped) : ""));
+}
+
+struct listing {
+	struct call *call;
+	bool records; /* blocks are left out */
+	bool pending; /* what is durable is */
+};
+
+static const char *kind_name(enum store_wal_kind kind)
+{
+	static const char *const names[] = {
+		[STORE_WAL_SEGMENT] = "segment",
+		[STORE_WAL_BLOCK] = "block",
+		[STORE_WAL_PIN] = "pin",
+		[STORE_WAL_COMMIT] = "commit",
+		[STORE_WAL_VOID] = "void",
+		[STORE_WAL_FILL] = "fill",
+		[STORE_WAL_LOST] = "lost",
+	};
+
+	return names[kind];
+}
+
+static const char *pin_name(enum store_pin_mode mode)
+{
+	return mode == STORE_PIN_NONE ? "none" : mode == STORE_PIN_DIRECT ? "direct" : "recursive";
+}
+
+/* What only some kinds have, into what all have. */
+static json_t *more_of(const struct store_wal_entry *entry)
+{
+	switch (entry->kind) {
+	case STORE_WAL_BLOCK:
+		return json_pack(
+			"{s:o, s:I}", "Cid", call_cid(&entry->cid), "Size", (json_int_t)entry->len);
+	case STORE_WAL_PIN:
+		return json_pack(
+			"{s:o, s:s}", "Cid", call_cid(&entry->cid), "Mode", pin_name(entry->mode));
+	case STORE_WAL_COMMIT:
+		return json_pack("{s:I, s:I, s:b}", "From", (json_int_t)entry->from, "Sections",
+			(json_int_t)entry->count, "Intact", entry->intact);
+	case STORE_WAL_SEGMENT:
+		return json_pack("{s:I, s:I}", "Before", (json_int_t)entry->of, "BeforeSize",
+			(json_int_t)entry->to);
+	case STORE_WAL_VOID:
+		return json_pack("{s:I, s:I, s:I}", "Of", (json_int_t)entry->of, "From",
+			(json_int_t)entry->from, "To", (json_int_t)entry->to);
+	default: return json_object();
+	}
+}
+
+static int list_entry(void *arg, const struct store_wal_entry *entry)
+{
+	struct listing *listing = arg;
+
+	if ((listing->records && entry->kind == STORE_WAL_BLOCK) ||
+		(listing->pending && entry->durable))
+		return 0;
+	json_t *value = json_pack("{s:s, s:I, s:I, s:I, s:I, s:b}", "Type", kind_name(entry->kind),
+		"Segment", (json_int_t)entry->segment, "Offset", (json_int_t)entry->offset, "End",
+		(json_int_t)entry->end, "Sequence", (json_int_t)entry->sequence, "Durable",
+		entry->durable);
+	json_t *more = more_of(entry);
+	if (!value || !more || json_object_update_new(value, more)) {
+		json_decref(value);
+		return -ENOMEM;
+	}
+	return call_answer(listing->call, value);
+}
+
+/* A number that an option has, or dflt. */
+static int number_option(
+	struct call *call, const char *name, uint64_t dflt, uint64_t most, uint64_t *number)
+{
+	const char *text = call_option(call, name);
+	char *end;
+
+	*number = dflt;
+	if (!text || !*text)
+		return 0;
+	errno = 0;
+	*number = strtoull(text, &end, 10);
+	return *end || *text < '0' || *text > '9' || errno || *number > most
+		? kit_fail(call->node, -EINVAL, "%s cannot be '%.40s'", name, text)
+		: 0;
+}
+
+int call_wal_list(struct call *call)
+{
+	struct listing listing = { .call = call };
+	uint64_t segment, offset;
+	int rc = number_option(call, "segment", 0, UINT32_MAX, &segment);
+
+	if (!rc)
+		rc = number_option(call, "offset", 0, UINT64_MAX, &offset);
+	if (!rc)
+		rc = call_flag(call, "records", &listing.records);
+	if (!rc)
+		rc = call_flag(call, "pending", &listing.pending);
+	if (rc)
+		return rc;
+	rc = store_wal_each(
+		call->node->core->store, (uint32_t)segment, offset, list_entry, &listing);
+	return rc < 0 && !*call->node->error ? kit_fail_code(call->node, rc, "reading the log")
+					     : rc;
+}
+
+/* Told after the walk, which is not to wait. */
+struct damages {
+	struct damage {
+		uint32_t segment;
+		uint64_t from, to;
+	} of[256];
+	size_t count;
+};
+
+static void take_damage(void *arg, uint32_t segment, uint64_t from, uint64_t to)
+{
+	struct damages *damages = arg;
+
+	if (damages->count < sizeof(damages->of) / sizeof(*damages->of))
+		damages->of[damages->count++] = (struct damage){ segment, from, to };
+}
+
+static int tell_damages(struct call *call, const struct damages *damages)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < damages->count && !rc; i++)
+		rc = call_answer(call,
+			json_pack("{s:s, s:I, s:I, s:I}", "Type", "damage", "Segment",
+				(json_int_t)damages->of[i].segment, "From",
+				(json_int_t)damages->of[i].from, "To",
+				(json_int_t)damages->of[i].to));
+	return rc;
+}
+
+static int verify(struct call *call, bool all, struct damages *damages)
+{
+	struct store_wal_replay replay;
+	int rc = store_wal_replay(call->node->core->store, all, take_damage, damages, &replay);
+
+	if (rc)
+		return kit_fail_code(call->node, rc, "reading the log");
+	rc = tell_damages(call, damages);
+	if (!rc)
+		rc = call_answer(call,
+			json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "Type", "replay", "Bytes",
+				(json_int_t)replay.bytes, "Blocks", (json_int_t)replay.blocks,
+				"Pins", (json_int_t)replay.pins, "Unfinished",
+				(json_int_t)replay.unfinished, "Damaged",
+				(json_int_t)replay.damaged, "Cut", (json_int_t)replay.cut));
+	return rc || !replay.damaged
+		? rc
+		: kit_fail(call->node, -EUCLEAN,
+			  "%llu damaged range%s of durable log; 'ipfs-kit repo verify' tells which blocks are lost",
+			  (unsigned long long)replay.damaged, replay.damaged == 1 ? "" : "s");
+}
+
+int call_wal_verify(struct call *call)
+{
+	bool all = false;
+	int rc = call_flag(call, "all", &all);
+	struct damages *damages = rc ? NULL : anyio_calloc(1, sizeof(*damages));
+
+	if (rc)
+		return rc;
+	rc = damages ? verify(call, all, damages)
+		     : kit_fail_code(call->node, -ENOMEM, "reading the log");
+	anyio_free(damages);
+	return rc;
+}
+
+int call_wal_checkpoint(struct call *call)
+{
+	int rc = store_checkpoint(call->node->core->store);
+	struct store_wal_status status;
+
+	if (rc)
+		return kit_fail_code(call->node, rc, "writing the index");
+	store_wal_status(call->node->core->store, &status);
+	return call_answer(call, json_pack("{s:o}", "Checkpoint", place_json(&status.checkpoint)));
+}

@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+"""The log as a person sees it: wal status, list, verify, checkpoint; here, through a daemon, and after kill -9."""
+import json
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
+from node import Daemon, check, equal, kit, new_repo, noise, read, run_all, temp, write
+
+
+def wal(command, *more, repo):
+    """The answers of a wal command, parsed."""
+    done = kit('wal', command, *more, '--json', repo=repo)
+    check(f'wal {command}: exit code 0', done.code == 0, done)
+    return [json.loads(line) for line in done.out.splitlines()]
+
+
+def added(repo, seed=1, size=3000000):
+    path = os.path.join(temp('file'), 'f')
+    write(path, noise(size, seed))
+    done = kit('add', '-q', path, repo=repo)
+    equal('add', done.code, 0)
+    return done.out.split()[-1].decode()
+
+
+def everything_is_told():
+    repo = new_repo()
+    root = added(repo)
+    (status,) = wal('status', repo=repo)
+    equal('nothing is pending', (status['PendingBytes'], status['Stopped']), (0, ''))
+    entries = wal('list', repo=repo)
+    size = os.path.getsize(f'{repo}/segments/00000001.car')
+    equal('sections lie one behind the other', [entry['Offset'] for entry in entries[1:]], [entry['End'] for entry in entries[:-1]])
+    equal('up to the end of the file', entries[-1]['End'], size)
+    blocks = {entry['Cid'] for entry in entries if entry['Type'] == 'block'}
+    check('the root and its leaves are among them', root in blocks and len(blocks) == 4, blocks)
+    (pin,) = [entry for entry in entries if entry['Type'] == 'pin']
+    equal('the pin', (pin['Cid'], pin['Mode'], pin['Durable']), (root, 'recursive', True))
+    check('commits are intact', all(entry['Intact'] for entry in entries if entry['Type'] == 'commit'))
+    one = next(entry for entry in entries if entry['Type'] == 'block')
+    data = read(f'{repo}/segments/00000001.car')[one['End'] - one['Size']:one['End']]
+    equal('a block lies where it is said', kit('block', 'get', one['Cid'], repo=repo).out, data)
+    records = wal('list', '--records', repo=repo)
+    equal('--records leaves the blocks out', records, [entry for entry in entries if entry['Type'] != 'block'])
+    rest = wal('list', '--segment', '1', '--offset', str(pin['Offset']), repo=repo)
+    equal('--offset begins there', rest, entries[entries.index(pin):])
+    equal('--pending: none', wal('list', '--pending', repo=repo), [])
+    equal('a bad number', kit('wal', 'list', '--segment', 'x', repo=repo).code, 2)
+
+
+def an_opening_is_foretold():
+    """After kill -9 the log is ahead of the index: what is said of the next opening is what it does."""
+    with Daemon() as daemon:
+        root = added(daemon.repo)
+        (status,) = wal('status', repo=daemon.repo)
+        check('the index is behind', status['BehindBytes'] > 3000000 and status['BehindEntries'] == 5, status)
+        (replay,) = wal('verify', repo=daemon.repo)
+        equal('an opening would take', (replay['Blocks'], replay['Pins'], replay['Cut'], replay['Damaged']), (4, 1, 0, 0))
+        daemon.process.kill()
+        daemon.process.wait()
+    equal('it is all there', kit('cat', root, repo=daemon.repo).code, 0)
+    with Daemon(repo=daemon.repo) as daemon:
+        added(daemon.repo, 2)
+        (before,) = wal('status', repo=daemon.repo)
+        (after,) = wal('checkpoint', repo=daemon.repo)
+        (status,) = wal('status', repo=daemon.repo)
+        check('a checkpoint', status['BehindBytes'] == 0 and status['BehindEntries'] == 0 and before['BehindBytes'] > 0 and
+            status['Checkpoint'] == after['Checkpoint'], (before, status))
+        (replay,) = wal('verify', repo=daemon.repo)
+        equal('then there is nothing to take', (replay['Blocks'], replay['Pins']), (0, 0))
+        (replay,) = wal('verify', '--all', repo=daemon.repo)
+        check('but from the start', replay['Blocks'] >= 4 and replay['Damaged'] == 0, replay)
+        text = kit('wal', 'status', repo=daemon.repo)
+        check('for people', text.out.startswith(b'Durable: segment 1, byte ') and b'\nPending: 0 bytes\n' in text.out, text)
+
+
+def damage_is_found():
+    repo = new_repo()
+    added(repo)
+    block = next(entry for entry in wal('list', repo=repo) if entry['Type'] == 'block')
+    with open(f'{repo}/segments/00000001.car', 'r+b') as file:
+        file.seek(block['Offset'] + 6)
+        byte = file.read(1)
+        file.seek(block['Offset'] + 6)
+        file.write(bytes([byte[0] ^ 255]))
+    done = kit('wal', 'verify', '--all', repo=repo)
+    check('exit code 4, the place, and what next', done.code == 4 and f'bytes {block["Offset"]} to {block["End"]} of segments/00000001.car' in done.err
+        and 'repo verify' in done.err, done)
+    lost = [entry for entry in wal('list', repo=repo) if entry['Type'] == 'lost']
+    equal('and the list shows a hole', [(entry['Offset'], entry['End']) for entry in lost], [(block['Offset'], block['End'])])
+
+
+run_all([everything_is_told, an_opening_is_foretold, damage_is_found])
