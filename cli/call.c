@@ -19,7 +19,7 @@ static int go_remote(struct cli *cli, const char *address)
 			address);
 	snprintf(cli->address, sizeof(cli->address), "%s", address);
 	if (!rc)
-		remote_ask_nobody(cli->remote, cli->offline);
+		remote_set(cli->remote, cli->offline, cli->durability);
 	return rc ? cli_fail(cli, rc, "%s", anyio_error_text(rc)) : 0;
 }
 
@@ -61,6 +61,7 @@ int cli_open(struct cli *cli)
 			cli_warn(cli, kit_warning(cli->node));
 		/* What is not online asks nobody, and says so in its own words. */
 		kit_ask_nobody(cli->node, cli->offline && cli->connect);
+		kit_durable_within(cli->node, cli->durable_within);
 		return 0;
 	}
 	if (rc == -EBUSY && *address) {

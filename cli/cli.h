@@ -45,6 +45,8 @@ struct cli {
 	const char *connect;   /* a peer to connect to first, or NULL */
 	anyio_time timeout;    /* 0: none */
 	bool json, progress, offline;
+	const char *durability; /* as --durability gave it, or NULL */
+	anyio_time durable_within;
 	bool silent;             /* --progress=false was said */
 	bool homeless;           /* there is no $HOME: repo is below the current folder */
 	const char *const *args; /* positional, NULL-terminated */
@@ -94,6 +96,7 @@ const char *cli_chunkers(size_t i);
 const char *cli_hashes(size_t i);
 const char *cli_pin_types(size_t i);
 const char *cli_encodings(size_t i);
+const char *cli_durabilities(size_t i);
 const char *cli_shells(size_t i);
 const char *cli_codecs(size_t i);
 const char *cli_document_codecs(size_t i);

@@ -20,11 +20,15 @@ const struct cli_option cli_global_options[] = {
 	{ "help", 'h', NULL, "explain and exit" },
 	{ "offline", 0, NULL, "ask no peer, even when a daemon is connected to some" },
 	{ "enc", 0, "json", "the same as --json, as Kubo calls it", cli_encodings },
+	{ "durability", 0, "MODE",
+		"when a daemon acknowledges a write: durable (default), once it survives a crash; batched[:TIME], "
+		"at once, and it does within TIME (100ms); none, at once, and it does when other writes do",
+		cli_durabilities, true },
 	{ NULL, 0, NULL, NULL },
 };
 
 /* The values of the global options, by row. */
-static const char *global_values[10];
+static const char *global_values[11];
 
 static int find(const struct cli_option *table, const char *name, size_t len)
 {
@@ -232,6 +236,11 @@ static int apply_globals(struct cli *cli)
 		return cli_refuse(cli, CLI_USAGE,
 			"--timeout cannot be '%s'; give a time like 30s, 5m or 1h",
 			global_values[4]);
+	if (global_values[10] && kit_durability_parse(global_values[10], &cli->durable_within))
+		return cli_refuse(cli, CLI_USAGE,
+			"--durability cannot be '%s'; it is durable, batched, batched:TIME or none",
+			global_values[10]);
+	cli->durability = global_values[10];
 	cli->connect = global_values[5];
 	cli->progress = global_values[6] ? truth(global_values[6]) : isatty(2);
 	cli->silent = global_values[6] && !cli->progress;

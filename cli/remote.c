@@ -19,12 +19,14 @@ struct remote {
 	uint16_t port;
 	char *secret;
 	bool offline;
+	const char *durability;
 	char error[ERROR_MAX];
 };
 
-void remote_ask_nobody(struct remote *remote, bool nobody)
+void remote_set(struct remote *remote, bool offline, const char *durability)
 {
-	remote->offline = nobody;
+	remote->offline = offline;
+	remote->durability = durability;
 }
 
 static int parse_multiaddr(struct remote *remote, const char *text)
@@ -173,6 +175,12 @@ static void put_head(
 	if (remote->offline) {
 		put(text, &separator, 1);
 		put_text(text, "offline=true");
+		separator = '&';
+	}
+	if (remote->durability) {
+		put(text, &separator, 1);
+		put_text(text, "durability=");
+		put_escaped(text, remote->durability);
 	}
 	put_text(text, " HTTP/1.1\r\nHost: ");
 	put_text(text, remote->host[0] ? remote->host : "localhost");

@@ -15,8 +15,9 @@ struct remote;
  * -EINVAL for an address of another kind; nothing is dialled. */
 int remote_create(const char *address, const char *secret, struct remote **remote);
 void remote_free(struct remote *remote);
-/* Whether the daemon is to ask no peer for what it does not hold; at first it may. */
-void remote_ask_nobody(struct remote *remote, bool nobody);
+/* Whether the daemon is to ask no peer for what it does not hold; how safe writes are to be before they are
+ * acknowledged, NULL: as it thinks best. The text stays the caller's, and there. */
+void remote_set(struct remote *remote, bool offline, const char *durability);
 /* The daemon's sentence about the last failure, or why it could not be reached. */
 const char *remote_error_text(const struct remote *remote);
 

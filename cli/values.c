@@ -53,6 +53,13 @@ const char *cli_encodings(size_t i)
 	return VALUE_AT(encodings, i);
 }
 
+const char *cli_durabilities(size_t i)
+{
+	static const char *const modes[] = { "durable", "batched", "none" };
+
+	return VALUE_AT(modes, i);
+}
+
 const char *cli_shells(size_t i)
 {
 	static const char *const shells[] = { "bash", "zsh", "fish" };

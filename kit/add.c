@@ -408,7 +408,7 @@ static int finish(struct kit_adder *adder, struct mf_cid *root)
 		rc = pin(adder, &top->children[i]->node.cid);
 	if (!rc && adder->options.wrap)
 		rc = pin(adder, &top->node.cid);
-	if (!rc && (rc = store_sync(adder->node->core->store, adder->pipeline.ticket)))
+	if (!rc && (rc = kit_sync(adder->node, adder->pipeline.ticket)))
 		kit_fail_code(adder->node, rc, "making it durable");
 	if (!rc) {
 		*root = last->node.cid;

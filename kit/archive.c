@@ -151,7 +151,7 @@ static int keep_the_good(struct importing *importing, int rc)
 	struct kit_node *node = importing->node;
 	int earlier = import_flush(importing);
 	bool kept = earlier != ANYIO_CANCELLED && !put_gathered(importing) &&
-		!store_sync(node->core->store, importing->ticket);
+		!kit_sync(node, importing->ticket);
 	size_t len = strlen(node->error);
 
 	if (kept && importing->taken.blocks)
@@ -285,11 +285,11 @@ int kit_dag_import(struct kit_node *node, const struct kit_source *source,
 		rc = kit_fail_code(node, -ENOMEM, "importing");
 	if (!rc && (rc = import_bytes(&importing, source)) && rc != ANYIO_CANCELLED)
 		rc = keep_the_good(&importing, rc);
-	if (!rc && (rc = store_sync(node->core->store, importing.ticket)))
+	if (!rc && (rc = kit_sync(node, importing.ticket)))
 		kit_fail_code(node, rc, "importing");
 	if (!rc)
 		rc = import_roots(&importing);
-	if (!rc && (rc = store_sync(node->core->store, importing.ticket)))
+	if (!rc && (rc = kit_sync(node, importing.ticket)))
 		kit_fail_code(node, rc, "importing");
 	if (!rc)
 		rc = report_roots(&importing);

@@ -84,7 +84,7 @@ static int pin_stored(struct kit_node *node, const struct mf_cid *cid)
 	kit_blocks_open(&blocks, node);
 	int rc = kit_pin_below(&blocks, cid, &ticket);
 	kit_blocks_close(&blocks);
-	if (!rc && (rc = store_sync(node->core->store, ticket)))
+	if (!rc && (rc = kit_sync(node, ticket)))
 		kit_fail_code(node, rc, "pinning");
 	if (!rc || rc == ANYIO_CANCELLED)
 		return rc;
@@ -130,7 +130,7 @@ int kit_block_put(struct kit_node *node, uint32_t codec, uint32_t hash, int vers
 		return kit_fail(node, -EBADMSG, "these bytes are not a block of that codec");
 	rc = store_put(node->core->store, cid, data, len, STORE_VERIFIED, &ticket);
 	if (!rc)
-		rc = store_sync(node->core->store, ticket);
+		rc = kit_sync(node, ticket);
 	if (rc)
 		return kit_fail_code(node, rc, "storing a block");
 	if (node->core->bitswap)

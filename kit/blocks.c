@@ -60,7 +60,7 @@ int kit_blocks_sync(struct kit_blocks *blocks)
 {
 	if (!blocks->session)
 		return 0;
-	int rc = store_sync(blocks->node->core->store, bitswap_session_ticket(blocks->session));
+	int rc = kit_sync(blocks->node, bitswap_session_ticket(blocks->session));
 	return rc && rc != ANYIO_CANCELLED ? kit_fail_code(blocks->node, rc, "making it durable")
 					   : rc;
 }

@@ -189,6 +189,18 @@ void kit_ask_nobody(struct kit_node *handle, bool nobody)
 	handle->offline = nobody;
 }
 
+void kit_durable_within(struct kit_node *handle, anyio_time within)
+{
+	handle->durable_within = within;
+}
+
+int kit_sync(struct kit_node *node, uint64_t ticket)
+{
+	if (node->durable_within == ANYIO_FOREVER)
+		return 0;
+	return store_sync_within(node->core->store, ticket, node->durable_within);
+}
+
 void kit_unshare(struct kit_node *handle)
 {
 	anyio_free(handle);

@@ -31,8 +31,9 @@ struct kit_core {
 /* One user's handle: its last error is its own. */
 struct kit_node {
 	struct kit_core *core;
-	struct kit_room *room; /* of what its readers hold; NULL: no bound */
-	bool offline;          /* asks no peer */
+	struct kit_room *room;     /* of what its readers hold; NULL: no bound */
+	bool offline;              /* asks no peer */
+	anyio_time durable_within; /* of what it writes: see kit_durable_within */
 	char error[512];
 };
 
@@ -41,6 +42,9 @@ int kit_fail(struct kit_node *node, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 /* The same for a failure of the store or of anything below that has no words of its own. */
 int kit_fail_code(struct kit_node *node, int code, const char *what);
+
+/* store_sync, as far as the handle wants it. */
+int kit_sync(struct kit_node *node, uint64_t ticket);
 
 /* Name and version, as peers and callers are told. */
 const char *kit_agent(void);

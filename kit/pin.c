@@ -49,7 +49,7 @@ int kit_pin_add(struct kit_node *node, const char *path, bool recursive, struct 
 		return kit_fail(node, rc,
 			"'%.300s' is pinned recursively already; 'ipfs-kit pin rm' takes that pin away first",
 			path);
-	if (!rc && (rc = store_sync(node->core->store, ticket)))
+	if (!rc && (rc = kit_sync(node, ticket)))
 		kit_fail_code(node, rc, "pinning");
 	return rc;
 }
@@ -82,7 +82,7 @@ int kit_pin_rm(struct kit_node *node, const char *path, struct mf_cid *cid)
 	if (rc == -ENOENT)
 		return not_pinned(node, path, cid);
 	if (!rc)
-		rc = store_sync(node->core->store, ticket);
+		rc = kit_sync(node, ticket);
 	return rc ? kit_fail_code(node, rc, "unpinning") : 0;
 }
 

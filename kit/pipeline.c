@@ -82,9 +82,9 @@ static int hasher(void *arg)
  * but for the last of it, with a journal or without. */
 static void make_durable(struct pipeline *pipeline, uint64_t number)
 {
-	int rc = store_sync(pipeline->node->core->store, pipeline->ticket);
+	int rc = kit_sync(pipeline->node, pipeline->ticket);
 
-	if (!rc)
+	if (!rc && pipeline->node->durable_within == 0)
 		journal_commit(pipeline->journal, number);
 	fail(pipeline, rc);
 }

@@ -1,4 +1,4 @@
-/* Values that people and programs write: truths and times. */
+/* Values that people and programs write: truths, times, and how safe a write is to be. */
 #include <kit/call.h>
 
 #include <errno.h>
@@ -73,5 +73,21 @@ int kit_time_parse(const char *text, anyio_time *time)
 	if (!at || seconds > 9e9)
 		return -EINVAL;
 	*time = *text == '-' ? 0 : (anyio_time)(seconds * 1e9);
+	return 0;
+}
+
+int kit_durability_parse(const char *text, anyio_time *within)
+{
+	static const char batched[] = "batched:";
+
+	if (!strcmp(text, "durable"))
+		*within = 0;
+	else if (!strcmp(text, "none"))
+		*within = ANYIO_FOREVER;
+	else if (!strcmp(text, "batched"))
+		*within = 100 * ANYIO_MILLISECOND;
+	else if (strncmp(text, batched, strlen(batched)) ||
+		kit_time_parse(text + strlen(batched), within))
+		return -EINVAL;
 	return 0;
 }

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum kind { FLAG, NUMBER, COUNT /* not below 0 */, TEXT, TIME };
+enum kind { FLAG, NUMBER, COUNT /* not below 0 */, TEXT, TIME, DURABILITY };
 
 #define NEVER "" /* as the only value: refused whenever it is given one */
 
@@ -20,6 +20,7 @@ static const struct option {
 		*only; /* the value that is done here; NULL: all are, or none changes the answer */
 } options[] = {
 	{ "", "cid-base", NULL, TEXT, NEVER },
+	{ "", "durability", NULL, DURABILITY, NULL }, /* ours */
 	{ "", "encoding", "enc", TEXT, "json" },
 	{ "", "local", "L", FLAG, NULL },
 	{ "", "offline", NULL, FLAG, NULL },
@@ -146,6 +147,10 @@ static const char *wrong(const struct option *option, struct http_param *param)
 	case TIME:
 		return kit_time_parse(param->value, &time) ? "a time such as 10s, 1m30s or 500ms"
 							   : NULL;
+	case DURABILITY:
+		return kit_durability_parse(param->value, &time)
+			? "durable, batched, batched:TIME or none"
+			: NULL;
 	case TEXT: break;
 	}
 	return NULL;

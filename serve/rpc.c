@@ -312,6 +312,11 @@ int rpc_answer(struct rpc_request *request)
 	kit_ask_nobody(request->node,
 		http_flag(request->http, "offline", false) ||
 			http_flag(request->http, "local", false));
+	anyio_time within = 0;
+	const char *durability = http_param(request->http, "durability", 0);
+	if (durability)
+		kit_durability_parse(durability, &within);
+	kit_durable_within(request->node, within);
 	return run_in_time(request);
 }
 

@@ -77,10 +77,13 @@ int store_sync_within(struct store *store, store_ticket ticket, anyio_time withi
 		return ticket <= store->log.durable ? 0 : store->broken;
 	if (within <= 0 || !store->tended)
 		return log_sync(store, ticket);
+	anyio_time now = anyio_now(),
+		   due = within < ANYIO_FOREVER - now ? now + within : ANYIO_FOREVER;
+
 	if (store->due_ticket < ticket)
 		store->due_ticket = ticket;
-	if (anyio_now() + within < store->due) {
-		store->due = anyio_now() + within;
+	if (due < store->due) {
+		store->due = due;
 		anyio_event_set(&store->asked);
 	}
 	return 0;

@@ -5,7 +5,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
-from node import Daemon, check, equal, kit, new_repo, noise, read, run_all, temp, write
+from node import Daemon, check, equal, kit, new_repo, noise, read, run_all, temp, until, write
 
 
 def wal(command, *more, repo):
@@ -74,6 +74,37 @@ def an_opening_is_foretold():
         check('for people', text.out.startswith(b'Durable: segment 1, byte ') and b'\nPending: 0 bytes\n' in text.out, text)
 
 
+def who_writes_chooses():
+    """--durability: when a daemon acknowledges, and what kill -9 may take then."""
+    with Daemon() as daemon:
+        equal('a word that is none', kit('--durability', 'perhaps', 'add', __file__, repo=daemon.repo).code, 2)
+        equal('nor through the RPC', daemon.rpc('pin/ls', durability='perhaps')[0], 400)
+        roots = {}
+        for mode in ('none', 'batched:1h'):
+            path = write(os.path.join(temp('file'), 'f'), noise(3000, len(mode)))
+            done = kit('--durability', mode, 'add', '-q', path, repo=daemon.repo)
+            roots[mode] = done.out.split()[-1].decode()
+            (status,) = wal('status', repo=daemon.repo)
+            check(f'{mode}: acknowledged, and not durable', done.code == 0 and status['PendingBytes'] > 3000, (done, status))
+            equal(f'{mode}: it can be read', kit('cat', roots[mode], repo=daemon.repo).out, noise(3000, len(mode)))
+        pending = wal('list', '--pending', repo=daemon.repo)
+        until('batched:20ms is durable soon', lambda: kit('--durability', 'batched:20ms', 'add', '-q', __file__, repo=daemon.repo).code == 0 and
+            wal('status', repo=daemon.repo)[0]['PendingBytes'] == 0)
+        safe = added(daemon.repo, 5)
+        for mode in roots:
+            check(f'{mode}: durable with the others', not wal('list', '--pending', repo=daemon.repo), pending)
+        lost = kit('--durability=none', 'add', '-q', write(os.path.join(temp('file'), 'f'), noise(4000, 9)), repo=daemon.repo).out.split()[-1].decode()
+        daemon.process.kill()
+        daemon.process.wait()
+    equal('what was durable is there', kit('cat', safe, repo=daemon.repo).code, 0)
+    equal('what went with it too', [kit('cat', root, repo=daemon.repo).code for root in roots.values()], [0, 0])
+    equal('what was not is gone, whole: pin and block', (kit('cat', lost, repo=daemon.repo).code, kit('pin', 'ls', lost, repo=daemon.repo).code), (3, 3))
+    equal('and nothing is damaged', kit('repo', 'verify', repo=daemon.repo).code, 0)
+    repo = new_repo()
+    root = kit('--durability=none', 'add', '-q', __file__, repo=repo).out.split()[-1].decode()
+    equal('a command of its own makes all durable when it ends', (wal('status', repo=repo)[0]['PendingBytes'], kit('cat', root, repo=repo).code), (0, 0))
+
+
 def damage_is_found():
     repo = new_repo()
     added(repo)
@@ -90,4 +121,4 @@ def damage_is_found():
     equal('and the list shows a hole', [(entry['Offset'], entry['End']) for entry in lost], [(block['Offset'], block['End'])])
 
 
-run_all([everything_is_told, an_opening_is_foretold, damage_is_found])
+run_all([everything_is_told, an_opening_is_foretold, who_writes_chooses, damage_is_found])

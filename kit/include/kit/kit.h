@@ -70,6 +70,12 @@ KIT_API int kit_share(struct kit_node *node, struct kit_node **handle);
 KIT_API void kit_unshare(struct kit_node *handle);
 /* Whether this handle asks peers for blocks that are not here: as it does at first, or never. */
 KIT_API void kit_ask_nobody(struct kit_node *handle, bool nobody);
+/* When what is written by this handle is acknowledged: 0, as at first: once it is durable. Else at once: after
+ * a crash the writes of the last `within` nanoseconds may be gone (of a node that is online; another, which
+ * does nothing by itself, is durable on return all the same); ANYIO_FOREVER, for caches: all since somebody
+ * else's write was made durable, or the repo was closed. That blocks go in before what pins them, and that a
+ * reader meets whole blocks only, is so in any case. A disk that fails is told to the next write. */
+KIT_API void kit_durable_within(struct kit_node *handle, anyio_time within);
 /* A bound on the bytes that tasks of one loop hold at once, for who serves many: with kit_limit, the
  * blocks and documents in memory while a handle's sinks take them count, and the buffers of what it adds; whoever
  * finds no room waits for his turn. KIT_ROOM_SMALL bytes and less do not count and never wait. */
