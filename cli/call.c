@@ -173,10 +173,11 @@ struct print {
 static int print_answer(void *arg, json_t *answer)
 {
 	struct print *print = arg;
+	int rc = print->cli->json ? cli_put_json(stdout, json_incref(answer))
+				  : print->print(print->cli, answer);
 
-	if (!print->cli->json)
-		return print->print(print->cli, answer);
-	return cli_put_json(stdout, json_incref(answer));
+	/* Nobody reads on, or there is no room: no need for the rest. */
+	return rc == 0 && ferror(stdout) ? -EPIPE : rc;
 }
 
 int cli_call_print(struct cli *cli, const char *command, const char *const *args,
@@ -185,5 +186,7 @@ int cli_call_print(struct cli *cli, const char *command, const char *const *args
 	struct print state = { cli, print };
 	int rc = cli_call(cli, command, args, options, print_answer, &state);
 
+	if (rc == -EPIPE && ferror(stdout))
+		return CLI_OK; /* whoever flushes it at the end tells */
 	return rc ? cli_fail_node(cli, rc, NULL) : CLI_OK;
 }

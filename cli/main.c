@@ -163,6 +163,18 @@ static void die_if_terminated(void)
 	}
 }
 
+/* What was printed and could not be written is work not done, wherever in the output that was. */
+static int flush_output(const struct cli *cli, int code)
+{
+	errno = 0;
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return code;
+	if (code != CLI_OK)
+		return code;
+	return cli_fail(cli, errno ? -errno : -EIO, "writing to standard output: %s",
+		errno ? strerror(errno) : "not all of it could be");
+}
+
 int main(int argc, char **argv)
 {
 	struct cli cli = { 0 };
@@ -173,7 +185,7 @@ int main(int argc, char **argv)
 	int rc = cli_parse(&cli, argc, argv);
 
 	if (rc)
-		return rc < 0 ? (fflush(stdout) ? CLI_FAILED : CLI_OK) : rc;
+		return rc < 0 ? flush_output(&cli, CLI_OK) : rc;
 	signal(SIGPIPE, SIG_IGN);
 	catch_termination();
 	keep_memory();
@@ -186,10 +198,7 @@ int main(int argc, char **argv)
 		timed.code = CLI_INTERRUPTED;
 	if (timed.code == CLI_INTERRUPTED)
 		say_interrupted(&cli);
-	/* What was printed and could not be written is work not done. */
-	if (fflush(stdout) != 0 && timed.code == CLI_OK) {
-		return cli_fail(&cli, -errno, "writing to standard output: %s", strerror(errno));
-	}
+	int code = flush_output(&cli, timed.code);
 	die_if_terminated();
-	return timed.code;
+	return code;
 }

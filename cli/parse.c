@@ -21,8 +21,7 @@ const struct cli_option cli_global_options[] = {
 	{ "offline", 0, NULL, "ask no peer, even when a daemon is connected to some" },
 	{ "enc", 0, "json", "the same as --json, as Kubo calls it", cli_encodings },
 	{ "durability", 0, "MODE",
-		"when a daemon acknowledges a write: durable (default), once it survives a crash; batched[:TIME], "
-		"at once, and it does within TIME (100ms); none, at once, and it does when other writes do",
+		"when a daemon says that it has written: durable, batched[:TIME] or none",
 		cli_durabilities, true },
 	{ NULL, 0, NULL, NULL },
 };

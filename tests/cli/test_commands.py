@@ -64,6 +64,12 @@ def wrong_use_is_told():
         check(f'"{" ".join(words)}" is understood', done.code == 0 and (b'{' in done.out) == ('=T' in words[0]), done)
     full = subprocess.run([PROGRAM, '--help'], stdout=open('/dev/full', 'w'), stderr=subprocess.PIPE)
     equal('--help to a full device', full.returncode, 1)
+    many = temp('many')
+    for i in range(1000):
+        write(f'{many}/{i}')
+    root = kit('add', '-rQ', many, repo=repo).text.strip()
+    full = subprocess.run([PROGRAM, '--repo', repo, 'ls', root], stdout=open('/dev/full', 'w'), stderr=subprocess.PIPE)
+    check('much to a full device: 1, and why', full.returncode == 1 and b'standard output' in full.stderr, full)
 
 
 def what_is_not_there():
