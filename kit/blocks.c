@@ -69,6 +69,9 @@ static int missing(struct kit_blocks *blocks, const struct mf_cid *cid)
 {
 	char text[MF_CID_TEXT_MAX];
 
+	/* Who is interrupted goes offline before it is through: that is not why. */
+	if (anyio_checkpoint_if_cancelled() < 0)
+		return ANYIO_CANCELLED;
 	mf_cid_format(cid, text, sizeof(text));
 	return kit_fail(blocks->node, -ENOENT,
 		blocks->node->offline
