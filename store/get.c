@@ -93,20 +93,84 @@ ssize_t store_size(struct store *store, const struct mf_cid *cid)
 	return rc > 0 ? (ssize_t)place.len : rc == 0 ? -ENOENT : rc;
 }
 
+/* Bytes that several have: callers, and the cache. */
+struct shared {
+	size_t users;
+	uint8_t data[];
+};
+
+void store_drop_shared(void *shared)
+{
+	struct shared *memory = shared;
+
+	if (--memory->users == 0)
+		anyio_free(memory);
+}
+
 void store_block_release(struct store_block *block)
 {
-	anyio_free(block->memory);
+	if (block->shared)
+		store_drop_shared(block->memory);
+	else
+		anyio_free(block->memory);
 	*block = (struct store_block){ 0 };
+}
+
+static void give_shared(
+	const struct mf_cid *cid, struct shared *memory, size_t len, struct store_block *out)
+{
+	memory->users++;
+	*out = (struct store_block){
+		.cid = *cid, .data = memory->data, .len = len, .memory = memory, .shared = true
+	};
 }
 
 /* A block that carries itself, or memory for one that is at place. */
 static int make_block(const struct mf_cid *cid, size_t len, struct store_block *out)
 {
-	*out = (struct store_block){ .cid = *cid, .len = len, .memory = anyio_malloc(len + 1) };
-	out->data = out->memory;
-	if (out->memory && cid->hash == MF_HASH_IDENTITY)
-		memcpy(out->memory, cid->digest, len);
-	return out->memory ? 0 : -ENOMEM;
+	struct shared *memory = anyio_malloc(sizeof(*memory) + len + 1);
+
+	if (!memory)
+		return -ENOMEM;
+	memory->users = 0;
+	give_shared(cid, memory, len, out);
+	if (cid->hash == MF_HASH_IDENTITY)
+		memcpy(memory->data, cid->digest, len);
+	return 0;
+}
+
+static uint8_t *bytes_of(struct store_block *block)
+{
+	return ((struct shared *)block->memory)->data;
+}
+
+/* From the cache; the index has said that it is here. */
+static bool from_cache(
+	struct store *store, const struct mf_cid *cid, size_t len, struct store_block *out)
+{
+	struct index_key key;
+
+	if (store->cache.capacity == 0)
+		return false;
+	index_block_key(&key, cid);
+	struct shared *memory = arc_get(&store->cache, key.bytes, key.len);
+	if (memory)
+		give_shared(cid, memory, len, out);
+	return memory != NULL;
+}
+
+/* What has passed the gate. */
+static void into_cache(struct store *store, const struct store_block *block)
+{
+	struct shared *memory = block->memory;
+	struct index_key key;
+
+	if (store->cache.capacity == 0)
+		return;
+	index_block_key(&key, &block->cid);
+	memory->users++;
+	if (!arc_put(&store->cache, key.bytes, key.len, memory, (uint32_t)block->len))
+		memory->users--;
 }
 
 /* Whether the block is still on its way to the file; then it is copied from there. */
@@ -173,16 +237,24 @@ int store_get(struct store *store, const struct mf_cid *cid, struct store_block 
 	if (rc < 0 || (rc == 0 && place.state == INDEX_GONE))
 		return rc == 0 ? -ENOENT : rc;
 	bool believed = rc > 0;
+	if (believed && from_cache(store, cid, place.len, out)) {
+		rc = anyio_checkpoint();
+		if (rc < 0)
+			store_block_release(out);
+		return rc;
+	}
 	rc = make_block(cid, place.len, out);
 	if (rc == 0)
-		rc = read_block(store, &place, out->memory);
+		rc = read_block(store, &place, bytes_of(out));
 	if (rc == 0 && (rc = store_gate_check(out, 1, &result)) == 0)
 		rc = result;
 	if (rc == -EBADMSG)
 		index_forget(&store->index, cid, &place);
 	if (rc == 0 && !believed)
 		store_believe(store, cid, &place);
-	if (rc < 0)
+	if (rc == 0)
+		into_cache(store, out);
+	else
 		store_block_release(out);
 	return rc;
 }
@@ -201,6 +273,7 @@ struct batch {
 	int *results;
 	struct index_place *places; /* of cids, where they were found */
 	struct wanted *wanted;      /* to be read */
+	bool *unproven;             /* of out: its bytes are to pass the gate */
 	size_t wanted_count;
 };
 
@@ -236,12 +309,15 @@ static int batch_find(struct batch *batch)
 								       : -ENOENT;
 			continue;
 		}
+		if (from_cache(store, cid, wanted->place.len, &batch->out[i]))
+			continue;
 		rc = make_block(cid, wanted->place.len, &batch->out[i]);
 		if (rc < 0)
 			return rc;
 		wanted->index = i;
 		batch->places[i] = wanted->place;
-		if (wanted->place.len > 0 && !peek(store, &wanted->place, batch->out[i].memory))
+		batch->unproven[i] = true;
+		if (wanted->place.len > 0 && !peek(store, &wanted->place, bytes_of(&batch->out[i])))
 			batch->wanted_count++;
 	}
 	qsort(batch->wanted, batch->wanted_count, sizeof(*batch->wanted), by_place);
@@ -266,7 +342,7 @@ static ssize_t batch_read_run(struct batch *batch, size_t first, uint8_t *gap)
 			break;
 		if (place->offset > at)
 			iov[pieces++] = (struct iovec){ gap, place->offset - at };
-		iov[pieces++] = (struct iovec){ batch->out[wanted->index].memory, place->len };
+		iov[pieces++] = (struct iovec){ bytes_of(&batch->out[wanted->index]), place->len };
 		at = place->offset + place->len;
 	}
 	int rc = read_run(batch->store, start->segment, iov, pieces, start->offset);
@@ -276,8 +352,8 @@ static ssize_t batch_read_run(struct batch *batch, size_t first, uint8_t *gap)
 	for (size_t j = first; rc < 0 && j < i; j++) {
 		const struct wanted *wanted = &batch->wanted[j];
 
-		batch->results[wanted->index] =
-			read_block(batch->store, &wanted->place, batch->out[wanted->index].memory);
+		batch->results[wanted->index] = read_block(
+			batch->store, &wanted->place, bytes_of(&batch->out[wanted->index]));
 	}
 	return i;
 }
@@ -295,20 +371,37 @@ static int batch_read(struct batch *batch)
 	return at < 0 ? at : 0;
 }
 
+/* What became of one that was read. */
+static void batch_judge(struct batch *batch, size_t i, int result)
+{
+	batch->results[i] = result;
+	/* Of the place that was read: meanwhile it may have been put anew. */
+	if (result == -EBADMSG)
+		index_forget(&batch->store->index, &batch->cids[i], &batch->places[i]);
+	if (result == 0)
+		into_cache(batch->store, &batch->out[i]);
+}
+
+/* Those that were read, one behind the other, pass the gate together. */
 static int batch_verify(struct batch *batch)
 {
+	struct store_block *blocks = anyio_calloc(batch->count, sizeof(*blocks));
 	int *results = anyio_calloc(batch->count, sizeof(*results));
-	int rc = results ? store_gate_check(batch->out, batch->count, results) : -ENOMEM;
+	size_t n = 0;
+	int rc = blocks && results ? 0 : -ENOMEM;
 
-	for (size_t i = 0; i < batch->count && rc == 0; i++) {
-		if (batch->results[i] == 0 && batch->cids[i].hash != MF_HASH_IDENTITY)
-			batch->results[i] = results[i];
-		/* Of the place that was read: meanwhile it may have been put anew. */
-		if (batch->results[i] == -EBADMSG)
-			index_forget(&batch->store->index, &batch->cids[i], &batch->places[i]);
+	for (size_t i = 0; i < batch->count && rc == 0; i++)
+		if (batch->unproven[i] && batch->results[i] == 0)
+			blocks[n++] = batch->out[i];
+	if (rc == 0)
+		rc = store_gate_check(blocks, n, results);
+	for (size_t i = 0, j = 0; i < batch->count && rc == 0; i++) {
+		if (batch->unproven[i] && batch->results[i] == 0)
+			batch_judge(batch, i, results[j++]);
 		if (batch->results[i] < 0)
 			store_block_release(&batch->out[i]);
 	}
+	anyio_free(blocks);
 	anyio_free(results);
 	return rc;
 }
@@ -324,13 +417,15 @@ int store_get_many(struct store *store, const struct mf_cid *cids, size_t count,
 	memset(results, 0, count * sizeof(*results));
 	batch.places = anyio_calloc(count + 1, sizeof(*batch.places));
 	batch.wanted = anyio_calloc(count + 1, sizeof(*batch.wanted));
-	int rc = batch.places && batch.wanted ? batch_find(&batch) : -ENOMEM;
+	batch.unproven = anyio_calloc(count + 1, sizeof(*batch.unproven));
+	int rc = batch.places && batch.wanted && batch.unproven ? batch_find(&batch) : -ENOMEM;
 	if (rc == 0)
 		rc = batch_read(&batch);
 	if (rc == 0)
 		rc = batch_verify(&batch);
 	anyio_free(batch.places);
 	anyio_free(batch.wanted);
+	anyio_free(batch.unproven);
 	for (size_t i = 0; i < count && rc < 0; i++)
 		store_block_release(&out[i]);
 	return rc;

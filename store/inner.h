@@ -11,6 +11,7 @@
 
 #include <anyio/anyio.h>
 #include <store/store.h>
+#include "arc.h"
 #include "index.h"
 #include "log.h"
 #include "segment.h"
@@ -24,6 +25,7 @@ struct store {
 	struct segment_set segments;
 	struct index index;
 	struct log log;
+	struct arc cache;                 /* of struct shared (get.c) */
 	struct index_position checkpoint; /* what LMDB holds */
 	struct anyio_lock checkpointing, syncing, writing;
 	struct anyio_event put; /* something was, that store_tend has not seen to */
@@ -42,6 +44,8 @@ struct store {
 int store_find(struct store *store, const struct mf_cid *cid, struct index_place *place);
 /* Whether the log has a segment that goes so far. */
 bool store_reaches(const struct store *store, const struct index_place *place);
+/* A cached block goes (arc_init's drop). */
+void store_drop_shared(void *shared);
 /* The block was found whole at this place: if it counts as damaged there, no longer. */
 void store_believe(struct store *store, const struct mf_cid *cid, const struct index_place *place);
 

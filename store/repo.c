@@ -233,6 +233,7 @@ static int open_index(struct store *store, struct store_recovery *report)
 
 static void free_store(struct store *store)
 {
+	arc_free(&store->cache);
 	log_stop(store);
 	segment_set_close(&store->segments);
 	index_close(&store->index);
@@ -268,6 +269,7 @@ static struct store *make_store(const char *dir, const struct store_options *opt
 	anyio_event_init(&store->put);
 	anyio_event_init(&store->asked);
 	store->due = ANYIO_FOREVER;
+	arc_init(&store->cache, store->options.cache_bytes, store_drop_shared);
 	store->dir = anyio_strdup(dir);
 	if (store->dir)
 		return store;

@@ -36,6 +36,7 @@ struct store_block {
 	const void *data; /* NULL when absent */
 	size_t len;       /* bytes */
 	void *memory;     /* of blocks the store gave: store_block_release; else unused */
+	bool shared;      /* memory is the store's cache's too: data is only read */
 };
 
 /* A block of at least STORE_BULK bytes whose data begins in memory at a multiple of STORE_BULK_ALIGN,
@@ -83,7 +84,8 @@ int store_sync(struct store *store, store_ticket ticket);
 int store_sync_within(struct store *store, store_ticket ticket, anyio_time within);
 
 /*
- * Reads a block into memory of its own and passes it through the gate; release it. -ENOENT: not
+ * Reads a block and passes it through the gate, or takes it from the cache (store_options.cache_bytes), into which it
+ * came that way; release it. -ENOENT: not
  * here. -EBADMSG: damaged on disk, or lost with its segment (store_explain says where); from now on it
  * counts as absent, so that a put mends it. -EIO, -ENOMEM, ANYIO_CANCELLED. On error *out is empty and
  * needs no release.
