@@ -33,10 +33,9 @@ static int check_time(const char *value)
 
 static int check_size(const char *value)
 {
-	char *end;
+	uint64_t bytes;
 
-	strtoull(value, &end, 10);
-	return *value && *value != '-' && !*end ? 0 : -EINVAL;
+	return kit_size_parse(value, &bytes);
 }
 
 /* Whether one can listen there: ip4 or ip6, then tcp; or, for the RPC, a socket of this machine. */
@@ -108,7 +107,10 @@ static const struct {
 		"How long requests that run when the daemon is told to stop may go on: 5s, 1m30s. 0: not at all.",
 		check_time },
 	{ "store.max", "0",
-		"Bytes the repo is meant to stay under (repo stat reports it, nothing enforces it). 0: no bound.",
+		"What the repo is meant to stay under: 10GiB (repo stat reports it, nothing enforces it). 0: no bound.",
+		check_size },
+	{ "store.cache", "16MiB",
+		"How much of what is read again and again a daemon keeps in memory. 0: nothing.",
 		check_size },
 };
 enum { SETTINGS = sizeof(settings) / sizeof(*settings) };
@@ -295,6 +297,14 @@ const char *kit_config_value(const struct kit_config *config, const char *key)
 	int i = setting_of(key, strlen(key));
 
 	return i < 0 ? NULL : config->values[i] ? config->values[i] : settings[i].dflt;
+}
+
+uint64_t kit_config_size(const struct kit_config *config, const char *key)
+{
+	uint64_t bytes = 0;
+
+	kit_size_parse(kit_config_value(config, key), &bytes);
+	return bytes;
 }
 
 /* ---- Writing ---- */

@@ -96,6 +96,9 @@ int kit_network_serve(struct anyio_service *service, void *arg)
 		node->core->host = NULL;
 		return kit_fail_code(node, rc, "going online");
 	}
+	if (service)
+		store_set_cache(
+			node->core->store, kit_config_size(node->core->config, "store.cache"));
 	ANYIO_TASK_GROUP(group);
 	rc = start(network, &group);
 	if (!rc)
@@ -105,6 +108,7 @@ int kit_network_serve(struct anyio_service *service, void *arg)
 		anyio_task_group_cancel(&group, "asked to stop");
 	}
 	rc = anyio_task_group_exit(&group, rc);
+	store_set_cache(node->core->store, 0);
 	bitswap_free(node->core->bitswap);
 	node->core->bitswap = NULL;
 	p2p_host_free(node->core->host);

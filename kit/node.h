@@ -62,6 +62,8 @@ void kit_config_free(struct kit_config *config);
 int kit_config_now(struct kit_node *node, const struct kit_config **config);
 /* A known setting's value, its default when the file does not name it. */
 const char *kit_config_value(const struct kit_config *config, const char *key);
+/* The same of a size, in bytes; 0 when the file holds none. */
+uint64_t kit_config_size(const struct kit_config *config, const char *key);
 /* Writes the first config file. */
 int kit_config_create(const char *dir, const char *profile, bool test);
 

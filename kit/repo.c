@@ -22,7 +22,7 @@ int kit_repo_stat(struct kit_node *node, struct kit_repo_stat *stat)
 		.disk_bytes = from.segment_bytes + from.index_bytes,
 		.segments = from.segments,
 		.pins = from.pins,
-		.max_bytes = strtoull(kit_config_value(config, "store.max"), NULL, 10),
+		.max_bytes = kit_config_size(config, "store.max"),
 		.path = node->core->dir,
 		.version = STORE_VERSION };
 	return 0;

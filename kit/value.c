@@ -1,4 +1,4 @@
-/* Values that people and programs write: truths, times, and how safe a write is to be. */
+/* Values that people and programs write: truths, times, sizes, and how safe a write is to be. */
 #include <kit/call.h>
 
 #include <errno.h>
@@ -74,6 +74,27 @@ int kit_time_parse(const char *text, anyio_time *time)
 		return -EINVAL;
 	*time = *text == '-' ? 0 : (anyio_time)(seconds * 1e9);
 	return 0;
+}
+
+int kit_size_parse(const char *text, uint64_t *bytes)
+{
+	static const struct {
+		const char *unit;
+		double scale;
+	} units[] = { { "", 1 }, { "B", 1 }, { "K", 0x1p10 }, { "KiB", 0x1p10 }, { "kB", 1e3 },
+		{ "KB", 1e3 }, { "M", 0x1p20 }, { "MiB", 0x1p20 }, { "MB", 1e6 }, { "G", 0x1p30 },
+		{ "GiB", 0x1p30 }, { "GB", 1e9 }, { "T", 0x1p40 }, { "TiB", 0x1p40 },
+		{ "TB", 1e12 } };
+	double value;
+	const char *end = number(text, &value);
+
+	for (size_t i = 0; end && i < sizeof(units) / sizeof(*units); i++) {
+		if (strcmp(end, units[i].unit) || value * units[i].scale > 0x1p62)
+			continue;
+		*bytes = (uint64_t)(value * units[i].scale);
+		return 0;
+	}
+	return -EINVAL;
 }
 
 int kit_durability_parse(const char *text, anyio_time *within)

@@ -206,6 +206,14 @@ static void learn(struct arc *arc, const struct arc_entry *entry)
 	}
 }
 
+void arc_resize(struct arc *arc, uint64_t capacity)
+{
+	arc->capacity = capacity;
+	arc->target = arc->target < capacity ? arc->target : capacity;
+	make_room(arc, 0, false);
+	forget_some(arc, 0);
+}
+
 void *arc_get(struct arc *arc, const uint8_t *key, size_t len)
 {
 	struct arc_entry *entry = arc->bucket_count ? *find(arc, key, len) : NULL;

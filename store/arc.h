@@ -40,6 +40,8 @@ struct arc {
 
 /* capacity in bytes; 0: nothing is kept. drop is called with each value that goes; it must not wait. */
 void arc_init(struct arc *arc, uint64_t capacity, void (*drop)(void *value));
+/* Another capacity from now on; what it has no room for goes. */
+void arc_resize(struct arc *arc, uint64_t capacity);
 /* Drops everything. */
 void arc_free(struct arc *arc);
 

@@ -144,6 +144,11 @@ static uint8_t *bytes_of(struct store_block *block)
 	return ((struct shared *)block->memory)->data;
 }
 
+void store_set_cache(struct store *store, uint64_t bytes)
+{
+	arc_resize(&store->cache, bytes);
+}
+
 /* From the cache; the index has said that it is here. */
 static bool from_cache(
 	struct store *store, const struct mf_cid *cid, size_t len, struct store_block *out)

@@ -269,7 +269,7 @@ static struct store *make_store(const char *dir, const struct store_options *opt
 	anyio_event_init(&store->put);
 	anyio_event_init(&store->asked);
 	store->due = ANYIO_FOREVER;
-	arc_init(&store->cache, store->options.cache_bytes, store_drop_shared);
+	arc_init(&store->cache, 0, store_drop_shared);
 	store->dir = anyio_strdup(dir);
 	if (store->dir)
 		return store;

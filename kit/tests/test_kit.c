@@ -370,6 +370,31 @@ static void test_truths_and_times(void **state)
 	static const char *const yes[] = { "", "1", "t", "true", "TRUE", "yes" };
 	static const char *const no[] = { "0", "f", "false", "False", "no" };
 
+	static const struct {
+		const char *text;
+		int64_t bytes; /* -1: refused */
+	} sizes[] = { { "0", 0 }, { "4096", 4096 }, { "64MiB", 64 << 20 }, { "1.5K", 1536 },
+		{ "2GB", 2000000000 }, { "7B", 7 }, { "", -1 }, { "MiB", -1 }, { "-1", -1 },
+		{ "1 K", -1 }, { "1e3", -1 }, { "99999999TiB", -1 }, { "lots", -1 } };
+	static const struct {
+		const char *text;
+		anyio_time within; /* -1: refused */
+	} modes[] = { { "durable", 0 }, { "none", ANYIO_FOREVER },
+		{ "batched", 100 * ANYIO_MILLISECOND }, { "batched:2s", 2 * ANYIO_SECOND },
+		{ "", -1 }, { "batched:", -1 }, { "batched:soon", -1 }, { "Durable", -1 } };
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+		uint64_t bytes = 1;
+		int rc = kit_size_parse(sizes[i].text, &bytes);
+		assert_int_equal(rc, sizes[i].bytes < 0 ? -EINVAL : 0);
+		assert_true(rc || bytes == (uint64_t)sizes[i].bytes);
+	}
+	for (size_t i = 0; i < sizeof(modes) / sizeof(*modes); i++) {
+		anyio_time within = -1;
+		int rc = kit_durability_parse(modes[i].text, &within);
+		assert_int_equal(rc, modes[i].within < 0 ? -EINVAL : 0);
+		assert_true(rc || within == modes[i].within);
+	}
 	for (size_t i = 0; i < sizeof(times) / sizeof(*times); i++) {
 		anyio_time time = -1;
 		int rc = kit_time_parse(times[i].text, &time);

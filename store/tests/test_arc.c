@@ -233,6 +233,28 @@ static void what_is_too_long_is_not_taken(void **state)
 	assert_int_equal(alive, 0);
 }
 
+static void another_size_takes_effect_at_once(void **state)
+{
+	struct arc arc;
+
+	arc_init(&arc, 1 << 20, drop);
+	for (uint32_t key = 0; key < 300; key++) {
+		ask(&arc, key, 5000);
+		if (key % 3)
+			ask(&arc, key, 5000);
+	}
+	arc_resize(&arc, 1 << 18);
+	assert_true(arc_bytes(&arc) <= 1 << 18 && arc_bytes(&arc) > 1 << 17);
+	assert_int_equal(alive, arc.lists[ARC_T1].count + arc.lists[ARC_T2].count);
+	for (uint32_t key = 0; key < 300; key++)
+		ask(&arc, key, 5000);
+	assert_true(arc_bytes(&arc) <= 1 << 18);
+	arc_resize(&arc, 0);
+	assert_int_equal(alive, 0);
+	assert_false(put(&arc, 1, 10));
+	arc_free(&arc);
+}
+
 /* Without memory nothing is kept, or found by longer ways, and nothing is lost. */
 static void memory_may_run_out(void **state)
 {
@@ -260,6 +282,7 @@ int main(void)
 		cmocka_unit_test(bytes_are_bounded),
 		cmocka_unit_test(a_scan_takes_nothing_that_is_used),
 		cmocka_unit_test(what_is_too_long_is_not_taken),
+		cmocka_unit_test(another_size_takes_effect_at_once),
 		cmocka_unit_test(memory_may_run_out),
 	};
 

@@ -21,7 +21,7 @@ OFFERS = [
     (['repo', 'st'], {'stat'}),
     (['pin', ''], {'add', 'ls', 'rm'}),
     (['dag', 'e'], {'export'}),
-    (['config', 's'], {'show', 'swarm.listen', 'store.max'}),
+    (['config', 's'], {'show', 'swarm.listen', 'store.max', 'store.cache'}),
     (['config', 'api.'], {'api.listen', 'api.origins', 'api.secret'}),
     (['config', 'api.listen', ''], set()),
     (['pin', 'ls', '--type', ''], {'all', 'direct', 'recursive', 'indirect'}),
@@ -56,7 +56,7 @@ OFFERS = [
 
 # What is typed, and what a Tab after it makes of it.
 TYPED = [('ipfs-kit swarm conn', 'swarm connect'), ('ipfs-kit --repo /x pin l', 'pin ls'), ('ipfs-kit dag export --out', 'export --output'),
-    ('ipfs-kit add --profile kubo', '--profile kubo-cid-v1'), ('ipfs-kit config store', 'config store.max'), ('ipfs-kit pin ls -t rec', '-t recursive')]
+    ('ipfs-kit add --profile kubo', '--profile kubo-cid-v1'), ('ipfs-kit config store.m', 'config store.max'), ('ipfs-kit pin ls -t rec', '-t recursive')]
 
 
 def commands():

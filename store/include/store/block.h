@@ -84,13 +84,17 @@ int store_sync(struct store *store, store_ticket ticket);
 int store_sync_within(struct store *store, store_ticket ticket, anyio_time within);
 
 /*
- * Reads a block and passes it through the gate, or takes it from the cache (store_options.cache_bytes), into which it
+ * Reads a block and passes it through the gate, or takes it from the cache (store_set_cache), into which it
  * came that way; release it. -ENOENT: not
  * here. -EBADMSG: damaged on disk, or lost with its segment (store_explain says where); from now on it
  * counts as absent, so that a put mends it. -EIO, -ENOMEM, ANYIO_CANCELLED. On error *out is empty and
  * needs no release.
  */
 int store_get(struct store *store, const struct mf_cid *cid, struct store_block *out);
+
+/* Keeps so many bytes of the blocks that were read, verified, in memory: what is asked for again, and again
+ * (arc.h). 0, as at first: none. Takes effect at once; may be called at any time. */
+void store_set_cache(struct store *store, uint64_t bytes);
 
 /* Why store_get gave -EBADMSG, as the rest of a sentence whose subject is the block: "is lost:
  * segments/00000002.car is missing". Cuts what is longer than cap; 120 bytes are enough. Does not wait. */

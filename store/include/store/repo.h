@@ -36,8 +36,6 @@ struct store_options {
 	uint64_t segment_bytes;   /* a segment is closed when it has grown past this; 0: 512 MiB */
 	uint64_t group_bytes;     /* a commit section is written at least this often; 0: 32 MiB */
 	size_t checkpoint_blocks; /* the index is written after this many new blocks; 0: 65536 */
-	uint64_t
-		cache_bytes; /* of blocks that were read, kept in memory, verified (ARC); 0: none */
 };
 
 /* What opening found and did. */
