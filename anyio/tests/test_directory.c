@@ -131,9 +131,14 @@ static int remove_deep_body(void *arg)
 static int unnamed_body(void *arg)
 {
 	struct anyio_names names;
+	struct stat st;
 	char back[4];
 	int fd = anyio_temporary_file_unnamed(folder);
 	CHECK(fd >= 0);
+	CHECK(anyio_fstat(fd, &st) == 0 && st.st_nlink == 0);
+	CHECK_RC(0, anyio_write_whole(AT_FDCWD, in_folder("named"), 0600, "x", 1));
+	CHECK(anyio_fstatat(AT_FDCWD, in_folder("named"), &st, 0) == 0 && st.st_nlink == 1);
+	CHECK_RC(0, anyio_unlinkat(AT_FDCWD, in_folder("named"), 0));
 	CHECK(anyio_listdir(AT_FDCWD, folder, &names) == 0 && names.count == 0);
 	CHECK_RC(0, anyio_pwrite_all(fd, "abc", 3, 0));
 	CHECK(anyio_pread_all(fd, back, 3, 0) == 0 && memcmp(back, "abc", 3) == 0);

@@ -239,11 +239,12 @@ static int64_t do_stat(struct sim *sim, const struct anyio_op *op)
 		inode = place.found;
 	}
 	size_t size = inode->content.size;
+	int file_links = inode->parent ? 1 : 0; /* one name at most: there are no hard links */
 	*op->st = (struct stat){
 		.st_dev = 1,
 		.st_ino = inode->number,
 		.st_mode = inode->mode,
-		.st_nlink = S_ISDIR(inode->mode) ? 2 : 1,
+		.st_nlink = S_ISDIR(inode->mode) ? 2 : file_links,
 		.st_size = (off_t)size,
 		.st_blksize = 4096,
 		.st_blocks = (blkcnt_t)((size + SIM_SECTOR - 1) / SIM_SECTOR),

@@ -139,7 +139,7 @@ static struct change *change_new(void)
 void sim_tree_set(struct sim_inode *dir, const char *name, struct sim_inode *inode)
 {
 	change_add(change_new(), dir, name, inode);
-	if (inode && S_ISDIR(inode->mode))
+	if (inode)
 		inode->parent = dir;
 }
 
@@ -149,8 +149,7 @@ void sim_tree_move(struct sim_inode *from, const char *from_name, struct sim_ino
 	struct change *change = change_new();
 	change_add(change, to, to_name, inode);
 	change_add(change, from, from_name, NULL);
-	if (S_ISDIR(inode->mode))
-		inode->parent = to;
+	inode->parent = to;
 }
 
 static void change_pop(bool apply)
@@ -251,8 +250,7 @@ static void directory_crash(struct sim_inode *dir)
 	for (size_t i = 0; i < dir->durable.count; i++) {
 		struct sim_entry *entry = &dir->durable.items[i];
 		entries_set(&dir->entries, entry->name, entry->inode);
-		if (S_ISDIR(entry->inode->mode))
-			entry->inode->parent = dir;
+		entry->inode->parent = dir;
 	}
 }
 

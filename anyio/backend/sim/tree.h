@@ -23,7 +23,7 @@ struct sim_inode {
 	int64_t changed;                     /* seconds of simulated time */
 	struct sim_content content;          /* files; links: the target */
 	struct sim_entries entries, durable; /* directories */
-	struct sim_inode *parent;            /* directories; NULL: the root, or removed */
+	struct sim_inode *parent;            /* NULL: the root, or removed */
 	unsigned shared;                     /* locks */
 	bool exclusive;
 };

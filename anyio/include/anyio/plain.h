@@ -3,6 +3,9 @@
  * else may have come to stand in their place: a link that leads elsewhere, a pipe on which an open
  * waits for ever, a device. So they are opened by these: what they give is a regular file, and
  * anything else is ANYIO_NOT_A_FILE, at once.
+ *
+ * All but anyio_plain_openat ask the machine itself, in the simulation too: a folder's descriptor has to be
+ * the kernel's, and a path below /sim/ is not on the simulated disk.
  */
 #ifndef ANYIO_PLAIN_H
 #define ANYIO_PLAIN_H
