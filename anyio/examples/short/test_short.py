@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+"""The short examples: each prints what its last comment says, every public header has one, and the table in ../README.md
+has every row of the feature table with files that are there. test_short.py FOLDER; the backend is $ANYIO_BACKEND."""
+import glob
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+FOLDER, BACKEND = sys.argv[1], os.environ['ANYIO_BACKEND']
+HERE = os.path.dirname(os.path.abspath(__file__))
+HEADERS = os.path.abspath(f'{HERE}/../../include/anyio')
+BOUND = 60  # seconds that anything here may take before it counts as hanging
+# What needs the kernel itself: processes, signals, threads that run beside the loop, what else the simulation has not.
+NOT_SIMULATED = {'datagram_unix', 'net_unix', 'plain', 'process', 'process_open', 'process_worker', 'signal', 'thread', 'thread_abandon'}
+# The groups of what the runtime promises.
+FEATURES = {'run', 'tasks', 'cancel', 'low level', 'sync', 'streams', 'sockets', 'threads', 'processes', 'files', 'signals', 'looking in',
+    'testing', 'beyond AnyIO'}
+failed, skipped = [], []
+
+
+def check(what, truth, detail=''):
+    print(f'{"ok   " if truth else "FAIL "} {what}' + (f': {str(detail)[:1500]}' if detail != '' and not truth else ''), flush=True)
+    if not truth:
+        failed.append(what)
+    return bool(truth)
+
+
+def equal(what, got, want):
+    return check(what, got == want, f'got {got!r}, wanted {want!r}')
+
+
+def skip(why):
+    print(f'skip  {why}')
+    skipped.append(why)
+
+
+def read(path):
+    with open(path) as file:
+        return file.read()
+
+
+def names():
+    return sorted(os.path.basename(path)[:-2] for path in glob.glob(f'{HERE}/*.c'))
+
+
+def promised(name):
+    """What the comment at the end says that it prints."""
+    said = re.search(r'\n/\* Prints:\n(.*?) \*/\n\Z', read(f'{HERE}/{name}.c'), re.S)
+    return ''.join(line[3:] + '\n' for line in said.group(1).splitlines()) if said else None
+
+
+def printed(output):
+    """With the one backend's name that the comments have, and no folders before the names of source files."""
+    return re.sub(r'\S*/(?=\w+\.c:\d)', '', re.sub(rf'\bon {BACKEND};', 'on uring;', output))
+
+
+def certificate(folder):
+    """As the head of tls.c says it is made."""
+    words = re.search(r'\*\t(openssl .*?KEY -out CERTIFICATE)', read(f'{HERE}/tls.c'), re.S).group(1)
+    paths = {'KEY': f'{folder}/key.pem', 'CERTIFICATE': f'{folder}/certificate.pem'}
+    words = [paths.get(word, word) for word in re.sub(r'\\\n \*', ' ', words).split()]
+    subprocess.run(words, check=True, capture_output=True, timeout=BOUND)
+    return [paths['CERTIFICATE'], paths['KEY']]
+
+
+def each_does_what_it_says():
+    with tempfile.TemporaryDirectory() as folder:
+        for name in names():
+            words = []
+            if BACKEND == 'sim' and name in NOT_SIMULATED:
+                continue
+            if name == 'tls':
+                if not os.path.exists(f'{FOLDER}/tls'):
+                    skip('TLS is not built')
+                    continue
+                if not shutil.which('openssl'):
+                    skip('the program openssl is not installed')
+                    continue
+                words = certificate(folder)
+            done = subprocess.run([f'{FOLDER}/{name}', *words], capture_output=True, text=True, timeout=BOUND)
+            equal(f'{name} prints what it says', (printed(done.stdout), done.stderr, done.returncode), (promised(name), '', 0))
+
+
+def each_is_short():
+    for name in names():
+        lines = read(f'{HERE}/{name}.c').splitlines()
+        check(f'{name} is short', 15 <= len(lines) <= (100 if name == 'tls' else 80), len(lines))
+        header = name.split('_')[0]
+        check(f'{name} is of a header and includes it', f'#include <anyio/{header}.h>' in lines and os.path.exists(f'{HEADERS}/{header}.h'))
+
+
+def every_header_has_one():
+    headers = {os.path.basename(path)[:-2] for path in glob.glob(f'{HEADERS}/*.h')} - {'anyio', 'export'}
+    equal('every public header has an example', sorted(headers - set(names())), [])
+
+
+def rows():
+    """Of the table: group, header, manual page and examples."""
+    for line in read(f'{HERE}/../README.md').splitlines():
+        cells = [cell.strip() for cell in line.split('|')[1:-1]]
+        if len(cells) == 5 and '.h](' in cells[1]:
+            yield cells[0], re.match(r'\[(\w+)\.h\]', cells[1]).group(1), cells[2], re.findall(r'\[(\w+)\]\(short/\1\.c\)', cells[3])
+
+
+def the_table_has_them_all():
+    equal('every group of the feature table is there', {group for group, *_ in rows()}, FEATURES)
+    equal('and every example, once', sorted(name for *_, names in rows() for name in names), names())
+    for _, header, page, examples in rows():
+        wrong = [name for name in examples if name.split('_')[0] != header]
+        check(f'the row of {header}', page == f'anyio_{header}(3)' and examples and not wrong, (page, examples))
+
+
+for test in (each_does_what_it_says, each_is_short, every_header_has_one, the_table_has_them_all):
+    print(f'-- {test.__name__}')
+    test()
+print(f'{len(failed)} failed, {len(skipped)} skipped')
+sys.exit(1 if failed else 77 if skipped else 0)
