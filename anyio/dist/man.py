@@ -2,7 +2,7 @@
 """A manual page out of a header: the prototypes in the synopsis, and in the description what the comments say, each under the name of
 what it is of, in the order in which they stand there.
 
-man.py HEADER >PAGE                         the page of section 3
+man.py HEADER [PROGRAM...] >PAGE            the page of section 3, with these examples
 man.py --overview TEMPLATE HEADER... >PAGE  the template with a list of those pages
 man.py --names HEADER...                    for each name that a page tells of: "PAGE NAME"
 """
@@ -241,7 +241,17 @@ def description(path):
             codes.append(body)
 
 
-def write(path):
+def examples(programs):
+    """Each with what its head says of it as text, and the rest as it stands."""
+    for path in programs:
+        head = next(items(read(path)))[1]
+        rest = read(path).split('*/\n', 1)[1]
+        yield f'.Ss {os.path.basename(path)}'
+        yield from paragraphs(head)
+        yield literal([rest.rstrip('\n')])
+
+
+def write(path, programs):
     brief, _ = split_head(path)
     declared = callables(path)
     print(f'.Dd {date()}\n.Dt {page_of(path).upper()} 3\n.Os\n.Sh NAME')
@@ -256,6 +266,9 @@ def write(path):
         parts = [mdoc for _, mdoc in group]
         out += parts if kind == 'other' else ['.Bl -tag -width Ds\n' + '\n'.join(parts) + '\n.El']
     print(joined(out) or sentences(brief + '.'))
+    if programs:
+        print('.Sh EXAMPLES')
+        print('\n'.join(examples(programs)))
     print('.Sh SEE ALSO\n.Xr anyio 7')
 
 
@@ -267,4 +280,4 @@ if __name__ == '__main__':
     elif sys.argv[1] == '--overview':
         overview(sys.argv[2], sys.argv[3:])
     else:
-        write(sys.argv[1])
+        write(sys.argv[1], sys.argv[2:])
