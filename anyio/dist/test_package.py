@@ -272,6 +272,22 @@ def programs_are_built():
                     check(f'and runs on {backend}', done.returncode == 0, done)
 
 
+def examples_are_built():
+    """Each by `cc NAME.c $(pkg-config ...)`, as a reader of its manual page would."""
+    compiler = LINKERS[0][0]
+    more = {'tls': flags('--cflags', '--libs', package='anyio-tls') if TLS else None, 'host': run('pkg-config', '--cflags', '--libs', 'libuv').stdout.split()}
+    paths = sorted(glob.glob(f'{SOURCE}/anyio/examples/short/*.c'))
+    bad = {}
+    for path in paths:
+        own = more.get(os.path.basename(path)[:-2], [])
+        if own is not None:
+            done = run(compiler, *STRICT, '-Wno-unused-parameter', '-Wno-missing-field-initializers', *SANITIZERS, path,
+                *flags('--cflags', '--libs'), *own, '-o', f'{DESTINATION}/example')
+            if done.returncode:
+                bad[path] = done.stderr[:400]
+    check(f'every short example builds with {compiler}', bad == {} and len(paths) > 40, bad)
+
+
 TLS_PROGRAM = r'''
 #include <anyio/anyio.h>
 
@@ -326,7 +342,7 @@ def tls_is_beside_it():
 
 try:
     for test in (installs, headers_compile_alone, names_are_the_public_ones, programs_are_built,
-            exceptions_stay_with_their_tasks, tls_is_beside_it):
+            examples_are_built, exceptions_stay_with_their_tasks, tls_is_beside_it):
         print(f'-- {test.__name__}')
         test()
 finally:
