@@ -156,6 +156,12 @@ def map_tells_no_lies():
     equal('every name of ours exists', sorted(name for name in ours if not re.search(rf'\b{name}\b', text)), [])
 
 
+def examples_of(header):
+    """Those of anyio/examples/short: HEADER.c and HEADER_*.c."""
+    paths = sorted(glob.glob(f'{HEADERS}/../examples/short/*.c'))
+    return [name for name in (os.path.basename(path)[:-2] for path in paths) if name.split('_')[0] == header]
+
+
 def manuals_are_clean():
     pages = sorted(glob.glob(f'{BUILD}/anyio/dist/*.[37]'))
     headers = [path for path in glob.glob(f'{HEADERS}/anyio/*.h') if not path.endswith(('/anyio.h', '/export.h'))]
@@ -164,6 +170,8 @@ def manuals_are_clean():
     for page in pages:
         name = os.path.basename(page)
         check(f'anyio(7) tells of {name}', name == 'anyio.7' or f'Xr {name[:-2]} 3' in overview)
+        shown = re.findall(r'^\.Ss (\w+)\.c$', open(page).read(), re.M)
+        check(f'{name} has its examples', name == 'anyio.7' or shown == examples_of(name[len('anyio_'):-2]), shown)
     for path in sorted(headers):
         manual_has_all_of(path, f'{BUILD}/anyio/dist/anyio_{os.path.basename(path)[:-2]}.3')
     manuals_have_no_fault(pages)
@@ -176,7 +184,7 @@ def squeezed(text):
 
 def manual_has_all_of(path, page):
     name, header, page = os.path.basename(path), open(path).read(), open(page).read()
-    synopsis, description = re.search(r'^\.Sh SYNOPSIS\n(.*?)^\.Sh DESCRIPTION\n(.*)^\.Sh SEE ALSO', page, re.M | re.S).groups()
+    synopsis, description = re.search(r'^\.Sh SYNOPSIS\n(.*?)^\.Sh DESCRIPTION\n(.*?)^\.Sh (?:EXAMPLES|SEE ALSO)', page, re.M | re.S).groups()
     bare = re.sub(r'/\*.*?\*/', '', header, flags=re.S)
     declared = {squeezed(text): text for text in re.findall(r'^ANYIO_API\s+([^;]*);', bare, re.M)}
     shown = {squeezed(f'{kind} {function}({", ".join(re.findall(r"Fa .(.*).$", arguments, re.M))})')
@@ -220,7 +228,12 @@ def reference_is_whole():
     with tempfile.TemporaryDirectory() as folder:
         done = run('doxygen', '-', cwd=root, input=read('Doxyfile') + f'\nOUTPUT_DIRECTORY = {folder}\n')
         check('every declaration has its comment, and Doxygen finds no fault', done.returncode == 0, done.stderr)
-        check('and makes pages', os.path.exists(f'{folder}/html/run_8h.html'))
+        if check('and makes pages', os.path.exists(f'{folder}/html/run_8h.html')):
+            for header in {os.path.basename(path)[:-2] for path in glob.glob(f'{HEADERS}/anyio/*.h')} - {'anyio', 'export'}:
+                pages = [f'{folder}/html/{header}_8h.html', *glob.glob(f'{folder}/html/struct*.html')]
+                named = re.findall(r'href="(\w+)_8c-example', ''.join(open(page).read() for page in pages))
+                missing = set(examples_of(header)) - {name.replace('__', '_') for name in named}
+                check(f'the page of {header}.h, or of its structs, names its examples', not missing, missing)
 
 
 for test in (tutorial, map_is_whole, map_tells_no_lies, manuals_are_clean, reference_is_whole):
