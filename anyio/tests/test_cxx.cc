@@ -245,6 +245,33 @@ std::string last_words(anyio_task_fn body, const anyio_options *options)
 	return said;
 }
 
+int forty_one()
+{
+	return anyio_checkpoint() + 41;
+}
+
+struct counts_calls {
+	int calls = 0;
+	int operator()()
+	{
+		return ++calls;
+	}
+};
+
+int x_a_loop_runs_functions_and_callables(void *arg)
+{
+	auto *options = static_cast<const anyio_options *>(arg);
+	counts_calls kept;
+	const auto constant = [] { return anyio_checkpoint() + 42; };
+	CHECK_RC(anyio::run(forty_one, options), 41);
+	CHECK_RC(anyio::run(&forty_one, options), 41);
+	CHECK_RC(anyio::run(constant, options), 42);
+	CHECK_RC(anyio::run(counts_calls(), options), 1);
+	CHECK_RC(anyio::run(kept, options), 1);
+	CHECK_RC(kept.calls, 1); /* itself, no copy */
+	return 0;
+}
+
 int x_who_leaves_wrongly_is_named(void *arg)
 {
 	auto *options = static_cast<const anyio_options *>(arg);
@@ -272,6 +299,7 @@ int main()
 		CONFORM(x_the_c_macro_works, 0),
 		CONFORM(x_bodies_are_destroyed_once, 0),
 		CONFORM(x_starting_hands_over_or_takes_back, 0),
+		CONFORM(x_a_loop_runs_functions_and_callables, CONFORM_BARE),
 		CONFORM(x_who_leaves_wrongly_is_named, CONFORM_BARE | CONFORM_NO_SIM),
 	};
 	return run_conformance(cases, sizeof cases / sizeof *cases);

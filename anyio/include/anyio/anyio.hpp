@@ -216,9 +216,11 @@ class task_group
 /* Runs body in the root task of a new loop: as anyio_run. */
 template <class Body> int run(Body &&body, const anyio_options *options = nullptr)
 {
-	using callable = std::remove_reference_t<Body>;
-	return anyio_run([](void *arg) -> int { return (*static_cast<callable *>(arg))(); },
-		const_cast<void *>(static_cast<const void *>(&body)), options);
+	auto call = [&body]() -> int { /* for a function itself has no address as data */
+		return body();
+	};
+	return anyio_run([](void *arg) -> int { return (*static_cast<decltype(call) *>(arg))(); },
+		&call, options);
 }
 
 /* Calls body(group) inside a new group and leaves that with its result. */
