@@ -319,6 +319,7 @@ static int ask_and_wait(void *arg)
 	struct asking *self = arg;
 
 	self->rc = anyio_from_thread_run(wait_on_the_loop, &self->event);
+	CHECK_RC(anyio_from_thread_check_cancelled(), ANYIO_CANCELLED);
 	return 0;
 }
 
@@ -340,6 +341,39 @@ static int what_a_thread_asks_is_cancelled_with_its_caller(void *arg)
 	anyio_task_handle_cancel(&self.handle, "test");
 	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
 	CHECK_RC(self.rc, ANYIO_CANCELLED);
+	return 0;
+}
+
+static int cancel_own_task(void *arg)
+{
+	struct asking *self = arg;
+
+	anyio_task_handle_cancel(&self->handle, "test");
+	return 0;
+}
+
+static int ask_to_be_cancelled(void *arg)
+{
+	CHECK_RC(anyio_from_thread_check_cancelled(), 0);
+	CHECK_RC(anyio_from_thread_run(cancel_own_task, arg), 0);
+	return anyio_from_thread_check_cancelled();
+}
+
+static int call_and_be_cancelled(void *arg)
+{
+	return anyio_to_thread(ask_to_be_cancelled, arg, NULL);
+}
+
+/* What has happened on the loop before the thread's own request was answered the thread sees. */
+static int a_thread_knows_at_once_that_it_is_cancelled(void *arg)
+{
+	struct asking self = { .steps = 0 };
+	struct anyio_task_group group;
+
+	anyio_task_group_enter(&group);
+	spawn(&group, call_and_be_cancelled, &self, &self.handle);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	CHECK_RC(anyio_task_handle_result(&self.handle), ANYIO_TASK_CANCELLED);
 	return 0;
 }
 
@@ -526,6 +560,7 @@ int main(void)
 		CONFORM(cancelled_before_the_start_runs_nothing, 0),
 		CONFORM(thread_runs_functions_on_the_loop, CONFORM_NO_SIM),
 		CONFORM(what_a_thread_asks_is_cancelled_with_its_caller, CONFORM_NO_SIM),
+		CONFORM(a_thread_knows_at_once_that_it_is_cancelled, CONFORM_NO_SIM),
 		CONFORM(any_shortage_is_reported, CONFORM_NO_SIM),
 		CONFORM(cpu_map_runs_every_index_once, 0),
 		CONFORM(cpu_map_leaves_the_loop_running, CONFORM_NO_SIM),

@@ -107,8 +107,13 @@ static int call_wait(struct call *call)
 		if (rc == ANYIO_CANCELLED)
 			return ANYIO_CANCELLED;
 		call->request = NULL;
-		if (request != NULL)
-			request_answer(request, request->fn(request->arg));
+		if (request == NULL)
+			continue;
+		rc = request->fn(request->arg);
+		/* A cancellation that came meanwhile has found nobody waiting here. */
+		if (anyio_cancel_pending())
+			atomic_store(&call->cancelled, true);
+		request_answer(request, (int)rc);
 	}
 	return 0;
 }
