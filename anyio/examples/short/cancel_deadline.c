@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define IDLE (50 * ANYIO_MILLISECOND)
+#define IDLE (500 * ANYIO_MILLISECOND)
 
 static int send_three_and_fall_silent(void *arg)
 {

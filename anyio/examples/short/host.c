@@ -11,7 +11,6 @@ static struct anyio_event rung;
 
 static int answer(void *arg)
 {
-	printf("a task waits\n");
 	int rc = anyio_event_wait(&rung);
 	printf("a task was told: %s\n", (char *)arg);
 	return rc;
@@ -49,7 +48,6 @@ int main(void)
 	return rc < 0;
 }
 /* Prints:
- * a task waits
  * the host's timer rings
  * a task was told: it rings
  * all tasks have ended

@@ -1,49 +1,53 @@
 /*
- * Calls that block, on a worker thread: it may run something on the loop, and asks whether it is still
- * wanted.
+ * Calls that block, on a worker thread: it may run something on the loop, in the task that waits for it, and
+ * asks whether it is still wanted.
  */
 #include <anyio/thread.h>
 #include <stdio.h>
-#include <time.h>
 
-static int show(void *percent)
+struct search {
+	struct anyio_cancel_scope scope;
+	int places;
+};
+
+/* On the loop. */
+static int show(void *arg)
 {
-	printf("%d percent, says the loop\n", *(int *)percent);
+	struct search *search = arg;
+
+	printf("place %d was searched\n", search->places);
+	if (search->places == 3)
+		anyio_cancel_scope_cancel(&search->scope, "it takes too long");
 	return 0;
 }
 
 /* On a worker thread. */
-static int compress(void *arg)
+static int search_everywhere(void *arg)
 {
+	struct search *search = arg;
 	int rc = 0;
 
-	for (int percent = 50; percent <= 100 && rc == 0; percent += 50)
-		rc = anyio_from_thread_run(show, &percent);
+	while (rc == 0) {
+		search->places++; /* a call that blocks */
+		rc = anyio_from_thread_run(show, search);
+		if (rc == 0)
+			rc = anyio_from_thread_check_cancelled();
+	}
+	printf("the thread ends: %s\n", anyio_error_text(rc));
 	return rc;
 }
 
-static int search_for_ever(void *arg)
+static int search_in_thread(void *search)
 {
-	int rc;
-
-	while ((rc = anyio_from_thread_check_cancelled()) == 0)
-		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL); /* a call that blocks */
-	printf("the search was cancelled\n");
-	return rc;
-}
-
-static int search(void *arg)
-{
-	return anyio_to_thread(search_for_ever, NULL, NULL); /* waits for the thread's end */
+	return anyio_to_thread(search_everywhere, search, NULL); /* waits for its end */
 }
 
 static int body(void *arg)
 {
-	int rc = anyio_to_thread(compress, NULL, NULL);
+	struct search search = { .places = 0 };
 
-	if (rc == 0)
-		rc = anyio_move_on_after(10 * ANYIO_MILLISECOND, search, NULL);
-	return rc;
+	anyio_cancel_scope_init(&search.scope);
+	return anyio_cancel_scope_run(&search.scope, search_in_thread, &search);
 }
 
 int main(void)
@@ -55,7 +59,8 @@ int main(void)
 	return rc < 0;
 }
 /* Prints:
- * 50 percent, says the loop
- * 100 percent, says the loop
- * the search was cancelled
+ * place 1 was searched
+ * place 2 was searched
+ * place 3 was searched
+ * the thread ends: cancelled
  */

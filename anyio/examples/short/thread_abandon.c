@@ -10,19 +10,26 @@
 
 static struct anyio_limiter one; /* outlives what is abandoned */
 
-static int read_blocking(void *arg)
+static int tell_started(void *arg)
+{
+	return anyio_started(NULL);
+}
+
+/* On a worker thread. */
+static int read_blocking(void *fd)
 {
 	char byte;
+	int rc = anyio_from_thread_run(tell_started, NULL);
 
-	return read(*(int *)arg, &byte, 1) < 0 ? -errno : 0;
+	return rc ? rc : read(*(int *)fd, &byte, 1) < 0 ? -errno : 0;
 }
 
 static int read_in_thread(void *fd)
 {
-	int *own = anyio_malloc(sizeof *own); /* it may outlive this task */
 	struct anyio_thread_options options = {
 		.limiter = &one, .abandon_on_cancel = true, .destroy = anyio_free
 	};
+	int *own = anyio_malloc(sizeof *own); /* it may outlive this task */
 
 	if (!own)
 		return -ENOMEM;
@@ -40,14 +47,17 @@ static int body(void *arg)
 	if (pipe(fds) < 0)
 		return -errno;
 	anyio_limiter_init(&one, 1);
-	int rc = anyio_fail_after(10 * ANYIO_MILLISECOND, read_in_thread, &fds[0]);
-	printf("the read: %s\n", anyio_error_text(rc));
-	printf("threads at work: %zu\n", anyio_limiter_statistics(&one).borrowed);
-	rc = write(fds[1], "x", 1) == 1 ? anyio_limiter_acquire(&one) : -errno; /* it ends */
-	if (rc == 0) {
-		printf("threads at work: none\n");
+	ANYIO_TASK_GROUP(group);
+	int rc = anyio_start(&group, read_in_thread, &fds[0], "reader", NULL);
+	anyio_task_group_cancel(&group, "nobody waits for it");
+	rc = anyio_task_group_exit(&group, rc);
+	printf("the tasks have ended, %zu thread goes on\n",
+		anyio_limiter_statistics(&one).borrowed);
+	if (rc == 0) /* at last it ends, and gives its token back */
+		rc = write(fds[1], "x", 1) == 1 ? anyio_limiter_acquire(&one) : -errno;
+	if (rc == 0)
 		rc = anyio_limiter_release(&one);
-	}
+	printf("now %zu\n", anyio_limiter_statistics(&one).borrowed);
 	anyio_limiter_destroy(&one);
 	close(fds[0]);
 	close(fds[1]);
@@ -63,7 +73,6 @@ int main(void)
 	return rc < 0;
 }
 /* Prints:
- * the read: Connection timed out
- * threads at work: 1
- * threads at work: none
+ * the tasks have ended, 1 thread goes on
+ * now 0
  */
