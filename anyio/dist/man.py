@@ -241,14 +241,29 @@ def description(path):
             codes.append(body)
 
 
+def narrow(line, width=74):
+    """Of a program: what is too wide has its comment above it, and ends between arguments or words, but not inside a string."""
+    if len(line) <= width:
+        return [line]
+    indent = line[:len(line) - len(line.lstrip())]
+    commented = re.match(r'(\s*[^\s/].*?)\s+(/\*.*\*/)$', line)
+    if commented:
+        return [*narrow(indent + commented[2]), *narrow(commented[1])]
+    bare = re.sub(r'"(\\.|[^"\\])*"', lambda text: '_' * len(text[0]), line)
+    at = max(bare.rfind(', ', len(indent), width) + 1, 0) or bare.rfind(' ', len(indent), width)
+    return [line] if at <= len(indent) else [line[:at], *narrow(indent + '    ' + line[at + 1:])]
+
+
 def examples(programs):
     """Each with what its head says of it as text, and the rest as it stands."""
     for path in programs:
         head = next(items(read(path)))[1]
-        rest = read(path).split('*/\n', 1)[1]
+        rest = read(path).split('*/\n', 1)[1].rstrip('\n').expandtabs(4)
+        lines = [escape(part) for line in rest.split('\n') for part in narrow(line)]
+        text = re.sub(r'[^\x00-\x7f]', lambda letter: f'\\[u{ord(letter[0]):04X}]', '\n'.join(lines))
         yield f'.Ss {os.path.basename(path)}'
         yield from paragraphs(head)
-        yield literal([rest.rstrip('\n')])
+        yield f'.Bd -literal\n{text}\n.Ed'
 
 
 def write(path, programs):

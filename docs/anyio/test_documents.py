@@ -171,6 +171,9 @@ def manuals_are_clean():
         name = os.path.basename(page)
         check(f'anyio(7) tells of {name}', name == 'anyio.7' or f'Xr {name[:-2]} 3' in overview)
         shown = re.findall(r'^\.Ss (\w+)\.c$', open(page).read(), re.M)
+        programs = re.findall(r'^\.Bd -literal[^\n]*\n(.*?)^\.Ed$', open(page).read().partition('.Sh EXAMPLES')[2], re.M | re.S)
+        lines = ''.join(programs).replace('\\e', ' ').split('\n')
+        equal(f'{name} shows programs within 80 columns', [line for line in lines if len(line) > 75], [])
         check(f'{name} has its examples', name == 'anyio.7' or shown == examples_of(name[len('anyio_'):-2]), shown)
     for path in sorted(headers):
         manual_has_all_of(path, f'{BUILD}/anyio/dist/anyio_{os.path.basename(path)[:-2]}.3')

@@ -2,8 +2,10 @@
  * TLS over any stream, each side with a certificate that the other asks for. Built with anyio-tls, and
  * called by "tls CERTIFICATE KEY" with what this makes:
  *
- *	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost \
- *		-addext subjectAltName=DNS:localhost -keyout KEY -out CERTIFICATE
+ *	openssl req -x509 -nodes -newkey ec \
+ *		-pkeyopt ec_paramgen_curve:P-256 -subj /CN=localhost \
+ *		-addext subjectAltName=DNS:localhost \
+ *		-keyout KEY -out CERTIFICATE
  */
 #include <anyio/memory.h>
 #include <anyio/tls.h>
