@@ -297,8 +297,8 @@ const struct cli_command cli_commands[] = {
 		"  ipfs-kit wal checkpoint",
 		NULL, 0, 0, .run = cmd_wal_checkpoint },
 	{ "wal list", "", "Print what lies where in the log",
-		"One line a section: SEGMENT:OFFSET LENGTH COMMIT TYPE, and what that type has: CID of a block, CID and\n"
-		"kind of a pin ('none' takes one away), sections of a commit. COMMIT is the number of the commit that\n"
+		"One line a section: SEGMENT:OFFSET LENGTH COMMIT TYPE. Then what that type has: the CID of a block,\n"
+		"CID and kind of a pin ('none' takes one away), sections of a commit. COMMIT is the number of the commit that\n"
 		"covers it, 0 when bytes before it are lost; what is written and not yet covered ends with 'pending'.\n"
 		"Blocks are not read: 'ipfs-kit repo verify' does that.\n\n"
 		"  ipfs-kit wal list --records",

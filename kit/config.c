@@ -107,10 +107,10 @@ static const struct {
 		"How long requests that run when the daemon is told to stop may go on: 5s, 1m30s. 0: not at all.",
 		check_time },
 	{ "store.max", "0",
-		"What the repo is meant to stay under: 10GiB (repo stat reports it, nothing enforces it). 0: no bound.",
+		"Bytes the repo is meant to stay under, such as 10GiB (repo stat reports it, nothing enforces it). 0: no bound.",
 		check_size },
 	{ "store.cache", "16MiB",
-		"How much of what is read again and again a daemon keeps in memory. 0: nothing.",
+		"Bytes of what is read again and again that a daemon keeps in memory, such as 64MiB. 0: none.",
 		check_size },
 };
 enum { SETTINGS = sizeof(settings) / sizeof(*settings) };
