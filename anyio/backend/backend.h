@@ -55,7 +55,8 @@ enum anyio_opcode {
 			       * struct anyio_address; result: how many, -ENOENT when unknown */
 	ANYIO_OP_GETNAMEINFO, /* addr, addrlen, flags(NI_*), base: room for NI_MAXHOST bytes of host
 			       * and NI_MAXSERV of service; -ENOENT when there is no name */
-	ANYIO_OP_WORK,        /* fn(arg) on a worker thread; result: what it returned */
+	ANYIO_OP_WORK,        /* fn(arg) on a worker thread; result: what it returned. flags:
+			       * ANYIO_WORK_CALL */
 	/* Immediate kinds: start() always completes them at once. */
 	ANYIO_OP_SOCKET,     /* fd: family, flags: type */
 	ANYIO_OP_BIND,       /* fd, addr, addrlen */
@@ -71,6 +72,8 @@ enum anyio_opcode {
 
 /* It may be a file, which may take long to close. */
 enum { ANYIO_CLOSE_ANY = 1 };
+/* A call of the program's, which may take as long as it likes, or wait for the loop. */
+enum { ANYIO_WORK_CALL = 1 };
 
 /* What a receive or a send uses lies close together. */
 struct anyio_op {

@@ -18,6 +18,8 @@
  *
  * Each lane has as many threads as it may have at work, whatever the others do: a call may wait for
  * the loop (anyio_from_thread_run), whose task may want a file, and a name server may take its time.
+ * Work of the library's own, as starting a process, goes with the files: nothing of the loop's may
+ * queue behind the program's calls.
  */
 #include "../core/core.h"
 
@@ -103,7 +105,8 @@ static bool fifo_remove(struct op_fifo *fifo, struct anyio_op *op)
 static struct lane *lane_of(struct anyio_pool *pool, const struct anyio_op *op)
 {
 	switch (op->code) {
-	case ANYIO_OP_WORK: return &pool->lanes[LANE_CALLS];
+	case ANYIO_OP_WORK:
+		return &pool->lanes[op->flags & ANYIO_WORK_CALL ? LANE_CALLS : LANE_FILES];
 	case ANYIO_OP_GETADDRINFO:
 	case ANYIO_OP_GETNAMEINFO: return &pool->lanes[LANE_LOOKUPS];
 	default: return &pool->lanes[LANE_FILES];

@@ -126,6 +126,7 @@ static struct call *call_create(
 	if (call == NULL)
 		return NULL;
 	call->detached.op.code = ANYIO_OP_WORK;
+	call->detached.op.flags = ANYIO_WORK_CALL;
 	call->detached.op.fn = call_perform;
 	call->detached.op.arg = call;
 	call->detached.release = call_release;
