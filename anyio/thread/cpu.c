@@ -67,12 +67,26 @@ static bool cpu_wait(void)
 	return cpu.first != NULL;
 }
 
+static void cpu_push(struct map *map)
+{
+	map->next = NULL;
+	if (cpu.first == NULL)
+		cpu.first = map;
+	else
+		cpu.last->next = map;
+	cpu.last = map;
+}
+
+/* The maps take turns, so that a small one does not wait for all of a large one. */
 static size_t cpu_take(struct map **map)
 {
+	size_t index = cpu.first->handed_out++;
+
 	*map = cpu.first;
-	if (cpu.first->handed_out + 1 == cpu.first->count)
-		cpu.first = cpu.first->next;
-	return (*map)->handed_out++;
+	cpu.first = cpu.first->next;
+	if (index + 1 < (*map)->count)
+		cpu_push(*map);
+	return index;
 }
 
 static void *cpu_thread(void *arg)
@@ -146,11 +160,7 @@ static int cpu_submit(struct map *map)
 	cpu_prepare();
 	rc = cpu_start_threads(map->count);
 	if (rc == 0) {
-		if (cpu.first == NULL)
-			cpu.first = map;
-		else
-			cpu.last->next = map;
-		cpu.last = map;
+		cpu_push(map);
 		pthread_cond_broadcast(&cpu.work);
 	}
 	pthread_mutex_unlock(&cpu.mutex);

@@ -46,9 +46,10 @@ ANYIO_API int anyio_from_thread_run(anyio_task_fn fn, void *arg);
 
 /* The process-wide CPU pool: one thread a core (sched_getaffinity), started at first use. Runs
  * fn(arg, i) for i in [0, count) on it and waits for all; the wait is not cancellable, so
- * arg may live on the stack. fn must not block, end its thread or call this library. ANYIO_CANCELLED when
- * cancelled before, -EAGAIN when not one thread can be made: nothing ran. In the simulation it
- * runs on the loop's thread. */
+ * arg may live on the stack. Several maps at a time, of whichever loops, take turns index by
+ * index. fn must not block, end its thread or call this library. ANYIO_CANCELLED when cancelled
+ * before, -EAGAIN when not one thread can be made: nothing ran. In the simulation it runs on the
+ * loop's thread. */
 ANYIO_API int anyio_cpu_map(void (*fn)(void *arg, size_t index), void *arg, size_t count);
 /* How many cores this process may use, and so threads that pool has at most. Any thread. */
 ANYIO_API unsigned anyio_cpu_count(void);
