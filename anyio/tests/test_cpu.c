@@ -1,8 +1,9 @@
-/* Several maps at a time on the pool for computing. */
+/* Several maps at a time on the pool for computing, and what is left of it in a forked child. */
 #include <sched.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <anyio/thread.h>
-#include "conformance.h"
+#include "child.h"
 
 static atomic_bool both_asked, small_ran;
 static size_t threads;
@@ -51,10 +52,34 @@ static int maps_take_turns(void *arg)
 	return 0;
 }
 
+static int map_here(void *arg)
+{
+	return map_small(NULL);
+}
+
+static void run_map(void *options)
+{
+	anyio_run(map_here, NULL, options);
+}
+
+static int a_map_in_a_forked_child_ends_it_by_name(void *arg)
+{
+	char text[1024];
+
+	CHECK_RC(anyio_run(map_here, NULL, arg), 0);
+	int status = in_child(run_map, arg, text, sizeof(text));
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	CHECK(strstr(text, "forked child"));
+	/* The parent goes on. */
+	CHECK_RC(anyio_run(map_here, NULL, arg), 0);
+	return 0;
+}
+
 int main(void)
 {
 	static const struct conformance_case cases[] = {
 		CONFORM(maps_take_turns, CONFORM_NO_SIM),
+		CONFORM(a_map_in_a_forked_child_ends_it_by_name, CONFORM_NO_SIM | CONFORM_BARE),
 	};
 
 	return run_conformance(cases, sizeof(cases) / sizeof(*cases));

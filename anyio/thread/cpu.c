@@ -3,11 +3,13 @@
  *
  * A map lies on the stack of the task that waits for it. It is in the queue until its last index
  * was handed out, and whoever ends its last index wakes the task and touches it no more. Threads
- * start when there is more work than idle ones, and end when there was none for a while.
+ * start when there is more work than idle ones, and end when there was none for a while. A forked
+ * child has a copy of the pool without its threads, and perhaps a mutex that nobody will unlock.
  */
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -33,6 +35,7 @@ static struct {
 	struct map *first, *last;
 	unsigned most; /* threads; 0 until the first use */
 	unsigned threads, idle;
+	_Atomic pid_t owner; /* the process that has the threads; 0 until the first use */
 } cpu = { .mutex = PTHREAD_MUTEX_INITIALIZER };
 
 unsigned anyio_cpu_count(void)
@@ -136,6 +139,7 @@ static void cpu_prepare(void)
 	if (cpu.most != 0)
 		return;
 	cpu.most = anyio_cpu_count();
+	atomic_store(&cpu.owner, getpid());
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&cpu.work, &attr);
@@ -152,10 +156,22 @@ static int cpu_start_threads(size_t wanted)
 	return cpu.threads > 0 ? 0 : rc;
 }
 
+/* Before the mutex is touched. */
+static void cpu_check_process(void)
+{
+	pid_t owner = atomic_load(&cpu.owner);
+
+	if (owner != 0 && owner != getpid())
+		anyio_die(__FILE__, __LINE__,
+			"anyio_cpu_map in a forked child, which may only exec: the threads that compute "
+			"are the parent's");
+}
+
 static int cpu_submit(struct map *map)
 {
 	int rc;
 
+	cpu_check_process();
 	pthread_mutex_lock(&cpu.mutex);
 	cpu_prepare();
 	rc = cpu_start_threads(map->count);

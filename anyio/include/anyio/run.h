@@ -3,6 +3,9 @@
  *
  * A loop belongs to the thread that runs it; a process may run any number of them. Unless said
  * otherwise every function of this library is called from a task of the loop it concerns.
+ *
+ * A child forked after the first run may only exec or _exit: the loop and the threads of its parent are not
+ * there, and their locks may be held for ever. To start processes: anyio/process.h.
  */
 #ifndef ANYIO_RUN_H
 #define ANYIO_RUN_H

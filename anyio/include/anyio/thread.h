@@ -1,5 +1,6 @@
 /*
- * Worker threads, for calls that block, and the CPU pool, for work that computes.
+ * Worker threads, for calls that block, and the CPU pool, for work that computes. A forked child has none of
+ * them and may only exec (run.h).
  */
 #ifndef ANYIO_THREAD_H
 #define ANYIO_THREAD_H
@@ -49,7 +50,7 @@ ANYIO_API int anyio_from_thread_run(anyio_task_fn fn, void *arg);
  * arg may live on the stack. Several maps at a time, of whichever loops, take turns index by
  * index. fn must not block, end its thread or call this library. ANYIO_CANCELLED when cancelled
  * before, -EAGAIN when not one thread can be made: nothing ran. In the simulation it runs on the
- * loop's thread. */
+ * loop's thread. In a child forked after the first use it ends the process by name. */
 ANYIO_API int anyio_cpu_map(void (*fn)(void *arg, size_t index), void *arg, size_t count);
 /* How many cores this process may use, and so threads that pool has at most. Any thread. */
 ANYIO_API unsigned anyio_cpu_count(void);
