@@ -13,6 +13,7 @@
 #ifndef ANYIO_BACKEND_H
 #define ANYIO_BACKEND_H
 
+#include <fcntl.h>
 #include <poll.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -42,7 +43,7 @@ enum anyio_opcode {
 	ANYIO_OP_FDATASYNC,
 	ANYIO_OP_FTRUNCATE,   /* fd, offset: the size */
 	ANYIO_OP_SYNC_RANGE,  /* fd, offset, len */
-	ANYIO_OP_OPENAT,      /* fd: dirfd, path, flags, mode */
+	ANYIO_OP_OPENAT,      /* fd: dirfd, path, flags, mode; waits for no other side of a FIFO */
 	ANYIO_OP_STAT,        /* fd: dirfd, path (NULL: fd itself), flags, st */
 	ANYIO_OP_RENAMEAT,    /* fd, path to fd2, path2 */
 	ANYIO_OP_UNLINKAT,    /* fd, path, flags */
@@ -175,6 +176,15 @@ extern const struct anyio_backend anyio_backend_uring, anyio_backend_uv, anyio_b
 /* Does what op says by system calls, right now, blocking if need be; returns the result. For the
  * immediate kinds, and for file kinds on a worker thread. */
 int64_t anyio_op_perform(struct anyio_op *op);
+
+/* Whether OPENAT adds O_NONBLOCK, without which opening a FIFO waits for the other side, and that
+ * could be neither cancelled nor be waited for by more than there are threads. */
+static inline bool anyio_op_opens_without_waiting(const struct anyio_op *op)
+{
+	return !(op->flags & (O_NONBLOCK | O_PATH));
+}
+/* Takes it away from what was opened. */
+void anyio_op_opened(const struct anyio_op *op, int fd);
 
 /* Called by a backend, inside wait() only. */
 void anyio_op_complete(struct anyio_op *op, int64_t result);

@@ -62,10 +62,30 @@ static int64_t perform_file(struct anyio_op *op)
 	}
 }
 
+void anyio_op_opened(const struct anyio_op *op, int fd)
+{
+	/* Of the flags it sets those that open gave it, and no others. */
+	fcntl(fd, F_SETFL, op->flags);
+}
+
+/* A file on which somebody has a lease is refused without waiting, which ends soon. */
+static int64_t perform_open(const struct anyio_op *op)
+{
+	int flags = op->flags | O_CLOEXEC;
+	if (!anyio_op_opens_without_waiting(op))
+		return openat(op->fd, op->path, flags, op->mode);
+	int fd = openat(op->fd, op->path, flags | O_NONBLOCK, op->mode);
+	if (fd >= 0)
+		anyio_op_opened(op, fd);
+	else if (errno == EWOULDBLOCK)
+		fd = openat(op->fd, op->path, flags, op->mode);
+	return fd;
+}
+
 static int64_t perform_path(struct anyio_op *op)
 {
 	switch (op->code) {
-	case ANYIO_OP_OPENAT: return openat(op->fd, op->path, op->flags | O_CLOEXEC, op->mode);
+	case ANYIO_OP_OPENAT: return perform_open(op);
 	case ANYIO_OP_STAT:
 		return op->path ? fstatat(op->fd, op->path, op->st, op->flags)
 				: fstat(op->fd, op->st);

@@ -52,6 +52,7 @@ struct uring_op {
 	bool unsent; /* in uring->unsent */
 	bool cancel_unsent;
 	bool polling; /* waits for readiness, to be tried again */
+	bool blocks;  /* OPENAT: may wait, for a lease to end */
 };
 _Static_assert(sizeof(struct uring_op) <= sizeof((struct anyio_op *)0)->backend, "it fits");
 
@@ -208,6 +209,13 @@ static void prepare_socket(const struct uring *uring, struct io_uring_sqe *sqe, 
 	}
 }
 
+/* The kernel's threads open what is not in its caches, and they would wait. */
+static int open_flags(struct anyio_op *op)
+{
+	bool without = anyio_op_opens_without_waiting(op) && !mine(op)->blocks;
+	return op->flags | (without ? O_NONBLOCK : 0);
+}
+
 static void prepare_file(struct io_uring_sqe *sqe, struct anyio_op *op)
 {
 	uint64_t offset = (uint64_t)op->offset;
@@ -226,7 +234,8 @@ static void prepare_file(struct io_uring_sqe *sqe, struct anyio_op *op)
 			sqe, op->fd, capped(op->len), offset, SYNC_FILE_RANGE_WRITE);
 		break;
 	case ANYIO_OP_OPENAT:
-		io_uring_prep_openat(sqe, op->fd, op->path, op->flags | O_CLOEXEC, op->mode);
+		io_uring_prep_openat(
+			sqe, op->fd, op->path, open_flags(op) | O_CLOEXEC, op->mode);
 		break;
 	case ANYIO_OP_STAT:
 		io_uring_prep_statx(sqe, op->fd, op->path ? op->path : "",
@@ -422,6 +431,8 @@ static bool try_again(struct uring *uring, struct anyio_op *op, int result)
 		own->polling = false;
 	} else if (!own->polling && result == -EAGAIN && waits_for_readiness(op)) {
 		own->polling = true;
+	} else if (op->code == ANYIO_OP_OPENAT && result == -EAGAIN && !own->blocks) {
+		own->blocks = true;
 	} else if (result != -EINTR) {
 		return false;
 	}
@@ -445,6 +456,8 @@ static void complete(struct uring *uring, uint64_t data, int result)
 	/* Between two tries nothing was done: then a cancel that was asked for is what happened. */
 	if (op->cancel_asked && (own->polling ? result >= 0 : result == -EAGAIN))
 		result = -ECANCELED;
+	if (op->code == ANYIO_OP_OPENAT && result >= 0 && open_flags(op) != op->flags)
+		anyio_op_opened(op, result);
 	if (op->code == ANYIO_OP_STAT) {
 		if (result == 0)
 			from_statx(op->st, own->statx);

@@ -18,7 +18,9 @@ extern "C" {
 #endif
 
 /* As openat(2): a descriptor, which is a plain number of the backend's (the kernel's on real ones); close
- * it with anyio_close. O_CLOEXEC is always added. dirfd AT_FDCWD is allowed everywhere. */
+ * it with anyio_close. O_CLOEXEC is always added. dirfd AT_FDCWD is allowed everywhere. No other side of a FIFO
+ * is waited for: for writing it is -ENXIO while nobody reads, for reading it opens at once. A read before the
+ * first writer is 0 on some backends and waits on others: anyio_wait_readable (net.h) waits on all. */
 ANYIO_API int anyio_openat(int dirfd, const char *path, int flags, mode_t mode);
 /* The same from the working directory. */
 ANYIO_API int anyio_open(const char *path, int flags, mode_t mode);
