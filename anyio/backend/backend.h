@@ -35,7 +35,8 @@ enum anyio_opcode {
 	ANYIO_OP_CONNECT, /* fd, addr, addrlen */
 	ANYIO_OP_POLL,    /* fd, flags: POLLIN or POLLOUT; result: revents; a guess when owned */
 	ANYIO_OP_READ,    /* fd, base, len at the file position (pipes, terminals) */
-	ANYIO_OP_WRITE,   /* fd, base, len at the file position */
+	ANYIO_OP_WRITE,   /* fd, base, len at the file position; where iovcnt > 0, which is for pipes
+			   * and the like, iov instead */
 	/* File kinds: end by themselves. */
 	ANYIO_OP_PREADV, /* fd, iov, iovcnt, offset */
 	ANYIO_OP_PWRITEV,

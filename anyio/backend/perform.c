@@ -49,7 +49,9 @@ static int64_t perform_file(struct anyio_op *op)
 {
 	switch (op->code) {
 	case ANYIO_OP_READ: return read(op->fd, op->base, op->len);
-	case ANYIO_OP_WRITE: return write(op->fd, op->base, op->len);
+	case ANYIO_OP_WRITE:
+		return op->iovcnt > 0 ? writev(op->fd, op->iov, op->iovcnt)
+				      : write(op->fd, op->base, op->len);
 	case ANYIO_OP_PREADV: return preadv(op->fd, op->iov, op->iovcnt, op->offset);
 	case ANYIO_OP_PWRITEV: return pwritev2(op->fd, op->iov, op->iovcnt, op->offset, op->flags);
 	case ANYIO_OP_FSYNC: return fsync(op->fd);

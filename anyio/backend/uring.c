@@ -185,6 +185,16 @@ static void prepare_send(
 		io_uring_prep_sendmsg(sqe, op->fd, op->msg, (unsigned)flags);
 }
 
+/* The kernel's WRITEV waits for room as its WRITE does. */
+static void prepare_write(struct io_uring_sqe *sqe, const struct anyio_op *op)
+{
+	if (op->iovcnt > 0)
+		io_uring_prep_writev(
+			sqe, op->fd, op->iov, (unsigned)op->iovcnt, (uint64_t)-1);
+	else
+		io_uring_prep_write(sqe, op->fd, op->base, capped(op->len), (uint64_t)-1);
+}
+
 static void prepare_socket(const struct uring *uring, struct io_uring_sqe *sqe, struct anyio_op *op)
 {
 	switch (op->code) {
@@ -203,9 +213,7 @@ static void prepare_socket(const struct uring *uring, struct io_uring_sqe *sqe, 
 	case ANYIO_OP_READ:
 		io_uring_prep_read(sqe, op->fd, op->base, capped(op->len), (uint64_t)-1);
 		break;
-	case ANYIO_OP_WRITE:
-		io_uring_prep_write(sqe, op->fd, op->base, capped(op->len), (uint64_t)-1);
-		break;
+	case ANYIO_OP_WRITE: prepare_write(sqe, op); break;
 	}
 }
 

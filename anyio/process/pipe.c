@@ -65,15 +65,21 @@ static ssize_t pipe_receive_lazy(struct anyio_stream *stream, anyio_borrow_fn bo
 	return (ssize_t)pipe_leave(pipe, anyio_op_run_borrowing(&op, borrow, arg));
 }
 
+enum { PARTS_AT_ONCE = 64 };
+
 static int64_t send_all(int fd, const struct iovec *iov, int count, size_t *sent)
 {
+	struct iovec window[PARTS_AT_ONCE];
 	struct anyio_cursor cursor = anyio_cursor_make(iov, count);
 	int64_t rc = anyio_checkpoint_if_cancelled();
 
 	while (rc >= 0 && cursor.left > 0) {
-		struct iovec part = anyio_cursor_part(&cursor);
+		struct anyio_op op = {
+			.code = ANYIO_OP_WRITE, .owned = true, .fd = fd, .iov = window
+		};
 
-		rc = anyio_write_owned(fd, part.iov_base, part.iov_len);
+		op.iovcnt = anyio_cursor_fill(cursor, window, PARTS_AT_ONCE);
+		rc = anyio_op_run(&op);
 		if (rc < 0)
 			break;
 		anyio_cursor_advance(&cursor, (size_t)rc);

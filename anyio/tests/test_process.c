@@ -145,6 +145,38 @@ static int the_three_ends_are_streams(void *arg)
 	return 0;
 }
 
+static void count_write(void *arg, const struct anyio_task *task, const char *operation, int fd)
+{
+	*(int *)arg += strcmp(operation, "write") == 0;
+}
+
+static int the_parts_of_a_send_go_out_together(void *arg)
+{
+	enum { PARTS = 100 };
+	struct anyio_process *process = shell("cat", OPTIONS(.in = PIPE, .out = PIPE));
+	int writes = 0;
+	struct anyio_instrument instrument = { .arg = &writes, .operation_started = count_write };
+	char sent[PARTS], back[PARTS + 1];
+	struct iovec parts[PARTS];
+	size_t count;
+
+	for (int i = 0; i < PARTS; i++) {
+		sent[i] = (char)('!' + i % 90);
+		parts[i] = (struct iovec){ &sent[i], 1 };
+	}
+	CHECK_RC(anyio_instrument_add(&instrument), 0);
+	CHECK_RC(anyio_stream_sendv(anyio_process_in(process), parts, PARTS, &count), 0);
+	CHECK_RC(anyio_instrument_remove(&instrument), 0);
+	CHECK_RC((int64_t)count, PARTS);
+	CHECK_RC(writes, 2);
+	CHECK_RC(anyio_stream_send_eof(anyio_process_in(process)), 0);
+	CHECK_RC(receive_text(anyio_process_out(process), back, sizeof(back)), PARTS);
+	CHECK(memcmp(back, sent, PARTS) == 0);
+	CHECK_RC(anyio_process_close(process), 0);
+	no_children();
+	return 0;
+}
+
 struct receiving {
 	struct anyio_stream *stream;
 	int rc;
@@ -360,6 +392,7 @@ int main(void)
 		CONFORM(what_cannot_be_executed_is_an_error_of_open, CONFORM_NO_SIM),
 		CONFORM(the_child_begins_clean, CONFORM_NO_SIM),
 		CONFORM(the_three_ends_are_streams, CONFORM_NO_SIM),
+		CONFORM(the_parts_of_a_send_go_out_together, CONFORM_NO_SIM),
 		CONFORM(closing_wakes_those_at_the_pipes, CONFORM_NO_SIM),
 		CONFORM(closing_takes_nothing_back, CONFORM_NO_SIM | CONFORM_ORDERED),
 		CONFORM(closing_at_any_moment_wakes_those_at_the_pipes, CONFORM_NO_SIM),
