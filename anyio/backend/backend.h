@@ -4,7 +4,7 @@
  * Contract. An operation (struct anyio_op) lies in storage that lives until it completes, most
  * often the stack of the task that waits for it. start() either completes it at once (returns
  * true, result set; nothing was kept) or keeps it in flight (returns false) and later, from
- * inside wait(), calls anyio_op_complete() exactly once. cancel() asks for an end: ANYIO_ABORTED
+ * inside wait(), or inside the start() of a CLOSE of its descriptor, calls anyio_op_complete() exactly once. cancel() asks for an end: ANYIO_ABORTED
  * means the backend has let go of it and will never complete it; ANYIO_ABORT_PENDING means
  * anyio_op_complete() still comes, with whatever really happened (-ECANCELED and -EINTR then mean
  * cancelled, anything else wins: no byte and no socket is lost). Nothing here switches stacks:
@@ -68,7 +68,8 @@ enum anyio_opcode {
 	ANYIO_OP_GETSOCKNAME, /* fd, addr, addrlen: in and out */
 	ANYIO_OP_GETPEERNAME,
 	ANYIO_OP_SHUTDOWN, /* fd, flags */
-	ANYIO_OP_CLOSE,    /* fd; nothing may be in flight on it. flags: ANYIO_CLOSE_ANY */
+	ANYIO_OP_CLOSE,    /* fd. Owned descriptors: nothing may be in flight on it. Others: POLL, READ and
+			    * WRITE that wait at it end by -EBADF. flags: ANYIO_CLOSE_ANY */
 	ANYIO_OP_COUNT
 };
 
@@ -187,7 +188,7 @@ static inline bool anyio_op_opens_without_waiting(const struct anyio_op *op)
 /* Takes it away from what was opened. */
 void anyio_op_opened(const struct anyio_op *op, int fd);
 
-/* Called by a backend, inside wait() only. */
+/* Called by a backend, inside wait(), and inside start() for what a CLOSE ends. */
 void anyio_op_complete(struct anyio_op *op, int64_t result);
 
 /* Hands op to a worker thread: anyio_op_perform there, then anyio_op_complete on the loop, from a

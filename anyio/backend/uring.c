@@ -10,6 +10,9 @@
  * is submitted; what still finds no room waits in a list and goes first at the next poll: neither
  * an operation nor a cancel is ever dropped.
  *
+ * An operation keeps its file although the descriptor is closed. So those at descriptors that anybody may close
+ * under them are in a table, and a close has them cancelled: -EBADF.
+ *
  * A read of an eventfd is always armed: writing to it is how other threads wake the ring.
  *
  * Nothing is tried by a system call first, for all that is ready shares one io_uring_enter. Measured:
@@ -27,7 +30,7 @@
 #include <unistd.h>
 #include "../core/core.h"
 
-enum { ENTRIES = 256, MOST_BYTES = 0x7ffff000, AHEAD = 4 };
+enum { ENTRIES = 256, MOST_BYTES = 0x7ffff000, AHEAD = 4, CHAINS = 64 };
 /* user_data of what is not an operation; operations are at least 8-aligned. */
 enum { DATA_IGNORED = 0, DATA_WAKE = 1 };
 #define DATA_TIMEOUT ((uint64_t)-1) /* liburing's own */
@@ -43,13 +46,16 @@ struct uring {
 	bool closing;
 	struct anyio_op *unsent, **unsent_last; /* found no room, first in, first out */
 	bool native[ANYIO_OP_COUNT];
+	struct anyio_op *open_to_all[CHAINS]; /* in flight, by descriptor */
 };
 
 /* What uring.c keeps in op->backend while it is in flight. */
 struct uring_op {
 	uint64_t data; /* its user_data */
 	struct statx *statx;
-	bool unsent; /* in uring->unsent */
+	struct anyio_op *next, **at; /* in uring->open_to_all; at: what points here, or NULL */
+	bool closed;                 /* its descriptor is */
+	bool unsent;                 /* in uring->unsent */
 	bool cancel_unsent;
 	bool polling; /* waits for readiness, to be tried again */
 	bool blocks;  /* OPENAT: may wait, for a lease to end */
@@ -370,6 +376,60 @@ static void from_statx(struct stat *st, const struct statx *from)
 	};
 }
 
+static struct anyio_op **chain_of(struct uring *uring, int fd)
+{
+	return &uring->open_to_all[(unsigned)fd % CHAINS];
+}
+
+static void chain_push(struct uring *uring, struct anyio_op *op)
+{
+	struct anyio_op **chain = chain_of(uring, op->fd);
+	mine(op)->next = *chain;
+	mine(op)->at = chain;
+	if (*chain)
+		mine(*chain)->at = &mine(op)->next;
+	*chain = op;
+}
+
+static void chain_remove(struct anyio_op *op)
+{
+	struct uring_op *own = mine(op);
+	if (!own->at)
+		return;
+	*own->at = own->next;
+	if (own->next)
+		mine(own->next)->at = own->at;
+	own->at = NULL;
+}
+
+static struct anyio_op *chain_find(struct anyio_op *op, int fd)
+{
+	while (op && (op->fd != fd || mine(op)->closed))
+		op = mine(op)->next;
+	return op;
+}
+
+static void ask_to_end(struct uring *uring, struct anyio_op *op)
+{
+	if (mine(op)->unsent || submit_cancel(uring, op))
+		return;
+	mine(op)->cancel_unsent = true;
+	unsent_append(uring, op);
+}
+
+/* Before a close. */
+static void end_users(struct uring *uring, int fd)
+{
+	struct anyio_op *op = chain_find(*chain_of(uring, fd), fd);
+	/* What the kernel has not seen would meet whoever gets the number next. */
+	if (op)
+		io_uring_submit(&uring->ring);
+	for (; op; op = chain_find(op, fd)) {
+		mine(op)->closed = true;
+		ask_to_end(uring, op);
+	}
+}
+
 static bool uring_start(void *state, struct anyio_op *op)
 {
 	struct uring *uring = state;
@@ -377,8 +437,10 @@ static bool uring_start(void *state, struct anyio_op *op)
 	bool own_stat = op->code == ANYIO_OP_STAT && !op->path;
 	/* Nor does a receive of what is known to be there. */
 	bool own_recv = op->code == ANYIO_OP_RECV && anyio_op_never_waits(op);
-	if (op->code == ANYIO_OP_CLOSE)
+	if (op->code == ANYIO_OP_CLOSE) {
+		end_users(uring, op->fd);
 		return anyio_op_at_once(op, anyio_pool_close(uring->loop, op));
+	}
 	if (op->code >= ANYIO_OP_SOCKET || own_stat || own_recv)
 		return anyio_op_at_once(op, anyio_op_perform(op));
 	if (!uring->native[op->code])
@@ -391,6 +453,8 @@ static bool uring_start(void *state, struct anyio_op *op)
 			return anyio_op_at_once(op, -ENOMEM);
 	}
 	send_or_queue(uring, op);
+	if (op->code >= ANYIO_OP_POLL && op->code <= ANYIO_OP_WRITE && !op->owned)
+		chain_push(uring, op);
 	return false;
 }
 
@@ -399,15 +463,13 @@ static enum anyio_abort uring_cancel(void *state, struct anyio_op *op)
 	struct uring *uring = state;
 	if (!uring->native[op->code])
 		return anyio_pool_withdraw(uring->loop, op) ? ANYIO_ABORTED : ANYIO_ABORT_PENDING;
-	if (mine(op)->unsent) {
+	if (mine(op)->unsent && !mine(op)->cancel_unsent) {
 		unsent_remove(uring, op);
+		chain_remove(op);
 		anyio_free(mine(op)->statx);
 		return ANYIO_ABORTED;
 	}
-	if (!submit_cancel(uring, op)) {
-		mine(op)->cancel_unsent = true;
-		unsent_append(uring, op);
-	}
+	ask_to_end(uring, op);
 	return ANYIO_ABORT_PENDING;
 }
 
@@ -415,10 +477,14 @@ static void send_unsent(struct uring *uring)
 {
 	while (uring->unsent) {
 		struct anyio_op *op = uring->unsent;
-		bool cancel = mine(op)->cancel_unsent;
-		if (cancel ? !submit_cancel(uring, op) : !submit_op(uring, op))
+		bool cancel = mine(op)->cancel_unsent, never = mine(op)->closed && !cancel;
+		if (!never && (cancel ? !submit_cancel(uring, op) : !submit_op(uring, op)))
 			return;
 		unsent_remove(uring, op);
+		if (!never)
+			continue;
+		chain_remove(op);
+		anyio_op_complete(op, -EBADF);
 	}
 }
 
@@ -433,7 +499,7 @@ static bool waits_for_readiness(const struct anyio_op *op)
 static bool try_again(struct uring *uring, struct anyio_op *op, int result)
 {
 	struct uring_op *own = mine(op);
-	if (op->cancel_asked)
+	if (op->cancel_asked || own->closed)
 		return false;
 	if (own->polling && result > 0) {
 		own->polling = false;
@@ -461,9 +527,12 @@ static void complete(struct uring *uring, uint64_t data, int result)
 	struct uring_op *own = mine(op);
 	if (own->unsent)
 		unsent_remove(uring, op);
+	chain_remove(op);
 	/* Between two tries nothing was done: then a cancel that was asked for is what happened. */
-	if (op->cancel_asked && (own->polling ? result >= 0 : result == -EAGAIN))
+	if ((op->cancel_asked || own->closed) && (own->polling ? result >= 0 : result == -EAGAIN))
 		result = -ECANCELED;
+	if (own->closed && !op->cancel_asked && (result == -ECANCELED || result == -EINTR))
+		result = -EBADF;
 	if (op->code == ANYIO_OP_OPENAT && result >= 0 && open_flags(op) != op->flags)
 		anyio_op_opened(op, result);
 	if (op->code == ANYIO_OP_STAT) {

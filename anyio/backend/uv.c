@@ -149,9 +149,7 @@ static bool pread_start(struct uv_state *state, struct anyio_op *op)
 
 static bool close_start(struct uv_state *state, struct anyio_op *op)
 {
-	struct watch *watch = watch_find(state, op->fd);
-	if (watch)
-		watch_retire(watch);
+	watch_closing(state, op->fd);
 	return anyio_op_at_once(op, anyio_pool_close(state->loop, op));
 }
 

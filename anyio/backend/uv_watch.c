@@ -83,16 +83,43 @@ static void fired_remove(struct watch *watch)
 	watch->fired = 0;
 }
 
-void watch_retire(struct watch *watch)
+/* Its descriptor may be another one already. */
+static void watch_drop(struct watch *watch)
 {
 	if (watch->fired)
 		fired_remove(watch);
-	/* The description may be shared with others (a terminal): leave it as we found it. */
-	if (!(watch->flags & O_NONBLOCK))
-		fcntl(watch->fd, F_SETFL, watch->flags);
 	watch->state->watches[watch->fd] = NULL;
 	uv_poll_stop(&watch->poll);
 	uv_close((uv_handle_t *)&watch->poll, on_watch_closed);
+}
+
+void watch_retire(struct watch *watch)
+{
+	/* The description may be shared with others (a terminal): leave it as we found it. */
+	if (!(watch->flags & O_NONBLOCK))
+		fcntl(watch->fd, F_SETFL, watch->flags);
+	watch_drop(watch);
+}
+
+static void refuse_all(struct anyio_op *op)
+{
+	while (op) {
+		struct anyio_op *next = op->next; /* op may be gone once complete */
+		anyio_op_complete(op, -EBADF);
+		op = next;
+	}
+}
+
+void watch_closing(struct uv_state *state, int fd)
+{
+	struct watch *watch = watch_find(state, fd);
+	if (!watch)
+		return;
+	struct anyio_op *readers = watch->waiting[ANYIO_READING];
+	struct anyio_op *writers = watch->waiting[ANYIO_WRITING];
+	watch_retire(watch);
+	refuse_all(readers);
+	refuse_all(writers);
 }
 
 static void on_ready(uv_poll_t *poll, int status, int events);

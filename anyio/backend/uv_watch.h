@@ -47,6 +47,8 @@ static inline struct watch *watch_find(const struct uv_state *state, int fd)
 }
 
 void watch_retire(struct watch *watch);
+/* Before a close: retires the watch of fd, if there is one, and ends who waits there by -EBADF. */
+void watch_closing(struct uv_state *state, int fd);
 /* Takes back an operation that waits. */
 void watch_unlink(struct watch *watch, struct anyio_op *op);
 /* As a backend's start(); for READ and WRITE the second. */

@@ -24,10 +24,13 @@ extern "C" {
 ANYIO_API int anyio_openat(int dirfd, const char *path, int flags, mode_t mode);
 /* The same from the working directory. */
 ANYIO_API int anyio_open(const char *path, int flags, mode_t mode);
-/* Never waits and cannot be cancelled. Reports the kernel's error, the descriptor is gone anyway. The last one
- * of a file without a name frees the file, for which the kernel takes its time: when that holds more than
- * 1 MiB a worker thread closes it, and its number and its room on disk come back a little later, at the latest
- * when the run ends. (On a network closing may write: sync it before.) */
+/* Never waits and cannot be cancelled. Reports the kernel's error, the descriptor is gone anyway. Tasks of this
+ * loop that wait on it in anyio_read, anyio_write, anyio_wait_readable or anyio_wait_writable end with
+ * -EBADF, unless what they wait for has happened already. An operation on a file that is under way goes on, and
+ * where that has not begun it may meet whoever gets the number next: do not close a file under its users. The last
+ * descriptor of a file without a name frees the file, for which the kernel takes its time: when that holds more
+ * than 1 MiB a worker thread closes it, and its number and its room on disk come back a little later, at the
+ * latest when the run ends. (On a network closing may write: sync it before.) */
 ANYIO_API int anyio_close(int fd);
 
 /* Reads up to size bytes at offset, one system call's worth: may be short. 0 at the end of the file. In this and
