@@ -196,7 +196,9 @@ void anyio_op_complete(struct anyio_op *op, int64_t result);
 bool anyio_pool_start(struct anyio_loop *loop, struct anyio_op *op);
 /* Takes a queued op back: true when it had not begun and never will. */
 bool anyio_pool_withdraw(struct anyio_loop *loop, struct anyio_op *op);
-void anyio_pool_collect(struct anyio_loop *loop);
+/* look, which may be NULL, is shown each before it completes. */
+void anyio_pool_collect(struct anyio_loop *loop,
+	void (*look)(void *state, const struct anyio_op *op), void *state);
 /* For CLOSE on real kernels: closes it, or has a worker thread close it soon, at the latest before the loop
  * has ended. The result. */
 int64_t anyio_pool_close(struct anyio_loop *loop, struct anyio_op *op);

@@ -378,7 +378,8 @@ bool anyio_pool_withdraw(struct anyio_loop *loop, struct anyio_op *op)
 	return found;
 }
 
-void anyio_pool_collect(struct anyio_loop *loop)
+void anyio_pool_collect(struct anyio_loop *loop,
+	void (*look)(void *state, const struct anyio_op *op), void *state)
 {
 	struct anyio_pool *pool = anyio_loop_slot(loop, ANYIO_SLOT_POOL)->value;
 	if (!pool || !atomic_load_explicit(&pool->news, memory_order_relaxed))
@@ -392,6 +393,8 @@ void anyio_pool_collect(struct anyio_loop *loop)
 	pthread_mutex_unlock(&pool->mutex);
 	while (done) {
 		struct anyio_op *next = done->next; /* done may be gone once complete */
+		if (look)
+			look(state, done);
 		anyio_op_complete(done, done->result);
 		done = next;
 	}

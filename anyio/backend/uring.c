@@ -614,7 +614,7 @@ static void uring_wait(void *state, anyio_time timeout)
 	/* A full ring may have had no room for the read that a wake ends: not to be waited without. */
 	enter(uring, uring->unsent || !uring->wake_armed ? 0 : timeout);
 	reap(uring);
-	anyio_pool_collect(uring->loop);
+	anyio_pool_collect(uring->loop, NULL, NULL);
 }
 
 /* Safe in a signal handler. */

@@ -153,12 +153,20 @@ static bool close_start(struct uv_state *state, struct anyio_op *op)
 	return anyio_op_at_once(op, anyio_pool_close(state->loop, op));
 }
 
+static bool socket_start(struct uv_state *state, struct anyio_op *op)
+{
+	int64_t fd = anyio_op_perform(op);
+	watch_fresh(state, fd);
+	return anyio_op_at_once(op, fd);
+}
+
 static bool uv_backend_start(void *opaque, struct anyio_op *op)
 {
 	struct uv_state *state = opaque;
-	if (op->code >= ANYIO_OP_SOCKET && op->code != ANYIO_OP_CLOSE)
+	if (op->code > ANYIO_OP_SOCKET && op->code != ANYIO_OP_CLOSE)
 		return anyio_op_at_once(op, anyio_op_perform(op));
 	switch (op->code) {
+	case ANYIO_OP_SOCKET: return socket_start(state, op);
 	case ANYIO_OP_READ:
 	case ANYIO_OP_WRITE: return watch_start_stream(state, op);
 	case ANYIO_OP_PREADV: return pread_start(state, op);
@@ -214,6 +222,12 @@ static void own_wait(struct uv_state *state, anyio_time timeout)
 	}
 }
 
+static void look_for_fresh(void *state, const struct anyio_op *op)
+{
+	if (op->code == ANYIO_OP_OPENAT)
+		watch_fresh(state, op->result);
+}
+
 static void uv_backend_wait(void *opaque, anyio_time timeout)
 {
 	struct uv_state *state = opaque;
@@ -222,7 +236,7 @@ static void uv_backend_wait(void *opaque, anyio_time timeout)
 	else if (!state->fired)
 		own_wait(state, timeout);
 	watch_serve_fired(state);
-	anyio_pool_collect(state->loop);
+	anyio_pool_collect(state->loop, look_for_fresh, state);
 }
 
 static void uv_backend_wake(void *opaque)

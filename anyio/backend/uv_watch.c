@@ -110,16 +110,27 @@ static void refuse_all(struct anyio_op *op)
 	}
 }
 
+static void watch_end(struct watch *watch, void (*end)(struct watch *watch))
+{
+	struct anyio_op *readers = watch->waiting[ANYIO_READING];
+	struct anyio_op *writers = watch->waiting[ANYIO_WRITING];
+	end(watch);
+	refuse_all(readers);
+	refuse_all(writers);
+}
+
 void watch_closing(struct uv_state *state, int fd)
 {
 	struct watch *watch = watch_find(state, fd);
-	if (!watch)
-		return;
-	struct anyio_op *readers = watch->waiting[ANYIO_READING];
-	struct anyio_op *writers = watch->waiting[ANYIO_WRITING];
-	watch_retire(watch);
-	refuse_all(readers);
-	refuse_all(writers);
+	if (watch)
+		watch_end(watch, watch_retire);
+}
+
+void watch_fresh(struct uv_state *state, int64_t fd)
+{
+	struct watch *watch = fd >= 0 ? watch_find(state, (int)fd) : NULL;
+	if (watch)
+		watch_end(watch, watch_drop);
 }
 
 static void on_ready(uv_poll_t *poll, int status, int events);
@@ -162,9 +173,14 @@ static int64_t connect_try(struct anyio_op *op)
 }
 
 /* The call that never blocks; -EAGAIN when it would have to wait. */
-static int64_t op_try(struct anyio_op *op)
+static int64_t op_try(struct uv_state *state, struct anyio_op *op)
 {
 	switch (op->code) {
+	case ANYIO_OP_ACCEPT: {
+		int64_t fd = anyio_op_perform(op);
+		watch_fresh(state, fd);
+		return fd;
+	}
 	case ANYIO_OP_POLL: return poll_try(op);
 	case ANYIO_OP_CONNECT: return connect_try(op);
 	case ANYIO_OP_RECV:
@@ -198,7 +214,7 @@ static int watch_serve(struct watch *watch, enum anyio_direction direction)
 	struct anyio_op *op;
 	int count = 0;
 	while ((op = watch->waiting[direction]) != NULL) {
-		int64_t rc = polls_for_us(op) ? op->flags : op_try(op);
+		int64_t rc = polls_for_us(op) ? op->flags : op_try(watch->state, op);
 		if (rc == -EAGAIN)
 			break;
 		note_short(watch, op, rc);
@@ -304,7 +320,7 @@ bool watch_start_socket(struct uv_state *state, struct anyio_op *op)
 	struct watch *watch = watch_find(state, op->fd);
 	op->backend[0] = 0;
 	if (!must_wait(watch, op)) {
-		int64_t rc = op_try(op);
+		int64_t rc = op_try(state, op);
 		if (rc != -EAGAIN || anyio_op_never_waits(op) ||
 			(op->code == ANYIO_OP_CONNECT && !op->backend[0])) {
 			if (watch)

@@ -3,7 +3,7 @@
  *
  * A watch belongs to one descriptor number and merges the interest of its readers and writers. It
  * begins with the first operation that had to wait and ends with CLOSE, which retires it before
- * the number can be used again. Its memory is freed only in libuv's close callback. The watch of a
+ * the number can be used again; if that was forgotten, with a number that the kernel gives out to us. Its memory is freed only in libuv's close callback. The watch of a
  * descriptor that is not ours (op->owned) ends with its last waiter, because the caller may close it
  * behind our back: who gets the number next must not meet it.
  */
@@ -49,6 +49,9 @@ static inline struct watch *watch_find(const struct uv_state *state, int fd)
 void watch_retire(struct watch *watch);
 /* Before a close: retires the watch of fd, if there is one, and ends who waits there by -EBADF. */
 void watch_closing(struct uv_state *state, int fd);
+/* The kernel has just given fd out (or it is an error): the watch there may be is of another, which was closed
+ * behind our back. */
+void watch_fresh(struct uv_state *state, int64_t fd);
 /* Takes back an operation that waits. */
 void watch_unlink(struct watch *watch, struct anyio_op *op);
 /* As a backend's start(); for READ and WRITE the second. */
