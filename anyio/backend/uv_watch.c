@@ -17,7 +17,7 @@
 #include <poll.h>
 #include <string.h>
 
-enum { FEW = 32 };
+enum { FEW = 32, MOST_AT_ONCE = 1 << 20 };
 
 static int watch_room(struct uv_state *state, int fd)
 {
@@ -331,10 +331,23 @@ bool watch_start_socket(struct uv_state *state, struct anyio_op *op)
 	return wait_start(state, op, watch);
 }
 
-/* READ and WRITE: the watch comes first, because only it makes the descriptor non-blocking. */
+/* Asks for what need not wait, which the kernel can of pipes, of sockets, and of what the page cache holds of
+ * files. Only what it gives counts: what else it says may mean that it cannot. */
+static bool stream_try(struct anyio_op *op)
+{
+	struct iovec one = { op->base, op->len < MOST_AT_ONCE ? op->len : MOST_AT_ONCE };
+	ssize_t rc = op->code == ANYIO_OP_READ ? preadv2(op->fd, &one, 1, -1, RWF_NOWAIT)
+					       : pwritev2(op->fd, &one, 1, -1, RWF_NOWAIT);
+	return rc >= 0 && anyio_op_at_once(op, rc);
+}
+
+/* READ and WRITE. The watch of a descriptor that is not ours would go at once, with all the calls it takes. But
+ * else it comes first, because only it makes the descriptor non-blocking. */
 bool watch_start_stream(struct uv_state *state, struct anyio_op *op)
 {
 	struct watch *watch;
+	if (!op->owned && !watch_find(state, op->fd) && stream_try(op))
+		return true;
 	int rc = watch_get(state, op->fd, &watch);
 	if (rc == -EPERM)
 		return anyio_pool_start(state->loop, op);

@@ -259,6 +259,46 @@ static int a_lazy_receive_keeps_what_it_waits_by(void *arg)
 	return 0;
 }
 
+static int twenty_through_a_pipe(void *arg)
+{
+	int ends[2];
+	char back[4];
+	CHECK_RC(pipe2(ends, O_CLOEXEC), 0);
+	for (int i = 0; i < 20; i++) {
+		CHECK_RC(anyio_write(ends[1], "abc", 3), 3);
+		CHECK_RC(anyio_read(ends[0], back, sizeof(back)), 3);
+	}
+	CHECK_RC(fcntl(ends[0], F_GETFL) & O_NONBLOCK, 0);
+	CHECK_RC(anyio_close(ends[0]), 0);
+	CHECK_RC(anyio_close(ends[1]), 0);
+	return 0;
+}
+
+/* Nor is anything made to wait by where nothing has to. */
+static int a_pipe_that_is_ready_is_not_watched(void *arg)
+{
+	call_fail(CALL_uv_poll_init, 0, 0);
+	CHECK_RC(anyio_run(twenty_through_a_pipe, NULL, arg), 0);
+	CHECK_RC((int64_t)call_count(), 0);
+	return 0;
+}
+
+/* Before Linux 6.4 a pipe cannot be asked so. */
+static int twenty_where_the_kernel_cannot(void *arg)
+{
+	const enum call *call = arg;
+	call_fail(*call, 1, EOPNOTSUPP);
+	return twenty_through_a_pipe(NULL);
+}
+
+static int a_pipe_that_cannot_be_asked_is_watched(void *arg)
+{
+	static enum call calls[] = { CALL_preadv2, CALL_pwritev2 };
+	for (int i = 0; i < 2; i++)
+		CHECK_RC(anyio_run(twenty_where_the_kernel_cannot, &calls[i], arg), 0);
+	return 0;
+}
+
 int main(void)
 {
 	static const struct conformance_case cases[] = {
@@ -266,6 +306,8 @@ int main(void)
 		CONFORM(every_operation_fails_in_turn, CONFORM_BARE),
 		CONFORM(every_system_call_fails_in_turn, CONFORM_BARE),
 		CONFORM(a_lazy_receive_keeps_what_it_waits_by, CONFORM_BARE | CONFORM_NO_SIM),
+		CONFORM(a_pipe_that_is_ready_is_not_watched, CONFORM_BARE | CONFORM_NO_SIM),
+		CONFORM(a_pipe_that_cannot_be_asked_is_watched, CONFORM_BARE | CONFORM_NO_SIM),
 		CONFORM(descriptors_run_out_one_by_one, CONFORM_BARE | CONFORM_NO_SIM),
 	};
 	return run_conformance(cases, sizeof cases / sizeof *cases);
