@@ -147,6 +147,9 @@ static inline bool anyio_op_sends_plainly(const struct anyio_op *op)
 	return op->msg->msg_iovlen == 1 && !op->msg->msg_name && op->msg->msg_controllen == 0;
 }
 
+/* More bytes than these are copied by another thread, or not in one go, not to stop the loop. */
+enum { ANYIO_COPY_MOST = 1 << 20 };
+
 enum anyio_abort { ANYIO_ABORTED, ANYIO_ABORT_PENDING };
 
 struct anyio_backend {

@@ -10,6 +10,9 @@
  * is submitted; what still finds no room waits in a list and goes first at the next poll: neither
  * an operation nor a cancel is ever dropped.
  *
+ * What the page cache holds is copied while it is submitted, on this thread. So large pieces, and more
+ * of small ones than go to the kernel together, are left to threads of the kernel's.
+ *
  * An operation keeps its file although the descriptor is closed. So those at descriptors that anybody may close
  * under them are in a table, and a close has them cancelled: -EBADF.
  *
@@ -29,8 +32,9 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 #include "../core/core.h"
+#include "../core/cursor.h"
 
-enum { ENTRIES = 256, MOST_BYTES = 0x7ffff000, AHEAD = 4, CHAINS = 64 };
+enum { ENTRIES = 256, MOST_BYTES = 0x7ffff000, AHEAD = 4, CHAINS = 64, COPIES_MOST = 8 << 20 };
 /* user_data of what is not an operation; operations are at least 8-aligned. */
 enum { DATA_IGNORED = 0, DATA_WAKE = 1 };
 #define DATA_TIMEOUT ((uint64_t)-1) /* liburing's own */
@@ -46,6 +50,7 @@ struct uring {
 	bool closing;
 	struct anyio_op *unsent, **unsent_last; /* found no room, first in, first out */
 	bool native[ANYIO_OP_COUNT];
+	size_t copies; /* bytes of files to be copied at the next submit */
 	struct anyio_op *open_to_all[CHAINS]; /* in flight, by descriptor */
 };
 
@@ -172,6 +177,12 @@ static unsigned capped(size_t size)
 	return size < MOST_BYTES ? (unsigned)size : MOST_BYTES;
 }
 
+/* Of what may be read and written in parts. */
+static unsigned at_once(size_t size)
+{
+	return size < ANYIO_COPY_MOST ? (unsigned)size : ANYIO_COPY_MOST;
+}
+
 /* To its end, as far as the kernel can, which saves coming back for the rest; but only since kernels that
  * know DEFER_TASKRUN (6.1) does what is cut off on the way tell how much went out. */
 static int to_the_end(const struct uring *uring)
@@ -198,7 +209,7 @@ static void prepare_write(struct io_uring_sqe *sqe, const struct anyio_op *op)
 		io_uring_prep_writev(
 			sqe, op->fd, op->iov, (unsigned)op->iovcnt, (uint64_t)-1);
 	else
-		io_uring_prep_write(sqe, op->fd, op->base, capped(op->len), (uint64_t)-1);
+		io_uring_prep_write(sqe, op->fd, op->base, at_once(op->len), (uint64_t)-1);
 }
 
 static void prepare_socket(const struct uring *uring, struct io_uring_sqe *sqe, struct anyio_op *op)
@@ -217,7 +228,7 @@ static void prepare_socket(const struct uring *uring, struct io_uring_sqe *sqe, 
 	case ANYIO_OP_CONNECT: io_uring_prep_connect(sqe, op->fd, op->addr, op->addrlen); break;
 	case ANYIO_OP_POLL: io_uring_prep_poll_add(sqe, op->fd, (unsigned)op->flags); break;
 	case ANYIO_OP_READ:
-		io_uring_prep_read(sqe, op->fd, op->base, capped(op->len), (uint64_t)-1);
+		io_uring_prep_read(sqe, op->fd, op->base, at_once(op->len), (uint64_t)-1);
 		break;
 	case ANYIO_OP_WRITE: prepare_write(sqe, op); break;
 	}
@@ -228,6 +239,16 @@ static int open_flags(struct anyio_op *op)
 {
 	bool without = anyio_op_opens_without_waiting(op) && !mine(op)->blocks;
 	return op->flags | (without ? O_NONBLOCK : 0);
+}
+
+static void copy_elsewhere(struct uring *uring, struct io_uring_sqe *sqe, const struct anyio_op *op)
+{
+	size_t size = anyio_iov_size(op->iov, op->iovcnt);
+	bool little = size <= ANYIO_COPY_MOST && uring->copies <= COPIES_MOST;
+	if (little)
+		uring->copies += size;
+	else
+		io_uring_sqe_set_flags(sqe, IOSQE_ASYNC);
 }
 
 static void prepare_file(struct io_uring_sqe *sqe, struct anyio_op *op)
@@ -298,6 +319,8 @@ static bool submit_op(struct uring *uring, struct anyio_op *op)
 		prepare_socket(uring, sqe, op);
 	else
 		prepare_file(sqe, op);
+	if (op->code == ANYIO_OP_PREADV || op->code == ANYIO_OP_PWRITEV)
+		copy_elsewhere(uring, sqe, op);
 	uint64_t generation = ++uring->generation & 0x7fff;
 	mine(op)->data = (uintptr_t)op | generation << ADDRESS_BITS;
 	io_uring_sqe_set_data64(sqe, mine(op)->data);
@@ -613,6 +636,7 @@ static void uring_wait(void *state, anyio_time timeout)
 	send_unsent(uring);
 	/* A full ring may have had no room for the read that a wake ends: not to be waited without. */
 	enter(uring, uring->unsent || !uring->wake_armed ? 0 : timeout);
+	uring->copies = 0;
 	reap(uring);
 	anyio_pool_collect(uring->loop, NULL, NULL);
 }

@@ -5,6 +5,7 @@
  * prepare callback, which comes before each poll and has nothing of libuv's in its hands.
  */
 #include "uv_watch.h"
+#include "../core/cursor.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -138,9 +139,11 @@ static int uv_backend_open(struct anyio_loop *loop, const struct anyio_options *
 	return 0;
 }
 
-/* What the page cache holds needs no thread. */
+/* What the page cache holds needs no thread, unless it is so much that copying it takes long. */
 static bool pread_start(struct uv_state *state, struct anyio_op *op)
 {
+	if (anyio_iov_size(op->iov, op->iovcnt) > ANYIO_COPY_MOST)
+		return anyio_pool_start(state->loop, op);
 	ssize_t rc = preadv2(op->fd, op->iov, op->iovcnt, op->offset, RWF_NOWAIT);
 	if (rc >= 0)
 		return anyio_op_at_once(op, rc);

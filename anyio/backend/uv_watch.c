@@ -17,7 +17,7 @@
 #include <poll.h>
 #include <string.h>
 
-enum { FEW = 32, MOST_AT_ONCE = 1 << 20 };
+enum { FEW = 32 };
 
 static int watch_room(struct uv_state *state, int fd)
 {
@@ -335,7 +335,7 @@ bool watch_start_socket(struct uv_state *state, struct anyio_op *op)
  * files. Only what it gives counts: what else it says may mean that it cannot. */
 static bool stream_try(struct anyio_op *op)
 {
-	struct iovec one = { op->base, op->len < MOST_AT_ONCE ? op->len : MOST_AT_ONCE };
+	struct iovec one = { op->base, op->len < ANYIO_COPY_MOST ? op->len : ANYIO_COPY_MOST };
 	ssize_t rc = op->code == ANYIO_OP_READ ? preadv2(op->fd, &one, 1, -1, RWF_NOWAIT)
 					       : pwritev2(op->fd, &one, 1, -1, RWF_NOWAIT);
 	return rc >= 0 && anyio_op_at_once(op, rc);

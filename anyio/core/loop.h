@@ -17,7 +17,8 @@
 #include "context.h"
 
 enum {
-	BUDGET = 64,     /* operations that need not wait before one yields */
+	BUDGET = 64,     /* units of operations that need not wait before one yields */
+	UNIT_BYTES = 16 << 10, /* to be moved for a unit more than the one of the operation */
 	POLL_EVERY = 64, /* switches after which the end of a turn is time to poll */
 	POLL_MOST = 256, /* switches between two polls, at most */
 	NAME_SIZE = 48,
@@ -185,7 +186,7 @@ struct anyio_loop {
 	struct anyio_task *ended; /* its stack is given back after the switch away from it */
 	struct anyio_task *batch; /* what is left of this turn */
 	struct anyio_task *ready, **ready_last; /* the next one, first in, first out */
-	unsigned switches;                      /* since the last poll */
+	unsigned switches;                      /* and units, since the last poll */
 	bool between_turns; /* hosted: what a host's callback makes ready or due must end its poll */
 	struct anyio_instrument *instruments;
 	struct clock clock;

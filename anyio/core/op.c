@@ -63,6 +63,26 @@ static bool op_start(struct anyio_loop *loop, struct anyio_op *op)
 	return true;
 }
 
+static bool moves_bytes(const struct anyio_op *op)
+{
+	return op->code <= ANYIO_OP_RECVMSG ||
+		(op->code >= ANYIO_OP_READ && op->code <= ANYIO_OP_PWRITEV);
+}
+
+/* The end of one that did not wait. It has taken as long as some switches, the longer the more it moved, and they
+ * count until the next poll: else a task that never waits would keep sockets, threads and timers from all. */
+static void pass(struct anyio_loop *loop, const struct anyio_op *op)
+{
+	int64_t used = 1;
+	if (moves_bytes(op) && op->result > 0)
+		used += op->result / UNIT_BYTES;
+	if (used > BUDGET)
+		used = BUDGET;
+	loop->switches += (unsigned)used;
+	loop->current->budget += (uint16_t)(used - 1);
+	anyio_pass();
+}
+
 static int64_t op_run(struct anyio_op *op, anyio_abort_fn abort)
 {
 	struct anyio_loop *loop = anyio_loop_here;
@@ -74,7 +94,7 @@ static int64_t op_run(struct anyio_op *op, anyio_abort_fn abort)
 	op->task = loop->current;
 	op->cancel_asked = false;
 	if (op_start(loop, op)) {
-		anyio_pass();
+		pass(loop, op);
 		return op->result;
 	}
 	loop->in_flight++;

@@ -42,7 +42,8 @@ ANYIO_API ssize_t anyio_preadv(int fd, const struct iovec *iov, int count, off_t
 ANYIO_API ssize_t anyio_pwrite(int fd, const void *data, size_t size, off_t offset);
 /* The same out of count buffers. */
 ANYIO_API ssize_t anyio_pwritev(int fd, const struct iovec *iov, int count, off_t offset);
-/* Reads at the file position, of pipes and terminals too: may be short, 0 at the end. */
+/* Reads at the file position, of pipes and terminals too: may be short, at most 1 MiB on some backends, 0 at the
+ * end. */
 ANYIO_API ssize_t anyio_read(int fd, void *buffer, size_t size);
 /* Writes there: how many, which may be fewer. */
 ANYIO_API ssize_t anyio_write(int fd, const void *data, size_t size);
