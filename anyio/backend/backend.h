@@ -4,7 +4,8 @@
  * Contract. An operation (struct anyio_op) lies in storage that lives until it completes, most
  * often the stack of the task that waits for it. start() either completes it at once (returns
  * true, result set; nothing was kept) or keeps it in flight (returns false) and later, from
- * inside wait(), or inside the start() of a CLOSE of its descriptor, calls anyio_op_complete() exactly once. cancel() asks for an end: ANYIO_ABORTED
+ * inside wait(), or inside the start() of a CLOSE of its descriptor, calls anyio_op_complete()
+ * exactly once. cancel() asks for an end: ANYIO_ABORTED
  * means the backend has let go of it and will never complete it; ANYIO_ABORT_PENDING means
  * anyio_op_complete() still comes, with whatever really happened (-ECANCELED and -EINTR then mean
  * cancelled, anything else wins: no byte and no socket is lost). Nothing here switches stacks:
@@ -35,7 +36,7 @@ enum anyio_opcode {
 	ANYIO_OP_CONNECT, /* fd, addr, addrlen */
 	ANYIO_OP_POLL,    /* fd, flags: POLLIN or POLLOUT; result: revents; a guess when owned */
 	ANYIO_OP_READ,    /* fd, base, len at the file position (pipes, terminals) */
-	ANYIO_OP_WRITE,   /* fd, base, len at the file position; where iovcnt > 0, which is for pipes
+	ANYIO_OP_WRITE, /* fd, base, len at the file position; where iovcnt > 0, which is for pipes
 			   * and the like, iov instead */
 	/* File kinds: end by themselves. */
 	ANYIO_OP_PREADV, /* fd, iov, iovcnt, offset */
@@ -68,7 +69,7 @@ enum anyio_opcode {
 	ANYIO_OP_GETSOCKNAME, /* fd, addr, addrlen: in and out */
 	ANYIO_OP_GETPEERNAME,
 	ANYIO_OP_SHUTDOWN, /* fd, flags */
-	ANYIO_OP_CLOSE,    /* fd. Owned descriptors: nothing may be in flight on it. Others: POLL, READ and
+	ANYIO_OP_CLOSE, /* fd. Owned descriptors: nothing may be in flight on it. Others: POLL, READ and
 			    * WRITE that wait at it end by -EBADF. flags: ANYIO_CLOSE_ANY */
 	ANYIO_OP_COUNT
 };
@@ -200,8 +201,8 @@ bool anyio_pool_start(struct anyio_loop *loop, struct anyio_op *op);
 /* Takes a queued op back: true when it had not begun and never will. */
 bool anyio_pool_withdraw(struct anyio_loop *loop, struct anyio_op *op);
 /* look, which may be NULL, is shown each before it completes. */
-void anyio_pool_collect(struct anyio_loop *loop,
-	void (*look)(void *state, const struct anyio_op *op), void *state);
+void anyio_pool_collect(
+	struct anyio_loop *loop, void (*look)(void *state, const struct anyio_op *op), void *state);
 /* For CLOSE on real kernels: closes it, or has a worker thread close it soon, at the latest before the loop
  * has ended. The result. */
 int64_t anyio_pool_close(struct anyio_loop *loop, struct anyio_op *op);

@@ -378,8 +378,8 @@ bool anyio_pool_withdraw(struct anyio_loop *loop, struct anyio_op *op)
 	return found;
 }
 
-void anyio_pool_collect(struct anyio_loop *loop,
-	void (*look)(void *state, const struct anyio_op *op), void *state)
+void anyio_pool_collect(
+	struct anyio_loop *loop, void (*look)(void *state, const struct anyio_op *op), void *state)
 {
 	struct anyio_pool *pool = anyio_loop_slot(loop, ANYIO_SLOT_POOL)->value;
 	if (!pool || !atomic_load_explicit(&pool->news, memory_order_relaxed))

@@ -3,7 +3,8 @@
  *
  * A watch belongs to one descriptor number and merges the interest of its readers and writers. It
  * begins with the first operation that had to wait and ends with CLOSE, which retires it before
- * the number can be used again; if that was forgotten, with a number that the kernel gives out to us. Its memory is freed only in libuv's close callback. The watch of a
+ * the number can be used again; if that was forgotten, with a number that the kernel gives
+ * out to us. Its memory is freed only in libuv's close callback. The watch of a
  * descriptor that is not ours (op->owned) ends with its last waiter, because the caller may close it
  * behind our back: who gets the number next must not meet it.
  */

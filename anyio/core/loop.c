@@ -4,7 +4,8 @@
  * Tasks made ready wait in `ready`; a turn takes all of them into `batch` (in seeded mode, in
  * an order drawn from the seed) and runs it off. The loop polls when nothing is ready, at the end of
  * a turn once POLL_EVERY switches were made, and after POLL_MOST at the latest: what many tasks
- * asked for in one turn goes to the kernel together. Operations that did not wait count as switches do (op.c). A poll collects completions, reads the clock,
+ * asked for in one turn goes to the kernel together. Operations that did not wait
+ * count as switches do (op.c). A poll collects completions, reads the clock,
  * fires timers and runs the calls of other threads.
  */
 #include <errno.h>

@@ -17,10 +17,10 @@
 #include "context.h"
 
 enum {
-	BUDGET = 64,     /* units of operations that need not wait before one yields */
+	BUDGET = 64,           /* units of operations that need not wait before one yields */
 	UNIT_BYTES = 16 << 10, /* to be moved for a unit more than the one of the operation */
-	POLL_EVERY = 64, /* switches after which the end of a turn is time to poll */
-	POLL_MOST = 256, /* switches between two polls, at most */
+	POLL_EVERY = 64,       /* switches after which the end of a turn is time to poll */
+	POLL_MOST = 256,       /* switches between two polls, at most */
 	NAME_SIZE = 48,
 	ERRORS_KEPT = 8,
 };

@@ -15,8 +15,8 @@ struct seen {
 	bool polling; /* what is completed meanwhile came by itself */
 };
 
-static void on_completed(void *arg, const struct anyio_task *task, const char *operation, int fd,
-	int64_t result)
+static void on_completed(
+	void *arg, const struct anyio_task *task, const char *operation, int fd, int64_t result)
 {
 	struct seen *seen = arg;
 	if (seen->polling)
