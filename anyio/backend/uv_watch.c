@@ -331,14 +331,24 @@ bool watch_start_socket(struct uv_state *state, struct anyio_op *op)
 	return wait_start(state, op, watch);
 }
 
+/* The kernel cannot be asked so of this, or it has to wait, or is to be asked again. All else is an answer, and some
+ * errors are given only once. */
+static bool is_no_answer(int error)
+{
+	return error == EAGAIN || error == EOPNOTSUPP || error == EINVAL || error == ENOSYS ||
+		error == EINTR;
+}
+
 /* Asks for what need not wait, which the kernel can of pipes, of sockets, and of what the page cache holds of
- * files. Only what it gives counts: what else it says may mean that it cannot. */
+ * files. */
 static bool stream_try(struct anyio_op *op)
 {
 	struct iovec one = { op->base, op->len < ANYIO_COPY_MOST ? op->len : ANYIO_COPY_MOST };
 	ssize_t rc = op->code == ANYIO_OP_READ ? preadv2(op->fd, &one, 1, -1, RWF_NOWAIT)
 					       : pwritev2(op->fd, &one, 1, -1, RWF_NOWAIT);
-	return rc >= 0 && anyio_op_at_once(op, rc);
+	if (rc < 0 && is_no_answer(errno))
+		return false;
+	return anyio_op_at_once(op, rc < 0 ? -errno : rc);
 }
 
 /* READ and WRITE. The watch of a descriptor that is not ours would go at once, with all the calls it takes. But
