@@ -186,6 +186,131 @@ static int renegotiation_is_refused(void *arg)
 	return 0;
 }
 
+/* One side asks without end for what OpenSSL answers by itself, and reads no answer: in TLS 1.3 a client for
+ * new keys, in TLS 1.2 a server for a new handshake. */
+struct flood {
+	struct secured pair;
+	struct anyio_stream *asks, *answers, *under; /* under: the transport of who asks */
+	size_t asked;
+};
+
+enum { FLOOD = 800 << 10, FLOOD_KEPT = 400 << 10 };
+
+static void flood_ask(struct flood *self)
+{
+	struct tls *tls = tls_of(self->asks);
+	bool keys = SSL_version(tls->ssl) == TLS1_3_VERSION;
+
+	CHECK_RC(keys ? SSL_key_update(tls->ssl, SSL_KEY_UPDATE_REQUESTED)
+		      : SSL_renegotiate(tls->ssl),
+		1);
+	CHECK_RC(SSL_do_handshake(tls->ssl), 1);
+}
+
+static int flood_run(void *arg)
+{
+	struct flood *self = arg;
+	struct tls *tls = tls_of(self->asks);
+	int rc = 0;
+
+	while (rc == 0 && self->asked < FLOOD) {
+		for (int i = 0; i < 200; i++)
+			flood_ask(self);
+		rc = anyio_stream_send(
+			self->under, tls->out.data + tls->out.start, buffer_used(&tls->out));
+		self->asked += buffer_used(&tls->out);
+		tls_buffer_free(&tls->out);
+	}
+	return rc;
+}
+
+static int flood_send(void *arg)
+{
+	static const char much[1 << 20];
+	struct flood *self = arg;
+
+	return anyio_stream_send(self->answers, much, sizeof(much));
+}
+
+static int flood_receive(void *arg)
+{
+	struct flood *self = arg;
+	char byte;
+
+	return (int)anyio_stream_receive(self->answers, &byte, 1);
+}
+
+static void flood_begin(struct flood *self, enum anyio_tls_version version)
+{
+	bool client = version == ANYIO_TLS_VERSION_1_3;
+
+	*self = (struct flood){ .asked = 0 };
+	secure_plain(&self->pair, version);
+	pass(self->pair.server, self->pair.client, "tickets too");
+	self->asks = client ? self->pair.client : self->pair.server;
+	self->answers = client ? self->pair.server : self->pair.client;
+	self->under = self->pair.raw[client ? 0 : 1];
+	SSL_clear_options(tls_of(self->asks)->ssl, SSL_OP_NO_RENEGOTIATION);
+}
+
+static size_t flood_kept(const struct flood *self)
+{
+	return tls_of(self->answers)->out.size + tls_of(self->answers)->going.size;
+}
+
+static int answers_nobody_reads_are_bounded(void *arg)
+{
+	static unsigned runs;
+
+	if (not_this_seed(&runs))
+		return 0;
+	for (int v = ANYIO_TLS_VERSION_1_2; v <= ANYIO_TLS_VERSION_1_3; v++) {
+		struct anyio_task_group group;
+		struct flood self;
+
+		flood_begin(&self, v);
+		anyio_task_group_enter(&group);
+		spawn(&group, flood_send, &self, NULL);
+		anyio_wait_all_tasks_blocked();
+		spawn(&group, flood_receive, &self, NULL);
+		spawn(&group, flood_run, &self, NULL);
+		anyio_wait_all_tasks_blocked();
+		/* Who asks waits until he reads. */
+		CHECK(self.asked > 0 && self.asked < FLOOD);
+		CHECK(flood_kept(&self) <= FLOOD_KEPT);
+		anyio_task_group_cancel(&group, "test");
+		anyio_task_group_exit(&group, 0);
+		secured_free(&self.pair);
+	}
+	return 0;
+}
+
+/* As over a UNIX socket whose other side has shut its receiving down. */
+static int answers_nobody_can_be_sent_are_dropped(void *arg)
+{
+	static unsigned runs;
+
+	if (not_this_seed(&runs))
+		return 0;
+	for (int v = ANYIO_TLS_VERSION_1_2; v <= ANYIO_TLS_VERSION_1_3; v++) {
+		struct anyio_task_group group;
+		struct flood self;
+
+		flood_begin(&self, v);
+		anyio_task_group_enter(&group);
+		tls_of(self.answers)->out_failed = ANYIO_BROKEN;
+		spawn(&group, flood_receive, &self, NULL);
+		spawn(&group, flood_run, &self, NULL);
+		anyio_wait_all_tasks_blocked();
+		CHECK(self.asked >= FLOOD);
+		CHECK(flood_kept(&self) <= FLOOD_KEPT);
+		anyio_task_group_cancel(&group, "test");
+		anyio_task_group_exit(&group, 0);
+		secured_free(&self.pair);
+	}
+	return 0;
+}
+
 /* Closed with bytes unread on both sides. */
 static int closed_with_unread_data(void *arg)
 {
@@ -346,6 +471,8 @@ int main(void)
 		CONFORM(other_side_is_told, CONFORM_MOCK),
 		CONFORM(records_that_were_tampered_with, CONFORM_MOCK),
 		CONFORM(good_bytes_before_a_bad_record, CONFORM_MOCK),
+		CONFORM(answers_nobody_reads_are_bounded, 0),
+		CONFORM(answers_nobody_can_be_sent_are_dropped, 0),
 		CONFORM(renegotiation_is_refused, CONFORM_MOCK),
 		CONFORM(closed_with_unread_data, CONFORM_MOCK),
 		CONFORM(transport_that_is_aborted, CONFORM_MOCK),

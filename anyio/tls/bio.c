@@ -51,12 +51,16 @@ static int bio_write(BIO *bio, const char *data, size_t size, size_t *done)
 	struct tls *tls = BIO_get_data(bio);
 
 	BIO_clear_retry_flags(bio);
-	if (!tls_buffer_reserve(&tls->out, size)) {
-		tls->no_memory = true;
-		return 0;
+	/* Where nothing goes out any more nothing is kept: who still receives may be made to answer without
+	 * end. */
+	if (tls->out_failed == 0) {
+		if (!tls_buffer_reserve(&tls->out, size)) {
+			tls->no_memory = true;
+			return 0;
+		}
+		memcpy(tls->out.data + tls->out.end, data, size);
+		tls->out.end += size;
 	}
-	memcpy(tls->out.data + tls->out.end, data, size);
-	tls->out.end += size;
 	tls->produced += size;
 	*done = size;
 	return 1;

@@ -2,7 +2,10 @@
 #include <errno.h>
 #include "tls.h"
 
-enum { FILL = 65536 }; /* bytes asked of the transport at once */
+enum {
+	FILL = 65536,        /* bytes asked of the transport at once */
+	OUT_MOST = 2 * FILL, /* more than a send puts into out before it waits */
+};
 
 /* Empties the queue. The protocol's own error comes last, after those of what it uses. */
 static int failure(struct tls *tls)
@@ -150,10 +153,14 @@ static bool must_flush(const struct tls *tls)
 		tls->out_failed == 0;
 }
 
+/* The protocol answers by itself: each request for new keys, and in TLS 1.2 each for a new handshake. Who
+ * makes them without end and reads nothing is not listened to before he reads. */
 int tls_progress(struct tls *tls)
 {
 	int rc;
 
+	if (tls->flushing.taken && buffer_used(&tls->out) > OUT_MOST)
+		return tls_turn_wait(&tls->flushing);
 	if (!must_flush(tls))
 		return fill(tls);
 	rc = tls_flush(tls);

@@ -61,7 +61,7 @@ struct tls {
 	char *name;                     /* who the other side has to be; NULL: anybody */
 	struct buffer in;               /* from the transport */
 	struct buffer out, going;       /* to it; going is what the task in charge sends */
-	uint64_t produced, sent;        /* bytes that ever went into out, and to the transport */
+	uint64_t produced, sent;        /* bytes ever made for out, and gone to the transport */
 	uint64_t held;                  /* up to there (of produced) nothing is urgent */
 	struct turn filling, flushing, handshaking;
 	unsigned inside;           /* tasks */
