@@ -311,6 +311,30 @@ static int answers_nobody_can_be_sent_are_dropped(void *arg)
 	return 0;
 }
 
+/* A server could choose numbers that take seconds to compute with. */
+static int client_offers_no_dhe(void *arg)
+{
+	static unsigned runs;
+	context_options tls_1_2 = { .max_version = ANYIO_TLS_VERSION_1_2 };
+
+	if (not_this_seed(&runs))
+		return 0;
+	for (int curves = 0; curves < 2; curves++) {
+		struct secured self;
+
+		secure(&self, plain_client(), server_make(&certificates.rsa, tls_1_2),
+			(struct anyio_tls_options){ .server_name = NULL });
+		SSL_set_dh_auto(tls_of(self.server)->ssl, 1);
+		CHECK_RC(SSL_set_cipher_list(tls_of(self.server)->ssl, curves ? "kECDHE" : "kDHE"),
+			1);
+		shake(&self);
+		CHECK_RC(self.server_rc, curves ? 0 : ANYIO_TLS_FAILED);
+		CHECK_RC(self.client_rc, curves ? 0 : ANYIO_TLS_FAILED);
+		secured_free(&self);
+	}
+	return 0;
+}
+
 /* Closed with bytes unread on both sides. */
 static int closed_with_unread_data(void *arg)
 {
@@ -474,6 +498,7 @@ int main(void)
 		CONFORM(answers_nobody_reads_are_bounded, 0),
 		CONFORM(answers_nobody_can_be_sent_are_dropped, 0),
 		CONFORM(renegotiation_is_refused, CONFORM_MOCK),
+		CONFORM(client_offers_no_dhe, CONFORM_MOCK),
 		CONFORM(closed_with_unread_data, CONFORM_MOCK),
 		CONFORM(transport_that_is_aborted, CONFORM_MOCK),
 		CONFORM(errors_do_not_leak_between_streams, CONFORM_MOCK),

@@ -183,6 +183,36 @@ static int use_roots(SSL_CTX *ssl, BIO *bio, const char *password)
 	return ok && count > 0 && at_end() ? 0 : refusal();
 }
 
+/* Not the key exchange whose numbers the server chooses: as large as it likes, and the client computes
+ * with them for seconds. The rest stays as
+ * the system has it. */
+static int drop_dhe(SSL_CTX *ssl)
+{
+	STACK_OF(SSL_CIPHER) *ciphers = SSL_CTX_get_ciphers(ssl);
+	size_t size = 1, at = 0;
+	char *names;
+	int rc;
+
+	for (int i = 0; i < sk_SSL_CIPHER_num(ciphers); i++)
+		size += strlen(SSL_CIPHER_get_name(sk_SSL_CIPHER_value(ciphers, i))) + 1;
+	names = anyio_malloc(size);
+	if (names == NULL)
+		return -ENOMEM;
+	names[0] = '\0';
+	for (int i = 0; i < sk_SSL_CIPHER_num(ciphers); i++) {
+		const SSL_CIPHER *cipher = sk_SSL_CIPHER_value(ciphers, i);
+		int exchange = SSL_CIPHER_get_kx_nid(cipher);
+
+		/* Of TLS 1.3 it is none of the cipher's, and they are in a list of their own. */
+		if (exchange == NID_kx_dhe || exchange == NID_kx_any)
+			continue;
+		at += (size_t)snprintf(names + at, size - at, "%s:", SSL_CIPHER_get_name(cipher));
+	}
+	rc = at == 0 || SSL_CTX_set_cipher_list(ssl, names) == 1 ? 0 : -ENOMEM;
+	anyio_free(names);
+	return rc;
+}
+
 static bool verifies(const struct anyio_tls_context_options *options)
 {
 	if (options->verify == ANYIO_TLS_VERIFY_DEFAULT)
@@ -345,6 +375,9 @@ static int context_init(struct anyio_tls_context *context,
 	if (context->ssl == NULL || context->bio == NULL)
 		return -ENOMEM;
 	set_modes(context->ssl, options);
+	rc = options->server ? 0 : drop_dhe(context->ssl);
+	if (rc < 0)
+		return rc;
 	if (SSL_CTX_set_min_proto_version(
 		    context->ssl, number_of(options->min_version, TLS1_2_VERSION)) != 1 ||
 		SSL_CTX_set_max_proto_version(context->ssl, number_of(options->max_version, 0)) !=

@@ -74,9 +74,11 @@ struct anyio_tls_context_options {
 	/* Whom to believe. When none is given it is the system's store, which system_roots adds to
 	 * those that are. A server that verifies has to be given them. */
 	struct anyio_tls_pem roots;
-	bool system_roots;                  /* believe those too whom the system believes */
-	enum anyio_tls_verify verify;       /* what is asked of the other side */
-	enum anyio_tls_version min_version; /* default: 1.2 */
+	bool system_roots;            /* believe those too whom the system believes */
+	enum anyio_tls_verify verify; /* what is asked of the other side */
+	/* Default: 1.2, in which a client does not offer DHE: the server would choose what the client
+	 * computes with, however large. */
+	enum anyio_tls_version min_version;
 	enum anyio_tls_version max_version; /* default: the highest there is */
 	/* ALPN (RFC 7301): names in order of preference, ended by NULL. A server takes its own first
 	 * that the client has too, and refuses a client that asks for others only. */
@@ -102,7 +104,8 @@ struct anyio_tls_session;
 /* All zero is the default. */
 struct anyio_tls_options {
 	/* Clients: who the other side has to be, a name or an address ("::1"); a name is also told to
-	 * it (SNI). A client that verifies has to have one, or say any_name. */
+	 * it (SNI). A last dot is left out of it, a first one is -EINVAL. A client that verifies has to
+	 * have one, or say any_name. */
 	const char *server_name;
 	bool any_name;     /* a client takes a certificate for whatever name */
 	bool allow_ragged; /* the transport's end is an end: for protocols that say themselves how
