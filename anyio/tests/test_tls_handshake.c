@@ -451,6 +451,9 @@ static int wrap_wants_sense(void *arg)
 	wrap_fails(client, (struct anyio_tls_options){ .server_name = NULL });
 	wrap_fails(client, (struct anyio_tls_options){ .server_name = "" });
 	wrap_fails(client, (struct anyio_tls_options){ .server_name = name });
+	/* To OpenSSL it would be every name below that. */
+	wrap_fails(client, (struct anyio_tls_options){ .server_name = ".test" });
+	wrap_fails(client, (struct anyio_tls_options){ .server_name = "." });
 	wrap_fails(client,
 		(struct anyio_tls_options){ .server_name = "localhost", .session = self.session });
 	wrap_fails(server, (struct anyio_tls_options){ .server_name = "localhost" });

@@ -116,7 +116,8 @@ const struct anyio_stream_ops tls_ops = {
 	.attribute = tls_attribute,
 };
 
-/* Who the other side has to be. A name may end with the root's dot, which certificates do not have. */
+/* Who the other side has to be. A name may end with the root's dot, which certificates do not have. To
+ * OpenSSL one that begins with a dot is every name below it. */
 static int set_name(struct tls *tls, const char *name)
 {
 	struct in6_addr address;
@@ -126,7 +127,7 @@ static int set_name(struct tls *tls, const char *name)
 
 	if (!numeric && length > 1 && name[length - 1] == '.')
 		length--;
-	if (length == 0 || length > TLSEXT_MAXLEN_host_name)
+	if (length == 0 || name[0] == '.' || length > TLSEXT_MAXLEN_host_name)
 		return -EINVAL;
 	tls->name = anyio_malloc(length + 1);
 	if (tls->name == NULL)
