@@ -112,7 +112,7 @@ static int bind_unix(int fd, const struct anyio_address *local, unsigned mode)
 	/* Abstract names have no file. */
 	if (path[0] == '\0')
 		return anyio_fd_bind(fd, local);
-	return anyio_unix_bind(fd, SOCK_DGRAM, path, mode == 0 ? 0600 : mode);
+	return anyio_unix_bind(fd, SOCK_DGRAM, path, mode == 0 ? 0600 : mode, 0);
 }
 
 static int bind_to(struct anyio_datagram *datagram, const struct anyio_address *local,

@@ -27,12 +27,13 @@ static int listen_options(int fd, int family, const struct anyio_listen_options 
 	return rc;
 }
 
-static int listener_create(int fd, int family, int backlog, struct anyio_listener **listener)
+static int backlog_of(const struct anyio_listen_options *options)
 {
-	int rc = anyio_fd_listen(fd, backlog == 0 ? 1024 : backlog);
+	return options->backlog == 0 ? 1024 : options->backlog;
+}
 
-	if (rc < 0)
-		return rc;
+static int listener_create(int fd, int family, struct anyio_listener **listener)
+{
 	*listener = anyio_calloc(1, sizeof(**listener));
 	if (*listener == NULL)
 		return -ENOMEM;
@@ -56,7 +57,9 @@ int anyio_listen_address(const struct anyio_address *address,
 	if (rc == 0)
 		rc = anyio_fd_bind(fd, address);
 	if (rc == 0)
-		rc = listener_create(fd, family, options->backlog, listener);
+		rc = anyio_fd_listen(fd, backlog_of(options));
+	if (rc == 0)
+		rc = listener_create(fd, family, listener);
 	if (rc < 0)
 		anyio_fd_close(fd);
 	return rc;
@@ -136,10 +139,10 @@ int anyio_listen_unix(const char *path, const struct anyio_listen_options *optio
 		return fd;
 	if (options == NULL)
 		options = &defaults;
-	rc = anyio_unix_bind(
-		fd, SOCK_STREAM, path, options->unix_mode == 0 ? 0600 : options->unix_mode);
+	rc = anyio_unix_bind(fd, SOCK_STREAM, path,
+		options->unix_mode == 0 ? 0600 : options->unix_mode & 07777, backlog_of(options));
 	if (rc == 0)
-		rc = listener_create(fd, AF_UNIX, options->backlog, listener);
+		rc = listener_create(fd, AF_UNIX, listener);
 	if (rc < 0)
 		anyio_fd_close(fd);
 	return rc;

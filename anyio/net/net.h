@@ -20,10 +20,10 @@ int anyio_fd_credentials(int fd, struct ucred *peer);
 int anyio_fd_shutdown(int fd);
 int anyio_fd_peer_state(int fd); /* 0, ANYIO_END_OF_STREAM, ANYIO_BROKEN */
 
-/* unix.c: binds a UNIX socket of that type to path, where a stale socket, one on which nobody
- * answers, is replaced; the file gets the permissions mode and never has others that allow more.
- * Waits while it finds out. -EADDRINUSE. */
-int anyio_unix_bind(int fd, int type, const char *path, mode_t mode);
+/* unix.c: binds a UNIX socket of that type to path, and a stream's listens there; a stale socket, one on
+ * which nobody answers, is replaced. The file gets the permissions mode (of 07777) and never has
+ * others that allow more. Waits while it finds out, and while others do. -EADDRINUSE. */
+int anyio_unix_bind(int fd, int type, const char *path, mode_t mode, int backlog);
 
 /* passing.c: descriptors as a control message. Room for the most, and not for one more. */
 struct anyio_passing {

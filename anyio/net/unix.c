@@ -3,10 +3,80 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
 #include "net.h"
 
 #define PROBE_TIME (100 * ANYIO_MILLISECOND)
+#define LOCK_PAUSE (10 * ANYIO_MILLISECOND)
+#define LOCK_TRIES 200
+
+/*
+ * From looking whether anybody answers to answering oneself, others that start at the same moment have to
+ * wait: to them a socket that is bound and does not listen yet is a stale one, and one that was found
+ * stale may have been replaced since. The lock is on a file of its own beside the socket, since the
+ * folder's may be somebody else's.
+ */
+struct turn {
+	int fd; /* -1: without */
+	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path) + sizeof(".bind-lock")];
+};
+
+/* It is removed by who has it, so who then gets the lock may have one of a file that is gone:
+ * -EWOULDBLOCK. -EEXIST when the file is none of this kind. */
+static int turn_check(const struct turn *turn)
+{
+	struct stat locked, named;
+
+	if (fstat(turn->fd, &locked) < 0)
+		return -errno;
+	if (!S_ISREG(locked.st_mode) || locked.st_size > 0)
+		return -EEXIST;
+	return lstat(turn->path, &named) == 0 && locked.st_ino == named.st_ino &&
+			locked.st_dev == named.st_dev
+		? 0
+		: -EWOULDBLOCK;
+}
+
+static int turn_try(struct turn *turn)
+{
+	int rc;
+
+	turn->fd = open(turn->path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+	if (turn->fd < 0)
+		return -errno;
+	rc = flock(turn->fd, LOCK_EX | LOCK_NB) < 0 ? -errno : turn_check(turn);
+	if (rc == 0)
+		return 0;
+	close(turn->fd);
+	turn->fd = -1;
+	return rc;
+}
+
+/* Where there can be no lock, or somebody keeps it for seconds, it goes on without. ANYIO_CANCELLED. */
+static int turn_take(struct turn *turn, const char *path)
+{
+	int rc = -EWOULDBLOCK;
+
+	snprintf(turn->path, sizeof(turn->path), "%s.bind-lock", path);
+	for (int i = 0; rc == -EWOULDBLOCK && i < LOCK_TRIES; i++) {
+		rc = turn_try(turn);
+		if (rc == -EWOULDBLOCK && anyio_sleep(LOCK_PAUSE) < 0)
+			return ANYIO_CANCELLED;
+	}
+	return 0;
+}
+
+static void turn_end(struct turn *turn)
+{
+	if (turn->fd < 0)
+		return;
+	unlink(turn->path);
+	close(turn->fd);
+}
 
 struct probe {
 	int fd, rc;
@@ -59,37 +129,74 @@ static int stale_remove(int type, const char *path, const struct anyio_address *
 	return rc == -ENOENT ? 0 : rc;
 }
 
-/* The kernel may keep the sockets of a killed process for a moment, while it takes its io_uring
- * down: so somebody who still answers is asked again for a while. */
-static int bind_in_turn(int fd, int type, const char *path, const struct anyio_address *address)
+/* A datagram socket is reachable from bind() on. So the permissions are those of the descriptor
+ * first, which the file inherits less the umask, and are then put right: of this file, and not of what
+ * somebody else may have put in its place. */
+static int permit(const char *path, mode_t mode)
 {
-	enum { TRIES = 20 };
+	char name[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
+	int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC), rc = 0;
+	struct stat st;
+
+	if (fd < 0)
+		return -errno;
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	if (fstat(fd, &st) < 0)
+		rc = -errno;
+	else if (!S_ISSOCK(st.st_mode))
+		rc = -EADDRINUSE;
+	else if ((st.st_mode & 07777) != mode && chmod(name, mode) < 0)
+		rc = -errno;
+	close(fd);
+	return rc;
+}
+
+static int bind_and_listen(int fd, int type, const char *path, const struct anyio_address *address,
+	mode_t mode, int backlog)
+{
 	int rc = anyio_fd_bind(fd, address);
 
-	if (rc != -EADDRINUSE)
-		return rc;
-	rc = stale_remove(type, path, address);
+	if (rc == -EADDRINUSE) {
+		rc = stale_remove(type, path, address);
+		if (rc == 0)
+			rc = anyio_fd_bind(fd, address);
+	}
+	/* Files of the simulation have no permissions. */
+	if (rc == 0 && !anyio_net_simulated())
+		rc = permit(path, mode);
+	if (rc == 0 && type == SOCK_STREAM)
+		rc = anyio_fd_listen(fd, backlog);
+	return rc;
+}
+
+static int bind_in_turn(int fd, int type, const char *path, const struct anyio_address *address,
+	mode_t mode, int backlog)
+{
+	struct turn turn = { .fd = -1 };
+	int rc = turn_take(&turn, path);
+
+	if (rc == 0)
+		rc = bind_and_listen(fd, type, path, address, mode, backlog);
+	turn_end(&turn);
+	return rc;
+}
+
+/* The kernel may keep the sockets of a killed process for a moment, while it takes its io_uring
+ * down: so somebody who still answers is asked again for a while. */
+int anyio_unix_bind(int fd, int type, const char *path, mode_t mode, int backlog)
+{
+	enum { TRIES = 20 };
+	struct anyio_address address;
+	int rc = anyio_address_unix(&address, path);
+
+	if (rc == 0 && !anyio_net_simulated())
+		rc = fchmod(fd, mode) < 0 ? -errno : 0;
+	if (rc == 0)
+		rc = bind_in_turn(fd, type, path, &address, mode, backlog);
 	for (int i = 1; rc == -EADDRINUSE && i < TRIES; i++) {
 		rc = anyio_sleep(50 * ANYIO_MILLISECOND);
 		if (rc == 0)
-			rc = stale_remove(type, path, address);
+			rc = bind_in_turn(fd, type, path, &address, mode, backlog);
 	}
-	return rc < 0 ? rc : anyio_fd_bind(fd, address);
-}
-
-/* A datagram socket is reachable from bind() on. So the permissions are those of the descriptor
- * first, which the file inherits less the umask, and are then put right. */
-int anyio_unix_bind(int fd, int type, const char *path, mode_t mode)
-{
-	struct anyio_address address;
-	bool simulated = anyio_net_simulated(); /* its files have no permissions */
-	int rc = anyio_address_unix(&address, path);
-
-	if (rc == 0 && !simulated)
-		rc = fchmod(fd, mode) < 0 ? -errno : 0;
-	if (rc == 0)
-		rc = bind_in_turn(fd, type, path, &address);
-	if (rc == 0 && !simulated)
-		rc = chmod(path, mode) < 0 ? -errno : 0;
 	return rc;
 }

@@ -2,6 +2,8 @@
 #include "sockets.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 static uint16_t port_of(const struct anyio_listener *listener)
@@ -162,6 +164,198 @@ static int unix_listener_replaces_only_what_is_stale(void *arg)
 	return 0;
 }
 
+/* A stale socket, and several that find it so. */
+enum { RACERS = 6 };
+
+static void stale_make(const struct folder *folder)
+{
+	struct anyio_address address = path_address(folder->path);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	CHECK_RC(bind(fd, &address.any, address.len), 0);
+	close(fd);
+}
+
+struct racer {
+	const char *path;
+	struct anyio_listener *listener;
+	pthread_barrier_t *barrier; /* of threads */
+	const struct anyio_options *options;
+	int rc;
+};
+
+static int racer_listen(void *arg)
+{
+	struct racer *self = arg;
+
+	self->rc = anyio_listen_unix(self->path, NULL, &self->listener);
+	return 0;
+}
+
+/* Who won can be reached. */
+static void race_check(struct racer *racers)
+{
+	int won = 0;
+
+	for (int i = 0; i < RACERS; i++) {
+		CHECK(racers[i].rc == 0 || racers[i].rc == -EADDRINUSE);
+		won += racers[i].rc == 0;
+	}
+	CHECK_RC(won, 1);
+}
+
+static int one_of_several_tasks_replaces_a_stale_socket(void *arg)
+{
+	struct racer racers[RACERS];
+	struct folder folder;
+	struct anyio_stream *stream;
+	struct anyio_task_group group;
+
+	folder_make(&folder);
+	stale_make(&folder);
+	anyio_task_group_enter(&group);
+	for (int i = 0; i < RACERS; i++) {
+		racers[i] = (struct racer){ .path = folder.path };
+		spawn(&group, racer_listen, &racers[i], NULL);
+	}
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	race_check(racers);
+	CHECK_RC(anyio_connect_unix(folder.path, &stream), 0);
+	anyio_stream_free(stream);
+	for (int i = 0; i < RACERS; i++)
+		anyio_listener_free(racers[i].listener);
+	/* And nothing but the socket is left in the folder. */
+	folder_remove(&folder);
+	return 0;
+}
+
+static void count_binds(void *arg, const struct anyio_task *task, const char *operation, int fd)
+{
+	*(int *)arg += strcmp(operation, "bind") == 0;
+}
+
+/* Whoever has the turn is waited for before anything is tried. */
+static int the_lock_is_waited_for(void *arg)
+{
+	struct folder folder;
+	struct racer racer = { .path = folder.path };
+	struct anyio_task_group group;
+	char lock[sizeof(folder.path) + 16];
+	int fd, binds = 0;
+	struct anyio_instrument counter = { .arg = &binds, .operation_started = count_binds };
+
+	folder_make(&folder);
+	stale_make(&folder);
+	snprintf(lock, sizeof(lock), "%s.bind-lock", folder.path);
+	fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	CHECK_RC(flock(fd, LOCK_EX), 0);
+	anyio_task_group_enter(&group);
+	spawn(&group, racer_listen, &racer, NULL);
+	CHECK_RC(anyio_instrument_add(&counter), 0);
+	anyio_wait_all_tasks_blocked();
+	CHECK_RC(anyio_instrument_remove(&counter), 0);
+	CHECK_RC(binds, 0);
+	unlink(lock);
+	close(fd);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	CHECK_RC(racer.rc, 0);
+	anyio_listener_free(racer.listener);
+	/* A file of that name that is no lock is left alone. */
+	fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	CHECK_RC(write(fd, "x", 1), 1);
+	close(fd);
+	racer_listen(&racer);
+	CHECK_RC(racer.rc, 0);
+	anyio_listener_free(racer.listener);
+	CHECK_RC(unlink(lock), 0);
+	folder_remove(&folder);
+	return 0;
+}
+
+static int racer_run(void *arg)
+{
+	struct racer *self = arg;
+
+	pthread_barrier_wait(self->barrier);
+	racer_listen(self);
+	pthread_barrier_wait(self->barrier);
+	anyio_listener_free(self->listener);
+	return 0;
+}
+
+static void *racer_thread(void *arg)
+{
+	struct racer *self = arg;
+
+	CHECK_RC(anyio_run(racer_run, self, self->options), 0);
+	return NULL;
+}
+
+static int one_of_several_threads_replaces_a_stale_socket(void *arg)
+{
+	struct racer racers[RACERS];
+	pthread_t threads[RACERS];
+	pthread_barrier_t barrier;
+	struct folder folder;
+
+	folder_make(&folder);
+	stale_make(&folder);
+	pthread_barrier_init(&barrier, NULL, RACERS);
+	for (int i = 0; i < RACERS; i++) {
+		racers[i] =
+			(struct racer){ .path = folder.path, .barrier = &barrier, .options = arg };
+		CHECK_RC(pthread_create(&threads[i], NULL, racer_thread, &racers[i]), 0);
+	}
+	for (int i = 0; i < RACERS; i++)
+		pthread_join(threads[i], NULL);
+	pthread_barrier_destroy(&barrier);
+	race_check(racers);
+	folder_remove(&folder);
+	return 0;
+}
+
+/* Somebody who puts a link in the socket's place as soon as it is there. */
+struct swap {
+	struct anyio_instrument instrument;
+	const char *path, *to;
+};
+
+static void swap_after_bind(
+	void *arg, const struct anyio_task *task, const char *operation, int fd, int64_t result)
+{
+	const struct swap *swap = arg;
+
+	if (strcmp(operation, "bind") != 0 || result < 0)
+		return;
+	CHECK_RC(unlink(swap->path), 0);
+	CHECK_RC(symlink(swap->to, swap->path), 0);
+}
+
+static int permissions_follow_no_link(void *arg)
+{
+	static const struct anyio_listen_options options = { .unix_mode = 0666 };
+	struct folder folder;
+	char victim[128];
+	struct swap swap = { .to = victim };
+	struct anyio_listener *listener;
+	struct stat st;
+
+	folder_make(&folder);
+	snprintf(victim, sizeof(victim), "%s.victim", folder.folder);
+	close(open(victim, O_CREAT | O_CLOEXEC, 0600));
+	swap.path = folder.path;
+	swap.instrument =
+		(struct anyio_instrument){ .arg = &swap, .operation_completed = swap_after_bind };
+	CHECK_RC(anyio_instrument_add(&swap.instrument), 0);
+	CHECK(anyio_listen_unix(folder.path, &options, &listener) < 0);
+	CHECK_RC(anyio_instrument_remove(&swap.instrument), 0);
+	CHECK_RC(stat(victim, &st), 0);
+	CHECK((st.st_mode & 07777) == 0600);
+	unlink(victim);
+	folder_remove(&folder);
+	return 0;
+}
+
 struct connecting {
 	const char *path;
 	struct anyio_stream *stream;
@@ -260,6 +454,12 @@ int main(void)
 {
 	static const struct conformance_case cases[] = {
 		CONFORM(unix_listener_replaces_only_what_is_stale, CONFORM_NO_SIM | CONFORM_MOCK),
+		CONFORM(one_of_several_tasks_replaces_a_stale_socket,
+			CONFORM_NO_SIM | CONFORM_MOCK),
+		CONFORM(the_lock_is_waited_for, CONFORM_NO_SIM),
+		CONFORM(one_of_several_threads_replaces_a_stale_socket,
+			CONFORM_NO_SIM | CONFORM_BARE),
+		CONFORM(permissions_follow_no_link, CONFORM_NO_SIM | CONFORM_MOCK),
 		CONFORM(c52_a_listener_retries_its_port_after_a_partial_bind_failure, 0),
 		CONFORM(c52b_a_port_that_stays_taken_is_given_up, 0),
 		CONFORM(without_memory_no_listener_is_left, 0),

@@ -96,11 +96,12 @@ struct anyio_listen_options {
 	unsigned unix_mode; /* permissions of a UNIX socket; 0: 0600 */
 	void *reserved[4];
 };
-/* Binds and listens; port 0 lets the kernel choose. A stale UNIX socket that nobody answers on is
- * replaced; freeing a listener leaves its file. -EADDRINUSE and the like. options may be NULL. */
+/* Binds and listens; port 0 lets the kernel choose. -EADDRINUSE and the like. options may be NULL. */
 ANYIO_API int anyio_listen_address(const struct anyio_address *address,
 	const struct anyio_listen_options *options, struct anyio_listener **listener);
-/* The same at a path. */
+/* The same at a path. A stale UNIX socket, one that nobody answers on, is replaced; of several programs that
+ * find it so at once one listens, for which they lock PATH.bind-lock for a moment. Freeing a listener
+ * leaves its file. Waits up to some seconds where somebody answers, ANYIO_CANCELLED. */
 ANYIO_API int anyio_listen_unix(const char *path, const struct anyio_listen_options *options,
 	struct anyio_listener **listener);
 /* One listener for each of count addresses, all on the same port: where they ask for port 0 the kernel
