@@ -69,13 +69,19 @@ enum anyio_opcode {
 	ANYIO_OP_GETSOCKNAME, /* fd, addr, addrlen: in and out */
 	ANYIO_OP_GETPEERNAME,
 	ANYIO_OP_SHUTDOWN, /* fd, flags */
-	ANYIO_OP_CLOSE, /* fd. Owned descriptors: nothing may be in flight on it. Others: POLL, READ and
-			    * WRITE that wait at it end by -EBADF. flags: ANYIO_CLOSE_ANY */
+	/* fd, flags: enum anyio_close. Owned descriptors: nothing may be in flight on it. Others: POLL, READ
+	 * and WRITE that wait at it end by -EBADF. */
+	ANYIO_OP_CLOSE,
 	ANYIO_OP_COUNT
 };
 
-/* It may be a file, which may take long to close. */
-enum { ANYIO_CLOSE_ANY = 1 };
+/* How a descriptor is closed that may take long. */
+enum anyio_close {
+	ANYIO_CLOSE_NOW,
+	ANYIO_CLOSE_ANY, /* a file that takes long: a worker thread closes it soon, at the latest before the
+			    * loop has ended, and nobody waits */
+	ANYIO_CLOSE_WAITS, /* somebody else made it: on a worker thread, and the operation waits for it */
+};
 /* A call of the program's, which may take as long as it likes, or wait for the loop. */
 enum { ANYIO_WORK_CALL = 1 };
 
@@ -203,9 +209,8 @@ bool anyio_pool_withdraw(struct anyio_loop *loop, struct anyio_op *op);
 /* look, which may be NULL, is shown each before it completes. */
 void anyio_pool_collect(
 	struct anyio_loop *loop, void (*look)(void *state, const struct anyio_op *op), void *state);
-/* For CLOSE on real kernels: closes it, or has a worker thread close it soon, at the latest before the loop
- * has ended. The result. */
-int64_t anyio_pool_close(struct anyio_loop *loop, struct anyio_op *op);
+/* For CLOSE on real kernels, as start(): closes it as its flags have it. */
+bool anyio_pool_close(struct anyio_loop *loop, struct anyio_op *op);
 
 /* For LISTDIR: appends a copy of name; 0 or -ENOMEM. */
 int anyio_names_add(struct anyio_names *names, const char *name);

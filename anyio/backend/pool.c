@@ -12,14 +12,14 @@
  * comes after the function that it was meant for.
  *
  * A file that has no name any more is freed by the close of its last descriptor, which takes the kernel
- * tenths of a second for each GB. Such a close is queued with the files' operations, but is nobody's: the
+ * tenths of a second for each GB. Such a close is queued as others are, but is nobody's: the
  * operation is the pool's own, and who does it frees it. At the close of the pool threads end only when
  * nothing is queued. (A ring is no help: it closes in the thread that submits, or frees there.)
  *
  * Each lane has as many threads as it may have at work, whatever the others do: a call may wait for
- * the loop (anyio_from_thread_run), whose task may want a file, and a name server may take its time.
- * Work of the library's own, as starting a process, goes with the files: nothing of the loop's may
- * queue behind the program's calls.
+ * the loop (anyio_from_thread_run), whose task may want a file, and a name server may take its time, as
+ * may closing what somebody else made. Work of the library's own, as starting a process, goes with the
+ * files: nothing of the loop's may queue behind the program's calls.
  */
 #include "../core/core.h"
 
@@ -35,7 +35,7 @@
 #define LOOKUPS_LIMIT 8
 #define LONG_TO_CLOSE ((blkcnt_t)2048) /* blocks of 512 bytes */
 
-enum { LANE_CALLS, LANE_FILES, LANE_LOOKUPS, LANES };
+enum { LANE_CALLS, LANE_FILES, LANE_LOOKUPS, LANE_CLOSES, LANES };
 
 struct op_fifo {
 	struct anyio_op *head, **tail;
@@ -102,6 +102,12 @@ static bool fifo_remove(struct op_fifo *fifo, struct anyio_op *op)
 	return false;
 }
 
+/* A close that nobody waits for. */
+static bool is_own(const struct anyio_op *op)
+{
+	return op->code == ANYIO_OP_CLOSE && op->flags == ANYIO_CLOSE_ANY;
+}
+
 static struct lane *lane_of(struct anyio_pool *pool, const struct anyio_op *op)
 {
 	switch (op->code) {
@@ -109,6 +115,7 @@ static struct lane *lane_of(struct anyio_pool *pool, const struct anyio_op *op)
 		return &pool->lanes[op->flags & ANYIO_WORK_CALL ? LANE_CALLS : LANE_FILES];
 	case ANYIO_OP_GETADDRINFO:
 	case ANYIO_OP_GETNAMEINFO: return &pool->lanes[LANE_LOOKUPS];
+	case ANYIO_OP_CLOSE: return &pool->lanes[LANE_CLOSES];
 	default: return &pool->lanes[LANE_FILES];
 	}
 }
@@ -185,7 +192,7 @@ static void pool_done(struct anyio_pool *pool, struct anyio_op *op)
 static void worker_hand_in(const struct worker *self)
 {
 	lane_of(self->pool, self->op)->busy--;
-	if (self->op->code == ANYIO_OP_CLOSE)
+	if (is_own(self->op))
 		anyio_free(self->op);
 	else
 		pool_done(self->pool, self->op);
@@ -198,13 +205,12 @@ static void pool_fail(struct anyio_pool *pool, int error)
 		struct lane *lane = &pool->lanes[i];
 		for (; lane->queued > 0; lane->queued--) {
 			struct anyio_op *op = fifo_pop(&lane->queue);
-			op->result = error;
-			if (op->code != ANYIO_OP_CLOSE) {
+			/* A descriptor is gone whatever happens. */
+			op->result = op->code == ANYIO_OP_CLOSE ? anyio_op_perform(op) : error;
+			if (is_own(op))
+				anyio_free(op);
+			else
 				pool_done(pool, op);
-				continue;
-			}
-			anyio_op_perform(op);
-			anyio_free(op);
 		}
 	}
 }
@@ -349,19 +355,29 @@ static bool takes_long_to_close(int fd)
 		st.st_blocks > LONG_TO_CLOSE;
 }
 
-int64_t anyio_pool_close(struct anyio_loop *loop, struct anyio_op *op)
+/* By an operation of the pool's own. */
+static bool close_later(struct anyio_loop *loop, int fd)
 {
-	if (!(op->flags & ANYIO_CLOSE_ANY) || !takes_long_to_close(op->fd))
-		return anyio_op_perform(op);
 	struct anyio_op *own = anyio_calloc(1, sizeof(*own));
 	if (!own)
-		return anyio_op_perform(op);
+		return false;
 	own->code = ANYIO_OP_CLOSE;
-	own->fd = op->fd;
+	own->fd = fd;
+	own->flags = ANYIO_CLOSE_ANY;
 	if (!anyio_pool_start(loop, own))
-		return 0;
+		return true;
 	anyio_free(own);
-	return anyio_op_perform(op);
+	return false;
+}
+
+bool anyio_pool_close(struct anyio_loop *loop, struct anyio_op *op)
+{
+	if (op->flags == ANYIO_CLOSE_WAITS && !anyio_pool_start(loop, op))
+		return false;
+	if (op->flags == ANYIO_CLOSE_ANY && takes_long_to_close(op->fd) &&
+		close_later(loop, op->fd))
+		return anyio_op_at_once(op, 0);
+	return anyio_op_at_once(op, anyio_op_perform(op));
 }
 
 bool anyio_pool_withdraw(struct anyio_loop *loop, struct anyio_op *op)

@@ -300,7 +300,7 @@ static bool uring_start(void *state, struct anyio_op *op)
 	bool own_recv = op->code == ANYIO_OP_RECV && anyio_op_never_waits(op);
 	if (op->code == ANYIO_OP_CLOSE) {
 		end_users(uring, op->fd);
-		return anyio_op_at_once(op, anyio_pool_close(uring->loop, op));
+		return anyio_pool_close(uring->loop, op);
 	}
 	if (op->code >= ANYIO_OP_SOCKET || own_stat || own_recv)
 		return anyio_op_at_once(op, anyio_op_perform(op));

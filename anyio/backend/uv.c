@@ -153,7 +153,7 @@ static bool pread_start(struct uv_state *state, struct anyio_op *op)
 static bool close_start(struct uv_state *state, struct anyio_op *op)
 {
 	watch_closing(state, op->fd);
-	return anyio_op_at_once(op, anyio_pool_close(state->loop, op));
+	return anyio_pool_close(state->loop, op);
 }
 
 static bool socket_start(struct uv_state *state, struct anyio_op *op)

@@ -132,7 +132,12 @@ int anyio_write_blocking(int fd, const void *data, size_t size);
 /* For the immediate kinds: no task needed, no checkpoint. */
 int64_t anyio_op_now(struct anyio_op *op);
 /* Closes a descriptor that is no file, for which there is anyio_close. Nothing is in flight on it. */
-void anyio_fd_close(int fd);
+int anyio_fd_close(int fd);
+/* For what somebody else made, whose last close may take any time: waits on a worker thread until it is
+ * closed, and is not cancelled; outside a task it closes at once. */
+int anyio_fd_close_waiting(int fd);
+/* The same without waiting: a loose task does. */
+void anyio_fd_close_later(int fd);
 
 /* A thread of the library's own, with all signals blocked: those are for the threads that run loops. 0 or a
  * negative code. attr may be NULL. */

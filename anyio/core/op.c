@@ -88,6 +88,9 @@ static int64_t op_run(struct anyio_op *op, anyio_abort_fn abort)
 	struct anyio_loop *loop = anyio_loop_here;
 	int error;
 	if (faulted(op, &error)) {
+		/* A descriptor is gone whatever close says. */
+		if (op->code == ANYIO_OP_CLOSE)
+			anyio_fd_close(op->fd);
 		anyio_pass();
 		return error;
 	}
@@ -131,8 +134,25 @@ int64_t anyio_op_now(struct anyio_op *op)
 	return fails ? error : op->result;
 }
 
-void anyio_fd_close(int fd)
+int anyio_fd_close(int fd)
 {
 	struct anyio_op op = { .code = ANYIO_OP_CLOSE, .fd = fd };
-	anyio_op_now(&op);
+	return (int)anyio_op_now(&op);
+}
+
+int anyio_fd_close_waiting(int fd)
+{
+	struct anyio_op op = { .code = ANYIO_OP_CLOSE, .fd = fd, .flags = ANYIO_CLOSE_WAITS };
+	return anyio_current_task() ? (int)op_run(&op, NULL) : anyio_fd_close(fd);
+}
+
+static int close_later(void *arg)
+{
+	return anyio_fd_close_waiting((int)(intptr_t)arg);
+}
+
+void anyio_fd_close_later(int fd)
+{
+	if (anyio_task_spawn_loose(close_later, (void *)(intptr_t)fd, "close") < 0)
+		anyio_fd_close(fd);
 }

@@ -42,13 +42,15 @@ static int socket_bind(int fd, int family, const struct anyio_address *local)
 int anyio_connect_address_with(const struct anyio_address *address,
 	const struct anyio_connect_options *options, struct anyio_stream **stream)
 {
-	int family = address->any.sa_family, rc = 0;
+	int family = address->any.sa_family, rc;
 	int fd = anyio_fd_socket(family, SOCK_STREAM);
+	enum anyio_rights rights;
 
 	*stream = NULL;
 	if (fd < 0)
 		return fd;
-	if (options != NULL && options->local != NULL)
+	rc = anyio_passing_set(fd, family, options != NULL && options->descriptors, &rights);
+	if (rc == 0 && options != NULL && options->local != NULL)
 		rc = socket_bind(fd, family, options->local);
 	if (rc == 0)
 		rc = socket_connect(fd, address);
@@ -56,7 +58,7 @@ int anyio_connect_address_with(const struct anyio_address *address,
 		anyio_fd_close(fd);
 		return rc;
 	}
-	return anyio_stream_from_socket(fd, family, stream);
+	return anyio_stream_from_socket(fd, family, rights, stream);
 }
 
 int anyio_connect_address(const struct anyio_address *address, struct anyio_stream **stream)

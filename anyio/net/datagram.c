@@ -72,11 +72,14 @@ int anyio_datagram_open(
 	int family, const struct anyio_datagram_options *options, struct anyio_datagram **datagram)
 {
 	int fd = anyio_fd_socket(family, SOCK_DGRAM), rc;
+	enum anyio_rights rights; /* where the kernel cannot refuse them it closes what comes */
 
 	*datagram = NULL;
 	if (fd < 0)
 		return fd;
 	rc = options_set(fd, family, options == NULL ? &defaults : options);
+	if (rc == 0)
+		rc = anyio_passing_set(fd, family, false, &rights);
 	if (rc == 0)
 		*datagram = anyio_calloc(1, sizeof(**datagram));
 	if (*datagram == NULL) {

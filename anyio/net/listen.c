@@ -10,7 +10,8 @@ static const struct anyio_listen_options defaults;
 struct anyio_listener {
 	struct anyio_closable at;
 	int family;
-	unsigned holds; /* who will come back to it: it is not given back before */
+	enum anyio_rights rights; /* of what is accepted */
+	unsigned holds;           /* who will come back to it: it is not given back before */
 };
 
 static int listen_options(int fd, int family, const struct anyio_listen_options *options)
@@ -32,13 +33,15 @@ static int backlog_of(const struct anyio_listen_options *options)
 	return options->backlog == 0 ? 1024 : options->backlog;
 }
 
-static int listener_create(int fd, int family, struct anyio_listener **listener)
+static int listener_create(
+	int fd, int family, enum anyio_rights rights, struct anyio_listener **listener)
 {
 	*listener = anyio_calloc(1, sizeof(**listener));
 	if (*listener == NULL)
 		return -ENOMEM;
 	(*listener)->at.fd = fd;
 	(*listener)->family = family;
+	(*listener)->rights = rights;
 	return 0;
 }
 
@@ -47,6 +50,7 @@ int anyio_listen_address(const struct anyio_address *address,
 {
 	int family = address->any.sa_family;
 	int fd = anyio_fd_socket(family, SOCK_STREAM), rc;
+	enum anyio_rights rights;
 
 	*listener = NULL;
 	if (fd < 0)
@@ -55,11 +59,13 @@ int anyio_listen_address(const struct anyio_address *address,
 		options = &defaults;
 	rc = listen_options(fd, family, options);
 	if (rc == 0)
+		rc = anyio_passing_set(fd, family, options->descriptors, &rights);
+	if (rc == 0)
 		rc = anyio_fd_bind(fd, address);
 	if (rc == 0)
 		rc = anyio_fd_listen(fd, backlog_of(options));
 	if (rc == 0)
-		rc = listener_create(fd, family, listener);
+		rc = listener_create(fd, family, rights, listener);
 	if (rc < 0)
 		anyio_fd_close(fd);
 	return rc;
@@ -133,16 +139,20 @@ int anyio_listen_unix(const char *path, const struct anyio_listen_options *optio
 	struct anyio_listener **listener)
 {
 	int fd = anyio_fd_socket(AF_UNIX, SOCK_STREAM), rc;
+	enum anyio_rights rights;
 
 	*listener = NULL;
 	if (fd < 0)
 		return fd;
 	if (options == NULL)
 		options = &defaults;
-	rc = anyio_unix_bind(fd, SOCK_STREAM, path,
-		options->unix_mode == 0 ? 0600 : options->unix_mode & 07777, backlog_of(options));
+	rc = anyio_passing_set(fd, AF_UNIX, options->descriptors, &rights);
 	if (rc == 0)
-		rc = listener_create(fd, AF_UNIX, listener);
+		rc = anyio_unix_bind(fd, SOCK_STREAM, path,
+			options->unix_mode == 0 ? 0600 : options->unix_mode & 07777,
+			backlog_of(options));
+	if (rc == 0)
+		rc = listener_create(fd, AF_UNIX, rights, listener);
 	if (rc < 0)
 		anyio_fd_close(fd);
 	return rc;
@@ -167,7 +177,8 @@ static int accept_one(struct anyio_listener *listener, struct anyio_stream **str
 		int64_t rc = anyio_op_run(&op);
 
 		if (rc >= 0)
-			rc = anyio_stream_from_socket((int)rc, listener->family, stream);
+			rc = anyio_stream_from_socket(
+				(int)rc, listener->family, listener->rights, stream);
 		if (out_of_resources(rc))
 			rc = anyio_sleep(BACKOFF);
 		else if (!died_in_queue(rc))
@@ -179,6 +190,10 @@ static int accept_one(struct anyio_listener *listener, struct anyio_stream **str
 
 static void listener_settle(struct anyio_listener *listener)
 {
+	if (anyio_closable_ends(&listener->at)) {
+		anyio_passing_close(listener->at.fd, listener->rights);
+		listener->at.fd = -1;
+	}
 	if (anyio_closable_settle(&listener->at) && listener->at.destroyed && listener->holds == 0)
 		anyio_free(listener);
 }

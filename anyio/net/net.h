@@ -25,18 +25,35 @@ int anyio_fd_peer_state(int fd); /* 0, ANYIO_END_OF_STREAM, ANYIO_BROKEN */
  * others that allow more. Waits while it finds out, and while others do. -EADDRINUSE. */
 int anyio_unix_bind(int fd, int type, const char *path, mode_t mode, int backlog);
 
-/* passing.c: descriptors as a control message. Room for the most, and not for one more. */
+/* passing.c: what becomes of descriptors that the other side of a UNIX stream sends. */
+enum anyio_rights {
+	ANYIO_RIGHTS_REFUSED, /* they do not come; nor over other sockets */
+	ANYIO_RIGHTS_DROPPED, /* the kernel cannot refuse them: they come and are closed */
+	ANYIO_RIGHTS_TAKEN,
+};
+/* Before the other side can send any; what is accepted inherits it. 0, or the kernel's code. */
+int anyio_passing_set(int fd, int family, bool taken, enum anyio_rights *rights);
+/* Closes a socket; where descriptors may lie unread in it, not on this thread, though nobody can reach it
+ * from now on. */
+void anyio_passing_close(int fd, enum anyio_rights rights);
+
+/* Descriptors as a control message, to be sent. */
 struct anyio_passing {
 	size_t size; /* of what is packed */
 	_Alignas(struct cmsghdr) char bytes[CMSG_LEN(ANYIO_DESCRIPTORS_MAX * sizeof(int))];
 };
 /* ANYIO_TOO_MANY. None at all is size 0. */
 int anyio_passing_pack(struct anyio_passing *passing, const struct anyio_descriptors *descriptors);
-void anyio_passing_unpack(struct msghdr *msg, struct anyio_descriptors *descriptors);
+/* Receives with room for all that can come with a message: what the kernel has no room for it closes itself,
+ * on this thread. Into descriptors come those that it holds; all others, with NULL all, are closed
+ * before it returns. flags: MSG_DONTWAIT or 0. */
+int64_t anyio_passing_receive(
+	int fd, void *buffer, size_t size, int flags, struct anyio_descriptors *descriptors);
 
 /* Makes a stream of a connected socket, which it then owns; closes fd and -ENOMEM when it cannot.
  */
-int anyio_stream_from_socket(int fd, int family, struct anyio_stream **stream);
+int anyio_stream_from_socket(
+	int fd, int family, enum anyio_rights rights, struct anyio_stream **stream);
 
 /* Between the two a listener that is freed is closed, and given back only at the release. */
 void anyio_listener_hold(struct anyio_listener *listener);

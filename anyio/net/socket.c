@@ -16,6 +16,7 @@ struct socket {
 	struct anyio_stream stream;
 	struct anyio_closable at;
 	bool sent_eof;
+	enum anyio_rights rights;
 	int family;
 };
 
@@ -28,6 +29,10 @@ static struct socket *socket_of(struct anyio_stream *stream)
 
 static void socket_settle(struct socket *socket)
 {
+	if (anyio_closable_ends(&socket->at)) {
+		anyio_passing_close(socket->at.fd, socket->rights);
+		socket->at.fd = -1;
+	}
 	if (anyio_closable_settle(&socket->at) && socket->at.destroyed)
 		anyio_free(socket);
 }
@@ -51,6 +56,38 @@ static void op_make(struct anyio_op *op, enum anyio_opcode code, int fd)
 	op->code = (uint8_t)code;
 }
 
+/* By itself, for the room for what may come takes a KiB of the stack. */
+static __attribute__((noinline)) ssize_t receive_dropping(
+	struct socket *socket, void *buffer, size_t size)
+{
+	int64_t rc = anyio_passing_receive(socket->at.fd, buffer, size, 0, NULL);
+
+	return (ssize_t)socket_leave(socket, &socket->at.receiving, rc);
+}
+
+static __attribute__((noinline)) ssize_t receive_dropping_lazily(
+	struct socket *socket, anyio_borrow_fn borrow, void *arg)
+{
+	void *buffer = NULL;
+	size_t size = 0;
+	int64_t rc;
+
+	do {
+		struct anyio_op poll = {
+			.code = ANYIO_OP_POLL, .fd = socket->at.fd, .flags = POLLIN, .owned = true
+		};
+
+		rc = anyio_op_run(&poll);
+		if (rc >= 0 && buffer == NULL) {
+			buffer = borrow(arg, &size);
+			rc = buffer == NULL ? -ENOMEM : 0;
+		}
+		if (rc >= 0)
+			rc = anyio_passing_receive(socket->at.fd, buffer, size, MSG_DONTWAIT, NULL);
+	} while (rc == -EAGAIN);
+	return (ssize_t)socket_leave(socket, &socket->at.receiving, rc);
+}
+
 static ssize_t socket_receive(struct anyio_stream *stream, void *buffer, size_t size)
 {
 	struct socket *socket = socket_of(stream);
@@ -59,6 +96,8 @@ static ssize_t socket_receive(struct anyio_stream *stream, void *buffer, size_t 
 
 	if (rc < 0)
 		return rc;
+	if (socket->rights != ANYIO_RIGHTS_REFUSED)
+		return receive_dropping(socket, buffer, size);
 	op_make(&op, ANYIO_OP_RECV, socket->at.fd);
 	op.base = buffer;
 	op.len = size;
@@ -73,6 +112,8 @@ static ssize_t socket_receive_lazy(struct anyio_stream *stream, anyio_borrow_fn 
 
 	if (rc < 0)
 		return rc;
+	if (socket->rights != ANYIO_RIGHTS_REFUSED)
+		return receive_dropping_lazily(socket, borrow, arg);
 	op.fd = socket->at.fd;
 	return (ssize_t)socket_leave(
 		socket, &socket->at.receiving, anyio_op_run_borrowing(&op, borrow, arg));
@@ -258,7 +299,8 @@ static void tune(int fd)
 		anyio_fd_option(fd, IPPROTO_TCP, TCP_CONGESTION, plain, sizeof(plain) - 1);
 }
 
-int anyio_stream_from_socket(int fd, int family, struct anyio_stream **stream)
+int anyio_stream_from_socket(
+	int fd, int family, enum anyio_rights rights, struct anyio_stream **stream)
 {
 	struct socket *socket = anyio_calloc(1, sizeof(*socket));
 
@@ -271,6 +313,7 @@ int anyio_stream_from_socket(int fd, int family, struct anyio_stream **stream)
 	socket->stream.ops = &socket_ops;
 	socket->at.fd = fd;
 	socket->family = family;
+	socket->rights = rights;
 	*stream = &socket->stream;
 	return 0;
 }
@@ -306,18 +349,14 @@ int anyio_stream_send_descriptors(struct anyio_stream *stream, const void *data,
 ssize_t anyio_stream_receive_descriptors(struct anyio_stream *stream, void *buffer, size_t size,
 	struct anyio_descriptors *descriptors)
 {
-	struct iovec iov = { .iov_base = buffer, .iov_len = size };
-	struct anyio_passing passing;
-	struct msghdr msg = { .msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = passing.bytes,
-		.msg_controllen = sizeof(passing.bytes) };
-	struct anyio_op op = { .code = ANYIO_OP_RECVMSG, .msg = &msg };
 	struct socket *socket;
+	int64_t n;
 	int rc = socket_passing(stream, &socket);
 
 	descriptors->count = 0;
 	descriptors->lost = false;
+	if (rc == 0 && socket->rights != ANYIO_RIGHTS_TAKEN)
+		rc = -EOPNOTSUPP;
 	/* Descriptors come with a byte. */
 	if (rc == 0 && size == 0)
 		rc = -EINVAL;
@@ -325,14 +364,11 @@ ssize_t anyio_stream_receive_descriptors(struct anyio_stream *stream, void *buff
 		rc = anyio_closable_enter(&socket->at, &socket->at.receiving);
 	if (rc < 0)
 		return rc;
-	op.fd = socket->at.fd;
-	op.result = anyio_op_run(&op);
-	if (op.result >= 0)
-		anyio_passing_unpack(&msg, descriptors);
-	op.result = socket_leave(socket, &socket->at.receiving, op.result);
-	if (op.result < 0)
+	n = anyio_passing_receive(socket->at.fd, buffer, size, 0, descriptors);
+	n = socket_leave(socket, &socket->at.receiving, n);
+	if (n < 0)
 		anyio_descriptors_close(descriptors);
-	return (ssize_t)op.result;
+	return (ssize_t)n;
 }
 
 int anyio_stream_peer_state(const struct anyio_stream *stream)

@@ -91,6 +91,12 @@ static inline bool anyio_closable_unused(const struct anyio_closable *self)
 	return self->closed && self->receiving.task == NULL && self->sending.task == NULL;
 }
 
+/* Whether its descriptor is to be given back now. */
+static inline bool anyio_closable_ends(const struct anyio_closable *self)
+{
+	return anyio_closable_unused(self) && self->fd >= 0;
+}
+
 /* Gives back what nobody needs any more, unless it is a file: true when it is unused, so that the object
  * may be freed once it was destroyed. */
 static inline bool anyio_closable_settle(struct anyio_closable *self)

@@ -226,7 +226,8 @@ int program_unix(void)
 	struct anyio_address address;
 	char path[128];
 	snprintf(path, sizeof path, "%s", in_folder("socket"));
-	int rc = anyio_listen_unix(path, NULL, &listener);
+	const struct anyio_listen_options taking = { .descriptors = true };
+	int rc = anyio_listen_unix(path, &taking, &listener);
 	OR(rc, talk_to(listener, connect_path, path));
 	OR(rc, receive_descriptor(listener, path));
 	anyio_listener_free(listener);

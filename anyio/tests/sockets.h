@@ -102,18 +102,29 @@ static inline struct anyio_address path_address(const char *path)
 	return address;
 }
 
-/* The same over a UNIX socket. */
+/* The same over a UNIX socket, for descriptors too. */
 static inline void connect_unix_pair(struct anyio_stream *ends[2])
 {
+	static const struct anyio_listen_options listening = { .descriptors = true };
+	static const struct anyio_connect_options connecting = { .descriptors = true };
+	struct anyio_address address;
 	struct folder folder;
 	struct anyio_listener *listener;
 
 	folder_make(&folder);
-	CHECK_RC(anyio_listen_unix(folder.path, NULL, &listener), 0);
-	CHECK_RC(anyio_connect_unix(folder.path, &ends[0]), 0);
+	address = path_address(folder.path);
+	CHECK_RC(anyio_listen_unix(folder.path, &listening, &listener), 0);
+	CHECK_RC(anyio_connect_address_with(&address, &connecting, &ends[0]), 0);
 	CHECK_RC(anyio_accept(listener, &ends[1]), 0);
 	anyio_listener_free(listener);
 	folder_remove(&folder);
+}
+
+/* Until what is closed on a thread is closed. */
+static inline void until_alone(void)
+{
+	while (anyio_task_count() > 1)
+		anyio_cancel_shielded_checkpoint();
 }
 
 static inline void pair_free(struct anyio_stream *ends[2])

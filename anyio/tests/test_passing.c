@@ -2,7 +2,10 @@
 #include "sockets.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sys/resource.h>
+
+static const struct anyio_listen_options taking = { .descriptors = true };
 
 /* A pipe's ends as a message; what is written to fds[1] shows that it arrived. */
 static struct anyio_descriptors pipe_ends(void)
@@ -241,8 +244,8 @@ static int what_came_before_the_close_is_not_lost(void *arg)
 	return 0;
 }
 
-/* A sender that is no program of ours: count copies of its own descriptor with one byte. */
-static void send_raw(int fd, size_t count)
+/* A sender that is no program of ours: count copies of a descriptor with one byte. */
+static void send_raw(int fd, int gift, size_t count)
 {
 	_Alignas(struct cmsghdr) char bytes[CMSG_SPACE(64 * sizeof(int))] = { 0 };
 	struct iovec iov = { (void *)"x", 1 };
@@ -256,7 +259,7 @@ static void send_raw(int fd, size_t count)
 	header->cmsg_type = SCM_RIGHTS;
 	header->cmsg_len = CMSG_LEN(count * sizeof(int));
 	for (size_t i = 0; i < count; i++)
-		memcpy(CMSG_DATA(header) + i * sizeof(int), &fd, sizeof(int));
+		memcpy(CMSG_DATA(header) + i * sizeof(int), &gift, sizeof(int));
 	CHECK_RC(sendmsg(fd, &msg, 0), 1);
 }
 
@@ -274,21 +277,21 @@ static int descriptors_without_room_are_told_and_closed(void *arg)
 
 	folder_make(&folder);
 	address = path_address(folder.path);
-	CHECK_RC(anyio_listen_unix(folder.path, NULL, &listener), 0);
+	CHECK_RC(anyio_listen_unix(folder.path, &taking, &listener), 0);
 	CHECK_RC(connect(fd, &address.any, address.len), 0);
 	CHECK_RC(anyio_accept(listener, &stream), 0);
 	fds = conformance_count_fds();
-	send_raw(fd, ANYIO_DESCRIPTORS_MAX);
+	send_raw(fd, fd, ANYIO_DESCRIPTORS_MAX);
 	CHECK_RC(anyio_stream_receive_descriptors(stream, buffer, 8, &got), 1);
 	CHECK(got.count == ANYIO_DESCRIPTORS_MAX && !got.lost);
 	anyio_descriptors_close(&got);
-	send_raw(fd, ANYIO_DESCRIPTORS_MAX + 1);
+	send_raw(fd, fd, ANYIO_DESCRIPTORS_MAX + 1);
 	CHECK_RC(anyio_stream_receive_descriptors(stream, buffer, 8, &got), 1);
 	CHECK(got.count == ANYIO_DESCRIPTORS_MAX && got.lost);
 	anyio_descriptors_close(&got);
 	CHECK_RC((int64_t)conformance_count_fds(), (int64_t)fds);
 	/* Room in the process for three more. */
-	send_raw(fd, 8);
+	send_raw(fd, fd, 8);
 	getrlimit(RLIMIT_NOFILE, &before);
 	now = before;
 	got.fds[0] = dup(2);
@@ -307,6 +310,164 @@ static int descriptors_without_room_are_told_and_closed(void *arg)
 	return 0;
 }
 
+/* One whose last close blocks, until the other side is closed. */
+static int slow_to_close(int *other)
+{
+	static const struct linger wait = { .l_onoff = 1, .l_linger = 10 };
+	static const char zeros[65536];
+	struct sockaddr_in address = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t size = sizeof(address);
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	CHECK_RC(bind(listener, (struct sockaddr *)&address, size), 0);
+	CHECK_RC(listen(listener, 1), 0);
+	CHECK_RC(getsockname(listener, (struct sockaddr *)&address, &size), 0);
+	CHECK_RC(connect(fd, (struct sockaddr *)&address, size), 0);
+	*other = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	close(listener);
+	while (send(fd, zeros, sizeof(zeros), MSG_DONTWAIT) > 0)
+		;
+	CHECK_RC(setsockopt(fd, SOL_SOCKET, SO_LINGER, &wait, sizeof(wait)), 0);
+	return fd;
+}
+
+/* Where a loop could meet the last close. */
+enum way { RECEIVED, RECEIVED_LAZILY, ASKED_FOR, TOO_MANY, STREAM_FREED, LISTENER_FREED, WAYS };
+
+struct meeting {
+	enum way way;
+	struct anyio_stream *stream;
+	struct anyio_listener *listener;
+	bool done;
+};
+
+static void *lend_byte(void *arg, size_t *size)
+{
+	*size = 1;
+	return arg;
+}
+
+static int meet(void *arg)
+{
+	struct meeting *self = arg;
+	struct anyio_descriptors got;
+	char byte;
+
+	switch (self->way) {
+	case RECEIVED: CHECK_RC(anyio_stream_receive(self->stream, &byte, 1), 1); break;
+	case RECEIVED_LAZILY:
+		CHECK_RC(anyio_stream_receive_lazy(self->stream, lend_byte, &byte), 1);
+		break;
+	case ASKED_FOR:
+	case TOO_MANY:
+		CHECK_RC(anyio_stream_receive_descriptors(self->stream, &byte, 1, &got), 1);
+		CHECK(got.lost == (self->way == TOO_MANY));
+		anyio_descriptors_close(&got);
+		break;
+	case STREAM_FREED:
+		anyio_stream_free(self->stream);
+		self->stream = NULL;
+		break;
+	default:
+		anyio_listener_free(self->listener);
+		self->listener = NULL;
+		break;
+	}
+	self->done = true;
+	return 0;
+}
+
+/* A gift that is slow to close holds up nobody but who closes it, be it asked for or come because the
+ * kernel cannot refuse it. */
+static void meet_by(enum way way, bool asked)
+{
+	static const struct anyio_listen_options plain;
+	struct folder folder;
+	struct anyio_address address;
+	struct anyio_stream *ends[2];
+	struct anyio_task_group group;
+	struct meeting self = { .way = way };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), other;
+	int slow = slow_to_close(&other);
+	bool freed = way == STREAM_FREED || way == LISTENER_FREED;
+
+	folder_make(&folder);
+	address = path_address(folder.path);
+	if (!asked)
+		CHECK_RC(anyio_fault_set_call("setsockopt", 1, -ENOPROTOOPT), 0);
+	CHECK_RC(anyio_listen_unix(folder.path, asked ? &taking : &plain, &self.listener), 0);
+	anyio_fault_set(ANYIO_FAULT_CALL, 0, 0);
+	CHECK_RC(connect(fd, &address.any, address.len), 0);
+	if (way != LISTENER_FREED)
+		CHECK_RC(anyio_accept(self.listener, &self.stream), 0);
+	send_raw(fd, slow, way == TOO_MANY ? ANYIO_DESCRIPTORS_MAX + 1 : 1);
+	close(slow);
+	connect_pair(ends);
+	anyio_task_group_enter(&group);
+	spawn(&group, meet, &self, NULL);
+	anyio_wait_all_tasks_blocked();
+	/* It is still being closed, and the loop answers others. */
+	CHECK_RC(anyio_stream_send(ends[0], "ask", 3), 0);
+	CHECK_RC(anyio_stream_receive_exactly(ends[1], (char[3]){ 0 }, 3), 0);
+	CHECK(self.done == freed);
+	CHECK_RC((int64_t)anyio_task_count(), 2);
+	close(other);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	until_alone();
+	CHECK(self.done);
+	close(fd);
+	pair_free(ends);
+	anyio_stream_free(self.stream);
+	anyio_listener_free(self.listener);
+	folder_remove(&folder);
+}
+
+static int a_slow_close_holds_up_nobody(void *arg)
+{
+	for (int way = 0; way < WAYS; way++)
+		meet_by((enum way)way, true);
+	meet_by(RECEIVED, false);
+	meet_by(RECEIVED_LAZILY, false);
+	meet_by(STREAM_FREED, false);
+	meet_by(LISTENER_FREED, false);
+	return 0;
+}
+
+static int who_asks_for_none_gets_none(void *arg)
+{
+	struct anyio_stream *ends[2];
+	struct anyio_descriptors gift = { .count = 1, .fds = { 2 } }, got;
+	struct folder folder;
+	struct anyio_listener *listener;
+	char byte;
+	int zero = 0, fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool refuses = setsockopt(fd, SOL_SOCKET, 83 /* SO_PASSRIGHTS */, &zero, sizeof(zero)) == 0;
+
+	close(fd);
+	folder_make(&folder);
+	CHECK_RC(anyio_listen_unix(folder.path, NULL, &listener), 0);
+	CHECK_RC(anyio_connect_unix(folder.path, &ends[0]), 0);
+	/* What waits to be accepted is bound by that too. */
+	CHECK_RC(anyio_stream_send_descriptors(ends[0], "x", 1, &gift, NULL), refuses ? -EPERM : 0);
+	CHECK_RC(anyio_accept(listener, &ends[1]), 0);
+	for (int i = 0; i < 2; i++) {
+		CHECK_RC(anyio_stream_send_descriptors(ends[i], "x", 1, &gift, NULL),
+			refuses ? -EPERM : 0);
+		CHECK_RC(anyio_stream_receive_descriptors(ends[i], &byte, 1, &got), -EOPNOTSUPP);
+		CHECK_RC((int64_t)got.count, 0);
+		CHECK_RC(anyio_stream_send(ends[i], "y", 1), 0);
+		CHECK_RC(anyio_stream_receive(ends[1 - i], &byte, 1), 1);
+	}
+	anyio_stream_close(ends[0]);
+	pair_free(ends);
+	anyio_listener_free(listener);
+	until_alone();
+	folder_remove(&folder);
+	return 0;
+}
+
 static int pass_once(const char *path)
 {
 	struct anyio_address address = path_address(path);
@@ -315,7 +476,7 @@ static int pass_once(const char *path)
 	struct anyio_stream *ends[2] = { NULL, NULL };
 	struct anyio_datagram *datagram = NULL;
 	char byte;
-	int rc = anyio_listen_unix(path, NULL, &listener);
+	int rc = anyio_listen_unix(path, &taking, &listener);
 
 	if (rc < 0)
 		return rc;
@@ -403,6 +564,8 @@ int main(void)
 		CONFORM(c49_close_wakes_who_waits_for_descriptors, CONFORM_NO_SIM),
 		CONFORM(what_came_before_the_close_is_not_lost, CONFORM_NO_SIM),
 		CONFORM(descriptors_without_room_are_told_and_closed, CONFORM_NO_SIM),
+		CONFORM(a_slow_close_holds_up_nobody, CONFORM_NO_SIM),
+		CONFORM(who_asks_for_none_gets_none, CONFORM_NO_SIM),
 		CONFORM(passing_needs_no_memory, CONFORM_NO_SIM),
 		CONFORM(any_fault_leaves_nothing_behind, CONFORM_NO_SIM),
 	};

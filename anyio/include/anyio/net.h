@@ -51,7 +51,8 @@ struct anyio_connect_options {
 	/* How long one address may take before the next is tried beside it; 0: 250 ms, as RFC 8305
 	 * has it; ANYIO_FOREVER: one after another. */
 	anyio_time delay;
-	void *reserved[4];
+	bool descriptors; /* of a UNIX stream: take those that the other side sends, see below */
+	void *reserved[3];
 };
 /* Connects to one address. The stream is to be freed. Errors: the kernel's, ANYIO_CANCELLED. */
 ANYIO_API int anyio_connect_address(
@@ -90,9 +91,10 @@ struct anyio_listener;
 
 /* All zero is the default. */
 struct anyio_listen_options {
-	int backlog;        /* 0: 1024 */
-	bool reuse_port;    /* several listeners share a port, and what comes (SO_REUSEPORT) */
-	bool v6_only;       /* IPv6 wildcard listeners take IPv4 too unless set */
+	int backlog;      /* 0: 1024 */
+	bool reuse_port;  /* several listeners share a port, and what comes (SO_REUSEPORT) */
+	bool v6_only;     /* IPv6 wildcard listeners take IPv4 too unless set */
+	bool descriptors; /* UNIX streams accepted take those that the other side sends, see below */
 	unsigned unix_mode; /* permissions of a UNIX socket; 0: 0600 */
 	void *reserved[4];
 };
@@ -132,7 +134,10 @@ ANYIO_API int anyio_stream_local_address(
 ANYIO_API int anyio_stream_remote_address(
 	const struct anyio_stream *stream, struct anyio_address *address);
 
-/* Descriptors of open files travel over UNIX streams, with the first byte of what is sent. */
+/* Descriptors of open files travel over UNIX streams, with the first byte of what is sent, to who has asked
+ * for them when it connected or listened (descriptors in the options). To others they cannot be sent, -EPERM;
+ * before Linux 6.16 they can, and are closed as they come. Closing what somebody else made may take any
+ * time, so it is done on a worker thread. */
 enum { ANYIO_DESCRIPTORS_MAX = 32 };
 /* Some of them. */
 struct anyio_descriptors {
@@ -144,7 +149,7 @@ struct anyio_descriptors {
 };
 /* Sends all of data, and the descriptors with its first byte. They stay the caller's, who may close
  * them on return. When cut off, *sent (may be NULL) says how many bytes went out: if any did, so
- * did the descriptors. -EINVAL when size is 0, ANYIO_TOO_MANY, -EBADF, -ETOOMANYREFS when too many
+ * did the descriptors. -EINVAL when size is 0, ANYIO_TOO_MANY, -EBADF, -EPERM, -ETOOMANYREFS when too many
  * are under way; -EOPNOTSUPP when the stream is not a UNIX socket's and in the simulation; else as
  * for sending. */
 ANYIO_API int anyio_stream_send_descriptors(struct anyio_stream *stream, const void *data,
@@ -152,10 +157,11 @@ ANYIO_API int anyio_stream_send_descriptors(struct anyio_stream *stream, const v
 /* Receives as anyio_stream_receive does, and what descriptors came with the bytes: close-on-exec,
  * the caller's to close, also when some were lost. Bytes sent with descriptors are never
  * joined with bytes sent after. Without success, and when cancelled, there are none. A plain
- * receive closes those that come. -EINVAL for no room, -EOPNOTSUPP as above. */
+ * receive closes those that come. -EINVAL for no room, -EOPNOTSUPP as above and when the stream was not
+ * made to take any. */
 ANYIO_API ssize_t anyio_stream_receive_descriptors(struct anyio_stream *stream, void *buffer,
 	size_t size, struct anyio_descriptors *descriptors);
-/* Closes all and leaves none. */
+/* Closes all and leaves none. In a task it waits until they are closed, and is not cancelled. */
 ANYIO_API void anyio_descriptors_close(struct anyio_descriptors *descriptors);
 
 /* Whether the other side is still there, as far as is known without sending: 0; ANYIO_END_OF_STREAM
