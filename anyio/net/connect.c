@@ -58,6 +58,7 @@ int anyio_connect_address_with(const struct anyio_address *address,
 		anyio_fd_close(fd);
 		return rc;
 	}
+	anyio_tune_connected(fd, family);
 	return anyio_stream_from_socket(fd, family, rights, stream);
 }
 

@@ -11,6 +11,7 @@ struct anyio_listener {
 	struct anyio_closable at;
 	int family;
 	enum anyio_rights rights; /* of what is accepted */
+	bool tuned;               /* what is accepted needs nothing more */
 	unsigned holds;           /* who will come back to it: it is not given back before */
 };
 
@@ -34,7 +35,7 @@ static int backlog_of(const struct anyio_listen_options *options)
 }
 
 static int listener_create(
-	int fd, int family, enum anyio_rights rights, struct anyio_listener **listener)
+	int fd, int family, enum anyio_rights rights, bool tuned, struct anyio_listener **listener)
 {
 	*listener = anyio_calloc(1, sizeof(**listener));
 	if (*listener == NULL)
@@ -42,6 +43,7 @@ static int listener_create(
 	(*listener)->at.fd = fd;
 	(*listener)->family = family;
 	(*listener)->rights = rights;
+	(*listener)->tuned = tuned;
 	return 0;
 }
 
@@ -51,6 +53,7 @@ int anyio_listen_address(const struct anyio_address *address,
 	int family = address->any.sa_family;
 	int fd = anyio_fd_socket(family, SOCK_STREAM), rc;
 	enum anyio_rights rights;
+	bool tuned = false;
 
 	*listener = NULL;
 	if (fd < 0)
@@ -63,9 +66,11 @@ int anyio_listen_address(const struct anyio_address *address,
 	if (rc == 0)
 		rc = anyio_fd_bind(fd, address);
 	if (rc == 0)
+		tuned = anyio_tune_listener(fd, address);
+	if (rc == 0)
 		rc = anyio_fd_listen(fd, backlog_of(options));
 	if (rc == 0)
-		rc = listener_create(fd, family, rights, listener);
+		rc = listener_create(fd, family, rights, tuned, listener);
 	if (rc < 0)
 		anyio_fd_close(fd);
 	return rc;
@@ -152,7 +157,7 @@ int anyio_listen_unix(const char *path, const struct anyio_listen_options *optio
 			options->unix_mode == 0 ? 0600 : options->unix_mode & 07777,
 			backlog_of(options));
 	if (rc == 0)
-		rc = listener_create(fd, AF_UNIX, rights, listener);
+		rc = listener_create(fd, AF_UNIX, rights, true, listener);
 	if (rc < 0)
 		anyio_fd_close(fd);
 	return rc;
@@ -176,6 +181,8 @@ static int accept_one(struct anyio_listener *listener, struct anyio_stream **str
 		struct anyio_op op = { .code = ANYIO_OP_ACCEPT, .fd = listener->at.fd };
 		int64_t rc = anyio_op_run(&op);
 
+		if (rc >= 0 && !listener->tuned)
+			anyio_tune_accepted((int)rc);
 		if (rc >= 0)
 			rc = anyio_stream_from_socket(
 				(int)rc, listener->family, listener->rights, stream);

@@ -50,6 +50,12 @@ int anyio_passing_pack(struct anyio_passing *passing, const struct anyio_descrip
 int64_t anyio_passing_receive(
 	int fd, void *buffer, size_t size, int flags, struct anyio_descriptors *descriptors);
 
+/* tune.c: TCP_NODELAY, and within the machine no pacing. Errors are nobody's. */
+void anyio_tune_connected(int fd, int family);
+/* Of that address. True: what it accepts needs nothing more. */
+bool anyio_tune_listener(int fd, const struct anyio_address *address);
+void anyio_tune_accepted(int fd);
+
 /* Makes a stream of a connected socket, which it then owns; closes fd and -ENOMEM when it cannot.
  */
 int anyio_stream_from_socket(

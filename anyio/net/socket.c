@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <limits.h>
-#include <netinet/tcp.h>
 #include "../core/cursor.h"
 #include "../sync/use.h"
 #include "net.h"
@@ -276,29 +275,6 @@ static const struct anyio_stream_ops socket_ops = {
 	.attribute = socket_attribute,
 };
 
-static bool is_loopback(const struct anyio_address *address)
-{
-	if (address->any.sa_family == AF_INET)
-		return ntohl(address->ip4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
-	return address->any.sa_family == AF_INET6 &&
-		(IN6_IS_ADDR_LOOPBACK(&address->ip6.sin6_addr) ||
-			(IN6_IS_ADDR_V4MAPPED(&address->ip6.sin6_addr) &&
-				address->ip6.sin6_addr.s6_addr[12] == IN_LOOPBACKNET));
-}
-
-static void tune(int fd)
-{
-	static const char plain[] = "reno"; /* every kernel has it and lets everybody choose it */
-	struct anyio_address remote;
-
-	/* Who writes small messages writes them whole: nothing is gained by holding them back. */
-	anyio_fd_flag(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-	/* Where the system's choice paces what it sends (BBR), the timers take a sixth of the rate
-	 * between two processes of one machine, where there is no path to find the pace of. */
-	if (anyio_fd_address(fd, true, &remote) == 0 && is_loopback(&remote))
-		anyio_fd_option(fd, IPPROTO_TCP, TCP_CONGESTION, plain, sizeof(plain) - 1);
-}
-
 int anyio_stream_from_socket(
 	int fd, int family, enum anyio_rights rights, struct anyio_stream **stream)
 {
@@ -308,8 +284,6 @@ int anyio_stream_from_socket(
 		anyio_fd_close(fd);
 		return -ENOMEM;
 	}
-	if (family != AF_UNIX)
-		tune(fd);
 	socket->stream.ops = &socket_ops;
 	socket->at.fd = fd;
 	socket->family = family;
