@@ -1,13 +1,16 @@
 /*
  * TLS by this runtime beside OpenSSL alone: one side sends, the other receives, a thread each, over TCP on
- * this machine. Prints mebibytes a second, and the processor's milliseconds for a gibibyte.
+ * this machine, with the same options. Ours is streams of anyio, a loop a thread; bare is SSL_write and
+ * SSL_read on blocking sockets. Each runs once to warm up, then they take turns; of each it prints
+ * mebibytes a second and the processor's milliseconds for a gibibyte, the median and the quartiles, and of
+ * the rounds' ratios too (above 1: ours is better).
  *
- *	tls ours [PIECE]    streams of anyio, a loop a thread, PIECE bytes a call (65536)
- *	tls bare [PIECE]    SSL_write and SSL_read on blocking sockets
+ *	tls bulk [ROUNDS] [PIECE]   11 rounds, PIECE bytes a call (65536)
  *	tls handshakes      a second's handshakes of one thread, both sides: EC certificate, and RSA
  */
 #include <anyio/tls.h>
 #include <anyio/anyio.h>
+#include <netinet/tcp.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -18,7 +21,7 @@
 #include <unistd.h>
 #include "../anyio/tests/certificates.h"
 
-static const size_t total = (size_t)2 << 30;
+static const size_t total = (size_t)1 << 30;
 static size_t piece = 65536;
 
 static void must(bool ok)
@@ -117,9 +120,14 @@ static int ours_receive(void *arg)
 	return 0;
 }
 
+/* With the options of ours: anyio/net/tune.c. */
 static SSL *bare_new(SSL_CTX *ssl, int fd)
 {
 	SSL *made = SSL_new(ssl);
+	int on = 1;
+
+	must(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0);
+	must(setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4) == 0);
 
 	must(made != NULL && SSL_set_fd(made, fd) == 1);
 	return made;
@@ -210,26 +218,76 @@ static int shakes(void *arg)
 	return 0;
 }
 
+enum { ROUNDS_MOST = 101 };
+
+/* What was measured of one side in each round. */
+struct measured {
+	double rate[ROUNDS_MOST], cost[ROUNDS_MOST]; /* MiB/s; ms/GiB */
+};
+
+static void measure(bool ours, struct measured *measured, int round)
+{
+	double began = now(), before = used();
+
+	if (ours)
+		must(anyio_run(ours_receive, NULL, NULL) == 0);
+	else
+		bare_receive();
+	measured->rate[round] = (double)(total >> 20) / (now() - began);
+	measured->cost[round] = (used() - before) * 1000 / ((double)total / (1 << 30));
+}
+
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void say(const char *what, double *values, int count)
+{
+	qsort(values, (size_t)count, sizeof(*values), compare);
+	printf("%-20s %8.2f  (%.2f to %.2f)\n", what, values[count / 2], values[count / 4],
+		values[count * 3 / 4]);
+}
+
+static void bulk(int rounds)
+{
+	static struct measured ours, bare;
+	static double rates[ROUNDS_MOST], costs[ROUNDS_MOST];
+
+	measure(true, &ours, 0);
+	measure(false, &bare, 0);
+	for (int i = 0; i < rounds; i++) {
+		bool first = i % 2 == 0;
+
+		measure(first, first ? &ours : &bare, i);
+		measure(!first, first ? &bare : &ours, i);
+		rates[i] = ours.rate[i] / bare.rate[i];
+		costs[i] = bare.cost[i] / ours.cost[i];
+	}
+	say("ours, MiB/s", ours.rate, rounds);
+	say("bare, MiB/s", bare.rate, rounds);
+	say("ratio", rates, rounds);
+	say("ours, ms/GiB", ours.cost, rounds);
+	say("bare, ms/GiB", bare.cost, rounds);
+	say("ratio", costs, rounds);
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
-	double began, before;
+	int rounds = argc > 2 ? atoi(argv[2]) : 11, rc = 0;
 
-	if (argc > 2)
-		piece = (size_t)atol(argv[2]);
+	if (argc > 3)
+		piece = (size_t)atol(argv[3]);
 	certificates_make();
 	if (strcmp(what, "handshakes") == 0)
-		return anyio_run(shakes, NULL, NULL) < 0;
-	began = now();
-	before = used();
-	if (strcmp(what, "ours") == 0)
-		must(anyio_run(ours_receive, NULL, NULL) == 0);
-	else if (strcmp(what, "bare") == 0)
-		bare_receive();
+		rc = anyio_run(shakes, NULL, NULL) < 0;
+	else if (strcmp(what, "bulk") == 0 && rounds > 0 && rounds <= ROUNDS_MOST && piece > 0)
+		bulk(rounds);
 	else
-		return fprintf(stderr, "bench-tls: ours, bare or handshakes\n") > 0;
-	printf("%.0f %.0f\n", (double)(total >> 20) / (now() - began),
-		(used() - before) * 1000 / (double)(total >> 30));
+		rc = fprintf(stderr, "bench-tls: bulk [ROUNDS] [PIECE], or handshakes\n") > 0;
 	certificates_free();
-	return 0;
+	return rc;
 }

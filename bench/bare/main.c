@@ -55,7 +55,7 @@ void no_delay(int fd)
 	int on = 1;
 
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	/* As the runtime does for loopback: see net/socket.c. */
+	/* As the runtime does for loopback: see net/tune.c. */
 	setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
 }
 
