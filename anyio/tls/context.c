@@ -184,8 +184,7 @@ static int use_roots(SSL_CTX *ssl, BIO *bio, const char *password)
 }
 
 /* Not the key exchange whose numbers the server chooses: as large as it likes, and the client computes
- * with them for seconds. The rest stays as
- * the system has it. */
+ * with them for seconds. The rest stays as the system has it. */
 static int drop_dhe(SSL_CTX *ssl)
 {
 	STACK_OF(SSL_CIPHER) *ciphers = SSL_CTX_get_ciphers(ssl);
