@@ -158,25 +158,27 @@ struct anyio_task {
 
 /* A stack of one size; pooled last in, first out (stack.c). */
 struct stack {
-	struct stack *next;
-	char *low; /* below it lies the guard */
+	struct stack *next, *prev; /* of those that are free */
+	char *low;                 /* below it lies the guard */
 	size_t size;
 	unsigned colour;
 	uint8_t class;
-	bool dirty; /* used since its pages were given back */
 };
 
 enum { STACK_CLASSES = 16, STACK_SHIFT = 14 }; /* 16 KiB up to 512 MiB */
 
+struct stack_class {
+	struct stack *free, *last; /* with their pages, the last given first */
+	struct stack *clean;       /* whose pages were given back */
+	size_t count;              /* in free */
+	size_t coldest;            /* lowest count since the last trim */
+	struct slab *slab;         /* the one being carved */
+};
+
 struct stack_pool {
-	struct {
-		struct stack *free;
-		size_t count;      /* in free */
-		size_t coldest;    /* lowest count since the last trim */
-		struct slab *slab; /* the one being carved */
-	} classes[STACK_CLASSES];
+	struct stack_class classes[STACK_CLASSES];
 	struct slab *slabs;
-	size_t dirty;
+	size_t dirty; /* in all lists of free ones with pages */
 	size_t taken;
 };
 

@@ -12,7 +12,9 @@
  * left unguarded.
  *
  * Free stacks are kept last in, first out, so the warmest is used first. Those that nobody took
- * for a while give their pages back. Tops are coloured: they start at different cache sets.
+ * for a while, which lie at the end of the list, give their pages back and go to a list of their own,
+ * which is used when the other is empty: so a pass meets none twice. Tops are coloured: they start at
+ * different cache sets.
  */
 #include <errno.h>
 #include <sys/eventfd.h>
@@ -129,48 +131,64 @@ int stack_take(struct stack_pool *pool, size_t size, struct stack **out)
 		class ++;
 	if (class == STACK_CLASSES)
 		return -ENOMEM;
-	struct stack *stack = pool->classes[class].free;
+	struct stack_class *of = &pool->classes[class];
+	struct stack *stack = of->free ? of->free : of->clean;
 	if (!stack)
 		return carve(pool, class, out);
-	pool->classes[class].free = stack->next;
-	if (--pool->classes[class].count < pool->classes[class].coldest)
-		pool->classes[class].coldest = pool->classes[class].count;
-	if (stack->dirty) {
-		stack->dirty = false;
+	if (stack == of->free) {
+		of->free = stack->next;
 		pool->dirty--;
+		if (--of->count < of->coldest)
+			of->coldest = of->count;
+	} else {
+		of->clean = stack->next;
 	}
 	pool->taken++;
 	*out = stack;
 	return 0;
 }
 
+/* The first one's prev is never looked at. */
 void stack_give(struct stack_pool *pool, struct stack *stack)
 {
-	stack->next = pool->classes[stack->class].free;
-	pool->classes[stack->class].free = stack;
-	pool->classes[stack->class].count++;
-	stack->dirty = true;
+	struct stack_class *of = &pool->classes[stack->class];
+	if (of->free)
+		of->free->prev = stack;
+	else
+		of->last = stack;
+	stack->next = of->free;
+	of->free = stack;
+	of->count++;
 	pool->dirty++;
 	pool->taken--;
 }
 
+/* The last of the list, which is not empty. */
+static struct stack *take_last(struct stack_class *of)
+{
+	struct stack *stack = of->last;
+	if (--of->count == 0) {
+		of->free = NULL;
+	} else {
+		of->last = stack->prev;
+		of->last->next = NULL;
+	}
+	return stack;
+}
+
 /* Those at the end of the list, beyond the ones taken since the last trim, lay cold. */
-static size_t trim_class(struct stack_pool *pool, unsigned class, size_t most)
+static size_t trim_class(struct stack_pool *pool, struct stack_class *of, size_t most)
 {
 	size_t trimmed = 0;
-	size_t warm = pool->classes[class].count - pool->classes[class].coldest;
-	for (struct stack *at = pool->classes[class].free; at && trimmed < most; at = at->next) {
-		if (warm > 0) {
-			warm--;
-		} else if (at->dirty) {
-			madvise(at->low, at->size, MADV_DONTNEED);
-			at->dirty = false;
-			pool->dirty--;
-			trimmed++;
-		}
+	for (; of->coldest > 0 && trimmed < most; of->coldest--, trimmed++) {
+		struct stack *stack = take_last(of);
+		madvise(stack->low, stack->size, MADV_DONTNEED);
+		stack->next = of->clean;
+		of->clean = stack;
 	}
+	pool->dirty -= trimmed;
 	if (trimmed < most)
-		pool->classes[class].coldest = pool->classes[class].count;
+		of->coldest = of->count;
 	return trimmed;
 }
 
@@ -178,7 +196,7 @@ bool stack_trim(struct stack_pool *pool)
 {
 	size_t left = TRIM_MOST;
 	for (unsigned class = 0; class < STACK_CLASSES; class ++)
-		left -= trim_class(pool, class, left);
+		left -= trim_class(pool, &pool->classes[class], left);
 	return left > 0;
 }
 
