@@ -21,9 +21,9 @@ static int read_whole(int fd, void *buffer, size_t size)
 	return 1;
 }
 
-static int answer(int out, anyio_worker_fn fn, const void *request, size_t size)
+static int answer(int out, anyio_worker_fn fn, uint64_t number, const void *request, size_t size)
 {
-	struct frame frame = { .kind = FRAME_ANSWER };
+	struct frame frame = { .kind = FRAME_ANSWER, .number = number };
 	void *data = NULL;
 	size_t data_size = 0;
 	int rc;
@@ -57,7 +57,7 @@ static int serve_one(int in, int out, anyio_worker_fn fn, size_t most)
 	if (rc == 0)
 		rc = -EPROTO;
 	if (rc > 0)
-		rc = answer(out, fn, request, (size_t)frame.size);
+		rc = answer(out, fn, frame.number, request, (size_t)frame.size);
 	anyio_free(request);
 	return rc < 0 ? rc : 1;
 }

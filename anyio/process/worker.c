@@ -11,6 +11,7 @@
 struct anyio_worker {
 	struct anyio_process *process;
 	size_t most;
+	uint64_t number; /* of the last request */
 	unsigned references;
 	bool calling; /* a task is inside */
 	bool broken, closed;
@@ -47,7 +48,7 @@ int anyio_worker_open(char *const argv[], const struct anyio_worker_options *opt
 
 static int worker_send(struct anyio_worker *worker, const void *request, size_t size)
 {
-	struct frame frame = { .kind = FRAME_REQUEST, .size = size };
+	struct frame frame = { .kind = FRAME_REQUEST, .number = ++worker->number, .size = size };
 	struct iovec parts[] = { { &frame, sizeof(frame) }, { (void *)request, size } };
 
 	return anyio_stream_sendv(anyio_process_in(worker->process), parts, 2, NULL);
@@ -61,7 +62,7 @@ static int worker_receive(struct anyio_worker *worker, struct anyio_worker_answe
 
 	if (rc < 0)
 		return rc;
-	if (frame.kind != FRAME_ANSWER)
+	if (frame.kind != FRAME_ANSWER || frame.number != worker->number)
 		return ANYIO_BROKEN;
 	if (frame.size > worker->most)
 		return -EOVERFLOW;

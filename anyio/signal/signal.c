@@ -37,6 +37,10 @@ static void signal_handle(int number)
 	/* A full pipe holds thousands unread: one more of the kind says nothing new. */
 	if (writer != 0 && write(writer - 1, &byte, 1) < 0)
 		byte = 0;
+	/* Its receiver was closed before this handler counted: the action before it is back by now, and takes
+	 * the signal as soon as this one returns. */
+	if (writer == 0)
+		raise(number);
 	atomic_fetch_sub(&handlers_inside, 1);
 	errno = saved;
 }

@@ -124,6 +124,36 @@ static int a_failed_child_is_an_error_of_the_call(void *arg)
 	return 0;
 }
 
+/* As a child that has forked might: two answers to each request. */
+static int answer_twice(void)
+{
+	struct frame frame;
+	char body[100];
+
+	while (read(STDIN_FILENO, &frame, sizeof(frame)) == sizeof(frame) &&
+		frame.size <= sizeof(body) &&
+		read(STDIN_FILENO, body, frame.size) == (ssize_t)frame.size) {
+		struct frame answer[2] = { { .kind = FRAME_ANSWER, .number = frame.number } };
+
+		answer[1] = answer[0];
+		if (write(STDOUT_FILENO, answer, sizeof(answer)) < 0)
+			return 1;
+	}
+	return 0;
+}
+
+static int an_answer_is_of_its_request(void *arg)
+{
+	char *const twice[] = { "/proc/self/exe", "twice", NULL };
+	struct anyio_worker *worker = open_worker(twice, 0, -1);
+
+	CHECK_RC(call(worker, "first"), 0);
+	CHECK_RC(call(worker, "second"), ANYIO_BROKEN);
+	CHECK_RC(anyio_worker_close(worker), 0);
+	no_children();
+	return 0;
+}
+
 struct calling {
 	struct anyio_worker *worker;
 	const char *request;
@@ -254,11 +284,14 @@ int main(int argc, char **argv)
 	static const struct conformance_case cases[] = {
 		CONFORM(requests_are_answered, CONFORM_NO_SIM),
 		CONFORM(a_failed_child_is_an_error_of_the_call, CONFORM_NO_SIM),
+		CONFORM(an_answer_is_of_its_request, CONFORM_NO_SIM),
 		CONFORM(a_call_is_cancelled_or_closed, CONFORM_NO_SIM),
 		CONFORM(what_is_no_request_ends_the_worker, CONFORM_NO_SIM),
 		CONFORM(every_fault_in_turn, CONFORM_NO_SIM | CONFORM_BARE),
 	};
 
+	if (argc > 1 && strcmp(argv[1], "twice") == 0)
+		return answer_twice();
 	if (argc > 1)
 		return anyio_worker_serve(work, strcmp(argv[1], "small") == 0 ? 10000 : 0) < 0;
 	return run_conformance(cases, sizeof(cases) / sizeof(*cases));

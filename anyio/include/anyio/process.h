@@ -164,7 +164,7 @@ ANYIO_API int anyio_worker_call(struct anyio_worker *worker, const void *request
 ANYIO_API int anyio_worker_close(struct anyio_worker *worker);
 
 /* Answers one request: *data (NULL at first) and *size become the answer's, by anyio_malloc or malloc;
- * what is returned becomes its result. */
+ * what is returned becomes its result. It is not to return twice, as in a forked child. */
 typedef int (*anyio_worker_fn)(const void *request, size_t size, void **data, size_t *data_size);
 
 /* In the child, without a loop: answers the requests that come over its stdin by calling fn, and returns 0
