@@ -1,5 +1,7 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 #include <anyio/version.h>
 #include "loop.h"
 
@@ -104,8 +106,20 @@ int loop_launch(struct anyio_loop *loop, struct root *root)
 	return rc;
 }
 
+/* What was closed when the program was started is taken by something that refuses what it is there for:
+ * else the loop's own descriptors, or a connection, would get these numbers, and what is said on standard
+ * error would go there. */
+static void take_standard_descriptors(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF &&
+			open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0)
+			return;
+}
+
 void loop_prepare_process(void)
 {
+	take_standard_descriptors();
 	ignore_failed_writes();
 	overflow_watch();
 }

@@ -7,6 +7,7 @@
  * deep the tree is.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #include "loop.h"
 
 enum { INDENTS = 40, LINE = 400 };
+#define MOMENT (100 * ANYIO_MILLISECOND)
 
 struct tree {
 	struct anyio_loop *loop;
@@ -230,15 +232,22 @@ int anyio_task_tree_print(FILE *file)
 	return anyio_task_tree(write_file, file);
 }
 
-static void write_error(void *arg, const char *text, size_t size)
+/* Whoever reads standard error gets a moment for all of it; what he does not take by then is lost, for
+ * the loop has other things to do. */
+static void write_error(void *until, const char *text, size_t size)
 {
-	ssize_t ignored = write(STDERR_FILENO, text, size);
+	struct pollfd error = { .fd = STDERR_FILENO, .events = POLLOUT };
+	anyio_time left = *(anyio_time *)until - clock_real();
+	ssize_t ignored;
+	if (poll(&error, 1, left > 0 ? (int)(left / ANYIO_MILLISECOND) : 0) > 0)
+		ignored = write(STDERR_FILENO, text, size);
 	(void)ignored;
 }
 
 void tree_say(struct anyio_loop *loop)
 {
-	struct tree tree = { .loop = loop, .write = write_error };
+	anyio_time until = clock_real() + MOMENT;
+	struct tree tree = { .loop = loop, .write = write_error, .arg = &until };
 	show(&tree);
 }
 

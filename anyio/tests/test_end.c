@@ -299,6 +299,38 @@ static int s_a_loop_is_touched_by_its_own_thread_alone(void *arg)
 	return 0;
 }
 
+static int open_and_say(void *arg)
+{
+	int ends[2];
+
+	CHECK_RC(pipe(ends), 0);
+	CHECK(ends[0] > STDERR_FILENO && ends[1] > STDERR_FILENO);
+	CHECK(read(STDIN_FILENO, &ends, 1) < 0 && errno == EBADF);
+	CHECK(write(STDOUT_FILENO, "x", 1) < 0 && errno == EBADF);
+	CHECK(write(STDERR_FILENO, "x", 1) < 0 && errno == EBADF);
+	close(ends[0]);
+	close(ends[1]);
+	return 0;
+}
+
+static void run_without_standard_descriptors(void *arg)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		close(fd);
+	/* Nothing can be printed: the status tells. */
+	if (anyio_run(open_and_say, NULL, arg) != 0 || conformance_failures() != 0)
+		_exit(1);
+}
+
+static int s_what_was_closed_at_the_start_is_nobody_elses(void *arg)
+{
+	char text[10];
+
+	CHECK_RC(in_child(run_without_standard_descriptors, arg, text, sizeof(text)), 0);
+	CHECK_RC((int64_t)strlen(text), 0);
+	return 0;
+}
+
 int main(void)
 {
 	static const struct conformance_case cases[] = {
@@ -312,6 +344,7 @@ int main(void)
 		CONFORM(s_a_reader_is_not_destroyed_under_who_reads, CONFORM_BARE),
 		CONFORM(s_a_loop_is_touched_by_its_own_thread_alone, CONFORM_BARE | CONFORM_NO_SIM),
 		CONFORM(s_an_interrupt_cancels_and_a_second_ends, CONFORM_BARE | CONFORM_NO_SIM),
+		CONFORM(s_what_was_closed_at_the_start_is_nobody_elses, CONFORM_BARE),
 	};
 	return run_conformance(cases, sizeof cases / sizeof *cases);
 }

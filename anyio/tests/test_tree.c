@@ -531,6 +531,36 @@ static int q_every_loop_shows_its_own(void *arg)
 	return 0;
 }
 
+static int quit_once(void *arg)
+{
+	kill(getpid(), SIGQUIT);
+	return anyio_sleep(ANYIO_MILLISECOND);
+}
+
+/* Standard error is a pipe that is full, and nobody reads it. */
+static void run_unread(void *arg)
+{
+	static const char bytes[4096];
+	int ends[2];
+
+	if (pipe(ends) < 0 || fcntl(ends[1], F_SETFL, O_NONBLOCK) < 0)
+		_exit(1);
+	while (write(ends[1], bytes, sizeof(bytes)) > 0)
+		;
+	if (fcntl(ends[1], F_SETFL, 0) < 0 || dup2(ends[1], STDERR_FILENO) < 0)
+		_exit(1);
+	if (anyio_run(quit_once, NULL, arg) < 0)
+		_exit(1);
+}
+
+static int q_who_does_not_read_the_tree_holds_up_nobody(void *arg)
+{
+	char text[100];
+	int status = in_child(run_unread, arg, text, sizeof text);
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	return 0;
+}
+
 int main(void)
 {
 	static const struct conformance_case cases[] = {
@@ -550,6 +580,8 @@ int main(void)
 		CONFORM(q_a_host_keeps_its_sigquit, CONFORM_BARE | CONFORM_NO_SIM),
 		CONFORM(q_after_the_run_it_is_as_before, CONFORM_BARE | CONFORM_NO_SIM),
 		CONFORM(q_every_loop_shows_its_own, CONFORM_BARE | CONFORM_NO_SIM),
+		CONFORM(q_who_does_not_read_the_tree_holds_up_nobody,
+			CONFORM_BARE | CONFORM_NO_SIM),
 	};
 	return run_conformance(cases, sizeof cases / sizeof *cases);
 }

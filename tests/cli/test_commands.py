@@ -69,6 +69,10 @@ def wrong_use_is_told():
         write(f'{many}/{i}')
     root = kit('add', '-rQ', many, repo=repo).text.strip()
     full = subprocess.run([PROGRAM, '--repo', repo, 'ls', root], stdout=open('/dev/full', 'w'), stderr=subprocess.PIPE)
+    closed = subprocess.run(['sh', '-c', '"$0" "$@" >&-', PROGRAM, '--repo', repo, 'ls', root], capture_output=True)
+    check('nowhere to print to: 1, and why', closed.returncode == 1 and b'standard output' in closed.stderr, closed)
+    closed = subprocess.run(['sh', '-c', '"$0" "$@" <&- 2>&-', PROGRAM, '--repo', repo, 'ls', root], capture_output=True)
+    check('no standard input or error: it does what it can', closed.returncode == 0 and closed.stdout.count(b'\n') == 1000, closed)
     check('much to a full device: 1, and why', full.returncode == 1 and b'standard output' in full.stderr, full)
 
 

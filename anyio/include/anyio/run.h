@@ -59,7 +59,9 @@ struct anyio_options {
 
 /* Runs body in the root task of a new loop on this thread and returns its result, once every
  * task has ended. ANYIO_NO_BACKEND when the backend named does not work here; -ENOMEM; -EBUSY
- * when this thread runs a loop already. options may be NULL. */
+ * when this thread runs a loop already. options may be NULL. Of the descriptors 0 to 2 those that are closed
+ * are opened, on /dev/null, so that nothing else gets these numbers: reading the first and writing the others
+ * goes on to be -EBADF. */
 ANYIO_API int anyio_run(anyio_task_fn body, void *arg, const struct anyio_options *options);
 
 /* The names of all compiled backends, best first, ended by NULL. Static storage; any thread. */
