@@ -81,9 +81,10 @@ void loop_begin_turn(struct anyio_loop *loop)
 		shuffle_batch(loop);
 }
 
+/* Or called for by another thread: either way the poll does not wait. */
 static bool anything_ready(const struct anyio_loop *loop)
 {
-	return loop->batch || loop->ready;
+	return loop->batch || loop->ready || token_waits(loop->token);
 }
 
 static anyio_time read_clock(struct anyio_loop *loop)

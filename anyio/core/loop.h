@@ -359,7 +359,8 @@ anyio_time clock_from_now(anyio_time duration);
 
 /* token.c */
 struct anyio_token *token_create(struct anyio_loop *loop);
-void token_drain(struct anyio_token *token);
+void token_drain(struct anyio_token *token); /* runs what other threads called; not all at once */
+bool token_waits(const struct anyio_token *token); /* there are more */
 void token_end(struct anyio_token *token);
 bool token_shared(struct anyio_token *token);
 

@@ -3,12 +3,16 @@
  *
  * The token outlives the loop. Its lock orders callers against the loop's end: a call is either
  * queued before the end and runs, or is refused. The backend is woken under the lock, so it
- * cannot be closed meanwhile. The loop takes the whole queue at each poll, so calls are first in,
- * first out and a call that calls again runs a poll later.
+ * cannot be closed meanwhile. The loop takes calls from the front of the queue at each poll, so they
+ * are first in, first out and a call that calls again runs a poll later. It takes some hundreds at
+ * most: whoever calls without end shares the loop with its timers and tasks. While some are left the
+ * poll does not wait.
  */
 #include <errno.h>
 #include <pthread.h>
 #include "loop.h"
+
+enum { CALLS_MOST = 256 }; /* between two polls */
 
 struct anyio_token {
 	atomic_uint references;
@@ -105,22 +109,33 @@ static void run_calls(struct anyio_call *call)
 	}
 }
 
-/* Under the lock. */
-static struct anyio_call *take_all(struct anyio_token *token)
+bool token_waits(const struct anyio_token *token)
 {
-	struct anyio_call *first = token->first;
-	token->first = NULL;
-	token->last = &token->first;
-	atomic_store(&token->waiting, false);
+	return atomic_load(&token->waiting);
+}
+
+/* Under the lock: cuts the first so many off the queue. */
+static struct anyio_call *take(struct anyio_token *token, size_t most)
+{
+	struct anyio_call *first = token->first, **end = &token->first;
+	for (size_t i = 0; i < most && *end; i++)
+		end = &(*end)->next;
+	if (end == &token->first)
+		return NULL;
+	token->first = *end;
+	*end = NULL;
+	if (!token->first)
+		token->last = &token->first;
+	atomic_store(&token->waiting, token->first != NULL);
 	return first;
 }
 
 void token_drain(struct anyio_token *token)
 {
-	if (!atomic_load(&token->waiting))
+	if (!token_waits(token))
 		return;
 	pthread_mutex_lock(&token->lock);
-	struct anyio_call *calls = take_all(token);
+	struct anyio_call *calls = take(token, CALLS_MOST);
 	pthread_mutex_unlock(&token->lock);
 	run_calls(calls);
 }
@@ -129,7 +144,7 @@ void token_end(struct anyio_token *token)
 {
 	pthread_mutex_lock(&token->lock);
 	token->loop = NULL;
-	struct anyio_call *calls = take_all(token);
+	struct anyio_call *calls = take(token, SIZE_MAX);
 	pthread_mutex_unlock(&token->lock);
 	run_calls(calls);
 	anyio_token_unref(token);

@@ -431,9 +431,58 @@ static int s_a_crowd_of_tasks(void *arg)
 	return anyio_task_group_exit(&group, 0);
 }
 
+/* What other threads call, in their order; a task of the loop waits for the first and the last. */
+struct many {
+	struct anyio_event first, last;
+	size_t count, run;
+};
+
+static void one_of_many(void *arg)
+{
+	struct many *many = arg;
+	if (many->run++ == 0)
+		anyio_event_set(&many->first);
+	if (many->run == many->count)
+		anyio_event_set(&many->last);
+}
+
+/* However many they are, tasks run and timers fire between them; and none is left behind. */
+static int many_calls_do_not_hold_the_loop_up(void *arg)
+{
+	struct many many = { .count = 10000 };
+	struct anyio_token *token = anyio_current_token();
+	anyio_event_init(&many.first);
+	anyio_event_init(&many.last);
+	for (size_t i = 0; i < many.count; i++)
+		CHECK_RC(anyio_call_soon(token, one_of_many, &many), 0);
+	anyio_token_unref(token);
+	CHECK_RC(anyio_event_wait(&many.first), 0);
+	CHECK(many.run < many.count / 2);
+	/* The loop is not quiet before the last. */
+	CHECK_RC(anyio_wait_all_tasks_blocked(), 0);
+	CHECK_RC(many.run, many.count);
+	CHECK_RC(anyio_event_wait(&many.last), 0);
+	return 0;
+}
+
+static int many_calls_need_nothing_else_to_go_on(void *arg)
+{
+	struct many many = { .count = 10000 };
+	struct anyio_token *token = anyio_current_token();
+	anyio_event_init(&many.first);
+	anyio_event_init(&many.last);
+	for (size_t i = 0; i < many.count; i++)
+		CHECK_RC(anyio_call_soon(token, one_of_many, &many), 0);
+	CHECK_RC(anyio_event_wait(&many.last), 0);
+	anyio_token_unref(token);
+	return 0;
+}
+
 int main(void)
 {
 	static const struct conformance_case cases[] = {
+		CONFORM(many_calls_do_not_hold_the_loop_up, 0),
+		CONFORM(many_calls_need_nothing_else_to_go_on, 0),
 		CONFORM(c26_after_a_failed_abort_the_task_completes, CONFORM_MOCK),
 		CONFORM(c27_after_a_slow_abort_the_cancellation_comes, CONFORM_MOCK),
 		CONFORM(r03_a_result_once_given_is_kept, CONFORM_MOCK),

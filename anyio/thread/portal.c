@@ -1,9 +1,12 @@
 /*
- * Everything that is asked of a portal travels as a call through its loop's token, and is decided on the
- * loop's thread: whether the portal is open is known there alone. Calls of one thread come in order,
- * and each comes exactly once, before the loop ends or while it does; so one that was accepted is
- * always answered, by its task or by ANYIO_STOPPED, and what comes after a stop is refused.
- * The flag that other threads look at (closed) only saves them the way.
+ * Everything that is asked of a portal travels as a call through its loop's token. Calls of one thread come
+ * in order, and each comes exactly once. Whether a call is accepted is decided under the portal's
+ * mutex, by who calls; what was accepted runs, as the task that serves the portal waits for it.
+ *
+ * Calls that were accepted and have not begun are bounded: a thread that calls faster than the loop runs
+ * tasks would fill the memory, and the run queue, so that every timer were late. At the bound callers
+ * wait until half of them have begun, all alike, so that none is overtaken for ever; on the portal's own
+ * loop, where nobody may wait, they are let through.
  *
  * A task's handle is two references, the caller's and the loop's, which goes when it is settled. The
  * portal's memory is held by its users (one reference for all of them), by the task that serves it,
@@ -17,6 +20,8 @@
 #include <anyio/portal.h>
 #include "portal.h"
 
+enum { PENDING_MOST = 1024 };
+
 struct anyio_portal_task {
 	atomic_uint references;
 	struct anyio_portal *portal;
@@ -24,6 +29,7 @@ struct anyio_portal_task {
 	void *arg;
 	char name[48];
 	bool handshake;
+	bool asked;                      /* somebody has the handle */
 	struct anyio_cancel_scope scope; /* the loop's */
 	struct anyio_call deliver, cancel;
 	atomic_bool cancel_sent;
@@ -41,6 +47,8 @@ static void portal_release(struct anyio_portal *portal)
 {
 	if (atomic_fetch_sub(&portal->references, 1) != 1)
 		return;
+	pthread_cond_destroy(&portal->room);
+	pthread_mutex_destroy(&portal->mutex);
 	anyio_token_unref(portal->token);
 	anyio_free(portal);
 }
@@ -53,24 +61,60 @@ static bool portal_is_here(const struct anyio_portal *portal)
 	return here == portal->token;
 }
 
-/* The loop's thread: no new tasks. */
+/* Any thread: no more calls. */
+static void portal_refuse(struct anyio_portal *portal)
+{
+	pthread_mutex_lock(&portal->mutex);
+	portal->closed = true;
+	pthread_cond_broadcast(&portal->room);
+	pthread_mutex_unlock(&portal->mutex);
+}
+
+/* The loop's thread: so many of those that were accepted begin, or came to nothing. */
+static void portal_begin(struct anyio_portal *portal, unsigned count)
+{
+	bool all;
+
+	pthread_mutex_lock(&portal->mutex);
+	portal->pending -= count;
+	if (portal->full && portal->pending <= PENDING_MOST / 2) {
+		portal->full = false;
+		pthread_cond_broadcast(&portal->room);
+	}
+	all = portal->closed && portal->pending == 0;
+	pthread_mutex_unlock(&portal->mutex);
+	if (all)
+		anyio_event_set(&portal->begun);
+}
+
+/* The loop's thread. */
 static void portal_close(struct anyio_portal *portal)
 {
-	portal->open = false;
-	atomic_store(&portal->closed, true);
+	portal_refuse(portal);
+	portal_begin(portal, 0);
 	anyio_event_set(&portal->stop);
+}
+
+static int portal_await_begun(void *arg)
+{
+	return anyio_event_wait(&((struct anyio_portal *)arg)->begun);
 }
 
 static int portal_serve(void *arg)
 {
 	struct anyio_portal *portal = arg;
+	struct anyio_cancel_scope scope;
 	int rc;
 
-	portal->served = portal->open = true;
+	portal->served = true;
 	anyio_task_group_enter(&portal->tasks);
 	anyio_started(NULL);
 	rc = anyio_event_wait(&portal->stop);
 	portal_close(portal);
+	/* What was accepted begins, in a cancelled group too. */
+	anyio_cancel_scope_init(&scope);
+	anyio_cancel_scope_set_shield(&scope, true);
+	anyio_cancel_scope_run(&scope, portal_await_begun, portal);
 	rc = anyio_task_group_exit(&portal->tasks, rc);
 	portal_release(portal);
 	return rc;
@@ -87,7 +131,10 @@ int anyio_portal_open(struct anyio_task_group *group, struct anyio_portal **out)
 	atomic_init(&portal->references, 2);
 	atomic_init(&portal->users, 1);
 	portal->token = anyio_current_token();
+	pthread_mutex_init(&portal->mutex, NULL);
+	pthread_cond_init(&portal->room, NULL);
 	anyio_event_init(&portal->stop);
+	anyio_event_init(&portal->begun);
 	rc = anyio_start(group, portal_serve, portal, "portal", NULL);
 	if (rc < 0) {
 		if (!portal->served)
@@ -132,7 +179,7 @@ static void portal_send_stop(struct anyio_portal *portal, atomic_bool *sent,
 
 void anyio_portal_stop(struct anyio_portal *portal, bool cancel_remaining)
 {
-	atomic_store(&portal->closed, true);
+	portal_refuse(portal);
 	if (portal_is_here(portal)) {
 		if (cancel_remaining)
 			portal_cancel(portal);
@@ -227,8 +274,13 @@ static int job_call(void *arg)
 static int job_main(void *arg)
 {
 	struct anyio_portal_task *job = arg;
-	int rc = anyio_cancel_scope_run(&job->scope, job_call, job);
-	bool from_outside = rc == ANYIO_CANCELLED && anyio_cancel_pending();
+	bool from_outside;
+	int rc;
+
+	if (!job->handshake)
+		portal_begin(job->portal, 1);
+	rc = anyio_cancel_scope_run(&job->scope, job_call, job);
+	from_outside = rc == ANYIO_CANCELLED && anyio_cancel_pending();
 
 	if (from_outside || anyio_cancel_scope_cancelled_caught(&job->scope))
 		rc = ANYIO_TASK_CANCELLED;
@@ -243,6 +295,7 @@ static int job_start(void *arg)
 	void *value = NULL;
 	int rc;
 
+	portal_begin(job->portal, 1);
 	atomic_fetch_add(&job->references, 1);
 	rc = anyio_start(&job->portal->tasks, job_main, job, job->name, &value);
 	if (rc < 0 && !job->done)
@@ -254,38 +307,58 @@ static int job_start(void *arg)
 	return 0;
 }
 
+/* What keeps it from running is told to who has the handle, else it is an error of the portal's task. */
 static void job_deliver(void *arg)
 {
 	struct anyio_portal_task *job = arg;
 	struct anyio_portal *portal = job->portal;
-	int rc = ANYIO_STOPPED;
+	struct anyio_task_options options = { .name = job->name, .may_fail = job->asked };
+	int rc = anyio_start_soon_with(
+		&portal->tasks, job->handshake ? job_start : job_main, job, &options);
 
-	if (portal->open)
-		rc = anyio_try_start_soon(
-			&portal->tasks, job->handshake ? job_start : job_main, job, job->name);
 	if (rc == 0)
 		return;
+	portal_begin(portal, 1);
 	job_answer(job, rc, NULL);
 	job_settle(job, rc);
 }
 
-/* ANYIO_STOPPED: it was not sent, and is freed. */
-static int job_send(struct anyio_portal_task *job)
+/* Waits for room, but on the portal's own loop. */
+static int portal_send(struct anyio_portal *portal, struct anyio_call *call)
 {
+	bool here = portal_is_here(portal);
+	int rc;
+
+	pthread_mutex_lock(&portal->mutex);
+	while (portal->full && !portal->closed && !here)
+		pthread_cond_wait(&portal->room, &portal->mutex);
+	rc = portal->closed ? ANYIO_STOPPED : anyio_token_call(portal->token, call);
+	if (rc == 0 && ++portal->pending >= PENDING_MOST)
+		portal->full = true;
+	pthread_mutex_unlock(&portal->mutex);
+	return rc == 0 ? 0 : ANYIO_STOPPED;
+}
+
+/* ANYIO_STOPPED: it was not sent, and is freed. */
+static int job_send(struct anyio_portal_task *job, bool asked)
+{
+	int rc;
+
+	job->asked = asked;
 	job->deliver = (struct anyio_call){ .fn = job_deliver, .arg = job };
-	if (!atomic_load(&job->portal->closed) &&
-		anyio_token_call(job->portal->token, &job->deliver) == 0)
-		return 0;
-	job_release(job);
-	job_release(job);
-	return ANYIO_STOPPED;
+	rc = portal_send(job->portal, &job->deliver);
+	if (rc < 0) {
+		job_release(job);
+		job_release(job);
+	}
+	return rc;
 }
 
 int anyio_portal_start_soon(struct anyio_portal *portal, anyio_task_fn fn, void *arg,
 	const char *name, struct anyio_portal_task **task)
 {
 	struct anyio_portal_task *job = job_create(portal, fn, arg, name);
-	int rc = job == NULL ? -ENOMEM : job_send(job);
+	int rc = job == NULL ? -ENOMEM : job_send(job, task != NULL);
 
 	if (task != NULL)
 		*task = rc < 0 ? NULL : job;
@@ -323,7 +396,7 @@ int anyio_portal_start_task(struct anyio_portal *portal, anyio_task_fn fn, void 
 	if (job == NULL)
 		return -ENOMEM;
 	job->handshake = true;
-	rc = job_send(job);
+	rc = job_send(job, true);
 	if (rc < 0)
 		return rc;
 	pthread_mutex_lock(&job->mutex);

@@ -2,6 +2,10 @@
  * Portals: how threads that have no loop call into one (AnyIO's BlockingPortal). Unless said otherwise
  * the functions here are called from such threads, any number at a time, and may block; on the
  * portal's own loop those that block are -EDEADLK.
+ *
+ * Of calls that were accepted and have not begun to run a portal has some thousand at most: those that
+ * come then wait until the loop has begun half of them (or the portal is stopped), but for those made on
+ * the portal's own loop.
  */
 #ifndef ANYIO_PORTAL_H
 #define ANYIO_PORTAL_H
@@ -32,9 +36,9 @@ ANYIO_API struct anyio_portal *anyio_portal_ref(struct anyio_portal *portal);
  * too. */
 ANYIO_API void anyio_portal_unref(struct anyio_portal *portal);
 
-/* From now on calls are ANYIO_STOPPED. A call that comes at the same time is either that, or runs to
- * its end and returns its result. What runs goes on to its end, or is cancelled. Never blocks; on the
- * portal's own loop too. */
+/* From now on calls are ANYIO_STOPPED. A call that comes at the same time is either that, or was
+ * accepted and runs. What runs goes on to its end, or is cancelled. Never blocks; on the portal's own
+ * loop too. */
 ANYIO_API void anyio_portal_stop(struct anyio_portal *portal, bool cancel_remaining);
 
 /* Runs fn(arg) in a task of the loop and waits for its result; ANYIO_TASK_CANCELLED when it was
@@ -43,8 +47,10 @@ ANYIO_API int anyio_portal_call(struct anyio_portal *portal, anyio_task_fn fn, v
 
 /* The same without the wait: the result is asked of *task, which is to be freed; with task NULL nobody
  * asks. An error of the task is its result and nothing more. On the portal's own loop too.
- * ANYIO_STOPPED, -ENOMEM; what is found out later (ANYIO_TOO_MANY, or ANYIO_STOPPED in a race) is the
- * result. name is copied, at most 47 bytes. */
+ * ANYIO_STOPPED, -ENOMEM; what is accepted runs, unless the loop has no room for one more task
+ * (ANYIO_TOO_MANY, -ENOMEM): then that is the result, and where nobody asks it is an error of the
+ * portal's task, which ends the group of anyio_portal_open as the error of any task does, and stops a
+ * portal of anyio_portal_start. name is copied, at most 47 bytes. */
 ANYIO_API int anyio_portal_start_soon(struct anyio_portal *portal, anyio_task_fn fn, void *arg,
 	const char *name, struct anyio_portal_task **task);
 
