@@ -3,7 +3,8 @@
  * reads one. A pipe keeps the order, and works whichever thread the kernel picks.
  *
  * The handler may run on any thread while a receiver is being closed on another: closing takes the
- * pipe out of the table, then waits until no handler is inside, and only then closes it.
+ * pipe out of the table, then waits until no handler is inside, and only then closes it. A handler that
+ * had begun and was not inside yet finds no pipe, and sends the signal on to who has it by then.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -27,6 +28,18 @@ struct anyio_signal_receiver {
 static _Atomic int writers[NSIG];
 static _Atomic int handlers_inside;
 
+static void signal_handle(int number);
+
+/* The action from before is back since before the pipe went; but somebody else may have put ours back,
+ * with whom this would go round for ever. All signals are blocked here: it comes after the return. */
+static void signal_send_on(int number)
+{
+	struct sigaction now;
+
+	if (sigaction(number, NULL, &now) == 0 && now.sa_handler != signal_handle)
+		raise(number);
+}
+
 static void signal_handle(int number)
 {
 	int saved = errno, writer;
@@ -37,11 +50,9 @@ static void signal_handle(int number)
 	/* A full pipe holds thousands unread: one more of the kind says nothing new. */
 	if (writer != 0 && write(writer - 1, &byte, 1) < 0)
 		byte = 0;
-	/* Its receiver was closed before this handler counted: the action before it is back by now, and takes
-	 * the signal as soon as this one returns. */
-	if (writer == 0)
-		raise(number);
 	atomic_fetch_sub(&handlers_inside, 1);
+	if (writer == 0)
+		signal_send_on(number);
 	errno = saved;
 }
 

@@ -117,6 +117,26 @@ static int a_waiting_receiver_is_woken_closed_or_cancelled(void *arg)
 	return 0;
 }
 
+/* A handler that had begun, and looked for its receiver only after that was closed. */
+static int a_signal_that_came_just_before_the_close_is_not_lost(void *arg)
+{
+	struct anyio_signal_receiver *receiver;
+	struct sigaction ours;
+
+	notes_begin();
+	CHECK_RC(anyio_signal_open(both, &receiver), 0);
+	CHECK_RC(sigaction(SIGUSR1, NULL, &ours), 0);
+	anyio_signal_close(receiver);
+	ours.sa_handler(SIGUSR1);
+	CHECK_RC(seen_usr1, 1);
+	/* Installed by somebody who found it there, it has nobody to send it to. */
+	CHECK_RC(sigaction(SIGUSR1, &ours, NULL), 0);
+	raise(SIGUSR1);
+	CHECK_RC(seen_usr1, 1);
+	signal(SIGUSR1, note);
+	return 0;
+}
+
 static int one_receiver_a_signal(void *arg)
 {
 	static const int second[] = { SIGHUP, SIGUSR2, 0 }, wrong[] = { SIGHUP, SIGKILL, 0 },
@@ -173,6 +193,7 @@ static int a_signal_comes_when_the_stack_is_nearly_full(void *arg)
 int main(void)
 {
 	static const struct conformance_case cases[] = {
+		CONFORM(a_signal_that_came_just_before_the_close_is_not_lost, 0),
 		CONFORM(signals_come_in_order, CONFORM_NO_SIM),
 		CONFORM(c65_unread_signals_are_raised_again_at_close, 0),
 		CONFORM(c65b_what_was_read_is_not_raised_again, CONFORM_NO_SIM),
