@@ -331,6 +331,64 @@ static int s_what_was_closed_at_the_start_is_nobody_elses(void *arg)
 	return 0;
 }
 
+static int take_one(void *arg)
+{
+	return anyio_limiter_acquire(arg);
+}
+
+static int destroy_under_a_waiter(void *arg)
+{
+	struct anyio_limiter limiter;
+	struct anyio_task_group group;
+
+	anyio_limiter_init(&limiter, 0);
+	anyio_task_group_enter(&group);
+	anyio_start_soon(&group, take_one, &limiter, "waiter");
+	anyio_wait_all_tasks_blocked();
+	anyio_limiter_destroy(&limiter);
+	_exit(0);
+}
+
+static void run_destroy_under_a_waiter(void *arg)
+{
+	anyio_run(destroy_under_a_waiter, NULL, arg);
+}
+
+static int s_a_limiter_that_is_waited_for_is_not_destroyed(void *arg)
+{
+	char text[8192];
+	int status = in_child(run_destroy_under_a_waiter, arg, text, sizeof(text));
+
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	CHECK(strstr(text, "destroyed while 1 tasks wait"));
+	return 0;
+}
+
+static int make_a_held_lock_anew(void *arg)
+{
+	static struct anyio_lock lock;
+
+	anyio_lock_init(&lock);
+	anyio_lock_acquire(&lock);
+	anyio_lock_init(&lock);
+	return 0;
+}
+
+static void run_make_a_held_lock_anew(void *arg)
+{
+	anyio_run(make_a_held_lock_anew, NULL, arg);
+}
+
+static int s_a_lock_that_is_held_stays(void *arg)
+{
+	char text[8192];
+	int status = in_child(run_make_a_held_lock_anew, arg, text, sizeof(text));
+
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	CHECK(strstr(text, "task \"root\" ended with a lock whose storage is gone"));
+	return 0;
+}
+
 int main(void)
 {
 	static const struct conformance_case cases[] = {
@@ -344,6 +402,9 @@ int main(void)
 		CONFORM(s_a_reader_is_not_destroyed_under_who_reads, CONFORM_BARE),
 		CONFORM(s_a_loop_is_touched_by_its_own_thread_alone, CONFORM_BARE | CONFORM_NO_SIM),
 		CONFORM(s_an_interrupt_cancels_and_a_second_ends, CONFORM_BARE | CONFORM_NO_SIM),
+		CONFORM(s_a_limiter_that_is_waited_for_is_not_destroyed,
+			CONFORM_BARE | CONFORM_NO_SIM),
+		CONFORM(s_a_lock_that_is_held_stays, CONFORM_BARE),
 		CONFORM(s_what_was_closed_at_the_start_is_nobody_elses, CONFORM_BARE),
 	};
 	return run_conformance(cases, sizeof cases / sizeof *cases);

@@ -2,7 +2,6 @@
 #include "conformance.h"
 #include <errno.h>
 #include <string.h>
-#include "child.h"
 
 /* A child that can be cancelled alone. */
 static void spawn(struct anyio_task_group *group, anyio_task_fn fn, void *arg,
@@ -524,64 +523,6 @@ static int outside_a_task_nothing_is_taken(void *arg)
 	return 0;
 }
 
-static int take_one(void *arg)
-{
-	return anyio_limiter_acquire(arg);
-}
-
-static int destroy_under_a_waiter(void *arg)
-{
-	struct anyio_limiter limiter;
-	struct anyio_task_group group;
-
-	anyio_limiter_init(&limiter, 0);
-	anyio_task_group_enter(&group);
-	anyio_start_soon(&group, take_one, &limiter, "waiter");
-	anyio_wait_all_tasks_blocked();
-	anyio_limiter_destroy(&limiter);
-	_exit(0);
-}
-
-static void run_destroy_under_a_waiter(void *arg)
-{
-	anyio_run(destroy_under_a_waiter, NULL, arg);
-}
-
-static int a_limiter_that_is_waited_for_is_not_destroyed(void *arg)
-{
-	char text[8192];
-	int status = in_child(run_destroy_under_a_waiter, arg, text, sizeof(text));
-
-	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
-	CHECK(strstr(text, "destroyed while 1 tasks wait"));
-	return 0;
-}
-
-static int make_a_held_lock_anew(void *arg)
-{
-	static struct anyio_lock lock;
-
-	anyio_lock_init(&lock);
-	anyio_lock_acquire(&lock);
-	anyio_lock_init(&lock);
-	return 0;
-}
-
-static void run_make_a_held_lock_anew(void *arg)
-{
-	anyio_run(make_a_held_lock_anew, NULL, arg);
-}
-
-static int a_lock_that_is_held_stays(void *arg)
-{
-	char text[8192];
-	int status = in_child(run_make_a_held_lock_anew, arg, text, sizeof(text));
-
-	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
-	CHECK(strstr(text, "task \"root\" ended with a lock whose storage is gone"));
-	return 0;
-}
-
 int main(void)
 {
 	static const struct conformance_case cases[] = {
@@ -601,11 +542,8 @@ int main(void)
 		CONFORM(event_wakes_all_and_stays_set, CONFORM_MOCK),
 		CONFORM(every_wait_is_a_cancellation_point, CONFORM_MOCK),
 		CONFORM(outside_a_task_nothing_is_taken, CONFORM_BARE),
-		CONFORM(a_limiter_that_is_waited_for_is_not_destroyed,
-			CONFORM_BARE | CONFORM_NO_SIM),
 		CONFORM(guard_admits_one, CONFORM_MOCK),
 		CONFORM(c40b_limiter_is_resized_while_borrowed_and_waited_for, CONFORM_MOCK),
-		CONFORM(a_lock_that_is_held_stays, CONFORM_BARE),
 	};
 	return run_conformance(cases, sizeof(cases) / sizeof(*cases));
 }
