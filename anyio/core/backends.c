@@ -18,6 +18,7 @@ static pthread_once_t probed = PTHREAD_ONCE_INIT;
 static void probe(void)
 {
 	size_t available = 0;
+	standard_descriptors_take();
 	for (size_t i = 0; i < ALL; i++) {
 		names[i] = all[i]->name;
 		if (all[i] != &anyio_backend_sim && all[i]->available())

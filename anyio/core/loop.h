@@ -255,6 +255,8 @@ void task_reap(struct anyio_loop *loop);
 
 /* run.c: the parts of a loop's life. */
 void loop_prepare_process(void);
+/* Takes those of 0 to 2 that were closed when the program was started. */
+void standard_descriptors_take(void);
 int loop_open(struct anyio_loop *loop, const struct anyio_options *options);
 int loop_launch(struct anyio_loop *loop, struct root *root); /* the root task is ready */
 void loop_close(struct anyio_loop *loop);

@@ -106,10 +106,9 @@ int loop_launch(struct anyio_loop *loop, struct root *root)
 	return rc;
 }
 
-/* What was closed when the program was started is taken by something that refuses what it is there for:
- * else the loop's own descriptors, or a connection, would get these numbers, and what is said on standard
- * error would go there. */
-static void take_standard_descriptors(void)
+/* By something that refuses what they are there for. Else the loop's own descriptors, or a connection,
+ * would get these numbers, and what is said on standard error would go there. */
+void standard_descriptors_take(void)
 {
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
 		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF &&
@@ -119,7 +118,7 @@ static void take_standard_descriptors(void)
 
 void loop_prepare_process(void)
 {
-	take_standard_descriptors();
+	standard_descriptors_take();
 	ignore_failed_writes();
 	overflow_watch();
 }

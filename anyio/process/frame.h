@@ -12,7 +12,7 @@ struct frame {
 		number; /* of the request, which its answer repeats, so that none is taken for another's */
 	uint64_t size;
 };
-enum { FRAME_REQUEST = 0x51795741, FRAME_ANSWER = 0x41795741 };
+enum { FRAME_REQUEST = 0x51795742, FRAME_ANSWER = 0x41795742 };
 
 #define FRAME_MOST_DEFAULT ((size_t)16 << 20)
 
