@@ -38,12 +38,14 @@ static int take(struct anyio_stream *stream)
 
 static int use(const char *dir, void *arg)
 {
+	/* Whoever does not ask for descriptors is sent none. */
+	struct anyio_listen_options options = { .descriptors = true };
 	struct anyio_stream *client = NULL, *server = NULL;
 	struct anyio_listener *listener;
 	char path[120];
 
 	snprintf(path, sizeof path, "%s/socket", dir);
-	int rc = anyio_listen_unix(path, NULL, &listener);
+	int rc = anyio_listen_unix(path, &options, &listener);
 	if (rc < 0)
 		return rc;
 	rc = anyio_connect_unix(path, &client);
