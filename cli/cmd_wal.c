@@ -111,7 +111,7 @@ static int print_replay(struct cli *cli, json_t *answer)
 		number(answer, "Bytes"), number(answer, "Blocks"), number(answer, "Pins"));
 	if (number(answer, "Cut") || number(answer, "Unfinished"))
 		printf("and disregard what nobody was promised: %" JSON_INTEGER_FORMAT
-		       " bytes at the end, %" JSON_INTEGER_FORMAT " blocks before\n",
+		       " bytes at the end, %" JSON_INTEGER_FORMAT " places before\n",
 			number(answer, "Cut"), number(answer, "Unfinished"));
 	return 0;
 }

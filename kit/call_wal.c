@@ -133,70 +133,34 @@ int call_wal_list(struct call *call)
 					     : rc;
 }
 
-/* Told after the walk, which is not to wait. */
-struct damages {
-	struct damage {
-		uint32_t segment;
-		uint64_t from, to;
-	} of[256];
-	size_t count;
-};
-
-static void take_damage(void *arg, uint32_t segment, uint64_t from, uint64_t to)
+static int tell_damage(void *arg, uint32_t segment, uint64_t from, uint64_t to)
 {
-	struct damages *damages = arg;
-
-	if (damages->count < sizeof(damages->of) / sizeof(*damages->of))
-		damages->of[damages->count++] = (struct damage){ segment, from, to };
-}
-
-static int tell_damages(struct call *call, const struct damages *damages)
-{
-	int rc = 0;
-
-	for (size_t i = 0; i < damages->count && !rc; i++)
-		rc = call_answer(call,
-			json_pack("{s:s, s:I, s:I, s:I}", "Type", "damage", "Segment",
-				(json_int_t)damages->of[i].segment, "From",
-				(json_int_t)damages->of[i].from, "To",
-				(json_int_t)damages->of[i].to));
-	return rc;
-}
-
-static int verify(struct call *call, bool all, struct damages *damages)
-{
-	struct store_wal_replay replay;
-	int rc = store_wal_replay(call->node->core->store, all, take_damage, damages, &replay);
-
-	if (rc)
-		return kit_fail_code(call->node, rc, "reading the log");
-	rc = tell_damages(call, damages);
-	if (!rc)
-		rc = call_answer(call,
-			json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "Type", "replay", "Bytes",
-				(json_int_t)replay.bytes, "Blocks", (json_int_t)replay.blocks,
-				"Pins", (json_int_t)replay.pins, "Unfinished",
-				(json_int_t)replay.unfinished, "Damaged",
-				(json_int_t)replay.damaged, "Cut", (json_int_t)replay.cut));
-	return rc || !replay.damaged
-		? rc
-		: kit_fail(call->node, -EUCLEAN,
-			  "%llu damaged range%s of durable log; 'ipfs-kit repo verify' tells which blocks are lost",
-			  (unsigned long long)replay.damaged, replay.damaged == 1 ? "" : "s");
+	return call_answer(arg,
+		json_pack("{s:s, s:I, s:I, s:I}", "Type", "damage", "Segment", (json_int_t)segment,
+			"From", (json_int_t)from, "To", (json_int_t)to));
 }
 
 int call_wal_verify(struct call *call)
 {
+	struct store_wal_replay replay;
 	bool all = false;
 	int rc = call_flag(call, "all", &all);
-	struct damages *damages = rc ? NULL : anyio_calloc(1, sizeof(*damages));
 
 	if (rc)
 		return rc;
-	rc = damages ? verify(call, all, damages)
-		     : kit_fail_code(call->node, -ENOMEM, "reading the log");
-	anyio_free(damages);
-	return rc;
+	rc = store_wal_replay(call->node->core->store, all, tell_damage, call, &replay);
+	if (rc)
+		return *call->node->error ? rc : kit_fail_code(call->node, rc, "reading the log");
+	rc = call_answer(call,
+		json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "Type", "replay", "Bytes",
+			(json_int_t)replay.bytes, "Blocks", (json_int_t)replay.blocks, "Pins",
+			(json_int_t)replay.pins, "Unfinished", (json_int_t)replay.unfinished,
+			"Damaged", (json_int_t)replay.damaged, "Cut", (json_int_t)replay.cut));
+	return rc || !replay.damaged
+		? rc
+		: kit_fail(call->node, -EUCLEAN,
+			  "%llu damaged place%s in durable log; 'ipfs-kit repo verify' tells which blocks are lost",
+			  (unsigned long long)replay.damaged, replay.damaged == 1 ? "" : "s");
 }
 
 int call_wal_checkpoint(struct call *call)

@@ -202,8 +202,9 @@ int store_wal_each(struct store *store, uint32_t segment, uint64_t offset,
 
 struct rehearsal {
 	struct store_wal_replay *out;
-	void (*fault)(void *arg, uint32_t segment, uint64_t from, uint64_t to);
-	void *arg;
+	struct store_range
+		*damaged; /* but for what a VOID record, which comes later in the log, is about */
+	size_t count, room;
 };
 
 static int on_block(void *arg, const struct replay_block *block)
@@ -218,18 +219,32 @@ static int on_pin(void *arg, const struct mf_cid *cid, uint32_t mode)
 	return 0;
 }
 
+static int remember(struct rehearsal *rehearsal, uint32_t segment, uint64_t from, uint64_t to)
+{
+	if (rehearsal->count == rehearsal->room) {
+		size_t room = rehearsal->room ? rehearsal->room * 2 : 16;
+		void *more = anyio_realloc(rehearsal->damaged, room * sizeof(*rehearsal->damaged));
+
+		if (!more)
+			return -ENOMEM;
+		rehearsal->damaged = more;
+		rehearsal->room = room;
+	}
+	rehearsal->damaged[rehearsal->count++] = (struct store_range){ segment, from, to };
+	return 0;
+}
+
 static int on_fault(void *arg, const struct replay_fault *fault)
 {
 	struct rehearsal *rehearsal = arg;
 
-	if (fault->unfinished) {
-		rehearsal->out->unfinished++;
-		return 0;
-	}
-	rehearsal->out->damaged++;
-	if (rehearsal->fault)
-		rehearsal->fault(rehearsal->arg, fault->segment, fault->from, fault->to);
-	return 0;
+	rehearsal->out->unfinished += fault->unfinished;
+	return fault->unfinished ? 0 : remember(rehearsal, fault->segment, fault->from, fault->to);
+}
+
+static int on_gap(void *arg, const struct store_gap *gap)
+{
+	return remember(arg, gap->segment, gap->there, gap->known);
 }
 
 static int on_progress(void *arg, uint64_t bytes)
@@ -238,38 +253,59 @@ static int on_progress(void *arg, uint64_t bytes)
 	return 0;
 }
 
+/* What is written while this runs is not looked at. */
+static int replay_all(struct replay *replay, const struct index_position *from, uint64_t *cut)
+{
+	struct store *store = replay->store;
+	struct segment_set *segments = &store->segments;
+	bool writes = store->log.active != NULL;
+	uint64_t written = store->log.base;
+	size_t count = segments->count;
+	int rc = 0;
+
+	for (size_t i = 0; i < count && rc == 0; i++) {
+		struct segment_file *file = segments->files[i];
+		bool last = i + 1 == count;
+
+		if (file->number >= from->segment)
+			rc = replay_segment(
+				replay, file, from, last && writes ? written : file->size, last);
+	}
+	if (rc == 0)
+		rc = replay_finish(replay);
+	if (rc == 0 && count > 0 && writes)
+		*cut = written - replay->tail;
+	return rc;
+}
+
 int store_wal_replay(struct store *store, bool all,
-	void (*fault)(void *arg, uint32_t segment, uint64_t from, uint64_t to), void *arg,
+	int (*fault)(void *arg, uint32_t segment, uint64_t from, uint64_t to), void *arg,
 	struct store_wal_replay *out)
 {
 	static const struct replay_calls calls = { on_block, on_pin, on_fault, NULL, on_progress };
-	struct rehearsal rehearsal = { out, fault, arg };
+	struct rehearsal rehearsal = { .out = out };
 	struct index_position from = all ? (struct index_position){ 0 } : store->checkpoint;
-	struct segment_set *segments = &store->segments;
 	struct replay replay = { .store = store,
 		.calls = &calls,
 		.arg = &rehearsal,
 		.proven = from.sequence,
 		.sequence = from.sequence,
 		.last = from };
-	/* What is written while this runs is not looked at. */
-	size_t count = segments->count;
-	uint64_t written = store->log.base;
-	int rc = 0;
 
 	*out = (struct store_wal_replay){ 0 };
-	for (size_t i = 0; i < count && rc == 0; i++) {
-		struct segment_file *file = segments->files[i];
-		bool last = i + 1 == count;
-
-		if (file->number >= from.segment)
-			rc = replay_segment(&replay, file, &from,
-				last && store->log.active ? written : file->size, last);
-	}
+	int rc = store_each_gap(store, on_gap, &rehearsal);
 	if (rc == 0)
-		rc = replay_finish(&replay);
-	if (rc == 0 && count > 0 && store->log.active)
-		out->cut = written - replay.tail;
+		rc = replay_all(&replay, &from, &out->cut);
+	for (size_t i = 0; i < rehearsal.count && rc == 0; i++) {
+		const struct store_range *range = &rehearsal.damaged[i];
+
+		if (replay_is_void(&replay, range->segment, range->from, range->to))
+			continue;
+		out->damaged++;
+		if (fault)
+			rc = fault(arg, range->segment, range->from, range->to);
+	}
+	anyio_free(rehearsal.damaged);
 	replay_free(&replay);
 	return rc;
 }

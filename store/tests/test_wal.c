@@ -119,13 +119,14 @@ struct damage {
 	size_t count;
 };
 
-static void see_damage(void *arg, uint32_t segment, uint64_t from, uint64_t to)
+static int see_damage(void *arg, uint32_t segment, uint64_t from, uint64_t to)
 {
 	struct damage *damage = arg;
 
 	damage->count++;
 	damage->from = from;
 	damage->to = to;
+	return 0;
 }
 
 /* What it says is what an opening then does. */

@@ -117,8 +117,23 @@ def damage_is_found():
     done = kit('wal', 'verify', '--all', repo=repo)
     check('exit code 4, the place, and what next', done.code == 4 and f'bytes {block["Offset"]} to {block["End"]} of segments/00000001.car' in done.err
         and 'repo verify' in done.err, done)
+    equal('accepted', kit('repo', 'verify', '--accept-loss', repo=repo).code, 0)
+    equal('it is no damage any more', kit('wal', 'verify', '--all', repo=repo).code, 0)
+    os.unlink(f'{repo}/index/data.mdb')
+    equal('nor to a new index', (kit('repo', 'stat', repo=repo).code, kit('wal', 'verify', '--all', repo=repo).code), (0, 0))
     lost = [entry for entry in wal('list', repo=repo) if entry['Type'] == 'lost']
     equal('and the list shows a hole', [(entry['Offset'], entry['End']) for entry in lost], [(block['Offset'], block['End'])])
 
 
-run_all([everything_is_told, an_opening_is_foretold, who_writes_chooses, damage_is_found])
+def what_is_missing_is_damage():
+    repo = new_repo()
+    added(repo)
+    os.rename(f'{repo}/segments/00000001.car', f'{repo}/away')
+    for more in ([], ['--all']):
+        done = kit('wal', 'verify', *more, repo=repo)
+        check('a missing segment: 4, and which', done.code == 4 and 'segments/00000001.car' in done.err and 'damaged' in done.err, done)
+    os.rename(f'{repo}/away', f'{repo}/segments/00000001.car')
+    equal('and back again', kit('wal', 'verify', '--all', repo=repo).code, 0)
+
+
+run_all([everything_is_told, an_opening_is_foretold, who_writes_chooses, damage_is_found, what_is_missing_is_damage])

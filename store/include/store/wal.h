@@ -33,13 +33,13 @@ struct store_wal_status {
 void store_wal_status(struct store *store, struct store_wal_status *out);
 
 enum store_wal_kind {
-	STORE_WAL_SEGMENT, /* begins a segment; before: the one before it, and its length */
-	STORE_WAL_BLOCK,   /* cid, len bytes of data */
-	STORE_WAL_PIN,     /* cid, mode: NONE takes it away */
-	STORE_WAL_COMMIT,  /* ends a group of `count` sections that starts at `from` */
-	STORE_WAL_VOID,    /* segment `of`, bytes from..to: nobody is to believe them */
-	STORE_WAL_FILL,    /* zeros up to a boundary */
-	STORE_WAL_LOST,    /* bytes that make no sense */
+	STORE_WAL_SEGMENT, /* begins a segment; of: the one before it (0: none), which was `to` bytes long */
+	STORE_WAL_BLOCK,  /* cid, len bytes of data */
+	STORE_WAL_PIN,    /* cid, mode: NONE takes it away */
+	STORE_WAL_COMMIT, /* ends a group of `count` sections that starts at `from` */
+	STORE_WAL_VOID,   /* segment `of`, bytes from..to: nobody is to believe them */
+	STORE_WAL_FILL,   /* zeros up to a boundary */
+	STORE_WAL_LOST,   /* bytes that make no sense */
 };
 
 struct store_wal_entry {
@@ -72,17 +72,18 @@ struct store_wal_replay {
 	uint64_t blocks; /* that the index would be given */
 	uint64_t pins;   /* pins and unpins */
 	uint64_t
-		unfinished; /* ranges that were never acknowledged, and did not reach the disk whole */
-	uint64_t damaged; /* ranges of durable log that are not what was written */
+		unfinished; /* places that were never acknowledged, and did not reach the disk whole */
+	uint64_t damaged; /* places of durable log that are not what was written */
 	uint64_t cut;     /* bytes behind the last commit, which an opening would cut */
 };
 /*
- * Goes over the log as an opening after a crash at this moment would, from the checkpoint (all: from the
- * very start, as when there is no index), and changes nothing. fault, which may be NULL and must not wait, is called for what
- * is damaged. 0, also when something is damaged; the errors of an opening.
+ * Goes over the log as an opening after a crash at this moment would, from the checkpoint (all: from the very
+ * start, as when there is no index), and changes nothing. At the end fault, which may be NULL and may wait, is
+ * called for each place that is damaged, or known to be missing, but for those whose loss was accepted; non-zero
+ * stops with that value. 0, also when something is damaged; the errors of an opening.
  */
 int store_wal_replay(struct store *store, bool all,
-	void (*fault)(void *arg, uint32_t segment, uint64_t from, uint64_t to), void *arg,
+	int (*fault)(void *arg, uint32_t segment, uint64_t from, uint64_t to), void *arg,
 	struct store_wal_replay *out);
 
 #ifdef __cplusplus
