@@ -218,17 +218,14 @@ void *arc_get(struct arc *arc, const uint8_t *key, size_t len)
 {
 	struct arc_entry *entry = arc->bucket_count ? *find(arc, key, len) : NULL;
 
-	if (!entry || !entry->value) {
-		arc->misses++;
+	if (!entry || !entry->value)
 		return NULL;
-	}
-	arc->hits++;
 	move(arc, entry, ARC_T2);
 	return entry->value;
 }
 
 /* One that is remembered comes back; what is made room for does not take the entry away. */
-static bool put_back(struct arc *arc, struct arc_entry *entry, void *value, uint32_t size)
+static void put_back(struct arc *arc, struct arc_entry *entry, void *value, uint32_t size)
 {
 	bool in_b2 = entry->list == ARC_B2;
 
@@ -238,7 +235,6 @@ static bool put_back(struct arc *arc, struct arc_entry *entry, void *value, uint
 	entry->value = value;
 	entry->size = size;
 	put_in(arc, entry, ARC_T2);
-	return true;
 }
 
 bool arc_put(struct arc *arc, const uint8_t *key, size_t len, void *value, uint32_t size)
@@ -253,8 +249,10 @@ bool arc_put(struct arc *arc, const uint8_t *key, size_t len, void *value, uint3
 	struct arc_entry *entry = *find(arc, key, len);
 	if (entry && entry->value)
 		return false;
-	if (entry)
-		return put_back(arc, entry, value, size);
+	if (entry) {
+		put_back(arc, entry, value, size);
+		return true;
+	}
 	entry = anyio_malloc(sizeof(*entry) + len);
 	if (!entry)
 		return false;

@@ -35,7 +35,6 @@ struct arc {
 	size_t bucket_count; /* a power of two; 0: nothing was put yet */
 	uint8_t seed[16];    /* keys are chosen by strangers */
 	void (*drop)(void *value);
-	uint64_t hits, misses;
 };
 
 /* capacity in bytes; 0: nothing is kept. drop is called with each value that goes; it must not wait. */

@@ -4,7 +4,8 @@
 #include <string.h>
 #include "inner.h"
 
-int log_start(struct store *store, struct segment_file *file, const struct index_position *position)
+void log_start(
+	struct store *store, struct segment_file *file, const struct index_position *position)
 {
 	struct log *log = &store->log;
 
@@ -15,7 +16,6 @@ int log_start(struct store *store, struct segment_file *file, const struct index
 	log->durable = log->started = position->sequence;
 	log->sequence = position->sequence + 1;
 	segment_sum_start(&log->sum, &store->keys);
-	return 0;
 }
 
 void log_stop(struct store *store)

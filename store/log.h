@@ -50,7 +50,7 @@ struct log {
 };
 
 /* Goes on behind a record at position in file, which is in use and synced up to there. */
-int log_start(
+void log_start(
 	struct store *store, struct segment_file *file, const struct index_position *position);
 void log_stop(struct store *store);
 

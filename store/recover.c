@@ -209,7 +209,8 @@ static int start_segment(struct store *store, uint64_t sequence, uint64_t durabl
 		.offset = SEGMENT_HEADER_SIZE,
 		.end = file->size,
 		.sequence = sequence };
-	return log_start(store, file, &position);
+	log_start(store, file, &position);
+	return 0;
 }
 
 /* Goes on writing in the last segment. */
@@ -227,7 +228,8 @@ static int start_log(
 		return rc;
 	if (position.sequence < replay->sequence)
 		position.sequence = replay->sequence;
-	return log_start(store, file, &position);
+	log_start(store, file, &position);
+	return 0;
 }
 
 int store_go_on(struct store *store)

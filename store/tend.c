@@ -73,8 +73,10 @@ int store_tend(void *arg)
 
 int store_sync_within(struct store *store, store_ticket ticket, anyio_time within)
 {
-	if (store->broken || ticket <= store->log.durable)
-		return ticket <= store->log.durable ? 0 : store->broken;
+	if (ticket <= store->log.durable)
+		return 0;
+	if (store->broken)
+		return store->broken;
 	if (within <= 0 || !store->tended)
 		return log_sync(store, ticket);
 	anyio_time now = anyio_now(),

@@ -4,8 +4,8 @@
  * Contract. An operation (struct anyio_op) lies in storage that lives until it completes, most
  * often the stack of the task that waits for it. start() either completes it at once (returns
  * true, result set; nothing was kept) or keeps it in flight (returns false) and later, from
- * inside wait(), or inside the start() of a CLOSE of its descriptor, calls anyio_op_complete()
- * exactly once. cancel() asks for an end: ANYIO_ABORTED
+ * inside wait(), or inside a start() that closes its descriptor or learns that the number is
+ * another's by now, calls anyio_op_complete() exactly once. cancel() asks for an end: ANYIO_ABORTED
  * means the backend has let go of it and will never complete it; ANYIO_ABORT_PENDING means
  * anyio_op_complete() still comes, with whatever really happened (-ECANCELED and -EINTR then mean
  * cancelled, anything else wins: no byte and no socket is lost). Nothing here switches stacks:
@@ -39,8 +39,8 @@ enum anyio_opcode {
 	ANYIO_OP_WRITE, /* fd, base, len at the file position; where iovcnt > 0, which is for pipes
 			   * and the like, iov instead */
 	/* File kinds: end by themselves. */
-	ANYIO_OP_PREADV, /* fd, iov, iovcnt, offset */
-	ANYIO_OP_PWRITEV,
+	ANYIO_OP_PREADV,  /* fd, iov, iovcnt, offset */
+	ANYIO_OP_PWRITEV, /* the same, and flags: RWF_* */
 	ANYIO_OP_FSYNC,
 	ANYIO_OP_FDATASYNC,
 	ANYIO_OP_FTRUNCATE,   /* fd, offset: the size */
@@ -198,7 +198,7 @@ static inline bool anyio_op_opens_without_waiting(const struct anyio_op *op)
 /* Takes it away from what was opened. */
 void anyio_op_opened(const struct anyio_op *op, int fd);
 
-/* Called by a backend, inside wait(), and inside start() for what a CLOSE ends. */
+/* Called by a backend, inside wait(), and inside start() for what that ends at its descriptor. */
 void anyio_op_complete(struct anyio_op *op, int64_t result);
 
 /* Hands op to a worker thread: anyio_op_perform there, then anyio_op_complete on the loop, from a

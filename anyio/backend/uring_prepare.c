@@ -51,7 +51,8 @@ static void prepare_write(struct io_uring_sqe *sqe, const struct anyio_op *op)
 		io_uring_prep_write(sqe, op->fd, op->base, at_once(op->len), (uint64_t)-1);
 }
 
-static void prepare_socket(const struct uring *uring, struct io_uring_sqe *sqe, struct anyio_op *op)
+static void prepare_waiting(
+	const struct uring *uring, struct io_uring_sqe *sqe, struct anyio_op *op)
 {
 	switch (op->code) {
 	case ANYIO_OP_RECV:
@@ -132,7 +133,7 @@ void uring_prepare(struct uring *uring, struct io_uring_sqe *sqe, struct anyio_o
 			op->code == ANYIO_OP_WRITE || op->code == ANYIO_OP_SENDMSG ? POLLOUT
 										   : POLLIN);
 	else if (op->code <= ANYIO_OP_WRITE)
-		prepare_socket(uring, sqe, op);
+		prepare_waiting(uring, sqe, op);
 	else
 		prepare_file(sqe, op);
 	if (op->code == ANYIO_OP_PREADV || op->code == ANYIO_OP_PWRITEV)

@@ -353,11 +353,6 @@ anyio_time anyio_current_effective_deadline(void)
 	return earliest;
 }
 
-bool anyio_task_cancel_pending(const struct anyio_task *task)
-{
-	return task_cancelled(task);
-}
-
 bool anyio_cancel_pending(void)
 {
 	struct anyio_loop *loop = anyio_loop_here;

@@ -45,8 +45,9 @@ struct anyio_options {
 			      * task's name. Larger arrays on a stack may step over it unless
 			      * compiled with -fstack-clash-protection, as pkg-config says */
 	size_t max_tasks;    /* 0: one million */
-	unsigned worker_threads; /* most threads for calls, and as many for files; 0: 40 */
-	bool no_signals;         /* leave SIGINT and SIGQUIT alone. By default, where nobody handles
+	unsigned
+		worker_threads; /* most threads for calls, and as many for files, and for closes; 0: 40 */
+	bool no_signals;        /* leave SIGINT and SIGQUIT alone. By default, where nobody handles
 				 * them: SIGINT cancels the root task, and a second one ends the
 				 * process; SIGQUIT has the task tree written to standard error
 				 * (anyio/tree.h), and another one a second later or more, when
