@@ -61,8 +61,9 @@ enum anyio_opcode {
 	ANYIO_OP_WORK,        /* fn(arg) on a worker thread; result: what it returned. flags:
 			       * ANYIO_WORK_CALL */
 	/* Immediate kinds: start() always completes them at once. */
-	ANYIO_OP_SOCKET,     /* fd: family, flags: type */
-	ANYIO_OP_BIND,       /* fd, addr, addrlen */
+	ANYIO_OP_SOCKET, /* fd: family, flags: type */
+	ANYIO_OP_BIND, /* fd, addr, addrlen; mode, which the simulation alone heeds: of the file of a
+			* UNIX socket, 0: as the umask has it */
 	ANYIO_OP_LISTEN,     /* fd, flags: backlog */
 	ANYIO_OP_SETSOCKOPT, /* fd, flags: level, flags2: name, base, len */
 	ANYIO_OP_GETSOCKOPT, /* fd, flags: level, flags2: name, base, len (in and out through len) */

@@ -12,11 +12,17 @@ int anyio_fd_socket(int family, int type)
 
 int anyio_fd_bind(int fd, const struct anyio_address *address)
 {
+	return anyio_fd_bind_file(fd, address, 0);
+}
+
+int anyio_fd_bind_file(int fd, const struct anyio_address *address, mode_t mode)
+{
 	struct anyio_op op = {
 		.code = ANYIO_OP_BIND,
 		.fd = fd,
 		.addr = (void *)&address->any,
 		.addrlen = address->len,
+		.mode = mode,
 	};
 
 	return (int)anyio_op_now(&op);

@@ -11,6 +11,8 @@ bool anyio_net_simulated(void);
 /* descriptor.c: operations, by their system calls' names. */
 int anyio_fd_socket(int family, int type);
 int anyio_fd_bind(int fd, const struct anyio_address *address);
+/* With the permissions of a UNIX socket's file, which the simulation heeds. */
+int anyio_fd_bind_file(int fd, const struct anyio_address *address, mode_t mode);
 int anyio_fd_connect(int fd, const struct anyio_address *address); /* waits */
 int anyio_fd_listen(int fd, int backlog);
 int anyio_fd_option(int fd, int level, int name, const void *value, size_t size);

@@ -296,7 +296,7 @@ int anyio_stream_from_socket(
 static int socket_passing(struct anyio_stream *stream, struct socket **socket)
 {
 	*socket = socket_of(stream);
-	if (stream->ops != &socket_ops || (*socket)->family != AF_UNIX || anyio_net_simulated())
+	if (stream->ops != &socket_ops || (*socket)->family != AF_UNIX)
 		return -EOPNOTSUPP;
 	return 0;
 }

@@ -154,14 +154,14 @@ static int permit(const char *path, mode_t mode)
 static int bind_and_listen(int fd, int type, const char *path, const struct anyio_address *address,
 	mode_t mode, int backlog)
 {
-	int rc = anyio_fd_bind(fd, address);
+	int rc = anyio_fd_bind_file(fd, address, mode);
 
 	if (rc == -EADDRINUSE) {
 		rc = stale_remove(type, path, address);
 		if (rc == 0)
-			rc = anyio_fd_bind(fd, address);
+			rc = anyio_fd_bind_file(fd, address, mode);
 	}
-	/* Files of the simulation have no permissions. */
+	/* In the simulation binding has set them. */
 	if (rc == 0 && !anyio_net_simulated())
 		rc = permit(path, mode);
 	if (rc == 0 && type == SOCK_STREAM)

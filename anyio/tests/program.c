@@ -376,9 +376,8 @@ int program_all(void *arg)
 	OR(rc, program_threads());
 	OR(rc, program_memory());
 	OR(rc, program_signals());
-	if (!simulated) {
-		OR(rc, program_unix());
+	OR(rc, program_unix());
+	if (!simulated)
 		OR(rc, program_process());
-	}
 	return rc;
 }

@@ -516,10 +516,9 @@ int main(void)
 {
 	static const struct conformance_case cases[] = {
 		CONFORM(accepted_streams_are_tuned_by_their_listener, CONFORM_NO_SIM),
-		CONFORM(unix_listener_replaces_only_what_is_stale, CONFORM_NO_SIM | CONFORM_MOCK),
-		CONFORM(one_of_several_tasks_replaces_a_stale_socket,
-			CONFORM_NO_SIM | CONFORM_MOCK),
-		CONFORM(the_lock_is_waited_for, CONFORM_NO_SIM),
+		CONFORM(unix_listener_replaces_only_what_is_stale, CONFORM_MOCK),
+		CONFORM(one_of_several_tasks_replaces_a_stale_socket, CONFORM_MOCK),
+		CONFORM(the_lock_is_waited_for, 0),
 		CONFORM(one_of_several_threads_replaces_a_stale_socket,
 			CONFORM_NO_SIM | CONFORM_BARE),
 		CONFORM(permissions_follow_no_link, CONFORM_NO_SIM | CONFORM_MOCK),
@@ -527,10 +526,10 @@ int main(void)
 		CONFORM(c52b_a_port_that_stays_taken_is_given_up, 0),
 		CONFORM(without_memory_no_listener_is_left, 0),
 		CONFORM(c49_close_ends_an_accept_between_two_tries, CONFORM_ORDERED),
-		CONFORM(c52c_both_families_share_a_port, CONFORM_NO_SIM),
-		CONFORM(a_full_unix_queue_is_waited_for_asleep, CONFORM_NO_SIM | CONFORM_MOCK),
-		CONFORM(a_full_unix_queue_is_waited_for, CONFORM_NO_SIM),
-		CONFORM(unix_streams_carry_data, CONFORM_NO_SIM),
+		CONFORM(c52c_both_families_share_a_port, 0),
+		CONFORM(a_full_unix_queue_is_waited_for_asleep, CONFORM_MOCK),
+		CONFORM(a_full_unix_queue_is_waited_for, 0),
+		CONFORM(unix_streams_carry_data, 0),
 	};
 
 	return run_conformance(cases, sizeof(cases) / sizeof(*cases));

@@ -60,8 +60,10 @@ static socklen_t address_build(
 		return sizeof(*in6);
 	}
 	struct sockaddr_un *un = (struct sockaddr_un *)out;
+	/* A path's ends in a NUL, which counts. */
+	bool path = address->path_len > 0 && address->path[0] != '\0';
 	memcpy(un->sun_path, address->path, address->path_len);
-	return (socklen_t)offsetof(struct sockaddr_un, sun_path) + address->path_len;
+	return (socklen_t)offsetof(struct sockaddr_un, sun_path) + address->path_len + path;
 }
 
 void sim_address_write(
@@ -84,6 +86,14 @@ bool sim_address_any(const struct sim_address *address)
 bool sim_address_is_ip4(const struct sim_address *address)
 {
 	return memcmp(address->ip, mapped, 12) == 0;
+}
+
+struct sim_address sim_address_wildcard(sa_family_t family)
+{
+	struct sim_address address = { .family = family };
+	if (family == AF_INET)
+		memcpy(address.ip, mapped, 12);
+	return address;
 }
 
 bool sim_address_same_host(const struct sim_address *a, const struct sim_address *b)

@@ -1,8 +1,8 @@
 /*
- * Simulated UDP. A datagram travels alone: it has its own event, and who gets it is decided when it
- * arrives. Between two sockets the order is kept but for those drawn to be late; what finds no
- * room in the receiver's queue, or a partition, is lost without a word. A connected sender hears
- * of a port where nobody is, as on one machine.
+ * Simulated UDP, and what UNIX datagrams (unix.c) share with it: the queue. A datagram travels alone: it
+ * has its own event, and who gets it is decided when it arrives. Between two sockets the order is kept but
+ * for those drawn to be late; what finds no room in the receiver's queue, or a partition, is lost without a
+ * word. A connected sender hears of a port where nobody is, as on one machine.
  */
 #include "net.h"
 
@@ -13,15 +13,6 @@
 
 enum { LARGEST = 65507 };
 
-struct sim_datagram {
-	struct sim_event event;
-	struct anyio_list flying;
-	struct sim_datagram *next; /* in the receiver's queue */
-	struct sim_address from, to;
-	size_t size;
-	uint8_t data[];
-};
-
 static struct sim_socket *socket_at(struct anyio_list *node)
 {
 	return anyio_container(node, struct sim_socket, all);
@@ -31,12 +22,11 @@ static bool reaches(const struct sim_socket *socket, const struct sim_datagram *
 {
 	const struct sim_address *local = &socket->local;
 	bool connected = socket->state == SIM_CONNECTED;
-	if (!socket->datagrams || !socket->bound || socket->closed)
-		return false;
-	if (socket->family == AF_INET && !sim_address_is_ip4(&datagram->to))
+	if (!socket->datagrams || !socket->bound || socket->closed || socket->family == AF_UNIX)
 		return false;
 	if (local->port != datagram->to.port ||
-		!(sim_address_any(local) || sim_address_same_host(local, &datagram->to)))
+		!(sim_socket_takes_all(socket, &datagram->to) ||
+			sim_address_same_host(local, &datagram->to)))
 		return false;
 	return !connected || sim_address_equal(&socket->remote, &datagram->from);
 }
@@ -61,7 +51,8 @@ static void refused(struct sim *sim, const struct sim_datagram *datagram)
 {
 	for (struct anyio_list *it = sim->sockets.next; it != &sim->sockets; it = it->next) {
 		struct sim_socket *socket = socket_at(it);
-		if (!socket->datagrams || socket->closed || socket->state != SIM_CONNECTED ||
+		if (!socket->datagrams || socket->family == AF_UNIX || socket->closed ||
+			socket->state != SIM_CONNECTED ||
 			socket->local.port != datagram->from.port ||
 			!sim_address_equal(&socket->remote, &datagram->to))
 			continue;
@@ -71,6 +62,15 @@ static void refused(struct sim *sim, const struct sim_datagram *datagram)
 	}
 }
 
+void sim_datagram_queue(struct sim *sim, struct sim_socket *to, struct sim_datagram *datagram)
+{
+	*to->last_queued = datagram;
+	to->last_queued = &datagram->next;
+	to->queued_count++;
+	to->count += datagram->size;
+	sim_socket_wake(sim, to);
+}
+
 static void arrive(struct sim *sim, struct sim_event *event)
 {
 	struct sim_datagram *datagram = anyio_container(event, struct sim_datagram, event);
@@ -78,10 +78,7 @@ static void arrive(struct sim *sim, struct sim_event *event)
 	bool cut = sim_address_cut(&datagram->from, &datagram->to);
 	anyio_list_remove(&datagram->flying);
 	if (!cut && to && to->count + datagram->size <= SIM_WINDOW) {
-		*to->last_queued = datagram;
-		to->last_queued = &datagram->next;
-		to->count += datagram->size;
-		sim_socket_wake(sim, to);
+		sim_datagram_queue(sim, to, datagram);
 		return;
 	}
 	if (!cut && !to)
@@ -103,18 +100,28 @@ static anyio_time delay_of(struct sim *sim, struct sim_socket *socket)
 	return due - sim->now;
 }
 
-static int send_off(struct sim *sim, struct sim_socket *socket, const struct sim_address *to,
-	const struct msghdr *msg, size_t size)
+struct sim_datagram *sim_datagram_new(const struct msghdr *msg, size_t size)
 {
 	struct sim_datagram *datagram = malloc(sizeof(*datagram) + size);
 	if (!datagram)
+		return NULL;
+	*datagram = (struct sim_datagram){ .size = size };
+	struct anyio_cursor cursor = anyio_cursor_make(msg->msg_iov, (int)msg->msg_iovlen);
+	anyio_cursor_get(&cursor, datagram->data, size);
+	return datagram;
+}
+
+static int send_off(struct sim *sim, struct sim_socket *socket, const struct sim_address *to,
+	const struct msghdr *msg, size_t size)
+{
+	struct sim_datagram *datagram = sim_datagram_new(msg, size);
+	if (!datagram)
 		return -ENOBUFS;
-	*datagram = (struct sim_datagram){ .from = socket->local, .to = *to, .size = size };
+	datagram->from = socket->local;
+	datagram->to = *to;
 	datagram->event.fire = arrive;
 	if (sim_address_any(&socket->local))
 		sim_address_loopback(&datagram->from, sim_address_is_ip4(to) ? AF_INET : AF_INET6);
-	struct anyio_cursor cursor = anyio_cursor_make(msg->msg_iov, (int)msg->msg_iovlen);
-	anyio_cursor_get(&cursor, datagram->data, size);
 	if (sim_schedule(sim, &datagram->event, delay_of(sim, socket)) < 0) {
 		free(datagram);
 		return -ENOBUFS;
@@ -141,8 +148,8 @@ static int destination(
 
 static int bind_any(struct sim *sim, struct sim_socket *socket)
 {
-	struct sim_address any = { .family = socket->family };
-	return socket->bound ? 0 : sim_socket_bind(sim, socket, any);
+	return socket->bound ? 0
+			     : sim_socket_bind(sim, socket, sim_address_wildcard(socket->family));
 }
 
 static int64_t transmit(struct sim *sim, struct sim_socket *socket, const struct msghdr *msg)
@@ -151,6 +158,8 @@ static int64_t transmit(struct sim *sim, struct sim_socket *socket, const struct
 	size_t size = 0;
 	if (msg->msg_controllen > 0)
 		return -EOPNOTSUPP;
+	if (socket->family == AF_UNIX)
+		return sim_unix_transmit(sim, socket, msg);
 	if (socket->error)
 		return sim_take_error(socket);
 	int rc = destination(socket, msg, &to);
@@ -177,11 +186,13 @@ static void queue_pop(struct sim_socket *socket)
 	socket->queued = datagram->next;
 	if (!socket->queued)
 		socket->last_queued = &socket->queued;
+	socket->queued_count--;
 	socket->count -= datagram->size;
+	sim_unix_taken(datagram);
 	free(datagram);
 }
 
-static int64_t receive(struct sim_socket *socket, struct msghdr *msg, int flags)
+static int64_t receive(struct sim *sim, struct sim_socket *socket, struct msghdr *msg, int flags)
 {
 	struct sim_datagram *datagram = socket->queued;
 	if (socket->error)
@@ -192,13 +203,18 @@ static int64_t receive(struct sim_socket *socket, struct msghdr *msg, int flags)
 	size_t done = anyio_cursor_put(&cursor, datagram->data, datagram->size);
 	bool cut = done < datagram->size;
 	int64_t result = (int64_t)(flags & MSG_TRUNC ? datagram->size : done);
-	if (msg->msg_name)
+	bool nameless = datagram->from.family == AF_UNIX && datagram->from.path_len == 0;
+	if (nameless)
+		msg->msg_namelen = 0;
+	else if (msg->msg_name)
 		sim_address_write(
 			&datagram->from, socket->family, msg->msg_name, &msg->msg_namelen);
 	msg->msg_controllen = 0;
 	msg->msg_flags = cut ? MSG_TRUNC : 0;
-	if (!(flags & MSG_PEEK))
+	if (!(flags & MSG_PEEK)) {
 		queue_pop(socket);
+		sim_unix_received(sim, socket);
+	}
 	return result;
 }
 
@@ -206,6 +222,8 @@ static int64_t connect_to(struct sim *sim, struct sim_socket *socket, const stru
 {
 	struct sim_address to;
 	struct msghdr msg = { .msg_name = op->addr, .msg_namelen = op->addrlen };
+	if (socket->family == AF_UNIX)
+		return sim_unix_connect(sim, socket, op);
 	int rc = destination(socket, &msg, &to);
 	if (rc == 0)
 		rc = bind_any(sim, socket);
@@ -220,7 +238,9 @@ static int64_t connect_to(struct sim *sim, struct sim_socket *socket, const stru
 
 static int64_t try_poll(const struct anyio_op *op, const struct sim_socket *socket)
 {
-	int events = POLLOUT | (socket->queued ? POLLIN : 0);
+	int events = socket->family == AF_UNIX ? sim_unix_writable(socket) : POLLOUT;
+	if (socket->queued)
+		events |= POLLIN;
 	events &= op->flags;
 	if (socket->error)
 		events |= POLLERR;
@@ -232,9 +252,9 @@ int64_t sim_datagram_try(struct sim *sim, struct anyio_op *op, struct sim_socket
 	struct iovec one = { op->base, op->len };
 	struct msghdr msg = { .msg_iov = &one, .msg_iovlen = 1 };
 	switch (op->code) {
-	case ANYIO_OP_READ: return receive(socket, &msg, 0);
-	case ANYIO_OP_RECV: return receive(socket, &msg, op->flags);
-	case ANYIO_OP_RECVMSG: return receive(socket, op->msg, op->flags);
+	case ANYIO_OP_READ: return receive(sim, socket, &msg, 0);
+	case ANYIO_OP_RECV: return receive(sim, socket, &msg, op->flags);
+	case ANYIO_OP_RECVMSG: return receive(sim, socket, op->msg, op->flags);
 	case ANYIO_OP_WRITE: return transmit(sim, socket, &msg);
 	case ANYIO_OP_SENDMSG: return transmit(sim, socket, op->msg);
 	case ANYIO_OP_CONNECT: return connect_to(sim, socket, op);

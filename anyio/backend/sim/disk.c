@@ -144,6 +144,8 @@ static int64_t do_open(struct sim *sim, const struct anyio_op *op)
 		create(sim, &place, S_IFREG | (op->mode & 07777), &inode);
 	if (S_ISLNK(inode->mode))
 		return -ELOOP;
+	if (S_ISSOCK(inode->mode))
+		return -ENXIO;
 	if (S_ISDIR(inode->mode) && (writes || (op->flags & O_CREAT)))
 		return -EISDIR;
 	if (!S_ISDIR(inode->mode) && (op->flags & O_DIRECTORY))
@@ -333,6 +335,29 @@ static int64_t do_make(struct sim *sim, int dirfd, const char *path, mode_t mode
 	struct iovec iov = { (void *)link, strlen(link) };
 	int64_t written = sim_content_write(&inode->content, &iov, 1, 0, iov.iov_len);
 	return written < 0 ? written : sim_content_sync(&inode->content);
+}
+
+bool sim_disk_has(const char *path)
+{
+	return path_is_ours(AT_FDCWD, path);
+}
+
+int sim_disk_make_socket(struct sim *sim, const char *path, mode_t mode, uint64_t *number)
+{
+	int64_t rc = do_make(sim, AT_FDCWD, path, S_IFSOCK | (mode & 07777), NULL);
+	if (rc < 0)
+		return rc == -EEXIST ? -EADDRINUSE : (int)rc;
+	return sim_disk_find_socket(sim, path, number);
+}
+
+int sim_disk_find_socket(struct sim *sim, const char *path, uint64_t *number)
+{
+	struct sim_place place;
+	int rc = place_find(sim, AT_FDCWD, path, true, &place);
+	if (rc < 0 || !place.found)
+		return rc < 0 ? rc : -ENOENT;
+	*number = place.found->number;
+	return S_ISSOCK(place.found->mode) ? 0 : -ECONNREFUSED;
 }
 
 static int64_t do_readlink(struct sim *sim, const struct anyio_op *op)

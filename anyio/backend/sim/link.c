@@ -25,7 +25,7 @@ static anyio_time latency(struct sim *sim)
 	return sim_between(sim, sim->options.latency_min, sim->options.latency_max);
 }
 
-static void link_pop(struct sim_socket *to)
+static void link_pop(struct sim *sim, struct sim_socket *to)
 {
 	struct sim_packet *packet = to->first;
 	to->first = packet->next;
@@ -33,6 +33,7 @@ static void link_pop(struct sim_socket *to)
 		to->last = &to->first;
 	to->flying -= packet->size;
 	to->losses = 0;
+	sim_passing_drop(sim, packet->parcel);
 	free(packet);
 }
 
@@ -40,7 +41,7 @@ void sim_link_free(struct sim *sim, struct sim_socket *socket)
 {
 	sim_unschedule(sim, &socket->arrival);
 	while (socket->first)
-		link_pop(socket);
+		link_pop(sim, socket);
 }
 
 static void socket_broken(struct sim *sim, struct sim_socket *socket, int error)
@@ -61,7 +62,7 @@ void sim_link_break(struct sim *sim, struct sim_socket *socket, int error)
 	socket_broken(sim, socket, error);
 }
 
-static void deliver_data(struct sim *sim, struct sim_socket *to, const struct sim_packet *packet)
+static void deliver_data(struct sim *sim, struct sim_socket *to, struct sim_packet *packet)
 {
 	/* Nobody reads here any more: the sender is told. */
 	if (to->closed || to->broken) {
@@ -69,6 +70,9 @@ static void deliver_data(struct sim *sim, struct sim_socket *to, const struct si
 			sim_link_break(sim, to, ECONNRESET);
 		return;
 	}
+	if (packet->parcel)
+		sim_passing_arrive(to, packet->parcel, packet->size);
+	packet->parcel = NULL;
 	for (size_t done = 0; done < packet->size;) {
 		size_t at = (to->start + to->count) % SIM_WINDOW;
 		size_t run = SIM_WINDOW - at;
@@ -86,7 +90,7 @@ static void arrive(struct sim *sim, struct sim_event *event)
 	if (to->peer && sim_address_cut(&to->local, &to->remote)) {
 		if (++to->losses > PACKET_TRIES) {
 			while (to->first)
-				link_pop(to);
+				link_pop(sim, to);
 			socket_broken(sim, to->peer, ETIMEDOUT);
 			socket_broken(sim, to, ETIMEDOUT);
 			sim_socket_settle(sim, to);
@@ -103,7 +107,7 @@ static void arrive(struct sim *sim, struct sim_event *event)
 			to->end = true;
 		else
 			socket_broken(sim, to, ECONNRESET);
-		link_pop(to);
+		link_pop(sim, to);
 	}
 	if (to->first)
 		sim_schedule(sim, event, to->first->due - sim->now);
@@ -148,6 +152,7 @@ static struct sim_socket *accept_on(
 	child->local = client->remote;
 	child->remote = client->local;
 	child->peer = client;
+	child->rights_refused = listener->rights_refused;
 	client->peer = child;
 	struct sim_socket **at = &listener->pending;
 	while (*at)
@@ -166,6 +171,43 @@ static void lost_or_refused(struct sim *sim, struct sim_socket *socket, bool los
 		connect_failed(sim, socket, ETIMEDOUT);
 	else
 		sim_schedule(sim, &socket->handshake, ANYIO_SECOND << socket->tries++);
+}
+
+static bool reach(struct sim *sim, struct sim_socket *socket)
+{
+	struct sim_socket *listener = sim_socket_listener(sim, &socket->remote);
+	bool full = listener && listener->pending_count >= listener->backlog;
+	if (listener && !full && accept_on(sim, listener, socket))
+		return true;
+	lost_or_refused(sim, socket, listener != NULL);
+	return false;
+}
+
+/* A full queue is waited for, as long as it takes. */
+static bool reach_unix(struct sim *sim, struct sim_socket *socket)
+{
+	struct sim_socket *listener;
+	int rc = sim_name_find(sim, &socket->remote, false, &listener);
+	if (rc == 0 && listener->state != SIM_LISTENING)
+		rc = -ECONNREFUSED;
+	if (rc == 0 && listener->pending_count > listener->backlog)
+		return false;
+	if (rc == 0 && !accept_on(sim, listener, socket))
+		rc = -ENOMEM;
+	if (rc < 0)
+		connect_failed(sim, socket, -rc);
+	return rc == 0;
+}
+
+void sim_link_connects_retry(struct sim *sim)
+{
+	for (struct anyio_list *it = sim->sockets.next; it != &sim->sockets; it = it->next) {
+		struct sim_socket *socket = anyio_container(it, struct sim_socket, all);
+		if (socket->family == AF_UNIX && socket->state == SIM_CONNECTING &&
+			!socket->closed && !socket->answered && !socket->handshake.place &&
+			sim_schedule(sim, &socket->handshake, latency(sim)) < 0)
+			connect_failed(sim, socket, ENOMEM);
+	}
 }
 
 /* Fires twice: when the request is there, and when its answer is here. */
@@ -187,12 +229,8 @@ static void shake(struct sim *sim, struct sim_event *event)
 		lost_or_refused(sim, socket, true);
 		return;
 	}
-	struct sim_socket *listener = sim_socket_listener(sim, &socket->remote);
-	bool full = listener && listener->pending_count >= listener->backlog;
-	if (!listener || full || !accept_on(sim, listener, socket)) {
-		lost_or_refused(sim, socket, listener != NULL);
+	if (!(socket->family == AF_UNIX ? reach_unix : reach)(sim, socket))
 		return;
-	}
 	socket->answered = true;
 	sim_schedule(sim, event, latency(sim));
 }

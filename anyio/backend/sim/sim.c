@@ -8,7 +8,7 @@
  * event or the end of the timeout; so all that happens follows from the seed and the program.
  * Work for threads runs right here, at its time.
  */
-#include "sim.h"
+#include "net.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -125,6 +125,11 @@ void sim_unschedule(struct sim *sim, struct sim_event *event)
 		heap_down(sim, place, last);
 }
 
+static unsigned *handles_of(const struct sim_handle *handle)
+{
+	return handle->socket ? &handle->socket->handles : &handle->file->handles;
+}
+
 int sim_handle_new(struct sim *sim, struct sim_handle what)
 {
 	int at = sim->handle_free;
@@ -143,7 +148,14 @@ int sim_handle_new(struct sim *sim, struct sim_handle what)
 		at = sim->handle_count++;
 	}
 	sim->handles[at] = what;
+	++*handles_of(&what);
 	return SIM_FD_FIRST + at;
+}
+
+int sim_handle_copy(struct sim *sim, int fd)
+{
+	const struct sim_handle *handle = sim_handle_find(sim, fd);
+	return handle ? sim_handle_new(sim, *handle) : -EBADF;
 }
 
 struct sim_handle *sim_handle_find(struct sim *sim, int fd)
@@ -154,11 +166,13 @@ struct sim_handle *sim_handle_find(struct sim *sim, int fd)
 	return handle->socket || handle->file ? handle : NULL;
 }
 
-void sim_handle_free(struct sim *sim, int fd)
+bool sim_handle_free(struct sim *sim, int fd)
 {
 	int at = fd - SIM_FD_FIRST;
+	bool last = --*handles_of(&sim->handles[at]) == 0;
 	sim->handles[at] = (struct sim_handle){ .next_free = sim->handle_free };
 	sim->handle_free = at;
+	return last;
 }
 
 static struct sim_flight *flight_of(struct anyio_op *op)
@@ -244,9 +258,8 @@ static anyio_time op_duration(struct sim *sim, const struct anyio_op *op)
 	return sim_between(sim, 5 * ANYIO_MICROSECOND, 100 * ANYIO_MICROSECOND);
 }
 
-static bool sim_start(void *opaque, struct anyio_op *op)
+static bool start(struct sim *sim, struct anyio_op *op)
 {
-	struct sim *sim = opaque;
 	if (op->code >= ANYIO_OP_SOCKET)
 		return anyio_op_at_once(op, sim_net_now(sim, op));
 	struct sim_handle *handle = sim_handle_find(sim, op->fd);
@@ -261,6 +274,13 @@ static bool sim_start(void *opaque, struct anyio_op *op)
 	if (sim_schedule(sim, sim_op_event(op), op_duration(sim, op)) < 0)
 		return anyio_op_at_once(op, -ENOMEM);
 	return false;
+}
+
+static bool sim_start(void *opaque, struct anyio_op *op)
+{
+	bool done = start(opaque, op);
+	sim_passing_settle(opaque);
+	return done;
 }
 
 static enum anyio_abort sim_cancel(void *opaque, struct anyio_op *op)
@@ -317,6 +337,7 @@ static void sim_wait(void *opaque, anyio_time timeout)
 		struct sim_event *event = sim->heap[1];
 		sim_unschedule(sim, event);
 		event->fire(sim, event);
+		sim_passing_settle(sim);
 	}
 }
 
@@ -373,7 +394,9 @@ static void sim_close(void *opaque)
 		if (sim_handle_find(sim, fd))
 			sim_net_now(sim, &op);
 	}
+	sim_passing_settle(sim);
 	sim_net_end(sim);
+	sim_passing_settle(sim);
 	pthread_cond_destroy(&sim->waker->cond);
 	pthread_mutex_destroy(&sim->waker->mutex);
 	anyio_free(sim->waker);

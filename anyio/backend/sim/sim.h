@@ -25,7 +25,7 @@ struct sim_event {
 	void (*fire)(struct sim *sim, struct sim_event *event);
 };
 
-/* What a simulated descriptor stands for; exactly one is set. */
+/* What a simulated descriptor stands for; exactly one is set. Copies stand for the same. */
 struct sim_handle {
 	struct sim_socket *socket;
 	struct sim_file *file;
@@ -43,8 +43,10 @@ struct sim {
 	struct sim_handle *handles;
 	int handle_count, handle_room, handle_free;
 	struct anyio_list sockets;
-	struct anyio_list flying; /* datagrams */
+	struct anyio_list flying;   /* datagrams of UDP */
+	struct sim_parcel *dropped; /* whose descriptors are to be closed */
 	uint16_t next_port;
+	unsigned next_name;
 	struct sim_waker *waker;
 };
 
@@ -61,7 +63,10 @@ void sim_unschedule(struct sim *sim, struct sim_event *event);
 /* A new descriptor or -EMFILE, -ENOMEM; and what one stands for, NULL for none. */
 int sim_handle_new(struct sim *sim, struct sim_handle what);
 struct sim_handle *sim_handle_find(struct sim *sim, int fd);
-void sim_handle_free(struct sim *sim, int fd);
+/* The same, another number for what fd stands for; also -EBADF. */
+int sim_handle_copy(struct sim *sim, int fd);
+/* Whether it was the last that stood for its thing. */
+bool sim_handle_free(struct sim *sim, int fd);
 /* The event that lies in an operation while it is in flight. */
 struct sim_event *sim_op_event(struct anyio_op *op);
 struct anyio_op *sim_event_op(struct sim_event *event);
@@ -78,15 +83,25 @@ void sim_net_end(struct sim *sim);
 int64_t sim_net_resolve(const struct anyio_op *op);
 int64_t sim_net_name(const struct anyio_op *op);
 
+/* passing.c: closes what was dropped; between events alone. */
+void sim_passing_settle(struct sim *sim);
+
 /* disk.c */
 struct sim_inode;
 bool sim_disk_takes(const struct anyio_op *op);
 int64_t sim_disk_perform(struct sim *sim, struct anyio_op *op);
 void sim_disk_close(struct sim_file *file);
+/* Whether it is a path of the disk. */
+bool sim_disk_has(const char *path);
+/* A UNIX socket's file, told apart by its number: -EADDRINUSE, -ENOENT, ...; -ECONNREFUSED when it is
+ * none. */
+int sim_disk_make_socket(struct sim *sim, const char *path, mode_t mode, uint64_t *number);
+int sim_disk_find_socket(struct sim *sim, const char *path, uint64_t *number);
 
 /* file.c: an open file, and the bytes of an inode, now and after a crash. */
 struct sim_file {
 	struct sim_inode *inode;
+	unsigned handles; /* descriptors that stand for it */
 	int flags;
 	int64_t position;
 	uint64_t generation; /* of the disk at the open: a crash makes it stale */
