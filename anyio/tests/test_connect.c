@@ -419,7 +419,7 @@ static int a_name_that_fails_or_is_cancelled_leaves_nothing(void *arg)
 	/* While it is under way: it may have been quicker. */
 	CHECK_RC(anyio_move_on_after(ANYIO_MICROSECOND, name_of, &address), 0);
 	while (anyio_task_count() > 1) /* the lookup goes on without us */
-		CHECK_RC(anyio_checkpoint(), 0);
+		CHECK_RC(anyio_sleep(ANYIO_MICROSECOND), 0);
 	return 0;
 }
 
@@ -521,7 +521,7 @@ int main(void)
 		CONFORM(c55b_close_ends_the_back_off, 0),
 		CONFORM(names_and_numbers_resolve, 0),
 		CONFORM(addresses_have_names, 0),
-		CONFORM(a_name_that_fails_or_is_cancelled_leaves_nothing, CONFORM_NO_SIM),
+		CONFORM(a_name_that_fails_or_is_cancelled_leaves_nothing, 0),
 		CONFORM(connect_by_name, 0),
 	};
 

@@ -521,7 +521,7 @@ int main(void)
 		CONFORM(r01_the_reason_is_the_innermost_that_applies, CONFORM_MOCK),
 		CONFORM(r01_a_task_can_ask_why, CONFORM_MOCK),
 		CONFORM(r04_a_forced_close_does_not_wait, CONFORM_MOCK),
-		CONFORM(r05_a_scope_is_for_one_use_in_a_task, CONFORM_BARE | CONFORM_NO_SIM),
+		CONFORM(r05_a_scope_is_for_one_use_in_a_task, CONFORM_BARE),
 	};
 	return run_conformance(cases, sizeof cases / sizeof *cases);
 }

@@ -549,7 +549,7 @@ int main(void)
 	static const struct conformance_case cases[] = {
 		CONFORM(returns_what_the_function_returned, CONFORM_NO_SIM),
 		CONFORM(calls_leave_threads_for_files_and_names, CONFORM_NO_SIM),
-		CONFORM(only_tasks_call_threads, CONFORM_BARE | CONFORM_NO_SIM),
+		CONFORM(only_tasks_call_threads, CONFORM_BARE),
 		CONFORM(c58_r11_cancel_waits_for_the_thread_by_default, CONFORM_NO_SIM),
 		CONFORM(c59_r11_abandoned_frees_its_token_only_at_thread_end, CONFORM_NO_SIM),
 		CONFORM(c59b_r11_whoever_is_cancelled_does_not_own_the_arguments, 0),
