@@ -404,6 +404,30 @@ static int the_system_chooses_a_name(void *arg)
 	return 0;
 }
 
+/* The same where sends and receives are cancelled late. */
+static int a_hostile_network_changes_nothing(void *arg)
+{
+	static const anyio_task_fn bodies[] = {
+		a_queue_holds_so_many_and_is_kept_in_order,
+		who_waits_for_room_hears_that_nobody_is_there,
+		two_connected_to_each_other_have_a_buffer_alone,
+		who_is_not_there_is_told_apart,
+		a_name_is_moved_and_lost_with_its_file,
+	};
+	struct anyio_sim_options sim = {
+		.latency_min = ANYIO_MILLISECOND,
+		.latency_max = 20 * ANYIO_MILLISECOND,
+		.short_io = 500000,
+		.late_cancel = 500000,
+	};
+	struct anyio_options options = *(const struct anyio_options *)arg;
+
+	options.sim = &sim;
+	for (size_t i = 0; i < sizeof(bodies) / sizeof(*bodies); i++)
+		CHECK_RC(anyio_run(bodies[i], NULL, &options), 0);
+	return 0;
+}
+
 int main(void)
 {
 	static const struct conformance_case cases[] = {
@@ -416,6 +440,7 @@ int main(void)
 		CONFORM(a_connected_one_takes_from_its_other_side_alone, 0),
 		CONFORM(a_name_is_moved_and_lost_with_its_file, 0),
 		CONFORM(the_system_chooses_a_name, 0),
+		CONFORM(a_hostile_network_changes_nothing, CONFORM_BARE | CONFORM_SIM),
 	};
 
 	return run_conformance(cases, sizeof(cases) / sizeof(*cases));
