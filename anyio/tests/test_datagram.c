@@ -519,6 +519,7 @@ static int left_open(void *arg)
 	CHECK_RC(anyio_address_unix(&address, "/sim/socket"), 0);
 	CHECK_RC(anyio_datagram_bind(&address, NULL, &datagram), 0);
 	CHECK_RC(anyio_datagram_send_to(datagram, "unread", 6, &address), 0);
+	anyio_datagram_free(datagram);
 	datagram = bind_local(&address);
 	CHECK_RC(anyio_datagram_send_to(datagram, "queued", 6, &address), 0);
 	CHECK_RC(anyio_sleep(ANYIO_SECOND), 0);

@@ -1,8 +1,8 @@
 /*
- * Simulated UDP, and what UNIX datagrams (unix.c) share with it: the queue. A datagram travels alone: it
- * has its own event, and who gets it is decided when it arrives. Between two sockets the order is kept but
- * for those drawn to be late; what finds no room in the receiver's queue, or a partition, is lost without a
- * word. A connected sender hears of a port where nobody is, as on one machine.
+ * Simulated UDP, and the queue that UNIX datagrams (unix.c) have in common with it. A datagram travels
+ * alone: it has its own event, and who gets it is decided when it arrives. Between two sockets the order is
+ * kept but for those drawn to be late; what finds no room in the receiver's queue, or a partition, is lost
+ * without a word. A connected sender hears of a port where nobody is, as on one machine.
  */
 #include "net.h"
 

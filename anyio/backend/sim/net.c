@@ -16,7 +16,8 @@
 #define SO_PASSRIGHTS 83
 #endif
 
-enum { SEND_BUFFER = 212992, SEND_BUFFER_LEAST = 4608 }; /* net.core.wmem_default and _max */
+/* net.core.wmem_default and wmem_max, and the kernel's SOCK_MIN_SNDBUF. */
+enum { SEND_BUFFER = 212992, SEND_BUFFER_LEAST = 4608 };
 
 void sim_net_park(struct sim_socket *socket, struct anyio_op *op)
 {

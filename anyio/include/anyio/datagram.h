@@ -15,7 +15,7 @@
  * usable. All other errors are the kernel's; those not named here: -ENETUNREACH, -EHOSTUNREACH,
  * -EPERM (a firewall), -ENOBUFS, -ENOMEM.
  *
- * The simulation has UDP (anyio/testing.h) and no UNIX datagrams: -EOPNOTSUPP when one is opened.
+ * The simulation has both (anyio/testing.h): UDP's misfortunes by seed, and UNIX datagrams as in the kernel.
  */
 #ifndef ANYIO_DATAGRAM_H
 #define ANYIO_DATAGRAM_H

@@ -150,15 +150,13 @@ struct anyio_descriptors {
 /* Sends all of data, and the descriptors with its first byte. They stay the caller's, who may close
  * them on return. When cut off, *sent (may be NULL) says how many bytes went out: if any did, so
  * did the descriptors. -EINVAL when size is 0, ANYIO_TOO_MANY, -EBADF, -EPERM, -ETOOMANYREFS when too many
- * are under way; -EOPNOTSUPP when the stream is not a UNIX socket's and in the simulation; else as
- * for sending. */
+ * are under way; -EOPNOTSUPP when the stream is not a UNIX socket's; else as for sending. */
 ANYIO_API int anyio_stream_send_descriptors(struct anyio_stream *stream, const void *data,
 	size_t size, const struct anyio_descriptors *descriptors, size_t *sent);
 /* Receives as anyio_stream_receive does, and what descriptors came with the bytes: close-on-exec,
- * the caller's to close, also when some were lost. Bytes sent with descriptors are never
- * joined with bytes sent after. Without success, and when cancelled, there are none. A plain
- * receive closes those that come. -EINVAL for no room, -EOPNOTSUPP as above and when the stream was not
- * made to take any. */
+ * the caller's to close, also when some were lost. With them come no bytes that were sent after those
+ * they were sent with. Without success, and when cancelled, there are none. A plain receive closes
+ * those that come. -EINVAL for no room, -EOPNOTSUPP as above and when the stream was not made to take any. */
 ANYIO_API ssize_t anyio_stream_receive_descriptors(struct anyio_stream *stream, void *buffer,
 	size_t size, struct anyio_descriptors *descriptors);
 /* Closes all and leaves none. In a task it waits until they are closed, and is not cancelled. */

@@ -80,12 +80,19 @@ ANYIO_API int anyio_check_half_closeable_stream(struct anyio_stream_maker *maker
 ANYIO_API int anyio_free_port(int type, uint16_t *port);
 
 /* The simulation (backend "sim") replays from anyio_options.seed. All sockets are simulated: TCP and
- * UDP on any address of 127.0.0.0/8 and ::1, and UNIX streams, which carry no descriptors
- * (-EOPNOTSUPP, as for UNIX datagrams); UDP has no SO_REUSEPORT (-EADDRINUSE), and what finds 64 KiB
- * unread is lost; "localhost" and "node-N.sim" (127.0.0.N) are the names it
- * knows. Paths that begin with /sim/ lie on the simulated disk, all others are the
+ * UDP on any address of 127.0.0.0/8 and ::1, UNIX streams and UNIX datagrams; UDP has no SO_REUSEPORT
+ * (-EADDRINUSE), and what finds 64 KiB unread is lost; "localhost" and "node-N.sim" (127.0.0.N) are the
+ * names it knows. Paths that begin with /sim/ lie on the simulated disk, all others are the
  * machine's own. Blocking work runs at its simulated time on the loop's thread. Only one thread of
  * a process may simulate at a time.
+ *
+ * A UNIX socket's path is a file of the disk or of the machine, made by binding and left by closing, as
+ * the kernel has it. Where somebody outside the simulation is bound to one he is not reached:
+ * -EHOSTUNREACH. UNIX datagrams take no time and are never lost: eleven lie unread before a sender waits
+ * (net.unix.max_dgram_qlen is ten), and a send buffer is 208 KiB, of which a datagram may fill all
+ * but 32 bytes. Descriptors over UNIX streams are copied when sent, the machine's and the simulation's
+ * own: too many of the machine's under way are -ETOOMANYREFS where this process can have no more, and
+ * receiving then loses none. A stream that lies in its own queue goes with the loop.
  *
  * Options, all zero being a perfect network and disk (NULL: 50 to 500 us of latency): chances in
  * parts per million, durations in nanoseconds of simulated time. */
