@@ -14,7 +14,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 HEADERS = os.path.abspath(f'{HERE}/../../include/anyio')
 BOUND = 60  # seconds that anything here may take before it counts as hanging
 # What needs the kernel itself: processes, signals, threads that run beside the loop, what else the simulation has not.
-NOT_SIMULATED = {'datagram_unix', 'net_unix', 'plain', 'process', 'process_open', 'process_worker', 'signal', 'thread', 'thread_abandon'}
+NOT_SIMULATED = {'plain', 'process', 'process_open', 'process_worker', 'signal', 'thread', 'thread_abandon'}
 # The groups of what the runtime promises.
 FEATURES = {'run', 'tasks', 'cancel', 'low level', 'sync', 'streams', 'sockets', 'threads', 'processes', 'files', 'signals', 'looking in',
     'testing', 'beyond AnyIO'}
