@@ -91,8 +91,9 @@ ANYIO_API int anyio_free_port(int type, uint16_t *port);
  * -EHOSTUNREACH. UNIX datagrams take no time and are never lost: eleven lie unread before a sender waits
  * (net.unix.max_dgram_qlen is ten), and a send buffer is 208 KiB, of which a datagram may fill all
  * but 32 bytes. Descriptors over UNIX streams are copied when sent, the machine's and the simulation's
- * own: too many of the machine's under way are -ETOOMANYREFS where this process can have no more, and
- * receiving then loses none. A stream that lies in its own queue goes with the loop.
+ * own: to who did not ask for any they cannot be sent (-EPERM), as since Linux 6.16; too many of the machine's
+ * under way are -ETOOMANYREFS where this process can have no more, and receiving then loses none. A stream that
+ * lies in its own queue goes with the loop.
  *
  * Options, all zero being a perfect network and disk (NULL: 50 to 500 us of latency): chances in
  * parts per million, durations in nanoseconds of simulated time. */
