@@ -256,13 +256,9 @@ static int remote_cat(struct cli *cli, const char *path, const struct kit_sink *
 static int number(struct cli *cli, const char *name, uint64_t dflt, uint64_t *out)
 {
 	const char *text = cli_value(cli, name);
-	char *end;
 
 	*out = dflt;
-	if (!text)
-		return 0;
-	*out = strtoull(text, &end, 10);
-	if (!*text || *end || *text == '-')
+	if (text && kit_number_parse(text, out))
 		return cli_refuse(
 			cli, CLI_USAGE, "--%s cannot be '%s'; give a number of bytes", name, text);
 	return 0;

@@ -96,31 +96,25 @@ static int list_entry(void *arg, const struct store_wal_entry *entry)
 	return call_answer(listing->call, value);
 }
 
-/* A number that an option has, or dflt. */
-static int number_option(
-	struct call *call, const char *name, uint64_t dflt, uint64_t most, uint64_t *number)
+/* A number that an option has; 0 when it is absent. */
+static int number_option(struct call *call, const char *name, uint64_t most, uint64_t *number)
 {
 	const char *text = call_option(call, name);
-	char *end;
 
-	*number = dflt;
-	if (!text || !*text)
+	*number = 0;
+	if (!text || !*text || (kit_number_parse(text, number) == 0 && *number <= most))
 		return 0;
-	errno = 0;
-	*number = strtoull(text, &end, 10);
-	return *end || *text < '0' || *text > '9' || errno || *number > most
-		? kit_fail(call->node, -EINVAL, "%s cannot be '%.40s'", name, text)
-		: 0;
+	return kit_fail(call->node, -EINVAL, "%s cannot be '%.40s'", name, text);
 }
 
 int call_wal_list(struct call *call)
 {
 	struct listing listing = { .call = call };
 	uint64_t segment, offset;
-	int rc = number_option(call, "segment", 0, UINT32_MAX, &segment);
+	int rc = number_option(call, "segment", UINT32_MAX, &segment);
 
 	if (!rc)
-		rc = number_option(call, "offset", 0, UINT64_MAX, &offset);
+		rc = number_option(call, "offset", UINT64_MAX, &offset);
 	if (!rc)
 		rc = call_flag(call, "records", &listing.records);
 	if (!rc)

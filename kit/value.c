@@ -25,6 +25,18 @@ int kit_truth_parse(const char *text, bool *truth)
 	return 0;
 }
 
+int kit_number_parse(const char *text, uint64_t *number)
+{
+	size_t len = strspn(text, "0123456789");
+
+	errno = 0;
+	unsigned long long value = strtoull(text, NULL, 10);
+	if (len == 0 || text[len] || errno)
+		return -EINVAL;
+	*number = value;
+	return 0;
+}
+
 /* One number, in plain digits; the end of it, or NULL. */
 static const char *number(const char *text, double *value)
 {

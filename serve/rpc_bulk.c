@@ -3,6 +3,7 @@
 #include "rpc.h"
 
 #include <errno.h>
+#include <kit/call.h>
 #include <multiformats/multihash.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,10 +12,9 @@
 static uint64_t number(const struct http_connection *http, const char *name, uint64_t dflt)
 {
 	const char *text = http_param(http, name, 0);
-	char *end;
-	unsigned long long value = text && *text && *text != '-' ? strtoull(text, &end, 10) : 0;
+	uint64_t value;
 
-	return text && *text && *text != '-' && !*end ? value : dflt;
+	return text && kit_number_parse(text, &value) == 0 ? value : dflt;
 }
 
 int rpc_cat(struct rpc_request *request)

@@ -129,22 +129,6 @@ static int position_holds(struct store *store, const struct index_position *posi
 			position->offset, &record);
 }
 
-/* apart: what follows the last commit is no tail to be cut. */
-static int replay_all(struct replay *replay, const struct index_position *from, bool apart)
-{
-	struct segment_set *segments = &replay->store->segments;
-	int rc = 0;
-
-	for (size_t i = 0; i < segments->count && rc == 0; i++) {
-		struct segment_file *file = segments->files[i];
-
-		if (file->number >= from->segment)
-			rc = replay_segment(
-				replay, file, from, file->size, i + 1 == segments->count && !apart);
-	}
-	return rc < 0 ? rc : replay_finish(replay);
-}
-
 /* Whatever is in the page cache is made durable before it is believed: of the last segment, which
  * may have been killed at any time, its name too. */
 static int sync_last(struct store *store, struct segment_file *file)
@@ -320,20 +304,12 @@ static void summarise(const struct recovering *recovering)
 		store_say(report, "unfinished writing of an earlier run was taken back");
 }
 
-/* Those that no VOID record, which comes later in the log, is about. */
 static void count_damaged(struct recovering *recovering, const struct replay *replay)
 {
 	struct ranges *damaged = &recovering->damaged;
-	size_t left = 0;
 
-	for (size_t i = 0; i < damaged->count; i++) {
-		const struct store_range *range = &damaged->of[i];
-
-		if (!replay_is_void(replay, range->segment, range->from, range->to))
-			damaged->of[left++] = *range;
-	}
-	damaged->count = left;
-	recovering->report->damaged += left;
+	damaged->count = replay_without_void(replay, damaged->of, damaged->count);
+	recovering->report->damaged += damaged->count;
 }
 
 /* Whether what is written next goes to a new segment: there is none, or the last one is damaged where

@@ -499,10 +499,40 @@ int replay_segment(struct replay *replay, struct segment_file *file,
 	if (rc < 0)
 		return rc;
 	replay->tail = scan.tail;
+	replay->end = size;
 	if (!last)
 		return close_segment(replay, &scan);
 	replay->item_count = replay->open_first;
 	return 0;
+}
+
+int replay_all(struct replay *replay, const struct index_position *from, bool apart)
+{
+	struct segment_set *segments = &replay->store->segments;
+	/* What is written while this runs is not looked at. */
+	size_t count = segments->count;
+	uint64_t end = count > 0 ? segments->files[count - 1]->size : 0;
+	int rc = 0;
+
+	for (size_t i = 0; i < count && rc == 0; i++) {
+		struct segment_file *file = segments->files[i];
+		bool last = i + 1 == count;
+
+		if (file->number >= from->segment)
+			rc = replay_segment(
+				replay, file, from, last ? end : file->size, last && !apart);
+	}
+	return rc < 0 ? rc : replay_finish(replay);
+}
+
+size_t replay_without_void(const struct replay *replay, struct store_range *ranges, size_t count)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (!replay_is_void(replay, ranges[i].segment, ranges[i].from, ranges[i].to))
+			ranges[left++] = ranges[i];
+	return left;
 }
 
 int replay_finish(struct replay *replay)

@@ -21,6 +21,7 @@
 #include "segment_set.h"
 
 struct store;
+struct store_range;
 struct replay_item;
 struct replay_group;
 struct replay_void;
@@ -59,6 +60,7 @@ struct replay {
 	uint64_t sequence;          /* highest seen */
 	struct index_position last; /* last commit or segment record */
 	uint64_t tail;              /* end of the last commit of the segment scanned last */
+	uint64_t end;               /* of what was scanned of it */
 	uint32_t unreadable;        /* this segment ended it; 0: none */
 	/* From here on private. */
 	struct replay_item *items;
@@ -80,6 +82,10 @@ int replay_segment(struct replay *replay, struct segment_file *file,
 	const struct index_position *position, uint64_t size, bool last);
 /* Whether a VOID record that was met covers these bytes. */
 bool replay_is_void(const struct replay *replay, uint32_t segment, uint64_t from, uint64_t to);
+/* All segments from a position on, and settles. apart: what follows the last commit is no tail. */
+int replay_all(struct replay *replay, const struct index_position *from, bool apart);
+/* Drops those ranges that a VOID record is about, which comes later in the log than they; how many are left. */
+size_t replay_without_void(const struct replay *replay, struct store_range *ranges, size_t count);
 /* Settles what is left, unproven. */
 int replay_finish(struct replay *replay);
 void replay_free(struct replay *replay);

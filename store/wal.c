@@ -202,8 +202,7 @@ int store_wal_each(struct store *store, uint32_t segment, uint64_t offset,
 
 struct rehearsal {
 	struct store_wal_replay *out;
-	struct store_range
-		*damaged; /* but for what a VOID record, which comes later in the log, is about */
+	struct store_range *damaged;
 	size_t count, room;
 };
 
@@ -253,31 +252,6 @@ static int on_progress(void *arg, uint64_t bytes)
 	return 0;
 }
 
-/* What is written while this runs is not looked at. */
-static int replay_all(struct replay *replay, const struct index_position *from, uint64_t *cut)
-{
-	struct store *store = replay->store;
-	struct segment_set *segments = &store->segments;
-	bool writes = store->log.active != NULL;
-	uint64_t written = store->log.base;
-	size_t count = segments->count;
-	int rc = 0;
-
-	for (size_t i = 0; i < count && rc == 0; i++) {
-		struct segment_file *file = segments->files[i];
-		bool last = i + 1 == count;
-
-		if (file->number >= from->segment)
-			rc = replay_segment(
-				replay, file, from, last && writes ? written : file->size, last);
-	}
-	if (rc == 0)
-		rc = replay_finish(replay);
-	if (rc == 0 && count > 0 && writes)
-		*cut = written - replay->tail;
-	return rc;
-}
-
 int store_wal_replay(struct store *store, bool all,
 	int (*fault)(void *arg, uint32_t segment, uint64_t from, uint64_t to), void *arg,
 	struct store_wal_replay *out)
@@ -295,15 +269,14 @@ int store_wal_replay(struct store *store, bool all,
 	*out = (struct store_wal_replay){ 0 };
 	int rc = store_each_gap(store, on_gap, &rehearsal);
 	if (rc == 0)
-		rc = replay_all(&replay, &from, &out->cut);
-	for (size_t i = 0; i < rehearsal.count && rc == 0; i++) {
+		rc = replay_all(&replay, &from, false);
+	if (rc == 0 && store->log.active)
+		out->cut = replay.end - replay.tail;
+	out->damaged = replay_without_void(&replay, rehearsal.damaged, rehearsal.count);
+	for (size_t i = 0; i < out->damaged && fault && rc == 0; i++) {
 		const struct store_range *range = &rehearsal.damaged[i];
 
-		if (replay_is_void(&replay, range->segment, range->from, range->to))
-			continue;
-		out->damaged++;
-		if (fault)
-			rc = fault(arg, range->segment, range->from, range->to);
+		rc = fault(arg, range->segment, range->from, range->to);
 	}
 	anyio_free(rehearsal.damaged);
 	replay_free(&replay);

@@ -129,9 +129,8 @@ static void prepare_file(struct io_uring_sqe *sqe, struct anyio_op *op)
 void uring_prepare(struct uring *uring, struct io_uring_sqe *sqe, struct anyio_op *op)
 {
 	if (mine(op)->polling)
-		io_uring_prep_poll_add(sqe, op->fd,
-			op->code == ANYIO_OP_WRITE || op->code == ANYIO_OP_SENDMSG ? POLLOUT
-										   : POLLIN);
+		io_uring_prep_poll_add(
+			sqe, op->fd, anyio_op_direction(op) == ANYIO_WRITING ? POLLOUT : POLLIN);
 	else if (op->code <= ANYIO_OP_WRITE)
 		prepare_waiting(uring, sqe, op);
 	else

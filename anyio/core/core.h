@@ -109,7 +109,6 @@ void anyio_task_interrupt_over(struct anyio_task *task);
 
 /* Whether the running task's scope is effective now, or it is interrupted. */
 bool anyio_cancel_pending(void);
-/* The same for a parked task, as seen from its loop's thread. */
 
 /* A task outside every group, under the loop's root scope: its end is nobody's error. The loop
  * waits for it. */

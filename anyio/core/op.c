@@ -83,14 +83,21 @@ static void pass(struct anyio_loop *loop, const struct anyio_op *op)
 	anyio_pass();
 }
 
+/* A descriptor is gone whatever close says. */
+static void close_all_the_same(struct anyio_loop *loop, struct anyio_op *op)
+{
+	op->flags = ANYIO_CLOSE_NOW;
+	op->task = NULL;
+	op_start(loop, op);
+}
+
 static int64_t op_run(struct anyio_op *op, anyio_abort_fn abort)
 {
 	struct anyio_loop *loop = anyio_loop_here;
 	int error;
 	if (faulted(op, &error)) {
-		/* A descriptor is gone whatever close says. */
 		if (op->code == ANYIO_OP_CLOSE)
-			anyio_fd_close(op->fd);
+			close_all_the_same(loop, op);
 		anyio_pass();
 		return error;
 	}
@@ -125,13 +132,14 @@ int64_t anyio_op_now(struct anyio_op *op)
 	int error;
 	if (!loop)
 		return ANYIO_NO_LOOP;
-	bool fails = faulted(op, &error);
-	/* A descriptor is gone whatever close says. */
-	if (fails && op->code != ANYIO_OP_CLOSE)
-		return error;
-	op->task = NULL;
-	op_start(loop, op);
-	return fails ? error : op->result;
+	if (!faulted(op, &error)) {
+		op->task = NULL;
+		op_start(loop, op);
+		return op->result;
+	}
+	if (op->code == ANYIO_OP_CLOSE)
+		close_all_the_same(loop, op);
+	return error;
 }
 
 int anyio_fd_close(int fd)

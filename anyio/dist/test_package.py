@@ -10,26 +10,12 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../tests'))
+from told import check, equal, run_all, skip
+
 BUILD = sys.argv[1]
 SOURCE = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..'))
 ENVIRONMENT = {**os.environ, 'LC_ALL': 'C'}
-failed, skipped = [], []
-
-
-def check(what, truth, detail=''):
-    print(f'{"ok   " if truth else "FAIL "} {what}' + (f': {str(detail)[:2000]}' if detail != '' and not truth else ''), flush=True)
-    if not truth:
-        failed.append(what)
-    return bool(truth)
-
-
-def skip(why):
-    print(f'skip  {why}')
-    skipped.append(why)
-
-
-def equal(what, got, want):
-    return check(what, got == want, f'got {got!r}, wanted {want!r}')
 
 
 def run(*words, env={}, **more):
@@ -346,11 +332,7 @@ def tls_is_beside_it():
 
 
 try:
-    for test in (installs, headers_compile_alone, names_are_the_public_ones, programs_are_built,
-            examples_are_built, exceptions_stay_with_their_tasks, tls_is_beside_it):
-        print(f'-- {test.__name__}')
-        test()
+    run_all((installs, headers_compile_alone, names_are_the_public_ones, programs_are_built,
+        examples_are_built, exceptions_stay_with_their_tasks, tls_is_beside_it))
 finally:
     shutil.rmtree(DESTINATION)
-print(f'{len(failed)} failed, {len(skipped)} skipped')
-sys.exit(1 if failed else 77 if skipped else 0)

@@ -13,22 +13,12 @@ import subprocess
 import sys
 import tempfile
 import threading
-import traceback
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../tests'))
+from told import check, equal, run_all
 
 FOLDER = sys.argv[1]
 BOUND = 60  # seconds that anything here may take before it counts as hanging
-failed = []
-
-
-def check(what, truth, detail=''):
-    print(f'{"ok   " if truth else "FAIL "} {what}' + (f': {str(detail)[:1500]}' if detail != '' and not truth else ''), flush=True)
-    if not truth:
-        failed.append(what)
-    return bool(truth)
-
-
-def equal(what, got, want):
-    return check(what, got == want, f'got {got!r}, wanted {want!r}')
 
 
 def run(name, *words, **more):
@@ -342,11 +332,4 @@ def host():
         check('Ctrl-C', code == 130 and said.splitlines()[-1].endswith('the tasks ended with: cancelled'), (code, said))
 
 
-for test in (every_one_explains_itself, echo, scan, connect_, pipeline, fetch, chat, supervise, host):
-    print(f'-- {test.__name__}')
-    try:
-        test()
-    except Exception:
-        check(test.__name__, False, traceback.format_exc())
-print(f'{len(failed)} failed')
-sys.exit(1 if failed else 0)
+run_all((every_one_explains_itself, echo, scan, connect_, pipeline, fetch, chat, supervise, host))

@@ -8,8 +8,8 @@
 struct frame {
 	uint32_t kind;
 	int32_t result; /* of an answer */
-	uint64_t
-		number; /* of the request, which its answer repeats, so that none is taken for another's */
+	/* Of the request. Its answer repeats it, so that none is taken for another's. */
+	uint64_t number;
 	uint64_t size;
 };
 enum { FRAME_REQUEST = 0x51795742, FRAME_ANSWER = 0x41795742 };

@@ -170,6 +170,23 @@ static bool works(const char *backend)
 	return false;
 }
 
+int conformance_hostile(
+	const anyio_task_fn *bodies, size_t count, const struct anyio_options *options)
+{
+	struct anyio_sim_options sim = {
+		.latency_min = ANYIO_MILLISECOND,
+		.latency_max = 20 * ANYIO_MILLISECOND,
+		.short_io = 500000,
+		.late_cancel = 500000,
+	};
+	struct anyio_options hostile = *options;
+
+	hostile.sim = &sim;
+	for (size_t i = 0; i < count; i++)
+		CHECK_RC(anyio_run(bodies[i], NULL, &hostile), 0);
+	return 0;
+}
+
 int run_conformance(const struct conformance_case *cases, size_t count)
 {
 	const char *only = getenv("ANYIO_BACKEND");

@@ -71,6 +71,10 @@ unsigned conformance_failures(void);
 /* Whether a test is among the names in $KIT_SKIP: those that cannot work where they run. */
 bool conformance_skips(const char *name);
 
+/* The bodies again on a network that does less than it is asked, is slow, and completes what was cancelled. */
+int conformance_hostile(
+	const anyio_task_fn *bodies, size_t count, const struct anyio_options *options);
+
 /* Open descriptors of this process. */
 size_t conformance_count_fds(void);
 

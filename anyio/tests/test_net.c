@@ -446,18 +446,8 @@ static int a_hostile_network_changes_nothing(void *arg)
 		r10_cut_off_send_says_how_much_went_out,
 		r09_cancelled_receive_leaves_the_data,
 	};
-	struct anyio_sim_options sim = {
-		.latency_min = ANYIO_MILLISECOND,
-		.latency_max = 20 * ANYIO_MILLISECOND,
-		.short_io = 500000,
-		.late_cancel = 500000,
-	};
-	struct anyio_options options = *(const struct anyio_options *)arg;
 
-	options.sim = &sim;
-	for (size_t i = 0; i < sizeof(bodies) / sizeof(*bodies); i++)
-		CHECK_RC(anyio_run(bodies[i], NULL, &options), 0);
-	return 0;
+	return conformance_hostile(bodies, sizeof(bodies) / sizeof(*bodies), arg);
 }
 
 enum { MANY = 100 };

@@ -14,27 +14,13 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../anyio/tests'))
+from told import check, equal, run_all, skip
+
 BUILD, PACKAGES = sys.argv[1], sys.argv[2:]
 HERE = os.path.dirname(os.path.abspath(__file__))
 HEADERS = os.path.abspath(f'{HERE}/../../anyio/include')
 BOUND = 60
-failed, skipped = [], []
-
-
-def check(what, truth, detail=''):
-    print(f'{"ok   " if truth else "FAIL "} {what}' + (f': {str(detail)[:1500]}' if detail != '' and not truth else ''), flush=True)
-    if not truth:
-        failed.append(what)
-    return bool(truth)
-
-
-def equal(what, got, want):
-    return check(what, got == want, f'got {got!r}, wanted {want!r}')
-
-
-def skip(why):
-    print(f'skip  {why}')
-    skipped.append(why)
 
 
 def read(name):
@@ -239,8 +225,4 @@ def reference_is_whole():
                 check(f'the page of {header}.h, or of its structs, names its examples', not missing, missing)
 
 
-for test in (tutorial, map_is_whole, map_tells_no_lies, manuals_are_clean, reference_is_whole):
-    print(f'-- {test.__name__}')
-    test()
-print(f'{len(failed)} failed, {len(skipped)} skipped')
-sys.exit(1 if failed else 77 if skipped else 0)
+run_all((tutorial, map_is_whole, map_tells_no_lies, manuals_are_clean, reference_is_whole))

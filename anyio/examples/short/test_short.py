@@ -9,6 +9,9 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../tests'))
+from told import check, equal, run_all, skip
+
 FOLDER, BACKEND = sys.argv[1], os.environ['ANYIO_BACKEND']
 HERE = os.path.dirname(os.path.abspath(__file__))
 HEADERS = os.path.abspath(f'{HERE}/../../include/anyio')
@@ -18,23 +21,6 @@ NOT_SIMULATED = {'plain', 'process', 'process_open', 'process_worker', 'signal',
 # The groups of what the runtime promises.
 FEATURES = {'run', 'tasks', 'cancel', 'low level', 'sync', 'streams', 'sockets', 'threads', 'processes', 'files', 'signals', 'looking in',
     'testing', 'beyond AnyIO'}
-failed, skipped = [], []
-
-
-def check(what, truth, detail=''):
-    print(f'{"ok   " if truth else "FAIL "} {what}' + (f': {str(detail)[:1500]}' if detail != '' and not truth else ''), flush=True)
-    if not truth:
-        failed.append(what)
-    return bool(truth)
-
-
-def equal(what, got, want):
-    return check(what, got == want, f'got {got!r}, wanted {want!r}')
-
-
-def skip(why):
-    print(f'skip  {why}')
-    skipped.append(why)
 
 
 def read(path):
@@ -122,8 +108,4 @@ def the_table_has_them_all():
         check(f'the row of {header}', page == told and examples and not wrong, (page, examples))
 
 
-for test in (each_does_what_it_says, each_is_short, every_header_has_one, the_table_has_them_all):
-    print(f'-- {test.__name__}')
-    test()
-print(f'{len(failed)} failed, {len(skipped)} skipped')
-sys.exit(1 if failed else 77 if skipped else 0)
+run_all((each_does_what_it_says, each_is_short, every_header_has_one, the_table_has_them_all))
