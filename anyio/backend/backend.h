@@ -207,6 +207,8 @@ void anyio_op_complete(struct anyio_op *op, int64_t result);
 bool anyio_pool_start(struct anyio_loop *loop, struct anyio_op *op);
 /* Takes a queued op back: true when it had not begun and never will. */
 bool anyio_pool_withdraw(struct anyio_loop *loop, struct anyio_op *op);
+/* Before waiting: looks a moment whether one of them comes back; true: collect instead. */
+bool anyio_pool_look(struct anyio_loop *loop);
 /* look, which may be NULL, is shown each before it completes. */
 void anyio_pool_collect(
 	struct anyio_loop *loop, void (*look)(void *state, const struct anyio_op *op), void *state);

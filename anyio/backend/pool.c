@@ -2,10 +2,14 @@
  * The worker threads of one loop, for calls that block.
  *
  * An operation is in exactly one place: the queue, a worker's hands, or the done list. Queue and
- * done list are guarded by the mutex; an operation in a worker's hands is the worker's alone. The
- * wake is sent with the mutex held, so that the loop cannot collect the last operation and go away
- * between the push and the wake. Threads start when there is more to do than idle, end when idle
- * for long, and are joined by the loop's thread: at a later collect, or at the close.
+ * done list are guarded by the mutex; an operation in a worker's hands is the worker's alone. Who is
+ * woken is woken when the mutex is free, or it would only wait for that; the loop cannot go away between a
+ * push and its wake, because it joins the threads first. Threads start when there is more to do than idle, end
+ * when idle for long, and are joined by the loop's thread: at a later collect, or at the close.
+ *
+ * Waking a sleeping core takes ten times as long as a short call. So a worker out of work, and a loop that would
+ * sleep while calls are out, first look for a few microseconds whether something comes, as long as looking has
+ * paid lately; whoever is looked for by the other is not woken.
  *
  * A function may end its thread (pthread_exit) instead of returning: then its operation fails, and another
  * thread takes the place of this one. Cancelling by pthread_cancel is off, because it might hit what
@@ -35,6 +39,11 @@
 #define LOOKUPS_LIMIT 8
 #define LONG_TO_CLOSE ((blkcnt_t)2048) /* blocks of 512 bytes */
 
+/* How long to look before sleeping, which is long enough for the other to wake. */
+#define LOOK      (50 * ANYIO_MICROSECOND)
+#define LUCK_MOST 8
+#define REST_MOST 1024
+
 enum { LANE_CALLS, LANE_FILES, LANE_LOOKUPS, LANE_CLOSES, LANES };
 
 struct op_fifo {
@@ -47,11 +56,18 @@ struct lane {
 	unsigned busy, most; /* threads at it */
 };
 
+/* Whether looking pays: it did so many times more than not, lately. When it does not, it is tried again after a
+ * rest of so many times, twice as many each time. */
+struct looking {
+	unsigned luck, rest, rested;
+};
+
 struct worker {
 	pthread_t thread;
 	struct anyio_pool *pool;
 	struct worker *next;
 	struct anyio_op *op; /* in its hands */
+	struct looking looking;
 };
 
 struct anyio_pool {
@@ -61,11 +77,57 @@ struct anyio_pool {
 	struct lane lanes[LANES];
 	struct op_fifo done;
 	unsigned idle, alive;
+	unsigned lookers; /* of the idle: they need no wake */
 	bool closing;
 	struct worker *working; /* alive: joined at the close */
 	struct worker *ended;   /* left by idling: joined at a collect */
 	atomic_bool news;       /* done or ended is not empty: collect without it takes no mutex */
+	atomic_bool due;        /* something is queued, or closing is set: what lookers see */
+	atomic_bool loop_looks; /* at news: it needs no wake */
+	/* The loop's own. */
+	size_t out; /* operations started, and not collected */
+	struct looking looking;
 };
+
+static anyio_time read_clock(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * ANYIO_SECOND + now.tv_nsec;
+}
+
+/* To a processor that waits for another. */
+static void relax(void)
+{
+#ifdef __x86_64__
+	__builtin_ia32_pause();
+#else
+	__asm__ volatile("yield");
+#endif
+}
+
+/* Until *flag is set, for as long as that pays. */
+static void look_at(struct looking *looking, atomic_bool *flag)
+{
+	if (looking->luck == 0 && ++looking->rested < looking->rest)
+		return;
+	looking->rested = 0;
+	anyio_time began = read_clock(), now = began;
+	while (!atomic_load_explicit(flag, memory_order_relaxed) && now - began < LOOK) {
+		for (int i = 0; i < 8; i++)
+			relax();
+		now = read_clock();
+	}
+	if (atomic_load_explicit(flag, memory_order_relaxed)) {
+		looking->rest = 0;
+		if (looking->luck < LUCK_MOST)
+			looking->luck++;
+	} else if (looking->luck > 0) {
+		looking->luck--;
+	} else if (looking->rest < REST_MOST) {
+		looking->rest = looking->rest ? looking->rest * 2 : 16;
+	}
+}
 
 static void fifo_init(struct op_fifo *fifo)
 {
@@ -146,14 +208,29 @@ static struct anyio_op *pool_take(struct anyio_pool *pool)
 	return NULL;
 }
 
-/* Waits for work; false when the worker is to end. */
-static bool worker_wait(struct anyio_pool *pool)
+/* With the mutex held. */
+static void worker_look(struct worker *self)
 {
+	struct anyio_pool *pool = self->pool;
+	pool->lookers++;
+	atomic_store_explicit(&pool->due, false, memory_order_relaxed);
+	pthread_mutex_unlock(&pool->mutex);
+	look_at(&self->looking, &pool->due);
+	pthread_mutex_lock(&pool->mutex);
+	pool->lookers--;
+}
+
+/* Waits for work; false when the worker is to end. */
+static bool worker_wait(struct worker *self)
+{
+	struct anyio_pool *pool = self->pool;
 	struct timespec until;
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += IDLE_SECONDS;
 	int rc = 0;
 	pool->idle++;
+	if (!pool->closing)
+		worker_look(self);
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += IDLE_SECONDS;
 	while (pool_wanting(pool) == 0 && !pool->closing && rc != ETIMEDOUT)
 		rc = pthread_cond_timedwait(&pool->work, &pool->mutex, &until);
 	pool->idle--;
@@ -180,27 +257,29 @@ static void *worker_main(void *arg);
 
 /* All below up to worker_main: with the mutex held. */
 
-static void pool_done(struct anyio_pool *pool, struct anyio_op *op)
+/* True when the loop is to be woken. */
+static bool pool_done(struct anyio_pool *pool, struct anyio_op *op)
 {
 	bool first = !pool->done.head;
 	fifo_push(&pool->done, op);
-	atomic_store_explicit(&pool->news, true, memory_order_relaxed);
-	if (first)
-		anyio_loop_wake(pool->loop);
+	/* Either this sees that the loop looks, or the loop, when it has looked, sees this. */
+	atomic_store(&pool->news, true);
+	return first && !atomic_load(&pool->loop_looks);
 }
 
-static void worker_hand_in(const struct worker *self)
+static bool worker_hand_in(const struct worker *self)
 {
 	lane_of(self->pool, self->op)->busy--;
-	if (is_own(self->op))
-		anyio_free(self->op);
-	else
-		pool_done(self->pool, self->op);
+	if (!is_own(self->op))
+		return pool_done(self->pool, self->op);
+	anyio_free(self->op);
+	return false;
 }
 
-/* Nobody is left to do what is queued. */
-static void pool_fail(struct anyio_pool *pool, int error)
+/* Nobody is left to do what is queued. True when the loop is to be woken. */
+static bool pool_fail(struct anyio_pool *pool, int error)
 {
+	bool wake = false;
 	for (int i = 0; i < LANES; i++) {
 		struct lane *lane = &pool->lanes[i];
 		for (; lane->queued > 0; lane->queued--) {
@@ -210,9 +289,10 @@ static void pool_fail(struct anyio_pool *pool, int error)
 			if (is_own(op))
 				anyio_free(op);
 			else
-				pool_done(pool, op);
+				wake |= pool_done(pool, op);
 		}
 	}
+	return wake;
 }
 
 static int worker_start(struct anyio_pool *pool)
@@ -243,12 +323,24 @@ static void worker_torn(void *arg)
 	struct anyio_pool *pool = self->pool;
 	self->op->result = ANYIO_THREAD_ENDED;
 	pthread_mutex_lock(&pool->mutex);
-	worker_hand_in(self);
+	bool wake = worker_hand_in(self);
 	worker_retire(self);
 	int rc = pool->idle < pool_wanting(pool) ? worker_start(pool) : 0;
 	if (pool->alive == 0)
-		pool_fail(pool, rc);
+		wake |= pool_fail(pool, rc);
 	pthread_mutex_unlock(&pool->mutex);
+	if (wake)
+		anyio_loop_wake(pool->loop);
+}
+
+/* Counts as idle meanwhile: whatever the loop queues at once is for it, and no reason for another thread. */
+static void worker_wake_loop(struct anyio_pool *pool)
+{
+	pool->idle++;
+	pthread_mutex_unlock(&pool->mutex);
+	anyio_loop_wake(pool->loop);
+	pthread_mutex_lock(&pool->mutex);
+	pool->idle--;
 }
 
 static void *worker_main(void *arg)
@@ -258,13 +350,14 @@ static void *worker_main(void *arg)
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 	pthread_mutex_lock(&pool->mutex);
 	pthread_cleanup_push(worker_torn, self);
-	while (pool_wanting(pool) > 0 || worker_wait(pool)) {
+	while (pool_wanting(pool) > 0 || worker_wait(self)) {
 		self->op = pool_take(pool);
 		pthread_mutex_unlock(&pool->mutex);
 		self->op->result = anyio_op_perform(self->op);
 		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 		pthread_mutex_lock(&pool->mutex);
-		worker_hand_in(self);
+		if (worker_hand_in(self))
+			worker_wake_loop(pool);
 	}
 	pthread_cleanup_pop(0);
 	worker_retire(self);
@@ -288,6 +381,7 @@ static void pool_close(void *value)
 	struct anyio_pool *pool = value;
 	pthread_mutex_lock(&pool->mutex);
 	pool->closing = true;
+	atomic_store_explicit(&pool->due, true, memory_order_relaxed);
 	struct worker *working = pool->working;
 	struct worker *ended = pool->ended;
 	pthread_cond_broadcast(&pool->work);
@@ -330,6 +424,7 @@ bool anyio_pool_start(struct anyio_loop *loop, struct anyio_op *op)
 		return anyio_op_at_once(op, -ENOMEM);
 	*slot = (struct anyio_slot){ pool, pool_close };
 	struct lane *lane = lane_of(pool, op);
+	bool own = is_own(op);
 	pthread_mutex_lock(&pool->mutex);
 	int rc = 0;
 	lane->queued++;
@@ -338,13 +433,16 @@ bool anyio_pool_start(struct anyio_loop *loop, struct anyio_op *op)
 	/* Fewer threads than wished for will do; none at all will not. */
 	if (pool->alive > 0)
 		rc = 0;
-	if (rc == 0) {
+	if (rc == 0)
 		fifo_push(&lane->queue, op);
-		pthread_cond_signal(&pool->work);
-	} else {
+	else
 		lane->queued--;
-	}
+	atomic_store_explicit(&pool->due, true, memory_order_relaxed);
+	bool wake = rc == 0 && pool_wanting(pool) > pool->lookers;
 	pthread_mutex_unlock(&pool->mutex);
+	if (wake)
+		pthread_cond_signal(&pool->work);
+	pool->out += rc == 0 && !own;
 	return rc < 0 ? anyio_op_at_once(op, rc) : false;
 }
 
@@ -391,7 +489,19 @@ bool anyio_pool_withdraw(struct anyio_loop *loop, struct anyio_op *op)
 	if (found)
 		lane->queued--;
 	pthread_mutex_unlock(&pool->mutex);
+	pool->out -= found;
 	return found;
+}
+
+bool anyio_pool_look(struct anyio_loop *loop)
+{
+	struct anyio_pool *pool = anyio_loop_slot(loop, ANYIO_SLOT_POOL)->value;
+	if (!pool || pool->out == 0)
+		return false;
+	atomic_store(&pool->loop_looks, true);
+	look_at(&pool->looking, &pool->news);
+	atomic_store(&pool->loop_looks, false);
+	return atomic_load(&pool->news);
 }
 
 void anyio_pool_collect(
@@ -409,6 +519,7 @@ void anyio_pool_collect(
 	pthread_mutex_unlock(&pool->mutex);
 	while (done) {
 		struct anyio_op *next = done->next; /* done may be gone once complete */
+		pool->out--;
 		if (look)
 			look(state, done);
 		anyio_op_complete(done, done->result);

@@ -470,6 +470,10 @@ static void enter(struct uring *uring, anyio_time timeout)
 static void uring_wait(void *state, anyio_time timeout)
 {
 	struct uring *uring = state;
+	/* What the kernel has not been told yet is not kept waiting. */
+	if (timeout != 0 && !uring->unsent && io_uring_sq_ready(&uring->ring) == 0 &&
+		anyio_pool_look(uring->loop))
+		timeout = 0;
 	arm_wake(uring);
 	send_unsent(uring);
 	/* A full ring may have had no room for the read that a wake ends: not to be waited without. */

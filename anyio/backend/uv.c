@@ -237,7 +237,7 @@ static void uv_backend_wait(void *opaque, anyio_time timeout)
 	if (anyio_loop_host(state->loop))
 		host_wait(state, state->fired ? 0 : timeout);
 	else if (!state->fired)
-		own_wait(state, timeout);
+		own_wait(state, timeout != 0 && anyio_pool_look(state->loop) ? 0 : timeout);
 	watch_serve_fired(state);
 	anyio_pool_collect(state->loop, look_for_fresh, state);
 }
