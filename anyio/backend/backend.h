@@ -89,7 +89,11 @@ enum { ANYIO_WORK_CALL = 1 };
 /* What a receive or a send uses lies close together. */
 struct anyio_op {
 	struct anyio_task *task; /* woken by completion; NULL: done() is called instead */
-	void (*done)(struct anyio_op *op);
+	union {
+		void (*done)(struct anyio_op *op);
+		const void *
+			near; /* of a task: what it touches first when it goes on; may be anything */
+	};
 	int64_t result; /* 0 or a count or a descriptor, or a negative code */
 	int fd;
 	int flags;

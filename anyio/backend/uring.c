@@ -27,7 +27,7 @@
 #include <unistd.h>
 #include "uring.h"
 
-enum { ENTRIES = 256, AHEAD = 4 };
+enum { ENTRIES = 256, AHEAD = 8, REAPED_MOST = 32 };
 /* user_data of what is not an operation; operations are at least 8-aligned. */
 enum { DATA_IGNORED = 0, DATA_WAKE = 1 };
 #define DATA_TIMEOUT ((uint64_t)-1) /* liburing's own */
@@ -416,21 +416,28 @@ static uint64_t data_at(const struct io_uring *ring, unsigned at)
 }
 
 /* Asks for what completing the entries behind this one will touch: first an operation, and when that
- * should be there its task. */
+ * should be there its task, and what that goes on with. */
 static void reap_ahead(const struct io_uring *ring, unsigned at, unsigned left)
 {
 	if (left > AHEAD)
 		anyio_prefetch(op_of(data_at(ring, at + AHEAD)));
-	if (left > AHEAD / 2 && is_op(data_at(ring, at + AHEAD / 2)))
-		anyio_prefetch(op_of(data_at(ring, at + AHEAD / 2))->task);
+	if (left <= AHEAD / 2 || !is_op(data_at(ring, at + AHEAD / 2)))
+		return;
+	const struct anyio_op *op = op_of(data_at(ring, at + AHEAD / 2));
+	anyio_prefetch(op->task);
+	if (op->task)
+		anyio_prefetch(op->near);
 }
 
+/* A few at a time: those whose tasks then run before what they need has left the cache again. */
 static void reap(struct uring *uring)
 {
 	struct io_uring_cqe *cqe;
 	unsigned head, count = 0, ready = io_uring_cq_ready(&uring->ring);
 	io_uring_for_each_cqe (&uring->ring, head, cqe) {
 		uint64_t data = cqe->user_data;
+		if (count == REAPED_MOST)
+			break;
 		if (count < ready)
 			reap_ahead(&uring->ring, head, ready - count);
 		count++;
@@ -440,6 +447,7 @@ static void reap(struct uring *uring)
 			complete(uring, data, cqe->res);
 	}
 	io_uring_cq_advance(&uring->ring, count);
+	uring->to_reap = ready > count ? ready - count : 0;
 }
 
 /* Whether the kernel has something for us that only a system call fetches. */
@@ -451,6 +459,9 @@ static bool kernel_waits(const struct io_uring *ring)
 static void enter(struct uring *uring, anyio_time timeout)
 {
 	struct io_uring *ring = &uring->ring;
+	/* The kernel is entered for all of them together. */
+	if (uring->to_reap > 0)
+		return;
 	if (io_uring_cq_ready(ring) > 0)
 		timeout = 0;
 	if (timeout == 0) {

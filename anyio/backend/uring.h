@@ -18,6 +18,7 @@ struct uring {
 	bool closing;
 	struct anyio_op *unsent, **unsent_last; /* found no room, first in, first out */
 	bool native[ANYIO_OP_COUNT];
+	unsigned to_reap;                     /* completions that have come, and wait their turn */
 	size_t copies;                        /* bytes of files to be copied at the next submit */
 	struct anyio_op *open_to_all[CHAINS]; /* in flight, by descriptor */
 };

@@ -47,10 +47,10 @@ static int64_t socket_leave(struct socket *socket, struct anyio_use *use, int64_
 
 /* Of what a receive or a send on a stream uses; zeroing all of an operation takes longer than the
  * rest of handing it over. */
-static void op_make(struct anyio_op *op, enum anyio_opcode code, int fd)
+static void op_make(struct anyio_op *op, enum anyio_opcode code, const struct socket *socket)
 {
-	op->done = NULL;
-	op->fd = fd;
+	op->near = socket;
+	op->fd = socket->at.fd;
 	op->flags = 0;
 	op->code = (uint8_t)code;
 }
@@ -97,7 +97,7 @@ static ssize_t socket_receive(struct anyio_stream *stream, void *buffer, size_t 
 		return rc;
 	if (socket->rights != ANYIO_RIGHTS_REFUSED)
 		return receive_dropping(socket, buffer, size);
-	op_make(&op, ANYIO_OP_RECV, socket->at.fd);
+	op_make(&op, ANYIO_OP_RECV, socket);
 	op.base = buffer;
 	op.len = size;
 	return (ssize_t)socket_leave(socket, &socket->at.receiving, anyio_op_run(&op));
@@ -118,13 +118,13 @@ static ssize_t socket_receive_lazy(struct anyio_stream *stream, anyio_borrow_fn 
 		socket, &socket->at.receiving, anyio_op_run_borrowing(&op, borrow, arg));
 }
 
-static int64_t send_parts(
-	int fd, struct iovec *parts, int count, const struct anyio_passing *passing)
+static int64_t send_parts(const struct socket *socket, struct iovec *parts, int count,
+	const struct anyio_passing *passing)
 {
 	struct msghdr msg = { .msg_iov = parts, .msg_iovlen = (size_t)count };
 	struct anyio_op op;
 
-	op_make(&op, ANYIO_OP_SENDMSG, fd);
+	op_make(&op, ANYIO_OP_SENDMSG, socket);
 	op.msg = &msg;
 	if (passing != NULL) {
 		msg.msg_control = (void *)passing->bytes;
@@ -134,24 +134,24 @@ static int64_t send_parts(
 }
 
 /* By itself, for its copies take a KiB of the stack of a task that waits. */
-static __attribute__((noinline)) int64_t send_batch(
-	int fd, const struct anyio_cursor *cursor, const struct anyio_passing *passing)
+static __attribute__((noinline)) int64_t send_batch(const struct socket *socket,
+	const struct anyio_cursor *cursor, const struct anyio_passing *passing)
 {
 	struct iovec batch[BATCH];
 
-	return send_parts(fd, batch, anyio_cursor_fill(*cursor, batch, BATCH), passing);
+	return send_parts(socket, batch, anyio_cursor_fill(*cursor, batch, BATCH), passing);
 }
 
 /* The control message goes with the first byte. */
-static int64_t send_all(int fd, const struct iovec *iov, int count,
+static int64_t send_all(const struct socket *socket, const struct iovec *iov, int count,
 	const struct anyio_passing *passing, size_t *sent)
 {
 	struct anyio_cursor cursor = anyio_cursor_make(iov, count);
 
 	while (cursor.left > 0) {
 		struct iovec one = anyio_cursor_part(&cursor);
-		int64_t n = cursor.left > 1 ? send_batch(fd, &cursor, passing)
-					    : send_parts(fd, &one, 1, passing);
+		int64_t n = cursor.left > 1 ? send_batch(socket, &cursor, passing)
+					    : send_parts(socket, &one, 1, passing);
 
 		if (n < 0)
 			return n;
@@ -174,7 +174,7 @@ static int socket_send_with(struct socket *socket, const struct iovec *iov, int 
 	if (rc < 0)
 		return rc;
 	return (int)socket_leave(
-		socket, &socket->at.sending, send_all(socket->at.fd, iov, count, passing, sent));
+		socket, &socket->at.sending, send_all(socket, iov, count, passing, sent));
 }
 
 static int socket_sendv(
