@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 #include <anyio/file.h>
 #include "../core/cursor.h"
@@ -187,6 +188,15 @@ int anyio_pipe_open(bool sends, struct anyio_stream **stream, int *other)
 void anyio_pipe_attach(struct anyio_stream *stream, pid_t child)
 {
 	pipe_of(stream)->child = child;
+}
+
+size_t anyio_pipe_holds(const struct anyio_stream *stream)
+{
+	int size;
+
+	return ioctl(pipe_of((struct anyio_stream *)stream)->at.fd, FIONREAD, &size) < 0
+		? 0
+		: (size_t)size;
 }
 
 ssize_t anyio_pipe_look(struct anyio_stream *stream, void *buffer, size_t size)

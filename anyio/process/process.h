@@ -31,6 +31,8 @@ int anyio_spawn(void *arg);
 int anyio_pipe_open(bool sends, struct anyio_stream **stream, int *other);
 /* The child that has the other end, once it is known. */
 void anyio_pipe_attach(struct anyio_stream *stream, pid_t child);
+/* How many bytes are in the pipe now. */
+size_t anyio_pipe_holds(const struct anyio_stream *stream);
 /* What is in the pipe now, by a plain read that never waits: a count, 0 at the end, -EAGAIN. For who
  * knows that nobody is inside. */
 ssize_t anyio_pipe_look(struct anyio_stream *stream, void *buffer, size_t size);

@@ -2,8 +2,8 @@
  * A process from its start to its end.
  *
  * Three tasks move its input and output while the host waits for the child. When it has ended they are
- * stopped: what the child wrote before is in the pipes and is taken from there without waiting, so
- * that somebody else who has the pipes cannot keep the call from ending.
+ * stopped: what the child wrote before is in the pipes, and as much as is there then is taken without
+ * waiting, so that somebody else who has the pipes cannot keep the call from ending.
  */
 #include <errno.h>
 #include <string.h>
@@ -68,17 +68,20 @@ static int capture_task(void *arg)
 	return rc;
 }
 
-/* Takes what is there and ends the text. */
+/* Takes what is there now, whatever others go on to write, and ends the text. */
 static int capture_finish(struct capture *capture)
 {
+	size_t there = capture->stream == NULL ? 0 : anyio_pipe_holds(capture->stream);
+	size_t until = capture->size + there;
 	int rc = 0;
 
-	while (rc == 0 && capture->stream != NULL && !capture->ended) {
+	while (rc == 0 && !capture->ended && capture->size < until) {
 		rc = capture_room(capture);
 		if (rc == 0)
 			rc = capture_add(capture,
 				anyio_pipe_look(capture->stream, capture->data + capture->size,
-					capture->room - capture->size));
+					(capture->room < until ? capture->room : until) -
+						capture->size));
 	}
 	if (rc == -EAGAIN)
 		rc = 0;

@@ -1,6 +1,7 @@
 /* Processes from their start to their end, and faults in all that happens between. */
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "processes.h"
@@ -147,6 +148,71 @@ static int c62_a_run_ends_with_its_child(void *arg)
 		0);
 	CHECK_RC((int64_t)result.out_size, 60000);
 	anyio_process_result_free(&result);
+	no_children();
+	return 0;
+}
+
+/* Somebody who writes to the child's output whenever it is looked at, once the child is gone. The linker
+ * leads read(2) here. */
+static struct {
+	int fd; /* -1: nobody */
+	pid_t child;
+} other = { .fd = -1 };
+
+ssize_t __real_read(int fd, void *buffer, size_t size);
+ssize_t __wrap_read(int fd, void *buffer, size_t size);
+
+ssize_t __wrap_read(int fd, void *buffer, size_t size)
+{
+	static const char more[4096];
+
+	if (other.fd >= 0 && kill(other.child, 0) < 0)
+		CHECK(write(other.fd, more, sizeof(more)) > 0 || errno == EAGAIN);
+	return __real_read(fd, buffer, size);
+}
+
+struct followed {
+	struct anyio_process_result result;
+	int in[2], err[2];
+};
+
+static int run_followed(void *arg)
+{
+	struct followed *self = arg;
+	struct anyio_process_run_options options = {
+		.process.in = { ANYIO_STDIO_FD, self->in[0] },
+		.process.err = { ANYIO_STDIO_FD, self->err[1] },
+		.max_output = 1 << 20,
+	};
+
+	return run_shell("echo $$ >&2; read line; printf done", options, &self->result);
+}
+
+/* Of others it takes what is there when the child has ended, and no more. */
+static int c62b_a_run_does_not_follow_who_writes_on(void *arg)
+{
+	struct followed followed;
+	char text[32] = "", path[64];
+	ANYIO_TASK_GROUP(group);
+
+	CHECK_RC(pipe2(followed.in, O_CLOEXEC), 0);
+	CHECK_RC(pipe2(followed.err, O_CLOEXEC), 0);
+	CHECK_RC(anyio_start_soon(&group, run_followed, &followed, "run"), 0);
+	CHECK(anyio_read(followed.err[0], text, sizeof(text) - 1) > 1);
+	other.child = (pid_t)atoi(text);
+	snprintf(path, sizeof(path), "/proc/%d/fd/1", (int)other.child);
+	other.fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	CHECK(other.fd >= 0);
+	CHECK_RC(anyio_write(followed.in[1], "\n", 1), 1);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	close(other.fd);
+	other.fd = -1;
+	CHECK(followed.result.out_size >= 4 && memcmp(followed.result.out, "done", 4) == 0);
+	anyio_process_result_free(&followed.result);
+	for (int i = 0; i < 2; i++) {
+		anyio_close(followed.in[i]);
+		anyio_close(followed.err[i]);
+	}
 	no_children();
 	return 0;
 }
@@ -306,6 +372,7 @@ int main(void)
 		CONFORM(large_input_and_output_at_once, CONFORM_NO_SIM),
 		CONFORM(too_much_output_is_an_error, CONFORM_NO_SIM),
 		CONFORM(c62_a_run_ends_with_its_child, CONFORM_NO_SIM),
+		CONFORM(c62b_a_run_does_not_follow_who_writes_on, CONFORM_NO_SIM),
 		CONFORM(a_timeout_ends_the_child_first, CONFORM_NO_SIM),
 		CONFORM(a_cancelled_run_lets_the_child_clean_up, CONFORM_NO_SIM),
 		CONFORM(every_fault_in_turn, CONFORM_NO_SIM | CONFORM_BARE),

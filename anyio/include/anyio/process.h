@@ -118,11 +118,11 @@ struct anyio_process_result {
 };
 
 /* Opens a process, sends it the input, captures what it writes, waits and closes. Of input that the
- * child does not want the rest is dropped. It ends with the child: what others who have its pipes write
- * later is lost. -EOVERFLOW when more was written than may be captured; the errors of opening, of the
- * pipes, of memory. Cancelled, or after an error, the child is ended as by the close, with its grace,
- * before this returns. *result is to be freed after 0 and ANYIO_PROCESS_FAILED, else it is all zero.
- * options may be NULL. */
+ * child does not want the rest is dropped. It ends with the child: of what others who have its pipes write
+ * only what is in them by then is taken. -EOVERFLOW when more was written than may be captured; the errors
+ * of opening, of the pipes, of memory. Cancelled, or after an error, the child is ended as by the close,
+ * with its grace, before this returns. *result is to be freed after 0 and ANYIO_PROCESS_FAILED, else it is
+ * all zero. options may be NULL. */
 ANYIO_API int anyio_process_run(char *const argv[], const struct anyio_process_run_options *options,
 	struct anyio_process_result *result);
 /* Frees what was captured, and makes it all zero. */
