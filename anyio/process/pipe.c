@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 #include <anyio/file.h>
@@ -64,6 +65,21 @@ static ssize_t pipe_receive_lazy(struct anyio_stream *stream, anyio_borrow_fn bo
 		return rc;
 	op.fd = pipe->at.fd;
 	return (ssize_t)pipe_leave(pipe, anyio_op_run_borrowing(&op, borrow, arg));
+}
+
+/* Not as of our own descriptor, for which the answer might be a guess. */
+int anyio_pipe_await(struct anyio_stream *stream)
+{
+	struct pipe *pipe = pipe_of(stream);
+	struct anyio_op op = { .code = ANYIO_OP_POLL, .flags = POLLIN };
+	int rc = pipe_enter(pipe, false);
+	int64_t events;
+
+	if (rc < 0)
+		return rc;
+	op.fd = pipe->at.fd;
+	events = pipe_leave(pipe, anyio_op_run(&op));
+	return events < 0 ? (int)events : 0;
 }
 
 enum { PARTS_AT_ONCE = 64 };

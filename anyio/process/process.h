@@ -31,6 +31,9 @@ int anyio_spawn(void *arg);
 int anyio_pipe_open(bool sends, struct anyio_stream **stream, int *other);
 /* The child that has the other end, once it is known. */
 void anyio_pipe_attach(struct anyio_stream *stream, pid_t child);
+/* Waits until there is something to receive, or the end: 0, and a receive goes on at once; the errors of
+ * receiving. */
+int anyio_pipe_await(struct anyio_stream *stream);
 /* How many bytes are in the pipe now. */
 size_t anyio_pipe_holds(const struct anyio_stream *stream);
 /* What is in the pipe now, by a plain read that never waits: a count, 0 at the end, -EAGAIN. For who

@@ -46,12 +46,40 @@ int anyio_worker_open(char *const argv[], const struct anyio_worker_options *opt
 	return 0;
 }
 
+struct sending {
+	struct anyio_worker *worker;
+	struct anyio_task_group group;
+};
+
+/* A child that answers what it has not read may wait for us to take its answer, as we for it to take the
+ * request: what comes ends the sending. Closed, the process is the closing task's. */
+static int watch_task(void *arg)
+{
+	struct sending *sending = arg;
+	int rc = 0;
+
+	if (!sending->worker->closed)
+		rc = anyio_pipe_await(anyio_process_out(sending->worker->process));
+	if (rc == 0)
+		anyio_task_group_cancel(&sending->group, "an answer before the request");
+	return rc;
+}
+
 static int worker_send(struct anyio_worker *worker, const void *request, size_t size)
 {
 	struct frame frame = { .kind = FRAME_REQUEST, .number = ++worker->number, .size = size };
 	struct iovec parts[] = { { &frame, sizeof(frame) }, { (void *)request, size } };
+	struct sending sending = { .worker = worker };
+	size_t sent = 0;
+	int rc;
 
-	return anyio_stream_sendv(anyio_process_in(worker->process), parts, 2, NULL);
+	anyio_task_group_enter(&sending.group);
+	anyio_start_soon(&sending.group, watch_task, &sending, "worker answer");
+	rc = anyio_stream_sendv(anyio_process_in(worker->process), parts, 2, &sent);
+	if (rc == 0)
+		anyio_task_group_cancel(&sending.group, "the request is sent");
+	rc = anyio_task_group_exit(&sending.group, rc);
+	return rc == 0 && sent < sizeof(frame) + size ? ANYIO_BROKEN : rc;
 }
 
 static int worker_receive(struct anyio_worker *worker, struct anyio_worker_answer *answer)

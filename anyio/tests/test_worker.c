@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "processes.h"
+#include "../core/core.h"
 #include "../process/frame.h"
 
 /* What the child does, by the first letter of the request. */
@@ -154,6 +155,65 @@ static int an_answer_is_of_its_request(void *arg)
 	return 0;
 }
 
+enum { EARLY = 1 << 20 };
+
+/* Writes more than a pipe holds before it reads the request, or more of it than its head. */
+static int answer_early(bool garbage)
+{
+	static char much[EARLY], body[4096];
+	struct frame frame = { .kind = FRAME_REQUEST };
+
+	while (garbage || read(STDIN_FILENO, &frame, sizeof(frame)) == sizeof(frame)) {
+		struct frame answer = {
+			.kind = FRAME_ANSWER, .number = frame.number, .size = sizeof(much)
+		};
+		size_t left = frame.size;
+
+		if ((!garbage &&
+			    anyio_write_blocking(STDOUT_FILENO, &answer, sizeof(answer)) < 0) ||
+			anyio_write_blocking(STDOUT_FILENO, much, sizeof(much)) < 0)
+			return 1;
+		while (left > 0) {
+			ssize_t n = read(STDIN_FILENO, body, left < 4096 ? left : 4096);
+
+			if (n <= 0)
+				return 1;
+			left -= (size_t)n;
+		}
+	}
+	return 0;
+}
+
+/* Neither side waits for the other for ever. */
+static int an_answer_comes_after_its_request(void *arg)
+{
+	enum { LARGE = 5 << 20 };
+	char *const argv[][3] = { { "/proc/self/exe", "early", NULL },
+		{ "/proc/self/exe", "garbage", NULL } };
+	char *large = calloc(1, LARGE);
+	struct anyio_worker_answer answer;
+	struct anyio_worker *worker;
+
+	for (int i = 0; i < 2; i++) {
+		worker = open_worker(argv[i], 0, -1);
+		CHECK_RC(anyio_worker_call(worker, large, LARGE, &answer), ANYIO_BROKEN);
+		CHECK(answer.data == NULL);
+		CHECK_RC(call(worker, "n"), ANYIO_BROKEN);
+		CHECK_RC(anyio_worker_close(worker), 0);
+	}
+	/* A small one is sent whole before it is read. */
+	worker = open_worker(argv[0], 0, -1);
+	for (int i = 0; i < 20; i++) {
+		CHECK_RC(anyio_worker_call(worker, large, 100, &answer), 0);
+		CHECK_RC((int64_t)answer.size, EARLY);
+		anyio_free(answer.data);
+	}
+	CHECK_RC(anyio_worker_close(worker), 0);
+	free(large);
+	no_children();
+	return 0;
+}
+
 struct calling {
 	struct anyio_worker *worker;
 	const char *request;
@@ -285,6 +345,7 @@ int main(int argc, char **argv)
 		CONFORM(requests_are_answered, CONFORM_NO_SIM),
 		CONFORM(a_failed_child_is_an_error_of_the_call, CONFORM_NO_SIM),
 		CONFORM(an_answer_is_of_its_request, CONFORM_NO_SIM),
+		CONFORM(an_answer_comes_after_its_request, CONFORM_NO_SIM),
 		CONFORM(a_call_is_cancelled_or_closed, CONFORM_NO_SIM),
 		CONFORM(what_is_no_request_ends_the_worker, CONFORM_NO_SIM),
 		CONFORM(every_fault_in_turn, CONFORM_NO_SIM | CONFORM_BARE),
@@ -292,6 +353,8 @@ int main(int argc, char **argv)
 
 	if (argc > 1 && strcmp(argv[1], "twice") == 0)
 		return answer_twice();
+	if (argc > 1 && (strcmp(argv[1], "early") == 0 || strcmp(argv[1], "garbage") == 0))
+		return answer_early(argv[1][0] == 'g');
 	if (argc > 1)
 		return anyio_worker_serve(work, strcmp(argv[1], "small") == 0 ? 10000 : 0) < 0;
 	return run_conformance(cases, sizeof(cases) / sizeof(*cases));

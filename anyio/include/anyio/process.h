@@ -154,10 +154,10 @@ struct anyio_worker_answer {
 ANYIO_API int anyio_worker_open(char *const argv[], const struct anyio_worker_options *options,
 	struct anyio_worker **worker);
 /* Sends a request and waits for its answer. ANYIO_BUSY when another task's is being answered. When the
- * child ends before it has answered, or sends what is no answer: ANYIO_BROKEN; -EOVERFLOW for an
- * answer larger than may be; -ENOMEM. After these, and when cancelled under way, the child has been
- * killed, and all further calls are ANYIO_BROKEN. ANYIO_CLOSED when closed meanwhile. Without 0 *answer
- * is all zero. */
+ * child ends before it has answered, sends what is no answer, or anything before the request is sent whole:
+ * ANYIO_BROKEN; -EOVERFLOW for an answer larger than may be; -ENOMEM. After these, and when cancelled under
+ * way, the child has been killed, and all further calls are ANYIO_BROKEN. ANYIO_CLOSED when closed
+ * meanwhile. Without 0 *answer is all zero. */
 ANYIO_API int anyio_worker_call(struct anyio_worker *worker, const void *request, size_t size,
 	struct anyio_worker_answer *answer);
 /* As anyio_process_close. */
