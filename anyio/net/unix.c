@@ -14,6 +14,29 @@
 #define LOCK_PAUSE (10 * ANYIO_MILLISECOND)
 #define LOCK_TRIES 200
 
+/* On the disk that the socket lies on, which may be the simulated one. Not cancelled, lest a lock be left:
+ * these end by themselves. */
+static int run(struct anyio_op op)
+{
+	return (int)anyio_op_run_shielded(&op);
+}
+
+static int path_stat(const char *path, struct stat *st)
+{
+	return run((struct anyio_op){
+		.code = ANYIO_OP_STAT,
+		.fd = AT_FDCWD,
+		.path = path,
+		.flags = AT_SYMLINK_NOFOLLOW,
+		.st = st,
+	});
+}
+
+static int path_unlink(const char *path)
+{
+	return run((struct anyio_op){ .code = ANYIO_OP_UNLINKAT, .fd = AT_FDCWD, .path = path });
+}
+
 /*
  * From looking whether anybody answers to answering oneself, others that start at the same moment have to
  * wait: to them a socket that is bound and does not listen yet is a stale one, and one that was found
@@ -30,12 +53,13 @@ struct turn {
 static int turn_check(const struct turn *turn)
 {
 	struct stat locked, named;
+	int rc = run((struct anyio_op){ .code = ANYIO_OP_STAT, .fd = turn->fd, .st = &locked });
 
-	if (fstat(turn->fd, &locked) < 0)
-		return -errno;
+	if (rc < 0)
+		return rc;
 	if (!S_ISREG(locked.st_mode) || locked.st_size > 0)
 		return -EEXIST;
-	return lstat(turn->path, &named) == 0 && locked.st_ino == named.st_ino &&
+	return path_stat(turn->path, &named) == 0 && locked.st_ino == named.st_ino &&
 			locked.st_dev == named.st_dev
 		? 0
 		: -EWOULDBLOCK;
@@ -43,15 +67,24 @@ static int turn_check(const struct turn *turn)
 
 static int turn_try(struct turn *turn)
 {
-	int rc;
+	int rc = run((struct anyio_op){
+		.code = ANYIO_OP_OPENAT,
+		.fd = AT_FDCWD,
+		.path = turn->path,
+		.flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
+		.mode = 0600,
+	});
 
-	turn->fd = open(turn->path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
-	if (turn->fd < 0)
-		return -errno;
-	rc = flock(turn->fd, LOCK_EX | LOCK_NB) < 0 ? -errno : turn_check(turn);
+	if (rc < 0)
+		return rc;
+	turn->fd = rc;
+	rc = run((struct anyio_op){
+		.code = ANYIO_OP_FLOCK, .fd = turn->fd, .flags = LOCK_EX | LOCK_NB });
+	if (rc == 0)
+		rc = turn_check(turn);
 	if (rc == 0)
 		return 0;
-	close(turn->fd);
+	anyio_fd_close(turn->fd);
 	turn->fd = -1;
 	return rc;
 }
@@ -59,8 +92,11 @@ static int turn_try(struct turn *turn)
 /* Where there can be no lock, or somebody keeps it for seconds, it goes on without. ANYIO_CANCELLED. */
 static int turn_take(struct turn *turn, const char *path)
 {
-	int rc = -EWOULDBLOCK;
+	int rc = anyio_checkpoint_if_cancelled();
 
+	if (rc < 0)
+		return rc;
+	rc = -EWOULDBLOCK;
 	snprintf(turn->path, sizeof(turn->path), "%s.bind-lock", path);
 	for (int i = 0; rc == -EWOULDBLOCK && i < LOCK_TRIES; i++) {
 		rc = turn_try(turn);
@@ -74,8 +110,8 @@ static void turn_end(struct turn *turn)
 {
 	if (turn->fd < 0)
 		return;
-	unlink(turn->path);
-	close(turn->fd);
+	path_unlink(turn->path);
+	anyio_fd_close(turn->fd);
 }
 
 struct probe {
@@ -109,15 +145,7 @@ static int unix_is_stale(int type, const struct anyio_address *address)
 static int stale_remove(int type, const char *path, const struct anyio_address *address)
 {
 	struct stat st;
-	struct anyio_op look = {
-		.code = ANYIO_OP_STAT,
-		.fd = AT_FDCWD,
-		.path = path,
-		.flags = AT_SYMLINK_NOFOLLOW,
-		.st = &st,
-	};
-	struct anyio_op unlink = { .code = ANYIO_OP_UNLINKAT, .fd = AT_FDCWD, .path = path };
-	int rc = (int)anyio_op_run(&look);
+	int rc = path_stat(path, &st);
 
 	if (rc == -ENOENT)
 		return 0;
@@ -125,7 +153,7 @@ static int stale_remove(int type, const char *path, const struct anyio_address *
 		rc = S_ISSOCK(st.st_mode) ? unix_is_stale(type, address) : 0;
 	if (rc <= 0)
 		return rc < 0 ? rc : -EADDRINUSE;
-	rc = (int)anyio_op_run(&unlink);
+	rc = path_unlink(path);
 	return rc == -ENOENT ? 0 : rc;
 }
 

@@ -1,8 +1,9 @@
-/* UNIX sockets in the simulation alone: replay whatever numbers descriptors have, names on the simulated
- * disk, files of somebody outside, and what is left at the end. */
+/* UNIX sockets in the simulation alone: replay whatever numbers descriptors have, names and locks on the
+ * simulated disk, files of somebody outside, and what is left at the end. */
 #include "sockets.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -134,6 +135,37 @@ static int names_lie_on_the_simulated_disk(void *arg)
 	CHECK_RC(anyio_listen_unix("/sim/new", NULL, &listener), 0);
 	anyio_listener_free(listener);
 	CHECK_RC(anyio_unlinkat(AT_FDCWD, "/sim/new", 0), 0);
+	return 0;
+}
+
+static int listen_in_turn(void *arg)
+{
+	struct anyio_listener **listener = arg;
+
+	return anyio_listen_unix("/sim/turn", NULL, listener);
+}
+
+/* So does the lock of who binds. */
+static int the_lock_lies_on_the_simulated_disk(void *arg)
+{
+	struct anyio_listener *listener = NULL;
+	struct anyio_names names;
+	ANYIO_TASK_GROUP(group);
+	int fd = anyio_open("/sim/turn.bind-lock", O_RDWR | O_CREAT, 0600);
+
+	CHECK_RC(anyio_flock(fd, LOCK_EX), 0);
+	spawn(&group, listen_in_turn, &listener, NULL);
+	CHECK_RC(anyio_sleep(ANYIO_SECOND), 0);
+	CHECK(listener == NULL);
+	CHECK_RC(anyio_unlinkat(AT_FDCWD, "/sim/turn.bind-lock", 0), 0);
+	CHECK_RC(anyio_close(fd), 0);
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	CHECK(listener != NULL);
+	anyio_listener_free(listener);
+	CHECK_RC(anyio_listdir(AT_FDCWD, "/sim", &names), 0);
+	CHECK(names.count == 1 && strcmp(names.names[0], "turn") == 0);
+	anyio_names_free(&names);
+	CHECK_RC(anyio_unlinkat(AT_FDCWD, "/sim/turn", 0), 0);
 	return 0;
 }
 
@@ -317,6 +349,7 @@ int main(void)
 	static const struct conformance_case cases[] = {
 		CONFORM(numbers_of_descriptors_decide_nothing, CONFORM_BARE | CONFORM_SIM),
 		CONFORM(names_lie_on_the_simulated_disk, CONFORM_SIM),
+		CONFORM(the_lock_lies_on_the_simulated_disk, CONFORM_SIM),
 		CONFORM(files_of_others_are_left_alone, CONFORM_SIM),
 		CONFORM(too_many_under_way_are_refused_whole, CONFORM_SIM),
 		CONFORM(what_is_left_goes_with_the_loop, CONFORM_BARE | CONFORM_SIM),
