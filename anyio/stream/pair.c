@@ -295,6 +295,7 @@ static int pair_create(size_t capacity, bool lockstep, struct anyio_stream *ends
 {
 	struct pair *pair = anyio_calloc(1, sizeof(*pair));
 
+	ends[0] = ends[1] = NULL;
 	if (pair == NULL)
 		return -ENOMEM;
 	pair->references = 2;

@@ -1,7 +1,9 @@
 /* Injected faults, the worker threads, and waiting until all is quiet. */
 #include "conformance.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -203,9 +205,103 @@ static int all_blocked_is_a_checkpoint(void *arg)
 	return 0;
 }
 
+/* Whatever the pointer was before. */
+#define MAKES_NONE(out, call)                                                                      \
+	do {                                                                                       \
+		(out) = (void *)&nowhere;                                                          \
+		anyio_fault_set_sticky(ANYIO_FAULT_MEMORY, 1, 0);                                  \
+		CHECK((call) < 0);                                                                 \
+		anyio_fault_set(ANYIO_FAULT_MEMORY, 0, 0);                                         \
+		CHECK((out) == NULL);                                                              \
+	} while (0)
+
+static char nowhere;
+
+static void nothing_of_the_network(void)
+{
+	struct anyio_address address, *addresses;
+	struct anyio_listener *listener;
+	struct anyio_datagram *datagram;
+	struct anyio_stream *stream;
+	size_t count;
+
+	CHECK_RC(anyio_address_parse(&address, "127.0.0.1", 0), 0);
+	MAKES_NONE(addresses, anyio_getaddrinfo("::1", 1, AF_UNSPEC, &addresses, &count));
+	MAKES_NONE(listener, anyio_listen_address(&address, NULL, &listener));
+	MAKES_NONE(listener, anyio_listen_several(&address, 1, NULL, &listener));
+	MAKES_NONE(listener, anyio_listen_unix("/none/such", NULL, &listener));
+	MAKES_NONE(stream, anyio_connect_address(&address, &stream));
+	MAKES_NONE(stream, anyio_connect_address_with(&address, NULL, &stream));
+	MAKES_NONE(stream, anyio_connect_tcp("127.0.0.1", 1, &stream));
+	MAKES_NONE(stream, anyio_connect_tcp_with("127.0.0.1", 1, NULL, &stream));
+	MAKES_NONE(stream, anyio_connect_unix("/none/such", &stream));
+	MAKES_NONE(datagram, anyio_datagram_open(AF_INET, NULL, &datagram));
+	MAKES_NONE(datagram, anyio_datagram_bind(&address, NULL, &datagram));
+	MAKES_NONE(datagram, anyio_datagram_connect(&address, NULL, NULL, &datagram));
+	MAKES_NONE(datagram, anyio_udp_bind("127.0.0.1", 0, NULL, &datagram));
+	MAKES_NONE(datagram, anyio_udp_connect("127.0.0.1", 1, NULL, &datagram));
+	CHECK_RC(anyio_listen_address(&address, NULL, &listener), 0);
+	anyio_listener_close(listener);
+	MAKES_NONE(stream, anyio_accept(listener, &stream));
+	anyio_listener_free(listener);
+}
+
+static void nothing_of_the_process(void)
+{
+	static const int signals[] = { SIGUSR1, 0 };
+	char *const argv[] = { "true", NULL };
+	struct anyio_signal_receiver *receiver;
+	struct anyio_portal_task *task;
+	struct anyio_process *process;
+	struct anyio_worker *worker;
+	struct anyio_portal *portal;
+	struct anyio_stream *stream;
+	uint8_t *data;
+	size_t size;
+	ANYIO_TASK_GROUP(group);
+
+	MAKES_NONE(process, anyio_process_open(argv, NULL, &process));
+	MAKES_NONE(worker, anyio_worker_open(argv, NULL, &worker));
+	MAKES_NONE(receiver, anyio_signal_open(signals, &receiver));
+	MAKES_NONE(portal, anyio_portal_start(NULL, &portal));
+	MAKES_NONE(portal, anyio_portal_open(&group, &portal));
+	CHECK_RC(anyio_portal_open(&group, &portal), 0);
+	MAKES_NONE(task, anyio_portal_start_soon(portal, NULL, NULL, "none", &task));
+	MAKES_NONE(task, anyio_portal_start_task(portal, NULL, NULL, "none", &task, NULL));
+	anyio_portal_unref(portal);
+	MAKES_NONE(data, anyio_read_whole(AT_FDCWD, "/proc/self/stat", 9999, &data, &size));
+	MAKES_NONE(stream, anyio_file_stream_open("/dev/null", O_RDONLY, 0, &stream));
+	MAKES_NONE(stream, anyio_file_stream_from(0, &stream));
+	MAKES_NONE(stream, anyio_spool_create(1, NULL, &stream));
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+}
+
+static int what_could_not_be_made_is_null(void *arg)
+{
+	struct anyio_stream *ends[2];
+	struct anyio_sender *sender, *sender_clone;
+	struct anyio_receiver *receiver, *receiver_clone;
+
+	for (int i = 0; i < 2; i++) {
+		MAKES_NONE(ends[i], anyio_stream_pair(1, ends));
+		MAKES_NONE(ends[i], anyio_lockstep_pair(ends));
+	}
+	MAKES_NONE(sender, anyio_channel_create(1, 1, NULL, &sender, &receiver));
+	MAKES_NONE(receiver, anyio_channel_create(1, 1, NULL, &sender, &receiver));
+	CHECK_RC(anyio_channel_create(1, 1, NULL, &sender, &receiver), 0);
+	MAKES_NONE(sender_clone, anyio_sender_clone(sender, &sender_clone));
+	MAKES_NONE(receiver_clone, anyio_receiver_clone(receiver, &receiver_clone));
+	anyio_sender_close(sender);
+	anyio_receiver_close(receiver);
+	nothing_of_the_network();
+	nothing_of_the_process();
+	return 0;
+}
+
 int main(void)
 {
 	static const struct conformance_case cases[] = {
+		CONFORM(what_could_not_be_made_is_null, 0),
 		CONFORM(c64_all_blocked_waits_for_a_cancelled_task_to_unwind, 0),
 		CONFORM(all_blocked_is_a_checkpoint, 0),
 	};

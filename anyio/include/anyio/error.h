@@ -1,7 +1,8 @@
 /*
  * Error codes. Every function of this library returns 0 or a count on success, else a negative
  * code: the kernel's errno values (-ENOENT, -ECONNRESET, ...) or one of our own below.
- * There is no global last error.
+ * There is no global last error. Where something was to be made and stored through a pointer, NULL is stored
+ * when it fails.
  */
 #ifndef ANYIO_ERROR_H
 #define ANYIO_ERROR_H

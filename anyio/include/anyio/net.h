@@ -109,8 +109,7 @@ ANYIO_API int anyio_listen_unix(const char *path, const struct anyio_listen_opti
 /* One listener for each of count addresses, all on the same port: where they ask for port 0 the kernel
  * chooses one for the first, and when that is taken at another address all begin again with
  * another port, sixteen times at most. IPv6 takes no IPv4 here, whatever v6_only says. 0 and count
- * listeners to be freed; or a negative code (-EADDRINUSE), every listeners[i] NULL and nothing
- * bound. */
+ * listeners to be freed; or a negative code (-EADDRINUSE), and nothing is bound. */
 ANYIO_API int anyio_listen_several(const struct anyio_address *addresses, size_t count,
 	const struct anyio_listen_options *options, struct anyio_listener **listeners);
 /* Out of descriptors or memory (EMFILE, ENFILE, ENOBUFS, ENOMEM) backs off and goes on, though a

@@ -121,8 +121,9 @@ struct anyio_tls_options {
 };
 
 /* Lays TLS over transport, as client or server as the context says. Never waits: -EINVAL (a name that is
- * none, a session of another context, a client that verifies and has no name), -ENOMEM; then the
- * transport stays the caller's, else it is the stream's. options may be NULL. */
+ * none, a session of another context, a client that verifies and has no name), -ENOMEM; then *stream is
+ * NULL and the transport stays the caller's, so it needs a variable of its own; else it is the stream's.
+ * options may be NULL. */
 ANYIO_API int anyio_tls_wrap(struct anyio_stream *transport, struct anyio_tls_context *context,
 	const struct anyio_tls_options *options, struct anyio_stream **stream);
 
