@@ -109,14 +109,34 @@ static int c05_two_failures_are_both_listed(void *arg)
 	return 0;
 }
 
+struct numbered {
+	int number, *order, *next;
+};
+
+static int fail_numbered(void *arg)
+{
+	struct numbered *self = arg;
+	self->order[(*self->next)++] = self->number;
+	return -EIO - self->number;
+}
+
 static int c05b_more_failures_than_are_kept_are_counted(void *arg)
 {
+	enum { KEPT = 8, MANY = 20 };
+	int order[MANY], next = 0;
+	struct numbered tasks[MANY];
+	const struct anyio_task_error *errors;
 	ANYIO_TASK_GROUP(group);
-	for (int i = 0; i < 20; i++)
-		anyio_start_soon(
-			&group, fail_io, NULL, "one of many with a name that is far too long");
-	CHECK_RC(anyio_task_group_exit(&group, 0), -EIO);
-	CHECK_RC(anyio_task_group_errors(&group, NULL), 20);
+	for (int i = 0; i < MANY; i++) {
+		tasks[i] = (struct numbered){ .number = i, .order = order, .next = &next };
+		anyio_start_soon(&group, fail_numbered, &tasks[i],
+			"one of many with a name that is far too long");
+	}
+	int rc = anyio_task_group_exit(&group, 0);
+	CHECK_RC(anyio_task_group_errors(&group, &errors), MANY);
+	CHECK_RC(rc, errors[0].code);
+	for (int i = 0; i < KEPT; i++)
+		CHECK_RC(errors[i].code, -EIO - order[i]);
 	return 0;
 }
 

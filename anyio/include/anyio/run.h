@@ -107,8 +107,9 @@ ANYIO_API struct anyio_token *anyio_token_ref(struct anyio_token *token);
 ANYIO_API void anyio_token_unref(struct anyio_token *token);
 
 /* Any thread: runs fn(arg) on the loop's thread, outside any task, soon; fn must not wait. Calls
- * made from one thread run in order, some hundreds between two polls. Returns ANYIO_LOOP_ENDED once the loop ended (fn will not
- * run), -ENOMEM. */
+ * made from one thread run in order, some hundreds between two polls. It never waits, so only memory bounds
+ * how many have not run: who may call faster than the loop runs them has a portal (anyio/portal.h), which
+ * makes its callers wait. Returns ANYIO_LOOP_ENDED once the loop ended (fn will not run), -ENOMEM. */
 ANYIO_API int anyio_call_soon(struct anyio_token *token, void (*fn)(void *arg), void *arg);
 
 #ifdef __cplusplus

@@ -3,7 +3,7 @@
  *
  * A group is caller-owned storage that never moves between enter and exit. Its exit waits for
  * every child. The first real error cancels the host and the siblings and is what exit returns;
- * all of them are listed. Cancellations are never listed.
+ * all of them are counted, the first 8 listed. Cancellations are never listed.
  */
 #ifndef ANYIO_TASK_H
 #define ANYIO_TASK_H
@@ -111,8 +111,9 @@ ANYIO_API struct anyio_cancel_scope *anyio_task_group_scope(struct anyio_task_gr
 /* Cancels the host's block and all children. reason as in anyio_cancel_scope_cancel. */
 ANYIO_API void anyio_task_group_cancel(struct anyio_task_group *group, const char *reason);
 
-/* The errors so far, at most the first 8 in full; count may be higher. Valid until the group's
- * storage goes. */
+/* How many errors there were so far; *errors (errors may be NULL) are the first 8 of them in the order in
+ * which they came, or all when they are fewer. Of those after the 8th nothing is kept: they are counted. Valid
+ * until the group's storage goes. */
 ANYIO_API size_t anyio_task_group_errors(
 	const struct anyio_task_group *group, const struct anyio_task_error **errors);
 
