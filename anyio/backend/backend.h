@@ -79,7 +79,7 @@ enum anyio_opcode {
 /* How a descriptor is closed that may take long. */
 enum anyio_close {
 	ANYIO_CLOSE_NOW,
-	ANYIO_CLOSE_ANY, /* a file that takes long: a worker thread closes it soon, at the latest before the
+	ANYIO_CLOSE_SOON, /* a file that takes long: a worker thread closes it soon, at the latest before the
 			    * loop has ended, and nobody waits */
 	ANYIO_CLOSE_WAITS, /* somebody else made it: on a worker thread, and the operation waits for it */
 };

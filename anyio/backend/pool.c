@@ -167,7 +167,7 @@ static bool fifo_remove(struct op_fifo *fifo, struct anyio_op *op)
 /* A close that nobody waits for. */
 static bool is_own(const struct anyio_op *op)
 {
-	return op->code == ANYIO_OP_CLOSE && op->flags == ANYIO_CLOSE_ANY;
+	return op->code == ANYIO_OP_CLOSE && op->flags == ANYIO_CLOSE_SOON;
 }
 
 static struct lane *lane_of(struct anyio_pool *pool, const struct anyio_op *op)
@@ -461,7 +461,7 @@ static bool close_later(struct anyio_loop *loop, int fd)
 		return false;
 	own->code = ANYIO_OP_CLOSE;
 	own->fd = fd;
-	own->flags = ANYIO_CLOSE_ANY;
+	own->flags = ANYIO_CLOSE_SOON;
 	if (!anyio_pool_start(loop, own))
 		return true;
 	anyio_free(own);
@@ -472,7 +472,7 @@ bool anyio_pool_close(struct anyio_loop *loop, struct anyio_op *op)
 {
 	if (op->flags == ANYIO_CLOSE_WAITS && !anyio_pool_start(loop, op))
 		return false;
-	if (op->flags == ANYIO_CLOSE_ANY && takes_long_to_close(op->fd) &&
+	if (op->flags == ANYIO_CLOSE_SOON && takes_long_to_close(op->fd) &&
 		close_later(loop, op->fd))
 		return anyio_op_at_once(op, 0);
 	return anyio_op_at_once(op, anyio_op_perform(op));

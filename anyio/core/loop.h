@@ -369,9 +369,9 @@ bool token_shared(struct anyio_token *token);
 /* backends.c */
 int backends_open(struct anyio_loop *loop); /* 0, ANYIO_NO_BACKEND, or what kept the last from it */
 
-/* interrupt.c */
-void interrupt_watch(struct anyio_loop *loop);
-void interrupt_unwatch(struct anyio_loop *loop);
+/* terminal.c */
+void terminal_watch(struct anyio_loop *loop);
+void terminal_unwatch(struct anyio_loop *loop);
 
 /* The task to run next, out of the queue; NULL when it is time to poll. */
 static inline struct anyio_task *loop_next(struct anyio_loop *loop)

@@ -129,10 +129,10 @@ static int loop_main(struct anyio_loop *loop, struct root *root)
 	if (rc < 0)
 		return rc;
 	if (!loop->options.no_signals)
-		interrupt_watch(loop);
+		terminal_watch(loop);
 	loop_run(loop);
 	if (!loop->options.no_signals)
-		interrupt_unwatch(loop);
+		terminal_unwatch(loop);
 	return loop->deadlocked ? ANYIO_DEADLOCK : root->rc;
 }
 

@@ -35,7 +35,7 @@ int anyio_open(const char *path, int flags, mode_t mode)
 
 int anyio_close(int fd)
 {
-	struct anyio_op op = { .code = ANYIO_OP_CLOSE, .fd = fd, .flags = ANYIO_CLOSE_ANY };
+	struct anyio_op op = { .code = ANYIO_OP_CLOSE, .fd = fd, .flags = ANYIO_CLOSE_SOON };
 	return (int)anyio_op_now(&op);
 }
 

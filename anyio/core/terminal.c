@@ -1,7 +1,8 @@
 /*
- * SIGINT: the first cancels the root task of the loop that came first, the second ends the
- * process. SIGQUIT: every loop writes its task tree; one that has not done so a second later hangs, and
- * the next SIGQUIT ends the process. Either is taken only where nobody handles it.
+ * The signals that a terminal's keys send. SIGINT: the first cancels the root task of the loop that came
+ * first, the second ends the process. SIGQUIT: every loop writes its task tree; one that has not done so
+ * a second later hangs, and the next SIGQUIT ends the process. Either is taken only where nobody handles
+ * it.
  *
  * The handlers only set a flag and wake the backend, whose wake() is safe in a signal handler.
  * Unwatching waits until no handler is inside, so the loop cannot go from under it.
@@ -135,13 +136,13 @@ static void quit_give_back(struct anyio_loop *loop)
 	pthread_mutex_unlock(&looked_at.lock);
 }
 
-void interrupt_watch(struct anyio_loop *loop)
+void terminal_watch(struct anyio_loop *loop)
 {
 	interrupt_take(loop);
 	quit_take(loop);
 }
 
-void interrupt_unwatch(struct anyio_loop *loop)
+void terminal_unwatch(struct anyio_loop *loop)
 {
 	interrupt_give_back(loop);
 	quit_give_back(loop);
