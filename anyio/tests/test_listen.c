@@ -344,6 +344,23 @@ static int the_lock_is_waited_for(void *arg)
 	return 0;
 }
 
+static int a_cancelled_listening_leaves_nothing(void *arg)
+{
+	struct anyio_listener *listener;
+	struct anyio_cancel_scope scope;
+	struct folder folder;
+
+	folder_make(&folder);
+	anyio_cancel_scope_init(&scope);
+	anyio_cancel_scope_cancel(&scope, "test");
+	anyio_cancel_scope_enter(&scope);
+	CHECK_RC(anyio_listen_unix(folder.path, NULL, &listener), ANYIO_CANCELLED);
+	CHECK(listener == NULL);
+	CHECK_RC(anyio_cancel_scope_exit(&scope, ANYIO_CANCELLED), 0);
+	CHECK_RC(rmdir(folder.folder), 0);
+	return 0;
+}
+
 static int racer_run(void *arg)
 {
 	struct racer *self = arg;
@@ -529,6 +546,7 @@ int main(void)
 		CONFORM(unix_listener_replaces_only_what_is_stale, CONFORM_MOCK),
 		CONFORM(one_of_several_tasks_replaces_a_stale_socket, CONFORM_MOCK),
 		CONFORM(the_lock_is_waited_for, 0),
+		CONFORM(a_cancelled_listening_leaves_nothing, 0),
 		CONFORM(one_of_several_threads_replaces_a_stale_socket,
 			CONFORM_NO_SIM | CONFORM_BARE),
 		CONFORM(permissions_follow_no_link, CONFORM_NO_SIM | CONFORM_MOCK),
