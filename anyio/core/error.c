@@ -23,6 +23,7 @@ const char *anyio_error_text(int code)
 {
 	switch (code) {
 	case 0: return "success";
+	case -ETIMEDOUT: return "timed out"; /* the kernel's words are of a connection */
 #define X(name, number, text)                                                                      \
 	case ANYIO_##name: return text;
 		ANYIO_ERRORS(X)

@@ -29,6 +29,7 @@ static void every_code_has_a_name_and_a_text(void **state)
 	assert_string_equal(anyio_error_text(0), "success");
 	assert_string_equal(anyio_error_name(-ENOENT), "ENOENT");
 	assert_string_equal(anyio_error_text(-ENOENT), strerrordesc_np(ENOENT));
+	assert_string_equal(anyio_error_text(-ETIMEDOUT), "timed out");
 	static const int strange[] = { 1, ENOENT, -4000, -4096, -1000000, INT32_MIN };
 	for (size_t i = 0; i < sizeof strange / sizeof *strange; i++) {
 		assert_string_equal(anyio_error_name(strange[i]), "UNKNOWN");

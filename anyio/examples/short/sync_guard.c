@@ -54,6 +54,6 @@ int main(void)
 	return rc < 0;
 }
 /* Prints:
- * second: another task is already using this end
+ * second: it is in use already, and serves one at a time
  * a page
  */

@@ -21,7 +21,7 @@ extern "C" {
 	X(BROKEN, 4, "the other side is gone or the resource is unusable")                         \
 	X(END_OF_STREAM, 5, "end of stream")                                                       \
 	X(WOULD_BLOCK, 6, "the operation would have to wait")                                      \
-	X(BUSY, 7, "another task is already using this end")                                       \
+	X(BUSY, 7, "it is in use already, and serves one at a time")                               \
 	X(INCOMPLETE_READ, 8, "the stream ended before the bytes asked for")                       \
 	X(DELIMITER_NOT_FOUND, 9, "the delimiter was not found within the limit")                  \
 	X(NOT_OWNER, 10, "the calling task does not hold this lock")                               \
@@ -53,7 +53,8 @@ enum anyio_error {
 /* The symbolic name ("ANYIO_CANCELLED", "ENOENT"), or "UNKNOWN". Static storage; any thread. */
 ANYIO_API const char *anyio_error_name(int code);
 
-/* One line for people, without a full stop. Static storage; any thread. */
+/* One line for people, without a full stop: the system's words for its own codes, but of -ETIMEDOUT only
+ * "timed out", since what is late here is seldom a connection. Static storage; any thread. */
 ANYIO_API const char *anyio_error_text(int code);
 
 #ifdef __cplusplus
