@@ -39,7 +39,7 @@ COMPILERS = [pair for pair in (('gcc', 'c'), ('clang', 'c'), ('g++', 'c++'), ('c
 # A sanitizer's runtime is its compiler's own: no other may link against what that one made.
 LINKERS = [pair for pair in COMPILERS if not SANITIZERS or ('clang' in pair[0]) == CLANG]
 STANDARDS = {'c': ['c11', 'c17'], 'c++': ['c++11', 'c++17', 'c++20']}
-STRICT = ['-Wall', '-Wextra', '-pedantic', '-Werror']
+STRICT = ['-Wall', '-Wextra', '-Wshadow', '-pedantic', '-Werror']
 
 
 TLS = os.path.exists(f'{BUILD}/anyio/dist/anyio-tls.pc')

@@ -89,7 +89,7 @@ def headers_compile_alone():
             bad = {}
             for header in headers:
                 source = f'#include <{header}>\n#include <{header}>\nint there_is_one;\n'
-                done = run(compiler, f'-x{language}', f'-std={standard}', '-Wall', '-Wextra', '-Wpedantic', '-Werror', '-fsyntax-only',
+                done = run(compiler, f'-x{language}', f'-std={standard}', '-Wall', '-Wextra', '-Wshadow', '-Wpedantic', '-Werror', '-fsyntax-only',
                     f'-I{HEADERS}', '-', input=source)
                 if done.returncode:
                     bad[header] = done.stderr[:300]

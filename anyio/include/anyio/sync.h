@@ -10,6 +10,9 @@
 
 #ifdef __cplusplus
 extern "C" {
+/* A struct and the function that fills it share a name, of which g++ -Wshadow warns. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"
 #endif
 
 /* Something that happens once. */
@@ -161,6 +164,7 @@ ANYIO_API void anyio_guard_leave(struct anyio_guard *guard);
 ANYIO_API bool anyio_guard_entered(const struct anyio_guard *guard);
 
 #ifdef __cplusplus
+#pragma GCC diagnostic pop
 }
 #endif
 #endif

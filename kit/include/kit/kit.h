@@ -13,6 +13,9 @@
 
 #ifdef __cplusplus
 extern "C" {
+/* As in anyio/sync.h: kit_repo_stat is a struct and a function. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"
 #endif
 
 #define KIT_API __attribute__((visibility("default")))
@@ -413,6 +416,7 @@ KIT_API int kit_config_check(const char *dir, char *error, size_t cap);
 KIT_API const char *kit_config_key(size_t i);
 
 #ifdef __cplusplus
+#pragma GCC diagnostic pop
 }
 #endif
 #endif

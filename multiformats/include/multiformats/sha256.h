@@ -13,6 +13,9 @@
 
 #ifdef __cplusplus
 extern "C" {
+/* As in anyio/sync.h: mf_sha256 is a struct and a function. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"
 #endif
 
 enum { MF_SHA256_SIZE = 32 }; /* length of a digest, bytes */
@@ -53,6 +56,7 @@ MF_API size_t mf_sha256_lanes(void);
 MF_API const char *mf_sha256_engine(void);
 
 #ifdef __cplusplus
+#pragma GCC diagnostic pop
 }
 #endif
 #endif
