@@ -122,7 +122,8 @@ struct anyio_process_result {
  * only what is in them by then is taken. -EOVERFLOW when more was written than may be captured; the errors
  * of opening, of the pipes, of memory. Cancelled, or after an error, the child is ended as by the close,
  * with its grace, before this returns. *result is to be freed after 0 and ANYIO_PROCESS_FAILED, else it is
- * all zero. options may be NULL. */
+ * all zero: who wants what a child wrote that was too slow opens it, reads its pipes and closes it. options
+ * may be NULL. */
 ANYIO_API int anyio_process_run(char *const argv[], const struct anyio_process_run_options *options,
 	struct anyio_process_result *result);
 /* Frees what was captured, and makes it all zero. */

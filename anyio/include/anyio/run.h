@@ -62,7 +62,10 @@ struct anyio_options {
  * task has ended. ANYIO_NO_BACKEND when the backend named does not work here; -ENOMEM; -EBUSY
  * when this thread runs a loop already. options may be NULL. Of the descriptors 0 to 2 those that are closed
  * are opened, on /dev/null, so that nothing else gets these numbers: reading the first and writing the others
- * goes on to be -EBADF. */
+ * goes on to be -EBADF.
+ *
+ * With mock_clock and in the simulation, when every task waits and nothing can wake one, all are cancelled and
+ * this returns ANYIO_DEADLOCK. Elsewhere a signal might still come, and they wait: SIGQUIT tells for what. */
 ANYIO_API int anyio_run(anyio_task_fn body, void *arg, const struct anyio_options *options);
 
 /* The names of all compiled backends, best first, ended by NULL. Static storage; any thread. */

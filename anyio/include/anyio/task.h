@@ -120,7 +120,8 @@ ANYIO_API size_t anyio_task_group_errors(
 /* return anyio_fail(-EIO, "the index is damaged"); Returns code, and notes why and where for the
  * error that is listed if the running task ends (or the group it is host of exits) with this code.
  * The last note counts. An error that a group's exit returns carries its note along. text is
- * kept as a pointer: a literal, or storage that outlives the group. Outside a task it only returns. */
+ * kept as a pointer: a literal, or storage that outlives the group. Outside a task it only returns; of
+ * the root task nobody lists an error: anyio_run returns the code alone. */
 ANYIO_API int anyio_fail_here(int code, const char *text, const char *file, int line);
 /* The same with the place where it stands. */
 #define anyio_fail(code, text) anyio_fail_here(code, text, __FILE__, __LINE__)
