@@ -9,7 +9,7 @@ all: program    ## build everything
 	@echo "$(BUILD)/ipfs-kit is ready: 'make run' shows two nodes, 'make install' installs, '$(BUILD)/ipfs-kit --help' says more"
 
 program: $(BUILD)/build.ninja ## the same without a word
-	@$(NINJA)
+	@$(NINJA) $(ONLY)
 	@ln -sf cli/ipfs-kit $(BUILD)/ipfs-kit
 
 $(BUILD)/build.ninja:
@@ -21,6 +21,8 @@ $(BUILD)/build.ninja:
 deps:       ## install what building and testing need (Debian packages)
 	@./deps.sh test
 
+# A first look need not wait until the tests are built.
+run: ONLY = cli/ipfs-kit
 run: program    ## two nodes: add to one, fetch from the other over libp2p, compare
 	@./examples/two-nodes.sh $(BUILD)/ipfs-kit
 
