@@ -94,6 +94,17 @@ def headers_compile_alone():
             check(f'every header compiles alone, {compiler} -std={standard}', bad == {}, bad)
 
 
+def make_says_what_is_next():
+    """Of a build of the runtime alone, which has no ipfskit.pc."""
+    with tempfile.TemporaryDirectory() as alone:
+        os.makedirs(f'{alone}/anyio/dist')
+        shutil.copy(f'{BUILD}/anyio/dist/anyio.pc', f'{alone}/anyio/dist')
+        libraries = f'/opt/runtime/{OPTIONS["libdir"]}'
+        equal('in a place of its own the settings that find library and pages', run(f'{SOURCE}/dist/installed.sh', alone, '/opt/runtime').stdout,
+            f'installed in /opt/runtime: to build programs with the library: export PKG_CONFIG_PATH={libraries}/pkgconfig '
+            f'LD_LIBRARY_PATH={libraries} MANPATH=/opt/runtime/share/man:\n')
+
+
 def declared():
     names = set()
     for path in glob.glob(f'{HEADERS}/anyio/*.h'):
@@ -332,7 +343,7 @@ def tls_is_beside_it():
 
 
 try:
-    run_all((installs, headers_compile_alone, names_are_the_public_ones, programs_are_built,
+    run_all((installs, make_says_what_is_next, headers_compile_alone, names_are_the_public_ones, programs_are_built,
         examples_are_built, exceptions_stay_with_their_tasks, tls_is_beside_it))
 finally:
     shutil.rmtree(DESTINATION)
