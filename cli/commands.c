@@ -306,13 +306,16 @@ const struct cli_command cli_commands[] = {
 	{ "wal status", "", "Print how far the log is durable, and the index behind it",
 		"Durable: everything up to here was acknowledged, and survives a crash. Pending: bytes behind that,\n"
 		"which nobody was promised. Checkpoint: the index on disk knows everything up to here. Behind: what an\n"
-		"opening after a crash reads again.\n\n"
+		"opening after a crash reads again. Without a daemon this command is such an opening: it tells what it\n"
+		"found, and leaves nothing behind.\n\n"
 		"  ipfs-kit wal status",
 		NULL, 0, 0, .run = cmd_wal_status },
 	{ "wal verify", "", "Try out what an opening after a crash would do",
-		"Reads the log from the checkpoint on as an opening would, and changes nothing. Exit code 0 means that\n"
+		"Reads the log from the checkpoint on as an opening would, and changes nothing by it. Exit code 0 means that\n"
 		"nothing durable is damaged there, 4 that something is, and where. Blocks that are proven durable are\n"
-		"not read: 'ipfs-kit repo verify' reads every byte.\n\n"
+		"not read: 'ipfs-kit repo verify' reads every byte. Without a daemon the repo is opened for it as by any\n"
+		"command, and closed with nothing left to read: asked again, there is nothing. Who wants to keep what a\n"
+		"crash left copies the folder first.\n\n"
 		"  ipfs-kit wal verify --all",
 		wal_verify_table, 0, 0, .again = "it begins anew", .run = cmd_wal_verify },
 	{ NULL },

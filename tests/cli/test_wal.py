@@ -2,6 +2,7 @@
 """The log as a person sees it: wal status, list, verify, checkpoint; here, through a daemon, and after kill -9."""
 import json
 import os
+import shutil
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
@@ -74,6 +75,20 @@ def an_opening_is_foretold():
         check('for people', text.out.startswith(b'Durable: segment 1, byte ') and b'\nPending: 0 bytes\n' in text.out, text)
 
 
+def a_command_is_an_opening():
+    """Without a daemon what a crash left is told once, by the command that opens the repo, as its help says."""
+    with Daemon() as daemon:
+        added(daemon.repo)
+        daemon.process.kill()
+        daemon.process.wait()
+    crashed = temp('crashed')
+    shutil.copytree(daemon.repo, crashed, dirs_exist_ok=True)
+    first, second = (wal('status', repo=daemon.repo)[0]['BehindEntries'] for _ in range(2))
+    equal('what the index is behind, and once more', (first, second), (5, 0))
+    first, second = (wal('verify', repo=crashed)[0]['Blocks'] for _ in range(2))
+    equal('what an opening would take, and once more', (first, second), (4, 0))
+
+
 def who_writes_chooses():
     """--durability: when a daemon acknowledges, and what kill -9 may take then."""
     with Daemon() as daemon:
@@ -136,4 +151,4 @@ def what_is_missing_is_damage():
     equal('and back again', kit('wal', 'verify', '--all', repo=repo).code, 0)
 
 
-run_all([everything_is_told, an_opening_is_foretold, who_writes_chooses, damage_is_found, what_is_missing_is_damage])
+run_all([everything_is_told, an_opening_is_foretold, a_command_is_an_opening, who_writes_chooses, damage_is_found, what_is_missing_is_damage])
