@@ -283,7 +283,7 @@ def examples_are_built():
             if done.returncode:
                 bad[path] = done.stderr[:400]
     for other in [name for name, language in LINKERS if language == 'c++'][:1]:
-        done = run(other, '-std=c++17', *STRICT, *SANITIZERS, f'{SOURCE}/anyio/examples/short/anyio.cc', *flags('--cflags', '--libs'), '-o',
+        done = run(other, '-std=c++17', *STRICT, '-Wold-style-cast', *SANITIZERS, f'{SOURCE}/anyio/examples/short/anyio.cc', *flags('--cflags', '--libs'), '-o',
             f'{DESTINATION}/example')
         if done.returncode:
             bad['anyio.cc'] = done.stderr[:400]

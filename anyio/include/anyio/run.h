@@ -22,10 +22,10 @@ extern "C" {
 /* Nanoseconds on the loop's monotonic clock. Durations are nanoseconds too. */
 typedef int64_t anyio_time;
 
-#define ANYIO_MICROSECOND ((anyio_time)1000)       /* in nanoseconds */
-#define ANYIO_MILLISECOND ((anyio_time)1000000)    /* in nanoseconds */
-#define ANYIO_SECOND      ((anyio_time)1000000000) /* in nanoseconds */
-#define ANYIO_FOREVER     INT64_MAX                /* no deadline, no timeout */
+#define ANYIO_MICROSECOND INT64_C(1000)       /* in nanoseconds */
+#define ANYIO_MILLISECOND INT64_C(1000000)    /* in nanoseconds */
+#define ANYIO_SECOND      INT64_C(1000000000) /* in nanoseconds */
+#define ANYIO_FOREVER     INT64_MAX           /* no deadline, no timeout */
 
 /* A task's body. Returns 0 or a negative code; a code other than cancellation is an error that
  * cancels the siblings. */
