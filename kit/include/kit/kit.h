@@ -3,7 +3,7 @@
  *
  * Everything runs in a task of an anyio loop (anyio/run.h) and may wait there; a node belongs to
  * the loop that opened it. Returns 0 or a count, or a negative code; kit_error_text explains the
- * last failure of a node in one sentence with its cause and the next step.
+ * last failure of a node in one sentence: its cause, and most often the next step.
  */
 #ifndef KIT_KIT_H
 #define KIT_KIT_H
@@ -179,7 +179,7 @@ struct kit_add_options {
 /* Adds a file, symlink or directory from disk; on return it is durable and, unless no_pin, pinned
  * recursively. An add that was interrupted goes on where it stopped: finished files that have not
  * changed are not read again. -EISDIR a directory without recursive; -ENOTSUP what is neither file, folder nor
- * symlink. */
+ * symlink. Texts name what is added as entry does, by the last name of path: "notes/a", not "/home/ada/notes/a". */
 KIT_API int kit_add_path(struct kit_node *node, const char *path,
 	const struct kit_add_options *options, struct mf_cid *root);
 /* The same for several paths, NULL-terminated, as one tree: with wrap one directory holds them all. Else
