@@ -393,7 +393,9 @@ static int dial(struct remote *remote, struct anyio_stream **stream)
 				 : anyio_connect_unix(remote->path, stream);
 	if (rc && rc != ANYIO_CANCELLED)
 		snprintf(remote->error, sizeof(remote->error), "no daemon answers at %s%s: %s; %s",
-			remote->host[0] ? remote->host : remote->path, port, anyio_error_text(rc),
+			remote->host[0] ? remote->host : remote->path, port,
+			rc == -ENOENT && remote->host[0] ? "no host is called that"
+							 : anyio_error_text(rc),
 			is_here(remote) ? "start one with 'ipfs-kit daemon'"
 					: "check the address, and that it runs there");
 	/* A socket that is not there is a daemon that does not run. */

@@ -204,6 +204,7 @@ def daemons():
     for words in (['swarm', 'peers'], ['swarm', 'connect', NOBODY], ['swarm', 'disconnect', NOBODY], ['ping', NOBODY.rsplit('/')[-1]], ['shutdown']):
         fails(words, 1, [repo, 'no daemon'], f'ipfs-kit --repo {repo} daemon', repo=repo)
     fails(['--api', '/ip4/127.0.0.1/tcp/9', 'id'], 1, ['127.0.0.1:9'], 'daemon', repo=repo)
+    fails(['--api', 'no..host:9', 'id'], 1, ['no..host:9', 'no host is called that'], 'check the address', repo=repo)
     fails(['--connect', NOBODY, 'cat', ABSENT], 1, [NOBODY, 'refused'], 'address', repo=repo)
     fails(['cat', ABSENT], 3, [ABSENT], '--connect ADDR', repo=repo)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -354,7 +355,7 @@ def interrupted():
     process.send_signal(signal.SIGINT)
     equal('SIGINT with --json: exit code', process.wait(BOUND), 130)
     equal('SIGINT with --json: and a line of JSON', {**(told := json.loads(process.stderr.read())), 'Error': ''},
-        {'Error': '', 'Code': 'interrupted', 'Exit': 130, 'Hint': 'run again what was stored is not stored twice'})
+        {'Error': '', 'Code': 'interrupted', 'Exit': 130, 'Hint': 'run again, what was stored is not stored twice'})
     check('which says how far it came', told['Error'].startswith('interrupted while adding, '), told)
     for pipe in (process.stdin, process.stdout, process.stderr):
         try:
