@@ -83,7 +83,7 @@ static void say_timed_out(const struct cli *cli)
 	how_far(&far, done, sizeof(done));
 	bool coming = far.done ? far.still < stalled : cli_wants_moved();
 	snprintf(more, sizeof(more), "a longer --timeout lets it come further%s%s",
-		again ? ", and run again " : "", again ? again : "");
+		again ? ", and run again, " : "", again ? again : "");
 	if (coming || !*waited_for)
 		cli_refuse(cli, CLI_TIMEOUT, "timed out%s; %s", done, more);
 	else if (cli_somebody_may_have_it())
@@ -92,7 +92,7 @@ static void say_timed_out(const struct cli *cli)
 	else
 		cli_refuse(cli, CLI_TIMEOUT,
 			"timed out%s, waiting for %s; 'ipfs-kit swarm connect ADDR' connects to a peer that has it%s%s",
-			done, waited_for, *done && again ? ", and run again " : "",
+			done, waited_for, *done && again ? ", and run again, " : "",
 			*done && again ? again : "");
 }
 
@@ -106,7 +106,7 @@ static void say_interrupted(const struct cli *cli)
 	cli_progress_latest(&far);
 	how_far(&far, done, sizeof(done));
 	if (cli->command->again)
-		cli_refuse(cli, CLI_INTERRUPTED, "interrupted%s; run again %s", done,
+		cli_refuse(cli, CLI_INTERRUPTED, "interrupted%s; run again, %s", done,
 			cli->command->again);
 	else if (cli->json)
 		cli_refuse(cli, CLI_INTERRUPTED, "interrupted");

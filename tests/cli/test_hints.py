@@ -138,7 +138,7 @@ def an_interruption_has_the_last_word():
     os.close(terminal)
     equal('add: exit code', process.wait(), 130)
     check('add: the last line says how far it came, and what to do', re.search(
-        rb'/s\x1b\[K\r\nipfs-kit add: interrupted while adding, [\d.]+ MiB done; run again what was stored is not stored twice\r\n$', shown), shown)
+        rb'/s\x1b\[K\r\nipfs-kit add: interrupted while adding, [\d.]+ MiB done; run again, what was stored is not stored twice\r\n$', shown), shown)
     with contextlib.suppress(BrokenPipeError):
         process.stdin.close()
 

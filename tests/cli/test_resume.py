@@ -86,7 +86,7 @@ def interrupt(what, number, repo, gate, words):
     errors = child.communicate(timeout=BOUND)[1]
     if number != signal.SIGKILL:
         check(f'{what}: says what is kept, and what to do', re.fullmatch(
-            rb'ipfs-kit get: interrupted while \w+, [\d.]+ MiB of 96.0 MiB done; run again it goes on where it stopped\n', errors), errors)
+            rb'ipfs-kit get: interrupted while \w+, [\d.]+ MiB of 96.0 MiB done; run again, it goes on where it stopped\n', errors), errors)
     equal(f'{what}: exit code', child.returncode, -signal.SIGKILL if number == signal.SIGKILL else 130)
     check(f'{what}: nothing half is in the place', not os.path.exists(out), errors)
     gate.close()
@@ -161,7 +161,7 @@ def by_time(how, gate_options, said, not_said):
             done = kit(*words, repo=repo)
             far = re.search(DONE, done.err)
             check(f'{what}: tells how far it came', done.code == 5 and far and far[1] == 'getting' and 0 < float(far[2]) < 96, done)
-            check(f'{what}: tells that a second run goes on', 'run again it goes on where it stopped' in done.err, done)
+            check(f'{what}: tells that a second run goes on', 'run again, it goes on where it stopped' in done.err, done)
             check(f'{what}: tells why', said in done.err and not_said not in done.err, done)
             if through != 'alone':
                 until('the daemon looks for nothing any more', lambda: wants_nothing(own))
