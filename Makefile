@@ -44,7 +44,8 @@ valgrind: deps program ## the runtime's tests under memcheck, on libuv
 interop: program ## with Kubo and Helia, both directions, both backends
 	@BUILD=$(BUILD) FULL=$(FULL) ./tests/run interop
 
-bench: program  ## ours and the peers side by side; writes build/bench.json; BENCH=anyio for one part
+bench: program  ## ours and the peers side by side; writes build/bench.json; BENCH="store policy" for some parts
+	@./deps.sh bench || echo "bench: peers that are not installed are not run" >&2
 	@BUILD=$(BUILD) FULL=$(FULL) ./bench/run $(BENCH)
 
 fuzz: deps  ## every decoder's fuzz target; SECONDS_EACH=60 to run longer

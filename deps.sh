@@ -1,12 +1,13 @@
 #!/bin/sh
 # Installs the Debian packages that are missing: of those that building and running need, with "test"
-# those of the tests too, with "anyio" what the runtime alone needs.
+# those of the tests too, with "anyio" what the runtime alone needs, with "bench" the peers of the benchmarks.
 set -eu
 
 anyio="gcc make pkg-config meson ninja-build liburing-dev libuv1-dev libssl-dev"
 packages="$anyio python3 libsodium-dev liblmdb-dev libhttp-parser-dev libjansson-dev
 libcmocka-dev openssl"
 [ "${1:-}" != anyio ] || packages=$anyio
+[ "${1:-}" != bench ] || packages="g++ libboost-fiber-dev librocksdb-dev libsqlite3-dev"
 [ "${1:-}" != test ] || packages="$packages clang llvm libclang-rt-14-dev clang-format strace libleveldb1d
 spin gcovr valgrind g++ g++-aarch64-linux-gnu qemu-user bash fish zsh man-db mandoc doxygen systemd"
 

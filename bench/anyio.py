@@ -5,12 +5,11 @@ programs under peers/ take the same words. A peer whose toolchain is not here is
 """
 
 import contextlib
-import subprocess
 import sys
 
 import peers
 from congestion import use_reno
-from place import ROOT, run
+from place import build_peer, run
 from rows import rounds
 
 BACKENDS = ("uring", "uv")
@@ -35,12 +34,11 @@ class Programs:
 
     @staticmethod
     def build(folder):
-        script = ROOT / "bench" / "peers" / folder / "build.sh"
-        done = subprocess.run([script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        if done.returncode == 0:
-            return done.stdout.splitlines()[-1].split()
-        print(f"bench: left out: {(done.stderr.strip() or folder)[-300:]}", file=sys.stderr)
-        return None
+        try:
+            return build_peer(folder)
+        except peers.Missing as why:
+            print(f"bench: left out: {why}", file=sys.stderr)
+            return None
 
     def ours(self, backend, *words):
         return ["env", f"ANYIO_BACKEND={backend}", self.runtime, *words]

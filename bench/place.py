@@ -104,6 +104,15 @@ class Place:
             shutil.rmtree(path, ignore_errors=True)
 
 
+def build_peer(folder):
+    """The words that start the program under peers/, built or installed; peers.Missing where that cannot be."""
+    script = ROOT / "bench" / "peers" / folder / "build.sh"
+    done = subprocess.run([script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise peers.Missing((done.stderr.strip() or folder)[-300:])
+    return done.stdout.splitlines()[-1].split()
+
+
 def run(words, cores=None):
     """Runs a command to its end, on some cores only when they are named; returns what it printed."""
     words = [str(word) for word in words]

@@ -45,7 +45,7 @@ class Table:
             "name": name, "ours": round(statistics.median(ours), 3),
             "peer" if peer is not None else "limit": round(statistics.median(other), 3),
             "unit": unit, "ratio": round(ratio, 3), "runs": len(ratios),
-            "spread": round((high - low) / ratio, 3),
+            "spread": round((high - low) / ratio, 3) if ratio else 0,
             "goal": goal, "met": None if goal is None else ratio >= goal,
             "within": goal is not None and ratio < goal <= high})
 

@@ -182,23 +182,25 @@ class KuboNode(CommandNode):
     """The real Kubo, as it comes but for being on its own: no bootstrap, no routing, no telemetry.
 
     sync_store turns on Datastore.Spec's sync, which is off as shipped. profile is one of Kubo's
-    config profiles to apply; without it Kubo adds as shipped.
+    config profiles to apply; without it Kubo adds as shipped. datastore is the profile of a store other
+    than flatfs.
     """
 
     name = "kubo"
 
-    def __init__(self, folder, sync_store=False, profile=None):
+    def __init__(self, folder, sync_store=False, profile=None, datastore=None):
         super().__init__(folder)
         self.program = kubo_program()
         self.env = dict(os.environ, IPFS_PATH=str(self.folder / "repo"), IPFS_TELEMETRY="off")
         self.sync_store = sync_store
         self.profile = profile
+        self.datastore = datastore
         self.api = None
 
     def init(self):
         if (self.folder / "repo" / "config").exists():
             return
-        self.command("init", "--profile=test")
+        self.command("init", f"--profile=test,{self.datastore}" if self.datastore else "--profile=test")
         self.command("config", "--json", "Provide.Enabled", "false")
         self.command("config", "Routing.Type", "none")
         if self.profile:
@@ -209,8 +211,11 @@ class KuboNode(CommandNode):
     def set_sync(self):
         config = self.folder / "repo" / "config"
         settings = json.loads(config.read_text())
-        for mount in settings["Datastore"]["Spec"]["mounts"]:
+        spec = settings["Datastore"]["Spec"]
+        for mount in spec.get("mounts", ()):
             mount["sync"] = True
+        if spec["type"] == "badgerds":
+            spec["syncWrites"] = True
         config.write_text(json.dumps(settings))
 
     def start(self):

@@ -1,0 +1,223 @@
+"""The store beside RocksDB, LMDB, SQLite, flat files and Kubo, and the machine's limits.
+
+All write the same blocks under the same keys, 64 between two syncs, and hash what they read: store/work.c.
+Counts are full sizes; BENCH_BLOCKS is how many blocks the repo has that is opened.
+"""
+
+import os
+import shutil
+import time
+
+import peers
+from add import CORES, write_rate
+from memory import settled
+from place import MIB, build_peer, median, run
+from rows import rounds
+
+SIZES = ((1024, 65536, "1 KiB"), (256 << 10, 1024, "256 KiB"), (MIB, 256, "1 MiB"))
+NAMES = {"ours": None, "file": "one file", "direct": "one file by O_DIRECT", "rocksdb": "RocksDB",
+         "sqlite": "SQLite", "lmdb": "LMDB", "flat": "flat files"}
+BUILT = ("rocksdb", "sqlite")  # peers/; the others are in our own program
+LIMITS = {"file": 0.9, "direct": 0.9}
+PUT_GOALS = {"1 KiB": {"sqlite": 3, "rocksdb": 1}, "256 KiB": LIMITS, "1 MiB": LIMITS}
+GET_GOALS = {"lmdb": 0.8, "rocksdb": 1, "sqlite": 1, "flat": 1}
+FLAT_PART, FLAT_LEAST = 64, 256  # a file and a sync for each block take long; rates are compared
+
+COMMIT = 1000
+INDEX_BYTES = 130
+TAIL = 50000  # blocks after the last checkpoint when the process is killed; it checkpoints at 65,536
+OPEN_SECONDS, ASKED_BLOCKS, ANONYMOUS = 1, 10000000, 100e6 / MIB
+
+KUBO_STORES = {
+    "Kubo, flatfs synced": {"sync_store": True},
+    "Kubo, flatfs as shipped": {},
+    "Kubo, badger synced": {"sync_store": True, "datastore": "badgerds"},
+    "Kubo, pebble": {"datastore": "pebbleds"},
+}
+
+
+class Engines:
+    """What starts each engine, and why some do not start."""
+
+    def __init__(self, place):
+        self.place = place
+        self.words, self.missing = {}, {}
+        for name in NAMES:
+            try:
+                self.words[name] = build_peer(name) if name in BUILT else [place.program("bench/store/bench-store")]
+            except peers.Missing as why:
+                self.missing[name] = why
+
+    def round(self, name, count, size):
+        """One engine's turn, in a folder of its own: {measure: operations a second}."""
+        if name == "flat":
+            count = min(count, max(count // FLAT_PART, FLAT_LEAST))
+
+        def rate(what, engine=name):
+            return self.place.number(*self.words[name], engine, what, folder, count, size)
+
+        with self.place.temporary() as folder:
+            done = {"puts": rate("puts")}
+            if size < MIB and name != "direct":
+                done["gets"] = rate("gets")
+            if size < MIB and name == "ours":
+                done["cached"] = rate("gets", "cached")
+            if size < MIB and name == "lmdb":
+                done["raw"] = rate("raw")
+            return done
+
+
+def block_rows(place, table):
+    engines = Engines(place)
+    for size, full, words in SIZES:
+        count = place.scaled(full)
+        names = [name for name in engines.words if name != "direct" or size > 4096]
+        took = rounds({name: lambda name=name: engines.round(name, count, size) for name in names}, place.runs)
+        others = [name for name in NAMES if name != "ours" and (name in names or name in engines.missing)]
+
+        def compare(title, ours, name, theirs, goal=None):
+            if name in engines.missing:
+                table.not_run(title, "op/s", goal, engines.missing[name])
+            elif theirs in took[name][0]:
+                table.compare(title, "op/s", [each[ours] for each in took["ours"]], goal, quartiles=True,
+                              **{"limit" if name in LIMITS else "peer": [each[theirs] for each in took[name]]})
+
+        for name in others:
+            compare(f"put {count} of {words}, a sync every 64 / {NAMES[name]}", "puts", name, "puts",
+                    PUT_GOALS[words].get(name))
+        if size == MIB:
+            continue
+        for name in others:
+            compare(f"get {words} at random, warm, all hash / {NAMES[name]}", "gets", name, "gets",
+                    GET_GOALS.get(name))
+        compare(f"get {words} from the verified cache / LMDB, hashed", "cached", "lmdb", "gets")
+        compare(f"get {words} from the verified cache / LMDB, not hashed", "cached", "lmdb", "raw")
+
+
+def car_file(place, count, size):
+    """A CAR of raw blocks, in the page cache."""
+    path = place.folder / f"{count}-{size}.car"
+    run([place.program("bench/store/bench-repo"), "car", path, count, size])
+    with open(path, "rb") as file:
+        while file.read(8 * MIB):
+            pass
+    return path
+
+
+def our_import(place, car, cores=None):
+    """Seconds of a command from its start to its end, when all of it is on disk."""
+    repo = place.new_repo()
+    os.sync()
+    _, seconds = place.kit_run(repo, "dag", "import", "--pin-roots=false", car, cores=cores)
+    shutil.rmtree(repo.parent)
+    return seconds
+
+
+def kubo_import(place, car, options):
+    with place.temporary() as folder:
+        node = peers.KuboNode(folder, **options)
+        node.init()
+        began = time.monotonic()
+        node.command("dag", "import", "--pin-roots=false", "--silent", car)
+        return time.monotonic() - began
+
+
+def import_rows(place, table):
+    count = place.scaled(1024)
+    car = car_file(place, count, MIB)
+    limits = place.program("bench/bench-limits")
+    for threads, cores in ((1, "0"), (2, "0,1")):
+        title = f"dag import of {count} MiB, {threads} {'core' if threads == 1 else 'cores'}"
+        if threads > CORES:
+            table.not_run(f"{title} / OpenSSL SHA-256", "MiB/s", 0.85, "too few cores")
+            continue
+        took = rounds({
+            "write": lambda: write_rate(place, "uncached", count * MIB),
+            "ours": lambda: count / our_import(place, car, cores),
+            "sha256": lambda: place.number(limits, "sha256", threads, count * MIB, cores=cores),
+        }, place.runs)
+        table.compare(f"{title} / OpenSSL SHA-256", "MiB/s", took["ours"], 0.85, limit=took["sha256"],
+                      quartiles=True)
+        table.compare(f"{title} / write around the page cache", "MiB/s", took["ours"], limit=took["write"],
+                      quartiles=True)
+    car.unlink()
+
+
+def kubo_rows(place, table):
+    for size, full, words in ((1024, 16384, "1 KiB"), (256 << 10, 1024, "256 KiB")):
+        count = place.scaled(full)
+        title = f"dag import of {count} blocks of {words}"
+        try:
+            peers.kubo_program()
+        except peers.Missing as why:
+            for name in KUBO_STORES:
+                table.not_run(f"{title} / {name}", "op/s", None, why)
+            continue
+        car = car_file(place, count, size)
+        measures = {name: lambda options=options: count / kubo_import(place, car, options)
+                    for name, options in KUBO_STORES.items()}
+        took = rounds({"ours": lambda: count / our_import(place, car), **measures}, place.runs)
+        for name in KUBO_STORES:
+            table.compare(f"{title} / {name}", "op/s", took["ours"], peer=took[name], quartiles=True)
+        car.unlink()
+
+
+class BigRepo:
+    """A repo that was filled in commits of COMMIT, and grows by TAIL each time it is opened and killed."""
+
+    def __init__(self, place, count):
+        self.place = place
+        self.program = place.program("bench/store/bench-repo")
+        self.repo = place.new_repo()
+        self.count = count
+        place.number(self.program, "fill", self.repo, count, COMMIT)
+
+    def index_bytes(self):
+        files = (self.repo / "index").iterdir()
+        return sum(file.stat().st_blocks * 512 for file in files) / self.count
+
+    def anonymous(self):
+        """MiB of RssAnon of a daemon that has nothing to do."""
+        with self.place.daemon(self.repo) as (process, _):
+            return settled(process.child.pid, "RssAnon") / 1024
+
+    def opened(self):
+        """Seconds until it was open and two blocks were read; then it is killed as it writes."""
+        process = peers.Process([self.program, "grow", self.repo, self.count, TAIL],
+                                self.place.folder / "grow.log")
+        try:
+            seconds = float(process.line(peers.COMMAND_SECONDS))
+            self.count = int(process.line(peers.COMMAND_SECONDS))
+            return seconds
+        finally:
+            process.child.kill()
+            process.stop()
+
+
+def repo_rows(place, table):
+    count = int(os.environ.get("BENCH_BLOCKS", place.scaled(1000000)))
+    empty, big = BigRepo(place, 1), BigRepo(place, count)
+
+    def asked(name, unit, values, limit, goal=1):
+        table.compare(name, unit, values, goal, limit=[limit] * len(values), less_is_better=True, quartiles=True)
+
+    asked(f"index on disk a block, {count} in commits of {COMMIT} / asked", "B", [big.index_bytes()], INDEX_BYTES)
+    took = rounds({"empty": empty.anonymous, "big": big.anonymous}, min(3, place.runs))
+    flat = median(took["empty"])
+    share = (ANONYMOUS - flat) / ASKED_BLOCKS
+    asked(f"idle daemon, {count} blocks: RssAnon / its share of 100 MB", "MiB", took["big"], flat + count * share)
+    asked("of that above an empty repo's, a block / its share", "B",
+          [max(size - flat, 1 / 256) * MIB / count for size in took["big"]], share * MIB, goal=None)
+    big.opened()  # it had been closed in order until now
+    seconds = rounds({"open": big.opened}, place.runs)["open"]
+    asked(f"open {count} blocks after kill -9, read two / 1 s", "s", seconds, OPEN_SECONDS)
+    asked("the same / 1 s of 10 million in proportion", "s", seconds, OPEN_SECONDS * count / ASKED_BLOCKS, goal=None)
+    for one in (empty, big):
+        shutil.rmtree(one.repo.parent)
+
+
+def rows(place, table):
+    block_rows(place, table)
+    import_rows(place, table)
+    kubo_rows(place, table)
+    repo_rows(place, table)
