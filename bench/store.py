@@ -21,7 +21,7 @@ BUILT = ("rocksdb", "sqlite")  # peers/; the others are in our own program
 LIMITS = {"file": 0.9, "direct": 0.9}
 PUT_GOALS = {"1 KiB": {"sqlite": 3, "rocksdb": 1}, "256 KiB": LIMITS, "1 MiB": LIMITS}
 GET_GOALS = {"lmdb": 0.8, "rocksdb": 1, "sqlite": 1, "flat": 1}
-FLAT_PART, FLAT_LEAST = 64, 256  # a file and a sync for each block take long; rates are compared
+FLAT_PART, FLAT_LEAST = 64, 256  # are written: a file and a sync for each take long; rates are compared
 
 COMMIT = 1000
 INDEX_BYTES = 130
@@ -50,19 +50,22 @@ class Engines:
 
     def round(self, name, count, size):
         """One engine's turn, in a folder of its own: {measure: operations a second}."""
-        if name == "flat":
-            count = min(count, max(count // FLAT_PART, FLAT_LEAST))
-
-        def rate(what, engine=name):
+        def rate(what, engine=name, count=count):
             return self.place.number(*self.words[name], engine, what, folder, count, size)
 
         with self.place.temporary() as folder:
-            done = {"puts": rate("puts")}
-            if size < MIB and name != "direct":
-                done["gets"] = rate("gets")
-            if size < MIB and name == "ours":
+            if name == "flat":
+                done = {"puts": rate("puts", count=min(count, max(count // FLAT_PART, FLAT_LEAST)))}
+            else:
+                done = {"puts": rate("puts")}
+            if size == MIB or name == "direct":
+                return done
+            if name == "flat":
+                rate("puts", "loose")
+            done["gets"] = rate("gets")
+            if name == "ours":
                 done["cached"] = rate("gets", "cached")
-            if size < MIB and name == "lmdb":
+            if name == "lmdb":
                 done["raw"] = rate("raw")
             return done
 
@@ -156,7 +159,7 @@ def kubo_rows(place, table):
         car = car_file(place, count, size)
         measures = {name: lambda options=options: count / kubo_import(place, car, options)
                     for name, options in KUBO_STORES.items()}
-        took = rounds({"ours": lambda: count / our_import(place, car), **measures}, place.runs)
+        took = rounds({"ours": lambda: count / our_import(place, car), **measures}, min(3, place.runs))
         for name in KUBO_STORES:
             table.compare(f"{title} / {name}", "op/s", took["ours"], peer=took[name], quartiles=True)
         car.unlink()

@@ -6,7 +6,7 @@
 
 extern const struct engine engine_ours, engine_cached; /* ours.c */
 extern const struct engine engine_lmdb;                /* lmdb.c */
-extern const struct engine engine_flat;                /* flat.c */
+extern const struct engine engine_flat, engine_loose;  /* flat.c */
 extern const struct engine engine_file, engine_direct; /* file.c */
 
 #endif

@@ -1,7 +1,8 @@
 /*
  * A file a block, in folders named after the last characters but one of its key, as Kubo's flatfs
  * keeps them with sync on: files written under another name, each synced, renamed; then each folder
- * that got one synced, and the folder of folders.
+ * that got one synced, and the folder of folders. "loose" syncs nothing before it is closed: many files
+ * to be read by "flat".
  */
 #include "engines.h"
 
@@ -19,7 +20,7 @@ enum { TEXT = (KEY * 8 + 4) / 5, FOLDER = 3 /* its name and a slash */, FOLDERS 
 enum { PATH = FOLDER + TEXT + 6 };
 
 static int root;
-static bool made[FOLDERS];
+static bool loose, made[FOLDERS];
 static uint8_t *got;
 
 /* Base 32, upper case, without padding, is the file's name. */
@@ -60,6 +61,12 @@ static void open_flat(const struct work *work)
 		die(work->dir);
 }
 
+static void open_loose(const struct work *work)
+{
+	loose = true;
+	open_flat(work);
+}
+
 static int write_file(const struct work *work, const uint8_t *data, const char *name)
 {
 	int fd = openat(root, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -81,7 +88,7 @@ static void make_folder(size_t folder)
 
 static void sync_close(int fd)
 {
-	if (fsync(fd) || close(fd))
+	if ((!loose && fsync(fd)) || close(fd))
 		die("fsync");
 }
 
@@ -117,9 +124,9 @@ static void put(const struct work *work, size_t first, size_t n)
 		touched[folder] = true;
 	}
 	for (size_t i = 0; i < FOLDERS; i++)
-		if (touched[i])
+		if (touched[i] && !loose)
 			sync_folder(i);
-	if (fsync(root))
+	if (!loose && fsync(root))
 		die("fsync");
 }
 
@@ -138,8 +145,11 @@ static const uint8_t *get(const struct work *work, size_t number)
 
 static void close_flat(const struct work *work)
 {
+	if (loose && syncfs(root))
+		die("syncfs");
 	close(root);
 	free(got);
 }
 
 const struct engine engine_flat = { "flat", open_flat, put, get, close_flat };
+const struct engine engine_loose = { "loose", open_loose, put, get, close_flat };
