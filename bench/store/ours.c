@@ -32,8 +32,8 @@ static void open_store(const struct work *work)
 static void open_cached(const struct work *work)
 {
 	open_store(work);
-	/* An entry's own cost, and as much again for what the policy keeps free. */
-	store_set_cache(store, 2 * work->count * (work->size + 256));
+	/* All of it twice over, and no block too large for it. */
+	store_set_cache(store, (2 * work->count + 16) * (work->size + 256));
 }
 
 static struct mf_cid cid_of(const struct work *work, size_t number)

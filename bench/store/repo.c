@@ -3,14 +3,15 @@
  *
  *	repo fill DIR COUNT GROUP    puts COUNT blocks, a sync every GROUP, closes; blocks a second
  *	repo grow DIR FIRST COUNT    opens, reads the first block and the last one before FIRST, and prints
- *	                             the seconds; puts blocks from FIRST on, a sync every 64, prints how
- *	                             many there are once COUNT more are durable, and goes on until it is
- *	                             killed
+ *	                             the seconds, and how many blocks the index did not have yet; writes
+ *	                             the index; puts blocks from FIRST on, a sync every 64, prints how many
+ *	                             there are once COUNT more are durable, and goes on until it is killed
  *	repo car FILE COUNT SIZE     writes a CAR file of COUNT raw blocks
  */
 #include "work.h"
 
 #include <anyio/anyio.h>
+#include <inttypes.h>
 #include <ipld/car.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,16 +91,19 @@ static int read_back(struct store *store, uint8_t *data, size_t number)
 
 static int grow_repo(const struct job *job)
 {
+	struct store_recovery recovery;
 	struct store *store;
 	uint8_t *data = make_data(GROUP);
 	double began = now();
-	int rc = store_open(job->path, NULL, &store, NULL);
+	int rc = store_open(job->path, NULL, &store, &recovery);
 
 	if (rc == 0)
 		rc = read_back(store, data, 0);
 	if (rc == 0)
 		rc = read_back(store, data, job->first - 1);
-	printf("%.6f\n", now() - began);
+	printf("%.6f %" PRIu64 "\n", now() - began, recovery.blocks);
+	if (rc == 0)
+		rc = store_checkpoint(store);
 	for (size_t i = 0; rc == 0; i += GROUP) {
 		rc = put_group(store, data, job->first + i, GROUP);
 		if (i < job->count && i + GROUP >= job->count)
