@@ -147,7 +147,7 @@ def import_rows(place, table):
 
 
 def kubo_rows(place, table):
-    for size, full, words in ((1024, 16384, "1 KiB"), (256 << 10, 1024, "256 KiB")):
+    for size, full, words in ((1024, 8192, "1 KiB"), (256 << 10, 512, "256 KiB")):
         count = place.scaled(full)
         title = f"dag import of {count} blocks of {words}"
         try:
