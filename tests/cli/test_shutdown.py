@@ -55,7 +55,7 @@ def refuses(daemon):
     """Listens no more: it was told to stop and knows it."""
     try:
         daemon.connect().close()
-    except ConnectionRefusedError:
+    except (ConnectionRefusedError, ConnectionResetError):  # not yet accepted when the listener was closed
         return True
     return False
 
