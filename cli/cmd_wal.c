@@ -28,12 +28,15 @@ static void print_place(const char *name, json_t *place)
 static int print_status(struct cli *cli, json_t *answer)
 {
 	print_place("Durable", json_object_get(answer, "Durable"));
-	printf("Pending: %" JSON_INTEGER_FORMAT " bytes\n", number(answer, "PendingBytes"));
+	printf("Pending: %" JSON_INTEGER_FORMAT " bytes of blocks, %" JSON_INTEGER_FORMAT
+	       " of operations\n",
+		number(answer, "PendingBytes"), number(answer, "OperationsPending"));
 	print_place("Checkpoint", json_object_get(answer, "Checkpoint"));
 	printf("Behind: %" JSON_INTEGER_FORMAT " bytes, %" JSON_INTEGER_FORMAT " entries\n",
 		number(answer, "BehindBytes"), number(answer, "BehindEntries"));
 	printf("Segments: %" JSON_INTEGER_FORMAT ", %" JSON_INTEGER_FORMAT " bytes\n",
 		number(answer, "Segments"), number(answer, "Bytes"));
+	printf("Operations: %" JSON_INTEGER_FORMAT " bytes\n", number(answer, "OperationsBytes"));
 	if (*text_of(answer, "Stopped")) {
 		fputs("Stopped: ", stdout);
 		cli_print_text(text_of(answer, "Stopped"));
@@ -62,6 +65,10 @@ static void print_more(json_t *answer)
 		printf(" %" JSON_INTEGER_FORMAT " sections from %" JSON_INTEGER_FORMAT "%s",
 			number(answer, "Sections"), number(answer, "From"),
 			json_is_true(json_object_get(answer, "Intact")) ? "" : ", not intact");
+	} else if (!strcmp(type, "state")) {
+		printf(" space %" JSON_INTEGER_FORMAT ", %" JSON_INTEGER_FORMAT " bytes%s",
+			number(answer, "Space"), number(answer, "Size"),
+			json_is_true(json_object_get(answer, "Kept")) ? "" : ", taken away");
 	} else if (!strcmp(type, "void")) {
 		printf(" segment %" JSON_INTEGER_FORMAT ", bytes %" JSON_INTEGER_FORMAT
 		       " to %" JSON_INTEGER_FORMAT,
@@ -69,15 +76,18 @@ static void print_more(json_t *answer)
 	}
 }
 
-/* SEGMENT:OFFSET LENGTH COMMIT TYPE, and what the type has; the commit of what is not durable is to come. */
+/* SEGMENT:OFFSET (of an operation ops/FILE:OFFSET) LENGTH COMMIT TYPE, and what the type has; the commit of
+ * what is not durable is to come. */
 static int print_entry(struct cli *cli, json_t *answer)
 {
 	json_int_t offset = number(answer, "Offset");
 
-	printf("%08" JSON_INTEGER_FORMAT ":%" JSON_INTEGER_FORMAT " %" JSON_INTEGER_FORMAT
+	bool operations = number(answer, "Segment") == 0;
+
+	printf("%s%08" JSON_INTEGER_FORMAT ":%" JSON_INTEGER_FORMAT " %" JSON_INTEGER_FORMAT
 	       " %" JSON_INTEGER_FORMAT " ",
-		number(answer, "Segment"), offset, number(answer, "End") - offset,
-		number(answer, "Sequence"));
+		operations ? "ops/" : "", number(answer, operations ? "Operations" : "Segment"),
+		offset, number(answer, "End") - offset, number(answer, "Sequence"));
 	cli_print_text(text_of(answer, "Type"));
 	print_more(answer);
 	puts(json_is_true(json_object_get(answer, "Durable")) ? "" : " pending");
@@ -101,14 +111,20 @@ int cmd_wal_list(struct cli *cli)
 static int print_replay(struct cli *cli, json_t *answer)
 {
 	if (!strcmp(text_of(answer, "Type"), "damage")) {
-		cli_note("damaged: bytes %" JSON_INTEGER_FORMAT " to %" JSON_INTEGER_FORMAT
-			 " of segments/%08" JSON_INTEGER_FORMAT ".car",
-			number(answer, "From"), number(answer, "To"), number(answer, "Segment"));
+		if (number(answer, "Segment"))
+			cli_note("damaged: bytes %" JSON_INTEGER_FORMAT " to %" JSON_INTEGER_FORMAT
+				 " of segments/%08" JSON_INTEGER_FORMAT ".car",
+				number(answer, "From"), number(answer, "To"),
+				number(answer, "Segment"));
+		else
+			cli_note("damaged: bytes %" JSON_INTEGER_FORMAT " to %" JSON_INTEGER_FORMAT
+				 " of the operation log",
+				number(answer, "From"), number(answer, "To"));
 		return 0;
 	}
 	printf("an opening would read %" JSON_INTEGER_FORMAT " bytes and take %" JSON_INTEGER_FORMAT
-	       " blocks and %" JSON_INTEGER_FORMAT " changes of pins from them\n",
-		number(answer, "Bytes"), number(answer, "Blocks"), number(answer, "Pins"));
+	       " blocks and %" JSON_INTEGER_FORMAT " operations from them\n",
+		number(answer, "Bytes"), number(answer, "Blocks"), number(answer, "Operations"));
 	if (number(answer, "Cut") || number(answer, "Unfinished"))
 		printf("and disregard what nobody was promised: %" JSON_INTEGER_FORMAT
 		       " bytes at the end, %" JSON_INTEGER_FORMAT " places before\n",

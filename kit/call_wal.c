@@ -18,13 +18,15 @@ int call_wal_status(struct call *call)
 
 	store_wal_status(call->node->core->store, &status);
 	return call_answer(call,
-		json_pack("{s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:s}", "Durable",
+		json_pack("{s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "Durable",
 			place_json(&status.durable), "End", place_json(&status.end), "Checkpoint",
 			place_json(&status.checkpoint), "PendingBytes",
 			(json_int_t)status.pending_bytes, "BehindBytes",
 			(json_int_t)status.behind_bytes, "BehindEntries",
-			(json_int_t)status.behind_entries, "Segments", (json_int_t)status.segments,
-			"Bytes", (json_int_t)status.bytes, "Stopped",
+			(json_int_t)status.behind_entries, "OperationsBytes",
+			(json_int_t)status.operations_bytes, "OperationsPending",
+			(json_int_t)status.operations_pending, "Segments",
+			(json_int_t)status.segments, "Bytes", (json_int_t)status.bytes, "Stopped",
 			status.stopped ? anyio_error_text(status.stopped) : ""));
 }
 
@@ -44,6 +46,7 @@ static const char *kind_name(enum store_wal_kind kind)
 		[STORE_WAL_VOID] = "void",
 		[STORE_WAL_FILL] = "fill",
 		[STORE_WAL_LOST] = "lost",
+		[STORE_WAL_STATE] = "state",
 	};
 
 	return names[kind];
@@ -64,6 +67,9 @@ static json_t *more_of(const struct store_wal_entry *entry)
 	case STORE_WAL_PIN:
 		return json_pack(
 			"{s:o, s:s}", "Cid", call_cid(&entry->cid), "Mode", pin_name(entry->mode));
+	case STORE_WAL_STATE:
+		return json_pack("{s:I, s:I, s:b}", "Space", (json_int_t)entry->of, "Size",
+			(json_int_t)entry->len, "Kept", entry->mode != STORE_PIN_NONE);
 	case STORE_WAL_COMMIT:
 		return json_pack("{s:I, s:I, s:b}", "From", (json_int_t)entry->from, "Sections",
 			(json_int_t)entry->count, "Intact", entry->intact);
@@ -84,8 +90,9 @@ static int list_entry(void *arg, const struct store_wal_entry *entry)
 	if ((listing->records && entry->kind == STORE_WAL_BLOCK) ||
 		(listing->pending && entry->durable))
 		return 0;
-	json_t *value = json_pack("{s:s, s:I, s:I, s:I, s:I, s:b}", "Type", kind_name(entry->kind),
-		"Segment", (json_int_t)entry->segment, "Offset", (json_int_t)entry->offset, "End",
+	json_t *value = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:b}", "Type",
+		kind_name(entry->kind), "Segment", (json_int_t)entry->segment, "Operations",
+		(json_int_t)entry->operations, "Offset", (json_int_t)entry->offset, "End",
 		(json_int_t)entry->end, "Sequence", (json_int_t)entry->sequence, "Durable",
 		entry->durable);
 	json_t *more = more_of(entry);
@@ -147,8 +154,8 @@ int call_wal_verify(struct call *call)
 		return *call->node->error ? rc : kit_fail_code(call->node, rc, "reading the log");
 	rc = call_answer(call,
 		json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "Type", "replay", "Bytes",
-			(json_int_t)replay.bytes, "Blocks", (json_int_t)replay.blocks, "Pins",
-			(json_int_t)replay.pins, "Unfinished", (json_int_t)replay.unfinished,
+			(json_int_t)replay.bytes, "Blocks", (json_int_t)replay.blocks, "Operations",
+			(json_int_t)replay.operations, "Unfinished", (json_int_t)replay.unfinished,
 			"Damaged", (json_int_t)replay.damaged, "Cut", (json_int_t)replay.cut));
 	return rc || !replay.damaged
 		? rc

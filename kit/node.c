@@ -49,8 +49,8 @@ int kit_fail_code(struct kit_node *node, int code, const char *what)
 	if (code == -EUCLEAN)
 		return kit_fail(node, code,
 			node->core->read_only
-				? "%s: nothing is written to this repo, for a segment is damaged; put a whole copy of it back, or "
-				  "'ipfs-kit repo verify --accept-loss' gives up what is lost"
+				? "%s: nothing is written to this repo, for a part of it is missing or damaged; put a whole copy "
+				  "of that back, or 'ipfs-kit repo verify --accept-loss' gives up what is lost"
 				: "%s: the index of the repo is damaged; it is made anew when the repo is opened next, so run it again",
 			what);
 	if (code == ANYIO_BROKEN)
@@ -241,9 +241,9 @@ static void note_recovery(struct kit_core *core, const struct store_recovery *re
 
 	core->read_only = recovery->read_only;
 	if (recovery->gaps > 1)
-		snprintf(more, sizeof(more), ", and %llu other segments are missing or short",
+		snprintf(more, sizeof(more), ", and %llu other files are missing or short",
 			(unsigned long long)recovery->gaps - 1);
-	if (recovery->gaps)
+	if (recovery->gaps || core->read_only)
 		snprintf(core->warning, sizeof(core->warning),
 			"%s%s%s; put a whole copy of it back, or see with 'ipfs-kit repo verify' what is lost, and give that "
 			"up with 'ipfs-kit repo verify --accept-loss'",

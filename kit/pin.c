@@ -88,7 +88,7 @@ int kit_pin_rm(struct kit_node *node, const char *path, struct mf_cid *cid)
 
 int kit_pin_ls(struct kit_node *node, int (*each)(void *arg, const struct kit_pin *), void *arg)
 {
-	struct store_cursor cursor = { 0 };
+	struct store_state_cursor cursor = { 0 };
 	struct store_pin pin;
 	int rc;
 
@@ -110,7 +110,7 @@ static int is_it(void *arg, const struct mf_cid *cid, const void *data, size_t l
 
 int kit_pin_holder(struct kit_node *node, const struct mf_cid *cid, struct mf_cid *root)
 {
-	struct store_cursor cursor = { 0 };
+	struct store_state_cursor cursor = { 0 };
 	struct mf_cid sought = *cid;
 	struct kit_blocks blocks;
 	struct store_pin pin;

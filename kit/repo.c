@@ -85,6 +85,14 @@ static void describe(const struct store_fault *fault, char *out, size_t cap)
 				"segments/%08u.car has lost its end: it has %llu bytes of %llu, %s lost with it",
 				fault->segment, from, to, blocks);
 		break;
+	case STORE_FAULT_OPERATIONS:
+		if (to)
+			snprintf(out, cap, "the operation log is damaged: bytes %llu to %llu", from,
+				to);
+		else
+			snprintf(out, cap,
+				"the operation log (ops/) is missing, has lost its end, or is an older copy");
+		break;
 	case STORE_FAULT_PIN:
 		if (fault->blocks == 1 && mf_cid_equal(fault->cid, fault->pin)) {
 			snprintf(out, cap, "pinned, and missing or damaged");
@@ -137,8 +145,8 @@ int kit_repo_verify(struct kit_node *node, const struct kit_verify_options *opti
 			!verifying.segments
 				? "'ipfs-kit pin add' fetches what a pin needs through a daemon, 'ipfs-kit pin rm' takes the pin away"
 				: node->core->read_only
-				? "put a whole copy of that segment back, or 'ipfs-kit repo verify --accept-loss' gives up what is lost"
-				: "put a whole copy of that segment back, or add or fetch the content again, or "
+				? "put a whole copy of that file back, or 'ipfs-kit repo verify --accept-loss' gives up what is lost"
+				: "put a whole copy of that file back, or add or fetch the content again, or "
 				  "'ipfs-kit repo verify --accept-loss' gives up what is lost");
 	return 0;
 }

@@ -29,6 +29,12 @@ static int checkpoint_now(struct store *store)
 	rc = log_sync_frozen(store);
 	if (rc == 0)
 		rc = write_frozen(store);
+	if (rc == 0 && ops_is_long(store)) {
+		int failed = ops_rewrite(store);
+
+		/* Else the next one tries again. */
+		rc = store->broken ? failed : 0;
+	}
 	log_rest(store);
 	return rc;
 }

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <anyio/memory.h>
-#include <store/pin.h>
 #include "index_db.h"
 
 void index_block_key(struct index_key *key, const struct mf_cid *cid)
@@ -14,9 +13,11 @@ void index_block_key(struct index_key *key, const struct mf_cid *cid)
 		cid->hash, cid->digest, cid->digest_len, key->bytes, sizeof(key->bytes));
 }
 
-void index_pin_key(struct index_key *key, const struct mf_cid *cid)
+void index_state_key(struct index_key *key, uint8_t space, const void *bytes, size_t len)
 {
-	key->len = mf_cid_encode(cid, key->bytes, sizeof(key->bytes));
+	key->len = 1 + len;
+	key->bytes[0] = space;
+	memcpy(key->bytes + 1, bytes, len);
 }
 
 /* The place of a key in the newest generation that knows it, damaged or not. */
@@ -49,11 +50,6 @@ int index_reserve(struct index *index, size_t count)
 	if (rc == 0)
 		index->promised = count;
 	return rc;
-}
-
-int index_reserve_pin(struct index *index)
-{
-	return table_reserve(&index->fresh.pins, 1, MF_CID_BYTES_MAX);
 }
 
 void index_add(struct index *index, const struct mf_cid *cid, const struct index_place *place)
@@ -133,55 +129,89 @@ int index_next_block(
 	return find_key(index, key, place);
 }
 
-int index_pin_find(struct index *index, const struct mf_cid *cid, uint64_t *sequence)
+ssize_t index_state_find(struct index *index, const struct index_key *key, void *value, size_t size,
+	uint64_t *sequence)
 {
-	struct index_key key;
+	const struct index_state_value *found =
+		table_find(&index->fresh.state, key->bytes, key->len);
 
-	index_pin_key(&key, cid);
-	const struct index_pin *pin = table_find(&index->fresh.pins, key.bytes, key.len);
-	if (!pin)
-		pin = table_find(&index->frozen.pins, key.bytes, key.len);
-	*sequence = pin ? pin->sequence : 0;
-	return pin ? (int)pin->mode : index_db_pin(index, &key);
+	if (!found)
+		found = table_find(&index->frozen.state, key->bytes, key->len);
+	*sequence = found ? found->sequence : 0;
+	if (!found)
+		return index_db_state(index, key, value, size);
+	if (!found->bytes)
+		return -ENOENT;
+	memcpy(value, found->bytes, found->len < size ? found->len : size);
+	return found->len;
 }
 
-void index_pin_put(struct index *index, const struct mf_cid *cid, uint32_t mode, uint64_t sequence)
+/* What a piece of state adds to the counts: 1, or -1 to take it from them. */
+static void count_state(struct index *index, const struct index_key *key, size_t len, int sign)
 {
-	struct index_key key;
-	uint64_t ignored;
-	bool before = index_pin_find(index, cid, &ignored) > 0;
+	index->counts.state_bytes += sign * (int64_t)(key->len + len);
+	if (key->bytes[0] == STORE_SPACE_PINS)
+		index->counts.pins += sign;
+}
 
-	index_pin_key(&key, cid);
-	index->counts.pins += (mode != STORE_PIN_NONE) - before;
-	*(struct index_pin *)table_put(&index->fresh.pins, key.bytes, key.len) =
-		(struct index_pin){ .sequence = sequence, .mode = mode };
+int index_state_put(struct index *index, const struct index_key *key, const void *value, size_t len,
+	uint64_t sequence)
+{
+	uint8_t before[STORE_STATE_VALUE_MAX], *copy = NULL;
+	uint64_t ignored;
+	ssize_t had = index_state_find(index, key, before, sizeof(before), &ignored);
+
+	if (had < 0 && had != -ENOENT)
+		return had;
+	if (table_reserve(&index->fresh.state, 1, key->len) < 0)
+		return -ENOMEM;
+	if (value && !(copy = anyio_malloc(len + 1)))
+		return -ENOMEM;
+	if (value)
+		memcpy(copy, value, len);
+	if (had >= 0)
+		count_state(index, key, had, -1);
+	if (value)
+		count_state(index, key, len, 1);
+	struct index_state_value *now = table_put(&index->fresh.state, key->bytes, key->len);
+	anyio_free(now->bytes);
+	*now = (struct index_state_value){ .sequence = sequence, .bytes = copy, .len = len };
+	return 0;
 }
 
 size_t index_fresh(const struct index *index)
 {
-	return index->fresh.blocks.count + index->fresh.pins.count;
+	return index->fresh.blocks.count + index->fresh.state.count;
 }
 
 size_t index_unwritten(const struct index *index)
 {
 	return index_fresh(index) +
-		(index->frozen.used ? index->frozen.blocks.count + index->frozen.pins.count : 0);
+		(index->frozen.used ? index->frozen.blocks.count + index->frozen.state.count : 0);
 }
 
-void index_freeze(struct index *index, const struct index_position *position)
+void index_freeze(
+	struct index *index, const struct index_position *position, const struct ops_position *ops)
 {
 	index->frozen = index->fresh;
 	index->frozen.position = *position;
+	index->frozen.ops = *ops;
 	index->frozen.counts = index->counts;
 	index->frozen.used = true;
 	table_init(&index->fresh.blocks, sizeof(struct index_place));
-	table_init(&index->fresh.pins, sizeof(struct index_pin));
+	table_init(&index->fresh.state, sizeof(struct index_state_value));
 }
 
 static void free_generation(struct index_generation *generation)
 {
+	const uint8_t *key;
+	size_t at = 0, len;
+	void *value;
+
+	while (table_walk(&generation->state, &at, &key, &len, &value))
+		anyio_free(((struct index_state_value *)value)->bytes);
 	table_free(&generation->blocks);
-	table_free(&generation->pins);
+	table_free(&generation->state);
 	generation->used = false;
 }
 
@@ -203,9 +233,9 @@ int index_open(struct index *index, const char *dir, const uint8_t repo[16],
 		return -ENOMEM;
 	memcpy(index->repo, repo, sizeof(index->repo));
 	table_init(&index->fresh.blocks, sizeof(struct index_place));
-	table_init(&index->fresh.pins, sizeof(struct index_pin));
+	table_init(&index->fresh.state, sizeof(struct index_state_value));
 	table_init(&index->frozen.blocks, sizeof(struct index_place));
-	table_init(&index->frozen.pins, sizeof(struct index_pin));
+	table_init(&index->frozen.state, sizeof(struct index_state_value));
 	int rc = index_db_open(index, position);
 	if (rc < 0)
 		index_close(index);
@@ -228,6 +258,7 @@ int index_clear(struct index *index)
 	free_generation(&index->fresh);
 	free_generation(&index->frozen);
 	index->counts = (struct index_counts){ 0 };
+	index->written = (struct index_meta){ 0 };
 	index_db_close(index);
 	int rc = index_db_remove(index);
 	return rc < 0 ? rc : index_db_open(index, &position);

@@ -1,11 +1,11 @@
 /*
- * Where each block lies, and what is pinned.
+ * Where each block lies, and the state that the operation log makes (store/state.h).
  *
  * Three generations: what is new (fresh), what a checkpoint is writing right now (frozen), and
  * LMDB. A question is put to them in that order. A checkpoint freezes the fresh one at the very
  * moment a commit is written, waits until that commit is durable, and then writes the frozen one to
  * LMDB together with the commit's position, in one synced transaction on a worker thread. So LMDB
- * is always exactly the log up to a durable commit. If that write fails the frozen generation
+ * is always exactly both logs up to a durable commit. If that write fails the frozen generation
  * stays, and the next checkpoint begins with it.
  *
  * The loop's thread reads LMDB, in transactions that never outlive a call.
@@ -16,6 +16,7 @@
 #include <lmdb.h>
 #include <multiformats/cid.h>
 #include <multiformats/multihash.h>
+#include <store/state.h>
 #include "table.h"
 
 enum index_state {
@@ -34,15 +35,19 @@ struct index_place {
 	uint8_t state;
 };
 
-struct index_pin {
+struct index_state_value {
 	uint64_t sequence;
-	uint64_t mode; /* enum store_pin_mode; NONE: taken away */
+	uint8_t *bytes; /* NULL: taken away */
+	uint64_t len;
 };
 
+/* A multihash, or the space of a piece of state and its key. */
 struct index_key {
 	uint16_t len;
-	uint8_t bytes[MF_CID_BYTES_MAX];
+	uint8_t bytes[1 + STORE_STATE_KEY_MAX];
 };
+
+_Static_assert((int)STORE_STATE_KEY_MAX >= (int)MF_CID_BYTES_MAX, "a CID is a key");
 
 /* A commit in the log. */
 struct index_position {
@@ -52,14 +57,30 @@ struct index_position {
 	uint64_t sequence;
 };
 
+/* A place in the operation log. */
+struct ops_position {
+	uint32_t generation; /* 0: none */
+	uint64_t end;
+};
+
 struct index_counts {
 	uint64_t blocks, bytes, pins;
+	uint64_t state_bytes; /* keys and values of all state */
+};
+
+/* What LMDB says of itself. */
+struct index_meta {
+	struct index_position position; /* it holds the log up to here, and may know more */
+	struct ops_position ops;        /* and the operation log */
+	struct index_counts counts;     /* of its entries */
+	uint64_t sum;                   /* of all entries of blocks and state: index_trust.h */
 };
 
 struct index_generation {
-	struct table blocks, pins;
+	struct table blocks, state;
 	struct index_position position; /* of a frozen one */
-	struct index_counts counts;     /* of all generations up to this one, when frozen */
+	struct ops_position ops;
+	struct index_counts counts; /* of all generations up to this one, when frozen */
 	bool used;
 };
 
@@ -67,12 +88,12 @@ struct index {
 	char *dir;
 	uint8_t repo[16];
 	MDB_env *env;
-	MDB_dbi blocks, pins, meta;
+	MDB_dbi blocks, state, meta;
 	MDB_txn *reader;
 	struct index_generation fresh, frozen;
 	struct index_counts counts; /* of everything */
+	struct index_meta written;  /* as the last checkpoint left it */
 	size_t promised; /* blocks for which a put may have reserved room it has not used */
-	uint64_t sum;    /* of the entries in LMDB: index_trust.h */
 	bool suspect;    /* LMDB's file is damaged: it will be made anew by the next opening */
 	bool doubtful;   /* it may be: the next opening will look it over first */
 };
@@ -87,15 +108,14 @@ void index_close(struct index *index);
 int index_clear(struct index *index);
 
 void index_block_key(struct index_key *key, const struct mf_cid *cid);
-void index_pin_key(struct index_key *key, const struct mf_cid *cid);
+void index_state_key(struct index_key *key, uint8_t space, const void *bytes, size_t len);
 
 /* 1 and the place; 0 when absent: place->state says whether it is damaged at *place, or gone; or a
  * negative code. */
 int index_find(struct index *index, const struct mf_cid *cid, struct index_place *place);
-/* Room for count blocks, or a pin, in memory, which stays his who reserved it (one task at a time)
+/* Room for count blocks in memory, which stays his who reserved it (one task at a time)
  * until he has put that many, however long he waits in between: 0 or -ENOMEM. */
 int index_reserve(struct index *index, size_t count);
-int index_reserve_pin(struct index *index);
 /* Room was reserved. add: the block is known to be absent; put: what was there before, if anything,
  * is replaced. */
 void index_add(struct index *index, const struct mf_cid *cid, const struct index_place *place);
@@ -105,22 +125,26 @@ void index_forget(struct index *index, const struct mf_cid *cid, const struct in
 /* The same for one that is given up: nothing is remembered. 0 or -ENOMEM. */
 int index_drop(struct index *index, const struct mf_cid *cid, const struct index_place *place);
 
-/* The pin's mode (NONE when there is none) or a negative code; *sequence as in a place. */
-int index_pin_find(struct index *index, const struct mf_cid *cid, uint64_t *sequence);
-void index_pin_put(struct index *index, const struct mf_cid *cid, uint32_t mode, uint64_t sequence);
+/* The value, copied up to size bytes: its length, -ENOENT, or another negative code; *sequence as in a place. */
+ssize_t index_state_find(struct index *index, const struct index_key *key, void *value, size_t size,
+	uint64_t *sequence);
+/* value NULL: takes it away. 0; or a negative code, and nothing is changed. */
+int index_state_put(struct index *index, const struct index_key *key, const void *value, size_t len,
+	uint64_t sequence);
 
 /* New things not yet frozen. */
 size_t index_fresh(const struct index *index);
 /* Those, and what is frozen. */
 size_t index_unwritten(const struct index *index);
 /* Freezes what is fresh; nothing is frozen yet. */
-void index_freeze(struct index *index, const struct index_position *position);
+void index_freeze(
+	struct index *index, const struct index_position *position, const struct ops_position *ops);
 /* Writes what is frozen, if anything: 0 or a negative code. Waits. */
 int index_write(struct index *index);
 
-/* The first pin written whose key is after *key (any, when key->len is 0): 1, 0 at the end, or a
- * negative code. Only sees LMDB. */
-int index_next_pin(struct index *index, struct index_key *key, uint32_t *mode);
+/* The first piece of state written whose key is after *key (any, when key->len is 0), and its value, of up to
+ * STORE_STATE_VALUE_MAX bytes: 1, 0 at the end, or a negative code. Only sees LMDB. */
+int index_next_state(struct index *index, struct index_key *key, uint8_t *value, size_t *len);
 
 /* The first block written whose key is after *key (any, when key->len is 0), damaged ones too, and where
  * it is now, as of index_find: 1, 0 at the end, or a negative code. What was never written is not seen. */

@@ -14,11 +14,13 @@
 #include <anyio/memory.h>
 #include <anyio/thread.h>
 #include <ipld/block.h>
-#include <store/pin.h>
 #include "bytes.h"
 #include "index_trust.h"
 
 static const size_t map_least = 64 << 20;
+
+/* Blocks in one part of a checkpoint, and how many must be new for it to have parts: each is synced. */
+enum { PART = 2048, PARTS_FROM = 16384 };
 
 /* Codes of LMDB's own mean that its file is not what it should be. */
 static int from_lmdb(int rc)
@@ -74,17 +76,6 @@ static int decode_place(const MDB_val *value, struct index_place *place)
 	return place->len <= IPLD_BLOCK_MAX ? 1 : -EUCLEAN;
 }
 
-/* The mode of a pin, or a negative code. */
-static int decode_mode(const MDB_val *value)
-{
-	const uint8_t *mode = value->mv_data;
-
-	return value->mv_size == INDEX_PIN_SIZE &&
-			(*mode == STORE_PIN_DIRECT || *mode == STORE_PIN_RECURSIVE)
-		? *mode
-		: -EUCLEAN;
-}
-
 static int open_tables(struct index *index, struct index_position *position, bool *usable)
 {
 	MDB_txn *txn;
@@ -95,7 +86,7 @@ static int open_tables(struct index *index, struct index_position *position, boo
 	if (rc)
 		return from_lmdb(rc);
 	if ((rc = mdb_dbi_open(txn, "blocks", MDB_CREATE, &index->blocks)) ||
-		(rc = mdb_dbi_open(txn, "pins", MDB_CREATE, &index->pins)) ||
+		(rc = mdb_dbi_open(txn, "state", MDB_CREATE, &index->state)) ||
 		(rc = mdb_dbi_open(txn, "meta", MDB_CREATE, &index->meta))) {
 		mdb_txn_abort(txn);
 		return from_lmdb(rc);
@@ -111,7 +102,7 @@ static int open_tables(struct index *index, struct index_position *position, boo
 	}
 	*position = meta.position;
 	index->counts = meta.counts;
-	index->sum = meta.sum;
+	index->written = meta;
 	return from_lmdb(mdb_txn_commit(txn));
 }
 
@@ -213,20 +204,23 @@ int index_db_block(struct index *index, const struct index_key *key, struct inde
 	return noted(index, rc);
 }
 
-int index_db_pin(struct index *index, const struct index_key *key)
+ssize_t index_db_state(struct index *index, const struct index_key *key, void *value, size_t size)
 {
 	MDB_val k = { key->len, (void *)key->bytes }, v;
-	int rc = read_begin(index);
+	ssize_t rc = read_begin(index);
 
 	if (rc < 0)
 		return rc;
-	rc = mdb_get(index->reader, index->pins, &k, &v);
-	if (rc == 0)
-		rc = decode_mode(&v);
-	else
-		rc = rc == MDB_NOTFOUND ? STORE_PIN_NONE : from_lmdb(rc);
+	rc = mdb_get(index->reader, index->state, &k, &v);
+	if (rc == 0) {
+		rc = v.mv_size <= STORE_STATE_VALUE_MAX ? (ssize_t)v.mv_size : -EUCLEAN;
+		if (rc >= 0)
+			memcpy(value, v.mv_data, v.mv_size < size ? v.mv_size : size);
+	} else {
+		rc = from_lmdb(rc);
+	}
 	mdb_txn_reset(index->reader);
-	return noted(index, rc);
+	return rc == -ENOENT ? rc : noted(index, rc);
 }
 
 /* Whether k comes after *key: a tree that goes round in circles must not be followed. */
@@ -270,19 +264,27 @@ static int next(struct index *index, MDB_dbi table, struct index_key *key,
 	return noted(index, rc);
 }
 
-static int take_mode(const MDB_val *value, void *out)
-{
-	int mode = decode_mode(value);
+struct value_out {
+	uint8_t *bytes;
+	size_t *len;
+};
 
-	if (mode < 0)
-		return mode;
-	*(uint32_t *)out = mode;
+static int take_value(const MDB_val *value, void *arg)
+{
+	const struct value_out *out = arg;
+
+	if (value->mv_size > STORE_STATE_VALUE_MAX)
+		return -EUCLEAN;
+	memcpy(out->bytes, value->mv_data, value->mv_size);
+	*out->len = value->mv_size;
 	return 1;
 }
 
-int index_next_pin(struct index *index, struct index_key *key, uint32_t *mode)
+int index_next_state(struct index *index, struct index_key *key, uint8_t *value, size_t *len)
 {
-	return next(index, index->pins, key, take_mode, mode);
+	struct value_out out = { value, len };
+
+	return next(index, index->state, key, take_value, &out);
 }
 
 static int take_place(const MDB_val *value, void *out)
@@ -322,15 +324,41 @@ static void sort(const struct table *table, struct sorted *out)
 struct write_call {
 	struct index *index;
 	struct sorted *sorted;
-	uint64_t sum;
+	struct index_meta written; /* by the transactions that are through */
+	struct index_meta meta;    /* with what the present one does */
 };
+
+/* What an entry adds to the counts: 1, or -1 to take it from them. */
+static void count_entry(struct index_counts *counts, enum index_table table,
+	const struct sorted *entry, const MDB_val *value, int sign)
+{
+	struct index_place place;
+
+	if (table == INDEX_STATE) {
+		counts->state_bytes += sign * (int64_t)(entry->len + value->mv_size);
+		if (entry->key[0] == STORE_SPACE_PINS)
+			counts->pins += sign;
+	} else if (decode_place(value, &place) > 0 && place.state == INDEX_PRESENT) {
+		counts->blocks += sign;
+		counts->bytes += sign * (int64_t)place.len;
+	}
+}
+
+static void account(struct write_call *call, enum index_table table, const struct sorted *entry,
+	const MDB_val *value, int sign)
+{
+	call->meta.sum += sign *
+		index_entry_sum(
+			call->index, table, entry->key, entry->len, value->mv_data, value->mv_size);
+	count_entry(&call->meta.counts, table, entry, value, sign);
+}
 
 /* Puts an entry, or takes it away when there are no bytes. */
 static int write_entry(MDB_txn *txn, struct write_call *call, enum index_table table,
 	const struct sorted *entry, const void *bytes, size_t len)
 {
 	const struct index *index = call->index;
-	MDB_dbi dbi = table == INDEX_BLOCKS ? index->blocks : index->pins;
+	MDB_dbi dbi = table == INDEX_BLOCKS ? index->blocks : index->state;
 	MDB_val k = { entry->len, (void *)entry->key }, v = { len, (void *)bytes };
 	int rc = bytes ? mdb_put(txn, dbi, &k, &v, MDB_NOOVERWRITE) : mdb_get(txn, dbi, &k, &v);
 
@@ -338,73 +366,100 @@ static int write_entry(MDB_txn *txn, struct write_call *call, enum index_table t
 		return 0;
 	/* Now v is what was there. */
 	if (rc == (bytes ? MDB_KEYEXIST : 0)) {
-		call->sum -=
-			index_entry_sum(index, table, entry->key, entry->len, v.mv_data, v.mv_size);
+		account(call, table, entry, &v, -1);
 		v = (MDB_val){ len, (void *)bytes };
 		rc = bytes ? mdb_put(txn, dbi, &k, &v, 0) : mdb_del(txn, dbi, &k, NULL);
 	}
 	if (rc == 0 && bytes)
-		call->sum += index_entry_sum(index, table, entry->key, entry->len, bytes, len);
+		account(call, table, entry, &(MDB_val){ len, (void *)bytes }, 1);
 	return rc;
 }
 
-static int write_meta(MDB_txn *txn, struct write_call *call)
+static int write_meta(MDB_txn *txn, const struct write_call *call)
 {
 	struct index *index = call->index;
-	struct index_meta meta = {
-		.position = index->frozen.position, .counts = index->frozen.counts, .sum = call->sum
-	};
 	uint8_t bytes[INDEX_META_SIZE];
 	MDB_val k = { sizeof(index_meta_key), (void *)index_meta_key },
 		v = { INDEX_META_SIZE, bytes };
 
-	index_meta_encode(index, &meta, bytes);
+	index_meta_encode(index, &call->meta, bytes);
 	return mdb_put(txn, index->meta, &k, &v, 0);
 }
 
-static int write_all(MDB_txn *txn, struct write_call *call)
+static int write_blocks(MDB_txn *txn, struct write_call *call, size_t from, size_t to)
 {
-	const struct index_generation *frozen = &call->index->frozen;
 	uint8_t bytes[INDEX_BLOCK_SIZE];
 	int rc = 0;
 
-	sort(&frozen->blocks, call->sorted);
-	for (size_t i = 0; i < frozen->blocks.count && rc == 0; i++) {
+	for (size_t i = from; i < to && rc == 0; i++) {
 		const struct index_place *place = call->sorted[i].value;
 
 		encode_place(place, bytes);
 		rc = write_entry(txn, call, INDEX_BLOCKS, &call->sorted[i],
 			place->state == INDEX_GONE ? NULL : bytes, INDEX_BLOCK_SIZE);
 	}
-	sort(&frozen->pins, call->sorted);
-	for (size_t i = 0; i < frozen->pins.count && rc == 0; i++) {
-		const struct index_pin *pin = call->sorted[i].value;
+	return rc;
+}
 
-		bytes[0] = pin->mode;
-		rc = write_entry(txn, call, INDEX_PINS, &call->sorted[i], pin->mode ? bytes : NULL,
-			INDEX_PIN_SIZE);
+static int write_state(MDB_txn *txn, struct write_call *call)
+{
+	const struct table *state = &call->index->frozen.state;
+	int rc = 0;
+
+	sort(state, call->sorted);
+	for (size_t i = 0; i < state->count && rc == 0; i++) {
+		const struct index_state_value *value = call->sorted[i].value;
+
+		rc = write_entry(
+			txn, call, INDEX_STATE, &call->sorted[i], value->bytes, value->len);
+	}
+	return rc;
+}
+
+/* The blocks of one part, and behind the last all else. */
+static int write_part(MDB_txn *txn, struct write_call *call, size_t part, size_t parts)
+{
+	const struct index_generation *frozen = &call->index->frozen;
+	size_t count = frozen->blocks.count;
+	int rc = write_blocks(txn, call, count * part / parts, count * (part + 1) / parts);
+
+	if (rc == 0 && part + 1 == parts) {
+		rc = write_state(txn, call);
+		call->meta.position = frozen->position;
+		call->meta.ops = frozen->ops;
 	}
 	return rc ? rc : write_meta(txn, call);
 }
 
-/* On a worker thread. */
+/*
+ * On a worker thread. In parts of neighbouring keys, each a transaction: what one copies of the tree, the next but
+ * one has for free pages, so that the file need have room for two parts more than the tree, and not for all of it
+ * twice. In between the index knows more than its position says, which it may be told again.
+ */
 static int write_work(void *arg)
 {
 	struct write_call *call = arg;
-	MDB_txn *txn;
-	int rc = mdb_txn_begin(call->index->env, NULL, 0, &txn);
+	struct index *index = call->index;
+	size_t count = index->frozen.blocks.count, parts = count < PARTS_FROM ? 1 : count / PART;
+	int rc = 0;
 
-	call->sum = call->index->sum;
-	if (rc == 0) {
-		rc = write_all(txn, call);
+	sort(&index->frozen.blocks, call->sorted);
+	for (size_t part = 0; part < parts && rc == 0; part++) {
+		MDB_txn *txn;
+
+		call->meta = call->written;
+		rc = mdb_txn_begin(index->env, NULL, 0, &txn);
+		if (rc)
+			break;
+		rc = write_part(txn, call, part, parts);
 		if (rc)
 			mdb_txn_abort(txn);
 		else
 			rc = mdb_txn_commit(txn);
+		if (rc == 0)
+			call->written = call->meta;
 	}
-	if (rc == 0)
-		call->index->sum = call->sum;
-	return rc == MDB_MAP_FULL ? -EOVERFLOW : why_short(call->index, from_lmdb(rc));
+	return rc == MDB_MAP_FULL ? -EOVERFLOW : why_short(index, from_lmdb(rc));
 }
 
 /* Doubles the map. LMDB gives the old one up before it asks for the new one, and cannot go on
@@ -425,10 +480,11 @@ static int grow(struct index *index)
 int index_db_write(struct index *index)
 {
 	const struct index_generation *frozen = &index->frozen;
-	size_t most = frozen->blocks.count > frozen->pins.count ? frozen->blocks.count
-								: frozen->pins.count;
+	size_t most = frozen->blocks.count > frozen->state.count ? frozen->blocks.count
+								 : frozen->state.count;
 	struct write_call call = { .index = index,
-		.sorted = anyio_calloc(most + 1, sizeof(*call.sorted)) };
+		.sorted = anyio_calloc(most + 1, sizeof(*call.sorted)),
+		.written = index->written };
 	int rc = call.sorted ? -EOVERFLOW : -ENOMEM;
 
 	while (rc == -EOVERFLOW) {
@@ -437,6 +493,7 @@ int index_db_write(struct index *index)
 			rc = -EOVERFLOW;
 	}
 	anyio_free(call.sorted);
+	index->written = call.written;
 	/* Whatever stopped LMDB in the middle: the file is looked over before it is used again. */
 	index->doubtful |= rc < 0;
 	return rc;

@@ -12,8 +12,8 @@ int index_db_remove(struct index *index);
 int index_db_block(struct index *index, const struct index_key *key, struct index_place *place);
 /* The entry after *key, which it replaces: 1, 0 at the end, or a negative code. */
 int index_db_next_block(struct index *index, struct index_key *key, struct index_place *place);
-/* The mode or a negative code. */
-int index_db_pin(struct index *index, const struct index_key *key);
+/* As index_state_find. */
+ssize_t index_db_state(struct index *index, const struct index_key *key, void *value, size_t size);
 
 /* Writes index->frozen, growing the map as needed. Waits on a worker thread. */
 int index_db_write(struct index *index);

@@ -40,7 +40,7 @@ enum {
 static const size_t no_page = (size_t)-1;
 static const size_t pages_max = (size_t)1 << 33;
 
-const char *const index_table_names[INDEX_TABLES] = { "blocks", "pins", "meta" };
+const char *const index_table_names[INDEX_TABLES] = { "blocks", "state", "meta" };
 
 struct tree {
 	uint32_t pad;
@@ -286,7 +286,7 @@ static int walk_page(struct walk *walk, size_t number, int level)
 	struct check *check = walk->check;
 	uint8_t *page = walk->pages + level * check->page_size;
 	bool leaf = level + 1 == walk->tree->depth;
-	size_t count;
+	size_t count = 0;
 
 	if (!meet(check, number, 1))
 		return -EUCLEAN;

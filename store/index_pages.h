@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum index_table { INDEX_BLOCKS, INDEX_PINS, INDEX_META, INDEX_TABLES };
+enum index_table { INDEX_BLOCKS, INDEX_STATE, INDEX_META, INDEX_TABLES };
 extern const char *const index_table_names[INDEX_TABLES];
 
 enum { INDEX_KEY_MAX = 511 }; /* LMDB's */

@@ -36,7 +36,7 @@ enum {
 	SEAL_SIZE = 48,
 	ASIDE_MAX = 1000,
 	LOCK_SIZE = 8192, /* LMDB's, for the 126 readers it has by itself */
-	ENTRY_MAX = INDEX_KEY_MAX + INDEX_META_SIZE + 2,
+	ENTRY_MAX = INDEX_KEY_MAX + STORE_STATE_VALUE_MAX + 3,
 };
 
 const char index_meta_key[11] = "checkpoint";
@@ -51,6 +51,7 @@ uint64_t index_entry_sum(const struct index *index, enum index_table table, cons
 
 	bytes[n++] = table;
 	bytes[n++] = len;
+	bytes[n++] = len >> 8;
 	memcpy(bytes + n, value, len);
 	n += len;
 	memcpy(bytes + n, key, key_len);
@@ -71,7 +72,10 @@ void index_meta_encode(
 	put_u64(out + 60, meta->counts.pins);
 	put_u32(out + 68, meta->position.segment);
 	put_u64(out + 72, meta->sum);
-	put_u64(out + 80, index_entry_sum(index, INDEX_META, "", 0, out, 80));
+	put_u64(out + 80, meta->ops.end);
+	put_u32(out + 88, meta->ops.generation);
+	put_u64(out + 92, meta->counts.state_bytes);
+	put_u64(out + 100, index_entry_sum(index, INDEX_META, "", 0, out, 100));
 }
 
 bool index_meta_decode(
@@ -79,7 +83,7 @@ bool index_meta_decode(
 {
 	if (len != INDEX_META_SIZE || get_u32(in) != INDEX_FORMAT ||
 		memcmp(in + 4, index->repo, 16) != 0 ||
-		get_u64(in + 80) != index_entry_sum(index, INDEX_META, "", 0, in, 80))
+		get_u64(in + 100) != index_entry_sum(index, INDEX_META, "", 0, in, 100))
 		return false;
 	*meta = (struct index_meta){ .position = { .offset = get_u64(in + 20),
 					     .end = get_u64(in + 28),
@@ -87,7 +91,9 @@ bool index_meta_decode(
 					     .segment = get_u32(in + 68) },
 		.counts = { .blocks = get_u64(in + 44),
 			.bytes = get_u64(in + 52),
-			.pins = get_u64(in + 60) },
+			.pins = get_u64(in + 60),
+			.state_bytes = get_u64(in + 92) },
+		.ops = { .generation = get_u32(in + 88), .end = get_u64(in + 80) },
 		.sum = get_u64(in + 72) };
 	return true;
 }
@@ -96,7 +102,7 @@ bool index_meta_decode(
 
 struct adding {
 	const struct index *index;
-	uint64_t sum, blocks, pins;
+	uint64_t sum, blocks, pins, state_bytes;
 	struct index_meta meta;
 	bool any; /* there is a checkpoint */
 };
@@ -114,13 +120,15 @@ static int add_entry(void *arg, enum index_table table, const uint8_t *key, size
 			? 0
 			: -EUCLEAN;
 	}
-	if (key_len > sizeof(((struct index_key *)0)->bytes) ||
-		len != (table == INDEX_BLOCKS ? INDEX_BLOCK_SIZE : INDEX_PIN_SIZE))
+	if (key_len == 0 || key_len > sizeof(((struct index_key *)0)->bytes) ||
+		(table == INDEX_BLOCKS ? len != INDEX_BLOCK_SIZE : len > STORE_STATE_VALUE_MAX))
 		return -EUCLEAN;
-	if (table == INDEX_PINS)
-		adding->pins++;
-	else if (!(value[20] & INDEX_DAMAGED_BIT))
+	if (table == INDEX_STATE) {
+		adding->pins += key[0] == STORE_SPACE_PINS;
+		adding->state_bytes += key_len + len;
+	} else if (!(value[20] & INDEX_DAMAGED_BIT)) {
 		adding->blocks++;
+	}
 	adding->sum += index_entry_sum(adding->index, table, key, key_len, value, len);
 	return 0;
 }
@@ -133,7 +141,8 @@ static int check_file(const struct index *index, int fd)
 	if (rc < 0)
 		return rc;
 	return adding.sum == adding.meta.sum && adding.blocks == adding.meta.counts.blocks &&
-			adding.pins == adding.meta.counts.pins
+			adding.pins == adding.meta.counts.pins &&
+			adding.state_bytes == adding.meta.counts.state_bytes
 		? 0
 		: -EUCLEAN;
 }

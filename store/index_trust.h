@@ -6,11 +6,10 @@
 #include "index_pages.h"
 
 enum {
-	INDEX_FORMAT = 2,
+	INDEX_FORMAT = 3,
 	INDEX_BLOCK_SIZE = 21,    /* bytes of a block's entry */
 	INDEX_DAMAGED_BIT = 0x80, /* of its last, beside the CID's version */
-	INDEX_PIN_SIZE = 1,
-	INDEX_META_SIZE = 88,
+	INDEX_META_SIZE = 108,
 };
 
 /* 1 when the index in index->dir may be opened, or there is none; 0 when it must be made anew; or
@@ -30,11 +29,6 @@ int index_reserve_lock(const struct index *index);
 uint64_t index_entry_sum(const struct index *index, enum index_table table, const void *key,
 	size_t key_len, const void *value, size_t len);
 
-struct index_meta {
-	struct index_position position;
-	struct index_counts counts;
-	uint64_t sum; /* of all entries of blocks and pins */
-};
 extern const char index_meta_key[11];
 void index_meta_encode(
 	const struct index *index, const struct index_meta *meta, uint8_t out[INDEX_META_SIZE]);

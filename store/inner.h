@@ -14,6 +14,7 @@
 #include "arc.h"
 #include "index.h"
 #include "log.h"
+#include "ops.h"
 #include "segment.h"
 #include "segment_set.h"
 
@@ -25,8 +26,10 @@ struct store {
 	struct segment_set segments;
 	struct index index;
 	struct log log;
+	struct ops ops;
 	struct arc cache;                 /* of struct shared (get.c) */
 	struct index_position checkpoint; /* what LMDB holds */
+	uint64_t recovered;               /* the highest sequence an opening found */
 	struct anyio_lock checkpointing, syncing, writing;
 	struct anyio_event put; /* something was, that store_tend has not seen to */
 	/* A sync up to due_ticket is due then; `asked`: it has become so, or sooner. */
@@ -35,9 +38,13 @@ struct store {
 	struct anyio_event asked;
 	bool tended; /* store_tend runs */
 	/* Nothing is written any more, and this is why: ANYIO_BROKEN, a sync failed; -EUCLEAN, the end of
-	 * the log is lost (recover.c). */
+	 * the log, or something of the operation log, is lost (recover.c). */
 	int broken;
 };
+
+/* store_state_put with the lock `writing` held, and lengths in bounds. -EAGAIN: not before a sync. */
+int store_state_put_locked(struct store *store, unsigned space, const void *key, size_t key_len,
+	const void *value, size_t len, store_ticket *ticket);
 
 /* Where a block is, as store_has sees it: 1 and the place, 0 (place->state says whether it is damaged or
  * gone), or a negative code. */
@@ -52,7 +59,7 @@ void store_believe(struct store *store, const struct mf_cid *cid, const struct i
 /* Writes the index when enough is new. */
 int store_checkpoint_if_due(struct store *store);
 
-/* Everything of the log from the last checkpoint on; makes the store ready for writing. */
+/* Everything of both logs from the last checkpoint on; makes the store ready for writing. */
 int store_recover(struct store *store, struct store_recovery *recovery);
 
 /* A segment that is missing, or has lost its end, though it is known to have been longer. */
@@ -64,7 +71,8 @@ struct store_gap {
 /* Calls each for those whose loss was not accepted. */
 int store_each_gap(
 	const struct store *store, int (*each)(void *arg, const struct store_gap *gap), void *arg);
-/* Begins to write again behind a log whose end is lost: in a segment of its own. */
+/* Begins to write again behind logs of which something is lost: in a segment of its own, and with the operations
+ * that the index knows. */
 int store_go_on(struct store *store);
 
 struct store_range {
@@ -73,6 +81,11 @@ struct store_range {
 };
 /* Writes down, durably, that nobody is to believe what is damaged in these ranges. */
 int store_write_voids(struct store *store, const struct store_range *ranges, size_t count);
+
+/* What the operation log says of the segments, and what is lost of it, before they are looked at; and then the
+ * fold of it into the index, up to the highest sequence that the segments have (fold.c). */
+int store_fold_segments(struct store *store, struct store_recovery *recovery);
+int store_fold(struct store *store, uint64_t last);
 
 void store_say(struct store_recovery *recovery, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

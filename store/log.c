@@ -45,6 +45,7 @@ void log_rest(struct store *store)
 
 	if (anyio_lock_acquire_nowait(&store->writing) < 0)
 		return;
+	ops_rest(&store->ops);
 	if (log->count == 0) {
 		log_close_direct(log);
 		anyio_free(log->stage);
@@ -191,9 +192,12 @@ static void stop_writing(struct store *store)
 	anyio_lock_acquire(&store->writing);
 	store->broken = ANYIO_BROKEN;
 	anyio_ftruncate(log->active->fd, log->durable_end);
+	anyio_ftruncate(store->ops.fd, store->ops.durable_end);
 	log->base = log->end = log->active->size = log->durable_end;
 	log->staged = 0;
 	log->count = 0;
+	store->ops.end = store->ops.durable_end;
+	store->ops.used = 0;
 	anyio_lock_release(&store->writing);
 }
 
@@ -206,12 +210,36 @@ static int write_commit(struct store *store, bool freeze)
 		return rc;
 	if (!log_has_room(&store->log, 0) && (rc = log_flush(store)) < 0)
 		return rc;
-	log_commit(store, false);
-	if ((rc = log_flush(store)) < 0)
+	/* Operations count with a commit of their own. */
+	log_commit(store, ops_pending(&store->ops));
+	if ((rc = log_flush(store)) < 0 ||
+		(rc = ops_flush(store, store->log.committed.sequence)) < 0)
 		return rc;
 	if (freeze)
-		index_freeze(&store->index, &store->log.committed);
+		index_freeze(&store->index, &store->log.committed,
+			&(struct ops_position){ store->ops.generation, store->ops.end });
 	return 0;
+}
+
+static int sync_ops(void *arg)
+{
+	return ops_sync(arg);
+}
+
+/* Both files at once. */
+static int sync_files(struct store *store, int fd)
+{
+	int rc;
+
+	if (store->ops.end == store->ops.durable_end)
+		return anyio_fdatasync(fd);
+	ANYIO_TASK_GROUP(group);
+	rc = anyio_try_start_soon(&group, sync_ops, &store->ops, "sync");
+	if (rc < 0)
+		rc = ops_sync(&store->ops);
+	if (rc == 0)
+		rc = anyio_fdatasync(fd);
+	return anyio_task_group_exit(&group, rc);
 }
 
 /* With the lock `syncing` held. */
@@ -229,7 +257,7 @@ static int sync_now(struct store *store, bool freeze)
 	anyio_lock_release(&store->writing);
 
 	if (rc == 0 && position.sequence > log->durable) {
-		rc = anyio_fdatasync(file->fd);
+		rc = sync_files(store, file->fd);
 		if (rc < 0)
 			stop_writing(store);
 	}

@@ -1,42 +1,44 @@
+/*
+ * Pins are state: the key is the CID, the value its mode.
+ */
 #include <errno.h>
 #include <string.h>
 #include "inner.h"
 
+enum { PIN_SIZE = 1 };
+
+/* The mode of a pin, or a negative code. */
+static int mode_of(struct store *store, const uint8_t *key, size_t len, store_ticket *ticket)
+{
+	uint8_t value[PIN_SIZE];
+	ssize_t there =
+		store_state_get(store, STORE_SPACE_PINS, key, len, value, sizeof(value), ticket);
+
+	if (there == -ENOENT)
+		return STORE_PIN_NONE;
+	if (there < 0)
+		return there;
+	if (there == PIN_SIZE && (*value == STORE_PIN_DIRECT || *value == STORE_PIN_RECURSIVE))
+		return *value;
+	store->index.doubtful = true;
+	return -EUCLEAN;
+}
+
 int store_pin_get(struct store *store, const struct mf_cid *cid)
 {
-	uint64_t sequence;
+	uint8_t key[MF_CID_BYTES_MAX];
 
-	return index_pin_find(&store->index, cid, &sequence);
+	return mode_of(store, key, mf_cid_encode(cid, key, sizeof(key)), NULL);
 }
 
 /* With the lock held. */
-static int append_pin(
-	struct store *store, const struct mf_cid *cid, uint32_t mode, store_ticket *ticket)
-{
-	struct segment_record record = { .kind = SEGMENT_RECORD_PIN };
-	int rc = log_prepare(&store->log);
-
-	if (rc == 0)
-		rc = index_reserve_pin(&store->index);
-	if (rc == 0 && !log_has_room(&store->log, SEGMENT_RECORD_MAX))
-		rc = log_flush(store);
-	if (rc < 0)
-		return rc;
-	record.pin.mode = mode;
-	record.pin.cid = *cid;
-	log_append_record(store, &record);
-	index_pin_put(&store->index, cid, mode, store->log.sequence);
-	anyio_event_set(&store->put);
-	if (*ticket < store->log.sequence)
-		*ticket = store->log.sequence;
-	return 0;
-}
-
 static int change_pin(
 	struct store *store, const struct mf_cid *cid, uint32_t mode, store_ticket *ticket)
 {
-	uint64_t sequence;
-	int now = index_pin_find(&store->index, cid, &sequence);
+	uint8_t key[MF_CID_BYTES_MAX], value[PIN_SIZE] = { mode };
+	size_t len = mf_cid_encode(cid, key, sizeof(key));
+	store_ticket since = 0;
+	int now = mode_of(store, key, len, &since);
 
 	if (now < 0)
 		return now;
@@ -47,21 +49,28 @@ static int change_pin(
 	if (mode == STORE_PIN_DIRECT && now == STORE_PIN_RECURSIVE)
 		return -EEXIST;
 	if ((uint32_t)now != mode)
-		return append_pin(store, cid, mode, ticket);
-	if (*ticket < sequence)
-		*ticket = sequence;
+		return store_state_put_locked(
+			store, STORE_SPACE_PINS, key, len, mode ? value : NULL, PIN_SIZE, ticket);
+	if (*ticket < since)
+		*ticket = since;
 	return 0;
 }
 
 static int change_pin_locked(
 	struct store *store, const struct mf_cid *cid, uint32_t mode, store_ticket *ticket)
 {
-	int rc = anyio_lock_acquire(&store->writing);
+	int rc;
 
-	if (rc < 0)
-		return rc;
-	rc = change_pin(store, cid, mode, ticket);
-	anyio_lock_release(&store->writing);
+	do {
+		rc = anyio_lock_acquire(&store->writing);
+		if (rc < 0)
+			return rc;
+		rc = change_pin(store, cid, mode, ticket);
+		uint64_t sequence = store->log.sequence;
+		anyio_lock_release(&store->writing);
+		if (rc == -EAGAIN && (rc = store_sync(store, sequence)) == 0)
+			rc = -EAGAIN;
+	} while (rc == -EAGAIN);
 	return rc;
 }
 
@@ -78,19 +87,12 @@ int store_pin_remove(struct store *store, const struct mf_cid *cid, store_ticket
 	return change_pin_locked(store, cid, STORE_PIN_NONE, ticket);
 }
 
-int store_pin_next(struct store *store, struct store_cursor *cursor, struct store_pin *pin)
+int store_pin_next(struct store *store, struct store_state_cursor *cursor, struct store_pin *pin)
 {
-	struct index_key key = { .len = cursor->key_len };
-	uint32_t written;
-	/* Of a log that only is read, the index has all. */
-	int rc = cursor->started || store->broken == -EUCLEAN ? 0 : store_checkpoint(store);
+	int rc;
 
-	cursor->started = true;
-	memcpy(key.bytes, cursor->key, cursor->key_len);
-	while (rc >= 0 && (rc = index_next_pin(&store->index, &key, &written)) > 0) {
-		memcpy(cursor->key, key.bytes, key.len);
-		cursor->key_len = key.len;
-		if (mf_cid_decode(&pin->cid, key.bytes, key.len) != key.len) {
+	while ((rc = store_state_next(store, STORE_SPACE_PINS, cursor)) > 0) {
+		if (mf_cid_decode(&pin->cid, cursor->key, cursor->key_len) != cursor->key_len) {
 			store->index.doubtful = true;
 			return -EUCLEAN;
 		}

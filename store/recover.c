@@ -6,7 +6,8 @@
  *
  * A checkpoint is written when the log is durable up to its position. So a log that ends before that
  * position has lost what was acknowledged: no crash looks like this. Such a log is not touched, and
- * nothing is written behind it (read_only), until store_go_on. When the log is long enough but its
+ * nothing is written behind it (read_only), until store_go_on. So it is when the operation log is missing, ends
+ * before what the index knows, or is damaged behind it. When the log is long enough but its
  * bytes there are no commit, they are damaged, and nothing tells where the tail begins: nothing is
  * cut, and writing goes on in a new segment.
  */
@@ -37,17 +38,6 @@ static int on_block(void *arg, const struct replay_block *block)
 	recovering->report->blocks++;
 	if (rc == 0)
 		index_put(index, block->cid, &block->place);
-	return rc;
-}
-
-static int on_pin(void *arg, const struct mf_cid *cid, uint32_t mode)
-{
-	struct recovering *recovering = arg;
-	struct index *index = &recovering->store->index;
-	int rc = index_reserve_pin(index);
-
-	if (rc == 0)
-		index_pin_put(index, cid, mode, 0);
 	return rc;
 }
 
@@ -88,7 +78,7 @@ static int on_settled(void *arg, const struct index_position *position)
 
 	if (index_fresh(&store->index) < store->options.checkpoint_blocks)
 		return 0;
-	index_freeze(&store->index, position);
+	index_freeze(&store->index, position, &store->index.written.ops);
 	int rc = index_write(&store->index);
 	if (rc == 0)
 		store->checkpoint = *position;
@@ -103,7 +93,7 @@ static int on_progress(void *arg, uint64_t bytes)
 	return 0;
 }
 
-static const struct replay_calls calls = { on_block, on_pin, on_fault, on_settled, on_progress };
+static const struct replay_calls calls = { on_block, on_fault, on_settled, on_progress };
 
 /* Whether the log really has a commit (or a segment record) where the index says. */
 static int position_holds(struct store *store, const struct index_position *position)
@@ -197,6 +187,14 @@ static int start_segment(struct store *store, uint64_t sequence, uint64_t durabl
 	return 0;
 }
 
+/* A segment that has nothing but its first record may have been torn while it was made. */
+static int finish_making(const struct segment_file *file)
+{
+	int rc = anyio_pwrite_all(file->fd, segment_header, SEGMENT_HEADER_SIZE, 0);
+
+	return rc < 0 ? rc : anyio_fdatasync(file->fd);
+}
+
 /* Goes on writing in the last segment. */
 static int start_log(
 	struct store *store, const struct replay *replay, struct store_recovery *report)
@@ -208,6 +206,8 @@ static int start_log(
 
 	if (rc == 0)
 		rc = cut_tail(file, replay->tail, report);
+	if (rc == 0 && position.offset == SEGMENT_HEADER_SIZE)
+		rc = finish_making(file);
 	if (rc < 0)
 		return rc;
 	if (position.sequence < replay->sequence)
@@ -216,18 +216,37 @@ static int start_log(
 	return 0;
 }
 
+/* The operations go on in a file that holds what the index knows of them. */
+static int renew_operations(struct store *store)
+{
+	int rc = store_checkpoint(store);
+
+	if (rc == 0)
+		rc = anyio_lock_acquire(&store->checkpointing);
+	if (rc < 0)
+		return rc;
+	rc = ops_rewrite(store);
+	anyio_lock_release(&store->checkpointing);
+	return rc;
+}
+
 int store_go_on(struct store *store)
 {
 	struct segment_set *segments = &store->segments;
+	uint64_t sequence = store->recovered;
+	int rc = store->broken == -EUCLEAN ? 0 : store->broken;
 
-	if (store->broken != -EUCLEAN)
-		return store->broken;
 	/* Should the last one come back some day, its place must be free. */
 	if (segments->last_number < store->checkpoint.segment)
 		segments->last_number = store->checkpoint.segment;
-	int rc = start_segment(store, store->checkpoint.sequence, store->checkpoint.sequence);
-	if (rc == 0)
-		store->broken = 0;
+	if (rc == 0 && !store->log.active)
+		rc = start_segment(store, sequence, sequence);
+	if (rc < 0)
+		return rc;
+	store->broken = 0;
+	rc = store->ops.lost ? renew_operations(store) : 0;
+	if (rc < 0)
+		store->broken = -EUCLEAN;
 	return rc;
 }
 
@@ -247,7 +266,7 @@ static int tell_gap(const struct store *store, uint32_t number, uint64_t known,
 		.segment = number, .there = file ? file->size : 0, .known = known, .missing = !file
 	};
 
-	if ((file && file->size >= known) || segment_set_gave_up(&store->segments, number))
+	if ((file && file->size >= known) || segment_set_is_gone(&store->segments, number))
 		return 0;
 	return each(arg, &gap);
 }
@@ -333,7 +352,14 @@ static int must_be_apart(struct recovering *recovering, const struct index_posit
 	return rc < 0 ? rc : segments->files[segments->count - 1]->number == from->segment;
 }
 
-/* Everything behind the checkpoint, and then the log is ready. */
+/* What was found is all there is; nothing is changed but the index, which knows more now than it says. */
+static int only_read(struct store *store)
+{
+	index_freeze(&store->index, &store->checkpoint, &store->index.written.ops);
+	return index_write(&store->index);
+}
+
+/* Everything behind the checkpoint, and then the logs are ready, unless they are only read. */
 static int read_on(struct recovering *recovering)
 {
 	struct store *store = recovering->store;
@@ -356,11 +382,18 @@ static int read_on(struct recovering *recovering)
 		store_say(report,
 			"segments/%08u.car cannot be read: %s; make the disk give it back, or put a copy in its place",
 			replay.unreadable, anyio_error_text(rc));
+	store->recovered = replay.sequence;
 	if (rc == 0)
+		rc = store_fold(store, store->ops.lost ? UINT64_MAX : replay.sequence);
+	if (rc == 0 && store->ops.lost) {
+		rc = only_read(store);
+	} else if (rc == 0) {
 		rc = apart ? start_segment(store, replay.sequence, replay.proven)
 			   : start_log(store, &replay, report);
-	if (rc == 0)
-		rc = store_write_voids(store, recovering->voids.of, recovering->voids.count);
+		if (rc == 0)
+			rc = store_write_voids(
+				store, recovering->voids.of, recovering->voids.count);
+	}
 	count_damaged(recovering, &replay);
 	replay_free(&replay);
 	return rc;
@@ -371,16 +404,23 @@ int store_recover(struct store *store, struct store_recovery *report)
 	struct segment_set *segments = &store->segments;
 	struct recovering recovering = { .store = store, .report = report };
 	bool first = segments->count == 0;
-	int rc = 0;
-
-	report->rebuilt |= store->checkpoint.segment == 0 && !first;
-	report->read_only = is_cut_short(store, &store->checkpoint) &&
+	bool cut_short = is_cut_short(store, &store->checkpoint) &&
 		(first ||
 			segments->files[segments->count - 1]->number <= store->checkpoint.segment);
+	int rc = store_fold_segments(store, report);
+
+	report->rebuilt |= store->checkpoint.segment == 0 && !first;
+	report->read_only = cut_short || store->ops.lost;
 	if (report->read_only)
 		store->broken = -EUCLEAN;
-	else
+	store->recovered = store->checkpoint.sequence;
+	if (rc == 0 && cut_short) {
+		rc = store_fold(store, UINT64_MAX);
+		if (rc == 0)
+			rc = only_read(store);
+	} else if (rc == 0) {
 		rc = read_on(&recovering);
+	}
 	if (rc == 0)
 		summarise(&recovering);
 	anyio_free(recovering.voids.of);

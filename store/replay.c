@@ -13,12 +13,11 @@ enum {
 	SECTOR = 4096, /* what a disk cannot give back, at least */
 };
 
-enum item_what { ITEM_BLOCK, ITEM_PIN, ITEM_LOST };
+enum item_what { ITEM_BLOCK, ITEM_LOST };
 
 struct replay_item {
 	uint64_t offset, len; /* of the section, or of what is lost */
 	uint32_t segment;
-	uint32_t mode;     /* of a pin */
 	uint32_t bytes_at; /* of its CID */
 	uint16_t head;
 	uint8_t cid_len;
@@ -213,8 +212,10 @@ static int settle_item(struct replay *replay, const struct replay_item *item, bo
 
 	if (item->cid_len)
 		item_cid(replay, item, &cid);
-	if (item->what == ITEM_PIN)
-		return replay->calls->pin ? replay->calls->pin(replay->arg, &cid, item->mode) : 0;
+	/* An opening that found it unfinished said so behind it, and its group is durable since. Who checks all
+	 * may meet the VOID record long after this. */
+	if (!replay->check_all && is_void(replay, item))
+		return 0;
 	if (item->bad || item->what == ITEM_LOST) {
 		struct replay_fault fault = { .segment = item->segment,
 			.from = item->offset,
@@ -222,9 +223,6 @@ static int settle_item(struct replay *replay, const struct replay_item *item, bo
 			.cid = item->cid_len ? &cid : NULL,
 			.unfinished = !proven };
 
-		/* Who checks all may meet the VOID record long after this. */
-		if (!replay->check_all && is_void(replay, item))
-			return 0;
 		return replay->calls->fault(replay->arg, &fault);
 	}
 	block.cid = &cid;
@@ -348,7 +346,6 @@ static int take_record(struct replay *replay, const struct scan_event *event)
 		.offset = event->offset,
 		.end = event->offset + event->len,
 		.sequence = record->sequence };
-	struct replay_item *item;
 	int rc = 0;
 
 	switch (record->kind) {
@@ -370,15 +367,6 @@ static int take_record(struct replay *replay, const struct scan_event *event)
 		if (replay->proven < record->commit.synced)
 			replay->proven = record->commit.synced;
 		return rc < 0 ? rc : settle(replay, false);
-	case SEGMENT_RECORD_PIN:
-		item = add_item(replay, ITEM_PIN, &record->pin.cid, &rc);
-		if (item) {
-			item->segment = record->segment;
-			item->offset = event->offset;
-			item->len = event->len;
-			item->mode = record->pin.mode;
-		}
-		return rc;
 	case SEGMENT_RECORD_VOID: return take_void(replay, record);
 	case SEGMENT_RECORD_FILL: return 0;
 	}

@@ -42,7 +42,6 @@ struct replay_fault {
 /* What becomes of it. Each may return a negative code to stop, and may wait. */
 struct replay_calls {
 	int (*block)(void *arg, const struct replay_block *block);
-	int (*pin)(void *arg, const struct mf_cid *cid, uint32_t mode);
 	int (*fault)(void *arg, const struct replay_fault *fault);
 	/* Everything up to here is settled. */
 	int (*settled)(void *arg, const struct index_position *position);

@@ -123,6 +123,15 @@ static int sync_parent(const struct store *store)
 	return rc;
 }
 
+/* All names of a repo that has no segment yet: an earlier making may have failed at the last of them, and then
+ * nobody has been told that they last. */
+static int sync_names(const struct store *store)
+{
+	int rc = anyio_fsync(store->dir_fd);
+
+	return rc < 0 ? rc : sync_parent(store);
+}
+
 static int make_repo(struct store *store, struct store_recovery *report)
 {
 	uint8_t secret[SEGMENT_SECRET_SIZE + 1];
@@ -136,6 +145,8 @@ static int make_repo(struct store *store, struct store_recovery *report)
 	}
 	if (rc >= 0)
 		rc = anyio_mkdirat(store->dir_fd, "segments", 0755);
+	if (rc >= 0 || rc == -EEXIST)
+		rc = anyio_mkdirat(store->dir_fd, "ops", 0755);
 	if ((rc >= 0 || rc == -EEXIST) && !store->options.index_dir)
 		rc = anyio_mkdirat(store->dir_fd, "index", 0755);
 	if (rc >= 0 || rc == -EEXIST)
@@ -235,6 +246,7 @@ static void free_store(struct store *store)
 {
 	arc_free(&store->cache);
 	log_stop(store);
+	ops_close(&store->ops);
 	segment_set_close(&store->segments);
 	index_close(&store->index);
 	if (store->lock_fd >= 0)
@@ -262,7 +274,10 @@ static struct store *make_store(const char *dir, const struct store_options *opt
 		store->options.group_bytes = 32 << 20;
 	if (!store->options.checkpoint_blocks)
 		store->options.checkpoint_blocks = 65536;
-	store->dir_fd = store->lock_fd = store->segments.dir_fd = store->log.direct_fd = -1;
+	if (!store->options.operations_bytes)
+		store->options.operations_bytes = 1 << 20;
+	store->dir_fd = store->lock_fd = store->segments.dir_fd = store->log.direct_fd =
+		store->ops.dir_fd = store->ops.fd = -1;
 	anyio_lock_init(&store->checkpointing);
 	anyio_lock_init(&store->syncing);
 	anyio_lock_init(&store->writing);
@@ -292,6 +307,10 @@ int store_open(const char *dir, const struct store_options *options, struct stor
 	if (rc == 0)
 		rc = segment_set_open(&store->segments, store->dir_fd, store->checkpoint.segment,
 			&store->keys, report);
+	if (rc == 0 && store->segments.count == 0)
+		rc = sync_names(store);
+	if (rc == 0)
+		rc = ops_open(store, store->segments.count == 0, report);
 	if (rc == 0)
 		rc = store_recover(store, report);
 	if (rc == 0) {

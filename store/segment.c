@@ -10,7 +10,6 @@ enum {
 	RECORD_FIXED = 32, /* bytes before what the kind says */
 	BODY_SEGMENT = 24,
 	BODY_COMMIT = 56,
-	BODY_PIN = 8, /* and the CID */
 	BODY_VOID = 24,
 	BODY_FILL = 8, /* at least */
 	RECORD_CID = 36,
@@ -27,6 +26,7 @@ void segment_keys_derive(struct segment_keys *keys, const uint8_t secret[SEGMENT
 	crypto_kdf_derive_from_key(keys->record, sizeof(keys->record), 1, "kitstore", secret);
 	crypto_kdf_derive_from_key(keys->heads, sizeof(keys->heads), 2, "kitstore", secret);
 	crypto_kdf_derive_from_key(keys->repo, sizeof(keys->repo), 3, "kitstore", secret);
+	crypto_kdf_derive_from_key(keys->ops, sizeof(keys->ops), 4, "kitstore", secret);
 }
 
 ssize_t segment_section_decode(struct segment_section *section, const uint8_t *data, size_t len)
@@ -78,10 +78,6 @@ static size_t body_encode(const struct segment_record *record, uint8_t *out)
 		put_u32(out + 20, 0);
 		memcpy(out + 24, record->commit.heads, SEGMENT_SEAL_SIZE);
 		return BODY_COMMIT;
-	case SEGMENT_RECORD_PIN:
-		put_u32(out, record->pin.mode);
-		put_u32(out + 4, 0);
-		return BODY_PIN + mf_cid_encode(&record->pin.cid, out + 8, MF_CID_BYTES_MAX);
 	case SEGMENT_RECORD_VOID:
 		put_u32(out, record->nothing.segment);
 		put_u32(out + 4, 0);
@@ -108,11 +104,6 @@ static bool body_decode(struct segment_record *record, const uint8_t *in, size_t
 		record->commit.count = get_u32(in + 16);
 		memcpy(record->commit.heads, in + 24, SEGMENT_SEAL_SIZE);
 		return len == BODY_COMMIT;
-	case SEGMENT_RECORD_PIN:
-		record->pin.mode = get_u32(in);
-		return len > BODY_PIN &&
-			mf_cid_decode(&record->pin.cid, in + BODY_PIN, len - BODY_PIN) ==
-			(ssize_t)(len - BODY_PIN);
 	case SEGMENT_RECORD_VOID:
 		record->nothing.segment = get_u32(in);
 		record->nothing.from = get_u64(in + 8);
@@ -167,7 +158,7 @@ bool segment_record_decode(const struct segment_keys *keys, const struct segment
 	size_t len = section->len;
 	uint8_t sealed[SEGMENT_SEAL_SIZE];
 
-	if (len < RECORD_FIXED + BODY_PIN + SEGMENT_SEAL_SIZE || len > SEGMENT_FILL_MAX ||
+	if (len < RECORD_FIXED + BODY_FILL + SEGMENT_SEAL_SIZE || len > SEGMENT_FILL_MAX ||
 		section->cid.version != 1 || section->cid.codec != MF_CODEC_RAW ||
 		section->cid.hash != MF_HASH_SHA2_256 ||
 		memcmp(data, segment_magic, SEGMENT_MAGIC_SIZE) != 0)

@@ -24,7 +24,6 @@
  *	COMMIT   ends a group: where the group starts, how many sections it has, a keyed BLAKE2b-256
  *	         of their heads (varint and CID), and which sequence was known durable when it was
  *	         written
- *	PIN      pins or unpins a CID
  *	FILL     zeros, so that what follows begins where a disk can take it as it is
  *	VOID     these bytes were never acknowledged and had not reached the disk whole, or are damaged and
  *	         given up: nobody is to believe them, or to complain about them
@@ -48,7 +47,7 @@ enum {
 	SEGMENT_HEADER_SIZE = 26,
 	SEGMENT_HEAD_MAX = 4 + MF_CID_BYTES_MAX, /* varint and CID of the longest section */
 	SEGMENT_MAGIC_SIZE = 8,
-	SEGMENT_RECORD_MAX = 32 + 8 + MF_CID_BYTES_MAX + SEGMENT_SEAL_SIZE, /* data of a record */
+	SEGMENT_RECORD_MAX = 32 + 56 + SEGMENT_SEAL_SIZE, /* data of a record */
 	SEGMENT_RECORD_SECTION_MAX = 2 + 36 + SEGMENT_RECORD_MAX,
 	/* The same for FILL, which is as long as need be. */
 	SEGMENT_FILL_MAX = SEGMENT_ALIGN + SEGMENT_RECORD_MAX,
@@ -62,6 +61,7 @@ extern const uint8_t segment_magic[SEGMENT_MAGIC_SIZE];
 struct segment_keys {
 	uint8_t record[32]; /* seals records */
 	uint8_t heads[32];  /* sums up section heads */
+	uint8_t ops[32];    /* seals the operation log */
 	uint8_t repo[16];   /* names the repo, tells nothing of the secret */
 };
 void segment_keys_derive(struct segment_keys *keys, const uint8_t secret[SEGMENT_SECRET_SIZE]);
@@ -82,7 +82,6 @@ size_t segment_section_encode(const struct mf_cid *cid, size_t len, uint8_t out[
 enum segment_kind {
 	SEGMENT_RECORD_SEGMENT = 1,
 	SEGMENT_RECORD_COMMIT = 2,
-	SEGMENT_RECORD_PIN = 3,
 	SEGMENT_RECORD_VOID = 4,
 	SEGMENT_RECORD_FILL = 5,
 };
@@ -104,10 +103,6 @@ struct segment_record {
 			uint32_t count;
 			uint8_t heads[SEGMENT_SEAL_SIZE];
 		} commit;
-		struct {
-			uint32_t mode; /* enum store_pin_mode; NONE takes the pin away */
-			struct mf_cid cid;
-		} pin;
 		struct {
 			uint32_t segment;
 			uint64_t from, to;

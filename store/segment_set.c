@@ -21,20 +21,15 @@ static void file_name(uint32_t number, char out[16])
 	snprintf(out, 16, "%08u.car", number);
 }
 
-static void lost_name(uint32_t number, char out[16])
-{
-	snprintf(out, 16, "%08u.lost", number);
-}
-
-/* The number in a file name of that form, or 0. */
-static uint32_t number_of(const char *name, void (*form)(uint32_t number, char out[16]))
+/* The number in a file name, or 0. */
+static uint32_t number_of(const char *name)
 {
 	char *end, again[16];
 	unsigned long number = strtoul(name, &end, 10);
 
 	if (number == 0 || number > UINT32_MAX)
 		return 0;
-	form(number, again);
+	file_name(number, again);
 	return strcmp(name, again) == 0 ? number : 0;
 }
 
@@ -218,50 +213,34 @@ static void count_number(struct segment_set *set, uint32_t number)
 		set->last_number = number;
 }
 
-static int note_given_up(struct segment_set *set, uint32_t number)
+int segment_set_note_gone(struct segment_set *set, uint32_t number)
 {
-	size_t size = (set->given_up_count + 1) * sizeof(*set->given_up);
-	uint32_t *more = anyio_realloc(set->given_up, size);
+	size_t size = (set->gone_count + 1) * sizeof(*set->gone);
 
+	if (segment_set_is_gone(set, number))
+		return 0;
+	uint32_t *more = anyio_realloc(set->gone, size);
 	if (!more)
 		return -ENOMEM;
-	set->given_up = more;
-	set->given_up[set->given_up_count++] = number;
+	set->gone = more;
+	set->gone[set->gone_count++] = number;
 	count_number(set, number);
 	return 0;
 }
 
-bool segment_set_gave_up(const struct segment_set *set, uint32_t number)
+bool segment_set_is_gone(const struct segment_set *set, uint32_t number)
 {
-	for (size_t i = 0; i < set->given_up_count; i++)
-		if (set->given_up[i] == number)
+	for (size_t i = 0; i < set->gone_count; i++)
+		if (set->gone[i] == number)
 			return true;
 	return false;
-}
-
-int segment_set_give_up(struct segment_set *set, uint32_t number)
-{
-	char name[16];
-
-	if (segment_set_gave_up(set, number))
-		return 0;
-	lost_name(number, name);
-	int fd = anyio_plain_openat(set->dir_fd, name, O_WRONLY | O_CREAT, 0644);
-	if (fd < 0)
-		return fd;
-	anyio_close(fd);
-	int rc = anyio_fsync(set->dir_fd);
-	return rc < 0 ? rc : note_given_up(set, number);
 }
 
 static int take_name(struct segment_set *set, const char *name, uint32_t known,
 	const struct segment_keys *keys, struct store_recovery *recovery)
 {
-	uint32_t number = number_of(name, lost_name);
+	uint32_t number = number_of(name);
 
-	if (number)
-		return note_given_up(set, number);
-	number = number_of(name, file_name);
 	if (!number) {
 		recovery->ignored++;
 		return 0;
@@ -316,7 +295,7 @@ void segment_set_close(struct segment_set *set)
 		anyio_free(set->files[i]);
 	}
 	anyio_free(set->files);
-	anyio_free(set->given_up);
+	anyio_free(set->gone);
 	if (set->dir_fd >= 0)
 		anyio_close(set->dir_fd);
 	*set = (struct segment_set){ .dir_fd = -1 };

@@ -28,8 +28,8 @@ struct segment_set {
 	size_t open;
 	uint64_t clock;
 	uint32_t last_number; /* highest in use by any file, ours or not */
-	uint32_t *given_up;   /* numbers of segments whose loss was accepted */
-	size_t given_up_count;
+	uint32_t *gone; /* numbers of segments whose loss, or that of their end, was accepted */
+	size_t gone_count;
 };
 
 /* Looks through the folder segments/. Files that are not segments but seem to be leftovers of the making
@@ -40,9 +40,9 @@ void segment_set_close(struct segment_set *set);
 
 struct segment_file *segment_set_find(const struct segment_set *set, uint32_t number);
 
-/* The loss of a segment, or of its end, is accepted: a file NNNNNNNN.lost says so from now on. */
-int segment_set_give_up(struct segment_set *set, uint32_t number);
-bool segment_set_gave_up(const struct segment_set *set, uint32_t number);
+/* What the state of the repo says of such a segment (STORE_SPACE_SEGMENTS). 0 or -ENOMEM. */
+int segment_set_note_gone(struct segment_set *set, uint32_t number);
+bool segment_set_is_gone(const struct segment_set *set, uint32_t number);
 
 /* Opens the file if need be and keeps it open until released. */
 int segment_file_use(struct segment_set *set, struct segment_file *file);

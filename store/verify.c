@@ -123,7 +123,7 @@ static int on_progress(void *arg, uint64_t bytes)
 		: 0;
 }
 
-static const struct replay_calls calls = { on_block, NULL, on_fault, NULL, on_progress };
+static const struct replay_calls calls = { on_block, on_fault, NULL, on_progress };
 
 /* The header is the same in all segments, so that it can be mended. */
 static int mend_header(struct segment_file *file)
@@ -214,6 +214,36 @@ static int verify_segments(struct verifying *verifying)
 	return rc;
 }
 
+static int report_operations(void *arg, uint64_t from, uint64_t to)
+{
+	struct verifying *verifying = arg;
+
+	verifying->operations_damaged = true;
+	verifying_report(verifying,
+		&(struct store_fault){ .kind = STORE_FAULT_OPERATIONS,
+			.from = from,
+			.to = to,
+			.error = to ? -EBADMSG : -ENOENT,
+			.accepted = verifying->options->accept_loss });
+	return 0;
+}
+
+/* The operation log, from end to end. */
+static int verify_operations(struct verifying *verifying)
+{
+	static const struct ops_calls calls = { .damaged = report_operations };
+	struct store *store = verifying->store;
+	uint64_t end;
+	int rc = ops_read(store, 0, UINT64_MAX, &calls, verifying, &end);
+
+	/* What the disk does not give back. */
+	if (rc == -EIO || rc == ANYIO_INCOMPLETE_READ)
+		rc = report_operations(verifying, end, store->ops.end);
+	if (rc == 0 && store->ops.lost && !verifying->operations_damaged)
+		rc = report_operations(verifying, 0, 0);
+	return rc;
+}
+
 int store_verify(struct store *store, const struct store_verify_options *options,
 	struct store_verify_result *result)
 {
@@ -231,6 +261,9 @@ int store_verify(struct store *store, const struct store_verify_options *options
 		rc = store->broken ? store->broken : log_sync(store, store->log.sequence);
 	if (rc == 0)
 		rc = store_each_gap(store, verifying_add_gap, &verifying);
+	if (rc == 0)
+		rc = verify_operations(&verifying);
+	store->ops.lost |= verifying.operations_damaged && verifying.options->accept_loss;
 	if (rc == 0 && verifying.options->accept_loss)
 		rc = store_go_on(store);
 	if (rc == 0)

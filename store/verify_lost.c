@@ -1,9 +1,10 @@
 /*
  * Looking over a repo: what is lost. The log tells where it is damaged or ends too early, the index
- * which blocks were there. When the loss is accepted, the index forgets them, VOID records and
- * NNNNNNNN.lost files keep others from complaining, and nothing else changes.
+ * which blocks were there. When the loss is accepted, the index forgets them, VOID records and the
+ * state of the repo keep others from complaining, and nothing else changes.
  */
 #include <errno.h>
+#include "bytes.h"
 #include "verifying.h"
 
 int verifying_add_gap(void *arg, const struct store_gap *gap)
@@ -210,6 +211,18 @@ static void report_all(struct verifying *verifying)
 	}
 }
 
+static int give_up_segment(struct store *store, uint32_t number)
+{
+	store_ticket ticket = 0;
+	uint8_t key[4];
+
+	put_u32(key, number);
+	int rc = store_state_put(store, STORE_SPACE_SEGMENTS, key, sizeof(key), "", 0, &ticket);
+	if (rc == 0)
+		rc = store_sync(store, ticket);
+	return rc < 0 ? rc : segment_set_note_gone(&store->segments, number);
+}
+
 static int give_up(struct verifying *verifying)
 {
 	struct store *store = verifying->store;
@@ -220,7 +233,7 @@ static int give_up(struct verifying *verifying)
 	for (size_t i = 0; i < verifying->damage_count && rc == 0; i++)
 		rc = store_write_voids(store, &verifying->damages[i].range, 1);
 	for (size_t i = 0; i < verifying->gap_count && rc == 0; i++)
-		rc = segment_set_give_up(&store->segments, verifying->gaps[i].gap.segment);
+		rc = give_up_segment(store, verifying->gaps[i].gap.segment);
 	return rc;
 }
 

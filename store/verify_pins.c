@@ -36,7 +36,7 @@ static int walk_push(void *arg, const struct mf_cid *cid)
 		return rc;
 	/* By the whole CID: the same bytes may be read in two ways. An identity CID carries its block,
 	 * and may name others in it. */
-	index_pin_key(&key, cid);
+	key.len = mf_cid_encode(cid, key.bytes, sizeof(key.bytes));
 	if ((cid->hash == MF_HASH_IDENTITY && cid->codec == MF_CODEC_RAW) ||
 		table_find(&walk->seen, key.bytes, key.len))
 		return 0;
@@ -131,7 +131,7 @@ static int walk_pin(struct walk *walk, const struct store_pin *pin)
 int verifying_pins(struct verifying *verifying)
 {
 	struct walk walk = { .verifying = verifying };
-	struct store_cursor cursor = { 0 };
+	struct store_state_cursor cursor = { 0 };
 	struct store_pin pin;
 	int rc;
 

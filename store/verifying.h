@@ -27,6 +27,7 @@ struct verifying {
 	size_t damage_count, damage_room;
 	struct verify_gap *gaps;
 	size_t gap_count;
+	bool operations_damaged;
 };
 
 void verifying_report(struct verifying *verifying, const struct store_fault *fault);

@@ -53,6 +53,10 @@ void store_wal_status(struct store *store, struct store_wal_status *out)
 	} else {
 		out->durable = out->end = out->checkpoint;
 	}
+	out->operations = store->ops.generation;
+	out->operations_bytes = store->ops.end;
+	out->operations_pending = store->ops.end - store->ops.durable_end +
+		(ops_pending(&store->ops) ? store->ops.used - OPS_HEAD_SIZE : 0);
 	out->pending_bytes = out->end.offset - out->durable.offset;
 	out->behind_bytes = distance(store, &out->checkpoint, &out->durable);
 }
@@ -86,11 +90,6 @@ static void describe_record(
 		entry->intact = event->intact;
 		entry->sequence = record->sequence;
 		walk->sequence = record->sequence + 1;
-		return;
-	case SEGMENT_RECORD_PIN:
-		entry->kind = STORE_WAL_PIN;
-		entry->cid = record->pin.cid;
-		entry->mode = record->pin.mode;
 		return;
 	case SEGMENT_RECORD_VOID:
 		entry->kind = STORE_WAL_VOID;
@@ -186,6 +185,66 @@ static int walk_segments(struct walk *walk, uint32_t segment)
 	return rc;
 }
 
+static int tell_operation(struct walk *walk, uint64_t offset, uint64_t sequence,
+	const struct ops_operation *operation)
+{
+	const struct ops *ops = &walk->store->ops;
+	struct store_wal_entry entry = { .kind = STORE_WAL_STATE,
+		.operations = ops->generation,
+		.offset = offset,
+		.end = offset + 8 + operation->key_len + operation->value_len,
+		.sequence = sequence,
+		.of = operation->space,
+		.len = operation->value_len,
+		.mode = operation->put };
+
+	entry.durable = entry.end <= ops->durable_end;
+	if (operation->space == STORE_SPACE_PINS &&
+		mf_cid_decode(&entry.cid, operation->key, operation->key_len) ==
+			operation->key_len) {
+		entry.kind = STORE_WAL_PIN;
+		entry.mode = operation->value_len ? *operation->value : STORE_PIN_NONE;
+	}
+	return walk->each(walk->arg, &entry);
+}
+
+static int tell_written(
+	void *arg, uint64_t offset, uint64_t sequence, const struct ops_operation *operation)
+{
+	return tell_operation(arg, offset, sequence, operation);
+}
+
+static int tell_lost(void *arg, uint64_t from, uint64_t to)
+{
+	struct walk *walk = arg;
+	struct store_wal_entry entry = { .kind = STORE_WAL_LOST,
+		.operations = walk->store->ops.generation,
+		.offset = from,
+		.end = to,
+		.durable = true };
+
+	return walk->each(walk->arg, &entry);
+}
+
+/* Those written, and those that wait to be. */
+static int walk_operations(struct walk *walk)
+{
+	static const struct ops_calls calls = { tell_written, tell_lost };
+	struct ops *ops = &walk->store->ops;
+	struct ops_operation operation;
+	uint64_t end;
+	int rc = ops_read(walk->store, 0, UINT64_MAX, &calls, walk, &end);
+
+	for (size_t at = OPS_HEAD_SIZE; rc == 0 && ops_pending(ops) && at < ops->used;) {
+		struct ops_batch batch = { .at = ops->batch + at, .end = ops->batch + ops->used };
+
+		ops_batch_next(&batch, &operation);
+		rc = tell_operation(walk, ops->end + at, walk->store->log.sequence, &operation);
+		at = batch.at - ops->batch;
+	}
+	return rc;
+}
+
 int store_wal_each(struct store *store, uint32_t segment, uint64_t offset,
 	int (*each)(void *arg, const struct store_wal_entry *entry), void *arg)
 {
@@ -195,6 +254,9 @@ int store_wal_each(struct store *store, uint32_t segment, uint64_t offset,
 		.each = each,
 		.arg = arg };
 	int rc = walk.window ? walk_segments(&walk, segment) : -ENOMEM;
+
+	if (rc == 0 && segment == 0)
+		rc = walk_operations(&walk);
 
 	anyio_free(walk.window);
 	return rc;
@@ -212,9 +274,10 @@ static int on_block(void *arg, const struct replay_block *block)
 	return 0;
 }
 
-static int on_pin(void *arg, const struct mf_cid *cid, uint32_t mode)
+static int on_operation(
+	void *arg, uint64_t offset, uint64_t sequence, const struct ops_operation *operation)
 {
-	((struct rehearsal *)arg)->out->pins++;
+	((struct rehearsal *)arg)->out->operations++;
 	return 0;
 }
 
@@ -246,6 +309,12 @@ static int on_gap(void *arg, const struct store_gap *gap)
 	return remember(arg, gap->segment, gap->there, gap->known);
 }
 
+/* Segment 0: it is the operation log. */
+static int on_operations_damaged(void *arg, uint64_t from, uint64_t to)
+{
+	return remember(arg, 0, from, to);
+}
+
 static int on_progress(void *arg, uint64_t bytes)
 {
 	((struct rehearsal *)arg)->out->bytes += bytes;
@@ -256,8 +325,10 @@ int store_wal_replay(struct store *store, bool all,
 	int (*fault)(void *arg, uint32_t segment, uint64_t from, uint64_t to), void *arg,
 	struct store_wal_replay *out)
 {
-	static const struct replay_calls calls = { on_block, on_pin, on_fault, NULL, on_progress };
+	static const struct replay_calls calls = { on_block, on_fault, NULL, on_progress };
+	static const struct ops_calls operations = { on_operation, on_operations_damaged };
 	struct rehearsal rehearsal = { .out = out };
+	uint64_t end;
 	struct index_position from = all ? (struct index_position){ 0 } : store->checkpoint;
 	struct replay replay = { .store = store,
 		.calls = &calls,
@@ -272,6 +343,9 @@ int store_wal_replay(struct store *store, bool all,
 		rc = replay_all(&replay, &from, false);
 	if (rc == 0 && store->log.active)
 		out->cut = replay.end - replay.tail;
+	if (rc == 0)
+		rc = ops_read(store, all ? 0 : ops_known(store), replay.sequence, &operations,
+			&rehearsal, &end);
 	out->damaged = replay_without_void(&replay, rehearsal.damaged, rehearsal.count);
 	for (size_t i = 0; i < out->damaged && fault && rc == 0; i++) {
 		const struct store_range *range = &rehearsal.damaged[i];

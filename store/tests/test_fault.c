@@ -123,7 +123,8 @@ static bool fail_at(enum anyio_fault_kind kind, uint64_t at, int error, bool sti
 	test_options = (struct store_options){ .create = true,
 		.segment_bytes = 60000,
 		.group_bytes = 30000,
-		.checkpoint_blocks = 10 };
+		.checkpoint_blocks = 10,
+		.operations_bytes = 1 };
 	simulated_start();
 	(sticky ? anyio_fault_set_sticky : anyio_fault_set)(kind, at, error);
 	int rc = run_simulated(live, &life, at, NULL);
@@ -432,7 +433,7 @@ static uint64_t addresses_in_use(void)
 
 static int put_very_many(struct store *store, store_ticket *ticket)
 {
-	enum { LOT = 64, LOTS = 6000 };
+	enum { LOT = 64, LOTS = 10000 };
 	struct store_block blocks[LOT];
 	uint64_t data[LOT];
 	int rc = 0;

@@ -267,7 +267,7 @@ static int damage_noted_meanwhile_takes_nobodys_room(void *arg)
 		numbered(&cid, MF_HASH_SHA2_256, 32, i);
 		index_add(&index, &cid, &place);
 	}
-	index_freeze(&index, &position);
+	index_freeze(&index, &position, &(struct ops_position){ 0 });
 	CHECK_RC(0, index_write(&index));
 	CHECK_RC(0, index_reserve(&index, ROOM));
 	for (int i = 0; i < DAMAGED; i++) {

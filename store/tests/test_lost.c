@@ -58,7 +58,7 @@ static int pin_block(struct store *store, int i)
 
 static int count_pins(struct store *store)
 {
-	struct store_cursor cursor = { 0 };
+	struct store_state_cursor cursor = { 0 };
 	struct store_pin pin;
 	int count = 0, rc;
 

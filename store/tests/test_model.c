@@ -134,6 +134,8 @@ static int compare(struct model *model)
 	for (int task = 0; task < TASKS; task++) {
 		for (int id = 0; id < IDS; id++) {
 			int rc = test_get(model->store, number_of(task, id), length_of(task, id));
+			if (rc && rc != -ENOENT)
+				print_error("get: %s\n", anyio_error_name(rc));
 			CHECK(rc == 0 || rc == -ENOENT);
 			CHECK(rc == 0 || !model->blocks[task][id].acknowledged);
 			CHECK(rc != 0 || model->blocks[task][id].tried);
@@ -175,6 +177,8 @@ static int open_after_crash(struct model *model)
 	struct store_recovery recovery;
 
 	CHECK_RC(0, test_open(&model->store, &recovery));
+	if (recovery.read_only || recovery.damaged)
+		print_error("opened: %s\n", recovery.text);
 	CHECK(recovery.damaged == 0 && recovery.gaps == 0 && !recovery.read_only);
 	met_cuts += recovery.cut > 0;
 	met_unfinished += recovery.unfinished;
@@ -241,7 +245,8 @@ static void start(struct model *model, uint64_t seed)
 	test_options = (struct store_options){ .create = true,
 		.segment_bytes = 400000,
 		.group_bytes = 60000,
-		.checkpoint_blocks = 25 };
+		.checkpoint_blocks = 25,
+		.operations_bytes = 400 };
 	simulated_start();
 }
 

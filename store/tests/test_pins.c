@@ -73,7 +73,7 @@ static int all_are_listed_once(void *arg)
 		CHECK_RC(0, store_pin_remove(store, &cid, &ticket));
 	}
 	for (int round = 0; round < 2; round++) {
-		struct store_cursor cursor = { 0 };
+		struct store_state_cursor cursor = { 0 };
 		struct store_pin pin;
 
 		count = 0;

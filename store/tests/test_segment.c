@@ -125,7 +125,7 @@ static void header_is_a_car_with_the_empty_identity_root(void **state)
 static void records_round_trip_and_hold_only_in_their_place(void **state)
 {
 	uint8_t bytes[SEGMENT_RECORD_SECTION_MAX];
-	struct segment_record in = { .kind = SEGMENT_RECORD_PIN,
+	struct segment_record in = { .kind = SEGMENT_RECORD_VOID,
 		.segment = 7,
 		.offset = 99,
 		.sequence = 5 },
@@ -133,17 +133,19 @@ static void records_round_trip_and_hold_only_in_their_place(void **state)
 	struct segment_section section;
 	struct segment_keys other = keys;
 
-	in.pin.mode = 2;
-	mf_cid_of(&in.pin.cid, 0, MF_CODEC_DAG_PB, "x", 1);
+	in.nothing.segment = 3;
+	in.nothing.from = 26;
+	in.nothing.to = UINT64_MAX;
 	size_t len = segment_record_encode(&keys, &in, bytes);
 	ssize_t head = segment_section_decode(&section, bytes, len);
 	assert_int_equal(head + section.len, len);
 	assert_int_equal(ipld_block_verify(&section.cid, bytes + head, section.len), 0);
 	assert_true(segment_record_decode(&keys, &section, bytes + head, 7, 99, &out));
-	assert_int_equal(out.kind, SEGMENT_RECORD_PIN);
+	assert_int_equal(out.kind, SEGMENT_RECORD_VOID);
 	assert_int_equal(out.sequence, 5);
-	assert_int_equal(out.pin.mode, 2);
-	assert_true(mf_cid_equal(&out.pin.cid, &in.pin.cid));
+	assert_int_equal(out.nothing.segment, 3);
+	assert_int_equal(out.nothing.from, 26);
+	assert_true(out.nothing.to == UINT64_MAX);
 
 	assert_false(segment_record_decode(&keys, &section, bytes + head, 8, 99, &out));
 	assert_false(segment_record_decode(&keys, &section, bytes + head, 7, 98, &out));

@@ -6,6 +6,7 @@ static uint8_t bytes[TEST_BLOCK_MAX];
 
 struct seen {
 	size_t blocks, pins, commits, segments, lost, pending;
+	uint64_t operations_end;
 	uint64_t bytes;     /* of blocks */
 	uint64_t commit_of; /* the last commit's sequence */
 	uint32_t segment;
@@ -20,13 +21,19 @@ static int see(void *arg, const struct store_wal_entry *entry)
 {
 	struct seen *seen = arg;
 
-	/* Sections lie one behind the other, and cover the file. */
-	if (entry->segment != seen->segment)
+	/* Sections lie one behind the other, and cover the file; operations lie in batches, behind all. */
+	if (entry->segment == 0)
+		seen->gap |= entry->operations != 1 || entry->offset < seen->operations_end;
+	else if (entry->segment != seen->segment)
 		seen->gap |= entry->kind != STORE_WAL_SEGMENT || entry->of != seen->segment;
 	else
 		seen->gap |= entry->offset != seen->end;
-	seen->segment = entry->segment;
-	seen->end = entry->end;
+	if (entry->segment == 0) {
+		seen->operations_end = entry->end;
+	} else {
+		seen->segment = entry->segment;
+		seen->end = entry->end;
+	}
 	seen->pending += !entry->durable;
 	switch (entry->kind) {
 	case STORE_WAL_BLOCK:

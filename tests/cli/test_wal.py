@@ -31,8 +31,10 @@ def everything_is_told():
     equal('nothing is pending', (status['PendingBytes'], status['Stopped']), (0, ''))
     entries = wal('list', repo=repo)
     size = os.path.getsize(f'{repo}/segments/00000001.car')
-    equal('sections lie one behind the other', [entry['Offset'] for entry in entries[1:]], [entry['End'] for entry in entries[:-1]])
-    equal('up to the end of the file', entries[-1]['End'], size)
+    sections = [entry for entry in entries if entry['Segment']]
+    equal('sections lie one behind the other', [entry['Offset'] for entry in sections[1:]], [entry['End'] for entry in sections[:-1]])
+    equal('up to the end of the file', sections[-1]['End'], size)
+    equal('then come the operations', [(entry['Type'], entry['Operations']) for entry in entries[len(sections):]], [('pin', 1)])
     blocks = {entry['Cid'] for entry in entries if entry['Type'] == 'block'}
     check('the root and its leaves are among them', root in blocks and len(blocks) == 4, blocks)
     (pin,) = [entry for entry in entries if entry['Type'] == 'pin']
@@ -43,8 +45,10 @@ def everything_is_told():
     equal('a block lies where it is said', kit('block', 'get', one['Cid'], repo=repo).out, data)
     records = wal('list', '--records', repo=repo)
     equal('--records leaves the blocks out', records, [entry for entry in entries if entry['Type'] != 'block'])
-    rest = wal('list', '--segment', '1', '--offset', str(pin['Offset']), repo=repo)
-    equal('--offset begins there', rest, entries[entries.index(pin):])
+    rest = wal('list', '--segment', '1', '--offset', str(sections[2]['Offset']), repo=repo)
+    equal('--offset begins there, in the segments alone', rest, sections[2:])
+    text = kit('wal', 'list', repo=repo).out.decode().splitlines()[-1]
+    check('the pin, for people', text.startswith(f'ops/00000001:{pin["Offset"]} ') and text.endswith(f' pin {root} recursive'), text)
     equal('--pending: none', wal('list', '--pending', repo=repo), [])
     equal('a bad number', kit('wal', 'list', '--segment', 'x', repo=repo).code, 2)
 
@@ -56,7 +60,7 @@ def an_opening_is_foretold():
         (status,) = wal('status', repo=daemon.repo)
         check('the index is behind', status['BehindBytes'] > 3000000 and status['BehindEntries'] == 5, status)
         (replay,) = wal('verify', repo=daemon.repo)
-        equal('an opening would take', (replay['Blocks'], replay['Pins'], replay['Cut'], replay['Damaged']), (4, 1, 0, 0))
+        equal('an opening would take', (replay['Blocks'], replay['Operations'], replay['Cut'], replay['Damaged']), (4, 1, 0, 0))
         daemon.process.kill()
         daemon.process.wait()
     equal('it is all there', kit('cat', root, repo=daemon.repo).code, 0)
@@ -68,11 +72,11 @@ def an_opening_is_foretold():
         check('a checkpoint', status['BehindBytes'] == 0 and status['BehindEntries'] == 0 and before['BehindBytes'] > 0 and
             status['Checkpoint'] == after['Checkpoint'], (before, status))
         (replay,) = wal('verify', repo=daemon.repo)
-        equal('then there is nothing to take', (replay['Blocks'], replay['Pins']), (0, 0))
+        equal('then there is nothing to take', (replay['Blocks'], replay['Operations']), (0, 0))
         (replay,) = wal('verify', '--all', repo=daemon.repo)
         check('but from the start', replay['Blocks'] >= 4 and replay['Damaged'] == 0, replay)
         text = kit('wal', 'status', repo=daemon.repo)
-        check('for people', text.out.startswith(b'Durable: segment 1, byte ') and b'\nPending: 0 bytes\n' in text.out, text)
+        check('for people', text.out.startswith(b'Durable: segment 1, byte ') and b'\nPending: 0 bytes of blocks, 0 of operations\n' in text.out, text)
 
 
 def a_command_is_an_opening():
@@ -140,6 +144,34 @@ def damage_is_found():
     equal('and the list shows a hole', [(entry['Offset'], entry['End']) for entry in lost], [(block['Offset'], block['End'])])
 
 
+def operations_are_kept():
+    """Without its operation log a repo is only read, and says so, until it is put back or given up."""
+    repo = new_repo()
+    root = added(repo)
+    path = f'{repo}/ops/00000001.log'
+    kept = read(path)
+    os.unlink(path)
+    done = kit('add', __file__, repo=repo)
+    check('nothing is written, and what to do is said', done.code == 4 and 'ops/00000001.log is missing' in done.err and '--accept-loss' in done.err, done)
+    equal('what is there can be read', kit('cat', root, repo=repo).code, 0)
+    done = kit('repo', 'verify', repo=repo)
+    check('it is one problem', done.code == 4 and 'the operation log (ops/) is missing' in done.err and '1 problem' in done.err, done)
+    write(path, kept)
+    equal('put back', [kit(*words, repo=repo).code for words in (('add', '-q', __file__), ('repo', 'verify'))], [0, 0])
+    size = os.path.getsize(path)
+    with open(path, 'r+b') as file:
+        file.seek(len(kept) - 40)
+        file.write(b'x')
+    os.unlink(f'{repo}/index/data.mdb')
+    done = kit('pin', 'ls', repo=repo)
+    check('damage is told by its bytes', f'ops/00000001.log is damaged: bytes 64 to {len(kept)}' in done.err, done)
+    equal('what is behind it is there', len(done.out.splitlines()), 1)
+    equal('given up', kit('repo', 'verify', '--accept-loss', repo=repo).code, 0)
+    check('a new file holds what is left', not os.path.exists(path) and os.path.getsize(f'{repo}/ops/00000002.log') < size)
+    equal('and that is sound', [kit(*words, repo=repo).code for words in (('add', '-q', __file__), ('repo', 'verify'), ('pin', 'ls'))], [0, 0, 0])
+
+
+
 def what_is_missing_is_damage():
     repo = new_repo()
     added(repo)
@@ -151,4 +183,4 @@ def what_is_missing_is_damage():
     equal('and back again', kit('wal', 'verify', '--all', repo=repo).code, 0)
 
 
-run_all([everything_is_told, an_opening_is_foretold, a_command_is_an_opening, who_writes_chooses, damage_is_found, what_is_missing_is_damage])
+run_all([everything_is_told, an_opening_is_foretold, a_command_is_an_opening, operations_are_kept, who_writes_chooses, damage_is_found, what_is_missing_is_damage])

@@ -237,7 +237,7 @@ static void read_tree(struct check *check, const struct mf_cid *root)
 
 static int check_pins(struct check *check)
 {
-	struct store_cursor cursor = { 0 };
+	struct store_state_cursor cursor = { 0 };
 	struct store_pin pin;
 	int rc;
 

@@ -53,11 +53,9 @@ static void add_record(struct image *image, unsigned kind, unsigned sequence)
 		record.commit.start = image->start;
 		record.commit.count = image->sum.count;
 		segment_sum_get(&image->sum, record.commit.heads);
-	} else if (kind == SEGMENT_RECORD_PIN) {
-		mf_cid_of(&record.pin.cid, 1, MF_CODEC_RAW, "", 0);
 	}
 	size_t len = segment_record_encode(&keys, &record, image->bytes + image->len);
-	if (kind == SEGMENT_RECORD_PIN || kind == SEGMENT_RECORD_VOID) {
+	if (kind == SEGMENT_RECORD_VOID) {
 		struct segment_section section;
 
 		segment_sum_add(&image->sum, image->bytes + image->len,
@@ -83,7 +81,7 @@ static void write_image(struct script *script, struct image *image)
 		switch (op % 8) {
 		case 0: add_block(image, next(script), next(script)); break;
 		case 1: add_record(image, SEGMENT_RECORD_COMMIT, op / 8 % 4); break;
-		case 2: add_record(image, SEGMENT_RECORD_PIN, op / 8 % 2); break;
+		case 2: add_record(image, SEGMENT_RECORD_VOID, op / 8 % 2); break;
 		case 3: add_record(image, SEGMENT_RECORD_VOID, 0); break;
 		case 4: add_record(image, SEGMENT_RECORD_SEGMENT, op / 8 % 2); break;
 		case 5: image->bytes[image->len++] = (uint8_t)next(script); break;

@@ -1,12 +1,12 @@
 /*
- * Pins: the CIDs a repo keeps. They are records of the log, durable by the same sync as the blocks
- * they name. One CID has one pin: a recursive one takes the place of a direct one.
+ * Pins: the CIDs a repo keeps, a space of its state (store/state.h): durable by the same sync as the blocks they
+ * name. One CID has one pin: a recursive one takes the place of a direct one.
  * Whether the blocks are there is the caller's business (and store_verify's).
  */
 #ifndef STORE_PIN_H
 #define STORE_PIN_H
 
-#include <store/block.h>
+#include <store/state.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -38,17 +38,12 @@ struct store_pin {
  * All pins, in the order of their CIDs. What was there at the start and still is comes exactly once;
  * what is pinned meanwhile may or may not come. Holds nothing: just stop.
  *
- *	struct store_cursor cursor = { 0 };
+ *	struct store_state_cursor cursor = { 0 };
  *	while ((rc = store_pin_next(store, &cursor, &pin)) > 0)
  *		...
  */
-struct store_cursor {
-	bool started;
-	uint16_t key_len;
-	uint8_t key[MF_CID_BYTES_MAX];
-};
 /* 1 and a pin; 0 at the end; or a negative code. The first call writes a checkpoint. */
-int store_pin_next(struct store *store, struct store_cursor *cursor, struct store_pin *pin);
+int store_pin_next(struct store *store, struct store_state_cursor *cursor, struct store_pin *pin);
 
 #ifdef __cplusplus
 }

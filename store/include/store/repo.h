@@ -4,9 +4,9 @@
  *	DIR/version      the format's number, written last when a repo is made
  *	DIR/lock         held (flock) while a process has the repo open
  *	DIR/secret       32 random bytes, mode 0600: the key of the log's own records
- *	DIR/segments/    NNNNNNNN.car: the log, valid CARv1 files; NNNNNNNN.lost: that this one is missing,
- *	                 or has lost its end, was accepted
- *	DIR/index/       LMDB, can be thrown away at any time: it is rebuilt from the segments
+ *	DIR/segments/    NNNNNNNN.car: the blocks, and their log: valid CARv1 files
+ *	DIR/ops/         NNNNNNNN.log: the operation log: all that is no block (store/state.h)
+ *	DIR/index/       LMDB, can be thrown away at any time: it is rebuilt from both
  *
  * Other layers keep their files (configuration, identity) beside these, under the same lock. The
  * folders may be links to folders elsewhere, on another disk for instance; the files may not: what
@@ -27,7 +27,7 @@ extern "C" {
 
 struct store;
 
-enum { STORE_VERSION = 1 }; /* of the format on disk */
+enum { STORE_VERSION = 2 }; /* of the format on disk */
 
 /* All zero is the default everywhere. */
 struct store_options {
@@ -36,6 +36,9 @@ struct store_options {
 	uint64_t segment_bytes;   /* a segment is closed when it has grown past this; 0: 512 MiB */
 	uint64_t group_bytes;     /* a commit section is written at least this often; 0: 32 MiB */
 	size_t checkpoint_blocks; /* the index is written after this many new blocks; 0: 65536 */
+	uint64_t
+		operations_bytes; /* the operation log is written anew when it is longer than this and four
+	                            * times what it says; 0: 1 MiB */
 };
 
 /* What opening found and did. */

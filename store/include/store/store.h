@@ -6,6 +6,7 @@
 #include <store/gate.h>
 #include <store/pin.h>
 #include <store/repo.h>
+#include <store/state.h>
 #include <store/verify.h>
 #include <store/wal.h>
 

@@ -1,5 +1,6 @@
 /*
- * The log seen from outside: how far it is durable, what lies where, and what an opening would read again.
+ * The logs seen from outside, that of the blocks and that of operations: how far they are durable, what lies
+ * where, and what an opening would read again.
  */
 #ifndef STORE_WAL_H
 #define STORE_WAL_H
@@ -25,8 +26,10 @@ struct store_wal_status {
 	uint64_t
 		behind_bytes; /* from the checkpoint to the durable end: what an opening after a crash
 	                         * reads again */
-	uint64_t behind_entries;  /* blocks and pins the index holds in memory only */
+	uint64_t behind_entries;  /* blocks and state the index holds in memory only */
 	uint64_t segments, bytes; /* of all segments */
+	uint32_t operations;      /* the number of the operation log's file */
+	uint64_t operations_bytes, operations_pending; /* of it; appended, not durable */
 	int stopped; /* 0; or why nothing is written any more: ANYIO_BROKEN, -EUCLEAN (store_put) */
 };
 /* Does not wait. */
@@ -35,17 +38,20 @@ void store_wal_status(struct store *store, struct store_wal_status *out);
 enum store_wal_kind {
 	STORE_WAL_SEGMENT, /* begins a segment; of: the one before it (0: none), which was `to` bytes long */
 	STORE_WAL_BLOCK,  /* cid, len bytes of data */
-	STORE_WAL_PIN,    /* cid, mode: NONE takes it away */
 	STORE_WAL_COMMIT, /* ends a group of `count` sections that starts at `from` */
 	STORE_WAL_VOID,   /* segment `of`, bytes from..to: nobody is to believe them */
 	STORE_WAL_FILL,   /* zeros up to a boundary */
 	STORE_WAL_LOST,   /* bytes that make no sense */
+	/* Of the operation log: */
+	STORE_WAL_PIN,   /* cid, mode: NONE takes it away */
+	STORE_WAL_STATE, /* of: the space; len bytes of value, mode NONE: it is taken away */
 };
 
 struct store_wal_entry {
 	enum store_wal_kind kind;
-	uint32_t segment;
-	uint64_t offset, end; /* bytes of the section in the segment's file */
+	uint32_t segment;     /* 0: it is of the operation log */
+	uint32_t operations;  /* the number of its file */
+	uint64_t offset, end; /* bytes of the section, or the operation, in the file */
 	uint64_t
 		sequence; /* of the commit that covers it, or is to; 0 when bytes before it are lost */
 	bool durable;     /* else it is written, but not yet acknowledged */
@@ -60,9 +66,9 @@ struct store_wal_entry {
 
 /*
  * Calls each for the sections of the log in their order, as far as they are written now: of all segments from
- * number `segment` on (0: all), in that one those that end behind offset. each may wait, and returns non-zero to
- * stop with that value. Heads are read, blocks are passed over. A segment that is missing is passed over too
- * (store_verify tells). -EIO, -ENOMEM, ANYIO_CANCELLED.
+ * number `segment` on (0: all, and then of the operation log), in that one those that end behind offset. each
+ * may wait, and returns non-zero to stop with that value. Heads are read, blocks are passed over. A segment that is
+ * missing is passed over too (store_verify tells). -EIO, -ENOMEM, ANYIO_CANCELLED.
  */
 int store_wal_each(struct store *store, uint32_t segment, uint64_t offset,
 	int (*each)(void *arg, const struct store_wal_entry *entry), void *arg);
@@ -70,7 +76,7 @@ int store_wal_each(struct store *store, uint32_t segment, uint64_t offset,
 struct store_wal_replay {
 	uint64_t bytes;  /* of log read */
 	uint64_t blocks; /* that the index would be given */
-	uint64_t pins;   /* pins and unpins */
+	uint64_t operations;
 	uint64_t
 		unfinished; /* places that were never acknowledged, and did not reach the disk whole */
 	uint64_t damaged; /* places of durable log that are not what was written */

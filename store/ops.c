@@ -1,0 +1,506 @@
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "inner.h"
+
+enum {
+	FIRST_ROOM = 4096,
+	WORTH = 4, /* times as long as what it says */
+};
+
+static void file_name(uint32_t generation, char out[16])
+{
+	snprintf(out, 16, "%08u.log", generation);
+}
+
+/* The generation in such a name, or 0. */
+static uint32_t number_of(const char *name)
+{
+	char *end, again[16];
+	unsigned long number = strtoul(name, &end, 10);
+
+	if (number == 0 || number > UINT32_MAX)
+		return 0;
+	file_name(number, again);
+	return strcmp(name, again) == 0 ? number : 0;
+}
+
+/* ---- The file ---- */
+
+/* Writes an empty batch, so that no file that was made is empty. */
+static int write_first(struct store *store, int fd, uint32_t generation)
+{
+	uint8_t bytes[OPS_HEAD_SIZE + OPS_SEAL_SIZE];
+	size_t len = ops_batch_seal(&store->keys, generation, 0, 0, 0, bytes);
+	int rc = anyio_pwrite_all(fd, bytes, len, 0);
+
+	return rc < 0 ? rc : (int)len;
+}
+
+/* A new file under a name of its own: its descriptor. */
+static int make_file(struct store *store)
+{
+	int rc = anyio_unlinkat(store->ops.dir_fd, "new", 0);
+
+	if (rc < 0 && rc != -ENOENT)
+		return rc == -EISDIR ? ANYIO_NOT_A_FILE : rc;
+	return anyio_plain_openat(store->ops.dir_fd, "new", O_RDWR | O_CREAT | O_EXCL, 0644);
+}
+
+/* It is whole: it takes the old one's place. */
+static int take_place(struct store *store, int fd, uint32_t generation, uint64_t end)
+{
+	struct ops *ops = &store->ops;
+	char name[16];
+
+	file_name(generation, name);
+	int rc = anyio_fsync(fd);
+	if (rc == 0)
+		rc = anyio_renameat(ops->dir_fd, "new", ops->dir_fd, name);
+	if (rc < 0)
+		return rc;
+	rc = anyio_fsync(ops->dir_fd);
+	if (rc < 0) {
+		/* Nobody knows which of them the next opening will find. */
+		store->broken = ANYIO_BROKEN;
+		return rc;
+	}
+	if (ops->fd >= 0) {
+		anyio_close(ops->fd);
+		file_name(ops->generation, name);
+		anyio_unlinkat(ops->dir_fd, name, 0);
+	}
+	ops->fd = fd;
+	ops->generation = generation;
+	ops->end = ops->durable_end = end;
+	ops->lost = false;
+	return 0;
+}
+
+static int make_first(struct store *store)
+{
+	int fd = make_file(store);
+
+	if (fd < 0)
+		return fd;
+	int rc = write_first(store, fd, 1);
+	if (rc > 0)
+		rc = take_place(store, fd, 1, rc);
+	if (rc < 0)
+		anyio_close(fd);
+	return rc;
+}
+
+/* The highest generation there is; others are taken away. */
+static int find_file(struct ops *ops, uint32_t *highest)
+{
+	struct anyio_names names;
+	int rc = anyio_listdir(ops->dir_fd, ".", &names);
+
+	*highest = 0;
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < names.count; i++)
+		if (number_of(names.names[i]) > *highest)
+			*highest = number_of(names.names[i]);
+	for (size_t i = 0; i < names.count; i++) {
+		uint32_t number = number_of(names.names[i]);
+
+		if ((number && number < *highest) || strcmp(names.names[i], "new") == 0)
+			anyio_unlinkat(ops->dir_fd, names.names[i], 0);
+	}
+	anyio_names_free(&names);
+	return 0;
+}
+
+static int open_file(struct ops *ops)
+{
+	char name[16];
+	struct stat st;
+
+	file_name(ops->generation, name);
+	int fd = anyio_plain_openat(ops->dir_fd, name, O_RDWR, 0);
+	if (fd < 0)
+		return fd;
+	ops->fd = fd;
+	int rc = anyio_fstat(fd, &st);
+	/* What is in the page cache is made durable before it is believed, its name too. */
+	if (rc == 0)
+		rc = anyio_fdatasync(fd);
+	if (rc == 0)
+		rc = anyio_fsync(ops->dir_fd);
+	if (rc == 0)
+		ops->end = ops->durable_end = st.st_size;
+	return rc;
+}
+
+int ops_open(struct store *store, bool first, struct store_recovery *recovery)
+{
+	struct ops *ops = &store->ops;
+	const struct ops_position *known = &store->index.written.ops;
+
+	int rc = anyio_mkdirat(store->dir_fd, "ops", 0755);
+	if (rc == 0 || rc == -EEXIST)
+		rc = ops->dir_fd = anyio_openat(store->dir_fd, "ops", O_RDONLY | O_DIRECTORY, 0);
+	if (rc >= 0)
+		rc = find_file(ops, &ops->generation);
+	if (rc == 0 && ops->generation)
+		rc = open_file(ops);
+	else if (rc == 0 && first && !known->generation)
+		rc = make_first(store);
+	if (rc < 0) {
+		store_say(recovery, "ops/: %s", anyio_error_text(rc));
+		return rc;
+	}
+	ops->lost = ops->fd < 0 || ops->generation < known->generation ||
+		(ops->generation == known->generation && ops->end < known->end);
+	return 0;
+}
+
+void ops_close(struct ops *ops)
+{
+	if (ops->fd >= 0)
+		anyio_close(ops->fd);
+	if (ops->dir_fd >= 0)
+		anyio_close(ops->dir_fd);
+	anyio_free(ops->batch);
+	*ops = (struct ops){ .dir_fd = -1, .fd = -1 };
+}
+
+uint64_t ops_known(const struct store *store)
+{
+	const struct ops_position *known = &store->index.written.ops;
+
+	return known->generation == store->ops.generation   ? known->end
+		: known->generation < store->ops.generation ? 0
+							    : UINT64_MAX;
+}
+
+int ops_cut(struct store *store, uint64_t end)
+{
+	struct ops *ops = &store->ops;
+
+	if (ops->end == end)
+		return 0;
+	int rc = anyio_ftruncate(ops->fd, end);
+	if (rc == 0)
+		rc = anyio_fdatasync(ops->fd);
+	if (rc == 0)
+		ops->end = ops->durable_end = end;
+	return rc;
+}
+
+/* ---- Reading ---- */
+
+struct reading {
+	struct store *store;
+	uint8_t *window;
+	uint64_t from; /* of the window in the file */
+	size_t len;
+};
+
+/* Makes at least one batch's worth of bytes from `at` on, or all there are, be in the window. */
+static int look_at(struct reading *reading, uint64_t at, const uint8_t **data, size_t *len)
+{
+	const struct ops *ops = &reading->store->ops;
+	uint64_t left = ops->end - at;
+
+	if (at < reading->from ||
+		at + (left < OPS_BATCH_MAX ? left : OPS_BATCH_MAX) > reading->from + reading->len) {
+		size_t size = left < 2 * OPS_BATCH_MAX ? left : 2 * OPS_BATCH_MAX;
+		int rc = anyio_pread_all(ops->fd, reading->window, size, at);
+
+		reading->from = at;
+		reading->len = rc < 0 ? 0 : size;
+		if (rc < 0)
+			return rc;
+	}
+	*data = reading->window + (at - reading->from);
+	*len = reading->len - (at - reading->from);
+	return 0;
+}
+
+/* Looks for the next batch behind bytes that are none: 1 and its place, 0, or a negative code. */
+static int search(struct reading *reading, uint64_t *at, struct ops_batch *batch)
+{
+	struct store *store = reading->store;
+	uint64_t from = *at + 1;
+	const uint8_t *data;
+	size_t len;
+
+	while (from + OPS_HEAD_SIZE <= store->ops.end) {
+		int rc = look_at(reading, from, &data, &len);
+		if (rc < 0)
+			return rc;
+		const uint8_t *found = memmem(data, len, ops_magic, sizeof(ops_magic));
+		if (!found) {
+			from += len - (sizeof(ops_magic) - 1);
+			continue;
+		}
+		from += found - data;
+		rc = look_at(reading, from, &data, &len);
+		if (rc < 0)
+			return rc;
+		if (ops_batch_decode(&store->keys, store->ops.generation, from, data, len, batch) >
+			0) {
+			*at = from;
+			return 1;
+		}
+		from++;
+	}
+	return 0;
+}
+
+static int take_batch(
+	struct ops_batch *batch, uint64_t offset, const struct ops_calls *calls, void *arg)
+{
+	const uint8_t *first = batch->at, *at = first;
+	struct ops_operation operation;
+	int rc = 0;
+
+	while (rc == 0 && (rc = ops_batch_next(batch, &operation)) > 0) {
+		rc = calls->operation ? calls->operation(arg, offset + OPS_HEAD_SIZE + (at - first),
+						batch->sequence, &operation)
+				      : 0;
+		at = batch->at;
+	}
+	return rc == -EINVAL ? -EUCLEAN : rc;
+}
+
+static int read_batches(struct reading *reading, uint64_t last, const struct ops_calls *calls,
+	void *arg, uint64_t *end)
+{
+	struct store *store = reading->store;
+	struct ops_batch batch;
+	const uint8_t *data;
+	size_t len;
+	int rc = 0;
+
+	while (rc == 0 && *end < store->ops.end) {
+		uint64_t at = *end;
+
+		rc = look_at(reading, at, &data, &len);
+		if (rc < 0)
+			return rc;
+		if (ops_batch_decode(&store->keys, store->ops.generation, at, data, len, &batch) <
+			0) {
+			rc = search(reading, &at, &batch);
+			if (rc <= 0)
+				return rc;
+			rc = calls->damaged ? calls->damaged(arg, *end, at) : 0;
+			*end = at;
+		}
+		if (rc < 0 || batch.sequence > last)
+			return rc;
+		rc = take_batch(&batch, *end, calls, arg);
+		*end += batch.len;
+		if (rc == 0)
+			rc = anyio_checkpoint();
+	}
+	return rc;
+}
+
+int ops_read(struct store *store, uint64_t from, uint64_t last, const struct ops_calls *calls,
+	void *arg, uint64_t *end)
+{
+	struct reading reading = { .store = store, .window = anyio_malloc(2 * OPS_BATCH_MAX) };
+
+	*end = from;
+	int rc = !reading.window    ? -ENOMEM
+		: store->ops.fd < 0 ? 0
+				    : read_batches(&reading, last, calls, arg, end);
+	anyio_free(reading.window);
+	return rc;
+}
+
+/* ---- Writing ---- */
+
+int ops_reserve(struct ops *ops)
+{
+	size_t used = ops->used ? ops->used : OPS_HEAD_SIZE;
+	size_t need = used + OPS_OPERATION_MAX + OPS_SEAL_SIZE;
+
+	if (need > OPS_BATCH_MAX)
+		return -EAGAIN;
+	if (need > ops->room) {
+		size_t room = ops->room ? ops->room * 2 : FIRST_ROOM;
+		uint8_t *more = anyio_realloc(ops->batch, room);
+
+		if (!more)
+			return -ENOMEM;
+		ops->batch = more;
+		ops->room = room;
+	}
+	ops->used = used;
+	return 0;
+}
+
+void ops_append(struct ops *ops, const struct ops_operation *operation)
+{
+	ops->used += ops_operation_encode(operation, ops->batch + ops->used);
+}
+
+bool ops_pending(const struct ops *ops)
+{
+	return ops->used > OPS_HEAD_SIZE;
+}
+
+int ops_flush(struct store *store, uint64_t sequence)
+{
+	struct ops *ops = &store->ops;
+
+	if (!ops_pending(ops))
+		return 0;
+	size_t len = ops_batch_seal(&store->keys, ops->generation, ops->end, sequence,
+		ops->used - OPS_HEAD_SIZE, ops->batch);
+	int rc = anyio_pwrite_all(ops->fd, ops->batch, len, ops->end);
+	if (rc < 0)
+		return rc;
+	ops->end += len;
+	ops->used = 0;
+	return 0;
+}
+
+int ops_sync(struct ops *ops)
+{
+	uint64_t end = ops->end;
+	int rc = end > ops->durable_end ? anyio_fdatasync(ops->fd) : 0;
+
+	if (rc == 0)
+		ops->durable_end = end;
+	return rc;
+}
+
+void ops_rest(struct ops *ops)
+{
+	if (ops_pending(ops))
+		return;
+	anyio_free(ops->batch);
+	ops->batch = NULL;
+	ops->used = ops->room = 0;
+}
+
+/* ---- The next generation ---- */
+
+bool ops_is_long(const struct store *store)
+{
+	return store->ops.end >
+		store->options.operations_bytes + WORTH * store->index.counts.state_bytes;
+}
+
+/* A file being written: batches as full as they get. */
+struct writing {
+	struct store *store;
+	struct ops to;
+	uint64_t sequence;
+	int rc;
+};
+
+static int write_batch(struct writing *writing)
+{
+	struct ops *to = &writing->to;
+	size_t len = ops_batch_seal(&writing->store->keys, to->generation, to->end,
+		writing->sequence, to->used - OPS_HEAD_SIZE, to->batch);
+	int rc = anyio_pwrite_all(to->fd, to->batch, len, to->end);
+
+	to->end += len;
+	to->used = 0;
+	return rc;
+}
+
+static int write_operation(
+	void *arg, uint64_t offset, uint64_t sequence, const struct ops_operation *operation)
+{
+	struct writing *writing = arg;
+	int rc = 0;
+
+	/* Sequences stay with what they belong to. */
+	if (ops_pending(&writing->to) && sequence != writing->sequence)
+		rc = write_batch(writing);
+	writing->sequence = sequence;
+	if (rc == 0 && (rc = ops_reserve(&writing->to)) == -EAGAIN) {
+		rc = write_batch(writing);
+		if (rc == 0)
+			rc = ops_reserve(&writing->to);
+	}
+	if (rc == 0)
+		ops_append(&writing->to, operation);
+	return rc;
+}
+
+/* All that LMDB holds. */
+static int write_fold(struct writing *writing)
+{
+	struct store *store = writing->store;
+	struct index_key key = { 0 };
+	uint8_t value[STORE_STATE_VALUE_MAX];
+	size_t len;
+	int rc;
+
+	while ((rc = index_next_state(&store->index, &key, value, &len)) > 0) {
+		struct ops_operation operation = { .space = key.bytes[0],
+			.put = true,
+			.key = key.bytes + 1,
+			.key_len = key.len - 1,
+			.value = value,
+			.value_len = len };
+
+		rc = write_operation(writing, 0, store->checkpoint.sequence, &operation);
+		if (rc == 0)
+			rc = anyio_checkpoint();
+		if (rc < 0)
+			break;
+	}
+	return rc;
+}
+
+/* And what came since. With `syncing` held, so that nothing more comes. */
+static int write_rest(struct writing *writing)
+{
+	static const struct ops_calls calls = { .operation = write_operation };
+	struct store *store = writing->store;
+	uint64_t end;
+	int rc = ops_read(store, ops_known(store), UINT64_MAX, &calls, writing, &end);
+
+	if (rc == 0 && ops_pending(&writing->to))
+		rc = write_batch(writing);
+	return rc < 0 ? rc
+		      : take_place(store, writing->to.fd, writing->to.generation, writing->to.end);
+}
+
+static int rewrite(struct writing *writing)
+{
+	struct store *store = writing->store;
+	int rc = write_first(store, writing->to.fd, writing->to.generation);
+
+	if (rc < 0)
+		return rc;
+	writing->to.end = rc;
+	rc = write_fold(writing);
+	if (rc == 0)
+		rc = anyio_lock_acquire(&store->syncing);
+	if (rc < 0)
+		return rc;
+	rc = store->broken ? store->broken : write_rest(writing);
+	anyio_lock_release(&store->syncing);
+	return rc;
+}
+
+int ops_rewrite(struct store *store)
+{
+	const struct ops *ops = &store->ops;
+	uint32_t known = store->index.written.ops.generation;
+	struct writing writing = { .store = store };
+	int fd = make_file(store);
+
+	if (fd < 0)
+		return fd;
+	writing.to.fd = fd;
+	writing.to.generation = (ops->generation > known ? ops->generation : known) + 1;
+	int rc = rewrite(&writing);
+	if (rc < 0)
+		anyio_close(fd);
+	anyio_free(writing.to.batch);
+	return rc;
+}

@@ -1,0 +1,98 @@
+/*
+ * State: a map whose every change is an operation of the log (ops.h); the index holds the map.
+ */
+#include <errno.h>
+#include <string.h>
+#include "inner.h"
+
+static bool in_bounds(unsigned space, size_t key_len, size_t len)
+{
+	return space > 0 && space <= UINT8_MAX && key_len > 0 && key_len <= STORE_STATE_KEY_MAX &&
+		len <= STORE_STATE_VALUE_MAX;
+}
+
+int store_state_put_locked(struct store *store, unsigned space, const void *key, size_t key_len,
+	const void *value, size_t len, store_ticket *ticket)
+{
+	struct ops_operation operation = { .space = space,
+		.put = value != NULL,
+		.key = key,
+		.key_len = key_len,
+		.value = value,
+		.value_len = value ? len : 0 };
+	struct index_key index_key;
+	int rc = store->broken ? store->broken : ops_reserve(&store->ops);
+
+	if (rc < 0)
+		return rc;
+	index_state_key(&index_key, space, key, key_len);
+	rc = index_state_put(&store->index, &index_key, value, len, store->log.sequence);
+	if (rc < 0)
+		return rc;
+	ops_append(&store->ops, &operation);
+	anyio_event_set(&store->put);
+	if (*ticket < store->log.sequence)
+		*ticket = store->log.sequence;
+	return 0;
+}
+
+int store_state_put(struct store *store, unsigned space, const void *key, size_t key_len,
+	const void *value, size_t len, store_ticket *ticket)
+{
+	int rc;
+
+	if (!in_bounds(space, key_len, value ? len : 0))
+		return -EINVAL;
+	do {
+		rc = anyio_lock_acquire(&store->writing);
+		if (rc < 0)
+			return rc;
+		rc = store_state_put_locked(store, space, key, key_len, value, len, ticket);
+		uint64_t sequence = store->log.sequence;
+		anyio_lock_release(&store->writing);
+		if (rc == -EAGAIN && (rc = store_sync(store, sequence)) == 0)
+			rc = -EAGAIN;
+	} while (rc == -EAGAIN);
+	return rc < 0 ? rc : store_checkpoint_if_due(store);
+}
+
+ssize_t store_state_get(struct store *store, unsigned space, const void *key, size_t key_len,
+	void *value, size_t size, store_ticket *ticket)
+{
+	struct index_key index_key;
+	uint64_t sequence;
+
+	if (!in_bounds(space, key_len, 0))
+		return -EINVAL;
+	index_state_key(&index_key, space, key, key_len);
+	ssize_t len = index_state_find(&store->index, &index_key, value, size, &sequence);
+	if (ticket && *ticket < sequence)
+		*ticket = sequence;
+	return len;
+}
+
+int store_state_next(struct store *store, unsigned space, struct store_state_cursor *cursor)
+{
+	uint8_t value[STORE_STATE_VALUE_MAX];
+	struct index_key key;
+	size_t len;
+	/* Of a log that only is read, the index has all. */
+	int rc = cursor->started || store->broken == -EUCLEAN ? 0 : store_checkpoint(store);
+
+	cursor->started = true;
+	index_state_key(&key, space, cursor->key, cursor->key_len);
+	while (rc >= 0 && (rc = index_next_state(&store->index, &key, value, &len)) > 0) {
+		uint64_t ignored;
+
+		if (key.bytes[0] != space)
+			return 0;
+		cursor->key_len = key.len - 1;
+		memcpy(cursor->key, key.bytes + 1, cursor->key_len);
+		ssize_t there =
+			index_state_find(&store->index, &key, value, sizeof(value), &ignored);
+		if (there >= 0)
+			return 1;
+		rc = there == -ENOENT ? 0 : (int)there;
+	}
+	return rc;
+}

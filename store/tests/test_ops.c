@@ -1,0 +1,379 @@
+/* The operation log: what it says after any crash, and when it is torn, damaged, lost or old. */
+#include "support.h"
+#include "../bytes.h"
+#include "../inner.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { SPACE = STORE_SPACE_ABOVE };
+
+static const char *log_path(unsigned generation)
+{
+	static char path[128];
+
+	snprintf(path, sizeof(path), "%s/ops/%08u.log", test_repo, generation);
+	return path;
+}
+
+static int set(struct store *store, int key, int value, bool sync)
+{
+	store_ticket ticket = 0;
+
+	CHECK_RC(0,
+		store_state_put(store, SPACE, &key, sizeof(key), &value, sizeof(value), &ticket));
+	return sync ? store_sync(store, ticket) : 0;
+}
+
+/* The value of a key, or -1: none. */
+static int get(struct store *store, int key)
+{
+	int value;
+	ssize_t rc = store_state_get(store, SPACE, &key, sizeof(key), &value, sizeof(value), NULL);
+
+	return rc == sizeof(value) ? value : rc == -ENOENT ? -1 : -2;
+}
+
+static int take_index(void)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command), "rm -rf %s/index", test_repo);
+	return system(command);
+}
+
+static int state_is_a_map(void *arg)
+{
+	struct store *store;
+	struct store_state_cursor cursor = { 0 };
+	store_ticket ticket = 0;
+	uint8_t long_value[STORE_STATE_VALUE_MAX + 1], key[STORE_STATE_KEY_MAX + 1], out[4];
+	int seen = 0, rc;
+
+	memset(long_value, 7, sizeof(long_value));
+	memset(key, 9, sizeof(key));
+	CHECK_RC(0, test_open(&store, NULL));
+	CHECK_RC(-EINVAL, store_state_put(store, SPACE, key, 0, "", 0, &ticket));
+	CHECK_RC(-EINVAL, store_state_put(store, SPACE, key, sizeof(key), "", 0, &ticket));
+	CHECK_RC(-EINVAL,
+		store_state_put(store, SPACE, key, 1, long_value, sizeof(long_value), &ticket));
+	CHECK_RC(-EINVAL, store_state_put(store, 0, key, 1, "", 0, &ticket));
+	CHECK_RC(-EINVAL, store_state_put(store, 256, key, 1, "", 0, &ticket));
+	CHECK(ticket == 0);
+	CHECK_RC(0,
+		store_state_put(store, SPACE, key, STORE_STATE_KEY_MAX, long_value,
+			STORE_STATE_VALUE_MAX, &ticket));
+	CHECK_RC(0, store_state_put(store, SPACE + 1, "b", 1, "", 0, &ticket));
+	CHECK_RC(0, store_state_put(store, SPACE + 1, "none", 4, NULL, 0, &ticket));
+	for (int i = 0; i < 100; i++)
+		CHECK_RC(0, set(store, i, i * i, false));
+	for (int i = 0; i < 100; i += 2)
+		CHECK_RC(0, store_state_put(store, SPACE, &i, sizeof(i), NULL, 0, &ticket));
+	for (int round = 0; round < 3; round++) {
+		CHECK_RC(STORE_STATE_VALUE_MAX,
+			store_state_get(
+				store, SPACE, key, STORE_STATE_KEY_MAX, out, sizeof(out), NULL));
+		CHECK(memcmp(out, long_value, sizeof(out)) == 0);
+		CHECK_RC(0, store_state_get(store, SPACE + 1, "b", 1, NULL, 0, NULL));
+		CHECK_RC(-ENOENT, store_state_get(store, SPACE + 1, "none", 4, NULL, 0, NULL));
+		for (int i = 0; i < 100; i++)
+			CHECK(get(store, i) == (i % 2 ? i * i : -1));
+		cursor = (struct store_state_cursor){ 0 };
+		for (seen = 0; (rc = store_state_next(store, SPACE, &cursor)) > 0; seen++)
+			CHECK(cursor.key_len == sizeof(int) ||
+				cursor.key_len == STORE_STATE_KEY_MAX);
+		CHECK(rc == 0 && seen == 51);
+		CHECK_RC(0, store_close(store));
+		/* By the index, and by the log alone. */
+		if (round == 1)
+			CHECK_RC(0, take_index());
+		CHECK_RC(0, test_open(&store, NULL));
+	}
+	return store_close(store);
+}
+
+/* More than fits into a batch is synced on the way. */
+static int very_many_changes_need_no_sync(void *arg)
+{
+	struct store_wal_status status;
+	struct store *store;
+
+	CHECK_RC(0, test_open(&store, NULL));
+	for (int i = 0; i < 30000; i++)
+		CHECK_RC(0, set(store, i, -i, false));
+	store_wal_status(store, &status);
+	CHECK(status.operations_bytes > 100000 && status.operations_pending < OPS_BATCH_MAX);
+	CHECK_RC(0, store_close(store));
+	CHECK_RC(0, take_index());
+	CHECK_RC(0, test_open(&store, NULL));
+	for (int i = 0; i < 30000; i++)
+		CHECK(get(store, i) == -i);
+	return store_close(store);
+}
+
+/* Cut anywhere, what is left of it counts up to its last whole batch, if that was never in the index. */
+static int a_torn_end_is_cut(void *arg)
+{
+	struct store *store;
+	struct store_recovery recovery;
+	uint64_t end[6] = { 0 };
+
+	for (int cut = 0; cut < 40; cut++) {
+		CHECK_RC(0, test_open(&store, NULL));
+		uint64_t known = store->ops.end;
+		for (int i = 0; i < 5; i++) {
+			CHECK_RC(0, set(store, i, cut * 10 + i, true));
+			end[i] = store->ops.end;
+		}
+		unsigned generation = store->ops.generation;
+		uint64_t left = known + (end[4] - known) * cut / 40;
+		CHECK_RC(0, test_crash(store));
+		CHECK_RC(0, truncate(log_path(generation), left));
+		CHECK_RC(0, test_open(&store, &recovery));
+		CHECK(!recovery.read_only && recovery.damaged == 0 && recovery.gaps == 0);
+		for (int i = 0; i < 5; i++)
+			CHECK(get(store, i) ==
+				(end[i] <= left           ? cut * 10 + i
+						: cut > 0 ? (cut - 1) * 10 + i
+							  : -1));
+		/* Each time all five are known before the next. */
+		for (int i = 0; i < 5; i++)
+			CHECK_RC(0, set(store, i, cut * 10 + i, true));
+		CHECK_RC(0, store_close(store));
+	}
+	return 0;
+}
+
+/* Operations whose commit did not reach the disk are not believed, however whole they are. */
+static int operations_need_their_commit(void *arg)
+{
+	struct store *store;
+	struct store_recovery recovery;
+
+	CHECK_RC(0, test_open(&store, NULL));
+	CHECK_RC(0, set(store, 1, 10, true));
+	CHECK_RC(0, store_checkpoint(store));
+	CHECK_RC(0, set(store, 1, 11, true));
+	uint64_t ops_before = store->ops.end, segment_before = store->log.end;
+	CHECK_RC(0, set(store, 1, 12, true));
+	CHECK_RC(0, set(store, 2, 20, true));
+	CHECK_RC(0, test_crash(store));
+	CHECK(test_file_size(log_path(1)) > (long)ops_before);
+	CHECK_RC(0, truncate(test_segment(1), segment_before));
+	CHECK_RC(0, test_open(&store, &recovery));
+	CHECK(!recovery.read_only && recovery.damaged == 0);
+	CHECK(get(store, 1) == 11 && get(store, 2) == -1);
+	CHECK_RC((long)ops_before, test_file_size(log_path(1)));
+	/* The numbers of their commits are used again, and they do not come back. */
+	CHECK_RC(0, set(store, 3, 30, true));
+	CHECK_RC(0, test_crash(store));
+	CHECK_RC(0, take_index());
+	CHECK_RC(0, test_open(&store, NULL));
+	CHECK(get(store, 1) == 11 && get(store, 2) == -1 && get(store, 3) == 30);
+	return store_close(store);
+}
+
+/* The faults that a verification finds, and how many of them it accepted. */
+static long verify(struct store *store, bool accept, uint64_t *accepted)
+{
+	struct store_verify_options options = { .accept_loss = accept };
+	struct store_verify_result result;
+	int rc = store_verify(store, &options, &result);
+
+	*accepted = result.accepted;
+	return rc < 0 ? rc : (long)result.faults;
+}
+
+static int is_only_read(struct store *store, const struct store_recovery *recovery)
+{
+	store_ticket ticket = 0;
+
+	CHECK(recovery->read_only && strstr(recovery->text, "ops/0000000"));
+	CHECK_RC(-EUCLEAN, store_state_put(store, SPACE, "x", 1, "", 0, &ticket));
+	CHECK_RC(-EUCLEAN, test_put(store, 999, 700, &ticket));
+	return test_get_range(store, 0, 20);
+}
+
+/* Values 0 to 9, each by a batch of its own, and blocks; no index. */
+static int fill(struct store **store, uint64_t end[10])
+{
+	CHECK_RC(0, test_open(store, NULL));
+	CHECK_RC(0, test_put_range(*store, 0, 20, true));
+	for (int i = 0; i < 10; i++) {
+		CHECK_RC(0, set(*store, i, i + 100, true));
+		end[i] = (*store)->ops.end;
+	}
+	return 0;
+}
+
+/* Damage is told, everything around it is there, and nothing is written until the loss is accepted. */
+static int damage_is_told_and_hides_nothing(void *arg)
+{
+	struct store *store;
+	struct store_recovery recovery;
+	uint64_t end[10], accepted;
+
+	CHECK_RC(0, fill(&store, end));
+	CHECK_RC(0, test_crash(store));
+	test_flip(log_path(1), (long)end[3] + 40);
+	CHECK_RC(0, take_index());
+	for (int again = 0; again < 2; again++) {
+		CHECK_RC(0, test_open(&store, &recovery));
+		CHECK(recovery.damaged == 1);
+		CHECK_RC(0, is_only_read(store, &recovery));
+		for (int i = 0; i < 10; i++)
+			CHECK(get(store, i) == (i == 4 ? -1 : i + 100));
+		CHECK_RC(1, verify(store, false, &accepted));
+		if (again)
+			CHECK(verify(store, true, &accepted) == 0 && accepted == 1);
+		CHECK_RC(0, store_close(store));
+	}
+	for (int again = 0; again < 2; again++) {
+		CHECK_RC(0, test_open(&store, &recovery));
+		CHECK(!recovery.read_only && recovery.damaged == 0);
+		for (int i = 0; i < 10; i++)
+			CHECK(get(store, i) == (i == 4 && !again ? -1 : i + 100));
+		CHECK_RC(0, set(store, 4, 104, true));
+		CHECK_RC(0, verify(store, false, &accepted));
+		CHECK_RC(0, store_close(store));
+		CHECK_RC(0, take_index());
+	}
+	return 0;
+}
+
+/* What the index has is not lost by damage before it; a verification finds that, and accepting heals it. */
+static int damage_behind_the_index_is_healed(void *arg)
+{
+	struct store *store;
+	struct store_recovery recovery;
+	uint64_t end[10], accepted;
+
+	CHECK_RC(0, fill(&store, end));
+	CHECK_RC(0, store_close(store));
+	test_flip(log_path(1), (long)end[3] + 40);
+	CHECK_RC(0, test_open(&store, &recovery));
+	CHECK(!recovery.read_only);
+	CHECK_RC(1, verify(store, false, &accepted));
+	CHECK(verify(store, true, &accepted) == 0 && accepted == 1);
+	CHECK_RC(0, store_close(store));
+	CHECK_RC(0, take_index());
+	CHECK_RC(0, test_open(&store, &recovery));
+	CHECK(!recovery.read_only && store->ops.generation == 2);
+	for (int i = 0; i < 10; i++)
+		CHECK(get(store, i) == i + 100);
+	return store_close(store);
+}
+
+/* Missing, cut behind the index, or from another time: only read, until it is back or given up. */
+static int a_lost_log_is_noticed(void *arg)
+{
+	enum { MISSING, MISSING_WITHOUT_INDEX, SHORT, OLD, WAYS };
+	char command[400];
+
+	for (int way = 0; way < WAYS; way++) {
+		struct store *store;
+		struct store_recovery recovery;
+		uint64_t end[10], accepted;
+
+		snprintf(command, sizeof(command), "rm -rf %s/* %s.kept", test_repo, test_repo);
+		CHECK(system(command) == 0);
+		CHECK_RC(0, fill(&store, end));
+		CHECK_RC(0, store_close(store));
+		snprintf(command, sizeof(command), "cp -a %s/ops %s.kept", test_repo, test_repo);
+		CHECK(system(command) == 0);
+		if (way == OLD) {
+			CHECK_RC(0, test_open(&store, NULL));
+			CHECK_RC(0, set(store, 3, 103, true));
+			CHECK_RC(0, store_close(store));
+			snprintf(command, sizeof(command), "cp -a %s.kept/* %s/ops/", test_repo,
+				test_repo);
+			CHECK(system(command) == 0);
+		} else if (way == SHORT) {
+			CHECK_RC(0, truncate(log_path(1), (long)end[9] - 1));
+		} else {
+			CHECK_RC(0, unlink(log_path(1)));
+		}
+		if (way == MISSING_WITHOUT_INDEX)
+			CHECK_RC(0, take_index());
+		CHECK_RC(0, test_open(&store, &recovery));
+		CHECK(recovery.gaps == 1);
+		CHECK_RC(0, is_only_read(store, &recovery));
+		CHECK(get(store, 3) == (way == MISSING_WITHOUT_INDEX ? -1 : 103));
+		CHECK_RC(1, verify(store, false, &accepted));
+		if (way == MISSING) { /* put back */
+			CHECK_RC(0, store_close(store));
+			snprintf(command, sizeof(command), "cp -a %s.kept/* %s/ops/", test_repo,
+				test_repo);
+			CHECK(system(command) == 0);
+			CHECK_RC(0, test_open(&store, &recovery));
+			CHECK(!recovery.read_only);
+		} else {
+			CHECK(verify(store, true, &accepted) == 0 && accepted == 1);
+		}
+		CHECK_RC(0, set(store, 3, 3, true));
+		CHECK_RC(0, store_close(store));
+		CHECK_RC(0, take_index());
+		CHECK_RC(0, test_open(&store, &recovery));
+		CHECK(!recovery.read_only && get(store, 3) == 3);
+		CHECK(get(store, 4) == (way == MISSING_WITHOUT_INDEX ? -1 : 104));
+		CHECK_RC(0, test_get_range(store, 0, 20));
+		CHECK_RC(0, store_close(store));
+	}
+	snprintf(command, sizeof(command), "rm -rf %s.kept", test_repo);
+	return system(command);
+}
+
+/* It does not grow for ever. */
+static int what_is_changed_often_is_written_anew(void *arg)
+{
+	struct store *store;
+	unsigned generation = 1;
+
+	test_options.operations_bytes = 5000;
+	CHECK_RC(0, test_open(&store, NULL));
+	for (int i = 0; i < 3000; i++) {
+		CHECK_RC(0, set(store, i % 7, i, i % 3 == 0));
+		if (i % 100 == 0)
+			CHECK_RC(0, store_checkpoint(store));
+		CHECK(store->ops.end < 30000);
+	}
+	generation = store->ops.generation;
+	CHECK(generation > 5);
+	CHECK_RC(0, test_crash(store));
+	for (int round = 0; round < 2; round++) {
+		CHECK_RC(0, test_open(&store, NULL));
+		for (int i = 2993; i < 3000; i++)
+			CHECK(get(store, i % 7) == i || (i == 2999 && get(store, i % 7) == i - 7) ||
+				i == 2998);
+		CHECK_RC(0, store_close(store));
+		CHECK_RC(0, take_index());
+	}
+	CHECK(access(log_path(generation - 1), F_OK) < 0);
+	test_options.operations_bytes = 0;
+	return 0;
+}
+
+ON_BACKENDS(state_is_a_map)
+ON_BACKENDS(very_many_changes_need_no_sync)
+ON_BACKENDS(a_torn_end_is_cut)
+ON_BACKENDS(operations_need_their_commit)
+ON_BACKENDS(damage_is_told_and_hides_nothing)
+ON_BACKENDS(damage_behind_the_index_is_healed)
+ON_BACKENDS(a_lost_log_is_noticed)
+ON_BACKENDS(what_is_changed_often_is_written_anew)
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_state_is_a_map),
+		cmocka_unit_test(test_very_many_changes_need_no_sync),
+		cmocka_unit_test(test_a_torn_end_is_cut),
+		cmocka_unit_test(test_operations_need_their_commit),
+		cmocka_unit_test(test_damage_is_told_and_hides_nothing),
+		cmocka_unit_test(test_damage_behind_the_index_is_healed),
+		cmocka_unit_test(test_a_lost_log_is_noticed),
+		cmocka_unit_test(test_what_is_changed_often_is_written_anew),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
