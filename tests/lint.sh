@@ -16,17 +16,18 @@ allowed() {
 	anyio) echo "anyio" ;;
 	libp2p) echo "libp2p anyio multiformats" ;;
 	store) echo "store anyio ipld multiformats" ;;
+	remote) echo "remote anyio multiformats" ;;
 	exchange) echo "exchange store libp2p anyio ipld multiformats" ;;
-	kit) echo "kit exchange store libp2p anyio ipld multiformats" ;;
+	kit) echo "kit exchange remote store libp2p anyio ipld multiformats" ;;
 	serve) echo "serve kit exchange store libp2p anyio ipld multiformats" ;;
 	cli) echo "cli serve kit exchange store libp2p anyio ipld multiformats" ;;
 	esac
 }
-for folder in multiformats ipld anyio libp2p store exchange kit serve cli; do
+for folder in multiformats ipld anyio libp2p store remote exchange kit serve cli; do
 	[ -d "$folder" ] || continue
 	[ -f "$folder/README.md" ] || complain "$folder has no README.md"
 	may=$(allowed "$folder")
-	for layer in multiformats ipld anyio libp2p store exchange kit serve cli; do
+	for layer in multiformats ipld anyio libp2p store remote exchange kit serve cli; do
 		case " $may " in *" $layer "*) continue ;; esac
 		found=$(git grep -nE "#include [<\"]$layer/" -- "$folder/*.c" "$folder/*.h" | head -3)
 		[ -z "$found" ] || complain "$folder reaches up into $layer: $found"
