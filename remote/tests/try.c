@@ -188,7 +188,7 @@ static int run_probe(struct try *try)
 	struct remote_head head;
 	int rc = run_down(try);
 
-	while (rc == -EHOSTDOWN) {
+	while (rc == -EHOSTDOWN || rc == -EBUSY) {
 		rc = anyio_sleep(20 * ANYIO_MILLISECOND);
 		if (!rc)
 			rc = remote_head(try->remote, word(try, 1), &head, &try->why);
