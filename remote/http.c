@@ -14,6 +14,8 @@
 #include "library.h"
 #include "why.h"
 
+static const anyio_time poll_pause = 10 * ANYIO_MILLISECOND;
+
 struct watch {
 	struct http *http;
 	curl_socket_t fd;
@@ -60,18 +62,26 @@ static void watch_unref(struct watch *watch)
 		anyio_free(watch);
 }
 
+static int wait_ready(const struct side *side)
+{
+	curl_socket_t fd = side->watch->fd;
+
+	return side->wants == CURL_POLL_IN ? anyio_wait_readable(fd) : anyio_wait_writable(fd);
+}
+
 static int watch_side(void *arg)
 {
 	struct side *side = arg;
 	struct watch *watch = side->watch;
 	int rc = 0;
 
-	while (rc == 0 && !watch->gone && watch->wants & side->wants) {
-		rc = side->wants == CURL_POLL_IN ? anyio_wait_readable(watch->fd)
-						 : anyio_wait_writable(watch->fd);
-		if (watch->gone || rc == ANYIO_CANCELLED || !(watch->wants & side->wants))
+	while (rc != ANYIO_CANCELLED && !watch->gone && watch->wants & side->wants) {
+		rc = wait_ready(side);
+		if (rc == ANYIO_CANCELLED || watch->gone || !(watch->wants & side->wants))
 			break;
-		act(watch->http, watch->fd, rc ? CURL_CSELECT_ERR : side->ready);
+		act(watch->http, watch->fd, side->ready);
+		if (rc) /* the system lacks something, so libcurl was let look for itself, as it will be again */
+			rc = anyio_sleep(poll_pause);
 	}
 	side->runs = false;
 	watch->tasks--;

@@ -294,7 +294,9 @@ static int take_endpoint(
 		goto wrong;
 	host = url + (secure ? 8 : 7);
 	end = *host == '[' ? host + strcspn(host, "]") : host + strcspn(host, ":/");
-	rest = *host == '[' && *end ? end + 1 : end;
+	if (*host == '[' && !*end)
+		goto wrong;
+	rest = end + (*host == '[');
 	host += *host == '[';
 	if (*rest == ':') {
 		number = strtoul(rest + 1, &stop, 10);

@@ -10,6 +10,7 @@
 #include "library.h"
 #include "why.h"
 
+enum { EXPECT_FROM = 1 << 20 };
 static const anyio_time names_are_good = 60 * ANYIO_SECOND;
 
 void transfer_end(struct transfer *transfer, int rc)
@@ -198,6 +199,9 @@ static void set_method(CURL *easy, const struct http_request *request)
 	} else if (request->body) {
 		curl.easy_setopt(easy, CURLOPT_UPLOAD, 1L);
 		curl.easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)request->size);
+		/* Whether a store wants the body is worth waiting for only when that is large. */
+		curl.easy_setopt(easy, CURLOPT_EXPECT_100_TIMEOUT_MS,
+			request->size > EXPECT_FROM ? 1000L : 1L);
 		curl.easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
 	} else if (strcmp(request->method, "GET") != 0) {
 		curl.easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);

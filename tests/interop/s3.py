@@ -386,6 +386,16 @@ def silent(store, backend, scratch):
               hashlib.sha256(sent).digest(), "a connection gone silent is given up, and the part sent again")
 
 
+def dropped(store, backend, scratch):
+    """The connection breaks under the second part; with SeaweedFS it is the first one's, and libcurl itself begins anew."""
+    large = scratch / "large"
+    sent = make_file(large, 20_000_000, 10)
+    with Between(store.port, "up", 9_000_000, lambda _: "cut") as between:
+        Try(between.endpoint, backend, TRY_PART_SIZE="6000000")("put", "dropped", large)
+        check(between.done.is_set() and Try(store.endpoint, backend)("get", "dropped", 0, 1 << 40) == sent,
+              "a connection that breaks under a part costs that part alone")
+
+
 def torn(store, backend, scratch):
     large = scratch / "large"
     sent = make_file(large, 20_000_000, 6)
@@ -509,7 +519,7 @@ def try_faults(scratch):
             folder = scratch / f"{kind.name}-{backend}"
             folder.mkdir()
             with kind(folder) as store:
-                for fault in (stalled, silent, torn, replaced, killed):
+                for fault in (stalled, silent, dropped, torn, replaced, killed):
                     fault(store, backend, scratch)
                 if kind is Versitygw:
                     pages(store, backend)

@@ -11,10 +11,11 @@
  *
  * Errors, besides each call's own: -EACCES (the store refuses the credentials, or these may not do that),
  * -ENXIO (no such bucket), -ESTALE (the clocks differ too much), -EREMCHG (it is elsewhere: another region or
- * endpoint), -EKEYREJECTED (its certificate is not trusted), -EHOSTUNREACH (no connection), -EHOSTDOWN, -EBUSY (it asks
- * for fewer requests), -EREMOTEIO (it failed), -EPROTO (what it says is not S3), -ETIMEDOUT (it fell silent), -ENOPKG
- * (libcurl or expat is not installed), ANYIO_CLOSED (run has ended), ANYIO_CANCELLED, -ENOMEM. Every call fills
- * *why, which may be NULL, when it fails.
+ * endpoint), -EKEYREJECTED (its certificate is not trusted), -EHOSTUNREACH (no connection), -ECONNRESET (it
+ * broke), -ETIMEDOUT (the store fell silent), -EHOSTDOWN, -EBUSY (it asks for fewer requests), -EREMOTEIO (it
+ * failed), -ENOSPC (it is full), -EPROTO (what it says is not S3), -ENOPKG (libcurl or expat is not installed),
+ * ANYIO_CLOSED (run has ended), ANYIO_CANCELLED, -ENOMEM. A call that fails fills *why, which may be NULL; but
+ * not for the last three, nor for what the caller's own functions return.
  */
 #ifndef REMOTE_OBJECT_H
 #define REMOTE_OBJECT_H
