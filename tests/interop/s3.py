@@ -159,6 +159,10 @@ class Seaweedfs(Store):
                 f"-s3.localSocket={self.folder}/s3.sock", f"-s3.config={self.folder}/s3.json",
                 "-s3.port.iceberg=0", "-s3.port.lance=0"]
 
+    def stop(self):
+        super().stop()
+        pathlib.Path(f"/tmp/seaweedfs-master-grpc-{self.master + 10000}.sock").unlink(missing_ok=True)  # it leaves that
+
     def make_bucket(self):
         # It makes a bucket at the first put of somebody who may; it needs a moment until its volumes are there.
         until = time.monotonic() + READY_SECONDS
