@@ -94,7 +94,7 @@ static int parse_size(const char *text, uint64_t *size)
 /* Keeps the beginning: these are for people, or shorter than this by far. */
 static void keep(char *out, size_t cap, const char *text)
 {
-	snprintf(out, cap, "%s", text);
+	snprintf(out, cap, "%.*s", (int)cap - 1, text);
 }
 
 static int end_entry(struct answer *answer)

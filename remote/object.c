@@ -34,6 +34,7 @@ int remote_key(struct remote *remote, const char *name, char **key, struct remot
 {
 	struct text text = { 0 };
 
+	*key = NULL;
 	if (!is_name(name, false) || name[strlen(name) - 1] == '/' ||
 		strlen(remote->prefix) + strlen(name) > REMOTE_NAME_MAX)
 		return explain(why, -EINVAL,
