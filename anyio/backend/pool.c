@@ -297,7 +297,7 @@ static bool pool_fail(struct anyio_pool *pool, int error)
 
 static int worker_start(struct anyio_pool *pool)
 {
-	struct worker *worker = anyio_malloc(sizeof(*worker));
+	struct worker *worker = anyio_calloc(1, sizeof(*worker));
 	if (!worker)
 		return -ENOMEM;
 	worker->pool = pool;
