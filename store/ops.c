@@ -3,28 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include "inner.h"
+#include "numbered.h"
 
 enum {
 	FIRST_ROOM = 4096,
 	WORTH = 4, /* times as long as what it says */
 };
-
-static void file_name(uint32_t generation, char out[16])
-{
-	snprintf(out, 16, "%08u.log", generation);
-}
-
-/* The generation in such a name, or 0. */
-static uint32_t number_of(const char *name)
-{
-	char *end, again[16];
-	unsigned long number = strtoul(name, &end, 10);
-
-	if (number == 0 || number > UINT32_MAX)
-		return 0;
-	file_name(number, again);
-	return strcmp(name, again) == 0 ? number : 0;
-}
 
 /* ---- The file ---- */
 
@@ -52,9 +36,9 @@ static int make_file(struct store *store)
 static int take_place(struct store *store, int fd, uint32_t generation, uint64_t end)
 {
 	struct ops *ops = &store->ops;
-	char name[16];
+	char name[NUMBERED_MAX];
 
-	file_name(generation, name);
+	numbered_name(generation, "log", name);
 	int rc = anyio_fsync(fd);
 	if (rc == 0)
 		rc = anyio_renameat(ops->dir_fd, "new", ops->dir_fd, name);
@@ -68,7 +52,7 @@ static int take_place(struct store *store, int fd, uint32_t generation, uint64_t
 	}
 	if (ops->fd >= 0) {
 		anyio_close(ops->fd);
-		file_name(ops->generation, name);
+		numbered_name(ops->generation, "log", name);
 		anyio_unlinkat(ops->dir_fd, name, 0);
 	}
 	ops->fd = fd;
@@ -102,10 +86,10 @@ static int find_file(struct ops *ops, uint32_t *highest)
 	if (rc < 0)
 		return rc;
 	for (size_t i = 0; i < names.count; i++)
-		if (number_of(names.names[i]) > *highest)
-			*highest = number_of(names.names[i]);
+		if (numbered_of(names.names[i], "log") > *highest)
+			*highest = numbered_of(names.names[i], "log");
 	for (size_t i = 0; i < names.count; i++) {
-		uint32_t number = number_of(names.names[i]);
+		uint32_t number = numbered_of(names.names[i], "log");
 
 		if ((number && number < *highest) || strcmp(names.names[i], "new") == 0)
 			anyio_unlinkat(ops->dir_fd, names.names[i], 0);
@@ -116,10 +100,10 @@ static int find_file(struct ops *ops, uint32_t *highest)
 
 static int open_file(struct ops *ops)
 {
-	char name[16];
+	char name[NUMBERED_MAX];
 	struct stat st;
 
-	file_name(ops->generation, name);
+	numbered_name(ops->generation, "log", name);
 	int fd = anyio_plain_openat(ops->dir_fd, name, O_RDWR, 0);
 	if (fd < 0)
 		return fd;
@@ -346,20 +330,24 @@ bool ops_pending(const struct ops *ops)
 	return ops->used > OPS_HEAD_SIZE;
 }
 
-int ops_flush(struct store *store, uint64_t sequence)
+/* What was appended becomes a batch at the end of the file. */
+static int write_batch(const struct segment_keys *keys, struct ops *ops, uint64_t sequence)
 {
-	struct ops *ops = &store->ops;
-
 	if (!ops_pending(ops))
 		return 0;
-	size_t len = ops_batch_seal(&store->keys, ops->generation, ops->end, sequence,
-		ops->used - OPS_HEAD_SIZE, ops->batch);
+	size_t len = ops_batch_seal(
+		keys, ops->generation, ops->end, sequence, ops->used - OPS_HEAD_SIZE, ops->batch);
 	int rc = anyio_pwrite_all(ops->fd, ops->batch, len, ops->end);
 	if (rc < 0)
 		return rc;
 	ops->end += len;
 	ops->used = 0;
 	return 0;
+}
+
+int ops_flush(struct store *store, uint64_t sequence)
+{
+	return write_batch(&store->keys, &store->ops, sequence);
 }
 
 int ops_sync(struct ops *ops)
@@ -394,19 +382,11 @@ struct writing {
 	struct store *store;
 	struct ops to;
 	uint64_t sequence;
-	int rc;
 };
 
-static int write_batch(struct writing *writing)
+static int finish_batch(struct writing *writing)
 {
-	struct ops *to = &writing->to;
-	size_t len = ops_batch_seal(&writing->store->keys, to->generation, to->end,
-		writing->sequence, to->used - OPS_HEAD_SIZE, to->batch);
-	int rc = anyio_pwrite_all(to->fd, to->batch, len, to->end);
-
-	to->end += len;
-	to->used = 0;
-	return rc;
+	return write_batch(&writing->store->keys, &writing->to, writing->sequence);
 }
 
 static int write_operation(
@@ -416,11 +396,11 @@ static int write_operation(
 	int rc = 0;
 
 	/* Sequences stay with what they belong to. */
-	if (ops_pending(&writing->to) && sequence != writing->sequence)
-		rc = write_batch(writing);
+	if (sequence != writing->sequence)
+		rc = finish_batch(writing);
 	writing->sequence = sequence;
 	if (rc == 0 && (rc = ops_reserve(&writing->to)) == -EAGAIN) {
-		rc = write_batch(writing);
+		rc = finish_batch(writing);
 		if (rc == 0)
 			rc = ops_reserve(&writing->to);
 	}
@@ -463,8 +443,8 @@ static int write_rest(struct writing *writing)
 	uint64_t end;
 	int rc = ops_read(store, ops_known(store), UINT64_MAX, &calls, writing, &end);
 
-	if (rc == 0 && ops_pending(&writing->to))
-		rc = write_batch(writing);
+	if (rc == 0)
+		rc = finish_batch(writing);
 	return rc < 0 ? rc
 		      : take_place(store, writing->to.fd, writing->to.generation, writing->to.end);
 }

@@ -71,7 +71,7 @@ static int change_pin_locked(
 		if (rc == -EAGAIN && (rc = store_sync(store, sequence)) == 0)
 			rc = -EAGAIN;
 	} while (rc == -EAGAIN);
-	return rc;
+	return rc < 0 ? rc : store_checkpoint_if_due(store);
 }
 
 int store_pin_add(struct store *store, const struct mf_cid *cid, enum store_pin_mode mode,

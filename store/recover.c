@@ -382,7 +382,8 @@ static int read_on(struct recovering *recovering)
 		store_say(report,
 			"segments/%08u.car cannot be read: %s; make the disk give it back, or put a copy in its place",
 			replay.unreadable, anyio_error_text(rc));
-	store->recovered = replay.sequence;
+	if (store->recovered < replay.sequence)
+		store->recovered = replay.sequence;
 	if (rc == 0)
 		rc = store_fold(store, store->ops.lost ? UINT64_MAX : replay.sequence);
 	if (rc == 0 && store->ops.lost) {
@@ -407,13 +408,14 @@ int store_recover(struct store *store, struct store_recovery *report)
 	bool cut_short = is_cut_short(store, &store->checkpoint) &&
 		(first ||
 			segments->files[segments->count - 1]->number <= store->checkpoint.segment);
+	/* And of the operations, whatever becomes of the segments: a number is not used twice. */
+	store->recovered = store->checkpoint.sequence;
 	int rc = store_fold_segments(store, report);
 
 	report->rebuilt |= store->checkpoint.segment == 0 && !first;
 	report->read_only = cut_short || store->ops.lost;
 	if (report->read_only)
 		store->broken = -EUCLEAN;
-	store->recovered = store->checkpoint.sequence;
 	if (rc == 0 && cut_short) {
 		rc = store_fold(store, UINT64_MAX);
 		if (rc == 0)

@@ -8,6 +8,7 @@
 #include <anyio/memory.h>
 #include <anyio/plain.h>
 #include "inner.h"
+#include "numbered.h"
 #include "scan.h"
 
 enum {
@@ -15,23 +16,6 @@ enum {
 	PROBE_SIZE = 1 << 20, /* bytes read at a time when looking for a record */
 	LEFTOVER_MAX = 512,   /* a segment that was never finished being made is not longer */
 };
-
-static void file_name(uint32_t number, char out[16])
-{
-	snprintf(out, 16, "%08u.car", number);
-}
-
-/* The number in a file name, or 0. */
-static uint32_t number_of(const char *name)
-{
-	char *end, again[16];
-	unsigned long number = strtoul(name, &end, 10);
-
-	if (number == 0 || number > UINT32_MAX)
-		return 0;
-	file_name(number, again);
-	return strcmp(name, again) == 0 ? number : 0;
-}
 
 struct segment_file *segment_set_find(const struct segment_set *set, uint32_t number)
 {
@@ -78,14 +62,14 @@ static void close_spare(struct segment_set *set)
 
 int segment_file_use(struct segment_set *set, struct segment_file *file)
 {
-	char name[16];
+	char name[NUMBERED_MAX];
 
 	file->users++;
 	file->used = ++set->clock;
 	if (file->fd >= 0)
 		return 0;
 	close_spare(set);
-	file_name(file->number, name);
+	numbered_name(file->number, "car", name);
 	int fd = anyio_plain_openat(set->dir_fd, name, O_RDWR, 0);
 	if (file->fd >= 0) { /* another task was faster */
 		if (fd >= 0)
@@ -109,9 +93,9 @@ void segment_file_release(struct segment_file *file)
 int segment_file_open_direct(struct segment_set *set, const struct segment_file *file)
 {
 	struct stat one, other;
-	char name[16];
+	char name[NUMBERED_MAX];
 
-	file_name(file->number, name);
+	numbered_name(file->number, "car", name);
 	int fd = anyio_plain_openat(set->dir_fd, name, O_WRONLY | O_DIRECT, 0);
 	if (fd < 0)
 		return fd;
@@ -239,7 +223,7 @@ bool segment_set_is_gone(const struct segment_set *set, uint32_t number)
 static int take_name(struct segment_set *set, const char *name, uint32_t known,
 	const struct segment_keys *keys, struct store_recovery *recovery)
 {
-	uint32_t number = number_of(name);
+	uint32_t number = numbered_of(name, "car");
 
 	if (!number) {
 		recovery->ignored++;
@@ -339,7 +323,7 @@ int segment_set_add(struct segment_set *set, const struct segment_keys *keys, ui
 	uint64_t synced, struct segment_file **out)
 {
 	struct segment_file *file = anyio_calloc(1, sizeof(*file));
-	char name[16];
+	char name[NUMBERED_MAX];
 	int rc;
 
 	if (!file)
@@ -350,7 +334,7 @@ int segment_set_add(struct segment_set *set, const struct segment_keys *keys, ui
 			rc = -EOVERFLOW;
 			break;
 		}
-		file_name(++file->number, name);
+		numbered_name(++file->number, "car", name);
 		rc = file->fd =
 			anyio_plain_openat(set->dir_fd, name, O_RDWR | O_CREAT | O_EXCL, 0644);
 	} while (rc == -EEXIST);

@@ -6,6 +6,7 @@
 #include <store/wal.h>
 
 #include <errno.h>
+#include <string.h>
 #include "inner.h"
 #include "replay.h"
 
@@ -185,9 +186,10 @@ static int walk_segments(struct walk *walk, uint32_t segment)
 	return rc;
 }
 
-static int tell_operation(struct walk *walk, uint64_t offset, uint64_t sequence,
-	const struct ops_operation *operation)
+static int tell_operation(
+	void *arg, uint64_t offset, uint64_t sequence, const struct ops_operation *operation)
 {
+	struct walk *walk = arg;
 	const struct ops *ops = &walk->store->ops;
 	struct store_wal_entry entry = { .kind = STORE_WAL_STATE,
 		.operations = ops->generation,
@@ -208,12 +210,6 @@ static int tell_operation(struct walk *walk, uint64_t offset, uint64_t sequence,
 	return walk->each(walk->arg, &entry);
 }
 
-static int tell_written(
-	void *arg, uint64_t offset, uint64_t sequence, const struct ops_operation *operation)
-{
-	return tell_operation(arg, offset, sequence, operation);
-}
-
 static int tell_lost(void *arg, uint64_t from, uint64_t to)
 {
 	struct walk *walk = arg;
@@ -226,23 +222,38 @@ static int tell_lost(void *arg, uint64_t from, uint64_t to)
 	return walk->each(walk->arg, &entry);
 }
 
+/* Those that wait to be written, as they are now: each may take its time. */
+static int walk_pending(struct walk *walk)
+{
+	const struct ops *ops = &walk->store->ops;
+	uint64_t sequence = walk->store->log.sequence, first = ops->end + OPS_HEAD_SIZE;
+	size_t len = ops_pending(ops) ? ops->used - OPS_HEAD_SIZE : 0;
+	uint8_t *copy = anyio_malloc(len + 1);
+	struct ops_batch batch = { .at = copy, .end = copy + len };
+	struct ops_operation operation;
+	int rc = copy ? 0 : -ENOMEM;
+
+	if (len > 0 && rc == 0)
+		memcpy(copy, ops->batch + OPS_HEAD_SIZE, len);
+	while (rc == 0) {
+		uint64_t offset = first + (batch.at - copy);
+
+		if (ops_batch_next(&batch, &operation) <= 0)
+			break;
+		rc = tell_operation(walk, offset, sequence, &operation);
+	}
+	anyio_free(copy);
+	return rc;
+}
+
 /* Those written, and those that wait to be. */
 static int walk_operations(struct walk *walk)
 {
-	static const struct ops_calls calls = { tell_written, tell_lost };
-	struct ops *ops = &walk->store->ops;
-	struct ops_operation operation;
+	static const struct ops_calls calls = { tell_operation, tell_lost };
 	uint64_t end;
 	int rc = ops_read(walk->store, 0, UINT64_MAX, &calls, walk, &end);
 
-	for (size_t at = OPS_HEAD_SIZE; rc == 0 && ops_pending(ops) && at < ops->used;) {
-		struct ops_batch batch = { .at = ops->batch + at, .end = ops->batch + ops->used };
-
-		ops_batch_next(&batch, &operation);
-		rc = tell_operation(walk, ops->end + at, walk->store->log.sequence, &operation);
-		at = batch.at - ops->batch;
-	}
-	return rc;
+	return rc ? rc : walk_pending(walk);
 }
 
 int store_wal_each(struct store *store, uint32_t segment, uint64_t offset,
@@ -257,7 +268,6 @@ int store_wal_each(struct store *store, uint32_t segment, uint64_t offset,
 
 	if (rc == 0 && segment == 0)
 		rc = walk_operations(&walk);
-
 	anyio_free(walk.window);
 	return rc;
 }

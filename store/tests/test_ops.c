@@ -323,6 +323,33 @@ static int a_lost_log_is_noticed(void *arg)
 	return system(command);
 }
 
+/* Operations may be of later commits than the last that is left of the segments: what is acknowledged after that
+ * loss was accepted is not cut with them. */
+static int an_accepted_loss_takes_no_later_operation(void *arg)
+{
+	struct store *store;
+	struct store_recovery recovery;
+	uint64_t accepted;
+
+	CHECK_RC(0, test_open(&store, NULL));
+	CHECK_RC(0, test_put_range(store, 0, 20, true));
+	CHECK_RC(0, store_checkpoint(store));
+	uint64_t checkpoint = store->checkpoint.end;
+	for (int i = 0; i < 30; i++)
+		CHECK_RC(0, set(store, 1, i, true));
+	CHECK_RC(0, test_crash(store));
+	CHECK_RC(0, truncate(test_segment(1), checkpoint - 1));
+	CHECK_RC(0, test_open(&store, &recovery));
+	CHECK(recovery.read_only && get(store, 1) == 29);
+	CHECK(verify(store, true, &accepted) == 0 && accepted > 0);
+	CHECK_RC(0, set(store, 2, 7, true));
+	CHECK_RC(0, test_crash(store));
+	CHECK_RC(0, take_index());
+	CHECK_RC(0, test_open(&store, &recovery));
+	CHECK(!recovery.read_only && get(store, 1) == 29 && get(store, 2) == 7);
+	return store_close(store);
+}
+
 /* It does not grow for ever. */
 static int what_is_changed_often_is_written_anew(void *arg)
 {
@@ -360,6 +387,7 @@ ON_BACKENDS(operations_need_their_commit)
 ON_BACKENDS(damage_is_told_and_hides_nothing)
 ON_BACKENDS(damage_behind_the_index_is_healed)
 ON_BACKENDS(a_lost_log_is_noticed)
+ON_BACKENDS(an_accepted_loss_takes_no_later_operation)
 ON_BACKENDS(what_is_changed_often_is_written_anew)
 
 int main(void)
@@ -372,6 +400,7 @@ int main(void)
 		cmocka_unit_test(test_damage_is_told_and_hides_nothing),
 		cmocka_unit_test(test_damage_behind_the_index_is_healed),
 		cmocka_unit_test(test_a_lost_log_is_noticed),
+		cmocka_unit_test(test_an_accepted_loss_takes_no_later_operation),
 		cmocka_unit_test(test_what_is_changed_often_is_written_anew),
 	};
 
