@@ -12,9 +12,20 @@ struct first_look {
 	struct store_recovery *recovery;
 };
 
-static int note_gone(struct store *store, const uint8_t *key, size_t len)
+/* What the state says of a segment. counts: no crash can take it back. */
+static int note_segment(struct store *store, const uint8_t *key, size_t key_len,
+	const uint8_t *value, size_t len, bool counts)
 {
-	return len == 4 ? segment_set_note_gone(&store->segments, get_u32(key)) : -EUCLEAN;
+	struct segment_file *file;
+
+	if (key_len != 4 || len != 1)
+		return -EUCLEAN;
+	file = segment_set_find(&store->segments, get_u32(key));
+	if (file && counts && *value != SEGMENT_STATE_GONE)
+		file->swept = true;
+	return *value == SEGMENT_STATE_SWEPT
+		? 0
+		: segment_set_note_gone(&store->segments, get_u32(key));
 }
 
 static int look_at_operation(
@@ -24,9 +35,14 @@ static int look_at_operation(
 
 	if (look->store->recovered < sequence)
 		look->store->recovered = sequence;
-	return operation->space == STORE_SPACE_SEGMENTS && operation->put
-		? note_gone(look->store, operation->key, operation->key_len)
-		: 0;
+	if (operation->space != STORE_SPACE_SEGMENTS)
+		return 0;
+	if (operation->put)
+		return note_segment(look->store, operation->key, operation->key_len,
+			operation->value, operation->value_len, false);
+	if (operation->key_len == 4)
+		segment_set_forget_gone(&look->store->segments, get_u32(operation->key));
+	return 0;
 }
 
 static int tell_damage(void *arg, uint64_t from, uint64_t to)
@@ -51,7 +67,7 @@ static int look_at_index(struct store *store)
 	index_state_key(&key, STORE_SPACE_SEGMENTS, "", 0);
 	while ((rc = index_next_state(&store->index, &key, value, &len)) > 0 &&
 		key.bytes[0] == STORE_SPACE_SEGMENTS)
-		if ((rc = note_gone(store, key.bytes + 1, key.len - 1)) < 0)
+		if ((rc = note_segment(store, key.bytes + 1, key.len - 1, value, len, true)) < 0)
 			break;
 	return rc < 0 ? rc : 0;
 }
@@ -87,8 +103,13 @@ static int take_operation(
 	struct index_key key;
 
 	index_state_key(&key, operation->space, operation->key, operation->key_len);
-	int rc = index_state_put(&store->index, &key, operation->put ? operation->value : NULL,
-		operation->value_len, 0);
+	int rc = operation->space == STORE_SPACE_SEGMENTS && operation->put
+		? note_segment(store, operation->key, operation->key_len, operation->value,
+			  operation->value_len, true)
+		: 0;
+	if (rc == 0)
+		rc = index_state_put(&store->index, &key, operation->put ? operation->value : NULL,
+			operation->value_len, 0);
 	if (rc < 0 || index_fresh(&store->index) < store->options.checkpoint_blocks)
 		return rc;
 	/* A long way: the index knows more then than it says, which it may be told again. */

@@ -31,6 +31,7 @@ struct index_place {
 	uint32_t segment;
 	uint32_t len;
 	uint32_t codec;
+	uint32_t ordinal; /* of the block in its segment: no other that the index knows has it */
 	uint8_t version;
 	uint8_t state;
 };
@@ -55,6 +56,7 @@ struct index_position {
 	uint64_t offset;  /* of its section */
 	uint64_t end;     /* of it */
 	uint64_t sequence;
+	uint32_t ordinal; /* of the next block */
 };
 
 /* A place in the operation log. */
@@ -154,6 +156,6 @@ int index_next_block(
 /* Has the file read into memory, where lookups find it without waiting for the disk. */
 int index_fetch(struct index *index);
 
-uint64_t index_file_size(struct index *index);
+uint64_t index_file_size(const struct index *index);
 
 #endif

@@ -58,7 +58,8 @@ static void encode_place(const struct index_place *place, uint8_t out[INDEX_BLOC
 	put_u32(out + 8, place->segment);
 	put_u32(out + 12, place->len);
 	put_u32(out + 16, place->codec);
-	out[20] = place->version | (place->state == INDEX_DAMAGED ? INDEX_DAMAGED_BIT : 0);
+	put_u32(out + 20, place->ordinal);
+	out[24] = place->version | (place->state == INDEX_DAMAGED ? INDEX_DAMAGED_BIT : 0);
 }
 
 static int decode_place(const MDB_val *value, struct index_place *place)
@@ -71,8 +72,9 @@ static int decode_place(const MDB_val *value, struct index_place *place)
 		.segment = get_u32(in + 8),
 		.len = get_u32(in + 12),
 		.codec = get_u32(in + 16),
-		.version = in[20] & ~INDEX_DAMAGED_BIT,
-		.state = in[20] & INDEX_DAMAGED_BIT ? INDEX_DAMAGED : INDEX_PRESENT };
+		.ordinal = get_u32(in + 20),
+		.version = in[24] & ~INDEX_DAMAGED_BIT,
+		.state = in[24] & INDEX_DAMAGED_BIT ? INDEX_DAMAGED : INDEX_PRESENT };
 	return place->len <= IPLD_BLOCK_MAX ? 1 : -EUCLEAN;
 }
 
@@ -514,7 +516,7 @@ int index_fetch(struct index *index)
 	return anyio_to_thread(fetch_work, index, NULL);
 }
 
-uint64_t index_file_size(struct index *index)
+uint64_t index_file_size(const struct index *index)
 {
 	MDB_envinfo info;
 	MDB_stat stat_of;

@@ -75,7 +75,8 @@ void index_meta_encode(
 	put_u64(out + 80, meta->ops.end);
 	put_u32(out + 88, meta->ops.generation);
 	put_u64(out + 92, meta->counts.state_bytes);
-	put_u64(out + 100, index_entry_sum(index, INDEX_META, "", 0, out, 100));
+	put_u32(out + 100, meta->position.ordinal);
+	put_u64(out + 104, index_entry_sum(index, INDEX_META, "", 0, out, 104));
 }
 
 bool index_meta_decode(
@@ -83,12 +84,13 @@ bool index_meta_decode(
 {
 	if (len != INDEX_META_SIZE || get_u32(in) != INDEX_FORMAT ||
 		memcmp(in + 4, index->repo, 16) != 0 ||
-		get_u64(in + 100) != index_entry_sum(index, INDEX_META, "", 0, in, 100))
+		get_u64(in + 104) != index_entry_sum(index, INDEX_META, "", 0, in, 104))
 		return false;
 	*meta = (struct index_meta){ .position = { .offset = get_u64(in + 20),
 					     .end = get_u64(in + 28),
 					     .sequence = get_u64(in + 36),
-					     .segment = get_u32(in + 68) },
+					     .segment = get_u32(in + 68),
+					     .ordinal = get_u32(in + 100) },
 		.counts = { .blocks = get_u64(in + 44),
 			.bytes = get_u64(in + 52),
 			.pins = get_u64(in + 60),
@@ -126,7 +128,7 @@ static int add_entry(void *arg, enum index_table table, const uint8_t *key, size
 	if (table == INDEX_STATE) {
 		adding->pins += key[0] == STORE_SPACE_PINS;
 		adding->state_bytes += key_len + len;
-	} else if (!(value[20] & INDEX_DAMAGED_BIT)) {
+	} else if (!(value[INDEX_BLOCK_SIZE - 1] & INDEX_DAMAGED_BIT)) {
 		adding->blocks++;
 	}
 	adding->sum += index_entry_sum(adding->index, table, key, key_len, value, len);

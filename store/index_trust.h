@@ -6,10 +6,10 @@
 #include "index_pages.h"
 
 enum {
-	INDEX_FORMAT = 3,
-	INDEX_BLOCK_SIZE = 21,    /* bytes of a block's entry */
+	INDEX_FORMAT = 4,
+	INDEX_BLOCK_SIZE = 25,    /* bytes of a block's entry */
 	INDEX_DAMAGED_BIT = 0x80, /* of its last, beside the CID's version */
-	INDEX_META_SIZE = 108,
+	INDEX_META_SIZE = 112,
 };
 
 /* 1 when the index in index->dir may be opened, or there is none; 0 when it must be made anew; or

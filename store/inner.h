@@ -18,6 +18,30 @@
 #include "segment.h"
 #include "segment_set.h"
 
+struct collecting;
+struct store_lease;
+
+/* What was touched while a lease is open (lease.c). */
+struct touch {
+	uint32_t segment, ordinal, len;
+};
+struct leases {
+	struct store_lease *first, *last; /* in the order they began */
+	struct touch *touched;
+	size_t count, room;
+	uint64_t first_touched; /* how many came before the first that is still known */
+};
+
+/* How many bytes the repo may take (limit.c). */
+struct limit {
+	uint64_t max;           /* 0: any */
+	uint64_t segment_bytes; /* of a repo without a limit */
+	uint64_t reserved;      /* for puts under way */
+	uint64_t settled;       /* what was used after the last collection beside puts */
+	uint64_t stuck;         /* what was used when a put collected in vain; 0: none did */
+	struct anyio_event over;
+};
+
 struct store {
 	char *dir;
 	struct store_options options;
@@ -30,8 +54,12 @@ struct store {
 	struct arc cache;                 /* of struct shared (get.c) */
 	struct index_position checkpoint; /* what LMDB holds */
 	uint64_t recovered;               /* the highest sequence an opening found */
-	struct anyio_lock checkpointing, syncing, writing;
-	struct anyio_event put; /* something was, that store_tend has not seen to */
+	/* arranging: segments are looked over, or collected; before all others. */
+	struct anyio_lock arranging, checkpointing, syncing, writing;
+	struct leases leases;
+	struct limit limit;
+	struct collecting *collecting; /* a collection that marks or sweeps; or NULL */
+	struct anyio_event put;        /* something was, that store_tend has not seen to */
 	/* A sync up to due_ticket is due then; `asked`: it has become so, or sooner. */
 	anyio_time due;
 	store_ticket due_ticket;
@@ -45,6 +73,33 @@ struct store {
 /* store_state_put with the lock `writing` held, and lengths in bounds. -EAGAIN: not before a sync. */
 int store_state_put_locked(struct store *store, unsigned space, const void *key, size_t key_len,
 	const void *value, size_t len, store_ticket *ticket);
+
+/* Room for blocks under the limit, *held bytes until limit_leave: collects if need be. -EDQUOT: there is none;
+ * or the errors of store_collect. */
+int limit_enter(
+	struct store *store, const struct store_block *blocks, size_t count, uint64_t *held);
+void limit_leave(struct store *store, uint64_t held);
+/* Has a collection beside the puts begin, if it is time. */
+void limit_look(struct store *store);
+/* That collection. */
+int limit_settle(struct store *store);
+
+/* A block was found present by a put, or is to be kept: while there is a lease, or a collection. 0 or -ENOMEM. */
+int store_touch(struct store *store, const struct index_place *place);
+/* Writes blocks once more that lie at these places, verified; those that do not any more are left out (put.c). */
+int store_move_many(struct store *store, const struct store_block *blocks,
+	const struct index_place *places, size_t count, store_ticket *ticket);
+/* What the state of the repo says of a segment (STORE_SPACE_SEGMENTS): nothing, or */
+enum segment_state {
+	SEGMENT_STATE_GONE =
+		'g', /* it is missing, or has lost its end, and nobody is to complain */
+	SEGMENT_STATE_SWEPT = 's', /* a collection has been at it */
+	SEGMENT_STATE_DROPPED =
+		'd', /* and needs it no more: it is away, or the next one takes it away */
+};
+/* Says so; *ticket is raised. */
+int store_note_segment(
+	struct store *store, uint32_t number, enum segment_state state, store_ticket *ticket);
 
 /* Where a block is, as store_has sees it: 1 and the place, 0 (place->state says whether it is damaged or
  * gone), or a negative code. */

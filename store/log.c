@@ -12,6 +12,7 @@ void log_start(
 	log->active = file;
 	log->base = log->end = log->start = log->durable_end = position->end;
 	log->cached = 0;
+	log->ordinal = position->ordinal;
 	log->committed = *position;
 	log->durable = log->started = position->sequence;
 	log->sequence = position->sequence + 1;
@@ -62,6 +63,7 @@ void log_mark(const struct log *log, struct log_mark *mark)
 		.staged = log->staged,
 		.count = log->count,
 		.last_len = log->count ? log->vector[log->count - 1].iov_len : 0,
+		.ordinal = log->ordinal,
 		.sum = log->sum };
 }
 
@@ -70,6 +72,7 @@ void log_take_back(struct log *log, const struct log_mark *mark)
 	log->end = mark->end;
 	log->staged = mark->staged;
 	log->count = mark->count;
+	log->ordinal = mark->ordinal;
 	log->sum = mark->sum;
 	if (log->count)
 		log->vector[log->count - 1].iov_len = mark->last_len;
@@ -132,6 +135,7 @@ uint64_t log_append_block(
 	if (direct)
 		append_fill(store, head_len);
 	segment_sum_add(&log->sum, head, head_len);
+	log->ordinal++;
 	append_copy(log, head, head_len);
 	uint64_t offset = log->end;
 	if (len == 0)
@@ -179,6 +183,7 @@ void log_commit(struct store *store, bool always)
 	log->committed.offset = log->end;
 	log_append_record(store, &record);
 	log->committed.end = log->start = log->end;
+	log->committed.ordinal = log->ordinal;
 	log->committed.sequence = log->sequence++;
 	segment_sum_start(&log->sum, &store->keys);
 }
@@ -351,7 +356,7 @@ static int roll(struct store *store)
 			segment_file_release(log->active);
 			log->active = file;
 			log->base = log->end = log->start = log->durable_end = file->size;
-			log->cached = 0;
+			log->cached = log->ordinal = 0;
 			log->no_direct = false;
 		}
 	}
@@ -366,12 +371,19 @@ static int roll_body(void *arg)
 	return log_is_full(store) ? roll(store) : 0;
 }
 
+static int roll_anyway_body(void *arg)
+{
+	struct store *store = arg;
+
+	return store->log.ordinal > 0 ? roll(store) : 0;
+}
+
 bool log_is_full(const struct store *store)
 {
 	return store->log.end >= store->options.segment_bytes;
 }
 
-int log_roll(struct store *store)
+static int roll_shielded(struct store *store, anyio_task_fn body)
 {
 	struct anyio_cancel_scope scope;
 	int rc = anyio_lock_acquire(&store->syncing);
@@ -380,9 +392,19 @@ int log_roll(struct store *store)
 		return rc;
 	anyio_cancel_scope_init(&scope);
 	anyio_cancel_scope_set_shield(&scope, true);
-	rc = store->broken ? store->broken : anyio_cancel_scope_run(&scope, roll_body, store);
+	rc = store->broken ? store->broken : anyio_cancel_scope_run(&scope, body, store);
 	anyio_lock_release(&store->syncing);
 	return rc;
+}
+
+int log_roll(struct store *store)
+{
+	return roll_shielded(store, roll_body);
+}
+
+int log_roll_anyway(struct store *store)
+{
+	return roll_shielded(store, roll_anyway_body);
 }
 
 bool log_peek(const struct log *log, uint64_t offset, void *out, size_t len)

@@ -36,7 +36,8 @@ struct log {
 	size_t staged;
 	struct iovec *vector;
 	int count;
-	uint64_t start; /* of the group that is open */
+	uint64_t start;   /* of the group that is open */
+	uint32_t ordinal; /* of the next block in the file */
 	struct segment_sum sum;
 	uint64_t sequence;               /* of the group that is open */
 	struct index_position committed; /* the last commit appended */
@@ -65,6 +66,7 @@ struct log_mark {
 	size_t staged;
 	int count;
 	size_t last_len;
+	uint32_t ordinal;
 	struct segment_sum sum;
 };
 void log_mark(const struct log *log, struct log_mark *mark);
@@ -96,6 +98,8 @@ bool log_peek(const struct log *log, uint64_t offset, void *out, size_t len);
  * makes the next. */
 bool log_is_full(const struct store *store);
 int log_roll(struct store *store);
+/* The same, full or not, if it has any block. */
+int log_roll_anyway(struct store *store);
 
 /* Waits until everything up to ticket is durable. */
 int log_sync(struct store *store, uint64_t ticket);

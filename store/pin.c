@@ -48,6 +48,8 @@ static int change_pin(
 		return -ENOENT;
 	if (mode == STORE_PIN_DIRECT && now == STORE_PIN_RECURSIVE)
 		return -EEXIST;
+	if (mode == STORE_PIN_NONE)
+		store->limit.stuck = 0;
 	if ((uint32_t)now != mode)
 		return store_state_put_locked(
 			store, STORE_SPACE_PINS, key, len, mode ? value : NULL, PIN_SIZE, ticket);

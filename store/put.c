@@ -16,8 +16,10 @@ enum {
 struct chunk {
 	struct store *store;
 	const struct store_block *blocks;
-	size_t count, next; /* of all; the first not yet dealt with */
+	const struct index_place *from; /* of blocks that are moved: where they lie; or NULL */
+	size_t count, next;             /* of all; the first not yet dealt with */
 	size_t placed_count;
+	uint32_t ordinal; /* of the first of them */
 	const struct store_block *placed[CHUNK_BLOCKS];
 	uint64_t offset[CHUNK_BLOCKS];
 	size_t bytes;
@@ -36,6 +38,14 @@ static bool same_hash(const struct mf_cid *a, const struct mf_cid *b)
 		memcmp(a->digest, b->digest, a->digest_len) == 0;
 }
 
+/* Whether a block that is to be moved lies elsewhere by now, or nowhere. */
+static bool is_elsewhere(const struct chunk *chunk, int found, const struct index_place *place)
+{
+	const struct index_place *from = &chunk->from[chunk->next];
+
+	return found == 0 || place->segment != from->segment || place->offset != from->offset;
+}
+
 /* Whether the block needs no writing: 1, 0 or a negative code. */
 static int is_known(struct chunk *chunk, const struct mf_cid *cid, store_ticket *ticket)
 {
@@ -47,8 +57,12 @@ static int is_known(struct chunk *chunk, const struct mf_cid *cid, store_ticket 
 		if (same_hash(&chunk->placed[i]->cid, cid))
 			return 1;
 	int rc = store_find(chunk->store, cid, &place);
+	if (rc >= 0 && chunk->from)
+		return is_elsewhere(chunk, rc, &place);
 	if (rc > 0)
 		raise_ticket(ticket, place.sequence);
+	if (rc > 0 && store_touch(chunk->store, &place) < 0)
+		return -ENOMEM;
 	return rc;
 }
 
@@ -58,6 +72,7 @@ static int append_chunk(struct chunk *chunk, store_ticket *ticket)
 	struct store *store = chunk->store;
 
 	chunk->placed_count = chunk->bytes = 0;
+	chunk->ordinal = store->log.ordinal;
 	chunk->copied = true;
 	for (; chunk->next < chunk->count; chunk->next++) {
 		const struct store_block *block = &chunk->blocks[chunk->next];
@@ -90,9 +105,10 @@ static void enter_chunk(struct chunk *chunk)
 			.segment = store->log.active->number,
 			.len = block->len,
 			.codec = block->cid.codec,
+			.ordinal = chunk->ordinal + i,
 			.version = block->cid.version };
 
-		index_add(&store->index, &block->cid, &place);
+		(chunk->from ? index_put : index_add)(&store->index, &block->cid, &place);
 	}
 }
 
@@ -138,10 +154,10 @@ static int put_chunk(struct chunk *chunk, store_ticket *ticket)
 	return 0;
 }
 
-static int put_verified(
-	struct store *store, const struct store_block *blocks, size_t count, store_ticket *ticket)
+static int put_verified(struct store *store, const struct store_block *blocks,
+	const struct index_place *from, size_t count, store_ticket *ticket)
 {
-	struct chunk chunk = { .store = store, .blocks = blocks, .count = count };
+	struct chunk chunk = { .store = store, .blocks = blocks, .from = from, .count = count };
 	int rc = 0;
 
 	while (chunk.next < count && rc == 0) {
@@ -170,6 +186,7 @@ static int gate(const struct store_block *blocks, size_t count)
 int store_put_many(struct store *store, const struct store_block *blocks, size_t count,
 	unsigned flags, store_ticket *ticket)
 {
+	uint64_t held;
 	int rc;
 
 	if (count == 0)
@@ -179,7 +196,17 @@ int store_put_many(struct store *store, const struct store_block *blocks, size_t
 			return rc;
 	if (!(flags & STORE_VERIFIED) && (rc = gate(blocks, count)) < 0)
 		return rc;
-	return put_verified(store, blocks, count, ticket);
+	rc = limit_enter(store, blocks, count, &held);
+	if (rc == 0)
+		rc = put_verified(store, blocks, NULL, count, ticket);
+	limit_leave(store, held);
+	return rc;
+}
+
+int store_move_many(struct store *store, const struct store_block *blocks,
+	const struct index_place *places, size_t count, store_ticket *ticket)
+{
+	return put_verified(store, blocks, places, count, ticket);
 }
 
 int store_put(struct store *store, const struct mf_cid *cid, const void *data, size_t len,

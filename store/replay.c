@@ -18,6 +18,7 @@ enum item_what { ITEM_BLOCK, ITEM_LOST };
 struct replay_item {
 	uint64_t offset, len; /* of the section, or of what is lost */
 	uint32_t segment;
+	uint32_t ordinal;  /* of a block */
 	uint32_t bytes_at; /* of its CID */
 	uint16_t head;
 	uint8_t cid_len;
@@ -132,7 +133,9 @@ static int check_items(struct replay *replay, struct replay_item *items, size_t 
 	size_t len = items[count - 1].offset + items[count - 1].len - from, n = 0;
 	struct store_block *blocks = anyio_calloc(count, sizeof(*blocks));
 	int *results = anyio_calloc(count, sizeof(*results));
-	int rc = blocks && results ? segment_file_use(&store->segments, file) : -ENOMEM;
+	int rc = !blocks || !results ? -ENOMEM
+		: file               ? segment_file_use(&store->segments, file)
+				     : -EIO;
 
 	if (rc == 0) {
 		rc = anyio_pread_all(file->fd, replay->check, len, from);
@@ -231,6 +234,7 @@ static int settle_item(struct replay *replay, const struct replay_item *item, bo
 	block.place = (struct index_place){ .segment = item->segment,
 		.offset = data_at(item),
 		.len = item->len - item->head,
+		.ordinal = item->ordinal,
 		.codec = cid.codec,
 		.version = cid.version };
 	return replay->calls->block(replay->arg, &block);
@@ -345,7 +349,8 @@ static int take_record(struct replay *replay, const struct scan_event *event)
 	struct index_position position = { .segment = record->segment,
 		.offset = event->offset,
 		.end = event->offset + event->len,
-		.sequence = record->sequence };
+		.sequence = record->sequence,
+		.ordinal = event->ordinal };
 	int rc = 0;
 
 	switch (record->kind) {
@@ -388,6 +393,7 @@ static int take_event(struct replay *replay, uint32_t segment, const struct scan
 	item->offset = event->offset;
 	item->len = event->len;
 	item->head = event->what == SCAN_BLOCK ? event->section.head : 0;
+	item->ordinal = event->what == SCAN_BLOCK ? event->ordinal : 0;
 	return 0;
 }
 
@@ -475,8 +481,8 @@ int replay_segment(struct replay *replay, struct segment_file *file,
 	if (!replay->window)
 		return -ENOMEM;
 	if (position->segment == file->number)
-		scan_start_at(
-			&scan, &store->keys, file->number, size, position->end, position->sequence);
+		scan_start_at(&scan, &store->keys, file->number, size, position->end,
+			position->sequence, position->ordinal);
 	else
 		scan_start(&scan, &store->keys, file->number, size);
 	rc = segment_file_use(&store->segments, file);
@@ -497,18 +503,20 @@ int replay_segment(struct replay *replay, struct segment_file *file,
 int replay_all(struct replay *replay, const struct index_position *from, bool apart)
 {
 	struct segment_set *segments = &replay->store->segments;
-	/* What is written while this runs is not looked at. */
 	size_t count = segments->count;
+	/* What is written while this runs is not looked at; what goes meanwhile is not missed. */
+	uint32_t last = count > 0 ? segments->files[count - 1]->number : 0;
 	uint64_t end = count > 0 ? segments->files[count - 1]->size : 0;
+	struct segment_file *file;
 	int rc = 0;
 
-	for (size_t i = 0; i < count && rc == 0; i++) {
-		struct segment_file *file = segments->files[i];
-		bool last = i + 1 == count;
-
-		if (file->number >= from->segment)
-			rc = replay_segment(
-				replay, file, from, last ? end : file->size, last && !apart);
+	for (uint32_t number = from->segment ? from->segment - 1 : 0; number < last && rc == 0;) {
+		file = segment_set_after(segments, number);
+		if (!file)
+			break;
+		number = file->number;
+		rc = replay_segment(replay, file, from, number == last ? end : file->size,
+			number == last && !apart);
 	}
 	return rc < 0 ? rc : replay_finish(replay);
 }

@@ -278,11 +278,14 @@ static struct store *make_store(const char *dir, const struct store_options *opt
 		store->options.operations_bytes = 1 << 20;
 	store->dir_fd = store->lock_fd = store->segments.dir_fd = store->log.direct_fd =
 		store->ops.dir_fd = store->ops.fd = -1;
+	anyio_lock_init(&store->arranging);
 	anyio_lock_init(&store->checkpointing);
 	anyio_lock_init(&store->syncing);
 	anyio_lock_init(&store->writing);
 	anyio_event_init(&store->put);
 	anyio_event_init(&store->asked);
+	anyio_event_init(&store->limit.over);
+	store->limit.segment_bytes = store->options.segment_bytes;
 	store->due = ANYIO_FOREVER;
 	arc_init(&store->cache, 0, store_drop_shared);
 	store->dir = anyio_strdup(dir);

@@ -6,7 +6,7 @@
 enum { WINDOW_LEAST = SEGMENT_HEAD_MAX + SEGMENT_FILL_MAX };
 
 void scan_start_at(struct scan *scan, const struct segment_keys *keys, uint32_t number,
-	uint64_t size, uint64_t at, uint64_t sequence)
+	uint64_t size, uint64_t at, uint64_t sequence, uint32_t ordinal)
 {
 	*scan = (struct scan){ .keys = keys,
 		.number = number,
@@ -14,13 +14,14 @@ void scan_start_at(struct scan *scan, const struct segment_keys *keys, uint32_t 
 		.at = at,
 		.start = at,
 		.tail = at,
-		.sequence = sequence };
+		.sequence = sequence,
+		.ordinal = ordinal };
 	segment_sum_start(&scan->sum, keys);
 }
 
 void scan_start(struct scan *scan, const struct segment_keys *keys, uint32_t number, uint64_t size)
 {
-	scan_start_at(scan, keys, number, size, SEGMENT_HEADER_SIZE, 0);
+	scan_start_at(scan, keys, number, size, SEGMENT_HEADER_SIZE, 0, 0);
 }
 
 static void want(struct scan *scan, struct scan_event *event, uint64_t from, uint64_t len)
@@ -49,6 +50,7 @@ static void take_record(struct scan *scan, const uint8_t *bytes, struct scan_eve
 	uint8_t heads[SEGMENT_SEAL_SIZE];
 
 	event->what = SCAN_RECORD;
+	event->ordinal = scan->ordinal;
 	event->intact = false;
 	scan->at += len;
 	if (record->kind == SEGMENT_RECORD_COMMIT) {
@@ -161,6 +163,7 @@ static bool step(
 		}
 	}
 	event->what = SCAN_BLOCK;
+	event->ordinal = scan->ordinal++;
 	segment_sum_add(&scan->sum, bytes, head);
 	scan->at += event->len;
 	return true;

@@ -19,6 +19,7 @@ struct scan {
 	uint64_t start;    /* of the group */
 	uint64_t tail;     /* the end of the last commit (or of the segment record) */
 	uint64_t sequence; /* of the last commit */
+	uint32_t ordinal;  /* of the next block in its segment */
 	struct segment_sum sum;
 	bool broken; /* something of this group was lost */
 	bool searching;
@@ -38,14 +39,16 @@ struct scan_event {
 	uint64_t offset, len;
 	struct segment_section section;
 	struct segment_record record;
-	bool intact; /* the commit's group is exactly what was written, as far as heads go */
+	uint32_t
+		ordinal; /* how many blocks are before it in its segment, as far as they can be told */
+	bool intact;     /* the commit's group is exactly what was written, as far as heads go */
 };
 
 /* Starts at the first section of the segment. */
 void scan_start(struct scan *scan, const struct segment_keys *keys, uint32_t number, uint64_t size);
 /* Starts behind a commit known from elsewhere. */
 void scan_start_at(struct scan *scan, const struct segment_keys *keys, uint32_t number,
-	uint64_t size, uint64_t at, uint64_t sequence);
+	uint64_t size, uint64_t at, uint64_t sequence, uint32_t ordinal);
 
 /* The next event. window holds the len bytes of the file at from; one that ends early although it
  * was asked for more means that the file does. */

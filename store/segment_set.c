@@ -77,7 +77,7 @@ int segment_file_use(struct segment_set *set, struct segment_file *file)
 		return 0;
 	}
 	if (fd < 0) {
-		file->users--;
+		segment_file_release(file);
 		return fd;
 	}
 	file->fd = fd;
@@ -87,7 +87,60 @@ int segment_file_use(struct segment_set *set, struct segment_file *file)
 
 void segment_file_release(struct segment_file *file)
 {
-	file->users--;
+	if (--file->users > 0 || file->set)
+		return;
+	if (file->fd >= 0)
+		anyio_close(file->fd);
+	anyio_free(file);
+}
+
+struct segment_file *segment_set_after(const struct segment_set *set, uint32_t number)
+{
+	for (size_t i = 0; i < set->count; i++)
+		if (set->files[i]->number > number)
+			return set->files[i];
+	return NULL;
+}
+
+int segment_set_drop(struct segment_set *set, uint32_t number)
+{
+	struct segment_file *file = segment_set_find(set, number);
+	char name[NUMBERED_MAX];
+	size_t at = 0;
+
+	numbered_name(number, "car", name);
+	int rc = anyio_unlinkat(set->dir_fd, name, 0);
+	if (rc == 0 || rc == -ENOENT)
+		rc = segment_set_note_gone(set, number);
+	if (rc < 0)
+		return rc;
+	while (set->files[at] != file)
+		at++;
+	memmove(set->files + at, set->files + at + 1, (--set->count - at) * sizeof(*set->files));
+	if (file->fd >= 0)
+		set->open--;
+	file->set = NULL;
+	file->users++;
+	segment_file_release(file);
+	return 0;
+}
+
+bool segment_set_is_forgettable(const struct segment_set *set, uint32_t number)
+{
+	for (size_t i = 0; i < set->count; i++)
+		if (set->files[i]->previous == number || set->files[i]->number == number)
+			return false;
+	return true;
+}
+
+void segment_set_forget_gone(struct segment_set *set, uint32_t number)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < set->gone_count; i++)
+		if (set->gone[i] != number)
+			set->gone[left++] = set->gone[i];
+	set->gone_count = left;
 }
 
 int segment_file_open_direct(struct segment_set *set, const struct segment_file *file)
@@ -232,7 +285,7 @@ static int take_name(struct segment_set *set, const char *name, uint32_t known,
 	struct segment_file *file = anyio_calloc(1, sizeof(*file));
 	if (!file)
 		return -ENOMEM;
-	*file = (struct segment_file){ .number = number, .fd = -1 };
+	*file = (struct segment_file){ .number = number, .fd = -1, .set = set };
 	int rc = examine(set, file, keys);
 	count_number(set, number);
 	if (rc < 0)
@@ -287,7 +340,7 @@ void segment_set_close(struct segment_set *set)
 
 /* The header and the first record. */
 static size_t first_bytes(const struct segment_set *set, const struct segment_keys *keys,
-	const struct segment_file *file, uint64_t sequence, uint64_t synced, uint8_t *out)
+	struct segment_file *file, uint64_t sequence, uint64_t synced, uint8_t *out)
 {
 	const struct segment_file *last = set->count ? set->files[set->count - 1] : NULL;
 	struct segment_record record = { .kind = SEGMENT_RECORD_SEGMENT,
@@ -295,8 +348,8 @@ static size_t first_bytes(const struct segment_set *set, const struct segment_ke
 		.offset = SEGMENT_HEADER_SIZE,
 		.sequence = sequence };
 
-	record.previous.number = last ? last->number : 0;
-	record.previous.len = last ? last->size : 0;
+	file->previous = record.previous.number = last ? last->number : 0;
+	file->previous_len = record.previous.len = last ? last->size : 0;
 	record.previous.synced = synced;
 	memcpy(out, segment_header, SEGMENT_HEADER_SIZE);
 	return SEGMENT_HEADER_SIZE +
@@ -328,7 +381,9 @@ int segment_set_add(struct segment_set *set, const struct segment_keys *keys, ui
 
 	if (!file)
 		return -ENOMEM;
-	*file = (struct segment_file){ .number = set->last_number, .fd = -1, .users = 1 };
+	*file = (struct segment_file){
+		.number = set->last_number, .fd = -1, .users = 1, .set = set
+	};
 	do { /* past names that somebody else has taken */
 		if (file->number == UINT32_MAX) {
 			rc = -EOVERFLOW;

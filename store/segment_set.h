@@ -16,9 +16,11 @@ struct segment_file {
 	uint64_t size;
 	int fd; /* -1: closed */
 	unsigned users;
-	uint64_t used;     /* when, by the set's count */
-	uint32_t previous; /* the segment before it, 0: none, or unknown */
+	struct segment_set *set; /* NULL: dropped, and freed by the last user */
+	uint64_t used;           /* when, by the set's count */
+	uint32_t previous;       /* the segment before it, 0: none, or unknown */
 	uint64_t previous_len;
+	bool swept; /* a collection has been at it: the index need not know its blocks */
 };
 
 struct segment_set {
@@ -43,6 +45,15 @@ struct segment_file *segment_set_find(const struct segment_set *set, uint32_t nu
 /* What the state of the repo says of such a segment (STORE_SPACE_SEGMENTS). 0 or -ENOMEM. */
 int segment_set_note_gone(struct segment_set *set, uint32_t number);
 bool segment_set_is_gone(const struct segment_set *set, uint32_t number);
+
+/* The first segment behind this number, or NULL. Numbers stay, while places in files move when one is dropped. */
+struct segment_file *segment_set_after(const struct segment_set *set, uint32_t number);
+
+/* Takes a segment and its file away; who reads it reads on. 0 or a code, and it stays. */
+int segment_set_drop(struct segment_set *set, uint32_t number);
+/* No segment says any more that this one came before it: it may be forgotten that it is gone. */
+bool segment_set_is_forgettable(const struct segment_set *set, uint32_t number);
+void segment_set_forget_gone(struct segment_set *set, uint32_t number);
 
 /* Opens the file if need be and keeps it open until released. */
 int segment_file_use(struct segment_set *set, struct segment_file *file);

@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include "bytes.h"
 #include "inner.h"
 
 static bool in_bounds(unsigned space, size_t key_len, size_t len)
@@ -34,6 +35,15 @@ int store_state_put_locked(struct store *store, unsigned space, const void *key,
 	if (*ticket < store->log.sequence)
 		*ticket = store->log.sequence;
 	return 0;
+}
+
+int store_note_segment(
+	struct store *store, uint32_t number, enum segment_state state, store_ticket *ticket)
+{
+	uint8_t key[4], value = state;
+
+	put_u32(key, number);
+	return store_state_put(store, STORE_SPACE_SEGMENTS, key, sizeof(key), &value, 1, ticket);
 }
 
 int store_state_put(struct store *store, unsigned space, const void *key, size_t key_len,

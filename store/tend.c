@@ -1,6 +1,6 @@
 /*
- * What a store does by itself: the syncs it was asked to make within a time, and a checkpoint when it
- * is idle. Both sleep without waking as long as nothing is put.
+ * What a store does by itself: the syncs it was asked to make within a time, a checkpoint when it is idle, a
+ * collection when there is little room left under its limit. All sleep without waking as long as nothing is put.
  */
 #include "inner.h"
 
@@ -59,6 +59,20 @@ static int tend_syncs(void *arg)
 	return rc;
 }
 
+/* One that fails is tried again when more was put. */
+static int tend_limit(void *arg)
+{
+	struct store *store = arg;
+	int rc;
+
+	while ((rc = anyio_event_wait(&store->limit.over)) == 0) {
+		anyio_event_init(&store->limit.over);
+		if (limit_settle(store) == ANYIO_CANCELLED)
+			return ANYIO_CANCELLED;
+	}
+	return rc;
+}
+
 int store_tend(void *arg)
 {
 	struct store *store = arg;
@@ -66,6 +80,7 @@ int store_tend(void *arg)
 	ANYIO_TASK_GROUP(group);
 	store->tended = true;
 	anyio_start_soon(&group, tend_syncs, store, "syncs");
+	anyio_start_soon(&group, tend_limit, store, "limit");
 	int rc = tend_index(store);
 	store->tended = false;
 	return anyio_task_group_exit(&group, rc);

@@ -18,6 +18,13 @@ static bool same_place(const struct index_place *a, const struct index_place *b)
 	return a->segment == b->segment && a->offset == b->offset && a->len == b->len;
 }
 
+static bool is_swept(const struct store *store, uint32_t number)
+{
+	const struct segment_file *file = segment_set_find(&store->segments, number);
+
+	return file && file->swept;
+}
+
 static int on_block(void *arg, const struct replay_block *block)
 {
 	struct verifying *verifying = arg;
@@ -30,7 +37,8 @@ static int on_block(void *arg, const struct replay_block *block)
 		verifying->matched++;
 	else if (rc == 0 && place.state == INDEX_DAMAGED && same_place(&place, &block->place))
 		store_believe(verifying->store, block->cid, &place);
-	else if (rc <= 0 && block->cid->hash != MF_HASH_IDENTITY)
+	else if (rc <= 0 && block->cid->hash != MF_HASH_IDENTITY &&
+		!is_swept(verifying->store, block->place.segment))
 		verifying_report(verifying,
 			&(struct store_fault){ .kind = STORE_FAULT_INDEX,
 				.segment = block->place.segment,
@@ -251,9 +259,11 @@ int store_verify(struct store *store, const struct store_verify_options *options
 	struct verifying verifying = {
 		.store = store, .options = options ? options : &defaults, .result = result
 	};
-	int rc = 0;
+	int rc = anyio_lock_acquire(&store->arranging);
 
 	*result = (struct store_verify_result){ 0 };
+	if (rc < 0)
+		return rc;
 	/* The next opening reads the index from end to end, which finds in it what cannot be told from
 	 * the segments, and makes it anew when need be. */
 	store->index.doubtful = true;
@@ -273,6 +283,7 @@ int store_verify(struct store *store, const struct store_verify_options *options
 	if (rc == 0 && !verifying.options->skip_pins)
 		rc = verifying_pins(&verifying);
 	verifying_free(&verifying);
+	anyio_lock_release(&store->arranging);
 	return rc;
 }
 

@@ -4,7 +4,6 @@
  * state of the repo keep others from complaining, and nothing else changes.
  */
 #include <errno.h>
-#include "bytes.h"
 #include "verifying.h"
 
 int verifying_add_gap(void *arg, const struct store_gap *gap)
@@ -214,10 +213,8 @@ static void report_all(struct verifying *verifying)
 static int give_up_segment(struct store *store, uint32_t number)
 {
 	store_ticket ticket = 0;
-	uint8_t key[4];
+	int rc = store_note_segment(store, number, SEGMENT_STATE_GONE, &ticket);
 
-	put_u32(key, number);
-	int rc = store_state_put(store, STORE_SPACE_SEGMENTS, key, sizeof(key), "", 0, &ticket);
 	if (rc == 0)
 		rc = store_sync(store, ticket);
 	return rc < 0 ? rc : segment_set_note_gone(&store->segments, number);

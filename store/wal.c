@@ -160,19 +160,18 @@ static int walk_file(struct walk *walk, struct segment_file *file)
 	return rc;
 }
 
-/* Segments are only added, at the end, and none goes while the store is open. */
+/* A collection may take one away meanwhile. */
 static int walk_segments(struct walk *walk, uint32_t segment)
 {
 	struct segment_set *segments = &walk->store->segments;
+	struct segment_file *file;
 	uint64_t from = walk->from;
+	uint32_t last = segment ? segment - 1 : 0;
 	int rc = 0;
 
-	for (size_t i = 0; i < segments->count && rc == 0; i++) {
-		struct segment_file *file = segments->files[i];
-
-		if (file->number < segment)
-			continue;
-		walk->from = file->number == segment ? from : 0;
+	while (rc == 0 && (file = segment_set_after(segments, last))) {
+		last = file->number;
+		walk->from = last == segment ? from : 0;
 		rc = segment_file_use(segments, file);
 		if (rc == -ENOENT) {
 			rc = 0;

@@ -12,6 +12,7 @@ struct model {
 	uint64_t random;
 	bool crashed;
 	bool faulty;   /* operations may fail */
+	bool collects; /* blocks are pinned as they are put, and what is not pinned goes */
 	uint64_t base; /* of this task's blocks */
 	struct {
 		bool tried, known, acknowledged;
@@ -28,7 +29,7 @@ struct worker {
 };
 
 /* What all seeds together must have met, or they showed nothing. */
-static uint64_t met_cuts, met_unfinished, met_acknowledged, met_faults;
+static uint64_t met_cuts, met_unfinished, met_acknowledged, met_faults, met_dropped;
 
 static uint64_t draw(struct model *model, uint64_t below)
 {
@@ -82,6 +83,34 @@ static int change_pin(struct model *model, int task, store_ticket *ticket)
 	return rc;
 }
 
+/* Puts a block and pins it, so that no collection takes it. */
+static int put_pinned(struct model *model, int task, int id, store_ticket *ticket)
+{
+	static uint8_t data[TEST_BLOCK_MAX];
+	struct store_lease lease;
+	struct mf_cid cid;
+
+	test_block(number_of(task, id), length_of(task, id), data, &cid);
+	store_lease_begin(model->store, &lease);
+	int rc = test_put(model->store, number_of(task, id), length_of(task, id), ticket);
+	if (rc == 0)
+		rc = store_pin_add(model->store, &cid, STORE_PIN_DIRECT, ticket);
+	store_lease_end(&lease);
+	return rc;
+}
+
+/* From now on it may go at any time, or stay. */
+static int unpin(struct model *model, int task, int id, store_ticket *ticket)
+{
+	static uint8_t data[TEST_BLOCK_MAX];
+	struct mf_cid cid;
+
+	test_block(number_of(task, id), length_of(task, id), data, &cid);
+	model->blocks[task][id].known = model->blocks[task][id].acknowledged = false;
+	int rc = store_pin_remove(model->store, &cid, ticket);
+	return rc == -ENOENT ? 0 : rc;
+}
+
 static int step(struct model *model, int task, store_ticket *ticket)
 {
 	int id = draw(model, IDS), rc;
@@ -92,14 +121,18 @@ static int step(struct model *model, int task, store_ticket *ticket)
 		if (rc == 0 && !model->crashed)
 			acknowledge(model, task);
 		return rc;
-	case 1: return change_pin(model, task, ticket);
+	case 1:
+		return model->collects ? unpin(model, task, id, ticket)
+				       : change_pin(model, task, ticket);
 	case 2:
 		rc = test_get(model->store, number_of(task, id), length_of(task, id));
 		return rc == -ENOENT && !model->blocks[task][id].known ? 0 : rc;
 	case 3: return draw(model, 30) ? 0 : store_checkpoint(model->store);
 	default:
 		model->blocks[task][id].tried = true;
-		rc = test_put(model->store, number_of(task, id), length_of(task, id), ticket);
+		rc = model->collects
+			? put_pinned(model, task, id, ticket)
+			: test_put(model->store, number_of(task, id), length_of(task, id), ticket);
 		if (rc == 0)
 			model->blocks[task][id].known = true;
 		return rc;
@@ -127,6 +160,27 @@ static int work(void *arg)
 	return 0;
 }
 
+static int collect(void *arg)
+{
+	struct model *model = arg;
+	struct store_collect_options options = { .dead_percent = 1 };
+	struct store_collect_result result;
+
+	while (!model->crashed) {
+		int rc = store_collect(model->store, &options, &result);
+
+		met_dropped += result.dropped;
+		if (rc < 0 && !model->crashed && !model->faulty) {
+			print_error("collect: %s\n", anyio_error_name(rc));
+			return rc;
+		}
+		if (rc < 0 && (rc == ANYIO_BROKEN || model->crashed))
+			return 0;
+		anyio_sleep(draw(model, 20) * ANYIO_MILLISECOND);
+	}
+	return 0;
+}
+
 /* After a crash: everything acknowledged, pins among what they may be; then what is there is known.
  */
 static int compare(struct model *model)
@@ -139,10 +193,15 @@ static int compare(struct model *model)
 			CHECK(rc == 0 || rc == -ENOENT);
 			CHECK(rc == 0 || !model->blocks[task][id].acknowledged);
 			CHECK(rc != 0 || model->blocks[task][id].tried);
+			if (model->collects && !model->blocks[task][id].acknowledged) {
+				/* It may be there, and not be pinned. */
+				model->blocks[task][id].known = false;
+				continue;
+			}
 			model->blocks[task][id].known = rc == 0;
 			model->blocks[task][id].acknowledged = rc == 0;
 		}
-		for (int id = 0; id < PINS; id++) {
+		for (int id = 0; id < PINS && !model->collects; id++) {
 			struct mf_cid cid = pin_name(task, id);
 			int mode = store_pin_get(model->store, &cid);
 			CHECK(mode >= 0 && (model->pins[task][id].mask >> mode & 1));
@@ -164,6 +223,8 @@ static int live_and_crash(struct model *model)
 		workers[i] = (struct worker){ model, i };
 		anyio_start_soon(&group, work, &workers[i], "worker");
 	}
+	if (model->collects)
+		anyio_start_soon(&group, collect, model, "collector");
 	anyio_sleep(draw(model, 100) * draw(model, 100) * 10 * ANYIO_MICROSECOND);
 	model->crashed = true;
 	anyio_sim_disk_crash(draw(model, 1 << 30));
@@ -267,6 +328,18 @@ static void crash_seed(uint64_t seed)
 	simulated_end();
 }
 
+static void collect_seed(uint64_t seed)
+{
+	static struct model model;
+	struct anyio_sim_options sim = { .short_io = 100000 };
+
+	start(&model, seed);
+	test_options.segment_bytes = 150000;
+	model.collects = true;
+	assert_seed(run_simulated(lives, &model, seed, &sim), seed);
+	simulated_end();
+}
+
 static void fault_seed(uint64_t seed)
 {
 	static struct model model;
@@ -293,9 +366,16 @@ static void disk_errors_lose_nothing_acknowledged(void **state)
 	assert_true(getenv("SEED") || met_faults > 0);
 }
 
+static void collections_take_nothing_that_is_pinned(void **state)
+{
+	seeds(collect_seed);
+	assert_true(getenv("SEED") || met_dropped > 0);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(collections_take_nothing_that_is_pinned),
 		cmocka_unit_test(crashes_lose_nothing_acknowledged),
 		cmocka_unit_test(disk_errors_lose_nothing_acknowledged),
 	};

@@ -5,7 +5,9 @@
  *
  *	try ROOT    ack ROOT    untry ROOT    unack ROOT
  *
- * importer check REPO MODEL: holds the repo to the lines in MODEL; says "rebuilt" when the index was.
+ * With a last word "collect" a fourth collects all the time. importer collect REPO does that alone, once.
+ * importer check REPO MODEL: holds the repo to the lines in MODEL; says "rebuilt" when the index was. With a last word
+ * "collected" what was unpinned may be gone.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -26,6 +28,7 @@ struct import {
 	struct store *store;
 	uint64_t random;
 	long files, leaves, leaf_max;
+	int under_way; /* tasks that import */
 };
 
 static uint64_t draw(struct import *import)
@@ -78,11 +81,13 @@ static int put_leaf(struct import *import, struct mf_cid *cid, store_ticket *tic
 static int import_tree(struct import *import, struct mf_cid *root)
 {
 	uint8_t node[LEAVES_MAX * (LINK_MAX + 4)] = { 0 };
+	struct store_lease lease;
 	struct mf_cid leaf;
 	size_t len = 0;
 	store_ticket ticket = 0;
 	int rc = 0;
 
+	store_lease_begin(import->store, &lease);
 	for (long i = 0; i < import->leaves && rc == 0; i++) {
 		rc = put_leaf(import, &leaf, &ticket);
 		len += add_link(node + len, &leaf);
@@ -97,6 +102,27 @@ static int import_tree(struct import *import, struct mf_cid *root)
 		rc = store_sync(import->store, ticket);
 	if (rc == 0)
 		say("ack", root);
+	store_lease_end(&lease);
+	return rc;
+}
+
+static int collect(struct store *store)
+{
+	static const struct store_collect_options all = { .every = true, .dead_percent = 1 };
+	struct store_collect_result result;
+
+	return store_collect(store, &all, &result);
+}
+
+static int collect_all_the_time(void *arg)
+{
+	struct import *import = arg;
+	int rc = 0;
+
+	while (import->under_way > 0 && rc == 0) {
+		rc = collect(import->store);
+		anyio_checkpoint();
+	}
 	return rc;
 }
 
@@ -125,6 +151,7 @@ static int import_some(void *arg)
 		if (rc == 0 && draw(import) % 4 == 0 && import->leaves > 2)
 			rc = unpin(import, &root);
 	}
+	import->under_way--;
 	return rc;
 }
 
@@ -147,10 +174,26 @@ static int import_all(void *arg)
 		return rc;
 	}
 	ANYIO_TASK_GROUP(group);
+	import.under_way = TASKS;
 	for (int i = 0; i < TASKS; i++)
 		anyio_start_soon(&group, import_some, &import, "import");
+	if (argv[7])
+		anyio_start_soon(&group, collect_all_the_time, &import, "collect");
 	rc = anyio_task_group_exit(&group, 0);
 	int closed = store_close(import.store);
+	return rc < 0 ? rc : closed;
+}
+
+static int collect_once(void *arg)
+{
+	char **argv = arg;
+	struct store *store;
+	int rc = store_open(argv[2], &small, &store, NULL);
+
+	if (rc < 0)
+		return rc;
+	rc = collect(store);
+	int closed = store_close(store);
 	return rc < 0 ? rc : closed;
 }
 
@@ -164,6 +207,7 @@ struct check {
 	struct store *store;
 	struct promise *promises;
 	size_t count;
+	bool collected;
 	int bad;
 };
 
@@ -256,7 +300,7 @@ static int check_pins(struct check *check)
 
 		if (promise->acknowledged && !promise->tried_unpin && !promise->found)
 			complain(check, "a pin is lost:", &promise->root);
-		if (promise->acknowledged)
+		if (promise->acknowledged && !(check->collected && promise->tried_unpin))
 			read_tree(check, &promise->root);
 	}
 	return rc;
@@ -272,7 +316,7 @@ static void on_fault(void *arg, const struct store_fault *fault)
 static int check_all(void *arg)
 {
 	char **argv = arg;
-	struct check check = { 0 };
+	struct check check = { .collected = argv[4] != NULL };
 	struct store_verify_options options = { .fault = on_fault, .arg = &check };
 	struct store_verify_result result;
 	struct store_recovery recovery;
@@ -301,9 +345,11 @@ int main(int argc, char **argv)
 {
 	int rc = -EINVAL;
 
-	if (argc == 7 && strcmp(argv[1], "import") == 0)
+	if ((argc == 7 || argc == 8) && strcmp(argv[1], "import") == 0)
 		rc = anyio_run(import_all, argv, NULL);
-	else if (argc == 4 && strcmp(argv[1], "check") == 0)
+	else if (argc == 3 && strcmp(argv[1], "collect") == 0)
+		rc = anyio_run(collect_once, argv, NULL);
+	else if ((argc == 4 || argc == 5) && strcmp(argv[1], "check") == 0)
 		rc = anyio_run(check_all, argv, NULL);
 	if (rc < 0)
 		fprintf(stderr, "importer %s: %s\n", argc > 1 ? argv[1] : "", anyio_error_name(rc));

@@ -2,7 +2,7 @@
 """run.py MODE KILLER PROGRAM: kills imports and checks what is left; see README.md.
 
 MODE is "rot": the index spoiled behind the back of its seal, so that it is believed once; or "each" (every stop of a three-block import in turn) or "random" ($KILLS random ones of larger
-imports, 100 by default), with the importer; or "command": random ones ($KILLS, 40) of the real `init` and
+imports, 100 by default), with the importer; or "collect": every stop of a collection in turn, and random ones of imports beside one that never ends; or "command": random ones ($KILLS, 40) of the real `init` and
 `add`, with ipfs-kit. $SEED makes the random ones repeatable, $ANYIO_BACKEND chooses the backend.
 """
 import os
@@ -37,8 +37,8 @@ class Repo:
         self.stops = int(done.stderr.split()[-2])
         return done.returncode == KILLED
 
-    def check(self, what):
-        done = subprocess.run([importer, "check", self.path, self.model], capture_output=True,
+    def check(self, what, *more):
+        done = subprocess.run([importer, "check", self.path, self.model, *more], capture_output=True,
                               text=True)
         if done.returncode != 0:
             self.fail(what, "check", done.stderr)
@@ -66,23 +66,41 @@ def each():
     print(f"killed at each of {at - 1} stops")
 
 
-def at_random():
+def collect():
+    first = Repo()
+    first.killed(0, "import", first.path, "3", "8", "4", "60000")
+    at, going = 0, True
+    while going:
+        at += 1
+        repo = Repo()
+        shutil.copytree(first.path, repo.path)
+        shutil.copy(first.model, repo.model)
+        going = repo.killed(at, "collect", repo.path)
+        repo.check(at, "collected")
+        repo.remove()
+    first.remove()
+    print(f"killed at each of {at - 1} stops")
+    at_random("collect")
+
+
+def at_random(*more):
+    checked = ["collected"] if more else []
     seed = int(os.environ.get("SEED", random.randrange(1 << 30)))
     rng = random.Random(seed)
     print(f"SEED={seed}")
-    kills = int(os.environ.get("KILLS", 100))
+    kills = int(os.environ.get("KILLS", 40 if more else 100))
     repo = Repo()
-    repo.killed(0, "import", repo.path, str(seed), *LARGE)
+    repo.killed(0, "import", repo.path, str(seed), *LARGE, *more)
     total, again = repo.stops, 0
     for kill in range(kills):
         if kill % 15 == 14:
             repo.remove()
             repo = Repo()
         number = str(seed + 1 + kill)
-        repo.killed(rng.randrange(1, total), "import", repo.path, number, *LARGE)
+        repo.killed(rng.randrange(1, total), "import", repo.path, number, *LARGE, *more)
         while rng.random() < 0.3:
-            again += repo.killed(rng.randrange(1, 700), "check", repo.path, repo.model)
-        repo.check(f"kill {kill}")
+            again += repo.killed(rng.randrange(1, 700), "check", repo.path, repo.model, *checked)
+        repo.check(f"kill {kill}", *checked)
     repo.remove()
     print(f"{kills} imports killed, {again} recoveries killed")
 
@@ -151,4 +169,4 @@ def command():
     print(f"{kill + 1} commands killed, {promised} files promised and there")
 
 
-{"each": each, "random": at_random, "command": command, "rot": rot}[mode]()
+{"each": each, "random": at_random, "collect": collect, "command": command, "rot": rot}[mode]()

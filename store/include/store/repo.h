@@ -85,10 +85,18 @@ int store_close(struct store *store);
  * The store does so by itself: every checkpoint_blocks, in store_tend, and when it is closed. */
 int store_checkpoint(struct store *store);
 
+/* How many bytes the repo's files may take together; 0: any number. Segments become a 64th of it (at least 1 MiB,
+ * at most segment_bytes), and one of them is always kept free. Above nine tenths of the rest store_tend collects what no
+ * pin needs, the segments with the most of it first, down to three quarters; a put that finds no room
+ * collects itself, waits for that, and fails with -EDQUOT when it is not enough. At once, and as often as wanted. */
+void store_set_limit(struct store *store, uint64_t max_bytes);
+/* Bytes that count: segments, index, operation log. */
+uint64_t store_used(const struct store *store);
+
 /* The body of a task beside those that use the store: has the index read into memory, so that
- * looking into it need not wait for the disk, makes the syncs that were asked for (store_sync_within), and
- * calls store_checkpoint when something was put and then nothing for 30 seconds. Sleeps without waking as
- * long as nothing is put. Ends when
+ * looking into it need not wait for the disk, makes the syncs that were asked for (store_sync_within),
+ * collects when the limit is near, and calls store_checkpoint when something was put and then nothing
+ * for 30 seconds. Sleeps without waking as long as nothing is put. Ends when
  * cancelled, with ANYIO_CANCELLED, and must have ended before store_close. A checkpoint that fails
  * is tried again after the next put. */
 int store_tend(void *store);

@@ -3,6 +3,7 @@
 #define STORE_STORE_H
 
 #include <store/block.h>
+#include <store/collect.h>
 #include <store/gate.h>
 #include <store/pin.h>
 #include <store/repo.h>

@@ -1,0 +1,487 @@
+/*
+ * Collecting: mark, then sweep the segments that were closed when marking began.
+ *
+ * A block found dead leaves the index in the same step that finds it so, with the lock `writing` held: a put looks
+ * at the index under that lock, and either finds the block, which marks it live, or writes it anew. A segment
+ * goes when what was moved out of it is durable, the index that says so is written, and the state of the repo says
+ * that it is gone; so whatever stops this in between, no block is lost, and nobody misses the file.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <store/gate.h>
+#include "bytes.h"
+#include "collecting.h"
+#include "scan.h"
+
+enum {
+	WINDOW_SIZE = 4 << 20,
+	BATCH_BLOCKS = 64,
+	BATCH_BYTES = 4 << 20,
+	DEAD_PERCENT = 20,
+	LIMIT_PERCENT = 5, /* where room is needed, more is written for less */
+	STEPS_A_TURN = 1024,
+	TOGETHER = 8, /* segments swept before the index is written */
+};
+
+/* A segment being swept. */
+struct sweep {
+	struct collecting *collecting;
+	struct segment_file *file;
+	uint8_t *window;
+	uint64_t from; /* what is in it, of the file */
+	size_t len;
+	struct store_block blocks[BATCH_BLOCKS]; /* live, to be moved */
+	struct index_place places[BATCH_BLOCKS];
+	size_t count, bytes;
+	store_ticket ticket;
+	bool keep; /* something in it is damaged */
+};
+
+static void free_batch(struct sweep *sweep)
+{
+	for (size_t i = 0; i < sweep->count; i++)
+		anyio_free(sweep->blocks[i].memory);
+	sweep->count = sweep->bytes = 0;
+}
+
+/* Those that pass the gate, at the front; the others keep the segment. */
+static int check_batch(struct sweep *sweep)
+{
+	int results[BATCH_BLOCKS];
+	size_t good = 0;
+	int rc = store_gate_check(sweep->blocks, sweep->count, results);
+
+	for (size_t i = 0; i < sweep->count && rc == 0; i++) {
+		struct store_block block = sweep->blocks[i];
+
+		if (results[i] != 0) {
+			index_forget(
+				&sweep->collecting->store->index, &block.cid, &sweep->places[i]);
+			anyio_free(block.memory);
+			sweep->keep = true;
+			continue;
+		}
+		sweep->blocks[good] = block;
+		sweep->places[good++] = sweep->places[i];
+	}
+	if (rc == 0)
+		sweep->count = good;
+	return rc;
+}
+
+static int move_batch(struct sweep *sweep)
+{
+	struct store_collect_result *result = sweep->collecting->result;
+	int rc = sweep->count ? check_batch(sweep) : 0;
+
+	if (rc == 0 && sweep->count > 0)
+		rc = store_move_many(sweep->collecting->store, sweep->blocks, sweep->places,
+			sweep->count, &sweep->ticket);
+	for (size_t i = 0; i < sweep->count && rc == 0; i++) {
+		result->moved++;
+		result->moved_bytes += sweep->blocks[i].len;
+	}
+	free_batch(sweep);
+	return rc;
+}
+
+/* Decides about the block whose data is at offset of a segment: 1: it is live and lies here; 0: it is not, or is
+ * gone now; -EBADMSG: it is live, and damaged here; or another code. */
+static int judge(struct collecting *collecting, const struct mf_cid *cid, uint32_t segment,
+	uint64_t offset, struct index_place *place)
+{
+	const struct store_collect_options *options = collecting->options;
+	struct store *store = collecting->store;
+	int rc = anyio_lock_acquire(&store->writing);
+
+	if (rc < 0)
+		return rc;
+	rc = index_find(&store->index, cid, place);
+	bool damaged = rc == 0 && place->state == INDEX_DAMAGED;
+	if (rc < 0 || (rc == 0 && !damaged) || place->segment != segment ||
+		place->offset != offset) {
+		rc = rc < 0 ? rc : 0;
+	} else if (!live_has(&collecting->live, segment, place->ordinal)) {
+		rc = index_drop(&store->index, cid, place);
+		if (rc == 0) {
+			collecting->result->dropped++;
+			collecting->result->bytes += place->len;
+			if (options->dropped)
+				options->dropped(options->arg, cid, place->len);
+		}
+	} else if (damaged) {
+		rc = -EBADMSG;
+	}
+	anyio_lock_release(&store->writing);
+	return rc;
+}
+
+/* What cannot be read keeps its segment. */
+static int spare(struct sweep *sweep, int rc)
+{
+	if (rc != -EIO && rc != ANYIO_INCOMPLETE_READ)
+		return rc;
+	sweep->keep = true;
+	return 0;
+}
+
+/* Most lie whole in the window. */
+static int read_block(struct sweep *sweep, const struct index_place *place, uint8_t *data)
+{
+	if (place->offset < sweep->from || place->offset + place->len > sweep->from + sweep->len)
+		return anyio_pread_all(sweep->file->fd, data, place->len, place->offset);
+	memcpy(data, sweep->window + (place->offset - sweep->from), place->len);
+	return 0;
+}
+
+static int take_block(struct sweep *sweep, const struct scan_event *event)
+{
+	struct collecting *collecting = sweep->collecting;
+	struct index_place place;
+	int rc = judge(collecting, &event->section.cid, sweep->file->number,
+		event->offset + event->section.head, &place);
+
+	if (rc == -EBADMSG)
+		return spare(sweep, -EIO);
+	if (rc <= 0)
+		return rc < 0 ? rc : store_checkpoint_if_due(collecting->store);
+	uint8_t *data = anyio_malloc(place.len + 1);
+	if (!data)
+		return -ENOMEM;
+	rc = read_block(sweep, &place, data);
+	if (rc < 0) {
+		anyio_free(data);
+		return spare(sweep, rc);
+	}
+	sweep->blocks[sweep->count] = (struct store_block){
+		.cid = event->section.cid, .data = data, .len = place.len, .memory = data
+	};
+	sweep->places[sweep->count++] = place;
+	sweep->bytes += place.len;
+	return sweep->count == BATCH_BLOCKS || sweep->bytes >= BATCH_BYTES ? move_batch(sweep) : 0;
+}
+
+/* What it says of a segment that stays is said again. */
+static int take_record(struct sweep *sweep, const struct segment_record *record)
+{
+	struct store *store = sweep->collecting->store;
+	struct store_range range = { record->nothing.segment, record->nothing.from,
+		record->nothing.to };
+
+	if (record->kind != SEGMENT_RECORD_VOID || range.segment == sweep->file->number ||
+		!segment_set_find(&store->segments, range.segment))
+		return 0;
+	return store_write_voids(store, &range, 1);
+}
+
+static int take_event(struct sweep *sweep, const struct scan_event *event)
+{
+	if (event->what == SCAN_BLOCK)
+		return take_block(sweep, event);
+	if (event->what == SCAN_RECORD)
+		return take_record(sweep, &event->record);
+	sweep->keep = true;
+	return 0;
+}
+
+static int scan_segment(struct sweep *sweep)
+{
+	struct collecting *collecting = sweep->collecting;
+	const struct store_collect_options *options = collecting->options;
+	struct scan scan;
+	struct scan_event event;
+	int rc = 0;
+
+	scan_start(&scan, &collecting->store->keys, sweep->file->number, sweep->file->size);
+	while (rc == 0) {
+		scan_next(&scan, sweep->window, sweep->from, sweep->len, &event);
+		if (event.what == SCAN_END) {
+			sweep->keep |= scan.searching;
+			return move_batch(sweep);
+		}
+		if (event.what != SCAN_MORE) {
+			rc = take_event(sweep, &event);
+			continue;
+		}
+		sweep->from = event.offset;
+		sweep->len = scan.size - event.offset < WINDOW_SIZE ? scan.size - event.offset
+								    : WINDOW_SIZE;
+		rc = anyio_pread_all(sweep->file->fd, sweep->window, sweep->len, sweep->from);
+		if (rc < 0)
+			return (rc = spare(sweep, rc)) < 0 ? rc : move_batch(sweep);
+		if (options->progress)
+			rc = options->progress(options->arg, true, collecting->swept + sweep->from,
+				collecting->to_sweep);
+	}
+	return rc;
+}
+
+/* So that nobody misses in the index what has left it. */
+static int begin_sweeping(struct store *store, struct segment_file *file)
+{
+	store_ticket ticket = 0;
+	int rc = 0;
+
+	if (file->swept)
+		return 0;
+	rc = store_note_segment(store, file->number, SEGMENT_STATE_SWEPT, &ticket);
+	if (rc == 0)
+		rc = store_sync(store, ticket);
+	file->swept = rc == 0;
+	return rc;
+}
+
+/* What is live goes elsewhere, what is dead leaves the index. 1: nothing needs the segment any more; 0: it stays;
+ * or a code. */
+static int sweep_segment(struct collecting *collecting, uint32_t number, store_ticket *ticket)
+{
+	struct segment_set *segments = &collecting->store->segments;
+	struct segment_file *file = segment_set_find(segments, number);
+	struct sweep *sweep = anyio_calloc(1, sizeof(*sweep));
+	int rc = sweep ? segment_file_use(segments, file) : -ENOMEM;
+
+	if (rc < 0) {
+		anyio_free(sweep);
+		return rc;
+	}
+	sweep->collecting = collecting;
+	sweep->file = file;
+	sweep->window = anyio_malloc(WINDOW_SIZE);
+	rc = sweep->window ? begin_sweeping(collecting->store, file) : -ENOMEM;
+	if (rc == 0)
+		rc = scan_segment(sweep);
+	segment_file_release(file);
+	free_batch(sweep);
+	if (*ticket < sweep->ticket)
+		*ticket = sweep->ticket;
+	if (rc == 0) {
+		collecting->swept += file->size;
+		collecting->result->kept_damaged += sweep->keep;
+		rc = !sweep->keep;
+	}
+	anyio_free(sweep->window);
+	anyio_free(sweep);
+	return rc;
+}
+
+/* What no segment asks for any more need not be known to be gone. */
+static int forget_gone(struct store *store)
+{
+	struct segment_set *segments = &store->segments;
+	store_ticket ticket = 0;
+	int rc = 0;
+
+	for (size_t i = segments->gone_count; i-- > 0 && rc == 0;) {
+		uint32_t number = segments->gone[i];
+		uint8_t key[4];
+
+		if (!segment_set_is_forgettable(segments, number))
+			continue;
+		put_u32(key, number);
+		rc = store_state_put(
+			store, STORE_SPACE_SEGMENTS, key, sizeof(key), NULL, 0, &ticket);
+		if (rc == 0)
+			segment_set_forget_gone(segments, number);
+	}
+	return rc;
+}
+
+/* Nothing needs them any more: first the state says so, then the files go. */
+static int drop_segments(struct collecting *collecting, const uint32_t *numbers, size_t count)
+{
+	struct store *store = collecting->store;
+	store_ticket ticket = 0;
+	int rc = store_checkpoint(store);
+
+	for (size_t i = 0; i < count && rc == 0; i++)
+		rc = store_note_segment(store, numbers[i], SEGMENT_STATE_DROPPED, &ticket);
+	if (rc == 0)
+		rc = store_sync(store, ticket);
+	for (size_t i = 0; i < count && rc == 0; i++) {
+		uint64_t size = segment_set_find(&store->segments, numbers[i])->size;
+
+		rc = segment_set_drop(&store->segments, numbers[i]);
+		if (rc == 0) {
+			collecting->result->segments++;
+			collecting->freed += size;
+		}
+	}
+	/* What comes back after a crash must still be known. */
+	if (rc == 0)
+		rc = anyio_fsync(store->segments.dir_fd);
+	return rc < 0 ? rc : forget_gone(store);
+}
+
+/* A segment and its dead bytes. */
+struct candidate {
+	uint32_t number;
+	uint64_t dead;
+};
+
+static int by_dead(const void *a, const void *b)
+{
+	const struct candidate *x = a, *y = b;
+
+	return (x->dead < y->dead) - (x->dead > y->dead);
+}
+
+static size_t find_candidates(struct collecting *collecting, struct candidate *out)
+{
+	const struct segment_set *segments = &collecting->store->segments;
+	unsigned percent = collecting->options->dead_percent;
+	size_t count = 0;
+
+	if (percent == 0)
+		percent = DEAD_PERCENT;
+	for (size_t i = 0; i < segments->count; i++) {
+		const struct segment_file *file = segments->files[i];
+		const struct live_segment *live = live_of(&collecting->live, file->number);
+		uint64_t bytes = live ? live->bytes : 0;
+		uint64_t dead = file->size > bytes ? file->size - bytes : 0;
+
+		if (file->number >= collecting->below || dead * 100 < file->size * percent)
+			continue;
+		out[count++] = (struct candidate){ file->number, dead };
+		collecting->to_sweep += file->size;
+	}
+	qsort(out, count, sizeof(*out), by_dead);
+	return count;
+}
+
+static bool is_enough(const struct collecting *collecting)
+{
+	uint64_t written = collecting->result->moved_bytes;
+
+	return collecting->options->enough && collecting->freed > written &&
+		collecting->freed - written >= collecting->options->enough;
+}
+
+static int sweep_all(struct collecting *collecting)
+{
+	size_t room = collecting->store->segments.count + 1, count, swept = 0;
+	struct candidate *candidates = anyio_calloc(room, sizeof(*candidates));
+	uint32_t ready[TOGETHER];
+	store_ticket ticket = 0;
+	int rc = 0;
+
+	if (!candidates)
+		return -ENOMEM;
+	count = find_candidates(collecting, candidates);
+	for (size_t i = 0; i < count && rc == 0 && !is_enough(collecting); i++) {
+		rc = sweep_segment(collecting, candidates[i].number, &ticket);
+		if (rc > 0)
+			ready[swept++] = candidates[i].number;
+		rc = rc < 0 ? rc : 0;
+		if (rc == 0 && swept > 0 &&
+			(swept == TOGETHER || i + 1 == count || collecting->options->enough)) {
+			rc = store_sync(collecting->store, ticket);
+			if (rc == 0)
+				rc = drop_segments(collecting, ready, swept);
+			swept = 0;
+		}
+	}
+	anyio_free(candidates);
+	return rc;
+}
+
+static int drop_if_dead(
+	struct collecting *collecting, const struct mf_cid *cid, struct index_place *place)
+{
+	struct store *store = collecting->store;
+	struct segment_file *file = segment_set_find(&store->segments, place->segment);
+
+	if (place->segment >= collecting->below ||
+		live_has(&collecting->live, place->segment, place->ordinal))
+		return 0;
+	int rc = file ? begin_sweeping(store, file) : 0;
+	if (rc == 0)
+		rc = judge(collecting, cid, place->segment, place->offset, place);
+	return rc < 0 ? rc : store_checkpoint_if_due(store);
+}
+
+/* Whatever is dead leaves the index, also where it is not worth writing its segment anew. */
+static int drop_all_dead(struct collecting *collecting)
+{
+	struct store *store = collecting->store;
+	struct index_key key = { 0 };
+	struct index_place place;
+	struct mf_cid cid;
+	uint64_t steps = 0;
+	int rc = store_checkpoint(store), found;
+
+	while (rc == 0 && (found = index_next_block(&store->index, &key, &cid, &place)) != 0) {
+		rc = found < 0 ? found : drop_if_dead(collecting, &cid, &place);
+		if (rc == 0 && ++steps % STEPS_A_TURN == 0)
+			rc = anyio_checkpoint();
+	}
+	return rc;
+}
+
+static int collect(struct collecting *collecting)
+{
+	struct store *store = collecting->store;
+	/* What is being written belongs to this collection too. */
+	int rc = log_roll_anyway(store);
+
+	if (rc < 0)
+		return rc;
+	collecting->below = store->log.active->number;
+	if (collecting->below > leases_segment(store))
+		collecting->below = leases_segment(store);
+	store->collecting = collecting;
+	rc = collecting_mark(collecting);
+	if (rc == 0 && collecting->options->every)
+		rc = drop_all_dead(collecting);
+	if (rc == 0)
+		rc = sweep_all(collecting);
+	store->collecting = NULL;
+	uint64_t written = collecting->result->moved_bytes;
+	collecting->result->freed = collecting->freed > written ? collecting->freed - written : 0;
+	return rc;
+}
+
+/* With the lock `arranging` held. */
+static int run(struct store *store, const struct store_collect_options *options,
+	struct store_collect_result *result)
+{
+	struct collecting collecting = { .store = store, .options = options, .result = result };
+	int rc = store->broken ? store->broken : collect(&collecting);
+
+	live_free(&collecting.live);
+	return rc;
+}
+
+int store_collect(struct store *store, const struct store_collect_options *options,
+	struct store_collect_result *result)
+{
+	static const struct store_collect_options defaults;
+	int rc = store->broken;
+
+	*result = (struct store_collect_result){ 0 };
+	if (rc == 0 && anyio_lock_acquire_nowait(&store->arranging) < 0)
+		rc = -EALREADY;
+	if (rc < 0)
+		return rc;
+	rc = run(store, options ? options : &defaults, result);
+	anyio_lock_release(&store->arranging);
+	return rc;
+}
+
+int collect_down_to(struct store *store, uint64_t mark, uint64_t goal)
+{
+	struct store_collect_options options = { .dead_percent = LIMIT_PERCENT };
+	struct store_collect_result result = { 0 };
+	int rc = anyio_lock_acquire(&store->arranging);
+
+	if (rc < 0)
+		return rc;
+	/* Another's collection may have done it meanwhile. */
+	uint64_t used = store_used(store);
+	if (used > mark) {
+		options.enough = used - goal;
+		rc = run(store, &options, &result);
+	}
+	anyio_lock_release(&store->arranging);
+	return rc;
+}

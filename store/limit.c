@@ -1,0 +1,122 @@
+/*
+ * The limit: how many bytes a repo may take. Above the high mark a collection begins beside the puts, and goes down
+ * to the low one (tend.c); a put for which there is no room collects itself, and waits. A segment's worth is kept
+ * free, into which a collection moves what lives.
+ */
+#include <errno.h>
+#include "collecting.h"
+
+enum { SEGMENTS_LEAST = 64, SEGMENT_LEAST = 1 << 20, SECTION_HEAD_MOST = 64 };
+
+uint64_t store_used(const struct store *store)
+{
+	const struct segment_set *segments = &store->segments;
+	const struct segment_file *active = store->log.active;
+	uint64_t used = index_file_size(&store->index) + store->ops.end + store->ops.used;
+
+	for (size_t i = 0; i < segments->count; i++)
+		used += segments->files[i] == active ? store->log.end : segments->files[i]->size;
+	return used;
+}
+
+static uint64_t ceiling(const struct store *store)
+{
+	uint64_t max = store->limit.max, spare = store->options.segment_bytes;
+
+	return max > spare ? max - spare : 0;
+}
+
+static uint64_t high_mark(const struct store *store)
+{
+	return ceiling(store) / 10 * 9;
+}
+
+static uint64_t low_mark(const struct store *store)
+{
+	return ceiling(store) / 4 * 3;
+}
+
+void store_set_limit(struct store *store, uint64_t max_bytes)
+{
+	uint64_t part = max_bytes / SEGMENTS_LEAST;
+
+	if (max_bytes == store->limit.max)
+		return;
+	store->limit.max = max_bytes;
+	store->limit.stuck = store->limit.settled = 0;
+	store->options.segment_bytes = store->limit.segment_bytes;
+	if (max_bytes && part < store->options.segment_bytes)
+		store->options.segment_bytes = part > SEGMENT_LEAST ? part : SEGMENT_LEAST;
+	limit_look(store);
+}
+
+void limit_look(struct store *store)
+{
+	struct limit *limit = &store->limit;
+
+	if (!limit->max)
+		return;
+	uint64_t used = store_used(store);
+	if (used > high_mark(store) && used > limit->settled + limit->max / 32)
+		anyio_event_set(&limit->over);
+}
+
+int limit_settle(struct store *store)
+{
+	int rc = collect_down_to(store, high_mark(store), low_mark(store));
+
+	store->limit.settled = store_used(store);
+	return rc;
+}
+
+/* Collecting has been in vain, and nothing has gone since that could be worth another try. */
+static bool is_stuck(const struct limit *limit, uint64_t used)
+{
+	return limit->stuck && used >= limit->stuck && used - limit->stuck < limit->max / 64;
+}
+
+static int make_room(struct store *store, uint64_t bytes)
+{
+	struct limit *limit = &store->limit;
+	uint64_t most = ceiling(store), wanted = limit->reserved + bytes;
+
+	if (is_stuck(limit, store_used(store)) || wanted > most)
+		return -EDQUOT;
+	uint64_t mark = most - wanted, goal = low_mark(store);
+	int rc = collect_down_to(store, mark, goal < mark ? goal : mark);
+	/* A pin lacks a node: what it keeps is not known, so nothing can go. */
+	if (rc < 0 && rc != -ENOENT)
+		return rc;
+	uint64_t used = store_used(store);
+	if (rc == 0 && used + limit->reserved + bytes <= ceiling(store))
+		return 0;
+	limit->stuck = used;
+	return -EDQUOT;
+}
+
+int limit_enter(struct store *store, const struct store_block *blocks, size_t count, uint64_t *held)
+{
+	struct limit *limit = &store->limit;
+	uint64_t bytes = 0;
+	int rc = 0;
+
+	*held = 0;
+	if (!limit->max)
+		return 0;
+	for (size_t i = 0; i < count; i++)
+		bytes += blocks[i].len + SECTION_HEAD_MOST;
+	if (store_used(store) + limit->reserved + bytes > ceiling(store))
+		rc = make_room(store, bytes);
+	if (rc < 0)
+		return rc;
+	limit->reserved += *held = bytes;
+	return 0;
+}
+
+void limit_leave(struct store *store, uint64_t held)
+{
+	if (held == 0)
+		return;
+	store->limit.reserved -= held;
+	limit_look(store);
+}

@@ -1,0 +1,104 @@
+#include "live.h"
+
+#include <errno.h>
+#include <string.h>
+#include <anyio/memory.h>
+
+enum { FIRST_ROOM = 1024 };
+
+/* Where it is, or would be. */
+static size_t place_of(const struct live *live, uint32_t segment)
+{
+	size_t low = 0, high = live->count;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (live->segments[middle].number < segment)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static int insert(struct live *live, size_t at, uint32_t segment)
+{
+	if (live->count == live->room) {
+		size_t room = live->room ? live->room * 2 : 16;
+		void *more = anyio_realloc(live->segments, room * sizeof(*live->segments));
+
+		if (!more)
+			return -ENOMEM;
+		live->segments = more;
+		live->room = room;
+	}
+	memmove(live->segments + at + 1, live->segments + at,
+		(live->count - at) * sizeof(*live->segments));
+	live->segments[at] = (struct live_segment){ .number = segment };
+	live->count++;
+	return 0;
+}
+
+static int make_room(struct live_segment *segment, uint32_t ordinal)
+{
+	uint64_t room = segment->room ? segment->room : FIRST_ROOM;
+
+	if (ordinal < segment->room)
+		return 0;
+	while (room <= ordinal)
+		room *= 2;
+	if (room > UINT32_MAX)
+		return -ENOMEM;
+	uint64_t *more = anyio_realloc(segment->bits, room / 8);
+	if (!more)
+		return -ENOMEM;
+	memset((uint8_t *)more + segment->room / 8, 0, (room - segment->room) / 8);
+	segment->bits = more;
+	segment->room = (uint32_t)room;
+	return 0;
+}
+
+int live_add(struct live *live, uint32_t number, uint32_t ordinal, uint32_t bytes)
+{
+	size_t at = place_of(live, number);
+	int rc = 0;
+
+	if (at == live->count || live->segments[at].number != number)
+		rc = insert(live, at, number);
+	if (rc == 0)
+		rc = make_room(&live->segments[at], ordinal);
+	if (rc < 0)
+		return rc;
+	struct live_segment *segment = &live->segments[at];
+	uint64_t bit = UINT64_C(1) << ordinal % 64, *word = &segment->bits[ordinal / 64];
+	if (*word & bit)
+		return 0;
+	*word |= bit;
+	segment->count++;
+	segment->bytes += bytes;
+	return 1;
+}
+
+const struct live_segment *live_of(const struct live *live, uint32_t number)
+{
+	size_t at = place_of(live, number);
+
+	return at < live->count && live->segments[at].number == number ? &live->segments[at] : NULL;
+}
+
+bool live_has(const struct live *live, uint32_t number, uint32_t ordinal)
+{
+	const struct live_segment *segment = live_of(live, number);
+
+	return segment && ordinal < segment->room &&
+		segment->bits[ordinal / 64] >> ordinal % 64 & 1;
+}
+
+void live_free(struct live *live)
+{
+	for (size_t i = 0; i < live->count; i++)
+		anyio_free(live->segments[i].bits);
+	anyio_free(live->segments);
+	*live = (struct live){ 0 };
+}

@@ -1,0 +1,31 @@
+/*
+ * Which blocks are live: one bit a block, by segment and ordinal. Grows with what is added; 100 million blocks
+ * take 12.5 MB.
+ */
+#ifndef STORE_LIVE_H
+#define STORE_LIVE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct live_segment {
+	uint32_t number;
+	uint32_t room; /* bits */
+	uint64_t *bits;
+	uint64_t count, bytes; /* of live blocks */
+};
+
+struct live {
+	struct live_segment *segments; /* by number */
+	size_t count, room;
+};
+
+/* 1: it is live from now on; 0: it was already; or -ENOMEM. */
+int live_add(struct live *live, uint32_t segment, uint32_t ordinal, uint32_t bytes);
+bool live_has(const struct live *live, uint32_t segment, uint32_t ordinal);
+/* Of a segment; NULL: none of its blocks is live. Valid until the next live_add. */
+const struct live_segment *live_of(const struct live *live, uint32_t segment);
+void live_free(struct live *live);
+
+#endif

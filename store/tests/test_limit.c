@@ -1,0 +1,158 @@
+/* The limit: much more flows through than fits, the repo never grows past it, and what is pinned stays. */
+#include "support.h"
+
+#include <errno.h>
+
+enum { LIMIT = 24 << 20, LEN = 200000, MANY = 600, PINNED = 20 };
+
+static int open_limited(struct store **store)
+{
+	test_options.segment_bytes = 0;
+	CHECK_RC(0, test_open(store, NULL));
+	store_set_limit(*store, LIMIT);
+	return 0;
+}
+
+static int pin_number(struct store *store, int n, store_ticket *ticket)
+{
+	static uint8_t data[TEST_BLOCK_MAX];
+	struct mf_cid cid;
+
+	test_block(n, LEN, data, &cid);
+	return store_pin_add(store, &cid, STORE_PIN_RECURSIVE, ticket);
+}
+
+/* Puts blocks number from..to, and looks at the size after each. */
+static int flow(struct store *store, int from, int to)
+{
+	store_ticket ticket = 0;
+	int rc = 0;
+
+	for (int n = from; n < to && rc == 0; n++) {
+		rc = test_put(store, n, LEN, &ticket);
+		if (rc == 0 && store_used(store) > LIMIT)
+			return -EFBIG;
+		if (rc == 0 && n % 50 == 0)
+			rc = store_sync(store, ticket);
+		anyio_checkpoint();
+	}
+	return rc < 0 ? rc : store_sync(store, ticket);
+}
+
+static int put_pinned(struct store *store)
+{
+	store_ticket ticket = 0;
+
+	for (int n = 0; n < PINNED; n++) {
+		CHECK_RC(0, test_put(store, n, LEN, &ticket));
+		CHECK_RC(0, pin_number(store, n, &ticket));
+	}
+	return store_sync(store, ticket);
+}
+
+static int all_pinned_there(struct store *store)
+{
+	for (int n = 0; n < PINNED; n++)
+		CHECK_RC(0, test_get(store, n, LEN));
+	return 0;
+}
+
+static int what_flows_through_stays_below(void *arg)
+{
+	struct store *store;
+
+	CHECK_RC(0, open_limited(&store));
+	CHECK_RC(0, put_pinned(store));
+	CHECK_RC(0, flow(store, 1000, 1000 + MANY));
+	CHECK_RC(0, all_pinned_there(store));
+	CHECK_RC(0, test_verify(store));
+	CHECK_RC(0, test_crash(store));
+	CHECK_RC(0, open_limited(&store));
+	CHECK_RC(0, flow(store, 3000, 3200));
+	CHECK_RC(0, all_pinned_there(store));
+	return store_close(store);
+}
+ON_BACKENDS(what_flows_through_stays_below)
+
+static int wait_until_less(void *arg)
+{
+	struct store *store = arg;
+	int rc = 0;
+
+	while (store_used(store) > LIMIT / 100 * 87 && rc == 0)
+		rc = anyio_checkpoint();
+	return rc;
+}
+
+/* Beside the puts, at nine tenths: before one has to wait for it. */
+static int it_is_kept_by_the_store_itself(void *arg)
+{
+	struct store *store;
+	store_ticket ticket = 0;
+
+	CHECK_RC(0, open_limited(&store));
+	CHECK_RC(0, put_pinned(store));
+	ANYIO_TASK_GROUP(group);
+	anyio_start_soon(&group, store_tend, store, "tend");
+	for (int round = 1; round < 4; round++) {
+		for (int n = round * 1000; store_used(store) < LIMIT / 100 * 88; n++)
+			CHECK_RC(0, test_put(store, n, LEN, &ticket));
+		CHECK_RC(0, store_sync(store, ticket));
+		CHECK_RC(0, anyio_fail_after(60 * ANYIO_SECOND, wait_until_less, store));
+	}
+	anyio_task_group_cancel(&group, "done");
+	anyio_task_group_exit(&group, 0);
+	CHECK_RC(0, all_pinned_there(store));
+	return store_close(store);
+}
+ON_BACKENDS(it_is_kept_by_the_store_itself)
+
+/* All is pinned: a put fails, loses nothing, and succeeds once something is let go. */
+static int full_is_full(void *arg)
+{
+	struct store *store;
+	store_ticket ticket = 0;
+	struct mf_cid cid;
+	static uint8_t data[TEST_BLOCK_MAX];
+	int n = 0, rc = 0;
+
+	CHECK_RC(0, open_limited(&store));
+	while (n < 200 && (rc = test_put(store, n, LEN, &ticket)) == 0) {
+		CHECK_RC(0, pin_number(store, n++, &ticket));
+		CHECK(store_used(store) <= LIMIT);
+	}
+	CHECK_RC(-EDQUOT, rc);
+	CHECK((uint64_t)n * LEN > LIMIT / 100 * 90);
+	CHECK_RC(-EDQUOT, test_put(store, n, LEN, &ticket));
+	CHECK_RC(0, store_sync(store, ticket));
+	CHECK_RC(0, test_get(store, 0, LEN));
+	for (int gone = 0; gone < 30; gone++) {
+		test_block(gone, LEN, data, &cid);
+		CHECK_RC(0, store_pin_remove(store, &cid, &ticket));
+	}
+	CHECK_RC(0, test_put(store, n, LEN, &ticket));
+	for (int kept = 30; kept <= n; kept++)
+		CHECK_RC(0, test_get(store, kept, LEN));
+	/* Without a limit there is none. */
+	store_set_limit(store, 0);
+	for (int more = 1000; more < 1060; more++)
+		CHECK_RC(0, test_put(store, more, LEN, &ticket));
+	CHECK(store_used(store) > LIMIT);
+	/* One that is lower than what lives: nothing is put, and nothing goes. */
+	store_set_limit(store, LIMIT / 2);
+	CHECK_RC(-EDQUOT, test_put(store, 2000, LEN, &ticket));
+	for (int kept = 30; kept < n; kept++)
+		CHECK_RC(0, test_get(store, kept, LEN));
+	return store_close(store);
+}
+ON_BACKENDS(full_is_full)
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_what_flows_through_stays_below),
+		cmocka_unit_test(test_it_is_kept_by_the_store_itself),
+		cmocka_unit_test(test_full_is_full),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
