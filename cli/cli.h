@@ -276,6 +276,7 @@ int cmd_pin_ls(struct cli *cli);
 int cmd_pin_rm(struct cli *cli);
 int cmd_ping(struct cli *cli);
 int cmd_repo_stat(struct cli *cli);
+int cmd_repo_gc(struct cli *cli);
 int cmd_repo_verify(struct cli *cli);
 int cmd_resolve(struct cli *cli);
 int cmd_shutdown(struct cli *cli);

@@ -176,6 +176,68 @@ int cmd_repo_verify(struct cli *cli)
 	return cli->remote ? verify_there(cli) : verify_here(cli);
 }
 
+struct gc {
+	struct cli *cli;
+	struct cli_progress progress;
+	json_t *summary;
+};
+
+static int take_removed(void *arg, json_t *answer)
+{
+	struct gc *gc = arg;
+	const char *cid = json_string_value(json_object_get(json_object_get(answer, "Key"), "/"));
+
+	if (json_object_get(answer, "Progress")) {
+		cli_progress_update(&gc->progress, (uint64_t)number(answer, "Progress"),
+			(uint64_t)number(answer, "Total"));
+		return 0;
+	}
+	if (gc->cli->json)
+		return cli_put_json(stdout, json_incref(answer));
+	if (!cid) {
+		json_decref(gc->summary);
+		gc->summary = json_incref(answer);
+		return 0;
+	}
+	if (!cli_flag(gc->cli, "quiet", false))
+		fputs("removed ", stdout);
+	cli_print_text(cid);
+	putchar('\n');
+	return 0;
+}
+
+static void print_collected(const struct cli *cli, json_t *summary)
+{
+	json_int_t damaged = number(summary, "DamagedSegments");
+
+	cli_tell(cli, "%lld blocks of %s removed, %s given back on the disk; %lld blocks kept",
+		(long long)number(summary, "Removed"),
+		cli_size((uint64_t)number(summary, "RemovedBytes")),
+		cli_size((uint64_t)number(summary, "FreedBytes")),
+		(long long)number(summary, "Kept"));
+	if (damaged)
+		cli_note(
+			"%lld segment%s kept for a damaged block that a pin needs; 'ipfs-kit repo verify' tells which",
+			(long long)damaged, damaged == 1 ? " is" : "s are");
+}
+
+int cmd_repo_gc(struct cli *cli)
+{
+	struct kit_call_option options[] = {
+		{ "silent", cli_flag(cli, "silent", false) ? "true" : "false" },
+		{ "summary", "true" }, { "progress", cli->progress ? "true" : "false" }, { 0 }
+	};
+	struct gc gc = { .cli = cli };
+
+	cli_progress_start(&gc.progress, cli, "collecting");
+	int rc = cli_call(cli, "repo/gc", cli->args, options, take_removed, &gc);
+	cli_progress_end(&gc.progress);
+	if (!rc && gc.summary)
+		print_collected(cli, gc.summary);
+	json_decref(gc.summary);
+	return rc ? cli_fail_node(cli, rc, NULL) : CLI_OK;
+}
+
 /* A config that cannot be read is the repo's trouble, whatever was asked of it. */
 static int check_config(struct cli *cli)
 {
@@ -243,7 +305,8 @@ static void tell_of_daemon(struct cli *cli)
 {
 	const char *key = cli->args[0];
 
-	if (strcmp(key, "add.profile") && strcmp(key, "store.max") && cli_daemon_runs(cli))
+	if (strcmp(key, "add.profile") && strcmp(key, "store.max") && strcmp(key, "storage_max") &&
+		cli_daemon_runs(cli))
 		cli_tell(cli, "the daemon that runs takes %s when it starts again", key);
 }
 

@@ -110,6 +110,11 @@ static const struct cli_option ping_table[] = {
 	{ "count", 'n', "N", "how many (default 10)" },
 	{ 0 },
 };
+static const struct cli_option gc_table[] = {
+	{ "quiet", 'q', NULL, "print CIDs only" },
+	{ "silent", 0, NULL, "print nothing of single blocks" },
+	{ 0 },
+};
 static const struct cli_option verify_table[] = {
 	{ "accept-loss", 0, NULL,
 		"give up what is damaged or missing, and go on with what is left (see above)" },
@@ -248,13 +253,22 @@ const struct cli_command cli_commands[] = {
 		"  ipfs-kit pin ls --type=recursive -q",
 		pin_ls_table, 0, -1, .run = cmd_pin_ls },
 	{ "pin rm", "PATH...", "Take a pin away",
-		"The blocks stay in the repo.\n\n  ipfs-kit pin rm bafy...", pin_rm_table, 1, -1,
-		.run = cmd_pin_rm },
+		"The blocks stay in the repo until it is collected ('ipfs-kit repo gc').\n\n  ipfs-kit pin rm bafy...",
+		pin_rm_table, 1, -1, .run = cmd_pin_rm },
 	{ "ping", "PEER", "Measure the way to a peer",
 		"PEER is a multiaddr that ends with /p2p/ID, or the ID alone of a peer that is connected. Without a\n"
 		"daemon, an address is dialled for as long as this runs.\n\n"
 		"  ipfs-kit ping -n 3 /ip4/192.0.2.7/tcp/4001/p2p/12D3...",
 		ping_table, 1, 1, .dials = true, .run = cmd_ping },
+	{ "repo gc", "", "Remove what no pin keeps",
+		"Every block that is neither pinned nor below a recursive pin goes, and is printed; nothing can be had of\n"
+		"it any more. Space is given back where a fifth or more of a segment is free by then: what lives in it\n"
+		"is written anew, verified, then the file goes. Others read and write meanwhile, and what is just being\n"
+		"added stays. To stop it, or to kill it, is harmless. When a pin lacks something, nothing is removed.\n"
+		"A repo with a limit ('ipfs-kit config storage_max 10GiB') collects by itself.\n\n"
+		"  ipfs-kit repo gc --silent",
+		gc_table, 0, 0, .again = "what is gone is gone, and it goes on from there",
+		.run = cmd_repo_gc },
 	{ "repo stat", "", "Print what the repo holds",
 		"Blocks, bytes on disk, where it is.\n\n  ipfs-kit repo stat -H", human_table, 0, 0,
 		.run = cmd_repo_stat },

@@ -164,7 +164,6 @@ static const struct {
 	{ "provide", NULL },
 	{ "pubsub", NULL },
 	{ "refs", NULL },
-	{ "repo gc", NULL },
 	{ "repo ls", NULL },
 	{ "repo migrate", NULL },
 	{ "repo version", "repo stat" },

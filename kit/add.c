@@ -234,11 +234,13 @@ int kit_adder_begin(
 		if (rc)
 			kit_fail_code(node, rc, "adding");
 	}
-	if (rc)
+	if (rc) {
 		anyio_free(adder);
-	else
-		*out = adder;
-	return rc;
+		return rc;
+	}
+	kit_writing_begin(node, &adder->lease);
+	*out = adder;
+	return 0;
 }
 
 void adder_count(void *arg, size_t bytes)
@@ -420,6 +422,7 @@ static int finish(struct kit_adder *adder, struct mf_cid *root)
 
 static void adder_free(struct kit_adder *adder)
 {
+	store_lease_end(&adder->lease);
 	entry_free(&adder->root);
 	anyio_free(adder->folders);
 	peek_destroy(&adder->peek);

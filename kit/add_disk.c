@@ -22,7 +22,7 @@ static size_t resume(struct kit_adder *adder, int fd, const struct journal_key *
 		struct unixfs_built leaf;
 		pipeline_known_leaf(&adder->profile, &(*leaves)[count], &leaf);
 		if (leaf.file_size != adder->profile.chunk_size ||
-			store_has(adder->node->core->store, &leaf.cid) != 1)
+			store_keep(adder->node->core->store, &leaf.cid) != 1)
 			break;
 		at += (off_t)leaf.file_size;
 	}
@@ -66,6 +66,26 @@ static bool unchanged(
 			!memcmp(key, &after, sizeof(*key)));
 }
 
+static int keep_known(void *arg, const struct mf_cid *cid, const void *data, size_t len)
+{
+	int rc = store_keep(arg, cid);
+
+	return rc > 0 ? 0 : rc < 0 ? rc : -ENOENT;
+}
+
+/* Whether all of a file that an interrupted add had finished is still here: nothing has pinned it. */
+static bool is_whole(struct kit_adder *adder, const struct mf_cid *root)
+{
+	struct kit_blocks blocks;
+
+	kit_blocks_open(&blocks, adder->node);
+	blocks.offline = true;
+	int rc = kit_walk_names(&blocks, root, keep_known, adder->node->core->store);
+	kit_blocks_close(&blocks);
+	adder->node->error[0] = 0;
+	return rc == 0;
+}
+
 /* What an interrupted add has done of a file is not read again. */
 static int add_file(struct kit_adder *adder, struct on_disk *file, const char *path)
 {
@@ -81,7 +101,7 @@ static int add_file(struct kit_adder *adder, struct on_disk *file, const char *p
 	if (rc)
 		return rc;
 	adder->known = quiet && journal_find(journal, &key, &entry->node) &&
-		store_has(adder->node->core->store, &entry->node.cid) == 1;
+		is_whole(adder, &entry->node.cid);
 	if (adder->known) {
 		adder_count(adder, (size_t)file->st->st_size);
 	} else {

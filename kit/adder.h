@@ -24,6 +24,7 @@ struct entry {
 
 struct kit_adder {
 	struct kit_node *node;
+	struct store_lease lease; /* of all that is added, until it is pinned */
 	struct kit_add_options options;
 	struct unixfs_profile profile;
 	struct pipeline pipeline;

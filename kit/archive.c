@@ -275,9 +275,10 @@ int kit_dag_import(struct kit_node *node, const struct kit_source *source,
 {
 	static const struct kit_import_options none;
 	struct importing importing = { .node = node, .options = options ? options : &none };
+	struct store_lease lease;
 	int rc = car_reader_new(&importing.reader, false);
 
-	node->error[0] = 0;
+	kit_writing_begin(node, &lease);
 	importing.blocks = anyio_malloc(IMPORT_BLOCKS * sizeof(*importing.blocks));
 	importing.places = anyio_malloc(IMPORT_BLOCKS * sizeof(*importing.places));
 	importing.data = anyio_malloc(IMPORT_BYTES);
@@ -293,6 +294,7 @@ int kit_dag_import(struct kit_node *node, const struct kit_source *source,
 		kit_fail_code(node, rc, "importing");
 	if (!rc)
 		rc = report_roots(&importing);
+	store_lease_end(&lease);
 	if (imported)
 		*imported = importing.taken;
 	car_reader_free(importing.reader);

@@ -128,12 +128,17 @@ int kit_block_put(struct kit_node *node, uint32_t codec, uint32_t hash, int vers
 		return kit_fail_code(node, rc, "hashing a block");
 	if (ipld_links(codec, data, len, no_link, NULL))
 		return kit_fail(node, -EBADMSG, "these bytes are not a block of that codec");
+	struct store_lease lease;
+	kit_writing_begin(node, &lease);
 	rc = store_put(node->core->store, cid, data, len, STORE_VERIFIED, &ticket);
 	if (!rc)
 		rc = kit_sync(node, ticket);
 	if (rc)
-		return kit_fail_code(node, rc, "storing a block");
-	if (node->core->bitswap)
+		kit_fail_code(node, rc, "storing a block");
+	if (!rc && node->core->bitswap)
 		bitswap_have(node->core->bitswap, cid);
-	return pin ? pin_stored(node, cid) : 0;
+	if (!rc && pin)
+		rc = pin_stored(node, cid);
+	store_lease_end(&lease);
+	return rc;
 }

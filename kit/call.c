@@ -441,6 +441,7 @@ static const struct {
 	{ "pin/ls", 0, 1000, call_pin_ls },
 	{ "pin/rm", 1, 1000, call_pin_rm },
 	{ "ping", 1, 1, call_ping },
+	{ "repo/gc", 0, 0, call_repo_gc },
 	{ "repo/stat", 0, 0, call_repo_stat },
 	{ "repo/verify", 0, 0, call_repo_verify },
 	{ "repo/version", 0, 0, call_repo_version },

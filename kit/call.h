@@ -34,6 +34,7 @@ int call_config(struct call *call);
 int call_config_show(struct call *call);
 int call_id(struct call *call);
 int call_ping(struct call *call);
+int call_repo_gc(struct call *call);
 int call_repo_stat(struct call *call);
 int call_repo_verify(struct call *call);
 int call_repo_version(struct call *call);

@@ -253,6 +253,61 @@ int call_repo_verify(struct call *call)
 				    "Progress", 0));
 }
 
+enum { TELL_EVERY = ANYIO_SECOND / 10 };
+
+struct collecting {
+	struct call *call;
+	bool silent, progress;
+	anyio_time told;
+};
+
+static int tell_removed(void *arg, const struct mf_cid *cid)
+{
+	struct collecting *collecting = arg;
+
+	return collecting->silent
+		? 0
+		: call_answer(collecting->call, json_pack("{s:{s:o}}", "Key", "/", call_cid(cid)));
+}
+
+static int tell_swept(void *arg, bool sweeping, uint64_t done, uint64_t total)
+{
+	struct collecting *collecting = arg;
+
+	if (!collecting->progress || !sweeping || anyio_now() - collecting->told < TELL_EVERY)
+		return 0;
+	collecting->told = anyio_now();
+	return call_answer(collecting->call,
+		json_pack("{s:I, s:I}", "Progress", (json_int_t)done, "Total", (json_int_t)total));
+}
+
+/* As Kubo's. summary and progress are ours: answers without a Key. */
+int call_repo_gc(struct call *call)
+{
+	struct collecting collecting = { .call = call };
+	struct kit_gc_options options = {
+		.progress = tell_swept, .removed = tell_removed, .arg = &collecting
+	};
+	struct kit_gc_result done;
+	bool summary = false;
+	int rc = call_flag(call, "silent", &collecting.silent);
+
+	if (!rc)
+		rc = call_flag(call, "progress", &collecting.progress);
+	if (!rc)
+		rc = call_flag(call, "summary", &summary);
+	if (!rc)
+		rc = kit_repo_gc(call->node, &options, &done);
+	if (rc || !summary)
+		return rc;
+	return call_answer(call,
+		json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "Kept", (json_int_t)done.kept,
+			"Removed", (json_int_t)done.removed, "RemovedBytes",
+			(json_int_t)done.removed_bytes, "MovedBytes", (json_int_t)done.moved_bytes,
+			"FreedBytes", (json_int_t)done.freed_bytes, "DamagedSegments",
+			(json_int_t)done.damaged_segments));
+}
+
 int call_config(struct call *call)
 {
 	const char *key = call->from->args[0], *value;

@@ -107,7 +107,7 @@ static const struct {
 		"How long requests that run when the daemon is told to stop may go on: 5s, 1m30s. 0: not at all.",
 		check_time },
 	{ "store.max", "0",
-		"Bytes the repo is meant to stay under, such as 10GiB (repo stat reports it, nothing enforces it). 0: no bound.",
+		"Bytes the repo may take on the disk, such as 10GiB (also: storage_max). Near it, what no pin keeps goes. 0: no bound.",
 		check_size },
 	{ "store.cache", "16MiB",
 		"Bytes of what is read again and again that a daemon keeps in memory, such as 64MiB. 0: none.",
@@ -123,6 +123,10 @@ struct kit_config {
 
 static int setting_of(const char *key, size_t len)
 {
+	static const char also[] = "storage_max"; /* as others call it */
+
+	if (len == strlen(also) && !memcmp(key, also, len))
+		return setting_of("store.max", strlen("store.max"));
 	for (int i = 0; i < SETTINGS; i++)
 		if (strlen(settings[i].key) == len && !memcmp(settings[i].key, key, len))
 			return i;

@@ -396,9 +396,10 @@ int kit_migrate_kubo(struct kit_node *node, const char *kubo,
 {
 	static const struct kit_migrate_options none;
 	struct migrating *m = anyio_calloc(1, sizeof(*m));
+	struct store_lease lease;
 	int rc = 0;
 
-	node->error[0] = 0;
+	kit_writing_begin(node, &lease);
 	*result = (struct kit_migrated){ 0 };
 	if (m) {
 		m->node = node;
@@ -423,6 +424,7 @@ int kit_migrate_kubo(struct kit_node *node, const char *kubo,
 		rc = kit_fail(node, -EBADMSG,
 			"%llu blocks or pins could not be taken whole; all others are here",
 			(unsigned long long)result->bad);
+	store_lease_end(&lease);
 	if (m) {
 		migrate_pins_free(&m->pins);
 		anyio_free(m->items);

@@ -43,6 +43,12 @@ int kit_fail_code(struct kit_node *node, int code, const char *what)
 		return kit_fail(node, code,
 			"%s: no space left on the disk of %s (nothing acknowledged is lost); make room there, and run it again",
 			what, node->core->dir);
+	/* Else it is the disk's own quota. */
+	if (code == -EDQUOT && kit_config_size(node->core->config, "store.max"))
+		return kit_fail(node, code,
+			"%s: the repo would grow past its limit, store.max, and too little of it is unpinned; take pins away with "
+			"'ipfs-kit pin rm', or raise it: 'ipfs-kit config store.max SIZE' (0: none)",
+			what);
 	if (code == -EBADMSG)
 		return kit_fail(
 			node, code, "%s: the data is malformed or does not match its CID", what);
@@ -289,6 +295,8 @@ static int open_in(struct kit_node *node, char *error, size_t cap)
 		unlink(path);
 	if (!rc)
 		note_recovery(node->core, &recovery);
+	if (!rc)
+		kit_apply_limit(node);
 	if (!rc)
 		migrate_remove_copy(node->core->dir);
 	if (rc == -EBUSY)

@@ -46,6 +46,16 @@ int kit_fail_code(struct kit_node *node, int code, const char *what);
 /* store_sync, as far as the handle wants it. */
 int kit_sync(struct kit_node *node, uint64_t ticket);
 
+/* ---- collect.c ---- */
+
+/* Takes the limit as the config has it now. */
+void kit_apply_limit(struct kit_node *node);
+/* For who puts blocks, or finds them present, and then pins what they make: until store_lease_end no collection takes
+ * them. Forgets the node's last error. */
+void kit_writing_begin(struct kit_node *node, struct store_lease *lease);
+/* Keeps a block that was had just now, which may have gone meanwhile: 0 or a code. */
+int kit_keep(struct kit_node *node, const struct mf_cid *cid, const void *data, size_t len);
+
 /* Name and version, as peers and callers are told. */
 const char *kit_agent(void);
 
@@ -124,7 +134,7 @@ int kit_walk_names(
 
 /* ---- pin.c ---- */
 
-/* Pins a root recursively once all below it is here and durable: what is missing is fetched, or the
+/* For who has begun writing: pins a root recursively once all below it is here and durable: what is missing is fetched, or the
  * failure when blocks are offline. *ticket is raised: sync it. On failure, which is explained, nothing is
  * pinned. */
 int kit_pin_below(struct kit_blocks *blocks, const struct mf_cid *root, store_ticket *ticket);

@@ -3,9 +3,14 @@
 
 #include <errno.h>
 
+static int keep(void *arg, const struct mf_cid *cid, const void *data, size_t len)
+{
+	return kit_keep(arg, cid, data, len);
+}
+
 int kit_pin_below(struct kit_blocks *blocks, const struct mf_cid *root, store_ticket *ticket)
 {
-	int rc = kit_walk(blocks, root, NULL, NULL);
+	int rc = kit_walk(blocks, root, keep, blocks->node);
 	if (!rc)
 		rc = kit_blocks_sync(blocks);
 	if (rc)
@@ -27,7 +32,10 @@ static int pin_block(struct kit_blocks *blocks, const struct mf_cid *cid, store_
 
 	if (rc)
 		return rc;
+	rc = kit_keep(blocks->node, cid, block.data, block.len);
 	store_block_release(&block);
+	if (rc)
+		return kit_fail_code(blocks->node, rc, "pinning");
 	rc = kit_blocks_sync(blocks);
 	if (rc)
 		return rc;
@@ -37,14 +45,17 @@ static int pin_block(struct kit_blocks *blocks, const struct mf_cid *cid, store_
 
 int kit_pin_add(struct kit_node *node, const char *path, bool recursive, struct mf_cid *cid)
 {
+	struct store_lease lease;
 	struct kit_blocks blocks;
 	store_ticket ticket = 0;
-	int rc = kit_reading_begin(node, path, &blocks, cid);
 
+	kit_writing_begin(node, &lease);
+	int rc = kit_reading_begin(node, path, &blocks, cid);
 	if (!rc)
 		rc = recursive ? kit_pin_below(&blocks, cid, &ticket)
 			       : pin_block(&blocks, cid, &ticket);
 	kit_blocks_close(&blocks);
+	store_lease_end(&lease);
 	if (rc == -EEXIST)
 		return kit_fail(node, rc,
 			"'%.300s' is pinned recursively already; 'ipfs-kit pin rm' takes that pin away first",

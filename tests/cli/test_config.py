@@ -16,7 +16,7 @@ def values(turn):
     """A value for each setting, another one in each turn."""
     return {'add.profile': ('unixfs-v0-2015', 'kubo-cid-v1')[turn % 2], 'swarm.listen': f'/ip4/127.0.0.1/tcp/{4001 + turn}',
         'api.listen': f'/ip4/127.0.0.1/tcp/{5001 + turn}', 'api.origins': f'http://localhost:{turn + 1}', 'api.secret': f'secret-{turn}',
-        'daemon.grace': f'{turn + 1}s', 'store.max': str(turn + 1), 'store.cache': f'{turn}MiB'}
+        'daemon.grace': f'{turn + 1}s', 'store.max': str(turn + 1 << 30), 'store.cache': f'{turn}MiB'}
 
 
 def start(repo, key, value):
@@ -71,7 +71,7 @@ def what_a_daemon_takes():
             if key != 'api.listen':
                 equal(f'{key} is set', kit('config', key, value, repo=daemon.repo).code, 0)
         status, _, stat = daemon.rpc('repo/stat')
-        equal('store.max: at once; api.secret: not yet', (status, json.loads(stat).get('StorageMax')), (200, 1))
+        equal('store.max: at once; api.secret: not yet', (status, json.loads(stat).get('StorageMax')), (200, 1 << 30))
         equal('swarm.listen: not yet', kit('id', repo=daemon.repo).out, before)
         check('add.profile: at once', kit('add', '-Q', repo=daemon.repo, stdin=b'x').text.startswith('Qm'))
 

@@ -69,7 +69,7 @@ def table(repo, top, peer=None, other=None):
         ('get', ['get', '-o', out + '2', root], ['Path', 'Output']), ('id', ['id'], ['ID', 'PublicKey', 'Addresses', 'AgentVersion', 'Protocols']),
         ('ls', ['ls', root, root], ['Objects']), ('pin ls', ['pin', 'ls'], ['Keys']), ('pin ls', ['pin', 'ls', '-q'], ['Keys']),
         ('pin rm', ['pin', 'rm', leaf], ['Pins']), ('pin add', ['pin', 'add', leaf], ['Pins']), ('repo stat', ['repo', 'stat', '-H'], ['NumObjects', 'RepoPath']),
-        ('repo verify', ['repo', 'verify'], ['Msg']), ('resolve', ['resolve', root], ['Path']), ('stat', ['stat', root], ['Hash', 'Size', 'Type']),
+        ('repo verify', ['repo', 'verify'], ['Msg']), ('repo gc', ['repo', 'gc'], ['Kept', 'Removed', 'FreedBytes']), ('resolve', ['resolve', root], ['Path']), ('stat', ['stat', root], ['Hash', 'Size', 'Type']),
         ('wal checkpoint', ['wal', 'checkpoint'], ['Checkpoint']), ('wal list', ['wal', 'list', '--records'], ['Type', 'Segment', 'Offset']),
         ('wal status', ['wal', 'status'], ['Durable', 'PendingBytes']), ('wal verify', ['wal', 'verify'], ['Type', 'Blocks']),
         ('version', ['version'], ['Version']), ('version', ['version', '-n'], ['Version'])]

@@ -127,7 +127,7 @@ def content():
 def words():
     repo = new_repo()
     rows = [(['ad'], ["'ad'"], r"did you mean '.*ipfs-kit add'"), (['pni', 'add'], ["'pni'"], "ipfs-kit pin add'"), (['cta', ABSENT], ["'cta'"], "ipfs-kit cat'"),
-        (['repo', 'verfy'], ["'verfy'"], "ipfs-kit repo verify'"), (['repo', 'gc'], ["'repo gc' is not in ipfs-kit yet"], 'repo --help'), (['pin'], ["'pin'"], 'pin --help'),
+        (['repo', 'verfy'], ["'verfy'"], "ipfs-kit repo verify'"), (['repo', 'ls'], ["'repo ls' is not in ipfs-kit yet"], 'repo --help'), (['pin'], ["'pin'"], 'pin --help'),
         (['xyzzy'], ["'xyzzy'"], '--help'), (['diag'], ["'diag' is not in ipfs-kit yet"], "^'[^']*--help' lists"), (['repo', 'odd'], ["'odd'"], 'repo --help'),
         (['files', 'stat', ABSENT], ["'files stat' is not in ipfs-kit yet"], " stat' comes nearest"), (['name', 'publish', ABSENT], ["'name' is not"], '--help'),
         (['key', 'ls'], ["'key' is not"], '--help'), (['help', 'object'], ["'object' is not"], '--help'), (['swarm', 'addrs'], ["'swarm addrs' is not"], " id'"),

@@ -40,7 +40,7 @@ def same(text, home):
 
 def the_commands_do_what_it_shows():
     shown = list(sessions())
-    working, safe, serving, fetching, alone, failing = shown
+    working, safe, collecting, serving, fetching, alone, failing = shown
     home, other, third = place(), place(), place()
     for command, output in working:
         done = shell(command, home)
@@ -48,6 +48,9 @@ def the_commands_do_what_it_shows():
     for command, output in safe: # how many bytes depends on the file system
         done = shell(command, home)
         equal(f'$ {command}', (done.returncode, re.sub(r'\d+', 'N', done.stdout)), (0, re.sub(r'\d+', 'N', output)))
+    for command, output in collecting:
+        done = shell(command, home)
+        equal(f'$ {command}', (done.returncode, done.stdout + done.stderr), (0, output))
     for command, output in failing:
         done = shell(command, home)
         equal(f'$ {command}', (done.returncode, done.stdout, done.stderr), (3, '', output.rstrip('\n') + '\n'))

@@ -379,6 +379,30 @@ struct kit_verify_options {
  * is none. */
 KIT_API int kit_repo_verify(struct kit_node *node, const struct kit_verify_options *options);
 
+struct kit_gc_options {
+	/* Nodes marked, of total 0: unknown; then bytes of segments looked at, of total. Non-zero stops with that
+	 * value. All calls may wait. */
+	int (*progress)(void *arg, bool sweeping, uint64_t done, uint64_t total);
+	/* A block that is here no more; non-zero stops with that value. */
+	int (*removed)(void *arg, const struct mf_cid *cid);
+	void *arg;
+	void *reserved[4];
+};
+struct kit_gc_result {
+	uint64_t kept;                   /* blocks that pins need, and what is on its way */
+	uint64_t removed, removed_bytes; /* blocks that went */
+	uint64_t moved_bytes;            /* written anew */
+	uint64_t freed_bytes;            /* on the disk */
+	uint64_t
+		damaged_segments; /* files kept because a block in them that a pin needs is damaged */
+};
+/* Removes every block that no pin needs, and gives back the space of segments where that is a fifth or
+ * more. Others read and write meanwhile, and what they are writing stays. Stopped, cancelled or killed at any point, it
+ * loses nothing that is kept. -EALREADY: one is under way, or a verification; -ENOENT: a pin lacks something, and nothing
+ * was removed. */
+KIT_API int kit_repo_gc(
+	struct kit_node *node, const struct kit_gc_options *options, struct kit_gc_result *result);
+
 struct kit_migrate_options {
 	void (*progress)(void *arg, uint64_t done, uint64_t total);
 	/* A file or CID that could not be taken whole, and why; the others go on. */

@@ -1,0 +1,177 @@
+#!/usr/bin/env python3
+"""Collection and the limit, as a person sees them: what no pin keeps goes, what one keeps stays, and the repo stays as small as it was told."""
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
+from node import PROGRAM, Daemon, check, environment, equal, kit, new_repo, noise, read, run_all, temp, until, write
+
+MIB = 1 << 20
+
+
+def added(repo, seed, size=3 * MIB, *words):
+    done = kit('add', '-Q', *words, repo=repo, stdin=noise(size, seed))
+    equal('add', done.code, 0)
+    return done.text
+
+
+def unpinned(repo, seed, size=3 * MIB):
+    cid = added(repo, seed, size)
+    equal('pin rm', kit('pin', 'rm', cid, repo=repo).code, 0)
+    return cid
+
+
+def blocks_of(repo, cid):
+    """A root and its leaves."""
+    links = json.loads(kit('dag', 'get', cid, repo=repo).text)['Links']
+    return {cid} | {link['Hash']['/'] for link in links}
+
+
+def disk(repo):
+    return sum(os.path.getsize(os.path.join(top, name)) for top, _, names in os.walk(repo) for name in names)
+
+
+def number(repo, key):
+    return json.loads(kit('repo', 'stat', '--json', repo=repo).text)[key]
+
+
+def is_there(what, repo, cid, size=3 * MIB, seed=None):
+    done = kit('cat', cid, repo=repo)
+    equal(what, (done.code, len(done.out)), (0, size))
+    if seed is not None:
+        check(f'{what}, byte for byte', done.out == noise(size, seed))
+
+
+def what_no_pin_keeps_goes(repo):
+    kept, gone = added(repo, 1), unpinned(repo, 2)
+    blocks, before = blocks_of(repo, gone), disk(repo)
+    done = kit('repo', 'gc', repo=repo)
+    equal('repo gc', done.code, 0)
+    equal('each block is told', {*done.text.splitlines()}, {f'removed {cid}' for cid in blocks})
+    check('and what came of it', f'{len(blocks)} blocks of 3.0 MiB removed' in done.err, done.err)
+    is_there('what is pinned stays', repo, kept, seed=1)
+    check('the space is given back', disk(repo) < before - 2 * MIB, (before, disk(repo)))
+    equal('the other is gone', kit('cat', '--offline', gone, repo=repo).code, 3)
+    equal('and is no fault', kit('repo', 'verify', repo=repo).code, 0)
+    equal('again: there is nothing to remove', kit('repo', 'gc', '--silent', repo=repo).out, b'')
+    again = unpinned(repo, 2)
+    equal('it is added again as if it had never been there', again, gone)
+    is_there('and read', repo, gone, seed=2)
+    direct = kit('pin', 'add', '--recursive=false', gone, repo=repo)
+    equal('a direct pin', direct.code, 0)
+    done = kit('repo', 'gc', '-q', repo=repo)
+    equal('keeps its block alone', {*done.text.splitlines()}, blocks - {gone})
+    unpinned(repo, 3, 1000)
+    lines = [json.loads(line) for line in kit('repo', 'gc', '--json', repo=repo).out.splitlines()]
+    equal('--json: a block a line, and a summary', ([set(line) for line in lines[:-1]], lines[-1]['Removed'], lines[-1]['RemovedBytes']), ([{'Key'}], 1, 1000))
+
+
+def here():
+    what_no_pin_keeps_goes(new_repo())
+
+
+def through_a_daemon():
+    with Daemon() as daemon:
+        what_no_pin_keeps_goes(daemon.repo)
+        cid = unpinned(daemon.repo, 9)
+        blocks = blocks_of(daemon.repo, cid)
+        status, _, body = daemon.rpc('repo/gc')
+        equal('the answers are those of Kubo', (status, {json.loads(line)['Key']['/'] for line in body.splitlines()}), (200, blocks))
+        check('the daemon lives', daemon.alive())
+
+
+def the_limit_is_kept(repo):
+    """Ten times as much as fits flows through."""
+    equal('config storage_max', kit('config', 'storage_max', '24MiB', repo=repo).code, 0)
+    equal('it is store.max', kit('config', 'store.max', repo=repo).text, '24MiB')
+    kept, most = added(repo, 1), 0
+    for seed in range(2, 50):
+        unpinned(repo, seed, 5 * MIB)
+        most = max(most, disk(repo))
+    check('the repo stayed within its limit', most <= 24 * MIB * 1.02, most)
+    check('and made use of it', most > 17 * MIB, most)
+    is_there('what is pinned is there', repo, kept, seed=1)
+    equal('nothing is damaged', kit('repo', 'verify', repo=repo).code, 0)
+    full = [kept]
+    while (done := kit('add', '-Q', repo=repo, stdin=noise(2 * MIB, 100 + len(full)))).code == 0 and len(full) < 20:
+        full.append(done.text)
+    check('full is said, and what to do', done.code == 1 and 'store.max' in done.err and 'pin rm' in done.err, done)
+    check('only when it is nearly full of what is pinned', len(full) * 2 * MIB > 18 * MIB, len(full))
+    for cid in full[1:]:
+        is_there('what was pinned before is there', repo, cid, 2 * MIB)
+    for cid in full[1:4]:
+        kit('pin', 'rm', cid, repo=repo)
+    equal('with pins taken away there is room', kit('add', '-Q', repo=repo, stdin=noise(2 * MIB, 200)).code, 0)
+    equal('without a limit there is more', (kit('config', 'storage_max', '0', repo=repo).code, kit('add', '-Q', repo=repo, stdin=noise(30 * MIB, 201)).code), (0, 0))
+
+
+def the_limit_here():
+    the_limit_is_kept(new_repo())
+
+
+def the_limit_in_a_daemon():
+    with Daemon() as daemon:
+        the_limit_is_kept(daemon.repo)
+        check('the daemon lives', daemon.alive())
+
+
+def adding_meanwhile():
+    """What is being added is not taken, however often somebody collects: new, or there already and dead."""
+    with Daemon() as daemon:
+        over, codes = threading.Event(), []
+
+        def collect():
+            while not over.is_set():
+                codes.append(daemon.rpc('repo/gc', silent='true')[0])
+
+        collector = threading.Thread(target=collect)
+        collector.start()
+        for turn in range(12):
+            cid = added(daemon.repo, turn % 3, 6 * MIB)
+            is_there('it is whole', daemon.repo, cid, 6 * MIB, turn % 3)
+            equal('pin rm', kit('pin', 'rm', cid, repo=daemon.repo).code, 0)
+        over.set()
+        collector.join()
+        check('collections went on meanwhile', len(codes) > 3 and set(codes) == {200}, codes)
+        equal('nothing is damaged', kit('repo', 'verify', repo=daemon.repo).code, 0)
+
+
+def an_add_that_was_interrupted():
+    """What it had stored is nobody's: a collection takes it, and the add that goes on notices."""
+    repo, folder = new_repo(), temp('folder')
+    for n in range(6):
+        write(f'{folder}/{n}', noise(9 * MIB, n))
+    for turn in range(3):
+        process = subprocess.Popen([PROGRAM, '--repo', repo, 'add', '-rQ', folder], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment())
+        until('some of it is stored', lambda: process.poll() is not None or disk(repo) > (10 + 10 * turn) * MIB)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        equal('repo gc', kit('repo', 'gc', '--silent', repo=repo).code, 0)
+    root = kit('add', '-rQ', folder, repo=repo).text
+    for n in range(6):
+        equal('all of it is there', kit('cat', f'{root}/{n}', repo=repo).out == noise(9 * MIB, n), True)
+    equal('nothing is damaged', kit('repo', 'verify', repo=repo).code, 0)
+
+
+def a_pin_that_lacks_something():
+    repo = new_repo()
+    kept, _ = added(repo, 1), unpinned(repo, 2)
+    place = next(json.loads(line) for line in kit('wal', 'list', '--json', repo=repo).out.splitlines() if json.loads(line).get('Cid') == kept and json.loads(line)['Type'] == 'block')
+    path = f'{repo}/segments/{place["Segment"]:08}.car'
+    data = bytearray(read(path))
+    data[place['End'] - 5] ^= 1
+    write(path, bytes(data))
+    before = number(repo, 'NumObjects')
+    done = kit('repo', 'gc', repo=repo)
+    check('it says what is missing, and what to do', done.code != 0 and kept in done.err and 'pin rm' in done.err, done)
+    check('nothing was removed', done.out == b'' and number(repo, 'NumObjects') >= before - 1)
+    equal('pin rm', kit('pin', 'rm', kept, repo=repo).code, 0)
+    equal('then it goes', kit('repo', 'gc', '--silent', repo=repo).code, 0)
+    equal('all of it', number(repo, 'NumObjects'), 0)
+
+
+run_all([here, through_a_daemon, the_limit_here, the_limit_in_a_daemon, adding_meanwhile, an_add_that_was_interrupted, a_pin_that_lacks_something])
