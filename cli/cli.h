@@ -274,6 +274,7 @@ int cmd_migrate(struct cli *cli);
 int cmd_pin_add(struct cli *cli);
 int cmd_pin_ls(struct cli *cli);
 int cmd_pin_rm(struct cli *cli);
+int cmd_pin_update(struct cli *cli);
 int cmd_ping(struct cli *cli);
 int cmd_repo_stat(struct cli *cli);
 int cmd_repo_gc(struct cli *cli);

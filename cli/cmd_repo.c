@@ -366,9 +366,15 @@ static int print_pinned(struct cli *cli, json_t *answer)
 
 int cmd_pin_add(struct cli *cli)
 {
-	struct kit_call_option options[] = {
-		{ "recursive", cli_flag(cli, "recursive", true) ? "true" : "false" }, { 0 }
-	};
+	const char *name = cli_value(cli, "name"), *meta = cli_value(cli, "meta");
+	struct kit_call_option options[4] = { { "recursive",
+		cli_flag(cli, "recursive", true) ? "true" : "false" } };
+	size_t n = 1;
+
+	if (name)
+		options[n++] = (struct kit_call_option){ "name", name };
+	if (meta)
+		options[n++] = (struct kit_call_option){ "meta", meta };
 
 	return cli_call_print(cli, "pin/add", cli->args, options, print_pinned);
 }
@@ -381,6 +387,27 @@ int cmd_pin_rm(struct cli *cli)
 	return cli_call_print(cli, "pin/rm", cli->args, NULL, print_pinned);
 }
 
+static int print_updated(struct cli *cli, json_t *answer)
+{
+	json_t *pins = json_object_get(answer, "Pins");
+
+	fputs("updated ", stdout);
+	cli_print_text(json_string_value(json_array_get(pins, 0)));
+	fputs(" to ", stdout);
+	cli_print_text(json_string_value(json_array_get(pins, 1)));
+	putchar('\n');
+	return 0;
+}
+
+int cmd_pin_update(struct cli *cli)
+{
+	struct kit_call_option options[] = {
+		{ "unpin", cli_flag(cli, "unpin", true) ? "true" : "false" }, { 0 }
+	};
+
+	return cli_call_print(cli, "pin/update", cli->args, options, print_updated);
+}
+
 static int print_pins(struct cli *cli, json_t *answer)
 {
 	json_t *keys = json_object_get(answer, "Keys"), *pin;
@@ -391,6 +418,11 @@ static int print_pins(struct cli *cli, json_t *answer)
 		if (!cli_flag(cli, "quiet", false)) {
 			putchar(' ');
 			cli_print_text(json_string_value(json_object_get(pin, "Type")));
+			const char *name = json_string_value(json_object_get(pin, "Name"));
+			if (name && *name) {
+				putchar(' ');
+				cli_print_text(name);
+			}
 		}
 		putchar('\n');
 	}
@@ -400,7 +432,12 @@ static int print_pins(struct cli *cli, json_t *answer)
 int cmd_pin_ls(struct cli *cli)
 {
 	const char *type = cli_value(cli, "type");
-	struct kit_call_option options[] = { { "type", type ? type : "all" }, { 0 } };
+	const char *name = cli_value(cli, "name");
+	struct kit_call_option options[4] = { { "type", type ? type : "all" },
+		{ "names", name || cli_flag(cli, "names", false) ? "true" : "false" } };
+
+	if (name)
+		options[2] = (struct kit_call_option){ "name", name };
 
 	return cli_call_print(cli, "pin/ls", cli->args, options, print_pins);
 }

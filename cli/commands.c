@@ -87,6 +87,12 @@ static const struct cli_option dag_put_table[] = {
 static const struct cli_option pin_add_table[] = {
 	{ "recursive", 'r', NULL,
 		"with all it links to (default); --recursive=false pins the block alone" },
+	{ "name", 'n', "NAME", "what it is called in 'pin ls --names'" },
+	{ "meta", 0, "JSON", "strings to keep with it: '{\"from\":\"camera\"}'" },
+	{ 0 },
+};
+static const struct cli_option pin_update_table[] = {
+	{ "unpin", 0, NULL, "take the old pin away (default); --unpin=false keeps both" },
 	{ 0 },
 };
 static const struct cli_option pin_rm_table[] = {
@@ -100,6 +106,8 @@ static const struct cli_option resolve_table[] = {
 static const struct cli_option pin_ls_table[] = {
 	{ "type", 't', "KIND", "all (default), direct, recursive or indirect", cli_pin_types },
 	{ "quiet", 'q', NULL, "print CIDs only" },
+	{ "names", 0, NULL, "print names too" },
+	{ "name", 'n', "TEXT", "only those with TEXT in their name; prints names" },
 	{ 0 },
 };
 static const struct cli_option verbose_table[] = {
@@ -255,6 +263,12 @@ const struct cli_command cli_commands[] = {
 	{ "pin rm", "PATH...", "Take a pin away",
 		"The blocks stay in the repo until it is collected ('ipfs-kit repo gc').\n\n  ipfs-kit pin rm bafy...",
 		pin_rm_table, 1, -1, .run = cmd_pin_rm },
+	{ "pin update", "OLD NEW", "Let a pin keep other content",
+		"Pins NEW as 'pin add' does, with the name of OLD's recursive pin, then\n"
+		"takes that one away: both are durable together.\n\n"
+		"  ipfs-kit pin update bafyold... bafynew...",
+		pin_update_table, 2, 2, .fetches = true, .again = "it goes on where it stopped",
+		.run = cmd_pin_update },
 	{ "ping", "PEER", "Measure the way to a peer",
 		"PEER is a multiaddr that ends with /p2p/ID, or the ID alone of a peer that is connected. Without a\n"
 		"daemon, an address is dialled for as long as this runs.\n\n"

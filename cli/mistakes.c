@@ -159,7 +159,6 @@ static const struct {
 	{ "object", NULL },
 	{ "p2p", NULL },
 	{ "pin remote", NULL },
-	{ "pin update", NULL },
 	{ "pin verify", "repo verify" },
 	{ "provide", NULL },
 	{ "pubsub", NULL },

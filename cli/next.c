@@ -15,7 +15,7 @@ static bool is_one_of(const struct cli *cli, const char *const *names)
 
 static const char *not_found(const struct cli *cli)
 {
-	static const char *const pins[] = { "pin ls", "pin rm", NULL };
+	static const char *const pins[] = { "pin ls", "pin rm", "pin update", NULL };
 	static const char *const puts[] = { "block put", "dag put", NULL }; /* of files on disk */
 
 	if (is_one_of(cli, pins))

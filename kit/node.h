@@ -138,6 +138,9 @@ int kit_walk_names(
  * failure when blocks are offline. *ticket is raised: sync it. On failure, which is explained, nothing is
  * pinned. */
 int kit_pin_below(struct kit_blocks *blocks, const struct mf_cid *root, store_ticket *ticket);
+/* The same with a label, or NULL for the one it has. */
+int kit_pin_below_labelled(struct kit_blocks *blocks, const struct mf_cid *root,
+	const struct store_pin_label *label, store_ticket *ticket);
 /* Whether it failed for what is below the root, or is not here of it, and not for the node's own trouble. */
 bool kit_pin_is_of_content(int rc);
 

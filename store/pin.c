@@ -1,44 +1,83 @@
 /*
- * Pins are state: the key is the CID, the value its mode.
+ * Pins are state: the key is the CID, the value its mode and, where there is a label, the length of its name, the
+ * name, and the rest.
  */
 #include <errno.h>
 #include <string.h>
 #include "inner.h"
 
-enum { PIN_SIZE = 1 };
+enum { LABEL_AT = 2, VALUE_MAX = LABEL_AT + (int)STORE_PIN_NAME_MAX + (int)STORE_PIN_META_MAX };
+_Static_assert((int)VALUE_MAX <= (int)STORE_STATE_VALUE_MAX, "a pin is a value");
+
+struct value {
+	uint8_t bytes[VALUE_MAX + 1];
+	size_t len;
+};
 
 /* The mode of a pin, or a negative code. */
-static int mode_of(struct store *store, const uint8_t *key, size_t len, store_ticket *ticket)
+static int read_value(struct store *store, const uint8_t *key, size_t key_len, struct value *value,
+	store_ticket *ticket)
 {
-	uint8_t value[PIN_SIZE];
-	ssize_t there =
-		store_state_get(store, STORE_SPACE_PINS, key, len, value, sizeof(value), ticket);
+	uint8_t *bytes = value->bytes;
+	ssize_t len = store_state_get(
+		store, STORE_SPACE_PINS, key, key_len, bytes, sizeof(value->bytes), ticket);
 
-	if (there == -ENOENT)
+	value->len = 0;
+	if (len == -ENOENT)
 		return STORE_PIN_NONE;
-	if (there < 0)
-		return there;
-	if (there == PIN_SIZE && (*value == STORE_PIN_DIRECT || *value == STORE_PIN_RECURSIVE))
-		return *value;
+	if (len < 0)
+		return len;
+	if (len >= 1 && len <= VALUE_MAX &&
+		(*bytes == STORE_PIN_DIRECT || *bytes == STORE_PIN_RECURSIVE) &&
+		(len == 1 || LABEL_AT + bytes[1] <= len)) {
+		value->len = len;
+		return *bytes;
+	}
 	store->index.doubtful = true;
 	return -EUCLEAN;
+}
+
+/* label NULL: that of now. */
+static int make_value(
+	struct value *value, int mode, const struct store_pin_label *label, const struct value *now)
+{
+	const char *name = label && label->name ? label->name : "";
+	const char *meta = label && label->meta ? label->meta : "";
+	size_t name_len = strlen(name), meta_len = strlen(meta);
+
+	if (name_len > STORE_PIN_NAME_MAX || meta_len > STORE_PIN_META_MAX)
+		return -EMSGSIZE;
+	*value = label ? (struct value){ .len = 1 } : *now;
+	value->bytes[0] = mode;
+	if (value->len == 0)
+		value->len = 1;
+	if (name_len + meta_len == 0)
+		return 0;
+	value->bytes[1] = name_len;
+	memcpy(value->bytes + LABEL_AT, name, name_len);
+	memcpy(value->bytes + LABEL_AT + name_len, meta, meta_len);
+	value->len = LABEL_AT + name_len + meta_len;
+	return 0;
 }
 
 int store_pin_get(struct store *store, const struct mf_cid *cid)
 {
 	uint8_t key[MF_CID_BYTES_MAX];
 
-	return mode_of(store, key, mf_cid_encode(cid, key, sizeof(key)), NULL);
+	struct value value;
+
+	return read_value(store, key, mf_cid_encode(cid, key, sizeof(key)), &value, NULL);
 }
 
 /* With the lock held. */
-static int change_pin(
-	struct store *store, const struct mf_cid *cid, uint32_t mode, store_ticket *ticket)
+static int change_pin(struct store *store, const struct mf_cid *cid, int mode,
+	const struct store_pin_label *label, store_ticket *ticket)
 {
-	uint8_t key[MF_CID_BYTES_MAX], value[PIN_SIZE] = { mode };
+	uint8_t key[MF_CID_BYTES_MAX];
 	size_t len = mf_cid_encode(cid, key, sizeof(key));
+	struct value before, value;
 	store_ticket since = 0;
-	int now = mode_of(store, key, len, &since);
+	int now = read_value(store, key, len, &before, &since);
 
 	if (now < 0)
 		return now;
@@ -48,18 +87,23 @@ static int change_pin(
 		return -ENOENT;
 	if (mode == STORE_PIN_DIRECT && now == STORE_PIN_RECURSIVE)
 		return -EEXIST;
-	if (mode == STORE_PIN_NONE)
+	if (mode == STORE_PIN_NONE) {
 		store->limit.stuck = 0;
-	if ((uint32_t)now != mode)
+		return store_state_put_locked(store, STORE_SPACE_PINS, key, len, NULL, 0, ticket);
+	}
+	int rc = make_value(&value, mode, label, &before);
+	if (rc < 0)
+		return rc;
+	if (value.len != before.len || memcmp(value.bytes, before.bytes, value.len) != 0)
 		return store_state_put_locked(
-			store, STORE_SPACE_PINS, key, len, mode ? value : NULL, PIN_SIZE, ticket);
+			store, STORE_SPACE_PINS, key, len, value.bytes, value.len, ticket);
 	if (*ticket < since)
 		*ticket = since;
 	return 0;
 }
 
-static int change_pin_locked(
-	struct store *store, const struct mf_cid *cid, uint32_t mode, store_ticket *ticket)
+static int change_pin_locked(struct store *store, const struct mf_cid *cid, int mode,
+	const struct store_pin_label *label, store_ticket *ticket)
 {
 	int rc;
 
@@ -67,7 +111,7 @@ static int change_pin_locked(
 		rc = anyio_lock_acquire(&store->writing);
 		if (rc < 0)
 			return rc;
-		rc = change_pin(store, cid, mode, ticket);
+		rc = change_pin(store, cid, mode, label, ticket);
 		uint64_t sequence = store->log.sequence;
 		anyio_lock_release(&store->writing);
 		if (rc == -EAGAIN && (rc = store_sync(store, sequence)) == 0)
@@ -76,21 +120,52 @@ static int change_pin_locked(
 	return rc < 0 ? rc : store_checkpoint_if_due(store);
 }
 
-int store_pin_add(struct store *store, const struct mf_cid *cid, enum store_pin_mode mode,
-	store_ticket *ticket)
+int store_pin_add_labelled(struct store *store, const struct mf_cid *cid, enum store_pin_mode mode,
+	const struct store_pin_label *label, store_ticket *ticket)
 {
 	if (mode != STORE_PIN_DIRECT && mode != STORE_PIN_RECURSIVE)
 		return -EINVAL;
-	return change_pin_locked(store, cid, mode, ticket);
+	return change_pin_locked(store, cid, mode, label, ticket);
+}
+
+int store_pin_add(struct store *store, const struct mf_cid *cid, enum store_pin_mode mode,
+	store_ticket *ticket)
+{
+	return store_pin_add_labelled(store, cid, mode, NULL, ticket);
 }
 
 int store_pin_remove(struct store *store, const struct mf_cid *cid, store_ticket *ticket)
 {
-	return change_pin_locked(store, cid, STORE_PIN_NONE, ticket);
+	return change_pin_locked(store, cid, STORE_PIN_NONE, NULL, ticket);
+}
+
+static void take_label(const struct value *value, struct store_pin *pin)
+{
+	size_t name_len = value->len > 1 ? value->bytes[1] : 0;
+	size_t meta_len = value->len > 1 ? value->len - LABEL_AT - name_len : 0;
+
+	memcpy(pin->name, value->bytes + LABEL_AT, name_len);
+	memcpy(pin->meta, value->bytes + LABEL_AT + name_len, meta_len);
+	pin->name[name_len] = pin->meta[meta_len] = 0;
+}
+
+int store_pin_read(struct store *store, const struct mf_cid *cid, struct store_pin *pin)
+{
+	uint8_t key[MF_CID_BYTES_MAX];
+	struct value value;
+	int mode = read_value(store, key, mf_cid_encode(cid, key, sizeof(key)), &value, NULL);
+
+	if (mode <= 0)
+		return mode < 0 ? mode : -ENOENT;
+	pin->cid = *cid;
+	pin->mode = mode;
+	take_label(&value, pin);
+	return 0;
 }
 
 int store_pin_next(struct store *store, struct store_state_cursor *cursor, struct store_pin *pin)
 {
+	struct value value;
 	int rc;
 
 	while ((rc = store_state_next(store, STORE_SPACE_PINS, cursor)) > 0) {
@@ -98,10 +173,11 @@ int store_pin_next(struct store *store, struct store_state_cursor *cursor, struc
 			store->index.doubtful = true;
 			return -EUCLEAN;
 		}
-		int mode = store_pin_get(store, &pin->cid);
+		int mode = read_value(store, cursor->key, cursor->key_len, &value, NULL);
 		if (mode < 0)
 			return mode;
 		pin->mode = mode;
+		take_label(&value, pin);
 		if (mode != STORE_PIN_NONE)
 			return 1;
 	}

@@ -53,6 +53,50 @@ static int one_pin_a_cid(void *arg)
 	return store_close(store);
 }
 
+/* A label stays with its pin: over a crash, another mode, a pin without one; and goes with it. */
+static int a_pin_keeps_its_label(void *arg)
+{
+	struct store *store;
+	struct store_pin pin;
+	struct mf_cid cid = name(1), plain = name(2);
+	struct store_pin_label label = { "holidays", "{\"from\":\"camera\"}" };
+	char longest[STORE_PIN_NAME_MAX + 2] = "", meta[STORE_PIN_META_MAX + 2] = "";
+	store_ticket ticket = 0;
+
+	CHECK_RC(0, test_open(&store, NULL));
+	CHECK_RC(-ENOENT, store_pin_read(store, &cid, &pin));
+	CHECK_RC(0, store_pin_add_labelled(store, &cid, STORE_PIN_DIRECT, &label, &ticket));
+	CHECK_RC(0, store_pin_add(store, &plain, STORE_PIN_DIRECT, &ticket));
+	CHECK_RC(0, store_pin_add(store, &cid, STORE_PIN_RECURSIVE, &ticket));
+	CHECK_RC(0, store_sync(store, ticket));
+	CHECK_RC(0, test_crash(store));
+	CHECK_RC(0, test_open(&store, NULL));
+	CHECK_RC(0, store_pin_read(store, &cid, &pin));
+	CHECK(pin.mode == STORE_PIN_RECURSIVE && !strcmp(pin.name, label.name) &&
+		!strcmp(pin.meta, label.meta) && mf_cid_equal(&pin.cid, &cid));
+	CHECK_RC(0, store_pin_read(store, &plain, &pin));
+	CHECK(pin.mode == STORE_PIN_DIRECT && !*pin.name && !*pin.meta);
+	memset(longest, 'n', STORE_PIN_NAME_MAX);
+	memset(meta, 'm', STORE_PIN_META_MAX);
+	label = (struct store_pin_label){ longest, meta };
+	CHECK_RC(0, store_pin_add_labelled(store, &plain, STORE_PIN_DIRECT, &label, &ticket));
+	CHECK_RC(0, store_pin_read(store, &plain, &pin));
+	CHECK(!strcmp(pin.name, longest) && !strcmp(pin.meta, meta));
+	longest[STORE_PIN_NAME_MAX] = 'n';
+	CHECK_RC(-EMSGSIZE,
+		store_pin_add_labelled(store, &plain, STORE_PIN_DIRECT, &label, &ticket));
+	label = (struct store_pin_label){ NULL, "m" };
+	CHECK_RC(0, store_pin_add_labelled(store, &plain, STORE_PIN_DIRECT, &label, &ticket));
+	CHECK_RC(0, reopen(&store));
+	CHECK_RC(0, store_pin_read(store, &plain, &pin));
+	CHECK(!*pin.name && !strcmp(pin.meta, "m"));
+	CHECK_RC(0, store_pin_remove(store, &plain, &ticket));
+	CHECK_RC(0, store_pin_add(store, &plain, STORE_PIN_DIRECT, &ticket));
+	CHECK_RC(0, store_pin_read(store, &plain, &pin));
+	CHECK(!*pin.name && !*pin.meta);
+	return store_close(store);
+}
+
 static int all_are_listed_once(void *arg)
 {
 	struct store *store;
@@ -165,6 +209,7 @@ static int what_a_recursive_pin_needs_is_checked(void *arg)
 }
 
 ON_BACKENDS(one_pin_a_cid)
+ON_BACKENDS(a_pin_keeps_its_label)
 ON_BACKENDS(all_are_listed_once)
 ON_BACKENDS(what_a_recursive_pin_needs_is_checked)
 
@@ -172,6 +217,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_one_pin_a_cid),
+		cmocka_unit_test(test_a_pin_keeps_its_label),
 		cmocka_unit_test(test_all_are_listed_once),
 		cmocka_unit_test(test_what_a_recursive_pin_needs_is_checked),
 	};

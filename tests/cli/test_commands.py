@@ -288,6 +288,30 @@ def dag_and_block():
     check('block put --cid-codec', cbor.text.startswith('bafyrei'), cbor)
 
 
+def pins_have_labels():
+    repo = new_repo()
+    first, second = (kit('add', '-Q', repo=repo, stdin=data).text for data in (b'one', b'two'))
+    equal('pin add --name --meta', kit('pin', 'add', '-n', 'my holidays', '--meta', '{ "from" : "camera" }', first, repo=repo).code, 0)
+    equal('the names are printed when asked for', {*kit('pin', 'ls', '--names', repo=repo).text.splitlines()}, {f'{first} recursive my holidays', f'{second} recursive'})
+    equal('and not else', kit('pin', 'ls', first, repo=repo).text, f'{first} recursive')
+    equal('a part of a name finds it', kit('pin', 'ls', '-n', 'holi', repo=repo).text, f'{first} recursive my holidays')
+    equal('another does not', kit('pin', 'ls', '-n', 'work', repo=repo).text, '')
+    label = {'Type': 'recursive', 'Name': 'my holidays', 'Meta': {'from': 'camera'}}
+    equal('as JSON', json.loads(kit('pin', 'ls', '--names', first, '--json', repo=repo).out)['Keys'], {first: label})
+    equal('pinned again it keeps them', (kit('pin', 'add', first, repo=repo).code, json.loads(kit('pin', 'ls', '-n', '', first, '--json', repo=repo).out)['Keys']), (0, {first: label}))
+    equal('pin update', kit('pin', 'update', first, second, repo=repo).text, f'updated {first} to {second}')
+    equal('takes the label along', json.loads(kit('pin', 'ls', '--names', '--json', repo=repo).out)['Keys'], {second: label})
+    equal('pin update of what is not pinned', kit('pin', 'update', first, second, repo=repo).code, 3)
+    equal('pin update --unpin=false', (kit('pin', 'update', '--unpin=false', second, first, repo=repo).code, len(kit('pin', 'ls', repo=repo).text.splitlines())), (0, 2))
+    for bad in ('[1]', '{"a":1}', '{', json.dumps({'a': 'x' * 700})):
+        equal(f'pin add --meta {bad[:9]}', kit('pin', 'add', '--meta', bad, first, repo=repo).code != 0, True)
+    equal('a name that is too long', kit('pin', 'add', '-n', 'x' * 256, first, repo=repo).code != 0, True)
+    with Daemon(repo=repo) as daemon:
+        equal('the RPC too', json.loads(daemon.rpc('pin/ls', first, names='true')[2])['Keys'], {first: label})
+        equal('as Kubo has it', json.loads(daemon.rpc('pin/ls', first)[2])['Keys'], {first: {'Type': 'recursive'}})
+        equal('a name by RPC', (daemon.rpc('pin/add', second, name='ä')[0], kit('pin', 'ls', '--names', second, repo=repo).text), (200, f'{second} recursive ä'))
+
+
 def pins():
     repo = new_repo()
     root = kit('add', '-rQ', '--pin=false', os.path.dirname(write(temp('d') + '/in/a', b'x')), repo=repo).text
@@ -394,5 +418,5 @@ def timeouts_and_interrupts():
 
 
 run_all([init_makes_a_repo_once, wrong_use_is_told, what_is_not_there, add_one_file, folders_come_and_go_whole,
-    get_into_what_is_there, cat_ranges, dag_and_block, pins, repo_and_id, config_keeps_comments,
+    get_into_what_is_there, cat_ranges, dag_and_block, pins, pins_have_labels, repo_and_id, config_keeps_comments,
     completions, timeouts_and_interrupts])

@@ -19,7 +19,7 @@ OFFERS = [
     (['swarm', ''], {'connect', 'disconnect', 'peers'}),
     (['swarm', 'c'], {'connect'}),
     (['repo', 'st'], {'stat'}),
-    (['pin', ''], {'add', 'ls', 'rm'}),
+    (['pin', ''], {'add', 'ls', 'rm', 'update'}),
     (['dag', 'e'], {'export'}),
     (['config', 's'], {'show', 'swarm.listen', 'store.max', 'store.cache'}),
     (['config', 'api.'], {'api.listen', 'api.origins', 'api.secret'}),

@@ -346,10 +346,22 @@ KIT_API int kit_dag_import(struct kit_node *node, const struct kit_source *sourc
 /* Pinning recursively fetches what is missing. */
 KIT_API int kit_pin_add(
 	struct kit_node *node, const char *path, bool recursive, struct mf_cid *cid);
+/* The same, and gives the pin a name (255 bytes at most) and what is to be kept with it: a JSON object of strings,
+ * 700 bytes at most; NULL: none. label NULL: those that it has. -EINVAL, -EMSGSIZE: they are not so. */
+struct kit_pin_label {
+	const char *name, *meta;
+};
+KIT_API int kit_pin_add_labelled(struct kit_node *node, const char *path, bool recursive,
+	const struct kit_pin_label *label, struct mf_cid *cid);
+/* Pins `to` recursively, with the label of the recursive pin of `from`, and takes that away unless unpin is false; durable
+ * together. -ENOENT: `from` is not pinned so. */
+KIT_API int kit_pin_update(struct kit_node *node, const char *from, const char *to, bool unpin,
+	struct mf_cid *from_cid, struct mf_cid *to_cid);
 KIT_API int kit_pin_rm(struct kit_node *node, const char *path, struct mf_cid *cid);
 struct kit_pin {
 	struct mf_cid cid;
 	bool recursive;
+	const char *name, *meta; /* "" where there is none; valid during the call */
 };
 KIT_API int kit_pin_ls(
 	struct kit_node *node, int (*each)(void *arg, const struct kit_pin *), void *arg);

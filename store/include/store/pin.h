@@ -23,6 +23,15 @@ enum store_pin_mode {
 int store_pin_add(struct store *store, const struct mf_cid *cid, enum store_pin_mode mode,
 	store_ticket *ticket);
 
+/* What people call a pin, and what they keep with it: text of neither of which the store understands anything. */
+enum { STORE_PIN_NAME_MAX = 255, STORE_PIN_META_MAX = 700 }; /* bytes */
+struct store_pin_label {
+	const char *name, *meta; /* NULL: "" */
+};
+/* The same, and gives the pin this label in place of the one it has; NULL: it keeps that. -EMSGSIZE: too long. */
+int store_pin_add_labelled(struct store *store, const struct mf_cid *cid, enum store_pin_mode mode,
+	const struct store_pin_label *label, store_ticket *ticket);
+
 /* Takes the pin away; *ticket is raised. -ENOENT: not pinned. Else the errors of store_put. */
 int store_pin_remove(struct store *store, const struct mf_cid *cid, store_ticket *ticket);
 
@@ -32,7 +41,11 @@ int store_pin_get(struct store *store, const struct mf_cid *cid);
 struct store_pin {
 	struct mf_cid cid;
 	enum store_pin_mode mode;
+	char name[STORE_PIN_NAME_MAX + 1], meta[STORE_PIN_META_MAX + 1];
 };
+
+/* The pin of exactly this CID: 0, -ENOENT, or another negative code. Does not wait. */
+int store_pin_read(struct store *store, const struct mf_cid *cid, struct store_pin *pin);
 
 /*
  * All pins, in the order of their CIDs. What was there at the start and still is comes exactly once;
