@@ -266,6 +266,7 @@ int cmd_dag_get(struct cli *cli);
 int cmd_dag_import(struct cli *cli);
 int cmd_dag_put(struct cli *cli);
 int cmd_get(struct cli *cli);
+int cmd_heat_top(struct cli *cli);
 int cmd_help(struct cli *cli);
 int cmd_id(struct cli *cli);
 int cmd_init(struct cli *cli);

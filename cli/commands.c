@@ -110,6 +110,11 @@ static const struct cli_option pin_ls_table[] = {
 	{ "name", 'n', "TEXT", "only those with TEXT in their name; prints names" },
 	{ 0 },
 };
+static const struct cli_option heat_top_table[] = {
+	{ "count", 'n', "N", "at most so many (default 20)" },
+	{ "headers", 'v', NULL, "a line above that names the columns" },
+	{ 0 },
+};
 static const struct cli_option verbose_table[] = {
 	{ "verbose", 'v', NULL, "print latency and direction too" },
 	{ 0 },
@@ -227,6 +232,15 @@ const struct cli_command cli_commands[] = {
 		"  ipfs-kit get --connect /ip4/192.0.2.7/tcp/4001/p2p/12D3... bafy...",
 		get_table, 1, 1, .fetches = true, .again = "it goes on where it stopped",
 		.run = cmd_get },
+	{ "heat top", "", "List the content that is most in use",
+		"One line a content root, the CID that a path begins with, hottest first: its heat, how often it was\n"
+		"read here (cat, get, dag get, dag export), how often a peer was given its first block, when it was\n"
+		"last used (UTC), how many bytes it has as far as its first block tells, and whether it is pinned.\n"
+		"A read adds 1 to the heat and a peer 1/4; in every heat.half_life of the config (24h at first) it\n"
+		"is halved, and below 1/64 forgotten. At most 65536 roots have any. A daemon writes it down every\n"
+		"five minutes and when it ends: that much a crash forgets.\n\n"
+		"  ipfs-kit heat top -v -n 10",
+		heat_top_table, 0, 0, .run = cmd_heat_top },
 	{ "help", "[COMMAND]", "Explain a command",
 		"The same as COMMAND --help.\n\n  ipfs-kit help pin add", NULL, 0, 2,
 		.no_repo = true, .run = cmd_help },

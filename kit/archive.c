@@ -46,6 +46,7 @@ int kit_dag_export(struct kit_node *node, const char *path, const struct kit_sin
 	struct mf_cid root;
 	int rc = kit_reading_begin(node, path, &exporting.blocks, &root);
 
+	exporting.blocks.reads = rc == 0;
 	/* Nothing is written of what cannot be had at all. */
 	if (!rc && !(rc = kit_blocks_get(&exporting.blocks, &root, &first)))
 		store_block_release(&first);

@@ -168,7 +168,7 @@ static int keep(struct kit_blocks *blocks, struct store_block *out, size_t count
 	return rc;
 }
 
-int kit_blocks_get(struct kit_blocks *blocks, const struct mf_cid *cid, struct store_block *block)
+static int get_one(struct kit_blocks *blocks, const struct mf_cid *cid, struct store_block *block)
 {
 	hold(blocks, 0);
 	if (take(blocks, cid, 1, block))
@@ -199,7 +199,7 @@ static size_t run_here(
 	return n;
 }
 
-int kit_blocks_get_some(struct kit_blocks *blocks, const struct mf_cid *cids, size_t count,
+static int get_some(struct kit_blocks *blocks, const struct mf_cid *cids, size_t count,
 	struct store_block *out, size_t *got)
 {
 	struct store *store = blocks->node->core->store;
@@ -213,7 +213,7 @@ int kit_blocks_get_some(struct kit_blocks *blocks, const struct mf_cid *cids, si
 		return keep(blocks, out, *got);
 	n = run_here(blocks, cids, count, &bytes);
 	if (n < 2) {
-		rc = n ? kit_blocks_get(blocks, cids, out) : fetch(blocks, cids, count, out);
+		rc = n ? get_one(blocks, cids, out) : fetch(blocks, cids, count, out);
 		*got = rc ? 0 : 1;
 		return rc || n ? rc : keep(blocks, out, 1);
 	}
@@ -230,7 +230,26 @@ int kit_blocks_get_some(struct kit_blocks *blocks, const struct mf_cid *cids, si
 			store_block_release(&out[i]);
 	if (*got)
 		return 0;
-	rc = kit_blocks_get(blocks, cids, out);
+	rc = get_one(blocks, cids, out);
 	*got = rc ? 0 : 1;
 	return rc;
+}
+
+/* What nobody could read was not in use. */
+static int count_read(struct kit_blocks *blocks, int rc)
+{
+	if (!rc && blocks->reads)
+		kit_heat_read(blocks);
+	return rc;
+}
+
+int kit_blocks_get(struct kit_blocks *blocks, const struct mf_cid *cid, struct store_block *block)
+{
+	return count_read(blocks, get_one(blocks, cid, block));
+}
+
+int kit_blocks_get_some(struct kit_blocks *blocks, const struct mf_cid *cids, size_t count,
+	struct store_block *out, size_t *got)
+{
+	return count_read(blocks, get_some(blocks, cids, count, out, got));
 }

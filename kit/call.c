@@ -113,6 +113,15 @@ int call_flag(const struct call *call, const char *name, bool *flag)
 		call->from->command, name, value);
 }
 
+int call_number(const struct call *call, const char *name, uint64_t most, uint64_t *number)
+{
+	const char *text = call_option(call, name);
+
+	if (!text || !*text || (kit_number_parse(text, number) == 0 && *number <= most))
+		return 0;
+	return kit_fail(call->node, -EINVAL, "%s cannot be '%.40s'", name, text);
+}
+
 json_t *call_cid(const struct mf_cid *cid)
 {
 	char text[MF_CID_TEXT_MAX];
@@ -262,6 +271,7 @@ static const struct {
 	{ "config", 1, 2, call_config },
 	{ "config/show", 0, 0, call_config_show },
 	{ "files/stat", 1, 1, call_stat },
+	{ "heat/top", 0, 0, call_heat_top },
 	{ "id", 0, 1, call_id },
 	{ "ls", 1, 1000, call_ls },
 	{ "pin/add", 1, 1000, call_pin_add },

@@ -24,6 +24,8 @@ int call_write_end(struct call *call);
 const char *call_option(const struct call *call, const char *name);
 /* A flag's value into *flag, which holds the one of a flag that is absent. 0 or a negative code. */
 int call_flag(const struct call *call, const char *name, bool *flag);
+/* A number that an option has, at most `most`; when it is absent *number stays. 0 or a negative code. */
+int call_number(const struct call *call, const char *name, uint64_t most, uint64_t *number);
 /* The text form of a CID as JSON. */
 json_t *call_cid(const struct mf_cid *cid);
 /* A name or path as JSON; NULL when memory is short. */
@@ -32,6 +34,7 @@ json_t *call_text(const char *bytes);
 int call_bitswap_wantlist(struct call *call);
 int call_config(struct call *call);
 int call_config_show(struct call *call);
+int call_heat_top(struct call *call);
 int call_id(struct call *call);
 int call_pin_add(struct call *call);
 int call_pin_ls(struct call *call);

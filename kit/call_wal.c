@@ -103,25 +103,14 @@ static int list_entry(void *arg, const struct store_wal_entry *entry)
 	return call_answer(listing->call, value);
 }
 
-/* A number that an option has; 0 when it is absent. */
-static int number_option(struct call *call, const char *name, uint64_t most, uint64_t *number)
-{
-	const char *text = call_option(call, name);
-
-	*number = 0;
-	if (!text || !*text || (kit_number_parse(text, number) == 0 && *number <= most))
-		return 0;
-	return kit_fail(call->node, -EINVAL, "%s cannot be '%.40s'", name, text);
-}
-
 int call_wal_list(struct call *call)
 {
 	struct listing listing = { .call = call };
-	uint64_t segment, offset;
-	int rc = number_option(call, "segment", UINT32_MAX, &segment);
+	uint64_t segment = 0, offset = 0;
+	int rc = call_number(call, "segment", UINT32_MAX, &segment);
 
 	if (!rc)
-		rc = number_option(call, "offset", UINT64_MAX, &offset);
+		rc = call_number(call, "offset", UINT64_MAX, &offset);
 	if (!rc)
 		rc = call_flag(call, "records", &listing.records);
 	if (!rc)

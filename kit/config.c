@@ -31,6 +31,13 @@ static int check_time(const char *value)
 	return kit_time_parse(value, &time);
 }
 
+static int check_some_time(const char *value)
+{
+	anyio_time time;
+
+	return kit_time_parse(value, &time) || time == 0 ? -EINVAL : 0;
+}
+
 static int check_size(const char *value)
 {
 	uint64_t bytes;
@@ -106,6 +113,9 @@ static const struct {
 	{ "daemon.grace", "5s",
 		"How long requests that run when the daemon is told to stop may go on: 5s, 1m30s. 0: not at all.",
 		check_time },
+	{ "heat.half_life", "24h",
+		"How long until a use of content counts half as much ('ipfs-kit heat top'): 24h, 30m.",
+		check_some_time },
 	{ "store.max", "0",
 		"Bytes the repo may take on the disk, such as 10GiB (also: storage_max). Near it, what no pin keeps goes. 0: no bound.",
 		check_size },

@@ -155,6 +155,8 @@ static int find(struct spot *spot)
 	if (spot->plain)
 		path += 6;
 	rc = kit_path_parse(spot->blocks->node, path, &spot->cid, &rest);
+	spot->blocks->root = spot->cid;
+	spot->blocks->reads = rc == 0;
 	while (!rc && *rest) {
 		size_t len = strcspn(rest, "/");
 		rc = step(spot, rest, len);

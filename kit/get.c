@@ -136,6 +136,7 @@ int kit_get(struct kit_node *node, const char *path, const char *output,
 	int rc = kit_reading_begin(node, path, &getting.blocks, &getting.cid);
 
 	if (!rc) {
+		getting.blocks.reads = true;
 		rc = place_open_root(&getting.place, output);
 		if (rc)
 			kit_fail(node, rc, "'%s': %s", output, anyio_error_text(rc));

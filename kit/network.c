@@ -61,6 +61,8 @@ static int start(struct kit_network *network, struct anyio_task_group *group)
 		rc = anyio_start_soon(group, bitswap_run, node->core->bitswap, "bitswap");
 	if (!rc)
 		rc = anyio_start_soon(group, store_tend, node->core->store, "index");
+	if (!rc)
+		rc = anyio_start_soon(group, store_heat_tend, node->core->heat, "heat");
 	if (rc)
 		return rc == ANYIO_CANCELLED ? rc : kit_fail_code(node, rc, "going online");
 	return network->options.listen ? listen_all(node, network->options.listen)
@@ -86,11 +88,15 @@ int kit_network_serve(struct anyio_service *service, void *arg)
 		.key = &node->core->key, .agent_version = kit_agent(), .perf = network->options.perf
 	};
 
+	struct bitswap_options exchange = { .given = kit_heat_given, .arg = node->core };
+
 	int rc = p2p_host_create(&options, &node->core->host);
 
 	if (!rc)
+		rc = kit_heat_open(node->core);
+	if (!rc)
 		rc = bitswap_create(
-			node->core->host, node->core->store, NULL, &node->core->bitswap);
+			node->core->host, node->core->store, &exchange, &node->core->bitswap);
 	if (rc) {
 		p2p_host_free(node->core->host);
 		node->core->host = NULL;

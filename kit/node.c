@@ -343,7 +343,7 @@ int kit_open(const char *dir, const struct kit_options *options, struct kit_node
 
 int kit_close(struct kit_node *node)
 {
-	int rc = store_close(node->core->store);
+	int rc = kit_heat_close_store(node->core);
 
 	node_free(node);
 	return rc;

@@ -24,6 +24,7 @@ struct kit_core {
 	char public_key[64];       /* base64 */
 	bool journaling;           /* an add keeps the journal */
 	struct kit_config *config; /* as it was last read */
+	struct store_heat *heat;   /* NULL until somebody uses it */
 	bool read_only;            /* the end of the store's log is lost */
 	char warning[512];         /* of what opening found, "" */
 };
@@ -85,7 +86,9 @@ struct kit_blocks {
 	uint64_t unsynced;               /* bytes fetched since the last sync */
 	bool offline;                    /* ask no peer */
 	size_t held; /* of the node's room: what the last get gave, until the next one, and what is kept */
-	size_t kept; /* bytes that no get gives back; of few of them the room holds none */
+	size_t kept;        /* bytes that no get gives back; of few of them the room holds none */
+	struct mf_cid root; /* where the path begins that was walked */
+	bool reads;         /* the first block counts as a read of root, if this is set by then */
 };
 void kit_blocks_open(struct kit_blocks *blocks, struct kit_node *node);
 void kit_blocks_close(struct kit_blocks *blocks);
@@ -122,6 +125,17 @@ int kit_reading_begin(
 	struct kit_node *node, const char *path, struct kit_blocks *blocks, struct mf_cid *cid);
 /* Makes durable what was fetched, unless rc is a failure, and closes blocks. rc, or what failed. */
 int kit_reading_end(struct kit_blocks *blocks, int rc);
+
+/* ---- heat.c ---- */
+
+/* Takes up the heat of content roots, once. The errors of store_heat_open. */
+int kit_heat_open(struct kit_core *core);
+/* The root of blocks was read. */
+void kit_heat_read(struct kit_blocks *blocks);
+/* A peer is given a block; core->heat is open. */
+void kit_heat_given(void *core, const struct mf_cid *cid);
+/* Closes heat and store: as store_close. */
+int kit_heat_close_store(struct kit_core *core);
 
 /* ---- walk.c: everything below a root, each block once, depth first. ---- */
 

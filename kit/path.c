@@ -69,6 +69,8 @@ int kit_path_walk(struct kit_blocks *blocks, const char *path, struct mf_cid *ci
 	const char *rest;
 	int rc = kit_path_parse(blocks->node, path, cid, &rest);
 
+	if (!rc)
+		blocks->root = *cid;
 	while (!rc && *rest) {
 		size_t len = strcspn(rest, "/");
 		bool explained;

@@ -34,6 +34,7 @@ int kit_cat(struct kit_node *node, const char *path, uint64_t offset, uint64_t l
 	int rc = kit_reading_begin(node, path, &reading.blocks, &reading.cid);
 
 	if (!rc) {
+		reading.blocks.reads = true;
 		rc = kit_file_copy(&reading.blocks, &reading.cid, offset, length, sink, NULL, NULL);
 		if (rc == -ENOTSUP)
 			rc = cat_symlink(&reading, offset, length, rc, sink);

@@ -183,6 +183,7 @@ int kit_get_tar(struct kit_node *node, const char *path, const struct kit_sink *
 		return kit_fail_code(node, -ENOMEM, "archiving");
 	t->sink = sink;
 	rc = kit_reading_begin(node, path, &t->blocks, &t->cid);
+	t->blocks.reads = rc == 0;
 	if (!rc)
 		rc = name_root(t, path);
 	if (!rc)

@@ -69,6 +69,7 @@ static const struct option {
 	{ "dag/put", "pin", NULL, FLAG, NULL },
 	{ "files/stat", "with-local", NULL, FLAG, "false" },
 	{ "get", "compress", "C", FLAG, "false" },
+	{ "heat/top", "count", NULL, COUNT, NULL },
 	{ "id", "peerid-base", NULL, TEXT, "b58mh" },
 	{ "ls", "resolve-type", NULL, FLAG, NULL },
 	{ "ls", "stream", "s", FLAG, "false" },

@@ -5,6 +5,7 @@
 #include <store/block.h>
 #include <store/collect.h>
 #include <store/gate.h>
+#include <store/heat.h>
 #include <store/pin.h>
 #include <store/repo.h>
 #include <store/state.h>
