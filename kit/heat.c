@@ -4,6 +4,7 @@
  */
 #include "node.h"
 
+#include <errno.h>
 #include <kit/call.h>
 
 static anyio_time half_life(struct kit_core *core)
@@ -44,12 +45,14 @@ static bool is_pending(struct kit_core *core)
 	return status.pending_bytes || status.operations_pending;
 }
 
-/* Where heat alone finds no room on the disk, nothing is lost that anybody was promised. */
+/* Reading is not to complain of a full disk. When all that others wrote is durable, heat and the index are what has
+ * no room: the next opening makes up for the one, and for the other the next who writes. */
 int kit_heat_close_store(struct kit_core *core)
 {
 	bool others = is_pending(core);
-	int heat = store_heat_close(core->heat), rc = store_close(core->store);
 
+	store_heat_close(core->heat);
 	core->heat = NULL;
-	return heat && heat == rc && !others ? 0 : rc;
+	int rc = store_close(core->store);
+	return !others && (rc == -ENOSPC || rc == -EDQUOT || rc == -EFBIG) ? 0 : rc;
 }

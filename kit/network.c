@@ -61,7 +61,7 @@ static int start(struct kit_network *network, struct anyio_task_group *group)
 		rc = anyio_start_soon(group, bitswap_run, node->core->bitswap, "bitswap");
 	if (!rc)
 		rc = anyio_start_soon(group, store_tend, node->core->store, "index");
-	if (!rc)
+	if (!rc && node->core->heat)
 		rc = anyio_start_soon(group, store_heat_tend, node->core->heat, "heat");
 	if (rc)
 		return rc == ANYIO_CANCELLED ? rc : kit_fail_code(node, rc, "going online");
@@ -88,12 +88,13 @@ int kit_network_serve(struct anyio_service *service, void *arg)
 		.key = &node->core->key, .agent_version = kit_agent(), .perf = network->options.perf
 	};
 
-	struct bitswap_options exchange = { .given = kit_heat_given, .arg = node->core };
+	struct bitswap_options exchange = { .arg = node->core };
 
 	int rc = p2p_host_create(&options, &node->core->host);
 
-	if (!rc)
-		rc = kit_heat_open(node->core);
+	/* Without heat a node serves all the same. */
+	if (!rc && kit_heat_open(node->core) == 0)
+		exchange.given = kit_heat_given;
 	if (!rc)
 		rc = bitswap_create(
 			node->core->host, node->core->store, &exchange, &node->core->bitswap);

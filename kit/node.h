@@ -134,7 +134,7 @@ int kit_heat_open(struct kit_core *core);
 void kit_heat_read(struct kit_blocks *blocks);
 /* A peer is given a block; core->heat is open. */
 void kit_heat_given(void *core, const struct mf_cid *cid);
-/* Closes heat and store: as store_close. */
+/* Closes heat and store: as store_close, but that neither heat nor the index need find room on the disk. */
 int kit_heat_close_store(struct kit_core *core);
 
 /* ---- walk.c: everything below a root, each block once, depth first. ---- */

@@ -79,11 +79,48 @@ static void test_many_blocks(void **state)
 	nodes_run(many_blocks, NULL);
 }
 
+static void note_given(void *arg, const struct mf_cid *cid)
+{
+	struct mf_cid *given = arg;
+
+	while (given->digest_len)
+		given++;
+	*given = *cid;
+}
+
+/* Who serves is told each block that it gives, once, as the peer named it. */
+static int given_blocks(struct nodes *nodes)
+{
+	struct mf_cid *given = nodes->options.arg, cids[3];
+	struct bitswap_session *session;
+
+	memset(given, 0, 10 * sizeof(*given));
+	CHECK_RC(0, nodes_connect(nodes, 1, 0));
+	CHECK_RC(0, bitswap_session_open(nodes->node[1].bitswap, &session));
+	for (uint64_t i = 0; i < 3; i++) {
+		CHECK_RC(0, test_put(&nodes->node[0], i, 1000 + 1000 * i, &cids[i]));
+		CHECK_RC(0, fetch_number(session, i, 1000 + 1000 * i));
+		CHECK_RC(0, fetch_number(session, i, 1000 + 1000 * i));
+		CHECK(mf_cid_equal(&given[i], &cids[i]) && !given[i + 1].digest_len);
+	}
+	bitswap_session_close(session);
+	return 0;
+}
+
+static void test_given_blocks(void **state)
+{
+	struct mf_cid given[10];
+	struct bitswap_options options = { .given = note_given, .arg = given };
+
+	nodes_run(given_blocks, &options);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_one_block),
 		cmocka_unit_test(test_many_blocks),
+		cmocka_unit_test(test_given_blocks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -70,6 +70,7 @@ def table(repo, top, peer=None, other=None):
         ('ls', ['ls', root, root], ['Objects']), ('pin ls', ['pin', 'ls'], ['Keys']), ('pin ls', ['pin', 'ls', '-q'], ['Keys']),
         ('pin rm', ['pin', 'rm', leaf], ['Pins']), ('pin add', ['pin', 'add', leaf], ['Pins']), ('pin update', ['pin', 'update', leaf, leaf], ['Pins']), ('repo stat', ['repo', 'stat', '-H'], ['NumObjects', 'RepoPath']),
         ('repo verify', ['repo', 'verify'], ['Msg']), ('repo gc', ['repo', 'gc'], ['Kept', 'Removed', 'FreedBytes']), ('resolve', ['resolve', root], ['Path']), ('stat', ['stat', root], ['Hash', 'Size', 'Type']),
+        ('heat top', ['heat', 'top'], ['Root', 'Heat', 'Reads', 'LastUse', 'Pinned']),
         ('wal checkpoint', ['wal', 'checkpoint'], ['Checkpoint']), ('wal list', ['wal', 'list', '--records'], ['Type', 'Segment', 'Offset']),
         ('wal status', ['wal', 'status'], ['Durable', 'PendingBytes']), ('wal verify', ['wal', 'verify'], ['Type', 'Blocks']),
         ('version', ['version'], ['Version']), ('version', ['version', '-n'], ['Version'])]

@@ -64,7 +64,8 @@ KIT_API const char *kit_warning(const struct kit_node *node);
  * kill -9 longer: whoever opens the repo next removes it). -ENOENT: none. Reads a file without
  * yielding; needs no loop. 256 bytes are enough. */
 KIT_API int kit_api_address(const char *dir, char *address, size_t cap);
-/* Makes all durable, checkpoints and unlocks. The node must be offline again. Frees it. */
+/* Makes all durable, checkpoints and unlocks; that there is no room on the disk for the checkpoint alone is no failure,
+ * the next opening makes up for it. The node must be offline again. Frees it. */
 KIT_API int kit_close(struct kit_node *node);
 KIT_API const char *kit_error_text(const struct kit_node *node);
 /* Another handle to the same node, with an error text of its own: one for each task that fails by
