@@ -111,7 +111,7 @@ static const struct cli_option pin_ls_table[] = {
 	{ 0 },
 };
 static const struct cli_option heat_top_table[] = {
-	{ "count", 'n', "N", "at most so many (default 20)" },
+	{ "count", 'n', "N", "at most so many, up to 1000 (default 20)" },
 	{ "headers", 'v', NULL, "a line above that names the columns" },
 	{ 0 },
 };

@@ -4,7 +4,10 @@
 #include <errno.h>
 #include <time.h>
 
-enum { TOP_COUNT = 20 };
+enum {
+	TOP_COUNT = 20,
+	TOP_MOST = 1000 /* so many are in memory for the caller, about 200 bytes each */
+};
 
 /* Bytes of all below a root as its own block tells; -1: it does not, or is not here. Asks no peer. */
 static json_int_t size_of(struct call *call, const struct mf_cid *root)
@@ -49,7 +52,7 @@ int call_heat_top(struct call *call)
 	struct kit_core *core = call->node->core;
 	struct store_heat_stat stat;
 	uint64_t count = TOP_COUNT;
-	int rc = call_number(call, "count", UINT32_MAX, &count);
+	int rc = call_number(call, "count", TOP_MOST, &count);
 
 	if (rc)
 		return rc;

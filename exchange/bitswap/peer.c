@@ -183,6 +183,7 @@ static bool speaks_bare(const struct bitswap_peer *peer)
 static void add_block(struct outgoing *message, const struct bitswap_peer *peer)
 {
 	const struct store_block *block = &message->blocks[message->count];
+	const struct bitswap_options *options = &peer->bitswap->options;
 
 	if (speaks_bare(peer))
 		bitswap_put_bare_head(&message->head, block->len);
@@ -190,6 +191,8 @@ static void add_block(struct outgoing *message, const struct bitswap_peer *peer)
 		bitswap_put_block_head(&message->head, &block->cid, block->len);
 	message->cut[message->count++] = message->head.len;
 	message->bytes += block->len;
+	if (options->given)
+		options->given(options->arg, &block->cid);
 }
 
 static ssize_t make_message(

@@ -234,7 +234,6 @@ static void put_back_unread(struct bitswap_peer *peer, const struct bitswap_item
 
 static int read_batch(struct bitswap_peer *peer, struct bitswap_batch *batch)
 {
-	struct bitswap *bitswap = peer->bitswap;
 	struct bitswap_item *items = batch->wants;
 	struct mf_cid cids[BITSWAP_BATCH_BLOCKS];
 	struct store_block blocks[BITSWAP_BATCH_BLOCKS];
@@ -244,13 +243,11 @@ static int read_batch(struct bitswap_peer *peer, struct bitswap_batch *batch)
 	for (size_t i = 0; i < count; i++)
 		cids[i] = items[i].cid;
 	if (count)
-		rc = store_get_many(bitswap->store, cids, count, blocks, results);
+		rc = store_get_many(peer->bitswap->store, cids, count, blocks, results);
 	for (size_t i = 0; i < count; i++) {
 		if (rc == 0 && results[i] == 0) {
 			items[batch->count] = items[i];
 			batch->blocks[batch->count++] = blocks[i];
-			if (bitswap->options.given)
-				bitswap->options.given(bitswap->options.arg, &cids[i]);
 		} else {
 			put_back_unread(peer, &items[i]);
 		}

@@ -482,9 +482,9 @@ ON_BACKENDS(what_is_pinned_or_known_counts)
 
 static int a_slot_is_written(uint8_t slot)
 {
-	uint8_t key[4] = { slot };
+	uint8_t key[4] = { slot }, start;
 
-	return store_state_get(repo, STORE_SPACE_HEAT, key, sizeof(key), NULL, 0, NULL) > 0;
+	return store_state_get(repo, STORE_SPACE_HEAT, key, sizeof(key), &start, 1, NULL) > 0;
 }
 
 static int the_clock_goes_by(void *arg)

@@ -56,7 +56,7 @@ def reading_makes_heat():
     equal('the size, where it is known', [row.get('Size', 0) > 600000 for row in rows.values()], [True, False])
     check('nothing else is told', all(set(row) <= KEYS for row in rows.values()), rows)
     equal('--count', list(top(repo, '--count', '1')), [root])
-    equal('a count that is none', [kit('heat', 'top', '-n', text, repo=repo).code for text in ('x', '-1')], [2, 2])
+    equal('a count that is none', [kit('heat', 'top', '-n', text, repo=repo).code for text in ('x', '-1', '1001')], [2, 2, 2])
     lines = kit('heat', 'top', '-v', repo=repo).text.splitlines()
     check('for people', lines[0].split() == 'Root Heat Reads Wants Last use Size Pinned'.split() and
         re.fullmatch(rf'{root} +5\.00 +5 +0 \d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ +{rows[root]["Size"]} pinned', lines[1]) and

@@ -27,7 +27,7 @@ struct bitswap_options {
 	 * or, if the peer said that it has the block and has given some before, once somebody has waited
 	 * for 4 s. */
 	anyio_time peer_timeout;
-	/* Called with each block that a peer is given. Must not wait. */
+	/* Called with each block that is about to be sent to a peer. Must not wait. */
 	void (*given)(void *arg, const struct mf_cid *cid);
 	void *arg;
 };
