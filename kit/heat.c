@@ -45,8 +45,8 @@ static bool is_pending(struct kit_core *core)
 	return status.pending_bytes || status.operations_pending;
 }
 
-/* Reading is not to complain of a full disk. When all that others wrote is durable, heat and the index are what has
- * no room: the next opening makes up for the one, and for the other the next who writes. */
+/* Reading is not to complain of a full disk. When all that was written is durable, only heat and the index had no
+ * room: the heat of this run is lost then, and the index the next opening makes up for. */
 int kit_heat_close_store(struct kit_core *core)
 {
 	bool others = is_pending(core);

@@ -87,7 +87,6 @@ int kit_network_serve(struct anyio_service *service, void *arg)
 	struct p2p_host_options options = {
 		.key = &node->core->key, .agent_version = kit_agent(), .perf = network->options.perf
 	};
-
 	struct bitswap_options exchange = { .arg = node->core };
 
 	int rc = p2p_host_create(&options, &node->core->host);
