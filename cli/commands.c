@@ -278,8 +278,8 @@ const struct cli_command cli_commands[] = {
 		"The blocks stay in the repo until it is collected ('ipfs-kit repo gc').\n\n  ipfs-kit pin rm bafy...",
 		pin_rm_table, 1, -1, .run = cmd_pin_rm },
 	{ "pin update", "OLD NEW", "Let a pin keep other content",
-		"Pins NEW as 'pin add' does, with the name of OLD's recursive pin, then\n"
-		"takes that one away: both are durable together.\n\n"
+		"Pins NEW as if by pin add, with the name that the recursive pin of OLD has,\n"
+		"then takes that one away: both are durable together.\n\n"
 		"  ipfs-kit pin update bafyold... bafynew...",
 		pin_update_table, 2, 2, .fetches = true, .again = "it goes on where it stopped",
 		.run = cmd_pin_update },
