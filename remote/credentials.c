@@ -143,28 +143,10 @@ static int check_owner(int fd, const char *path, struct remote_why *why)
 	return 0;
 }
 
-static ssize_t read_all(int fd, char *out, size_t cap)
-{
-	size_t len = 0;
-
-	while (len < cap) {
-		ssize_t n = read(fd, out + len, cap - len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		len += (size_t)n;
-	}
-	return (ssize_t)len;
-}
-
 static int load(struct remote_credentials *out, int fd, const char *path, struct remote_why *why)
 {
 	char text[FILE_MAX + 1];
-	ssize_t len = read_all(fd, text, sizeof(text));
+	ssize_t len = anyio_plain_read_blocking(fd, text, sizeof(text));
 	int rc = 0;
 
 	if (len < 0)

@@ -49,6 +49,20 @@ int anyio_plain_openat_blocking(int dirfd, const char *path, int flags, mode_t m
 	return rc;
 }
 
+ssize_t anyio_plain_read_blocking(int fd, void *buffer, size_t size)
+{
+	size_t done = 0;
+	ssize_t n = 1;
+
+	while (n != 0 && done < size) {
+		n = read(fd, (char *)buffer + done, size - done);
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		done += n > 0 ? (size_t)n : 0;
+	}
+	return (ssize_t)done;
+}
+
 int anyio_write_blocking(int fd, const void *data, size_t len)
 {
 	for (size_t done = 0; done < len;) {

@@ -181,6 +181,19 @@ static int plain_or_not(const char *path, int rc)
 	return 0;
 }
 
+static int read_own(const char *path)
+{
+	char out[8] = "";
+	int fd = anyio_plain_openat_blocking(AT_FDCWD, path, O_RDONLY, 0);
+
+	CHECK(anyio_plain_read_blocking(fd, out, 2) == 2 && !strcmp(out, "ow"));
+	CHECK(anyio_plain_read_blocking(fd, out, sizeof(out)) == 1 && out[0] == 'n');
+	CHECK(anyio_plain_read_blocking(fd, out, sizeof(out)) == 0 && close(fd) == 0);
+	fd = open(in_folder("dir"), O_RDONLY | O_CLOEXEC);
+	CHECK(anyio_plain_read_blocking(fd, out, sizeof(out)) == -EISDIR && close(fd) == 0);
+	return 0;
+}
+
 /* What a program keeps for itself is a regular file, or an error at once. */
 static int plain_body(void *arg)
 {
@@ -193,6 +206,7 @@ static int plain_body(void *arg)
 	CHECK(plain_or_not(in_folder("dir"), ANYIO_NOT_A_FILE) == 0);
 	if (strncmp(folder, "/sim", 4) == 0)
 		return 0;
+	CHECK(read_own(in_folder("own")) == 0);
 	CHECK(mkfifo(in_folder("pipe"), 0600) == 0);
 	return plain_or_not(in_folder("pipe"), ANYIO_NOT_A_FILE);
 }

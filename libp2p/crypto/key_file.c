@@ -8,24 +8,6 @@
 #include <anyio/plain.h>
 #include <libp2p/key.h>
 
-static ssize_t read_small(int fd, uint8_t *out, size_t cap)
-{
-	size_t len = 0;
-
-	while (len < cap) {
-		ssize_t n = read(fd, out + len, cap - len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		len += (size_t)n;
-	}
-	return (ssize_t)len;
-}
-
 int p2p_key_load(struct p2p_key *key, const char *path)
 {
 	uint8_t data[P2P_PRIVATE_KEY_MAX * 2];
@@ -39,7 +21,7 @@ int p2p_key_load(struct p2p_key *key, const char *path)
 		rc = -errno;
 	else if (st.st_mode & 077)
 		rc = -EPERM;
-	else if ((n = read_small(fd, data, sizeof data)) < 0)
+	else if ((n = anyio_plain_read_blocking(fd, data, sizeof data)) < 0)
 		rc = (int)n;
 	else if (p2p_key_decode(key, data, (size_t)n) < 0)
 		rc = -EINVAL;

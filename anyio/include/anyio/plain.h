@@ -27,6 +27,11 @@ ANYIO_API int anyio_plain_openat(int dirfd, const char *path, int flags, mode_t 
 /* The same without a loop: any thread, blocks. Close it with close(2). */
 ANYIO_API int anyio_plain_openat_blocking(int dirfd, const char *path, int flags, mode_t mode);
 
+/* Reads a file from where fd stands to its end, or until size bytes are there: how many. Who wants a small file whole
+ * gives one byte more than it may have, and finds it too large when that came too. The errors of read(2). Any
+ * thread, blocks. */
+ANYIO_API ssize_t anyio_plain_read_blocking(int fd, void *buffer, size_t size);
+
 /* Makes the file at path hold just these bytes, whole or not at all, whoever else does the same at
  * once: they are written to PATH and a number, which takes the place of what is at path (a link or a pipe
  * too, but no folder). What a killed run leaves of it is in nobody's way. It gets mode, or mode and owner
