@@ -209,7 +209,7 @@ void http_init(struct http *http, const struct http_options *options)
 	LIST_INIT(&http->transfers);
 }
 
-static int load_library(void *why)
+static int load_it(void *why)
 {
 	return library_load(why);
 }
@@ -240,7 +240,7 @@ int http_open(struct http *http, struct remote_why *why)
 	if (rc)
 		return rc;
 	if (!http->multi)
-		rc = anyio_to_thread(load_library, why ? why : &unused, NULL);
+		rc = anyio_to_thread(load_it, why ? why : &unused, NULL);
 	if (rc == 0 && !http->multi)
 		rc = make_multi(http);
 	anyio_lock_release(&http->making);

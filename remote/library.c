@@ -1,37 +1,13 @@
 #include "library.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
-#include <string.h>
 
+#include "loading.h"
 #include "why.h"
 
 struct curl_functions curl;
 struct expat_functions expat;
-
-struct symbol {
-	const char *name;
-	void *at;
-};
-
-static int load(const char *file, const char *package, const struct symbol *symbols, size_t count,
-	struct remote_why *why)
-{
-	/* It stays: what libcurl keeps for the process, OpenSSL's included, is never taken down. */
-	void *library = dlopen(file, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-
-	if (!library)
-		return explain(why, -ENOPKG, package, "remote stores need %s", file);
-	for (size_t i = 0; i < count; i++) {
-		void *symbol = dlsym(library, symbols[i].name);
-
-		if (!symbol)
-			return explain(why, -ENOPKG, package, "%s lacks %s", file, symbols[i].name);
-		memcpy(symbols[i].at, &symbol, sizeof(symbol));
-	}
-	return 0;
-}
 
 static int load_both(struct remote_why *why)
 {
@@ -41,11 +17,11 @@ static int load_both(struct remote_why *why)
 #define X(symbol, name) { #symbol, &expat.name },
 	static const struct symbol expats[] = { EXPAT_FUNCTIONS(X) };
 #undef X
-	int rc = load("libexpat.so.1", "install it (Debian: libexpat1)", expats,
+	int rc = load_library("libexpat.so.1", "install it (Debian: libexpat1)", expats,
 		sizeof(expats) / sizeof(*expats), why);
 
 	if (!rc)
-		rc = load("libcurl.so.4", "install it (Debian: libcurl4)", curls,
+		rc = load_library("libcurl.so.4", "install it (Debian: libcurl4)", curls,
 			sizeof(curls) / sizeof(*curls), why);
 	if (!rc && curl.global_init(CURL_GLOBAL_DEFAULT))
 		rc = explain(why, -ENOPKG, NULL, "libcurl cannot be initialised");

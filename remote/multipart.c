@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "remote.h"
+#include "s3.h"
 
 enum { PARTS_MOST = 10000 };
 static const anyio_time patience =
@@ -60,7 +60,7 @@ static int compare(const uint8_t *wanted, const uint8_t *is, struct remote_why *
 
 /* ---- at once ---- */
 
-int s3_put_whole(struct remote *remote, const char *key, const struct remote_source *source,
+int s3_put_whole(struct s3 *s3, const char *key, const struct remote_source *source,
 	const uint8_t *sha256, struct remote_why *why)
 {
 	struct s3_call call = { .method = "PUT", .key = key, .body = source, .size = source->size };
@@ -68,13 +68,13 @@ int s3_put_whole(struct remote *remote, const char *key, const struct remote_sou
 
 	if (!rc)
 		rc = compare(sha256, call.digest, why);
-	return rc ? rc : s3_perform(remote, &call, why);
+	return rc ? rc : s3_perform(s3, &call, why);
 }
 
 /* ---- in parts ---- */
 
 struct parts {
-	struct remote *remote;
+	struct s3 *s3;
 	const char *key;
 	const struct remote_source *source;
 	const uint8_t *sha256;
@@ -87,7 +87,7 @@ struct parts {
 static int begin(struct parts *parts)
 {
 	struct s3_call call = { .method = "POST", .key = parts->key, .query = "uploads=" };
-	int rc = s3_perform(parts->remote, &call, parts->why);
+	int rc = s3_perform(parts->s3, &call, parts->why);
 
 	if (!rc && !call.answer.upload[0])
 		return explain(
@@ -111,7 +111,7 @@ static int send_part(struct parts *parts, unsigned number, uint64_t at, struct m
 	text_add_encoded(&query, parts->upload.id, 0);
 	call.query = query.chars;
 	if (!rc)
-		rc = query.rc ? query.rc : s3_perform(parts->remote, &call, parts->why);
+		rc = query.rc ? query.rc : s3_perform(parts->s3, &call, parts->why);
 	if (!rc) {
 		text_add(&parts->list, "<Part><PartNumber>%u</PartNumber><ETag>\"", number);
 		text_add_escaped(&parts->list, call.result.etag);
@@ -156,8 +156,7 @@ static bool is_there(struct parts *parts)
 {
 	struct remote_head head;
 
-	return s3_head(parts->remote, parts->key, &head, NULL) == 0 &&
-		head.size == parts->source->size;
+	return s3_head(parts->s3, parts->key, &head, NULL) == 0 && head.size == parts->source->size;
 }
 
 static int finish(struct parts *parts)
@@ -173,15 +172,14 @@ static int finish(struct parts *parts)
 	text_add_encoded(&query, parts->upload.id, 0);
 	call.query = query.chars;
 	mf_sha256(parts->list.chars, parts->list.len, call.digest);
-	rc = query.rc ? query.rc : s3_perform(parts->remote, &call, parts->why);
+	rc = query.rc ? query.rc : s3_perform(parts->s3, &call, parts->why);
 	text_free(&query);
 	if (rc == -ENOENT && call.made > 1 && is_there(parts))
 		return 0;
 	return rc;
 }
 
-static int abort_upload(
-	struct remote *remote, const char *key, const char *id, struct remote_why *why)
+static int abort_upload(struct s3 *s3, const char *key, const char *id, struct remote_why *why)
 {
 	struct s3_call call = { .method = "DELETE", .key = key };
 	struct text query = { 0 };
@@ -190,7 +188,7 @@ static int abort_upload(
 	text_add(&query, "uploadId=");
 	text_add_encoded(&query, id, 0);
 	call.query = query.chars;
-	rc = query.rc ? query.rc : s3_perform(remote, &call, why);
+	rc = query.rc ? query.rc : s3_perform(s3, &call, why);
 	text_free(&query);
 	return rc == -ENOENT ? 0 : rc;
 }
@@ -199,7 +197,7 @@ static int give_up(void *arg)
 {
 	struct parts *parts = arg;
 
-	return abort_upload(parts->remote, parts->key, parts->upload.id, NULL);
+	return abort_upload(parts->s3, parts->key, parts->upload.id, NULL);
 }
 
 static void give_up_in_shield(struct parts *parts)
@@ -212,11 +210,11 @@ static void give_up_in_shield(struct parts *parts)
 	anyio_cancel_scope_run(&shield, give_up, parts);
 }
 
-static uint64_t part_size(const struct remote *remote, uint64_t size)
+static uint64_t part_size(const struct s3 *s3, uint64_t size)
 {
 	uint64_t least = (size + PARTS_MOST - 1) / PARTS_MOST;
 
-	return least > remote->part_size ? least : remote->part_size;
+	return least > s3->part_size ? least : s3->part_size;
 }
 
 static int run(struct parts *parts)
@@ -225,7 +223,7 @@ static int run(struct parts *parts)
 
 	if (rc)
 		return rc;
-	LIST_INSERT_HEAD(&parts->remote->uploads, &parts->upload, link);
+	LIST_INSERT_HEAD(&parts->s3->uploads, &parts->upload, link);
 	rc = send_all(parts);
 	if (!rc)
 		rc = finish(parts);
@@ -235,7 +233,7 @@ static int run(struct parts *parts)
 	return rc;
 }
 
-int s3_put_parts(struct remote *remote, const char *key, const struct remote_source *source,
+int s3_put_parts(struct s3 *s3, const char *key, const struct remote_source *source,
 	const uint8_t *sha256, struct remote_why *why)
 {
 	struct parts *parts = anyio_calloc(1, sizeof(*parts));
@@ -243,12 +241,12 @@ int s3_put_parts(struct remote *remote, const char *key, const struct remote_sou
 
 	if (!parts)
 		return -ENOMEM;
-	parts->remote = remote;
+	parts->s3 = s3;
 	parts->key = key;
 	parts->source = source;
 	parts->sha256 = sha256;
 	parts->why = why;
-	parts->part_size = part_size(remote, source->size);
+	parts->part_size = part_size(s3, source->size);
 	rc = run(parts);
 	text_free(&parts->list);
 	anyio_free(parts);
@@ -258,7 +256,7 @@ int s3_put_parts(struct remote *remote, const char *key, const struct remote_sou
 /* ---- sweeping ---- */
 
 struct sweep {
-	struct remote *remote;
+	struct s3 *s3;
 	struct remote_why *why;
 	int swept;
 };
@@ -269,25 +267,25 @@ static int sweep_one(void *arg, const struct answer_entry *entry)
 	const struct upload *upload;
 	int rc;
 
-	if (strncmp(entry->key, sweep->remote->prefix, strlen(sweep->remote->prefix)) != 0)
+	if (strncmp(entry->key, sweep->s3->remote.prefix, strlen(sweep->s3->remote.prefix)) != 0)
 		return 0;
-	LIST_FOREACH (upload, &sweep->remote->uploads, link)
+	LIST_FOREACH (upload, &sweep->s3->uploads, link)
 		if (!strcmp(upload->id, entry->upload))
 			return 0;
-	rc = abort_upload(sweep->remote, entry->key, entry->upload, sweep->why);
+	rc = abort_upload(sweep->s3, entry->key, entry->upload, sweep->why);
 	sweep->swept += !rc;
 	return rc;
 }
 
-int remote_sweep(struct remote *remote, struct remote_why *why)
+int s3_sweep(struct s3 *s3, struct remote_why *why)
 {
-	struct sweep sweep = { remote, why, 0 };
+	struct sweep sweep = { s3, why, 0 };
 	struct text query = { 0 };
 	bool more = true;
 	int rc;
 
 	text_add(&query, "max-uploads=1000&prefix=");
-	text_add_encoded(&query, remote->prefix, 0);
+	text_add_encoded(&query, s3->remote.prefix, 0);
 	text_add(&query, "&uploads=");
 	/* What was swept is not in the next list: until there is none, or only our own. */
 	for (rc = query.rc; !rc && more;) {
@@ -296,7 +294,7 @@ int remote_sweep(struct remote *remote, struct remote_why *why)
 
 		call.answer.each = sweep_one;
 		call.answer.arg = &sweep;
-		rc = s3_perform(remote, &call, why);
+		rc = s3_perform(s3, &call, why);
 		more = call.answer.truncated && sweep.swept > before;
 	}
 	text_free(&query);

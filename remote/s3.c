@@ -7,14 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "remote.h"
+#include "s3.h"
 
 /* ---- the request ---- */
 
-static void add_url(struct text *url, const struct remote *remote, const struct s3_call *call)
+static void add_url(struct text *url, const struct s3 *s3, const struct s3_call *call)
 {
-	text_add(url, "%s/", remote->endpoint);
-	text_add_encoded(url, remote->bucket, 0);
+	text_add(url, "%s/", s3->remote.endpoint);
+	text_add_encoded(url, s3->bucket, 0);
 	if (call->key) {
 		text_add(url, "/");
 		text_add_encoded(url, call->key, 1);
@@ -43,21 +43,20 @@ struct wording {
 	char range[48];
 };
 
-static int word(struct wording *wording, struct http_request *request, const struct remote *remote,
+static int word(struct wording *wording, struct http_request *request, const struct s3 *s3,
 	const struct s3_call *call)
 {
 	char **header = request->headers;
 	uint64_t first = call->begin + call->taken;
 
-	add_url(&wording->url, remote, call);
+	add_url(&wording->url, s3, call);
 	add_digest(&wording->digest, call);
 	request->method = call->method;
 	request->url = wording->url.chars;
-	if (remote->credentials.key[0])
+	if (s3->credentials.key[0])
 		*header++ = wording->digest.chars;
-	if (remote->credentials.session[0]) {
-		text_add(
-			&wording->session, "x-amz-security-token: %s", remote->credentials.session);
+	if (s3->credentials.session[0]) {
+		text_add(&wording->session, "x-amz-security-token: %s", s3->credentials.session);
 		*header++ = wording->session.chars;
 	}
 	if (call->body) {
@@ -142,10 +141,10 @@ static int take(void *arg, bool success, const void *data, size_t len)
 	return success ? rc : 0; /* of an error that is none of S3's the status says enough */
 }
 
-static int judge(struct remote *remote, struct s3_call *call, int rc, enum verdict *verdict,
-	struct remote_why *why)
+static int judge(
+	struct s3 *s3, struct s3_call *call, int rc, enum verdict *verdict, struct remote_why *why)
 {
-	struct place place = { remote->endpoint, remote->bucket, remote->region };
+	struct place place = { s3->remote.endpoint, s3->bucket, s3->region };
 	const struct http_result *result = &call->result;
 
 	if (rc) {
@@ -160,83 +159,41 @@ static int judge(struct remote *remote, struct s3_call *call, int rc, enum verdi
 	return judge_status(&place, result, &call->answer, verdict, why);
 }
 
-static int ask_once(
-	struct remote *remote, struct s3_call *call, enum verdict *verdict, struct remote_why *why)
+struct asking {
+	struct s3 *s3;
+	struct s3_call *call;
+};
+
+static int ask_once(void *arg, enum verdict *verdict, anyio_time *wait, struct remote_why *why)
 {
+	struct s3 *s3 = ((struct asking *)arg)->s3;
+	struct s3_call *call = ((struct asking *)arg)->call;
 	struct wording wording = { 0 };
 	struct attempt attempt = { call, why, false };
 	struct http_request request = { .take = take, .arg = &attempt };
 	int rc = answer_begin(&call->answer);
 
+	call->made++;
 	if (!rc)
-		rc = word(&wording, &request, remote, call);
+		rc = word(&wording, &request, s3, call);
 	if (!rc)
-		rc = http_perform(&remote->http, &request, &call->result, why);
+		rc = http_perform(&s3->http, &request, &call->result, why);
 	if (!rc && !call->result.curl && call->result.status / 100 == 2 &&
 		answer_finish(&call->answer))
 		rc = explain(why, -EPROTO, NULL, "the store's answer ends too early");
 	answer_end(&call->answer);
 	forget(&wording);
-	remote->statistics.sent += call->body ? call->result.sent : 0;
-	remote->statistics.received += call->take ? call->result.received : 0;
-	return judge(remote, call, rc, verdict, why);
+	s3->remote.statistics.sent += call->body ? call->result.sent : 0;
+	s3->remote.statistics.received += call->take ? call->result.received : 0;
+	*wait = call->result.wait;
+	return judge(s3, call, rc, verdict, why);
 }
 
-/* ---- attempts ---- */
-
-static int refuse(struct remote *remote, struct remote_why *why)
+int s3_perform(struct s3 *s3, struct s3_call *call, struct remote_why *why)
 {
-	anyio_time left = remote->breaker.until - anyio_now();
-
-	remote->statistics.refused++;
-	return explain(why, -EHOSTDOWN, "see why the earlier requests failed",
-		"%s has failed again and again; it is asked again in %lld s", remote->endpoint,
-		(long long)(left > 0 ? (left + ANYIO_SECOND - 1) / ANYIO_SECOND : 0));
-}
-
-/* What an attempt says about whether the store is there. Of our own ends (cancelled, without memory, a caller that has
- * had enough) nothing. */
-static enum breaker_outcome outcome_of(int rc, enum verdict verdict)
-{
-	if (verdict == VERDICT_PASSING)
-		return BREAKER_FAILED;
-	return verdict == VERDICT_DONE || rc == 0 ? BREAKER_ANSWERED : BREAKER_UNKNOWN;
-}
-
-static int ask(struct remote *remote, struct s3_call *call, int entered, enum verdict *verdict,
-	struct remote_why *why)
-{
-	int rc;
-
-	remote->statistics.requests++;
-	remote->statistics.retries += call->made++ > 0;
-	rc = ask_once(remote, call, verdict, why);
-	breaker_leave(&remote->breaker, entered, outcome_of(rc, *verdict), anyio_now());
-	return rc;
-}
-
-int s3_perform(struct remote *remote, struct s3_call *call, struct remote_why *why)
-{
-	struct retry retry = { .attempts = remote->attempts,
-		.pause = remote->pause,
-		.random = remote->random += 0x9e3779b97f4a7c15 };
+	struct asking asking = { s3, call };
 	struct remote_why unused;
-	anyio_time pause = 0;
-	int rc = http_open(&remote->http, why ? why : &unused);
+	int rc = http_open(&s3->http, why ? why : &unused);
 
-	for (enum verdict verdict = VERDICT_PASSING; pause != ANYIO_FOREVER;) {
-		int entered = rc && !call->made ? rc : breaker_enter(&remote->breaker, anyio_now());
-
-		if (entered == -EHOSTDOWN)
-			return call->made ? rc : refuse(remote, why);
-		if (entered < 0)
-			return rc;
-		rc = ask(remote, call, entered, &verdict, why ? why : &unused);
-		if (verdict != VERDICT_PASSING)
-			return rc;
-		pause = retry_next(&retry, call->result.wait);
-		if (pause != ANYIO_FOREVER && anyio_sleep(pause) != 0)
-			return ANYIO_CANCELLED;
-	}
-	return rc;
+	return rc ? rc : remote_attempt(&s3->remote, ask_once, &asking, why);
 }
