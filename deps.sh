@@ -5,11 +5,11 @@ set -eu
 
 anyio="gcc make pkg-config meson ninja-build liburing-dev libuv1-dev libssl-dev"
 packages="$anyio python3 libsodium-dev liblmdb-dev libhttp-parser-dev libjansson-dev
-libcmocka-dev libcurl4-openssl-dev libexpat1-dev openssl"
+libcmocka-dev libcurl4-openssl-dev libexpat1-dev libssh2-1-dev openssl"
 [ "${1:-}" != anyio ] || packages=$anyio
 [ "${1:-}" != bench ] || packages="g++ libboost-fiber-dev librocksdb-dev libsqlite3-dev"
 [ "${1:-}" != test ] || packages="$packages clang llvm libclang-rt-14-dev clang-format strace libleveldb1d
-spin gcovr valgrind g++ g++-aarch64-linux-gnu qemu-user bash fish zsh man-db mandoc doxygen systemd"
+spin gcovr valgrind g++ g++-aarch64-linux-gnu qemu-user bash fish zsh man-db mandoc doxygen systemd openssh-server"
 
 missing=
 for package in $packages; do

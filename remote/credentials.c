@@ -1,7 +1,9 @@
+#include "credentials.h"
+
+#include <anyio/error.h>
 #include <anyio/plain.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <remote/credentials.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -161,17 +163,29 @@ static int load(struct remote_credentials *out, int fd, const char *path, struct
 	return rc ? rc : check_pair(out, path, why);
 }
 
-int remote_credentials_file(
-	struct remote_credentials *out, const char *path, struct remote_why *why)
+int credentials_open(const char *path, struct remote_why *why)
 {
 	int fd = anyio_plain_openat_blocking(AT_FDCWD, path, O_RDONLY, 0), rc;
 
-	memset(out, 0, sizeof(*out));
 	if (fd < 0)
-		return explain(why, fd, NULL, "%s cannot be opened: %s", path, strerror(-fd));
+		return explain(
+			why, fd, NULL, "%s cannot be opened: %s", path, anyio_error_text(fd));
 	rc = check_owner(fd, path, why);
 	if (!rc)
-		rc = load(out, fd, path, why);
+		return fd;
+	close(fd);
+	return rc;
+}
+
+int remote_credentials_file(
+	struct remote_credentials *out, const char *path, struct remote_why *why)
+{
+	int fd = credentials_open(path, why), rc;
+
+	memset(out, 0, sizeof(*out));
+	if (fd < 0)
+		return fd;
+	rc = load(out, fd, path, why);
 	close(fd);
 	if (rc)
 		remote_credentials_wipe(out);

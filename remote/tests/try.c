@@ -1,8 +1,9 @@
 /*
- * A store, by hand and for tests/interop/s3.py: one command, its answer on standard output; or, on standard error,
- * the code, what happened, and what to do. Credentials come from the environment, or from the file that $TRY_CREDENTIALS names.
+ * A store, by hand and for tests/interop/s3.py and sftp.py: one command, its answer on standard output; or, on standard error,
+ * the code, what happened, and what to do. Credentials come from the environment, or from the file that $TRY_CREDENTIALS names;
+ * for SFTP $TRY_USER, $TRY_KEY and $TRY_KNOWN_HOSTS.
  *
- * remote-try ENDPOINT BUCKET PREFIX put NAME FILE | get NAME OFFSET SIZE | head NAME | delete NAME | list START AFTER |
+ * remote-try ENDPOINT BUCKET-OR-FOLDER PREFIX put NAME FILE | get NAME OFFSET SIZE | head NAME | delete NAME | list START AFTER |
  *            sweep | many COUNT SIZE | down NAME | probe NAME
  */
 #include <anyio/anyio.h>
@@ -243,7 +244,11 @@ static int open_remote(struct try *try, char **words)
 {
 	struct remote_options options = { .endpoint = words[1],
 		.bucket = words[2],
+		.folder = words[2],
 		.prefix = words[3],
+		.user = getenv("TRY_USER"),
+		.key_file = getenv("TRY_KEY"),
+		.known_hosts = getenv("TRY_KNOWN_HOSTS"),
 		.ca_file = getenv("TRY_CA"),
 		.part_size = from_environment("TRY_PART_SIZE"),
 		.attempts = (unsigned)from_environment("TRY_ATTEMPTS"),
@@ -251,9 +256,12 @@ static int open_remote(struct try *try, char **words)
 		.silence = (anyio_time)from_environment("TRY_SILENCE_S") * ANYIO_SECOND,
 		.pause = 20 * ANYIO_MILLISECOND };
 	const char *file = getenv("TRY_CREDENTIALS");
-	int rc = file ? remote_credentials_file(&options.credentials, file, &try->why)
-		      : remote_credentials_environment(&options.credentials, &try->why);
+	int rc = 0;
 
+	if (file)
+		rc = remote_credentials_file(&options.credentials, file, &try->why);
+	else if (!options.key_file)
+		rc = remote_credentials_environment(&options.credentials, &try->why);
 	if (!rc)
 		rc = remote_create(&options, &try->remote, &try->why);
 	remote_credentials_wipe(&options.credentials);

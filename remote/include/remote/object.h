@@ -1,5 +1,5 @@
 /*
- * A store of named objects on another machine: any S3-compatible one.
+ * A store of named objects on another machine: any S3-compatible one, or a folder of an SFTP server.
  *
  * A remote belongs to one loop. Every call below that takes one and may wait is made from a task of it, is
  * cancelled as any other wait, and takes its deadline from the scopes around it; any number of tasks may call at
@@ -10,11 +10,12 @@
  * alone, has got through.
  *
  * Errors, besides each call's own: -EACCES (the store refuses the credentials, or these may not do that),
- * -ENXIO (no such bucket), -ESTALE (the clocks differ too much), -EREMCHG (it is elsewhere: another region or
- * endpoint), -EKEYREJECTED (its certificate is not trusted), -EHOSTUNREACH (no connection), -ECONNRESET (it
- * broke), -ETIMEDOUT (the store fell silent), -EHOSTDOWN, -EBUSY (it asks for fewer requests), -EREMOTEIO (it
- * failed), -ENOSPC (it is full), -EPROTO (what it says is not S3), -ENOPKG (libcurl or expat is not installed),
- * ANYIO_CLOSED (run has ended), ANYIO_CANCELLED, -ENOMEM. A call that fails fills *why, which may be NULL; but
+ * -ENXIO (no such bucket or folder), -ESTALE (the clocks differ too much), -EREMCHG (it is elsewhere: another region or
+ * endpoint), -EKEYREJECTED (its certificate, or its host key, is not trusted), -EHOSTUNREACH (no connection),
+ * -ECONNRESET (it broke), -ETIMEDOUT (the store fell silent), -EHOSTDOWN, -EBUSY (it asks for fewer requests), -EREMOTEIO (it
+ * failed), -ENOSPC (it is full), -EPROTO (what it says is neither S3 nor SFTP), -ENOPKG (libcurl, expat or libssh2
+ * is not installed), -EPERM (others may read the key's file), -EINVAL and the errors of open(2) (a file that is not what it
+ * should be), ANYIO_CLOSED (run has ended), ANYIO_CANCELLED, -ENOMEM. A call that fails fills *why, which may be NULL; but
  * not for the last three, nor for what the caller's own functions return.
  */
 #ifndef REMOTE_OBJECT_H
@@ -38,15 +39,26 @@ enum {
 
 /* All zero is the default where there is one. Everything is copied. */
 struct remote_options {
-	const char *endpoint; /* "https://host", or with ":port"; "http://" too. No path, no user */
+	const char *
+		endpoint; /* "https://host", "http://host": S3; "sftp://host"; or with ":port". No path, no user */
+	const char *prefix; /* begins every name, as "node-7/"; NULL: nothing. One node's alone */
+
+	/* S3's. */
 	const char *bucket; /* it has to exist; asked for by path, not as a part of the host name */
 	const char *region; /* NULL: "us-east-1" */
-	const char *prefix; /* begins every name, as "node-7/"; NULL: nothing. One node's alone */
 	struct remote_credentials credentials;
 	const char *ca_file; /* certificates to trust, PEM; NULL: the system's */
 	uint64_t
 		part_size; /* bytes; what is larger is sent in parts; 0: 16 MiB. S3 wants 5 MiB at least */
-	unsigned connections; /* at a time; further requests wait; 0: 64 */
+
+	/* SFTP's; all have to be named. The files are read, on a worker thread, at each connection. */
+	const char *folder; /* it has to exist; a relative one begins where the user lands */
+	const char *user;
+	const char *
+		key_file; /* a private key without a passphrase, which nobody else may read or write */
+	const char *known_hosts; /* the keys of hosts, as OpenSSH keeps them */
+
+	unsigned connections; /* at a time; further requests wait; 0: 64, SFTP: 8 */
 	unsigned attempts;    /* of one request, the first included; 0: 5 */
 	anyio_time pause; /* before the second attempt, at most; doubles, up to 20 s; 0: 200 ms */
 	anyio_time
