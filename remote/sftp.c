@@ -116,11 +116,15 @@ static int load(void *why)
 static int load_once(struct sftp *sftp, struct remote_why *why)
 {
 	struct remote_why unused;
-	int rc = sftp->loaded ? 0 : anyio_lock_acquire(&sftp->loading);
+	int rc;
 
-	if (sftp->loaded || rc)
+	if (sftp->loaded)
+		return 0;
+	rc = anyio_lock_acquire(&sftp->loading);
+	if (rc)
 		return rc;
-	rc = anyio_to_thread(load, why ? why : &unused, NULL);
+	if (!sftp->loaded)
+		rc = anyio_to_thread(load, why ? why : &unused, NULL);
 	sftp->loaded = !rc;
 	anyio_lock_release(&sftp->loading);
 	return rc;

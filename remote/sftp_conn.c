@@ -85,7 +85,7 @@ int sftp_send(struct sftp_conn *conn)
 		return lose(conn, -ECONNRESET);
 	if (conn->out.full) /* paths are bounded, so that is a mistake of ours */
 		return sftp_end_here(conn, -E2BIG);
-	sftp_end(&conn->out, 0);
+	sftp_end(&conn->out);
 	rc = ssh_send(conn->ssh, conn->out.bytes, conn->out.len);
 	if (rc)
 		return lose(conn, rc);

@@ -75,10 +75,10 @@ void sftp_begin(struct sftp_packet *packet, enum sftp_type type, uint32_t id)
 	sftp_add_u32(packet, id);
 }
 
-void sftp_end(struct sftp_packet *packet, size_t more)
+void sftp_end(struct sftp_packet *packet)
 {
 	if (packet->len >= 4)
-		put_u32(packet->bytes, (uint32_t)(packet->len - 4 + more));
+		put_u32(packet->bytes, (uint32_t)(packet->len - 4));
 }
 
 /* ---- replies ---- */

@@ -75,8 +75,8 @@ void sftp_add_text(struct sftp_packet *packet, const char *text);
 void sftp_add_mode(struct sftp_packet *packet, unsigned mode);
 /* Attributes: when it was read and changed, in seconds. */
 void sftp_add_times(struct sftp_packet *packet, uint32_t seconds);
-/* Fills in the length of the whole. more: bytes that follow and are not in it. */
-void sftp_end(struct sftp_packet *packet, size_t more);
+/* Fills in the length of the whole. */
+void sftp_end(struct sftp_packet *packet);
 
 /* ---- replies ---- */
 

@@ -195,16 +195,17 @@ static int read_whole(
 		len < 0 ? "cannot be read" : "is too large to be what it should be");
 }
 
+/* No error of these is one that a verb could take for an answer about an object: -ENOENT above all. */
 static int read_key(struct ssh *ssh, struct remote_why *why)
 {
 	const char *path = ssh->options->key_file;
-	int fd = credentials_open(path, why), rc;
+	int fd = credentials_open(path, why), rc = fd;
 
-	if (fd < 0)
-		return fd;
-	rc = read_whole(fd, path, KEY_FILE_MAX, &ssh->key, &ssh->key_len, why);
-	close(fd);
-	return rc;
+	if (fd >= 0) {
+		rc = read_whole(fd, path, KEY_FILE_MAX, &ssh->key, &ssh->key_len, why);
+		close(fd);
+	}
+	return rc >= 0 || rc == -ENOMEM || rc == -EPERM ? rc : -ENOKEY;
 }
 
 static int read_known_hosts(struct ssh *ssh, struct remote_why *why)
@@ -214,14 +215,14 @@ static int read_known_hosts(struct ssh *ssh, struct remote_why *why)
 	size_t len;
 
 	if (fd < 0)
-		return explain(why, fd,
+		return explain(why, -EKEYREJECTED,
 			"make it: ssh-keyscan HOST > FILE, and compare the keys in it with the "
 			"server's",
 			"%s, the file of known hosts, cannot be opened: %s", path,
 			anyio_error_text(fd));
 	rc = read_whole(fd, path, KNOWN_HOSTS_MAX, &ssh->known_hosts, &len, why);
 	close(fd);
-	return rc;
+	return rc == 0 || rc == -ENOMEM ? rc : -EKEYREJECTED;
 }
 
 static int read_files(void *arg)
@@ -391,25 +392,21 @@ static int authenticate(struct opening *opening)
 
 	if (rc)
 		return explain_wait(opening, rc, "the authentication");
-	switch (result) {
-	case 0: return 0;
-	case LIBSSH2_ERROR_AUTHENTICATION_FAILED:
-	case LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED:
+	if (result == LIBSSH2_ERROR_AUTHENTICATION_FAILED ||
+		result == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED) {
 		*opening->verdict = VERDICT_DONE;
 		return explain(opening->why, -EACCES,
 			"add the key's public half to authorized_keys there, or name another user or "
 			"key; with an RSA key: take an ed25519 one",
 			"%s does not let %s in with the key %s", options->endpoint, options->user,
 			options->key_file);
-	case LIBSSH2_ERROR_FILE:
-	case LIBSSH2_ERROR_KEYFILE_AUTH_FAILED:
-	case LIBSSH2_ERROR_METHOD_NOT_SUPPORTED:
-		return explain(opening->why, -EINVAL,
-			"make one without a passphrase: ssh-keygen -t ed25519 -N '' -f FILE",
-			"%s is not a private key that can be used: %s", options->key_file,
-			ssh_says(ssh));
-	default: return explain_step(opening, "the authentication");
 	}
+	if (result == 0 || ssh->lost || result == LIBSSH2_ERROR_ALLOC)
+		return result ? explain_step(opening, "the authentication") : 0;
+	/* For keys that it cannot read it has any code. */
+	return explain(opening->why, -ENOKEY,
+		"make one without a passphrase: ssh-keygen -t ed25519 -N '' -f FILE",
+		"%s is not a private key that can be used: %s", options->key_file, ssh_says(ssh));
 }
 
 static ssize_t step_open_channel(struct ssh *ssh)

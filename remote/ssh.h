@@ -25,7 +25,7 @@ struct ssh_options {
 struct ssh;
 
 /* Connects, checks the host's key, says who we are, starts the subsystem. Errors with *why and the verdict:
- * -EHOSTUNREACH, -ETIMEDOUT, -ECONNRESET, -EKEYREJECTED, -EACCES, -EPERM, -EINVAL, -EPROTO; without:
+ * -EHOSTUNREACH, -ETIMEDOUT, -ECONNRESET, -EKEYREJECTED, -EACCES, -EPERM, -ENOKEY, -EPROTO; without:
  * ANYIO_CANCELLED, -ENOMEM. To be closed, from any task of the loop. */
 int ssh_open(const struct ssh_options *options, struct ssh **out, enum verdict *verdict,
 	struct remote_why *why);

@@ -1,7 +1,8 @@
 /*
  * A store, by hand and for tests/interop/s3.py and sftp.py: one command, its answer on standard output; or, on standard error,
  * the code, what happened, and what to do. Credentials come from the environment, or from the file that $TRY_CREDENTIALS names;
- * for SFTP $TRY_USER, $TRY_KEY and $TRY_KNOWN_HOSTS.
+ * for SFTP $TRY_USER, $TRY_KEY and $TRY_KNOWN_HOSTS. $TRY_FAULT_AT lets that allocation fail, counted from when the remote runs;
+ * it exits with 3 when there are not so many.
  *
  * remote-try ENDPOINT BUCKET-OR-FOLDER PREFIX put NAME FILE | get NAME OFFSET SIZE | head NAME | delete NAME | list START AFTER |
  *            sweep | many COUNT SIZE | down NAME | probe NAME
@@ -12,6 +13,7 @@
 #include <inttypes.h>
 #include <multiformats/sha256.h>
 #include <remote/object.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +25,7 @@ try {
 	char **words;
 	int count;
 	struct remote_why why;
+	bool beyond; /* TRY_FAULT_AT is */
 };
 
 static const char *word(const struct try *try, int n)
@@ -180,6 +183,7 @@ static int run_down(struct try *try)
 		rc = remote_head(try->remote, word(try, 1), &head, &try->why);
 	remote_stat(try->remote, &stat);
 	printf("%" PRIu64 " %d\n", stat.requests, stat.down);
+	fflush(stdout);
 	return rc;
 }
 
@@ -189,7 +193,7 @@ static int run_probe(struct try *try)
 	struct remote_head head;
 	int rc = run_down(try);
 
-	while (rc == -EHOSTDOWN || rc == -EBUSY) {
+	while (rc == -EHOSTDOWN || rc == -EBUSY || rc == -ECONNRESET || rc == -EHOSTUNREACH) {
 		rc = anyio_sleep(20 * ANYIO_MILLISECOND);
 		if (!rc)
 			rc = remote_head(try->remote, word(try, 1), &head, &try->why);
@@ -219,10 +223,17 @@ static int run_command(void *arg)
 static int run_in_time(struct try *try)
 {
 	uint64_t milliseconds = from_environment("TRY_TIMEOUT_MS");
+	uint64_t fault_at = from_environment("TRY_FAULT_AT");
+	int rc;
 
-	return anyio_fail_after(
+	if (fault_at)
+		anyio_fault_set(ANYIO_FAULT_MEMORY, fault_at, 0);
+	rc = anyio_fail_after(
 		milliseconds ? (anyio_time)milliseconds * ANYIO_MILLISECOND : ANYIO_FOREVER,
 		run_command, try);
+	try->beyond = fault_at && anyio_fault_count(ANYIO_FAULT_MEMORY) < fault_at;
+	anyio_fault_set(ANYIO_FAULT_MEMORY, 0, 0);
+	return rc;
 }
 
 static int root(void *arg)
@@ -281,5 +292,5 @@ int main(int argc, char **argv)
 	remote_free(try.remote);
 	if (rc)
 		fprintf(stderr, "%s: %s; %s\n", anyio_error_name(rc), try.why.what, try.why.hint);
-	return rc ? 1 : 0;
+	return try.beyond ? 3 : rc ? 1 : 0;
 }

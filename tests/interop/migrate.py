@@ -17,22 +17,16 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 
 import peers
+from peers import check
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "cids"))
 import cids  # noqa: E402
 
 LARGE = 300 << 20
 FILES = 2000
-
-
-def check(condition, text):
-    if not condition:
-        raise peers.Failed(text)
-    print(f"ok: {text}", flush=True)
 
 
 def folder_state(folder):
@@ -142,32 +136,17 @@ def run(scratch):
     told = other("repo", "stat").decode()
     check(int(re.search(r"NumObjects: (\d+)", told).group(1)) >= blocks - 1, "and all others are taken")
 
-    daemon = subprocess.Popen([kubo.program, "daemon", "--offline"], env=kubo.env, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    daemon = peers.Process([kubo.program, "daemon", "--offline"], scratch / "daemon.log", env=kubo.env)
     try:
-        while "Daemon is ready" not in (line := daemon.stdout.readline()) and line:
+        while "Daemon is ready" not in daemon.line(peers.READY_SECONDS):
             pass
         done = kit.run("migrate-from-kubo", scratch / "kubo")
         check(done.returncode != 0 and b"stop it first" in done.stderr, "a running Kubo is refused")
     finally:
-        daemon.terminate()
-        daemon.wait()
+        daemon.stop()
     done = kit.run("migrate-from-kubo", scratch)
     check(done.returncode != 0 and b"not a Kubo repo" in done.stderr, "another folder is refused")
 
 
-def main():
-    with tempfile.TemporaryDirectory(prefix="kit-migrate-") as scratch:
-        try:
-            run(pathlib.Path(scratch))
-        except peers.Missing as missing:
-            print(f"skipped: {missing}")
-            return 1 if os.environ.get("KIT_REQUIRE_ALL") == "1" else 77
-        except peers.Failed as failed:
-            print(f"FAILED: {failed}")
-            return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(peers.main("migrate", run))

@@ -9,8 +9,11 @@ import contextlib
 import json
 import os
 import pathlib
+import random
 import signal
+import socket
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -28,6 +31,44 @@ class Missing(Exception):
 
 class Failed(Exception):
     """A node or a command of one did not do what it was asked; the text says what it printed."""
+
+
+def check(condition, text):
+    """One thing that a test shows."""
+    if not condition:
+        raise Failed(text)
+    print(f"ok: {text}", flush=True)
+
+
+def main(name, run, *arguments):
+    """A test program: run(scratch, *arguments) in a folder of its own. Returns the exit code: 0, 1, or 77 when a toolchain
+    is missing (with KIT_REQUIRE_ALL=1 that too is a failure)."""
+    signal.signal(signal.SIGTERM, end_by_signal)
+    with tempfile.TemporaryDirectory(prefix=f"kit-{name}-") as scratch:
+        try:
+            run(pathlib.Path(scratch), *arguments)
+        except Missing as missing:
+            print(f"skipped: {missing}")
+            return 1 if os.environ.get("KIT_REQUIRE_ALL") == "1" else 77
+        except Failed as failed:
+            print(f"FAILED: {failed}")
+            return 1
+    return 0
+
+
+def free_ports(count):
+    """Ports that nobody has now, and whose number plus 10,000 is one too: SeaweedFS takes that for itself."""
+    with contextlib.ExitStack() as held:
+        ports = []
+        while len(ports) < count:
+            port = random.randrange(20000, 32000)
+            try:
+                for number in (port, port + 10000):
+                    held.enter_context(socket.socket()).bind(("127.0.0.1", number))
+            except OSError:
+                continue
+            ports.append(port)
+        return ports
 
 
 def run_builder(script):

@@ -10,101 +10,41 @@ opens. Exits 0, 1, or 77 when a store cannot be built (with KIT_REQUIRE_ALL=1 th
 """
 
 import contextlib
-import hashlib
 import http.server
 import json
 import os
 import pathlib
-import random
-import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 
 import peers
+import stores
+from peers import check
+from stores import make_file
 
 KEY, SECRET = "tester", "a-very-secret-secret"
 BUCKET = "bucket"
-ODD = "x=1 +~*'()&%41!$,;:@\"<>#?[]{}|^`"
-READY_SECONDS = 60
 
 
-def check(condition, text):
-    if not condition:
-        raise peers.Failed(text)
-    print(f"ok: {text}", flush=True)
-
-
-def free_ports(count):
-    """Ports that nobody has now, and whose number plus 10,000 is one too: SeaweedFS takes that for itself."""
-    with contextlib.ExitStack() as held:
-        ports = []
-        while len(ports) < count:
-            port = random.randrange(20000, 32000)
-            try:
-                for number in (port, port + 10000):
-                    held.enter_context(socket.socket()).bind(("127.0.0.1", number))
-            except OSError:
-                continue
-            ports.append(port)
-        return ports
-
-
-class Store:
-    """A store in a folder; `with` starts it. kill ends it at once, start again goes on with the same folder."""
-
+class S3Store(stores.Store):
     builder = None
 
     def __init__(self, folder):
-        self.folder = pathlib.Path(folder)
         self.program = peers.run_builder(self.builder)
-        self.process = None
-        self.prepare()
+        super().__init__(folder)
 
-    def __enter__(self):
-        try:
-            self.start()
-            self.make_bucket()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(self, *_):
-        self.stop()
-
-    def start(self):
-        self.process = peers.Process(self.words(), self.folder / "log", env=self.env())
-        self.process.drain()
-        until = time.monotonic() + READY_SECONDS
-        while True:
-            if self.process.child.poll() is not None or time.monotonic() > until:
-                raise peers.Failed(f"{self.name} does not start: {self.process.tail()}")
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
-                return
-            time.sleep(0.05)
-
-    def kill(self):
-        self.process.child.kill()
-        self.process.child.wait()
-
-    def stop(self):
-        if self.process:
-            self.process.stop()
-
-    @property
-    def endpoint(self):
-        return f"http://127.0.0.1:{self.port}"
+    def client(self, backend, endpoint=None, **env):
+        return Try(endpoint or self.endpoint, backend, **env)
 
 
-class Versitygw(Store):
+class Versitygw(S3Store):
     name, builder = "versitygw", "versitygw/build.sh"
     certificate = None
 
     def prepare(self):
-        (self.port,) = free_ports(1)
+        (self.port,) = peers.free_ports(1)
         (self.folder / "data" / BUCKET).mkdir(parents=True)
 
     def env(self):
@@ -115,12 +55,11 @@ class Versitygw(Store):
         return [self.program, "--port", f"127.0.0.1:{self.port}", "--quiet", *tls, "posix",
                 self.folder / "data"]
 
-    def make_bucket(self):
-        pass  # a folder is one
-
 
 class VersitygwTls(Versitygw):
     """The same with a certificate that it has signed itself."""
+
+    scheme = "https"
 
     def prepare(self):
         super().prepare()
@@ -130,18 +69,14 @@ class VersitygwTls(Versitygw):
                         "-keyout", self.folder / "key.pem", "-out", self.certificate],
                        check=True, stderr=subprocess.DEVNULL)
 
-    @property
-    def endpoint(self):
-        return f"https://127.0.0.1:{self.port}"
 
-
-class Seaweedfs(Store):
+class Seaweedfs(S3Store):
     """Master, volume server, filer and gateway in one process, which talks to nobody outside."""
 
     name, builder = "seaweedfs", "seaweedfs/build.sh"
 
     def prepare(self):
-        self.port, self.master, self.volume, self.filer = free_ports(4)
+        self.port, self.master, self.volume, self.filer = peers.free_ports(4)
         (self.folder / "data").mkdir(parents=True)
         identity = {"name": KEY, "credentials": [{"accessKey": KEY, "secretKey": SECRET}],
                     "actions": ["Admin", "Read", "Write", "List", "Tagging"]}
@@ -165,7 +100,7 @@ class Seaweedfs(Store):
 
     def make_bucket(self):
         # It makes a bucket at the first put of somebody who may; it needs a moment until its volumes are there.
-        until = time.monotonic() + READY_SECONDS
+        until = time.monotonic() + peers.READY_SECONDS
         warm = self.folder / "warm"
         warm.write_bytes(b"warm")
         while (done := Try(self.endpoint, "uv").run("put", "warm", warm)).returncode:
@@ -174,86 +109,15 @@ class Seaweedfs(Store):
         Try(self.endpoint, "uv")("delete", "warm")
 
 
-class Try:
-    """The client: `build/remote/tests/remote-try`, on one backend."""
-
+class Try(stores.Try):
     def __init__(self, endpoint, backend, bucket=BUCKET, prefix="node/", **env):
-        program = peers.ROOT / os.environ.get("BUILD", "build") / "remote/tests/remote-try"
-        if not program.exists():
-            raise peers.Failed(f"{program} is not there: build it first, with libcurl and expat")
-        self.words = [str(program), endpoint, bucket, prefix]
-        self.env = dict(os.environ, ANYIO_BACKEND=backend, AWS_ACCESS_KEY_ID=KEY,
-                        AWS_SECRET_ACCESS_KEY=SECRET, TRY_TIMEOUT_MS="60000", **env)
+        super().__init__(endpoint, backend, bucket, prefix, AWS_ACCESS_KEY_ID=KEY, AWS_SECRET_ACCESS_KEY=SECRET, **env)
 
-    def run(self, *words, **env):
-        done = subprocess.run([*self.words, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              env=dict(self.env, **env), timeout=peers.COMMAND_SECONDS)
-        done.stderr = done.stderr.decode()
-        if self.env["AWS_SECRET_ACCESS_KEY"] in done.stderr or env.get("AWS_SECRET_ACCESS_KEY", "\0") in done.stderr:
-            raise peers.Failed(f"the secret is shown: {done.stderr}")
-        return done
-
-    def __call__(self, *words, **env):
-        done = self.run(*words, **env)
-        if done.returncode:
-            raise peers.Failed(f"{words}: {done.stderr}")
-        return done.stdout
-
-    def refused(self, error, *words, **env):
-        """What it says, when it fails with that error."""
-        done = self.run(*words, **env)
-        if done.returncode != 1 or not done.stderr.startswith(f"{error}: "):
-            raise peers.Failed(f"{words}: {done.returncode} {done.stderr}, not {error}")
-        return done.stderr
+    def secrets(self, env):
+        return [env["AWS_SECRET_ACCESS_KEY"]]
 
 
-# ---- what every store must do ----
-
-def make_file(path, size, seed):
-    path.write_bytes(random.Random(seed).randbytes(size))
-    return path.read_bytes()
-
-
-def contents(client, scratch):
-    small, large = scratch / "small", scratch / "large"
-    few, many = make_file(small, 300_000, 1), make_file(large, 30_000_001, 2)
-    client("put", "small", small)
-    check(client("get", "small", 0, 1 << 40) == few, "an object comes back")
-    check(client("get", "small", 1000, 50) == few[1000:1050], "a range does")
-    check(client("get", "small", 299_990, 50) == few[299_990:], "one beyond the end is cut there")
-    check(client("get", "small", 300_000, 50) == b"", "one behind it is empty")
-    check(client("head", "small").split()[0] == b"300000", "head says its size")
-    client("put", "dir/large", large)
-    check(client("get", "dir/large", 0, 1 << 40) == many, "an object sent in parts comes back")
-    check(client("get", "dir/large", 16777200, 40) == many[16777200:16777240], "a range over two parts does")
-    client("put", "small", large, TRY_PART_SIZE="6000000")
-    check(client("get", "small", 29_000_000, 1 << 40) == many[29_000_000:], "it is replaced, by other parts")
-    empty = scratch / "empty"
-    empty.write_bytes(b"")
-    client("put", "empty", empty)
-    check(client("get", "empty", 0, 9) == b"" and client("head", "empty").split()[0] == b"0", "an empty one")
-    check(client("sweep") == b"0\n", "no upload is left over")
-
-
-def names(client, scratch):
-    small = scratch / "small"
-    make_file(small, 100, 3)
-    wanted = {"a-b", "a.b", "ab", "a/b", "a/b.c", "a/b-", ODD}
-    for name in wanted:
-        client("put", f"names/{name}", small)
-    listed = [line.split(" ", 1)[1] for line in client("list", "names/").decode().splitlines()]
-    check(set(listed) == {f"names/{name}" for name in wanted}, "every name is listed as it was given")
-    check(listed == sorted(listed), "in their order")
-    check(client("get", f"names/{ODD}", 0, 200) == small.read_bytes(), "an odd one can be read")
-    after = [line.split(" ", 1)[1] for line in client("list", "names/", "names/a.b").decode().splitlines()]
-    check(after == [name for name in listed if name > "names/a.b"], "and from any of them on")
-    for bad in ("", "/a", "a//b", "../a", "a/./b", "a\\b", "a\n", "ä", "a/", "x" * 1020):
-        client.refused("EINVAL", "put", bad, small)
-    for name in wanted:
-        client("delete", f"names/{name}")
-    client("delete", "names/a-b")
-    check(client("list", "names/") == b"", "they are deleted, twice is no error")
-
+# ---- what is particular to S3 ----
 
 def refusals(store, client, backend, scratch):
     small = scratch / "small"
@@ -286,139 +150,12 @@ def try_store(store, scratch):
     for backend in ("uring", "uv"):
         print(f"-- {store.name}, {backend}", flush=True)
         client = Try(store.endpoint, backend)
-        contents(client, scratch)
-        names(client, scratch)
+        stores.contents(client, scratch)
+        stores.names(client, scratch)
         refusals(store, client, backend, scratch)
         credentials_file(store, backend, scratch)
         client("many", 300, 100_000)
         check(True, "300 transfers at a time")
-
-
-# ---- faults ----
-
-class Between:
-    """Stands between client and store, passes bytes on, and does `fault` once, when that many have passed one way:
-    "up" to the store, "down" from it. The connection that this falls on waits for it, and is cut if it says so."""
-
-    def __init__(self, port, direction, count, fault):
-        self.target, self.direction, self.count, self.fault = port, direction, count, fault
-        self.passed = {"up": 0, "down": 0}
-        self.done, self.left = threading.Event(), threading.Event()
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        self.endpoint = f"http://127.0.0.1:{self.port}"
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.left.set()
-        self.listener.close()
-
-    def accept(self):
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = self.listener.accept()
-                try:
-                    store = socket.create_connection(("127.0.0.1", self.target))
-                except OSError:
-                    client.close()
-                    continue
-                for way in ((client, store, "up"), (store, client, "down")):
-                    threading.Thread(target=self.pump, args=way, daemon=True).start()
-
-    def pump(self, source, target, direction):
-        with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                self.passed[direction] += len(data)
-                if direction == self.direction and self.passed[direction] > self.count and not self.done.is_set():
-                    self.done.set()
-                    if self.fault(self) == "cut":
-                        break
-                target.sendall(data)
-        for end in (source, target):
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-
-
-def killed(store, backend, scratch):
-    """The store dies in the middle of the second part."""
-    large = scratch / "large"
-    make_file(large, 20_000_000, 4)
-
-    def kill(_):
-        store.kill()
-        return "cut"
-
-    with Between(store.port, "up", 9_000_000, kill) as between:
-        client = Try(between.endpoint, backend, TRY_PART_SIZE="6000000", TRY_ATTEMPTS="3")
-        done = client.run("put", "killed", large)
-        check(done.returncode == 1 and between.done.is_set() and
-              done.stderr.split(":")[0] in ("ECONNRESET", "EHOSTUNREACH"),
-              f"a store killed under an upload is an error: {done.stderr.strip()}")
-    store.start()
-    client = Try(store.endpoint, backend)
-    for _ in range(100):  # SeaweedFS has to find its volumes again
-        if client.run("list", "").returncode == 0:
-            break
-    check(client("list", "killed") == b"", "once it is back, there is no such object")
-    check(int(client("sweep")) == 1, "a sweep removes the upload that was left")
-    check(client("sweep") == b"0\n", "and then there is none")
-
-
-def stalled(store, backend, scratch):
-    """The connection stands still in the middle of the second part, and the caller's time is over."""
-    large = scratch / "large"
-    make_file(large, 20_000_000, 4)
-    with Between(store.port, "up", 9_000_000, lambda between: between.left.wait() and "cut") as between:
-        client = Try(between.endpoint, backend, TRY_PART_SIZE="6000000")
-        client.refused("ETIMEDOUT", "put", "stalled", large, TRY_TIMEOUT_MS="3000")
-        check(between.done.is_set(), "an upload is cut off by its caller's deadline")
-    client = Try(store.endpoint, backend)
-    check(client("sweep") == b"0\n" and client("list", "stalled") == b"", "and leaves no parts")
-
-
-def silent(store, backend, scratch):
-    """The same, but nobody has a deadline: the silence is noticed, and the part sent again."""
-    large = scratch / "large"
-    sent = make_file(large, 20_000_000, 5)
-    with Between(store.port, "up", 9_000_000, lambda between: between.left.wait() and "cut") as between:
-        client = Try(between.endpoint, backend, TRY_PART_SIZE="6000000", TRY_SILENCE_S="2")
-        client("put", "silent", large)
-        check(between.done.is_set() and hashlib.sha256(client("get", "silent", 0, 1 << 40)).digest() ==
-              hashlib.sha256(sent).digest(), "a connection gone silent is given up, and the part sent again")
-
-
-def dropped(store, backend, scratch):
-    """The connection breaks under the second part; with SeaweedFS it is the first one's, and libcurl itself begins anew."""
-    large = scratch / "large"
-    sent = make_file(large, 20_000_000, 10)
-    with Between(store.port, "up", 9_000_000, lambda _: "cut") as between:
-        Try(between.endpoint, backend, TRY_PART_SIZE="6000000")("put", "dropped", large)
-        check(between.done.is_set() and Try(store.endpoint, backend)("get", "dropped", 0, 1 << 40) == sent,
-              "a connection that breaks under a part costs that part alone")
-
-
-def torn(store, backend, scratch):
-    large = scratch / "large"
-    sent = make_file(large, 20_000_000, 6)
-    Try(store.endpoint, backend)("put", "torn", large)
-    with Between(store.port, "down", 9_000_000, lambda _: "cut") as between:
-        got = Try(between.endpoint, backend)("get", "torn", 0, 1 << 40)
-        check(between.done.is_set() and got == sent, "a download that breaks is taken up where it broke")
-
-
-def replaced(store, backend, scratch):
-    """Another object takes the place of the one that is being read, when the connection breaks."""
-    large = scratch / "large"
-    make_file(large, 20_000_000, 7)
-    direct = Try(store.endpoint, backend)
-    direct("put", "replaced", large)
-    make_file(large, 20_000_000, 8)
-    with Between(store.port, "down", 9_000_000, lambda _: direct("put", "replaced", large) and None or "cut") as between:
-        Try(between.endpoint, backend).refused("EBADMSG", "get", "replaced", 0, 1 << 40)
-        check(between.done.is_set(), "two objects of one name are never mixed")
 
 
 def pages(store, backend):
@@ -521,14 +258,12 @@ def try_faults(scratch):
         answers(backend)
         for kind in (Versitygw, Seaweedfs):
             folder = scratch / f"{kind.name}-{backend}"
-            folder.mkdir()
             with kind(folder) as store:
-                for fault in (stalled, silent, dropped, torn, replaced, killed):
+                for fault in stores.FAULTS:
                     fault(store, backend, scratch)
                 if kind is Versitygw:
                     pages(store, backend)
         folder = scratch / f"tls-{backend}"
-        folder.mkdir()
         with VersitygwTls(folder) as store:
             tls(store, backend, scratch)
 
@@ -537,25 +272,11 @@ def run(scratch, parts):
     for kind in (Versitygw, Seaweedfs):
         if kind.name in parts:
             folder = scratch / kind.name
-            folder.mkdir()
             with kind(folder) as store:
                 try_store(store, scratch)
     if "faults" in parts:
         try_faults(scratch)
 
 
-def main():
-    with tempfile.TemporaryDirectory(prefix="kit-s3-") as scratch:
-        try:
-            run(pathlib.Path(scratch), sys.argv[1:] or ["versitygw", "seaweedfs", "faults"])
-        except peers.Missing as missing:
-            print(f"skipped: {missing}")
-            return 1 if os.environ.get("KIT_REQUIRE_ALL") == "1" else 77
-        except peers.Failed as failed:
-            print(f"FAILED: {failed}")
-            return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(peers.main("s3", run, sys.argv[1:] or ["versitygw", "seaweedfs", "faults"]))

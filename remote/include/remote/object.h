@@ -14,8 +14,7 @@
  * endpoint), -EKEYREJECTED (its certificate, or its host key, is not trusted), -EHOSTUNREACH (no connection),
  * -ECONNRESET (it broke), -ETIMEDOUT (the store fell silent), -EHOSTDOWN, -EBUSY (it asks for fewer requests), -EREMOTEIO (it
  * failed), -ENOSPC (it is full), -EPROTO (what it says is neither S3 nor SFTP), -ENOPKG (libcurl, expat or libssh2
- * is not installed), -EPERM (others may read the key's file), -EINVAL and the errors of open(2) (a file that is not what it
- * should be), ANYIO_CLOSED (run has ended), ANYIO_CANCELLED, -ENOMEM. A call that fails fills *why, which may be NULL; but
+ * is not installed), -EPERM (others may read the key's file), -ENOKEY (there is no key in it that can be used), ANYIO_CLOSED (run has ended), ANYIO_CANCELLED, -ENOMEM. A call that fails fills *why, which may be NULL; but
  * not for the last three, nor for what the caller's own functions return.
  */
 #ifndef REMOTE_OBJECT_H
