@@ -41,7 +41,7 @@ coverage: deps  ## lines and branches of anyio/ that its tests reach; fails belo
 valgrind: deps program ## the runtime's tests under memcheck, on libuv
 	@BUILD=$(BUILD) ./tests/run valgrind
 
-interop: program ## with Kubo and Helia, both directions, both backends; with S3 stores
+interop: program ## with Kubo and Helia, both directions, both backends; with S3 stores and SFTP servers
 	@BUILD=$(BUILD) FULL=$(FULL) ./tests/run interop
 
 bench: program  ## ours and the peers side by side; writes build/bench.json; BENCH="store policy" for some parts

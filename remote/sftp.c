@@ -17,7 +17,6 @@
 #include "ssh_library.h"
 
 enum { CONNECTIONS = 8, FOLDER_MAX = 1024, USER_MAX = 255 };
-static const anyio_time idle_most = 60 * ANYIO_SECOND;
 
 /* ---- connections ---- */
 
@@ -64,7 +63,7 @@ static void give_back(struct sftp *sftp, struct sftp_conn *conn)
 	}
 	conn->idle_since = anyio_now();
 	if (sftp->timer && LIST_EMPTY(&sftp->idle))
-		anyio_cancel_scope_set_deadline(sftp->timer, conn->idle_since + idle_most);
+		anyio_cancel_scope_set_deadline(sftp->timer, conn->idle_since + sftp->idle_most);
 	LIST_INSERT_HEAD(&sftp->idle, conn, link);
 }
 
@@ -79,8 +78,8 @@ static anyio_time close_idle(struct sftp *sftp, anyio_time since)
 		if (conn->idle_since <= since) {
 			LIST_REMOVE(conn, link);
 			sftp_conn_close(conn);
-		} else if (conn->idle_since + idle_most < oldest) {
-			oldest = conn->idle_since + idle_most;
+		} else if (conn->idle_since + sftp->idle_most < oldest) {
+			oldest = conn->idle_since + sftp->idle_most;
 		}
 	}
 	return oldest;
@@ -178,7 +177,7 @@ static int run(struct remote *remote)
 
 	anyio_event_set(&sftp->running);
 	while ((rc = wait_until(sftp, when)) == 0)
-		when = close_idle(sftp, anyio_now() - idle_most);
+		when = close_idle(sftp, anyio_now() - sftp->idle_most);
 	sftp->ended = true;
 	LIST_FOREACH (call, &sftp->calls, link)
 		anyio_cancel_scope_cancel(&call->scope, "the remote has ended");
@@ -391,6 +390,7 @@ static int create(
 		.key_file = sftp->key_file,
 		.known_hosts = sftp->known_hosts,
 		.silence = remote->silence };
+	sftp->idle_most = options->idle ? options->idle : 60 * ANYIO_SECOND;
 	anyio_event_init(&sftp->running);
 	anyio_lock_init(&sftp->loading);
 	anyio_semaphore_init(&sftp->places, connections, connections);

@@ -110,8 +110,9 @@ struct sftp {
 	struct anyio_event running;
 	bool ended, loaded;
 	struct anyio_lock loading;
-	struct anyio_semaphore places; /* connections that may still be used at a time */
-	struct anyio_cancel_scope *timer;
+	struct anyio_semaphore places;    /* connections that may still be used at a time */
+	struct anyio_cancel_scope *timer; /* that run sits in; NULL: not now */
+	anyio_time idle_most;
 	LIST_HEAD(, sftp_conn) idle; /* the last that was used first */
 	LIST_HEAD(, sftp_call) calls;
 	LIST_HEAD(, sftp_upload) uploading;

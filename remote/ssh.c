@@ -10,7 +10,7 @@
 #include "known_hosts.h"
 #include "ssh_library.h"
 
-enum { KEY_FILE_MAX = 16 << 10, KNOWN_HOSTS_MAX = 4 << 20, TURNS = 4 };
+enum { KEY_FILE_MAX = 16 << 10, KNOWN_HOSTS_MAX = 1 << 20, TURNS = 4 };
 static const anyio_time connect_most = 10 * ANYIO_SECOND;
 
 struct ssh {
@@ -355,22 +355,44 @@ static ssize_t step_handshake(struct ssh *ssh)
 	return ssh2.session_handshake(ssh->session, ssh->fd);
 }
 
+/* Names that are hashed take a while to be compared: a worker thread does it, and nobody else has the session then. */
+struct knowing {
+	struct known_hosts known;
+	struct opening *opening;
+};
+
+static int know(void *arg)
+{
+	struct knowing *knowing = arg;
+	LIBSSH2_SESSION *session = knowing->opening->ssh->session;
+	int rc = known_hosts_begin(&knowing->known, session);
+
+	return rc ? rc : known_hosts_prefer(&knowing->known, session);
+}
+
+static int recognise(void *arg)
+{
+	struct knowing *knowing = arg;
+
+	return known_hosts_check(
+		&knowing->known, knowing->opening->ssh->session, knowing->opening->why);
+}
+
 static int meet(struct opening *opening)
 {
 	struct ssh *ssh = opening->ssh;
-	struct known_hosts known = { .host = ssh->options->host,
-		.port = ssh->options->port,
-		.file = ssh->options->known_hosts,
-		.text = ssh->known_hosts };
-	int rc = known_hosts_begin(&known, ssh->session);
+	struct knowing knowing = { .opening = opening,
+		.known = { .host = ssh->options->host,
+			.port = ssh->options->port,
+			.file = ssh->options->known_hosts,
+			.text = ssh->known_hosts } };
+	int rc = anyio_to_thread(know, &knowing, NULL);
 
-	if (!rc)
-		rc = known_hosts_prefer(&known, ssh->session);
 	if (!rc)
 		rc = take_step(opening, step_handshake, "the handshake");
 	if (!rc)
-		rc = known_hosts_check(&known, ssh->session, opening->why);
-	known_hosts_end(&known);
+		rc = anyio_to_thread(recognise, &knowing, NULL);
+	known_hosts_end(&knowing.known);
 	return rc;
 }
 

@@ -1,7 +1,9 @@
 /*
  * What of SFTP needs no server: keys as file names and back, packets, options. Real servers: tests/interop/sftp.py.
  */
+#include <fcntl.h>
 #include <remote/object.h>
+#include <unistd.h>
 
 #include "../../tests/check.h"
 #include "sftp_name.h"
@@ -184,6 +186,198 @@ static void test_options(void **state)
 	assert_refused(&options);
 }
 
+/* ---- a server that takes connections and says nothing ---- */
+
+struct scene {
+	struct anyio_listener *listener;
+	struct remote *remote;
+	struct anyio_task_handle run;
+	struct anyio_event asked; /* a connection is there */
+	int (*body)(struct scene *scene);
+	struct anyio_task_group *group;
+	int rcs[20];
+};
+
+static char key_file[] = "/tmp/remote-sftp-XXXXXX";
+
+static int make_key_file(void **state)
+{
+	int fd = mkstemp(key_file);
+
+	assert_true(fd >= 0);
+	return close(fd);
+}
+
+static int remove_key_file(void **state)
+{
+	return unlink(key_file);
+}
+
+static int swallow(void *arg)
+{
+	struct anyio_stream *stream = arg;
+	char bytes[512];
+
+	while (anyio_stream_receive(stream, bytes, sizeof(bytes)) > 0)
+		;
+	anyio_stream_free(stream);
+	return 0;
+}
+
+static int serve(void *arg)
+{
+	struct scene *scene = arg;
+	struct anyio_stream *stream;
+	int rc;
+
+	ANYIO_TASK_GROUP(group);
+	while ((rc = anyio_accept(scene->listener, &stream)) == 0) {
+		anyio_event_set(&scene->asked);
+		anyio_start_soon(&group, swallow, stream, "connection");
+	}
+	anyio_task_group_cancel(&group, "done");
+	return anyio_task_group_exit(&group, rc);
+}
+
+static int make_remote(struct scene *scene)
+{
+	struct anyio_address address;
+	char endpoint[64];
+	struct remote_options options = { .endpoint = endpoint,
+		.folder = "f",
+		.user = "u",
+		.key_file = key_file,
+		.known_hosts = key_file,
+		.silence = 3600 * ANYIO_SECOND,
+		.connections = 4 };
+
+	CHECK_RC(0, anyio_address_parse(&address, "127.0.0.1", 0));
+	CHECK_RC(0, anyio_listen_address(&address, NULL, &scene->listener));
+	CHECK_RC(0, anyio_listener_address(scene->listener, &address));
+	snprintf(endpoint, sizeof(endpoint), "sftp://127.0.0.1:%u", ntohs(address.ip4.sin_port));
+	CHECK_RC(0, remote_create(&options, &scene->remote, NULL));
+	anyio_event_init(&scene->asked);
+	return 0;
+}
+
+static int root(void *arg)
+{
+	struct scene *scene = arg;
+	struct anyio_task_options run = { .name = "remote", .handle = &scene->run };
+	int rc = make_remote(scene);
+
+	if (rc)
+		return rc;
+	ANYIO_TASK_GROUP(group);
+	scene->group = &group;
+	anyio_start_soon(&group, serve, scene, "server");
+	anyio_start_soon_with(&group, remote_run, scene->remote, &run);
+	rc = scene->body(scene);
+	anyio_task_group_cancel(&group, "done");
+	anyio_task_group_exit(&group, 0);
+	remote_free(scene->remote);
+	anyio_listener_free(scene->listener);
+	return rc;
+}
+
+static void on_each_backend(int (*body)(struct scene *scene))
+{
+	for (const char *const *backend = anyio_backends_available(); *backend; backend++) {
+		struct scene scene = { .body = body };
+		struct anyio_options options = { .backend = *backend };
+
+		assert_int_equal(anyio_run(root, &scene, &options), 0);
+	}
+}
+
+struct asker {
+	struct scene *scene;
+	int n;
+};
+
+static int ask(void *arg)
+{
+	struct asker *asker = arg;
+	struct remote_head head;
+
+	asker->scene->rcs[asker->n] = remote_head(asker->scene->remote, "name", &head, NULL);
+	return asker->scene->rcs[asker->n] == ANYIO_CANCELLED ? ANYIO_CANCELLED : 0;
+}
+
+/* Those that have a connection, and those that wait for one. */
+static int end_of_run_ends_calls(struct scene *scene)
+{
+	enum { MANY = 20 };
+	struct asker askers[MANY];
+	int rc;
+
+	ANYIO_TASK_GROUP(group);
+	for (int i = 0; i < MANY; i++) {
+		askers[i] = (struct asker){ scene, i };
+		anyio_start_soon(&group, ask, &askers[i], "asks");
+	}
+	anyio_event_wait(&scene->asked);
+	anyio_task_handle_cancel(&scene->run, "over");
+	rc = anyio_task_group_exit(&group, 0);
+	for (int i = 0; i < MANY; i++)
+		CHECK_RC(ANYIO_CLOSED, scene->rcs[i]);
+	CHECK_RC(0, ask(&askers[0]));
+	CHECK_RC(ANYIO_CLOSED, scene->rcs[0]);
+	return rc;
+}
+
+static void test_end_of_run_ends_calls(void **state)
+{
+	on_each_backend(end_of_run_ends_calls);
+}
+
+/* A caller's end is its own: nothing is said of the server, and others go on waiting. */
+static int cut_off_at_once(struct scene *scene)
+{
+	struct asker asker = { scene, 0 };
+	struct anyio_task_handle handle;
+	struct anyio_task_options options = { .name = "asks", .handle = &handle };
+	struct remote_statistics stat;
+
+	anyio_start_soon_with(scene->group, ask, &asker, &options);
+	CHECK_RC(0, anyio_event_wait(&scene->asked));
+	anyio_task_handle_cancel(&handle, "enough");
+	CHECK_RC(ANYIO_TASK_CANCELLED, anyio_task_handle_wait(&handle));
+	for (int i = 0; i < 10; i++)
+		CHECK_RC(-ETIMEDOUT, anyio_fail_after(ANYIO_MILLISECOND, ask, &asker));
+	remote_stat(scene->remote, &stat);
+	CHECK(!stat.down && stat.retries == 0);
+	return 0;
+}
+
+static void test_cut_off_at_once(void **state)
+{
+	on_each_backend(cut_off_at_once);
+}
+
+/* While calls wait for the server the loop is everybody else's. */
+static int local_work_goes_on(struct scene *scene)
+{
+	struct asker asker = { scene, 0 };
+
+	int rc = 0;
+
+	scene->rcs[0] = 1;
+	ANYIO_TASK_GROUP(group);
+	anyio_start_soon(&group, ask, &asker, "asks");
+	anyio_event_wait(&scene->asked);
+	for (int i = 0; !rc && i < 10000; i++)
+		rc = anyio_checkpoint();
+	rc = rc ? rc : scene->rcs[0] == 1 ? 0 : -EPROTO; /* it still waits */
+	anyio_task_group_cancel(&group, "enough");
+	return anyio_task_group_exit(&group, rc);
+}
+
+static void test_local_work_goes_on(void **state)
+{
+	on_each_backend(local_work_goes_on);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -194,7 +388,10 @@ int main(void)
 		cmocka_unit_test(test_requests),
 		cmocka_unit_test(test_replies),
 		cmocka_unit_test(test_options),
+		cmocka_unit_test(test_end_of_run_ends_calls),
+		cmocka_unit_test(test_cut_off_at_once),
+		cmocka_unit_test(test_local_work_goes_on),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, make_key_file, remove_key_file);
 }

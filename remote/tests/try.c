@@ -5,7 +5,7 @@
  * it exits with 3 when there are not so many.
  *
  * remote-try ENDPOINT BUCKET-OR-FOLDER PREFIX put NAME FILE | get NAME OFFSET SIZE | head NAME | delete NAME | list START AFTER |
- *            sweep | many COUNT SIZE | down NAME | probe NAME
+ *            sweep | many COUNT SIZE | down NAME | probe NAME | twice NAME
  */
 #include <anyio/anyio.h>
 #include <errno.h>
@@ -201,6 +201,24 @@ static int run_probe(struct try *try)
 	return rc;
 }
 
+/* ---- kept connections ---- */
+
+/* Asks, says so, and asks again once there is something to be read on standard input, or its end. */
+static int run_twice(struct try *try)
+{
+	struct remote_statistics stat;
+	int rc = run_head(try);
+
+	fflush(stdout);
+	if (!rc)
+		rc = anyio_wait_readable(STDIN_FILENO);
+	if (!rc)
+		rc = run_head(try);
+	remote_stat(try->remote, &stat);
+	printf("%" PRIu64 "\n", stat.requests);
+	return rc;
+}
+
 /* ---- all of it ---- */
 
 static const struct {
@@ -208,7 +226,8 @@ static const struct {
 	int (*run)(struct try *try);
 } commands[] = { { "put", run_put }, { "get", run_get }, { "head", run_head },
 	{ "delete", run_delete }, { "list", run_list }, { "sweep", run_sweep },
-	{ "many", run_many }, { "down", run_down }, { "probe", run_probe } };
+	{ "many", run_many }, { "down", run_down }, { "probe", run_probe },
+	{ "twice", run_twice } };
 
 static int run_command(void *arg)
 {
@@ -264,6 +283,7 @@ static int open_remote(struct try *try, char **words)
 		.part_size = from_environment("TRY_PART_SIZE"),
 		.attempts = (unsigned)from_environment("TRY_ATTEMPTS"),
 		.down = (anyio_time)from_environment("TRY_DOWN_MS") * ANYIO_MILLISECOND,
+		.idle = (anyio_time)from_environment("TRY_IDLE_MS") * ANYIO_MILLISECOND,
 		.silence = (anyio_time)from_environment("TRY_SILENCE_S") * ANYIO_SECOND,
 		.pause = 20 * ANYIO_MILLISECOND };
 	const char *file = getenv("TRY_CREDENTIALS");

@@ -11,6 +11,7 @@ openssh-server or python3-paramiko (with KIT_REQUIRE_ALL=1 that too is a failure
 """
 
 import contextlib
+import hashlib
 import os
 import pathlib
 import pwd
@@ -19,6 +20,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 
 import peers
 import stores
@@ -145,6 +147,13 @@ def layout(server, client, scratch):
     check(listed == sorted(["lay/Out", "lay/Out/in", "lay/.hidden", "lay/a b", "lay/" + "x" * 255]), "what else is there is passed over")
     client.refused("ENOENT", "head", "lay/link")
     client.refused("ENOENT", "head", "lay/folder")
+    uploads = server.data / ".uploads"
+    other = f"{'0' * 16}-{'1' * 16}"
+    mine = hashlib.sha256(b"node/").hexdigest()[:16]
+    for name in (other, f"{mine}-{'1' * 16}", f"{mine}-{'g' * 16}", f"{mine}-1", "README"):
+        (uploads / name).write_bytes(b"left")
+    check(client("sweep") == b"1\n" and len(files_of(uploads)) == 4, "a sweep leaves other nodes' uploads, and what is none")
+    shutil.rmtree(uploads)
     said = client.refused("EINVAL", "put", "lay/" + "X" * 90, small)
     check("255 bytes" in said, "a part of a name that would be too long for a file's is refused")
 
@@ -276,7 +285,40 @@ def try_sshd(scratch):
             client("many", 200, 100_000)
             check(True, "200 transfers at a time, over eight connections")
             check(client("sweep") == b"0\n" and client("list", "many") == b"", "and nothing is left of them")
+            client("put", "kept", scratch / "small")
+            kept(server, client)
             memory(client, scratch)
+
+
+def kept(server, client):
+    """One connection is made for many calls, closed when idle, and not trusted to be there when it was cut."""
+
+    def ask_twice(between, **env):
+        child = subprocess.Popen([*client.words, "twice", "kept"], env=dict(client.env, **env), stdin=subprocess.PIPE,
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        first = child.stdout.readline()
+        between()
+        rest, said = child.communicate(timeout=peers.COMMAND_SECONDS)
+        if rest != first + b"2\n" or said:
+            raise peers.Failed(f"{first} {rest} {said}")
+
+    def wait_for_none():
+        until = time.monotonic() + peers.READY_SECONDS
+        while children(server.process.child.pid):
+            if time.monotonic() > until:
+                raise peers.Failed("an idle connection is kept")
+            time.sleep(0.01)
+
+    ask_twice(lambda: None)
+    ask_twice(wait_for_none, TRY_IDLE_MS="50")
+    check(True, "a connection that nobody wants is closed")
+
+    def cut():
+        server.kill_sessions()
+        wait_for_none()
+
+    ask_twice(cut)
+    check(True, "one that the server has closed costs no attempt")
 
 
 def memory(client, scratch):

@@ -9,12 +9,13 @@
  * a row the store counts as down, and calls are refused at once, -EHOSTDOWN, until a pause is over and one call,
  * alone, has got through.
  *
- * Errors, besides each call's own: -EACCES (the store refuses the credentials, or these may not do that),
- * -ENXIO (no such bucket or folder), -ESTALE (the clocks differ too much), -EREMCHG (it is elsewhere: another region or
+ * Errors, besides each call's own: -EACCES (the store refuses the credentials, or these may not do that), -ENXIO (no
+ * such bucket or folder), -ESTALE (the clocks differ too much), -EREMCHG (it is elsewhere: another region or
  * endpoint), -EKEYREJECTED (its certificate, or its host key, is not trusted), -EHOSTUNREACH (no connection),
- * -ECONNRESET (it broke), -ETIMEDOUT (the store fell silent), -EHOSTDOWN, -EBUSY (it asks for fewer requests), -EREMOTEIO (it
- * failed), -ENOSPC (it is full), -EPROTO (what it says is neither S3 nor SFTP), -ENOPKG (libcurl, expat or libssh2
- * is not installed), -EPERM (others may read the key's file), -ENOKEY (there is no key in it that can be used), ANYIO_CLOSED (run has ended), ANYIO_CANCELLED, -ENOMEM. A call that fails fills *why, which may be NULL; but
+ * -ECONNRESET (it broke), -ETIMEDOUT (the store fell silent), -EHOSTDOWN, -EBUSY (it asks for fewer requests),
+ * -EREMOTEIO (it failed), -ENOSPC (it is full), -EPROTO (what it says is neither S3 nor SFTP), -ENOPKG (libcurl, expat
+ * or libssh2 is not installed), -EPERM (others may read the key's file), -ENOKEY (there is no key in it that can be
+ * used), ANYIO_CLOSED (run has ended), ANYIO_CANCELLED, -ENOMEM. A call that fails fills *why, which may be NULL; but
  * not for the last three, nor for what the caller's own functions return.
  */
 #ifndef REMOTE_OBJECT_H
@@ -57,6 +58,8 @@ struct remote_options {
 		key_file; /* a private key without a passphrase, which nobody else may read or write */
 	const char *known_hosts; /* the keys of hosts, as OpenSSH keeps them */
 
+	anyio_time idle; /* a connection that nobody wants for so long is closed; 0: 60 s */
+
 	unsigned connections; /* at a time; further requests wait; 0: 64, SFTP: 8 */
 	unsigned attempts;    /* of one request, the first included; 0: 5 */
 	anyio_time pause; /* before the second attempt, at most; doubles, up to 20 s; 0: 200 ms */
@@ -87,8 +90,9 @@ struct remote_source {
 /* Stores size bytes of fd, from offset on, under a name: whole, or not at all. Nobody sees it before it is whole, and
  * what was there before is replaced then. sha256: what they must hash to, else -EBADMSG; NULL: whatever they do. The store is
  * told a checksum of all it is sent, and refuses others. Cut off, it removes the parts that it has sent, which takes up
- * to 10 s more; where the store is not there any more they stay: remote_sweep. -EINVAL for a bad name, ANYIO_INCOMPLETE_READ when
- * the file is too short, -EFBIG, the errors of pread(2). */
+ * to 10 s more; where the store is not there any more they stay: remote_sweep. -EINVAL for a bad name (SFTP: also
+ * for a part between slashes of more than 255 bytes, where all but a-z 0-9 - . _ ~ counts three), -EEXIST (SFTP: it is
+ * there, and the server cannot replace a file), ANYIO_INCOMPLETE_READ when the file is too short, -EFBIG, the errors of pread(2). */
 int remote_put(struct remote *remote, const char *name, int fd, uint64_t offset, uint64_t size,
 	const uint8_t sha256[REMOTE_CHECKSUM_SIZE], struct remote_why *why);
 /* The same from anywhere. */
