@@ -4,6 +4,7 @@
 #include <anyio/plain.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -18,15 +19,21 @@ void remote_credentials_wipe(struct remote_credentials *credentials)
 	explicit_bzero(credentials, sizeof(*credentials));
 }
 
-/* Takes a value that is to go into a header; the reason names it and never shows it. */
+/* A password is any text; other values go into a header. */
+static bool may_hold(char c, bool password)
+{
+	return password ? (unsigned char)c >= ' ' && c != 0x7f : c > ' ' && c <= '~';
+}
+
+/* Takes a value; the reason names it and never shows it. */
 static int take(char *out, size_t cap, const char *name, const char *value, size_t len,
-	struct remote_why *why)
+	bool password, struct remote_why *why)
 {
 	if (len >= cap)
 		return explain(why, -EINVAL, "copy it again from where it was given out",
 			"%s is longer than any is", name);
 	for (size_t i = 0; i < len; i++)
-		if (value[i] <= ' ' || value[i] > '~')
+		if (!may_hold(value[i], password))
 			return explain(why, -EINVAL, "copy it again from where it was given out",
 				"%s holds a space or a character that cannot be part of it", name);
 	memcpy(out, value, len);
@@ -38,11 +45,14 @@ static int check_pair(struct remote_credentials *out, const char *where, struct 
 {
 	if (out->key[0] && out->secret[0])
 		return 0;
+	if (out->password[0] && !out->key[0] && !out->secret[0])
+		return 0;
 	if (out->key[0] || out->secret[0])
 		return explain(why, -EINVAL, "set both, or neither", "%s has %s but no %s", where,
 			out->key[0] ? "a key" : "a secret", out->key[0] ? "secret" : "key");
 	return explain(why, -ENOENT,
-		"set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a file of credentials",
+		"set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (S3) or SFTP_PASSWORD, or name a "
+		"file of credentials",
 		"%s has no credentials", where);
 }
 
@@ -52,9 +62,11 @@ int remote_credentials_environment(struct remote_credentials *out, struct remote
 		const char *name;
 		char *out;
 		size_t cap;
+		bool password;
 	} all[] = { { "AWS_ACCESS_KEY_ID", out->key, sizeof(out->key) },
 		{ "AWS_SECRET_ACCESS_KEY", out->secret, sizeof(out->secret) },
-		{ "AWS_SESSION_TOKEN", out->session, sizeof(out->session) } };
+		{ "AWS_SESSION_TOKEN", out->session, sizeof(out->session) },
+		{ "SFTP_PASSWORD", out->password, sizeof(out->password), true } };
 	int rc = 0;
 
 	memset(out, 0, sizeof(*out));
@@ -62,7 +74,8 @@ int remote_credentials_environment(struct remote_credentials *out, struct remote
 		const char *value = getenv(all[i].name);
 
 		if (value)
-			rc = take(all[i].out, all[i].cap, all[i].name, value, strlen(value), why);
+			rc = take(all[i].out, all[i].cap, all[i].name, value, strlen(value),
+				all[i].password, why);
 	}
 	if (!rc)
 		rc = check_pair(out, "the environment", why);
@@ -100,12 +113,16 @@ static int take_line(struct remote_credentials *out, const char *line, size_t le
 	value = equals + 1;
 	value_len = trim(&value, len - (size_t)(value - line));
 	if (is_word(name, name_len, "aws_access_key_id"))
-		return take(out->key, sizeof(out->key), "the key", value, value_len, why);
+		return take(out->key, sizeof(out->key), "the key", value, value_len, false, why);
 	if (is_word(name, name_len, "aws_secret_access_key"))
-		return take(out->secret, sizeof(out->secret), "the secret", value, value_len, why);
+		return take(out->secret, sizeof(out->secret), "the secret", value, value_len, false,
+			why);
 	if (is_word(name, name_len, "aws_session_token"))
 		return take(out->session, sizeof(out->session), "the session token", value,
-			value_len, why);
+			value_len, false, why);
+	if (is_word(name, name_len, "sftp_password"))
+		return take(out->password, sizeof(out->password), "the password", value, value_len,
+			true, why);
 	return 0; /* other programs' settings */
 }
 

@@ -341,9 +341,9 @@ static int check_options(const struct remote_options *options, struct remote_why
 	if (!is_text(options->user, USER_MAX))
 		return explain(why, -EINVAL, "name the one that owns the folder there",
 			"that is not the name of a user");
-	if (!options->key_file)
+	if (!options->key_file && !options->credentials.password[0])
 		return explain(why, -EINVAL, "make one: ssh-keygen -t ed25519 -N '' -f FILE",
-			"no file with a private key is named");
+			"there is neither a file with a private key nor a password");
 	if (!options->known_hosts)
 		return explain(why, -EINVAL,
 			"make it: ssh-keyscan HOST > FILE, and compare the keys in it with the "
@@ -360,9 +360,11 @@ static int take_texts(struct sftp *sftp, const struct remote_options *options)
 
 	sftp->folder = anyio_strdup(options->folder);
 	sftp->user = anyio_strdup(options->user);
-	sftp->key_file = anyio_strdup(options->key_file);
+	sftp->key_file = options->key_file ? anyio_strdup(options->key_file) : NULL;
+	strcpy(sftp->password, options->credentials.password);
 	sftp->known_hosts = anyio_strdup(options->known_hosts);
-	if (!sftp->folder || !sftp->user || !sftp->key_file || !sftp->known_hosts)
+	if (!sftp->folder || !sftp->user || (options->key_file && !sftp->key_file) ||
+		!sftp->known_hosts)
 		return -ENOMEM;
 	for (len = strlen(sftp->folder); len > 1 && sftp->folder[len - 1] == '/';)
 		sftp->folder[--len] = '\0';
@@ -389,6 +391,7 @@ static int create(
 		.user = sftp->user,
 		.key_file = sftp->key_file,
 		.known_hosts = sftp->known_hosts,
+		.password = sftp->password,
 		.silence = remote->silence };
 	sftp->idle_most = options->idle ? options->idle : 60 * ANYIO_SECOND;
 	anyio_event_init(&sftp->running);
@@ -404,6 +407,7 @@ static void destroy(struct remote *remote)
 {
 	struct sftp *sftp = (struct sftp *)remote;
 
+	explicit_bzero(sftp->password, sizeof(sftp->password));
 	anyio_free(sftp->folder);
 	anyio_free(sftp->user);
 	anyio_free(sftp->key_file);

@@ -104,6 +104,7 @@ struct sftp_call {
 struct sftp {
 	struct remote remote;
 	char *folder, *user, *key_file, *known_hosts;
+	char password[sizeof(((struct remote_credentials *)0)->password)];
 	char *uploads;        /* path of the folder of temporary files */
 	char upload_mark[17]; /* what the names of ours there begin with */
 	struct ssh_options ssh;

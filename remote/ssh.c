@@ -230,7 +230,9 @@ static int read_files(void *arg)
 	struct reading *reading = arg;
 	int rc = read_known_hosts(reading->ssh, reading->why);
 
-	return rc ? rc : read_key(reading->ssh, reading->why);
+	if (!rc && reading->ssh->options->key_file)
+		rc = read_key(reading->ssh, reading->why);
+	return rc;
 }
 
 static void forget_files(struct ssh *ssh)
@@ -397,7 +399,7 @@ static int meet(struct opening *opening)
 }
 
 /* An empty passphrase: with none OpenSSL would ask for it at the terminal. */
-static ssize_t step_authenticate(struct ssh *ssh)
+static ssize_t step_key(struct ssh *ssh)
 {
 	const char *user = ssh->options->user;
 
@@ -405,30 +407,53 @@ static ssize_t step_authenticate(struct ssh *ssh)
 		ssh->session, user, strlen(user), NULL, 0, ssh->key, ssh->key_len, "");
 }
 
+static ssize_t step_password(struct ssh *ssh)
+{
+	const char *user = ssh->options->user, *password = ssh->options->password;
+
+	return ssh2.userauth_password_ex(ssh->session, user, (unsigned)strlen(user), password,
+		(unsigned)strlen(password), NULL);
+}
+
+static int explain_refusal(struct opening *opening)
+{
+	const struct ssh_options *options = opening->ssh->options;
+
+	*opening->verdict = VERDICT_DONE;
+	if (!options->key_file)
+		return explain(opening->why, -EACCES,
+			"check SFTP_PASSWORD or the file of credentials, and that the server takes "
+			"passwords; a key is better",
+			"%s does not let %s in with the password", options->endpoint,
+			options->user);
+	return explain(opening->why, -EACCES,
+		"add the key's public half to authorized_keys there, or name another user or "
+		"key; with an RSA key: take an ed25519 one",
+		"%s does not let %s in with the key %s", options->endpoint, options->user,
+		options->key_file);
+}
+
 static int authenticate(struct opening *opening)
 {
 	struct ssh *ssh = opening->ssh;
-	const struct ssh_options *options = ssh->options;
+	bool key = ssh->options->key_file;
 	ssize_t result;
-	int rc = drive(ssh, step_authenticate, &result);
+	int rc = drive(ssh, key ? step_key : step_password, &result);
 
 	if (rc)
 		return explain_wait(opening, rc, "the authentication");
+	if (result == 0)
+		return 0;
 	if (result == LIBSSH2_ERROR_AUTHENTICATION_FAILED ||
-		result == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED) {
-		*opening->verdict = VERDICT_DONE;
-		return explain(opening->why, -EACCES,
-			"add the key's public half to authorized_keys there, or name another user or "
-			"key; with an RSA key: take an ed25519 one",
-			"%s does not let %s in with the key %s", options->endpoint, options->user,
-			options->key_file);
-	}
-	if (result == 0 || ssh->lost || result == LIBSSH2_ERROR_ALLOC)
-		return result ? explain_step(opening, "the authentication") : 0;
+		result == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED)
+		return explain_refusal(opening);
+	if (ssh->lost || result == LIBSSH2_ERROR_ALLOC || !key)
+		return explain_step(opening, "the authentication");
 	/* For keys that it cannot read it has any code. */
 	return explain(opening->why, -ENOKEY,
 		"make one without a passphrase: ssh-keygen -t ed25519 -N '' -f FILE",
-		"%s is not a private key that can be used: %s", options->key_file, ssh_says(ssh));
+		"%s is not a private key that can be used: %s", ssh->options->key_file,
+		ssh_says(ssh));
 }
 
 static ssize_t step_open_channel(struct ssh *ssh)

@@ -19,6 +19,7 @@ struct ssh_options {
 	const char *host;
 	uint16_t port;
 	const char *user, *key_file, *known_hosts;
+	const char *password; /* where key_file is NULL */
 	anyio_time silence;
 };
 

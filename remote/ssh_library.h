@@ -25,6 +25,7 @@
 	X(knownhost_readline)                                                                      \
 	X(knownhost_checkp)                                                                        \
 	X(knownhost_free)                                                                          \
+	X(userauth_password_ex)                                                                    \
 	X(userauth_publickey_frommemory)                                                           \
 	X(channel_open_ex)                                                                         \
 	X(channel_process_startup)                                                                 \

@@ -129,6 +129,32 @@ static void test_file(void **state)
 	assert_string_equal(out.session, "token");
 }
 
+static void test_password(void **state)
+{
+	struct remote_credentials out;
+	struct remote_why why;
+
+	set(NULL, NULL, NULL);
+	setenv("SFTP_PASSWORD", "with spaces \xc3\xbc", 1);
+	assert_int_equal(remote_credentials_environment(&out, &why), 0);
+	assert_string_equal(out.password, "with spaces \xc3\xbc");
+	setenv("SFTP_PASSWORD", "s3cret\n", 1);
+	assert_int_equal(remote_credentials_environment(&out, &why), -EINVAL);
+	assert_keeps(&why, "s3cret");
+	assert_empty(&out);
+	setenv("SFTP_PASSWORD", "s3cret", 1);
+	set("AKID", NULL, NULL);
+	assert_int_equal(remote_credentials_environment(&out, &why), -EINVAL);
+	assert_keeps(&why, "s3cret");
+	unsetenv("SFTP_PASSWORD");
+	set(NULL, NULL, NULL);
+	assert_int_equal(load("sftp_password =  a = b # c \n", &out, &why), 0);
+	assert_string_equal(out.password, "a = b # c");
+	assert_int_equal(load("sftp_password = s3c\x01ret\n", &out, &why), -EINVAL);
+	assert_keeps(&why, "ret");
+	assert_empty(&out);
+}
+
 static void test_file_refuses(void **state)
 {
 	struct remote_credentials out;
@@ -196,6 +222,7 @@ int main(void)
 		cmocka_unit_test(test_environment),
 		cmocka_unit_test(test_environment_refuses),
 		cmocka_unit_test(test_file),
+		cmocka_unit_test(test_password),
 		cmocka_unit_test(test_file_refuses),
 		cmocka_unit_test(test_file_is_its_owners_alone),
 		cmocka_unit_test(test_file_is_a_plain_one),

@@ -178,6 +178,9 @@ static void test_options(void **state)
 	options = right;
 	options.key_file = NULL;
 	assert_refused(&options);
+	strcpy(options.credentials.password, "hidden");
+	assert_int_equal(remote_create(&options, &remote, NULL), 0);
+	remote_free(remote);
 	options = right;
 	options.known_hosts = NULL;
 	assert_refused(&options);

@@ -103,7 +103,9 @@ class Sshd(stores.Store):
                 os.kill(pid, 9)
 
     def client(self, backend, endpoint=None, folder=None, prefix="node/", **env):
-        env = {"TRY_USER": USER, "TRY_KEY": str(self.key), "TRY_KNOWN_HOSTS": str(self.known_hosts), **env}
+        env = {"TRY_USER": USER, "TRY_KNOWN_HOSTS": str(self.known_hosts), **env}
+        if "SFTP_PASSWORD" not in env and "TRY_CREDENTIALS" not in env:
+            env.setdefault("TRY_KEY", str(self.key))
         return Try(endpoint or self.endpoint, backend, folder or self.data, prefix, **env)
 
     def between(self, direction, count, fault):
@@ -115,8 +117,9 @@ class Sshd(stores.Store):
 
 class Try(stores.Try):
     def secrets(self, env):
-        key = pathlib.Path(env["TRY_KEY"])
-        return key.read_text().split("\n")[1:-2] if key.is_file() else []
+        key = pathlib.Path(env.get("TRY_KEY", "/none"))
+        lines = key.read_text().split("\n")[1:-2] if key.is_file() else []
+        return lines + [env[name] for name in ("SFTP_PASSWORD",) if name in env]
 
 
 # ---- what is particular to SFTP ----
@@ -465,6 +468,20 @@ def strange_plain(server, client, scratch):
     client("delete", "a/b")
     client("put", "a/b", other)
     check(client("sweep") == b"0\n" and client("list", "") == b"100000 a/b\n", "and is good for all else")
+    passwords(server, client.env["ANYIO_BACKEND"], scratch)
+
+
+def passwords(server, backend, scratch):
+    right = "right, and with spaces \u00fc"
+    server.client(backend, folder=".", SFTP_PASSWORD=right)("list", "")
+    said = server.client(backend, folder=".", SFTP_PASSWORD="a wrong one").refused("EACCES", "list", "")
+    file = scratch / "credentials"
+    file.write_text(f"# of the NAS\nsftp_password = {right}\n")
+    file.chmod(0o600)
+    server.client(backend, folder=".", TRY_CREDENTIALS=str(file))("list", "")
+    file.chmod(0o640)
+    open_file = server.client(backend, folder=".", TRY_CREDENTIALS=str(file)).refused("EPERM", "list", "")
+    check("SFTP_PASSWORD" in said and "chmod 600" in open_file, "a password comes from the environment, or a file of its owner's alone")
 
 
 def strange_shuffled(server, client, scratch):

@@ -3,7 +3,8 @@
 
     sftp_fake.py HOST_KEY FOLDER FAULT
 
-Serves FOLDER, without any of OpenSSH's extensions, to whoever has a key; prints its port. FAULT is one of:
+Serves FOLDER, without any of OpenSSH's extensions, to whoever has a key or
+the password; prints its port. FAULT is one of:
 plain (none), shuffled (pieces come in another order, and short), full, quota, names (lists what is no name of ours, and folders
 without end), deep (a folder in each folder), long, number, kind, nothing, version, mute (wrong packets).
 """
@@ -206,8 +207,11 @@ class Server(paramiko.ServerInterface):
     def check_auth_publickey(self, username, key):
         return paramiko.AUTH_SUCCESSFUL
 
+    def check_auth_password(self, username, password):
+        return paramiko.AUTH_SUCCESSFUL if password == "right, and with spaces \u00fc" else paramiko.AUTH_FAILED
+
     def get_allowed_auths(self, username):
-        return "publickey"
+        return "publickey,password"
 
     def check_channel_request(self, kind, number):
         return paramiko.OPEN_SUCCEEDED if kind == "session" else paramiko.OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED

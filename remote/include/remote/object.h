@@ -46,16 +46,16 @@ struct remote_options {
 	/* S3's. */
 	const char *bucket; /* it has to exist; asked for by path, not as a part of the host name */
 	const char *region; /* NULL: "us-east-1" */
-	struct remote_credentials credentials;
-	const char *ca_file; /* certificates to trust, PEM; NULL: the system's */
+	struct remote_credentials credentials; /* SFTP's too */
+	const char *ca_file;                   /* certificates to trust, PEM; NULL: the system's */
 	uint64_t
 		part_size; /* bytes; what is larger is sent in parts; 0: 16 MiB. S3 wants 5 MiB at least */
 
-	/* SFTP's; all have to be named. The files are read, on a worker thread, at each connection. */
+	/* SFTP's. The files are read, on a worker thread, at each connection. */
 	const char *folder; /* it has to exist; a relative one begins where the user lands */
 	const char *user;
 	const char *
-		key_file; /* a private key without a passphrase, which nobody else may read or write */
+		key_file; /* a private key without a passphrase, its owner's alone; NULL: the password counts */
 	const char *known_hosts; /* the keys of hosts, as OpenSSH keeps them */
 
 	anyio_time idle; /* a connection that nobody wants for so long is closed; 0: 60 s */
