@@ -94,6 +94,14 @@ struct performing {
 	struct remote_why *why;
 };
 
+/* Nothing is where the folder itself has gone, say with a disk: that is no word about an object. */
+static int tell_missing(struct sftp *sftp, struct sftp_conn *conn)
+{
+	int rc = sftp_check_folder(conn, sftp->folder);
+
+	return rc ? rc : -ENOENT;
+}
+
 static int attempt(void *arg, enum verdict *verdict, anyio_time *wait, struct remote_why *why)
 {
 	struct performing *performing = arg;
@@ -103,6 +111,8 @@ static int attempt(void *arg, enum verdict *verdict, anyio_time *wait, struct re
 	if (rc)
 		return rc;
 	rc = performing->once(conn, performing->arg);
+	if (rc == -ENOENT && !conn->broken && !conn->outstanding)
+		rc = tell_missing(performing->sftp, conn);
 	give_back(performing->sftp, conn);
 	return rc;
 }

@@ -33,6 +33,8 @@ struct sftp_conn {
 int sftp_conn_open(const struct ssh_options *options, const char *folder, struct sftp_conn **out,
 	enum verdict *verdict, struct remote_why *why);
 void sftp_conn_close(struct sftp_conn *conn);
+/* Whether folder still is there: 0, -ENXIO. */
+int sftp_check_folder(struct sftp_conn *conn, const char *folder);
 
 /* An end that is not the server's doing. */
 int sftp_end_here(struct sftp_conn *conn, int rc);

@@ -169,7 +169,7 @@ static int say_hello(struct sftp_conn *conn)
 	return 0;
 }
 
-static int check_folder(struct sftp_conn *conn, const char *folder)
+int sftp_check_folder(struct sftp_conn *conn, const char *folder)
 {
 	struct sftp_attrs attrs;
 	int rc = sftp_stat(conn, SFTP_STAT, folder, &attrs);
@@ -204,7 +204,7 @@ int sftp_conn_open(const struct ssh_options *options, const char *folder, struct
 		rc = say_hello(conn);
 	}
 	if (!rc)
-		rc = check_folder(conn, folder);
+		rc = sftp_check_folder(conn, folder);
 	if (rc)
 		sftp_conn_close(conn);
 	else

@@ -167,6 +167,7 @@ static int read_page(struct listing *listing)
 	if (rc != -ENOENT)
 		return rc;
 	listing->page->count = 0;
+	listing->page->cut = false;
 	return 0;
 }
 

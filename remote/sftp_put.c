@@ -24,7 +24,6 @@ struct put {
 	const uint8_t *sha256;
 	struct sftp_upload upload;
 	struct text temporary; /* its path; empty: there is none */
-	struct remote_why *why;
 };
 
 static int name_temporary(struct put *put)
@@ -184,7 +183,7 @@ int sftp_put(struct remote *remote, const char *key, const struct remote_source 
 	const uint8_t *sha256, struct remote_why *why)
 {
 	struct sftp *sftp = (struct sftp *)remote;
-	struct put put = { .sftp = sftp, .source = source, .sha256 = sha256, .why = why };
+	struct put put = { .sftp = sftp, .source = source, .sha256 = sha256 };
 	struct text path = { 0 };
 	int rc = sftp_path(sftp, key, &path, why);
 
@@ -263,7 +262,7 @@ static int sweep_once(struct sftp_conn *conn, void *arg)
 		for (size_t i = 0; !rc && i < sweep->count; i++)
 			rc = sweep_name(conn, sweep, sweep->names[i]);
 	} while (!rc && sweep->count == SWEEP_MOST);
-	return rc == -ENOENT ? 0 : rc;
+	return rc;
 }
 
 int sftp_sweep(struct remote *remote, struct remote_why *why)
@@ -276,5 +275,5 @@ int sftp_sweep(struct remote *remote, struct remote_why *why)
 		return -ENOMEM;
 	rc = sftp_perform(sweep.sftp, sweep_once, &sweep, why);
 	anyio_free(sweep.names);
-	return rc ? rc : sweep.swept;
+	return rc && rc != -ENOENT ? rc : sweep.swept; /* the folder is made by the first put */
 }

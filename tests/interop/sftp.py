@@ -296,13 +296,13 @@ def try_sshd(scratch):
 def kept(server, client):
     """One connection is made for many calls, closed when idle, and not trusted to be there when it was cut."""
 
-    def ask_twice(between, **env):
+    def ask_twice(between, error="", **env):
         child = subprocess.Popen([*client.words, "twice", "kept"], env=dict(client.env, **env), stdin=subprocess.PIPE,
                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         first = child.stdout.readline()
         between()
         rest, said = child.communicate(timeout=peers.COMMAND_SECONDS)
-        if rest != first + b"2\n" or said:
+        if rest != (b"" if error else first) + b"2\n" or not said.startswith(error.encode()) or bool(said) != bool(error):
             raise peers.Failed(f"{first} {rest} {said}")
 
     def wait_for_none():
@@ -322,6 +322,10 @@ def kept(server, client):
 
     ask_twice(cut)
     check(True, "one that the server has closed costs no attempt")
+    away = server.folder / "away"
+    ask_twice(lambda: server.data.rename(away), "ENXIO")
+    away.rename(server.data)
+    check(True, "a folder that has gone is no word about the objects in it")
 
 
 def memory(client, scratch):
