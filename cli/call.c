@@ -31,17 +31,47 @@ static void take_secret(struct cli *cli)
 		cli->api_auth = cli->own_secret;
 }
 
-/* Another command has the repo for a moment, and a daemon that starts tells its address soon: each is
- * waited for, but not for long. -EBUSY and an address: a daemon has it. */
+static int ignore(void *arg, const char *text, size_t len)
+{
+	return 0;
+}
+
+/* The address where the repo's daemon is to answer; whether it does. */
+static bool daemon_answers(const struct cli *cli, char *address, size_t cap)
+{
+	struct remote_lines lines = { .each = ignore };
+	struct remote_request request = { .command = "version" };
+	struct remote *remote;
+
+	if (kit_api_address(cli->repo, address, cap) || remote_create(address, NULL, &remote))
+		return false;
+	request.answer = remote_lines_sink(&lines);
+	int rc = remote_lines_end(&lines, remote_call(remote, &request));
+	remote_free(remote);
+	/* One that wants a secret is there too. */
+	return rc == 0 || rc == -EACCES;
+}
+
+bool cli_daemon_runs(struct cli *cli)
+{
+	char address[256];
+
+	return daemon_answers(cli, address, sizeof(address));
+}
+
+/* Another command has the repo for a moment, a daemon that starts tells its address soon, and of one that was
+ * killed the kernel may keep the lock a little longer than the process: each is waited for, but not
+ * for long. -EBUSY and an address: a daemon has it. */
 static int open_repo(struct cli *cli, char *address, size_t address_cap, char *error, size_t cap)
 {
 	static const anyio_time pause = 5 * ANYIO_MILLISECOND, patience = ANYIO_SECOND;
+	static const struct kit_options no_wait = { .no_wait = true };
 	anyio_time first = anyio_now();
 	int rc;
 
 	do {
-		rc = kit_open(cli->repo, NULL, &cli->node, error, cap);
-		if (rc != -EBUSY || kit_api_address(cli->repo, address, address_cap) == 0 ||
+		rc = kit_open(cli->repo, &no_wait, &cli->node, error, cap);
+		if (rc != -EBUSY || daemon_answers(cli, address, address_cap) ||
 			anyio_now() - first >= patience)
 			return rc;
 	} while (!(rc = anyio_sleep(pause)));
@@ -84,28 +114,6 @@ void cli_close(struct cli *cli, bool quietly)
 	cli->remote = NULL;
 	free(cli->own_secret);
 	cli->own_secret = NULL;
-}
-
-static int ignore(void *arg, const char *text, size_t len)
-{
-	return 0;
-}
-
-bool cli_daemon_runs(struct cli *cli)
-{
-	struct remote_lines lines = { .each = ignore };
-	struct remote_request request = { .command = "version" };
-	struct remote *remote;
-	char address[256];
-
-	if (kit_api_address(cli->repo, address, sizeof(address)) ||
-		remote_create(address, NULL, &remote))
-		return false;
-	request.answer = remote_lines_sink(&lines);
-	int rc = remote_lines_end(&lines, remote_call(remote, &request));
-	remote_free(remote);
-	/* One that wants a secret is there too. */
-	return rc == 0 || rc == -EACCES;
 }
 
 int cli_open_aside(const struct cli *cli, struct cli *aside)

@@ -267,9 +267,9 @@ const char *kit_warning(const struct kit_node *node)
 	return node->core->warning;
 }
 
-static int open_in(struct kit_node *node, char *error, size_t cap)
+static int open_in(struct kit_node *node, bool no_wait, char *error, size_t cap)
 {
-	struct store_options options = { 0 };
+	struct store_options options = { .no_wait = no_wait };
 	struct store_recovery recovery = { 0 };
 	char path[4200];
 	struct stat st;
@@ -330,7 +330,7 @@ int kit_open(const char *dir, const struct kit_options *options, struct kit_node
 		}
 	}
 	node = node_new(dir);
-	rc = node ? open_in(node, error, cap) : -ENOMEM;
+	rc = node ? open_in(node, options && options->no_wait, error, cap) : -ENOMEM;
 	if (!rc) {
 		*out = node;
 		return 0;

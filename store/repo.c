@@ -83,18 +83,33 @@ static int check_version(struct store *store, struct store_recovery *report)
 	return -EPROTO;
 }
 
+/* Anybody can remove the file, and a new one locks nobody out: the folder is locked too. */
+static int try_lock(const struct store *store)
+{
+	int rc = anyio_flock(store->lock_fd, LOCK_EX | LOCK_NB);
+
+	return rc < 0 ? rc : anyio_flock(store->dir_fd, LOCK_EX | LOCK_NB);
+}
+
+/* The kernel may keep the files of a killed process, and their locks, for a moment, while it takes its
+ * io_uring down: so who has the repo is waited for. */
 static int take_lock(struct store *store, struct store_recovery *report)
 {
+	static const anyio_time pause = 5 * ANYIO_MILLISECOND, patience = ANYIO_SECOND;
+	anyio_time first = anyio_now();
 	int rc = anyio_plain_openat(store->dir_fd, "lock", O_RDWR | O_CREAT, 0644);
 
 	if (rc >= 0) {
 		store->lock_fd = rc;
-		rc = anyio_flock(rc, LOCK_EX | LOCK_NB);
+		rc = try_lock(store);
 	}
-	/* Anybody can remove the file, and a new one locks nobody out: the folder is locked too. */
-	if (rc >= 0)
-		rc = anyio_flock(store->dir_fd, LOCK_EX | LOCK_NB);
-	if (rc == ANYIO_WOULD_BLOCK || rc == -EWOULDBLOCK) {
+	while (rc == ANYIO_WOULD_BLOCK && !store->options.no_wait &&
+		anyio_now() - first < patience) {
+		rc = anyio_sleep(pause);
+		if (rc == 0)
+			rc = try_lock(store);
+	}
+	if (rc == ANYIO_WOULD_BLOCK) {
 		store_say(report, "%s is in use by another process", store->dir);
 		return -EBUSY;
 	}

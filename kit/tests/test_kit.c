@@ -31,6 +31,7 @@ static int slurp(const char *path, char *out, size_t cap)
 
 static int check_open(struct scene *scene)
 {
+	static const struct kit_options no_wait = { .no_wait = true };
 	char error[256], id[128], path[128];
 	struct kit_node *other;
 	struct stat st;
@@ -38,7 +39,7 @@ static int check_open(struct scene *scene)
 	snprintf(id, sizeof(id), "%s", kit_peer_id(scene->node));
 	CHECK(!strncmp(id, "12D3Koo", 7));
 	CHECK(!kit_is_online(scene->node));
-	CHECK_RC(-EBUSY, kit_open(scene->repo, NULL, &other, error, sizeof(error)));
+	CHECK_RC(-EBUSY, kit_open(scene->repo, &no_wait, &other, error, sizeof(error)));
 	CHECK(!other && strstr(error, scene->repo) && strstr(error, "no API"));
 	snprintf(path, sizeof(path), "%s/api", scene->repo);
 	CHECK_RC(0, overwrite(path, "/ip4/127.0.0.1/tcp/5001\n"));

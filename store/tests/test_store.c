@@ -313,6 +313,24 @@ static int cancelled_writers_leave_it_whole(void *arg)
 	return store_close(store);
 }
 
+/* As of a process that was killed: of the file, and of the folder. */
+static int a_lock_that_is_let_go_is_waited_for(void)
+{
+	struct store_options no_wait = { .no_wait = true };
+	struct store *store;
+
+	for (uint64_t at = 1; at <= 2; at++) {
+		anyio_fault_set_call("flock", at, -EWOULDBLOCK);
+		CHECK_RC(-EBUSY, store_open(test_repo, &no_wait, &store, NULL));
+		anyio_fault_set_call("flock", at, -EWOULDBLOCK);
+		CHECK_RC(0, store_open(test_repo, NULL, &store, NULL));
+		CHECK(anyio_fault_count(ANYIO_FAULT_CALL) > at);
+		anyio_fault_set(ANYIO_FAULT_CALL, 0, 0);
+		CHECK_RC(0, store_close(store));
+	}
+	return 0;
+}
+
 static int a_repo_is_opened_once_and_only_in_its_version(void *arg)
 {
 	struct store_options options = { 0 };
@@ -328,7 +346,11 @@ static int a_repo_is_opened_once_and_only_in_its_version(void *arg)
 	CHECK_RC(0, store_open(test_repo, &options, &store, &recovery));
 	CHECK_RC(-EBUSY, store_open(test_repo, &options, &other, &recovery));
 	CHECK(strstr(recovery.text, "in use"));
+	options.no_wait = true;
+	CHECK_RC(-EBUSY, store_open(test_repo, &options, &other, &recovery));
 	CHECK_RC(0, store_close(store));
+	options.no_wait = false;
+	CHECK_RC(0, a_lock_that_is_let_go_is_waited_for());
 
 	struct stat st;
 	snprintf(path, sizeof(path), "%s/secret", test_repo);

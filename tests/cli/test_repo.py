@@ -22,6 +22,10 @@ def one_daemon_a_repo():
         second = kit('daemon', '--listen', '/ip4/127.0.0.1/tcp/0', '--api', '/ip4/127.0.0.1/tcp/0', repo=first.repo)
         check('a second daemon on one repo exits 4 and says so', second.code == 4 and 'already' in second.err, second)
         check('the first goes on', first.serves())
+        watch = opens_of(f'{first.repo}/lock')
+        equal('a command beside it', kit('id', repo=first.repo).code, 0)
+        equal('goes to it at once', len(os.read(watch, 4096)) // 16, 1)
+        os.close(watch)
         equal('SIGTERM: exit code', first.stop(), 0)
         check('SIGTERM: the file api is gone', not os.path.exists(f'{first.repo}/api'))
     with Daemon(repo=first.repo) as again:
@@ -50,11 +54,16 @@ def opens_of(path):
 
 
 def a_lock_that_is_let_go():
-    """A repo that somebody has for a moment: whoever comes then waits, and works."""
+    """A repo that somebody has for a moment: whoever comes then waits, and works. It may be a daemon that was killed: the kernel may keep
+    its lock a little longer, and it has left an address."""
     repo = new_repo()
     kit('id', repo=repo)
     free = ['--listen', '/ip4/127.0.0.1/tcp/0', '--api', '/ip4/127.0.0.1/tcp/0']
-    for words, said in ((['id'], 'ID'), (['add', '-q', __file__], ''), (['daemon', *free], 'daemon is ready')):
+    nobody = '/ip4/127.0.0.1/tcp/1'
+    for words, said, address in ((['id'], 'ID', None), (['add', '-q', __file__], '', None), (['daemon', *free], 'daemon is ready', None),
+            (['id'], 'ID', nobody), (['daemon', *free], 'daemon is ready', nobody)):
+        if address:
+            write(f'{repo}/api', address)
         lock = os.open(f'{repo}/lock', os.O_RDWR)
         fcntl.flock(lock, fcntl.LOCK_EX)
         watch = opens_of(f'{repo}/lock')

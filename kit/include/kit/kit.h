@@ -45,11 +45,13 @@ struct kit_init_options {
 KIT_API int kit_init(const char *dir, const struct kit_init_options *options);
 
 struct kit_options {
-	bool create; /* make the repo when it is missing */
+	bool create;  /* make the repo when it is missing */
+	bool no_wait; /* -EBUSY at once */
 	void *reserved[4];
 };
-/* Opens a repo and locks it. -ENOENT no repo there; -EBUSY another process has it (when that is a
- * daemon, the text tells where its API is, which one can call instead); -EPROTO a repo of another
+/* Opens a repo and locks it. -ENOENT no repo there; -EBUSY another process has it, and still has after a second
+ * (no_wait: at once; but the kernel may keep the lock of a killed process for a moment); when that is a
+ * daemon, the text tells where its API is, which one can call instead; -EPROTO a repo of another
  * version; -EBADMSG a damaged key or config file. On failure *node is NULL and error, when not NULL,
  * holds one sentence (cap bytes, 256 is enough). A repo whose segments are damaged opens: what is whole can
  * be had, the rest gives -EUCLEAN. When the end of its log is lost, as of a segment that was cut short or put

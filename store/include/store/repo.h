@@ -32,6 +32,7 @@ enum { STORE_VERSION = 2 }; /* of the format on disk */
 /* All zero is the default everywhere. */
 struct store_options {
 	bool create;              /* make the repo when there is none */
+	bool no_wait;             /* -EBUSY at once */
 	const char *index_dir;    /* elsewhere than DIR/index; always on the real disk */
 	uint64_t segment_bytes;   /* a segment is closed when it has grown past this; 0: 512 MiB */
 	uint64_t group_bytes;     /* a commit section is written at least this often; 0: 32 MiB */
@@ -68,8 +69,9 @@ struct store_recovery {
  * -EUCLEAN. Put back what is missing and open again; or let store_verify accept the loss.
  *
  * -ENOENT: no repo there (and create is not set). -EBUSY: another process, or another store of this
- * one, has it open. -EPROTO: a repo of another version. -EKEYREJECTED: the secret is missing or
- * damaged. ANYIO_NOT_A_FILE: something else stands in a file's place. -ENOTDIR, -EACCES, -EROFS,
+ * one, has it open, and still has after a second (no_wait: at once; but the kernel may keep the lock of a
+ * killed process for a moment). -EPROTO: a repo of another version.
+ * -EKEYREJECTED: the secret is missing or damaged. ANYIO_NOT_A_FILE: something else stands in a file's place. -ENOTDIR, -EACCES, -EROFS,
  * -ENOSPC, -EIO, -EMFILE, -ENOMEM from below. recovery->text always says which file and what to do.
  * options may be NULL.
  */
