@@ -178,6 +178,8 @@ struct anyio_backend {
 	/* Completes what is ready; waits at most timeout ns for the first (0: only looks;
 	 * ANYIO_FOREVER: until something). Returns early when woken. */
 	void (*wait)(void *state, anyio_time timeout);
+	/* Whether wait() with timeout 0 would do nothing, so that it is left out. NULL: it never is. */
+	bool (*quiet)(void *state);
 	/* Any thread, and safe in a signal handler: makes wait() return. Wakes are not lost and
 	 * may be merged. */
 	void (*wake)(void *state);
@@ -211,6 +213,8 @@ void anyio_op_complete(struct anyio_op *op, int64_t result);
 bool anyio_pool_start(struct anyio_loop *loop, struct anyio_op *op);
 /* Takes a queued op back: true when it had not begun and never will. */
 bool anyio_pool_withdraw(struct anyio_loop *loop, struct anyio_op *op);
+/* Whether there is something to collect. */
+bool anyio_pool_news(struct anyio_loop *loop);
 /* Before waiting: looks a moment whether one of them comes back; true: collect instead. */
 bool anyio_pool_look(struct anyio_loop *loop);
 /* look, which may be NULL, is shown each before it completes. */

@@ -504,12 +504,18 @@ bool anyio_pool_look(struct anyio_loop *loop)
 	return atomic_load(&pool->news);
 }
 
+bool anyio_pool_news(struct anyio_loop *loop)
+{
+	struct anyio_pool *pool = anyio_loop_slot(loop, ANYIO_SLOT_POOL)->value;
+	return pool && atomic_load_explicit(&pool->news, memory_order_relaxed);
+}
+
 void anyio_pool_collect(
 	struct anyio_loop *loop, void (*look)(void *state, const struct anyio_op *op), void *state)
 {
-	struct anyio_pool *pool = anyio_loop_slot(loop, ANYIO_SLOT_POOL)->value;
-	if (!pool || !atomic_load_explicit(&pool->news, memory_order_relaxed))
+	if (!anyio_pool_news(loop))
 		return;
+	struct anyio_pool *pool = anyio_loop_slot(loop, ANYIO_SLOT_POOL)->value;
 	pthread_mutex_lock(&pool->mutex);
 	struct anyio_op *done = pool->done.head;
 	struct worker *ended = pool->ended;

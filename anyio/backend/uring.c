@@ -496,6 +496,15 @@ static void uring_wait(void *state, anyio_time timeout)
 	anyio_pool_collect(uring->loop, NULL, NULL);
 }
 
+static bool uring_quiet(void *state)
+{
+	const struct uring *uring = state;
+	const struct io_uring *ring = &uring->ring;
+	return io_uring_cq_ready(ring) == 0 && io_uring_sq_ready(ring) == 0 &&
+		!kernel_waits(ring) && !uring->unsent && uring->wake_armed && uring->copies == 0 &&
+		!anyio_pool_news(uring->loop);
+}
+
 /* Safe in a signal handler. */
 static void uring_wake(void *state)
 {
@@ -529,5 +538,6 @@ const struct anyio_backend anyio_backend_uring = {
 	.start = uring_start,
 	.cancel = uring_cancel,
 	.wait = uring_wait,
+	.quiet = uring_quiet,
 	.wake = uring_wake,
 };

@@ -12,6 +12,10 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
+enum {
+	OWN_HANDLES = 2
+}; /* of a loop that no host drives: async and timer; all others are watches */
+
 static bool uv_backend_available(void)
 {
 	return true;
@@ -242,6 +246,14 @@ static void uv_backend_wait(void *opaque, anyio_time timeout)
 	anyio_pool_collect(state->loop, look_for_fresh, state);
 }
 
+/* A wake is for what is looked at beside it: libuv is asked only where it watches a descriptor. */
+static bool uv_backend_quiet(void *opaque)
+{
+	const struct uv_state *state = opaque;
+	return state->handles == OWN_HANDLES && !anyio_loop_host(state->loop) &&
+		!anyio_pool_news(state->loop);
+}
+
 static void uv_backend_wake(void *opaque)
 {
 	struct uv_state *state = opaque;
@@ -278,5 +290,6 @@ const struct anyio_backend anyio_backend_uv = {
 	.start = uv_backend_start,
 	.cancel = uv_backend_cancel,
 	.wait = uv_backend_wait,
+	.quiet = uv_backend_quiet,
 	.wake = uv_backend_wake,
 };

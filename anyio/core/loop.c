@@ -6,7 +6,8 @@
  * a turn once POLL_EVERY switches were made, and after POLL_MOST at the latest: what many tasks
  * asked for in one turn goes to the kernel together. Operations that did not wait
  * count as switches do (op.c). A poll collects completions, reads the clock,
- * fires timers and runs the calls of other threads.
+ * fires timers and runs the calls of other threads. While tasks are ready, one that would find nothing is
+ * a look from where the last task left off: switching to the loop and back costs several times as much.
  */
 #include <errno.h>
 #include "loop.h"
@@ -157,6 +158,26 @@ static anyio_time idle_timeout(struct anyio_loop *loop)
 	/* Tasks have run since the clock was last read, and what they took is gone. */
 	anyio_time now = loop_look(loop);
 	return next > now ? next - now : 0;
+}
+
+static bool asked_from_outside(const struct anyio_loop *loop)
+{
+	return token_waits(loop->token) ||
+		atomic_load_explicit(&loop->interrupted, memory_order_relaxed) ||
+		atomic_load_explicit(&loop->tree_asked, memory_order_relaxed);
+}
+
+bool loop_quiet(struct anyio_loop *loop)
+{
+	bool ready = loop->batch || loop->ready;
+	if (!ready || loop->instruments || !loop->backend->quiet ||
+		!loop->backend->quiet(loop->state) || asked_from_outside(loop))
+		return false;
+	loop_look(loop);
+	if (clock_due(&loop->clock))
+		return false;
+	loop->switches = 0;
+	return true;
 }
 
 static void poll_backend(struct anyio_loop *loop, anyio_time timeout)

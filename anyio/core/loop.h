@@ -268,6 +268,7 @@ void host_finish(struct anyio_loop *loop); /* of a hosted loop, all of whose tas
 void loop_begin_turn(struct anyio_loop *loop);
 void loop_run(struct anyio_loop *loop);
 anyio_time loop_look(struct anyio_loop *loop);      /* reads the clock; fires nothing */
+bool loop_quiet(struct anyio_loop *loop);           /* a poll would find nothing: it is put off */
 void loop_refresh(struct anyio_loop *loop);         /* the same, and fires what expired */
 bool loop_simulated(const struct anyio_loop *loop); /* its clock jumps */
 int loop_reserve(struct anyio_loop *loop);          /* room to shuffle one more task */
@@ -348,6 +349,10 @@ void clock_set(struct clock *clock, anyio_time now); /* never back */
 void clock_fire(struct clock *clock);                /* what is due now */
 /* When to look again: no later than the earliest timer; ANYIO_FOREVER when none is set. */
 anyio_time clock_next(struct clock *clock);
+static inline bool clock_due(const struct clock *clock)
+{
+	return clock->root && clock->root->when <= clock->now;
+}
 static inline bool clock_has_timers(const struct clock *clock)
 {
 	return clock->root || clock->far > 0;
@@ -376,7 +381,8 @@ void terminal_unwatch(struct anyio_loop *loop);
 /* The task to run next, out of the queue; NULL when it is time to poll. */
 static inline struct anyio_task *loop_next(struct anyio_loop *loop)
 {
-	if (++loop->switches >= POLL_EVERY && (!loop->batch || loop->switches >= POLL_MOST))
+	if (++loop->switches >= POLL_EVERY && (!loop->batch || loop->switches >= POLL_MOST) &&
+		!loop_quiet(loop))
 		return NULL;
 	if (!loop->batch)
 		loop_begin_turn(loop);

@@ -200,7 +200,7 @@ void clock_set(struct clock *clock, anyio_time now)
 
 void clock_fire(struct clock *clock)
 {
-	while (clock->root && clock->root->when <= clock->now) {
+	while (clock_due(clock)) {
 		struct timer *timer = clock->root;
 		void (*fire)(struct timer *) = timer->fire;
 		timer_unset(clock, timer);
