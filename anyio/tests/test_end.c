@@ -185,6 +185,17 @@ static int interrupt_self(void *arg)
 	return rc;
 }
 
+static int interrupt_while_busy(void *arg)
+{
+	kill(getpid(), SIGINT);
+	for (int i = 0; i < 300; i++)
+		if (anyio_checkpoint() == ANYIO_CANCELLED)
+			return ANYIO_CANCELLED;
+	printf("still here\n");
+	fflush(stdout);
+	return 0;
+}
+
 static int ignore_interrupts(void *arg)
 {
 	kill(getpid(), SIGINT);
@@ -202,6 +213,12 @@ static void run_interrupt(void *arg)
 		_exit(3);
 }
 
+static void run_busy(void *arg)
+{
+	if (anyio_run(interrupt_while_busy, NULL, arg) == ANYIO_CANCELLED)
+		_exit(3);
+}
+
 static void run_ignore(void *arg)
 {
 	anyio_run(ignore_interrupts, NULL, arg);
@@ -213,6 +230,8 @@ static int s_an_interrupt_cancels_and_a_second_ends(void *arg)
 	int status = in_child(run_interrupt, arg, text, sizeof text);
 	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 3);
 	CHECK(strstr(text, "unwound"));
+	status = in_child(run_busy, arg, text, sizeof text);
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 3);
 	status = in_child(run_ignore, arg, text, sizeof text);
 	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT);
 	CHECK(!strstr(text, "still here"));

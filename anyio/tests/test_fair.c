@@ -143,12 +143,74 @@ static int so_are_small_operations(void *arg)
 	return 0;
 }
 
+static int sleep_a_little(void *arg)
+{
+	CHECK_RC(anyio_sleep(ANYIO_MILLISECOND), 0);
+	*(bool *)arg = true;
+	return 0;
+}
+
+/* By checkpoints that do not look at the clock. */
+static int who_is_busy_does_not_stop_the_time(void *arg)
+{
+	anyio_time began = anyio_now();
+	bool over = false;
+
+	while (anyio_now() == began)
+		anyio_cancel_shielded_checkpoint();
+	ANYIO_TASK_GROUP(group);
+	CHECK_RC(anyio_start_soon(&group, sleep_a_little, &over, "sleeper"), 0);
+	while (!over)
+		anyio_cancel_shielded_checkpoint();
+	return anyio_task_group_exit(&group, 0);
+}
+
+struct waiting {
+	int fd, left;
+};
+
+static int read_a_byte(void *arg)
+{
+	struct waiting *waiting = arg;
+	char byte;
+
+	CHECK_RC(anyio_read(waiting->fd, &byte, 1), 1);
+	waiting->left--;
+	return 0;
+}
+
+/* More of them than are taken from the kernel at once. */
+static int nor_those_who_wait_for_the_kernel(void *arg)
+{
+	enum { READERS = 300 };
+	static const char bytes[READERS];
+	struct waiting waiting = { .left = READERS };
+	int ends[2];
+
+	CHECK_RC(pipe2(ends, O_CLOEXEC), 0);
+	waiting.fd = ends[0];
+	ANYIO_TASK_GROUP(group);
+	for (int i = 0; i < READERS; i++)
+		CHECK_RC(anyio_start_soon(&group, read_a_byte, &waiting, "reader"), 0);
+	for (int i = 0; i < 300; i++)
+		anyio_cancel_shielded_checkpoint();
+	CHECK_RC(write(ends[1], bytes, READERS), READERS);
+	while (waiting.left > 0)
+		anyio_cancel_shielded_checkpoint();
+	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+	CHECK_RC(anyio_close(ends[0]), 0);
+	CHECK_RC(anyio_close(ends[1]), 0);
+	return 0;
+}
+
 int main(void)
 {
 	static const struct conformance_case cases[] = {
 		CONFORM(what_is_read_at_once_is_bounded, 0),
 		CONFORM(a_large_piece_is_not_copied_by_the_loop, 0),
 		CONFORM(so_are_small_operations, CONFORM_NO_SIM),
+		CONFORM(who_is_busy_does_not_stop_the_time, CONFORM_NO_SIM),
+		CONFORM(nor_those_who_wait_for_the_kernel, CONFORM_NO_SIM),
 	};
 
 	return run_conformance(cases, sizeof(cases) / sizeof(*cases));
