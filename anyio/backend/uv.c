@@ -12,9 +12,7 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
-enum {
-	OWN_HANDLES = 2
-}; /* of a loop that no host drives: async and timer; all others are watches */
+enum { OWN_HANDLES = 2 }; /* without a host: async and timer; all others are watches */
 
 static bool uv_backend_available(void)
 {
@@ -246,12 +244,12 @@ static void uv_backend_wait(void *opaque, anyio_time timeout)
 	anyio_pool_collect(state->loop, look_for_fresh, state);
 }
 
-/* A wake is for what is looked at beside it: libuv is asked only where it watches a descriptor. */
+/* A wake is for what is looked at beside it: libuv is asked only where it watches a descriptor, and a host,
+ * which is to have its turn, has more handles. */
 static bool uv_backend_quiet(void *opaque)
 {
 	const struct uv_state *state = opaque;
-	return state->handles == OWN_HANDLES && !anyio_loop_host(state->loop) &&
-		!anyio_pool_news(state->loop);
+	return state->handles == OWN_HANDLES && !anyio_pool_news(state->loop);
 }
 
 static void uv_backend_wake(void *opaque)

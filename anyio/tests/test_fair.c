@@ -167,6 +167,7 @@ static int who_is_busy_does_not_stop_the_time(void *arg)
 
 struct waiting {
 	int fd, left;
+	bool is_file;
 };
 
 static int read_a_byte(void *arg)
@@ -174,30 +175,44 @@ static int read_a_byte(void *arg)
 	struct waiting *waiting = arg;
 	char byte;
 
-	CHECK_RC(anyio_read(waiting->fd, &byte, 1), 1);
+	CHECK_RC(waiting->is_file ? anyio_pread(waiting->fd, &byte, 1, 0)
+				  : anyio_read(waiting->fd, &byte, 1),
+		1);
 	waiting->left--;
 	return 0;
 }
 
-/* More of them than are taken from the kernel at once. */
-static int nor_those_who_wait_for_the_kernel(void *arg)
+/* Readers begin and end while another task is busy. */
+static void read_beside(int fd, int to, int readers)
 {
-	enum { READERS = 300 };
-	static const char bytes[READERS];
-	struct waiting waiting = { .left = READERS };
-	int ends[2];
+	static const char bytes[300];
+	struct waiting waiting = { fd, readers, to < 0 };
 
-	CHECK_RC(pipe2(ends, O_CLOEXEC), 0);
-	waiting.fd = ends[0];
 	ANYIO_TASK_GROUP(group);
-	for (int i = 0; i < READERS; i++)
+	for (int i = 0; i < readers; i++)
 		CHECK_RC(anyio_start_soon(&group, read_a_byte, &waiting, "reader"), 0);
 	for (int i = 0; i < 300; i++)
 		anyio_cancel_shielded_checkpoint();
-	CHECK_RC(write(ends[1], bytes, READERS), READERS);
+	if (to >= 0)
+		CHECK_RC(write(to, bytes, (size_t)readers), readers);
 	while (waiting.left > 0)
 		anyio_cancel_shielded_checkpoint();
 	CHECK_RC(anyio_task_group_exit(&group, 0), 0);
+}
+
+/* One, and more than are taken from the kernel at once. */
+static int nor_those_who_wait_for_the_kernel(void *arg)
+{
+	static const int counts[] = { 300, 1 };
+	char bytes[16];
+	int file = file_of(sizeof(bytes), bytes), ends[2];
+
+	CHECK_RC(pipe2(ends, O_CLOEXEC), 0);
+	for (int i = 0; i < 2; i++) {
+		read_beside(file, -1, counts[i]);
+		read_beside(ends[0], ends[1], counts[i]);
+	}
+	CHECK_RC(anyio_close(file), 0);
 	CHECK_RC(anyio_close(ends[0]), 0);
 	CHECK_RC(anyio_close(ends[1]), 0);
 	return 0;
