@@ -381,8 +381,8 @@ void terminal_unwatch(struct anyio_loop *loop);
 /* The task to run next, out of the queue; NULL when it is time to poll. */
 static inline struct anyio_task *loop_next(struct anyio_loop *loop)
 {
-	if (++loop->switches >= POLL_EVERY && (!loop->batch || loop->switches >= POLL_MOST) &&
-		!loop_quiet(loop))
+	if (__builtin_expect(++loop->switches >= POLL_EVERY, 0) &&
+		(!loop->batch || loop->switches >= POLL_MOST) && !loop_quiet(loop))
 		return NULL;
 	if (!loop->batch)
 		loop_begin_turn(loop);
