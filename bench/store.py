@@ -219,8 +219,31 @@ def repo_rows(place, table):
         shutil.rmtree(one.repo.parent)
 
 
+def collect_rows(place, table):
+    """Every other tree is dead, so that each segment is read whole, and half of it written again."""
+    program = place.program("bench/store/bench-collect")
+    for size, full, words in ((1024, 2000000, "1 KiB"), (256 << 10, 8192, "256 KiB")):
+        count = int(os.environ.get("BENCH_BLOCKS", place.scaled(full))) if size == 1024 else place.scaled(full)
+
+        def collected():
+            with place.temporary() as folder:
+                repo = folder / "repo"
+                run([program, "fill", repo, count, size])
+                bare = place.number(program, "bare", repo)
+                seconds, segments, _, before, meanwhile = map(float, run([program, "run", repo, count, size]).split())
+            return {"ours": segments / seconds / MIB, "bare": segments / bare / MIB, "before": before, "meanwhile": meanwhile}
+
+        took = [collected() for _ in range(min(3, place.runs))]
+        title = f"collect {count} blocks of {words}, half dead"
+        table.compare(f"{title} / read all, write half", "MiB/s", [each["ours"] for each in took],
+                      limit=[each["bare"] for each in took], quartiles=True)
+        table.compare(f"{title}: a reader's 99th percentile / twice what it was", "µs", [each["meanwhile"] for each in took], 1,
+                      limit=[2 * each["before"] for each in took], less_is_better=True, quartiles=True)
+
+
 def rows(place, table):
     block_rows(place, table)
     import_rows(place, table)
     kubo_rows(place, table)
     repo_rows(place, table)
+    collect_rows(place, table)
