@@ -81,6 +81,7 @@ static int move_batch(struct sweep *sweep)
 	for (size_t i = 0; i < sweep->count && rc == 0; i++) {
 		result->moved++;
 		result->moved_bytes += sweep->blocks[i].len;
+		sweep->collecting->written += sweep->blocks[i].len + LIVE_HEAD;
 	}
 	free_batch(sweep);
 	return rc;
@@ -232,9 +233,17 @@ static int begin_sweeping(struct store *store, struct segment_file *file)
 	return rc;
 }
 
-/* What is live goes elsewhere, what is dead leaves the index. 1: nothing needs the segment any more; 0: it stays;
- * or a code. */
-static int sweep_segment(struct collecting *collecting, uint32_t number, store_ticket *ticket)
+/* Segments that have been swept, and nothing needs any more. */
+struct ready {
+	uint32_t numbers[TOGETHER];
+	size_t count;
+	uint64_t written; /* when the first of them was begun */
+	store_ticket ticket;
+};
+
+/* What is live goes elsewhere, what is dead leaves the index; if nothing needs the segment then, it is ready. 0, or
+ * what stopped it, which a progress call may have done with any value. */
+static int sweep_segment(struct collecting *collecting, uint32_t number, struct ready *ready)
 {
 	struct segment_set *segments = &collecting->store->segments;
 	struct segment_file *file = segment_set_find(segments, number);
@@ -243,7 +252,9 @@ static int sweep_segment(struct collecting *collecting, uint32_t number, store_t
 
 	if (rc < 0) {
 		anyio_free(sweep);
-		return rc;
+		/* Taken away by somebody else: it is as one that is damaged. */
+		collecting->result->kept_damaged += rc == -ENOENT;
+		return rc == -ENOENT ? 0 : rc;
 	}
 	sweep->collecting = collecting;
 	sweep->file = file;
@@ -253,13 +264,14 @@ static int sweep_segment(struct collecting *collecting, uint32_t number, store_t
 		rc = scan_segment(sweep);
 	segment_file_release(file);
 	free_batch(sweep);
-	if (*ticket < sweep->ticket)
-		*ticket = sweep->ticket;
+	if (ready->ticket < sweep->ticket)
+		ready->ticket = sweep->ticket;
 	if (rc == 0) {
 		collecting->swept += file->size;
 		collecting->result->kept_damaged += sweep->keep;
-		rc = !sweep->keep;
 	}
+	if (rc == 0 && !sweep->keep)
+		ready->numbers[ready->count++] = number;
 	anyio_free(sweep->window);
 	anyio_free(sweep);
 	return rc;
@@ -351,38 +363,62 @@ static size_t find_candidates(struct collecting *collecting, struct candidate *o
 
 static bool is_enough(const struct collecting *collecting)
 {
-	uint64_t written = collecting->result->moved_bytes;
+	uint64_t freed = collecting->freed, written = collecting->written;
 
-	return collecting->options->enough && collecting->freed > written &&
-		collecting->freed - written >= collecting->options->enough;
+	return collecting->options->enough && freed > written &&
+		freed - written >= collecting->options->enough;
+}
+
+static int drop_ready(struct collecting *collecting, struct ready *ready)
+{
+	int rc = ready->count ? store_sync(collecting->store, ready->ticket) : 0;
+
+	if (rc == 0 && ready->count)
+		rc = drop_segments(collecting, ready->numbers, ready->count);
+	ready->count = 0;
+	ready->written = collecting->written;
+	return rc;
+}
+
+/* Together they take one writing of the index, but while they wait, what lives in them is there twice. */
+static bool is_time(const struct collecting *collecting, const struct ready *ready)
+{
+	const struct store *store = collecting->store;
+
+	return ready->count == TOGETHER || collecting->options->enough || store->limit.max ||
+		collecting->written - ready->written >= store->options.segment_bytes;
+}
+
+/* Whether what lives in a segment can be written again without growing past the limit. */
+static bool has_room(const struct collecting *collecting, uint32_t number)
+{
+	const struct live_segment *live = live_of(&collecting->live, number);
+	const struct store *store = collecting->store;
+
+	return !store->limit.max || !live || store_used(store) + live->bytes <= store->limit.max;
 }
 
 static int sweep_all(struct collecting *collecting)
 {
-	size_t room = collecting->store->segments.count + 1, count, swept = 0;
+	size_t room = collecting->store->segments.count + 1, count;
 	struct candidate *candidates = anyio_calloc(room, sizeof(*candidates));
-	uint32_t ready[TOGETHER];
-	store_ticket ticket = 0;
+	struct ready ready = { 0 };
 	int rc = 0;
 
 	if (!candidates)
 		return -ENOMEM;
 	count = find_candidates(collecting, candidates);
 	for (size_t i = 0; i < count && rc == 0 && !is_enough(collecting); i++) {
-		rc = sweep_segment(collecting, candidates[i].number, &ticket);
-		if (rc > 0)
-			ready[swept++] = candidates[i].number;
-		rc = rc < 0 ? rc : 0;
-		if (rc == 0 && swept > 0 &&
-			(swept == TOGETHER || i + 1 == count || collecting->options->enough)) {
-			rc = store_sync(collecting->store, ticket);
-			if (rc == 0)
-				rc = drop_segments(collecting, ready, swept);
-			swept = 0;
-		}
+		if (!has_room(collecting, candidates[i].number))
+			continue;
+		rc = sweep_segment(collecting, candidates[i].number, &ready);
+		if (rc == 0 && is_time(collecting, &ready))
+			rc = drop_ready(collecting, &ready);
 	}
 	anyio_free(candidates);
-	return rc;
+	/* Also when the disk is full: else it would be every time. */
+	int dropped = drop_ready(collecting, &ready);
+	return rc ? rc : dropped;
 }
 
 static int drop_if_dead(
@@ -403,6 +439,7 @@ static int drop_if_dead(
 /* Whatever is dead leaves the index, also where it is not worth writing its segment anew. */
 static int drop_all_dead(struct collecting *collecting)
 {
+	const struct store_collect_options *options = collecting->options;
 	struct store *store = collecting->store;
 	struct index_key key = { 0 };
 	struct index_place place;
@@ -412,8 +449,11 @@ static int drop_all_dead(struct collecting *collecting)
 
 	while (rc == 0 && (found = index_next_block(&store->index, &key, &cid, &place)) != 0) {
 		rc = found < 0 ? found : drop_if_dead(collecting, &cid, &place);
-		if (rc == 0 && ++steps % STEPS_A_TURN == 0)
-			rc = anyio_checkpoint();
+		if (rc != 0 || ++steps % STEPS_A_TURN)
+			continue;
+		rc = anyio_checkpoint();
+		if (rc == 0 && options->progress)
+			rc = options->progress(options->arg, true, 0, 0);
 	}
 	return rc;
 }
@@ -436,8 +476,8 @@ static int collect(struct collecting *collecting)
 	if (rc == 0)
 		rc = sweep_all(collecting);
 	store->collecting = NULL;
-	uint64_t written = collecting->result->moved_bytes;
-	collecting->result->freed = collecting->freed > written ? collecting->freed - written : 0;
+	if (collecting->freed > collecting->written)
+		collecting->result->freed = collecting->freed - collecting->written;
 	return rc;
 }
 
@@ -476,9 +516,9 @@ int collect_down_to(struct store *store, uint64_t mark, uint64_t goal)
 
 	if (rc < 0)
 		return rc;
-	/* Another's collection may have done it meanwhile. */
+	/* Another's collection may have done it meanwhile; or there is no limit any more. */
 	uint64_t used = store_used(store);
-	if (used > mark) {
+	if (used > mark && store->limit.max) {
 		options.enough = used - goal;
 		rc = run(store, &options, &result);
 	}

@@ -12,7 +12,7 @@ struct collecting {
 	struct store_collect_result *result;
 	struct live live;
 	uint32_t below;                  /* segments of lower numbers only */
-	uint64_t swept, to_sweep, freed; /* bytes */
+	uint64_t swept, to_sweep, freed, written; /* bytes */
 };
 
 /* Marks what leases keep, and what pins name and need (mark.c). */

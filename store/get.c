@@ -229,14 +229,14 @@ static int read_block(struct store *store, const struct index_place *place, void
 	return read_run(store, place->segment, &iov, 1, place->offset);
 }
 
-/* Whether a collection has written it elsewhere since it was found. */
-static bool has_moved(
-	struct store *store, const struct mf_cid *cid, const struct index_place *place)
+/* Whether a collection has written it elsewhere since it was found, or taken it away. */
+static bool is_away(struct store *store, const struct mf_cid *cid, const struct index_place *place)
 {
 	struct index_place now;
+	int rc = index_find(&store->index, cid, &now);
 
-	return index_find(&store->index, cid, &now) > 0 &&
-		(now.segment != place->segment || now.offset != place->offset);
+	return (rc == 0 && now.state == INDEX_GONE) ||
+		(rc > 0 && (now.segment != place->segment || now.offset != place->offset));
 }
 
 int store_get(struct store *store, const struct mf_cid *cid, struct store_block *out)
@@ -263,7 +263,7 @@ int store_get(struct store *store, const struct mf_cid *cid, struct store_block 
 		rc = read_block(store, &place, bytes_of(out));
 	if (rc == 0 && (rc = store_gate_check(out, 1, &result)) == 0)
 		rc = result;
-	if (rc == -EBADMSG && has_moved(store, cid, &place)) {
+	if (rc == -EBADMSG && is_away(store, cid, &place)) {
 		store_block_release(out);
 		return store_get(store, cid, out);
 	}
@@ -444,7 +444,7 @@ int store_get_many(struct store *store, const struct mf_cid *cids, size_t count,
 		rc = batch_verify(&batch);
 	for (size_t i = 0; i < count && rc == 0; i++)
 		if (results[i] == -EBADMSG && batch.unproven[i] &&
-			has_moved(store, &cids[i], &batch.places[i]))
+			is_away(store, &cids[i], &batch.places[i]))
 			results[i] = store_get(store, &cids[i], &out[i]);
 	anyio_free(batch.places);
 	anyio_free(batch.wanted);

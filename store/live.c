@@ -59,7 +59,7 @@ static int make_room(struct live_segment *segment, uint32_t ordinal)
 	return 0;
 }
 
-int live_add(struct live *live, uint32_t number, uint32_t ordinal, uint32_t bytes)
+int live_add(struct live *live, uint32_t number, uint32_t ordinal, uint32_t len)
 {
 	size_t at = place_of(live, number);
 	int rc = 0;
@@ -76,7 +76,7 @@ int live_add(struct live *live, uint32_t number, uint32_t ordinal, uint32_t byte
 		return 0;
 	*word |= bit;
 	segment->count++;
-	segment->bytes += bytes;
+	segment->bytes += (uint64_t)len + LIVE_HEAD;
 	return 1;
 }
 

@@ -9,11 +9,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What stands before a block in its segment, where the hash is a SHA-256: it lives with the block. */
+enum { LIVE_HEAD = 38 };
+
 struct live_segment {
 	uint32_t number;
 	uint32_t room; /* bits */
 	uint64_t *bits;
-	uint64_t count, bytes; /* of live blocks */
+	uint64_t count, bytes; /* of live blocks, with their heads */
 };
 
 struct live {
@@ -21,8 +24,8 @@ struct live {
 	size_t count, room;
 };
 
-/* 1: it is live from now on; 0: it was already; or -ENOMEM. */
-int live_add(struct live *live, uint32_t segment, uint32_t ordinal, uint32_t bytes);
+/* 1: it is live from now on; 0: it was already; or -ENOMEM. len: of its data. */
+int live_add(struct live *live, uint32_t segment, uint32_t ordinal, uint32_t len);
 bool live_has(const struct live *live, uint32_t segment, uint32_t ordinal);
 /* Of a segment; NULL: none of its blocks is live. Valid until the next live_add. */
 const struct live_segment *live_of(const struct live *live, uint32_t segment);

@@ -38,12 +38,14 @@ static bool same_hash(const struct mf_cid *a, const struct mf_cid *b)
 		memcmp(a->digest, b->digest, a->digest_len) == 0;
 }
 
-/* Whether a block that is to be moved lies elsewhere by now, or nowhere. */
+/* Whether a block that is to be moved lies elsewhere by now, or nowhere. One that counts as damaged there since it was
+ * read is mended by it. */
 static bool is_elsewhere(const struct chunk *chunk, int found, const struct index_place *place)
 {
 	const struct index_place *from = &chunk->from[chunk->next];
 
-	return found == 0 || place->segment != from->segment || place->offset != from->offset;
+	return (found == 0 && place->state == INDEX_GONE) || place->segment != from->segment ||
+		place->offset != from->offset;
 }
 
 /* Whether the block needs no writing: 1, 0 or a negative code. */

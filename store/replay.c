@@ -517,6 +517,8 @@ int replay_all(struct replay *replay, const struct index_position *from, bool ap
 		number = file->number;
 		rc = replay_segment(replay, file, from, number == last ? end : file->size,
 			number == last && !apart);
+		if (rc == -ENOENT && !segment_set_find(segments, number))
+			rc = 0;
 	}
 	return rc < 0 ? rc : replay_finish(replay);
 }

@@ -81,7 +81,7 @@ int segment_file_use(struct segment_set *set, struct segment_file *file)
 		return fd;
 	}
 	file->fd = fd;
-	set->open++;
+	set->open += file->set != NULL;
 	return 0;
 }
 

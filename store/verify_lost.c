@@ -92,11 +92,8 @@ static int move(struct verifying *verifying, const struct store_block *block,
 {
 	struct store *store = verifying->store;
 	store_ticket ticket = 0;
-	int rc = index_drop(&store->index, &block->cid, place);
+	int rc = store_move_many(store, block, place, 1, &ticket);
 
-	if (rc == 0)
-		rc = store_put(
-			store, &block->cid, block->data, block->len, STORE_VERIFIED, &ticket);
 	return rc < 0 ? rc : store_sync(store, ticket);
 }
 

@@ -2,6 +2,7 @@
 #include "support.h"
 #include "../collecting.h"
 
+#include <errno.h>
 #include <ipld/dag_pb.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -315,12 +316,293 @@ static int every_dead_block_can_be_asked_for(void *arg)
 	return store_close(store);
 }
 
+
+/* Segments half of whose trees are pinned: number first, and on by hundreds. */
+static int put_half_pinned(struct store *store, int count, struct mf_cid *kept)
+{
+	struct mf_cid root;
+	store_ticket ticket = 0;
+
+	for (int i = 0; i < count; i++) {
+		CHECK_RC(0, put_tree(store, i * 100, i % 2 ? &root : &kept[i / 2], &ticket));
+		if (i % 2 == 0)
+			CHECK_RC(0, store_pin_add(store, &kept[i / 2], STORE_PIN_RECURSIVE, &ticket));
+	}
+	return store_sync(store, ticket);
+}
+
+static int all_kept_there(struct store *store, int count)
+{
+	for (int i = 0; i < count; i += 2)
+		CHECK(leaves_there(store, i * 100) == LEAVES);
+	return 0;
+}
+
+struct stopping {
+	int calls, at;
+};
+
+static int stop_at(void *arg, bool sweeping, uint64_t done, uint64_t total)
+{
+	struct stopping *stopping = arg;
+
+	return ++stopping->calls == stopping->at;
+}
+
+/* By whatever value, wherever. */
+static int a_stop_takes_nothing_that_is_pinned(void *arg)
+{
+	struct store *store;
+	struct store_collect_result result;
+	struct mf_cid kept[6];
+	int rc = 1;
+
+	test_options.segment_bytes = 60000;
+	CHECK_RC(0, test_open(&store, NULL));
+	CHECK_RC(0, put_half_pinned(store, 12, kept));
+	for (int at = 1; rc == 1; at++) {
+		struct stopping stopping = { .at = at };
+		struct store_collect_options options = {
+			.dead_percent = 1, .progress = stop_at, .arg = &stopping
+		};
+
+		rc = store_collect(store, &options, &result);
+		CHECK(rc == (stopping.calls >= at));
+		CHECK_RC(0, all_kept_there(store, 12));
+	}
+	CHECK_RC(0, test_verify(store));
+	return store_close(store);
+}
+
+/* Heads of sections are no dead bytes. */
+static int what_lives_is_not_written_again(void *arg)
+{
+	struct store *store;
+	struct store_collect_result result;
+	struct mf_cid cid;
+	uint8_t data[100];
+	store_ticket ticket = 0;
+
+	test_options.segment_bytes = 60000;
+	CHECK_RC(0, test_open(&store, NULL));
+	for (int i = 0; i < 1500; i++) {
+		test_block(i, sizeof(data), data, &cid);
+		CHECK_RC(0, store_put(store, &cid, data, sizeof(data), 0, &ticket));
+		CHECK_RC(0, store_pin_add(store, &cid, STORE_PIN_DIRECT, &ticket));
+	}
+	CHECK_RC(0, store_sync(store, ticket));
+	CHECK_RC(0, store_collect(store, NULL, &result));
+	CHECK(result.live == 1500 && result.moved == 0 && result.segments == 0);
+	return store_close(store);
+}
+
+/* A reader met bad bytes, the sweep good ones: these are kept. */
+static int one_that_counts_as_damaged_by_then_is_moved(void *arg)
+{
+	struct store *store;
+	struct index_place place;
+	struct store_block block;
+	struct mf_cid cid;
+	uint8_t data[2000];
+	store_ticket ticket = 0;
+
+	CHECK_RC(0, test_open(&store, NULL));
+	CHECK_RC(0, test_put(store, 1, sizeof(data), &ticket));
+	test_block(1, sizeof(data), data, &cid);
+	CHECK(store_find(store, &cid, &place) == 1);
+	block = (struct store_block){ .cid = cid, .data = data, .len = sizeof(data) };
+	index_forget(&store->index, &cid, &place);
+	CHECK_RC(0, store_move_many(store, &block, &place, 1, &ticket));
+	CHECK_RC(1, store_has(store, &cid));
+	CHECK_RC(0, test_get(store, 1, sizeof(data)));
+	CHECK(store->index.counts.blocks == 1);
+	/* One that has gone stays away. */
+	CHECK(store_find(store, &cid, &place) == 1);
+	CHECK_RC(0, index_drop(&store->index, &cid, &place));
+	CHECK_RC(0, store_move_many(store, &block, &place, 1, &ticket));
+	CHECK_RC(0, store_has(store, &cid));
+	return store_close(store);
+}
+
+static int fill_the_disk(void *arg, bool sweeping, uint64_t done, uint64_t total)
+{
+	/* From the fourth segment on, for one write each: that of a checkpoint is another's business. */
+	if (sweeping && done > 200000)
+		anyio_fault_set(ANYIO_FAULT_WRITE, 1, -ENOSPC);
+	return 0;
+}
+
+/* What was swept until then goes: else there would never be room. */
+static int a_full_disk_is_given_back_what_can_be(void *arg)
+{
+	struct store *store;
+	struct store_collect_options options = { .dead_percent = 1, .progress = fill_the_disk };
+	struct store_collect_result result;
+	struct mf_cid kept[10];
+
+	test_options.segment_bytes = 60000;
+	CHECK_RC(0, test_open(&store, NULL));
+	CHECK_RC(0, put_half_pinned(store, 20, kept));
+	/* Many of them together. */
+	store->options.segment_bytes = 1 << 20;
+	int rc = store_collect(store, &options, &result);
+	anyio_fault_set(ANYIO_FAULT_WRITE, 0, 0);
+	CHECK_RC(-ENOSPC, rc);
+	CHECK(result.segments >= 2);
+	CHECK_RC(0, all_kept_there(store, 20));
+	return store_close(store);
+}
+
+static void close_files(struct store *store)
+{
+	for (size_t i = 0; i < store->segments.count; i++) {
+		struct segment_file *file = store->segments.files[i];
+
+		if (file->users == 0 && file->fd >= 0) {
+			anyio_close(file->fd);
+			file->fd = -1;
+			store->segments.open--;
+		}
+	}
+}
+
+static int a_file_that_somebody_took_away_stops_nothing(void *arg)
+{
+	struct store *store;
+	struct store_collect_result result;
+	struct mf_cid kept[6];
+
+	test_options.segment_bytes = 60000;
+	CHECK_RC(0, test_open(&store, NULL));
+	CHECK_RC(0, put_half_pinned(store, 12, kept));
+	/* Nodes are needed to mark. */
+	store_set_cache(store, 1 << 20);
+	CHECK_RC(0, all_kept_there(store, 12));
+	for (int i = 0; i < 6; i++) {
+		struct store_block block;
+		CHECK_RC(0, store_get(store, &kept[i], &block));
+		store_block_release(&block);
+	}
+	close_files(store);
+	CHECK(unlink(test_segment(1)) == 0);
+	CHECK_RC(0, collect_with(store, 1, &result));
+	CHECK(result.kept_damaged == 1 && result.segments > 3);
+	return store_close(store);
+}
+
+struct telling {
+	uint64_t since, most;
+};
+
+static void count_dropped(void *arg, const struct mf_cid *cid, uint32_t len)
+{
+	struct telling *telling = arg;
+
+	if (++telling->since > telling->most)
+		telling->most = telling->since;
+}
+
+static int tell(void *arg, bool sweeping, uint64_t done, uint64_t total)
+{
+	((struct telling *)arg)->since = 0;
+	return 0;
+}
+
+/* So that who tells others of what went need not hold all of it in memory. */
+static int what_goes_is_told_meanwhile(void *arg)
+{
+	enum { MANY = 5000 };
+	struct telling telling = { 0 };
+	struct store_collect_options options = {
+		.every = true, .progress = tell, .dropped = count_dropped, .arg = &telling
+	};
+	struct store_collect_result result;
+	struct store *store;
+	store_ticket ticket = 0;
+
+	CHECK_RC(0, test_open(&store, NULL));
+	for (int i = 0; i < MANY; i++)
+		CHECK_RC(0, test_put(store, i, 50, &ticket));
+	CHECK_RC(0, store_collect(store, &options, &result));
+	CHECK(result.dropped == MANY && telling.most < MANY / 2);
+	return store_close(store);
+}
+
+enum { DEAD = 15 * LEAVES };
+
+struct getting {
+	struct mf_cid cids[DEAD];
+	struct store_block out[DEAD];
+	int results[DEAD];
+	uint8_t data[2000];
+};
+
+static int get_dead(void *arg)
+{
+	struct traffic *traffic = arg;
+	struct getting *getting = calloc(1, sizeof(*getting));
+
+	for (int i = 0; i < DEAD; i++)
+		test_block(i / LEAVES * 100 + i % LEAVES, sizeof(getting->data), getting->data,
+			&getting->cids[i]);
+	while (!traffic->over && traffic->rc == 0) {
+		close_files(traffic->store);
+		traffic->rc = store_get_many(
+			traffic->store, getting->cids, DEAD, getting->out, getting->results);
+		for (int i = 0; i < DEAD && traffic->rc == 0; i++) {
+			if (getting->results[i] < 0 && getting->results[i] != -ENOENT)
+				traffic->rc = getting->results[i];
+			store_block_release(&getting->out[i]);
+		}
+		traffic->gets++;
+		anyio_checkpoint();
+	}
+	free(getting);
+	return 0;
+}
+
+/* Who reads a block that goes finds it, or none: no damage. */
+static int what_goes_under_a_reader_is_not_damaged(void *arg)
+{
+	struct traffic traffic = { 0 };
+	struct store_collect_result result;
+	struct mf_cid root;
+	store_ticket ticket = 0;
+	int rc = 0;
+
+	test_options.segment_bytes = 45000;
+	CHECK_RC(0, test_open(&traffic.store, NULL));
+	ANYIO_TASK_GROUP(group);
+	for (int round = 0; round < 10 && rc == 0; round++) {
+		for (int i = 0; i < 15; i++)
+			CHECK_RC(0, put_tree(traffic.store, i * 100, &root, &ticket));
+		if (round == 0)
+			for (int i = 0; i < 3; i++)
+				anyio_start_soon(&group, get_dead, &traffic, "getter");
+		anyio_checkpoint();
+		rc = collect_with(traffic.store, 1, &result);
+	}
+	traffic.over = true;
+	CHECK_RC(0, anyio_task_group_exit(&group, 0));
+	CHECK_RC(0, rc);
+	CHECK_RC(0, traffic.rc);
+	CHECK(traffic.gets > 3 && !traffic.store->index.doubtful);
+	return store_close(traffic.store);
+}
+
 ON_BACKENDS(every_dead_block_can_be_asked_for)
 ON_BACKENDS(what_no_pin_needs_goes)
 ON_BACKENDS(a_lease_keeps_what_is_on_its_way)
 ON_BACKENDS(others_go_on_meanwhile)
 ON_BACKENDS(a_node_that_is_missing_stops_it)
 ON_BACKENDS(damage_keeps_its_segment)
+ON_BACKENDS(a_stop_takes_nothing_that_is_pinned)
+ON_BACKENDS(what_lives_is_not_written_again)
+ON_BACKENDS(one_that_counts_as_damaged_by_then_is_moved)
+ON_BACKENDS(a_full_disk_is_given_back_what_can_be)
+ON_BACKENDS(a_file_that_somebody_took_away_stops_nothing)
+ON_BACKENDS(what_goes_is_told_meanwhile)
+ON_BACKENDS(what_goes_under_a_reader_is_not_damaged)
 
 int main(void)
 {
@@ -331,6 +613,13 @@ int main(void)
 		cmocka_unit_test(test_a_node_that_is_missing_stops_it),
 		cmocka_unit_test(test_damage_keeps_its_segment),
 		cmocka_unit_test(test_every_dead_block_can_be_asked_for),
+		cmocka_unit_test(test_a_stop_takes_nothing_that_is_pinned),
+		cmocka_unit_test(test_what_lives_is_not_written_again),
+		cmocka_unit_test(test_one_that_counts_as_damaged_by_then_is_moved),
+		cmocka_unit_test(test_a_full_disk_is_given_back_what_can_be),
+		cmocka_unit_test(test_a_file_that_somebody_took_away_stops_nothing),
+		cmocka_unit_test(test_what_goes_is_told_meanwhile),
+		cmocka_unit_test(test_what_goes_under_a_reader_is_not_damaged),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

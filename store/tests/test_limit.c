@@ -1,5 +1,6 @@
 /* The limit: much more flows through than fits, the repo never grows past it, and what is pinned stays. */
 #include "support.h"
+#include "../inner.h"
 
 #include <errno.h>
 
@@ -147,12 +148,98 @@ static int full_is_full(void *arg)
 }
 ON_BACKENDS(full_is_full)
 
+static int look_at_size(void *arg, bool sweeping, uint64_t done, uint64_t total)
+{
+	return store_used(arg) > LIMIT ? -EFBIG : 0;
+}
+
+/* Nor while a collection has what it moves twice. */
+static int a_collection_stays_below_too(void *arg)
+{
+	struct store *store;
+	struct store_collect_options options = { .every = true, .progress = look_at_size };
+	struct store_collect_result result;
+	store_ticket ticket = 0;
+
+	CHECK_RC(0, open_limited(&store));
+	for (int n = 0; store_used(store) + 2 * LEN < LIMIT - (1 << 20); n++) {
+		CHECK_RC(0, test_put(store, n, LEN, &ticket));
+		if (n % 2)
+			CHECK_RC(0, pin_number(store, n, &ticket));
+	}
+	CHECK_RC(0, store_sync(store, ticket));
+	options.arg = store;
+	CHECK_RC(0, store_collect(store, &options, &result));
+	CHECK(result.segments > 15 && result.moved > 20);
+	CHECK_RC(0, test_verify(store));
+	return store_close(store);
+}
+ON_BACKENDS(a_collection_stays_below_too)
+
+/* It was near the limit, which is none any more: nothing goes. */
+static int without_a_limit_nothing_goes(void *arg)
+{
+	struct store *store;
+	store_ticket ticket = 0;
+	int n;
+
+	CHECK_RC(0, open_limited(&store));
+	for (n = 0; store_used(store) < LIMIT / 100 * 90; n++)
+		CHECK_RC(0, test_put(store, n, LEN, &ticket));
+	CHECK_RC(0, store_sync(store, ticket));
+	CHECK(anyio_event_is_set(&store->limit.over));
+	store_set_limit(store, 0);
+	ANYIO_TASK_GROUP(group);
+	anyio_start_soon(&group, store_tend, store, "tend");
+	for (int i = 0; i < 200 || store->collecting; i++)
+		CHECK_RC(0, anyio_checkpoint());
+	anyio_task_group_cancel(&group, "done");
+	anyio_task_group_exit(&group, 0);
+	while (n-- > 0)
+		CHECK_RC(0, test_get(store, n, LEN));
+	return store_close(store);
+}
+ON_BACKENDS(without_a_limit_nothing_goes)
+
+/* What an accepted loss leaves whole is written again, though there is no room for a put. */
+static int an_accepted_loss_takes_nothing_more(void *arg)
+{
+	struct store *store;
+	struct store_verify_options options = { .accept_loss = true, .skip_pins = true };
+	struct store_verify_result result;
+	struct index_place place;
+	struct mf_cid cid;
+	static uint8_t data[TEST_BLOCK_MAX];
+	store_ticket ticket = 0;
+
+	CHECK_RC(0, open_limited(&store));
+	CHECK_RC(0, put_pinned(store));
+	test_block(3, LEN, data, &cid);
+	CHECK(store_find(store, &cid, &place) == 1);
+	CHECK_RC(0, store_close(store));
+	/* In the head of its section. */
+	test_flip(test_segment(place.segment), (long)place.offset - 10);
+	CHECK_RC(0, test_open(&store, NULL));
+	store_set_limit(store, store_used(store) + (1 << 20) + LEN / 2);
+	CHECK_RC(-EDQUOT, test_put(store, 5000, LEN, &ticket));
+	CHECK_RC(0, store_verify(store, &options, &result));
+	CHECK_RC(0, all_pinned_there(store));
+	CHECK_RC(0, store_close(store));
+	CHECK_RC(0, test_open(&store, NULL));
+	CHECK_RC(0, all_pinned_there(store));
+	return store_close(store);
+}
+ON_BACKENDS(an_accepted_loss_takes_nothing_more)
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_flows_through_stays_below),
 		cmocka_unit_test(test_it_is_kept_by_the_store_itself),
 		cmocka_unit_test(test_full_is_full),
+		cmocka_unit_test(test_a_collection_stays_below_too),
+		cmocka_unit_test(test_without_a_limit_nothing_goes),
+		cmocka_unit_test(test_an_accepted_loss_takes_nothing_more),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -45,7 +45,7 @@ struct store_collect_options {
 	/* Whatever is dead can be had no more afterwards, also where its segment stays; else it can, as of a cache. */
 	bool every;
 	/* Called now and then; non-zero stops with that value. May be NULL, may wait. done of total, of what:
-	 * nodes marked (total 0: unknown), then bytes of segments. */
+	 * nodes marked (total 0: unknown), then bytes of segments (total 0: none yet). */
 	int (*progress)(void *arg, bool sweeping, uint64_t done, uint64_t total);
 	/* Called for each block that goes. May be NULL, must not wait. */
 	void (*dropped)(void *arg, const struct mf_cid *cid, uint32_t len);
