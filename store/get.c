@@ -19,10 +19,9 @@ int store_find(struct store *store, const struct mf_cid *cid, struct index_place
 {
 	int rc = index_find(&store->index, cid, place);
 
-	if (rc > 0 && store->broken && place->sequence > store->log.durable) {
-		place->state = INDEX_GONE;
-		return 0;
-	}
+	/* What a collection was moving is still where it was. */
+	if (rc > 0 && store->broken && place->sequence > store->log.durable)
+		rc = index_find_durable(&store->index, cid, store->log.durable, place);
 	if (rc > 0 && !store_reaches(store, place)) {
 		index_forget(&store->index, cid, place);
 		place->state = INDEX_DAMAGED;
@@ -233,7 +232,7 @@ static int read_block(struct store *store, const struct index_place *place, void
 static bool is_away(struct store *store, const struct mf_cid *cid, const struct index_place *place)
 {
 	struct index_place now;
-	int rc = index_find(&store->index, cid, &now);
+	int rc = store_find(store, cid, &now);
 
 	return (rc == 0 && now.state == INDEX_GONE) ||
 		(rc > 0 && (now.segment != place->segment || now.offset != place->offset));

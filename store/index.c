@@ -43,6 +43,27 @@ int index_find(struct index *index, const struct mf_cid *cid, struct index_place
 	return rc > 0 && place->state != INDEX_PRESENT ? 0 : rc;
 }
 
+int index_find_durable(struct index *index, const struct mf_cid *cid, uint64_t durable,
+	struct index_place *place)
+{
+	const struct index_generation *generations[] = { &index->fresh, &index->frozen };
+	struct index_key key;
+
+	index_block_key(&key, cid);
+	for (int i = 0; i < 2; i++) {
+		const struct index_place *found =
+			table_find(&generations[i]->blocks, key.bytes, key.len);
+
+		if (!found || found->sequence > durable)
+			continue;
+		*place = *found;
+		return place->state == INDEX_PRESENT;
+	}
+	place->state = INDEX_GONE;
+	int rc = index_db_block(index, &key, place);
+	return rc > 0 && place->state != INDEX_PRESENT ? 0 : rc;
+}
+
 int index_reserve(struct index *index, size_t count)
 {
 	int rc = table_reserve(&index->fresh.blocks, count, MF_MULTIHASH_BYTES_MAX);

@@ -124,6 +124,28 @@ int test_get(struct store *store, uint64_t n, size_t len)
 	return rc;
 }
 
+int test_put_tree(struct store *store, uint64_t first, int count, size_t len, struct mf_cid *root,
+	store_ticket *ticket)
+{
+	uint8_t node[20 * (MF_CID_BYTES_MAX + 4)] = { 0 }, *data = malloc(len);
+	size_t used = 0;
+	int rc = 0;
+
+	for (int i = 0; i < count && rc == 0; i++) {
+		struct mf_cid cid;
+
+		test_block(first + i, len, data, &cid);
+		rc = store_put(store, &cid, data, len, 0, ticket);
+		/* PBLink with a hash only, by hand. */
+		size_t n = mf_cid_encode(&cid, node + used + 4, MF_CID_BYTES_MAX);
+		memcpy(node + used, (uint8_t[]){ 0x12, n + 2, 0x0a, n }, 4);
+		used += 4 + n;
+	}
+	free(data);
+	mf_cid_of(root, 1, MF_CODEC_DAG_PB, node, used);
+	return rc < 0 ? rc : store_put(store, root, node, used, 0, ticket);
+}
+
 int test_crash(struct store *store)
 {
 	char image[80], command[256];

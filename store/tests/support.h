@@ -37,6 +37,9 @@ int test_open(struct store **store, struct store_recovery *recovery);
 int test_put(struct store *store, uint64_t n, size_t len, store_ticket *ticket);
 /* 0 when the block is there and right. */
 int test_get(struct store *store, uint64_t n, size_t len);
+/* A node that links to blocks number first..first + count of that length, and these; at most 20. */
+int test_put_tree(struct store *store, uint64_t first, int count, size_t len, struct mf_cid *root,
+	store_ticket *ticket);
 /* Blocks number from..to, all large or small by their number; sync: and makes them durable. */
 int test_put_range(struct store *store, int from, int to, bool sync);
 int test_get_range(struct store *store, int from, int to);

@@ -12,27 +12,7 @@ enum { LEAVES = 20 };
 /* A tree: a node that links to leaves number first..first + LEAVES. */
 static int put_tree(struct store *store, int first, struct mf_cid *root, store_ticket *ticket)
 {
-	static uint8_t data[2000];
-	uint8_t node[LEAVES * 60];
-	size_t len = 0;
-
-	for (int i = 0; i < LEAVES; i++) {
-		struct mf_cid cid;
-		uint8_t bytes[MF_CID_BYTES_MAX];
-
-		test_block(first + i, 2000, data, &cid);
-		CHECK_RC(0, store_put(store, &cid, data, 2000, 0, ticket));
-		/* PBLink with a hash only, by hand. */
-		size_t n = mf_cid_encode(&cid, bytes, sizeof(bytes));
-		node[len++] = 0x12;
-		node[len++] = n + 2;
-		node[len++] = 0x0a;
-		node[len++] = n;
-		memcpy(node + len, bytes, n);
-		len += n;
-	}
-	mf_cid_of(root, 1, MF_CODEC_DAG_PB, node, len);
-	return store_put(store, root, node, len, 0, ticket);
+	return test_put_tree(store, first, LEAVES, 2000, root, ticket);
 }
 
 static int leaves_there(struct store *store, int first)

@@ -1,7 +1,7 @@
 /*
  * Random work against a model, on the simulated disk: tasks put, pin and sync; in the middle of it
  * the power goes; the repo is opened again. What was acknowledged must be there, and nothing may be
- * reported as damaged. $SEEDS says how many (default 25), $SEED which one alone.
+ * reported as damaged. $SEEDS says how many (default 25), $SEED which one alone, or, with $SEEDS, from which one on.
  */
 #include "support.h"
 
@@ -517,12 +517,13 @@ static void seeds(void (*run)(uint64_t seed))
 {
 	const char *one = getenv("SEED"), *many = getenv("SEEDS");
 	uint64_t count = many ? strtoull(many, NULL, 10) : 25;
+	uint64_t first = one ? strtoull(one, NULL, 10) : 1;
 
-	if (one) {
-		run(strtoull(one, NULL, 10));
+	if (one && !many) {
+		run(first);
 		return;
 	}
-	for (uint64_t seed = 1; seed <= count; seed++)
+	for (uint64_t seed = first; seed < first + count; seed++)
 		run(seed);
 	print_message("%llu tails cut, %llu unfinished, %llu acknowledged, %llu faults\n",
 		(unsigned long long)met_cuts, (unsigned long long)met_unfinished,

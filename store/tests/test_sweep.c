@@ -1,0 +1,205 @@
+/*
+ * Each allocation and each operation of a life with collections in it fails in turn: errors come out, nothing that is
+ * pinned is missed, neither then nor after the power went, and the next collection goes through.
+ */
+#include "support.h"
+
+#include <errno.h>
+
+enum { TREES = 8, LEAVES = 5, LEN = 3000 };
+
+struct life {
+	bool acknowledged[TREES]; /* it is pinned, and that is durable */
+	bool unpinned[TREES];     /* or may be */
+	int error;                /* the first */
+};
+
+static bool failed(struct life *life, int rc)
+{
+	if (rc < 0 && !life->error)
+		life->error = rc;
+	return rc < 0;
+}
+
+static void pin_tree(struct store *store, struct life *life, int tree)
+{
+	struct store_lease lease;
+	struct mf_cid root;
+	store_ticket ticket = 0;
+
+	life->unpinned[tree] = false;
+	store_lease_begin(store, &lease);
+	if (!failed(life, test_put_tree(store, tree * 10, LEAVES, LEN, &root, &ticket)) &&
+		!failed(life, store_pin_add(store, &root, STORE_PIN_RECURSIVE, &ticket)) &&
+		!failed(life, store_sync(store, ticket)))
+		life->acknowledged[tree] = true;
+	store_lease_end(&lease);
+}
+
+static void unpin_tree(struct store *store, struct life *life, int tree)
+{
+	struct mf_cid root;
+	store_ticket ticket = 0;
+
+	/* The name is had by putting; what it put is dead. */
+	if (failed(life, test_put_tree(store, tree * 10, LEAVES, LEN, &root, &ticket)))
+		return;
+	life->acknowledged[tree] = false;
+	life->unpinned[tree] = true;
+	int rc = store_pin_remove(store, &root, &ticket);
+	failed(life, rc == -ENOENT ? 0 : rc);
+}
+
+/* What is acknowledged may be refused for a while, but not be missed. */
+static int look(struct store *store, struct life *life)
+{
+	for (int i = 0; i < TREES * LEAVES; i++) {
+		int rc = test_get(store, i / LEAVES * 10 + i % LEAVES, LEN);
+
+		failed(life, rc == -ENOENT || rc == -EBADMSG ? 0 : rc);
+		if (life->acknowledged[i / LEAVES])
+			CHECK(rc != -ENOENT && rc != -EBADMSG && rc != -EILSEQ);
+	}
+	return 0;
+}
+
+static int use(struct store *store, struct life *life, bool every)
+{
+	struct store_collect_options options = { .dead_percent = 1, .every = every };
+	struct store_collect_result result;
+
+	failed(life, store_collect(store, &options, &result));
+	CHECK_RC(0, look(store, life));
+	pin_tree(store, life, 1);
+	unpin_tree(store, life, 2);
+	failed(life, store_collect(store, &options, &result));
+	return look(store, life);
+}
+
+static int live(void *arg)
+{
+	struct life *life = arg;
+	struct store *store;
+
+	if (failed(life, test_open(&store, NULL)))
+		return 0;
+	for (int tree = 0; tree < TREES; tree++)
+		pin_tree(store, life, tree);
+	for (int tree = 1; tree < TREES; tree += 2)
+		unpin_tree(store, life, tree);
+	CHECK_RC(0, use(store, life, false));
+	failed(life, store_close(store));
+	/* And once more, after an opening. */
+	if (failed(life, test_open(&store, NULL)))
+		return 0;
+	CHECK_RC(0, use(store, life, true));
+	failed(life, store_close(store));
+	return 0;
+}
+
+static int look_after(void *arg)
+{
+	struct life *life = arg;
+	struct store *store;
+	struct store_recovery recovery;
+	struct store_collect_options options = { .dead_percent = 1, .every = true };
+	struct store_collect_result result;
+
+	CHECK_RC(0, test_open(&store, &recovery));
+	CHECK(recovery.damaged == 0 && recovery.gaps == 0 && !recovery.read_only);
+	CHECK_RC(0, look(store, life));
+	CHECK_RC(0, test_verify_segments(store));
+	int rc = store_collect(store, &options, &result);
+	/* A pin that nobody was told of may have come without its blocks. */
+	CHECK(rc == 0 || (rc == -ENOENT && recovery.unfinished > 0));
+	CHECK_RC(0, look(store, life));
+	CHECK_RC(0, test_verify_segments(store));
+	CHECK_RC(0, store_close(store));
+	CHECK_RC(0, test_open(&store, &recovery));
+	CHECK(recovery.damaged == 0 && recovery.gaps == 0 && !recovery.read_only);
+	CHECK_RC(0, rebuild_index(store, &recovery));
+	CHECK(recovery.damaged == 0 && recovery.gaps == 0);
+	CHECK_RC(0, look(store, life));
+	return store_close(store);
+}
+
+/* Fails the at-th; false when there were not that many. */
+static bool fail_at(enum anyio_fault_kind kind, uint64_t at, int error, bool sticky)
+{
+	struct life life = { 0 };
+
+	test_options = (struct store_options){ .create = true,
+		.segment_bytes = 30000,
+		.group_bytes = 30000,
+		.checkpoint_blocks = 20,
+		.operations_bytes = 400 };
+	simulated_start();
+	(sticky ? anyio_fault_set_sticky : anyio_fault_set)(kind, at, error);
+	int rc = run_simulated(live, &life, at, NULL);
+	bool reached = anyio_fault_count(kind) >= at;
+	anyio_fault_set(kind, 0, 0);
+	anyio_sim_disk_crash(at);
+	if (rc == 0 || rc == -ENOMEM || rc == error) /* the loop itself may not have come up */
+		rc = run_simulated(look_after, &life, at, NULL);
+	simulated_end();
+	if (rc != 0)
+		print_error("fault %d at %llu, sticky %d, error %s\n", kind,
+			(unsigned long long)at, sticky, anyio_error_name(error));
+	assert_int_equal(rc, 0);
+	if (!reached)
+		assert_int_equal(life.error, 0);
+	return reached;
+}
+
+static void sweep(enum anyio_fault_kind kind, int error, bool sticky, uint64_t step)
+{
+	uint64_t at = 1;
+
+	while (fail_at(kind, at, error, sticky))
+		at += step;
+	assert_true(at > 10);
+}
+
+static void every_allocation_may_fail(void **state)
+{
+	sweep(ANYIO_FAULT_MEMORY, -ENOMEM, false, 3);
+}
+
+static void every_write_and_sync_may_fail(void **state)
+{
+	sweep(ANYIO_FAULT_WRITE, -EIO, false, 1);
+}
+
+static void the_disk_may_be_full_for_one_write(void **state)
+{
+	sweep(ANYIO_FAULT_WRITE, -ENOSPC, false, 1);
+}
+
+static void the_disk_may_be_full_from_any_write_on(void **state)
+{
+	sweep(ANYIO_FAULT_WRITE, -ENOSPC, true, 3);
+}
+
+static void every_read_may_fail(void **state)
+{
+	sweep(ANYIO_FAULT_READ, -EIO, false, 1);
+}
+
+static void every_operation_may_fail(void **state)
+{
+	sweep(ANYIO_FAULT_OPERATION, -EMFILE, false, 2);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_allocation_may_fail),
+		cmocka_unit_test(every_write_and_sync_may_fail),
+		cmocka_unit_test(the_disk_may_be_full_for_one_write),
+		cmocka_unit_test(the_disk_may_be_full_from_any_write_on),
+		cmocka_unit_test(every_read_may_fail),
+		cmocka_unit_test(every_operation_may_fail),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
