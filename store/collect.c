@@ -389,13 +389,19 @@ static bool is_time(const struct collecting *collecting, const struct ready *rea
 		collecting->written - ready->written >= store->options.segment_bytes;
 }
 
-/* Whether what lives in a segment can be written again without growing past the limit. */
-static bool has_room(const struct collecting *collecting, uint32_t number)
+/* One segment, if there is room for what lives in it. */
+static int sweep_next(struct collecting *collecting, uint32_t number, struct ready *ready)
 {
 	const struct live_segment *live = live_of(&collecting->live, number);
-	const struct store *store = collecting->store;
+	uint64_t held;
 
-	return !store->limit.max || !live || store_used(store) + live->bytes <= store->limit.max;
+	if (!limit_hold(collecting->store, live ? live->bytes : 0, &held))
+		return 0;
+	int rc = sweep_segment(collecting, number, ready);
+	if (rc == 0 && is_time(collecting, ready))
+		rc = drop_ready(collecting, ready);
+	limit_leave(collecting->store, held);
+	return rc;
 }
 
 static int sweep_all(struct collecting *collecting)
@@ -408,13 +414,8 @@ static int sweep_all(struct collecting *collecting)
 	if (!candidates)
 		return -ENOMEM;
 	count = find_candidates(collecting, candidates);
-	for (size_t i = 0; i < count && rc == 0 && !is_enough(collecting); i++) {
-		if (!has_room(collecting, candidates[i].number))
-			continue;
-		rc = sweep_segment(collecting, candidates[i].number, &ready);
-		if (rc == 0 && is_time(collecting, &ready))
-			rc = drop_ready(collecting, &ready);
-	}
+	for (size_t i = 0; i < count && rc == 0 && !is_enough(collecting); i++)
+		rc = sweep_next(collecting, candidates[i].number, &ready);
 	anyio_free(candidates);
 	/* Also when the disk is full: else it would be every time. */
 	int dropped = drop_ready(collecting, &ready);

@@ -79,6 +79,8 @@ int store_state_put_locked(struct store *store, unsigned space, const void *key,
 int limit_enter(
 	struct store *store, const struct store_block *blocks, size_t count, uint64_t *held);
 void limit_leave(struct store *store, uint64_t held);
+/* The same for what a collection is to move; false: it would grow past the limit. */
+bool limit_hold(struct store *store, uint64_t bytes, uint64_t *held);
 /* Has a collection beside the puts begin, if it is time. */
 void limit_look(struct store *store);
 /* That collection. */

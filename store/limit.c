@@ -1,7 +1,7 @@
 /*
  * The limit: how many bytes a repo may take. Above the high mark a collection begins beside the puts, and goes down
  * to the low one (tend.c); a put for which there is no room collects itself, and waits. A segment's worth is kept
- * free, into which a collection moves what lives.
+ * free, into which a collection moves what lives, and a little, by which the index and the operation log grow then.
  */
 #include <errno.h>
 #include "collecting.h"
@@ -21,7 +21,8 @@ uint64_t store_used(const struct store *store)
 
 static uint64_t ceiling(const struct store *store)
 {
-	uint64_t max = store->limit.max, spare = store->options.segment_bytes;
+	uint64_t segment = store->options.segment_bytes;
+	uint64_t max = store->limit.max, spare = segment + segment / 16;
 
 	return max > spare ? max - spare : 0;
 }
@@ -111,6 +112,21 @@ int limit_enter(struct store *store, const struct store_block *blocks, size_t co
 		return rc;
 	limit->reserved += *held = bytes;
 	return 0;
+}
+
+bool limit_hold(struct store *store, uint64_t bytes, uint64_t *held)
+{
+	struct limit *limit = &store->limit;
+	uint64_t used = store_used(store);
+
+	*held = 0;
+	if (!limit->max || bytes <= store->options.segment_bytes)
+		return true;
+	/* One that is above it already comes below it only so. */
+	if (used <= ceiling(store) && used + limit->reserved + bytes > limit->max)
+		return false;
+	limit->reserved += *held = bytes;
+	return true;
 }
 
 void limit_leave(struct store *store, uint64_t held)
