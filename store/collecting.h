@@ -11,7 +11,7 @@ struct collecting {
 	const struct store_collect_options *options;
 	struct store_collect_result *result;
 	struct live live;
-	uint32_t below;                  /* segments of lower numbers only */
+	uint32_t below;                           /* segments of lower numbers only */
 	uint64_t swept, to_sweep, freed, written; /* bytes */
 };
 

@@ -43,8 +43,8 @@ int index_find(struct index *index, const struct mf_cid *cid, struct index_place
 	return rc > 0 && place->state != INDEX_PRESENT ? 0 : rc;
 }
 
-int index_find_durable(struct index *index, const struct mf_cid *cid, uint64_t durable,
-	struct index_place *place)
+int index_find_durable(
+	struct index *index, const struct mf_cid *cid, uint64_t durable, struct index_place *place)
 {
 	const struct index_generation *generations[] = { &index->fresh, &index->frozen };
 	struct index_key key;

@@ -116,8 +116,8 @@ void index_state_key(struct index_key *key, uint8_t space, const void *bytes, si
  * negative code. */
 int index_find(struct index *index, const struct mf_cid *cid, struct index_place *place);
 /* The same as it was before anything of a higher sequence than `durable`. */
-int index_find_durable(struct index *index, const struct mf_cid *cid, uint64_t durable,
-	struct index_place *place);
+int index_find_durable(
+	struct index *index, const struct mf_cid *cid, uint64_t durable, struct index_place *place);
 /* Room for count blocks in memory, which stays his who reserved it (one task at a time)
  * until he has put that many, however long he waits in between: 0 or -ENOMEM. */
 int index_reserve(struct index *index, size_t count);

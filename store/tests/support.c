@@ -146,6 +146,37 @@ int test_put_tree(struct store *store, uint64_t first, int count, size_t len, st
 	return rc < 0 ? rc : store_put(store, root, node, used, 0, ticket);
 }
 
+enum { ALL = 24 };
+
+uint64_t test_shared_leaf(int task, int id, int i)
+{
+	return 5000 + (task * 5 + id * 7 + i * (1 + id % 3)) % ALL;
+}
+
+size_t test_shared_length(uint64_t leaf)
+{
+	return leaf % 4 ? 300 + leaf % 7 * 500 : 20000;
+}
+
+/* The root: links with a hash only, by hand. */
+size_t test_shared_root(int task, int id, uint8_t *out, struct mf_cid *root)
+{
+	static uint8_t data[TEST_BLOCK_MAX];
+	size_t len = 0;
+
+	for (int i = 0; i < TEST_SHARED; i++) {
+		uint64_t leaf = test_shared_leaf(task, id, i);
+		struct mf_cid cid;
+
+		test_block(leaf, test_shared_length(leaf), data, &cid);
+		size_t n = mf_cid_encode(&cid, out + len + 4, MF_CID_BYTES_MAX);
+		memcpy(out + len, (uint8_t[]){ 0x12, n + 2, 0x0a, n }, 4);
+		len += 4 + n;
+	}
+	mf_cid_of(root, task % 2, MF_CODEC_DAG_PB, out, len);
+	return len;
+}
+
 int test_crash(struct store *store)
 {
 	char image[80], command[256];

@@ -40,6 +40,11 @@ int test_get(struct store *store, uint64_t n, size_t len);
 /* A node that links to blocks number first..first + count of that length, and these; at most 20. */
 int test_put_tree(struct store *store, uint64_t first, int count, size_t len, struct mf_cid *root,
 	store_ticket *ticket);
+/* Trees that share their leaves: the number of a leaf, its length, and the node that links to them all. */
+enum { TEST_SHARED = 6, TEST_SHARED_SIZE = TEST_SHARED * (MF_CID_BYTES_MAX + 4) };
+uint64_t test_shared_leaf(int task, int id, int i);
+size_t test_shared_length(uint64_t leaf);
+size_t test_shared_root(int task, int id, uint8_t *out, struct mf_cid *root);
 /* Blocks number from..to, all large or small by their number; sync: and makes them durable. */
 int test_put_range(struct store *store, int from, int to, bool sync);
 int test_get_range(struct store *store, int from, int to);

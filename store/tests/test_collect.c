@@ -296,7 +296,6 @@ static int every_dead_block_can_be_asked_for(void *arg)
 	return store_close(store);
 }
 
-
 /* Segments half of whose trees are pinned: number first, and on by hundreds. */
 static int put_half_pinned(struct store *store, int count, struct mf_cid *kept)
 {
@@ -306,7 +305,8 @@ static int put_half_pinned(struct store *store, int count, struct mf_cid *kept)
 	for (int i = 0; i < count; i++) {
 		CHECK_RC(0, put_tree(store, i * 100, i % 2 ? &root : &kept[i / 2], &ticket));
 		if (i % 2 == 0)
-			CHECK_RC(0, store_pin_add(store, &kept[i / 2], STORE_PIN_RECURSIVE, &ticket));
+			CHECK_RC(0,
+				store_pin_add(store, &kept[i / 2], STORE_PIN_RECURSIVE, &ticket));
 	}
 	return store_sync(store, ticket);
 }
@@ -508,68 +508,6 @@ static int what_goes_is_told_meanwhile(void *arg)
 	return store_close(store);
 }
 
-enum { DEAD = 15 * LEAVES };
-
-struct getting {
-	struct mf_cid cids[DEAD];
-	struct store_block out[DEAD];
-	int results[DEAD];
-	uint8_t data[2000];
-};
-
-static int get_dead(void *arg)
-{
-	struct traffic *traffic = arg;
-	struct getting *getting = calloc(1, sizeof(*getting));
-
-	for (int i = 0; i < DEAD; i++)
-		test_block(i / LEAVES * 100 + i % LEAVES, sizeof(getting->data), getting->data,
-			&getting->cids[i]);
-	while (!traffic->over && traffic->rc == 0) {
-		close_files(traffic->store);
-		traffic->rc = store_get_many(
-			traffic->store, getting->cids, DEAD, getting->out, getting->results);
-		for (int i = 0; i < DEAD && traffic->rc == 0; i++) {
-			if (getting->results[i] < 0 && getting->results[i] != -ENOENT)
-				traffic->rc = getting->results[i];
-			store_block_release(&getting->out[i]);
-		}
-		traffic->gets++;
-		anyio_checkpoint();
-	}
-	free(getting);
-	return 0;
-}
-
-/* Who reads a block that goes finds it, or none: no damage. */
-static int what_goes_under_a_reader_is_not_damaged(void *arg)
-{
-	struct traffic traffic = { 0 };
-	struct store_collect_result result;
-	struct mf_cid root;
-	store_ticket ticket = 0;
-	int rc = 0;
-
-	test_options.segment_bytes = 45000;
-	CHECK_RC(0, test_open(&traffic.store, NULL));
-	ANYIO_TASK_GROUP(group);
-	for (int round = 0; round < 10 && rc == 0; round++) {
-		for (int i = 0; i < 15; i++)
-			CHECK_RC(0, put_tree(traffic.store, i * 100, &root, &ticket));
-		if (round == 0)
-			for (int i = 0; i < 3; i++)
-				anyio_start_soon(&group, get_dead, &traffic, "getter");
-		anyio_checkpoint();
-		rc = collect_with(traffic.store, 1, &result);
-	}
-	traffic.over = true;
-	CHECK_RC(0, anyio_task_group_exit(&group, 0));
-	CHECK_RC(0, rc);
-	CHECK_RC(0, traffic.rc);
-	CHECK(traffic.gets > 3 && !traffic.store->index.doubtful);
-	return store_close(traffic.store);
-}
-
 ON_BACKENDS(every_dead_block_can_be_asked_for)
 ON_BACKENDS(what_no_pin_needs_goes)
 ON_BACKENDS(a_lease_keeps_what_is_on_its_way)
@@ -582,7 +520,6 @@ ON_BACKENDS(one_that_counts_as_damaged_by_then_is_moved)
 ON_BACKENDS(a_full_disk_is_given_back_what_can_be)
 ON_BACKENDS(a_file_that_somebody_took_away_stops_nothing)
 ON_BACKENDS(what_goes_is_told_meanwhile)
-ON_BACKENDS(what_goes_under_a_reader_is_not_damaged)
 
 int main(void)
 {
@@ -599,7 +536,6 @@ int main(void)
 		cmocka_unit_test(test_a_full_disk_is_given_back_what_can_be),
 		cmocka_unit_test(test_a_file_that_somebody_took_away_stops_nothing),
 		cmocka_unit_test(test_what_goes_is_told_meanwhile),
-		cmocka_unit_test(test_what_goes_under_a_reader_is_not_damaged),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

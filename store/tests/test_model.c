@@ -9,17 +9,17 @@
 
 enum { TASKS = 3, IDS = 60, PINS = 8, ROUNDS = 6 };
 /* Of the model that collects: trees of leaves that they share. */
-enum { TREES = 8, LEAVES = 6, LEAVES_ALL = 24, LIMIT = 4 << 20, STOPPED = 77 };
+enum { TREES = 8, LEAVES = TEST_SHARED, LIMIT = 4 << 20, STOPPED = 77 };
 
 struct model {
 	struct store *store;
 	uint64_t random;
 	bool crashed;
-	bool faulty;   /* operations may fail */
-	bool collects; /* blocks are pinned as they are put, and what is not pinned goes */
+	bool faulty;    /* operations may fail */
+	bool collects;  /* blocks are pinned as they are put, and what is not pinned goes */
 	bool torn;      /* the last opening disregarded what had not reached the disk whole */
 	uint64_t limit; /* that it stays below; 0: it was above it already, or there is none */
-	uint64_t base; /* of this task's blocks */
+	uint64_t base;  /* of this task's blocks */
 	struct {
 		bool tried, known, acknowledged;
 	} blocks[TASKS][IDS];
@@ -57,6 +57,13 @@ static size_t length_of(int task, int id)
 static uint64_t number_of(int task, int id)
 {
 	return task * 1000 + id;
+}
+
+static void block_name(int task, int id, struct mf_cid *cid)
+{
+	static uint8_t data[TEST_BLOCK_MAX];
+
+	test_block(number_of(task, id), length_of(task, id), data, cid);
 }
 
 static struct mf_cid pin_name(int task, int id)
@@ -98,11 +105,10 @@ static int change_pin(struct model *model, int task, store_ticket *ticket)
 /* Puts a block and pins it, so that no collection takes it. */
 static int put_pinned(struct model *model, int task, int id, store_ticket *ticket)
 {
-	static uint8_t data[TEST_BLOCK_MAX];
 	struct store_lease lease;
 	struct mf_cid cid;
 
-	test_block(number_of(task, id), length_of(task, id), data, &cid);
+	block_name(task, id, &cid);
 	store_lease_begin(model->store, &lease);
 	int rc = test_put(model->store, number_of(task, id), length_of(task, id), ticket);
 	if (rc == 0)
@@ -114,10 +120,9 @@ static int put_pinned(struct model *model, int task, int id, store_ticket *ticke
 /* From now on it may go at any time, or stay. */
 static int unpin(struct model *model, int task, int id, store_ticket *ticket)
 {
-	static uint8_t data[TEST_BLOCK_MAX];
 	struct mf_cid cid;
 
-	test_block(number_of(task, id), length_of(task, id), data, &cid);
+	block_name(task, id, &cid);
 	model->blocks[task][id].known = model->blocks[task][id].acknowledged = false;
 	int rc = store_pin_remove(model->store, &cid, ticket);
 	return rc == -ENOENT ? 0 : rc;
@@ -125,59 +130,30 @@ static int unpin(struct model *model, int task, int id, store_ticket *ticket)
 
 /* ---- Trees ---- */
 
-static uint64_t leaf_of(int task, int id, int i)
-{
-	return 5000 + (task * 5 + id * 7 + i * (1 + id % 3)) % LEAVES_ALL;
-}
-
-static size_t leaf_length(uint64_t leaf)
-{
-	return leaf % 4 ? 300 + leaf % 7 * 500 : 20000;
-}
-
-/* The root: links with a hash only, by hand. */
-static size_t make_root(int task, int id, uint8_t *out, struct mf_cid *root)
-{
-	static uint8_t data[TEST_BLOCK_MAX];
-	size_t len = 0;
-
-	for (int i = 0; i < LEAVES; i++) {
-		uint64_t leaf = leaf_of(task, id, i);
-		struct mf_cid cid;
-
-		test_block(leaf, leaf_length(leaf), data, &cid);
-		size_t n = mf_cid_encode(&cid, out + len + 4, MF_CID_BYTES_MAX);
-		memcpy(out + len, (uint8_t[]){ 0x12, n + 2, 0x0a, n }, 4);
-		len += 4 + n;
-	}
-	mf_cid_of(root, task % 2, MF_CODEC_DAG_PB, out, len);
-	return len;
-}
-
 static int keep_or_put(struct model *model, uint64_t leaf, store_ticket *ticket)
 {
 	static uint8_t data[TEST_BLOCK_MAX];
 	struct mf_cid cid;
 
-	test_block(leaf, leaf_length(leaf), data, &cid);
+	test_block(leaf, test_shared_length(leaf), data, &cid);
 	int rc = draw(model, 2) ? store_keep(model->store, &cid) : 0;
-	return rc ? rc : test_put(model->store, leaf, leaf_length(leaf), ticket);
+	return rc ? rc : test_put(model->store, leaf, test_shared_length(leaf), ticket);
 }
 
 /* Under a lease, which collections may come and go under. */
 static int pin_tree(struct model *model, int task, int id, store_ticket *ticket)
 {
-	uint8_t node[LEAVES * (MF_CID_BYTES_MAX + 4)];
+	uint8_t node[TEST_SHARED_SIZE];
 	struct store_lease lease;
 	struct mf_cid root;
-	size_t len = make_root(task, id, node, &root);
+	size_t len = test_shared_root(task, id, node, &root);
 	bool slow = draw(model, 4) == 0;
 	int rc = 0;
 
 	store_lease_begin(model->store, &lease);
 	for (int i = 0; i < LEAVES && rc >= 0; i++) {
-		rc = keep_or_put(model, leaf_of(task, id, i), ticket);
-		if (rc >= 0 && slow)
+		rc = keep_or_put(model, test_shared_leaf(task, id, i), ticket);
+		if (slow)
 			anyio_sleep(draw(model, 5) * ANYIO_MILLISECOND);
 	}
 	if (rc >= 0)
@@ -193,10 +169,10 @@ static int pin_tree(struct model *model, int task, int id, store_ticket *ticket)
 
 static int unpin_tree(struct model *model, int task, int id, store_ticket *ticket)
 {
-	uint8_t node[LEAVES * (MF_CID_BYTES_MAX + 4)];
+	uint8_t node[TEST_SHARED_SIZE];
 	struct mf_cid root;
 
-	make_root(task, id, node, &root);
+	test_shared_root(task, id, node, &root);
 	model->trees[task][id].pinned = model->trees[task][id].acknowledged = false;
 	int rc = store_pin_remove(model->store, &root, ticket);
 	return rc == -ENOENT ? 0 : rc;
@@ -205,31 +181,29 @@ static int unpin_tree(struct model *model, int task, int id, store_ticket *ticke
 /* A tree that is pinned is whole. */
 static int look_at_tree(struct model *model, int task, int id)
 {
-	uint8_t node[LEAVES * (MF_CID_BYTES_MAX + 4)];
+	uint8_t node[TEST_SHARED_SIZE];
 	struct store_block block;
 	struct mf_cid root;
 
-	make_root(task, id, node, &root);
+	test_shared_root(task, id, node, &root);
 	int rc = store_get(model->store, &root, &block);
 	if (rc == 0)
 		store_block_release(&block);
 	for (int i = 0; i < LEAVES && rc == 0; i++) {
-		uint64_t leaf = leaf_of(task, id, i);
+		uint64_t leaf = test_shared_leaf(task, id, i);
 
-		rc = test_get(model->store, leaf, leaf_length(leaf));
+		rc = test_get(model->store, leaf, test_shared_length(leaf));
 	}
 	return rc == -ENOENT && !model->trees[task][id].pinned ? 0 : rc;
 }
 
 static int step_of_trees(struct model *model, int task, store_ticket *ticket)
 {
-	int id = draw(model, TREES);
+	int id = draw(model, TREES), what = draw(model, 4);
 
-	switch (draw(model, 4)) {
-	case 0: return unpin_tree(model, task, id, ticket);
-	case 1: return look_at_tree(model, task, id);
-	default: return pin_tree(model, task, id, ticket);
-	}
+	return what == 0    ? unpin_tree(model, task, id, ticket)
+		: what == 1 ? look_at_tree(model, task, id)
+			    : pin_tree(model, task, id, ticket);
 }
 
 /* ---- Work ---- */
@@ -274,14 +248,12 @@ static int work(void *arg)
 		int rc = step(model, worker->id, &ticket);
 
 		if (model->limit && !model->crashed && store_used(model->store) > model->limit) {
-			print_error("%llu used\n",
-				(unsigned long long)store_used(model->store));
+			print_error("%llu used\n", (unsigned long long)store_used(model->store));
 			return -EFBIG;
 		}
-		if (rc == -EDQUOT && model->collects) {
-			met_full++;
+		met_full += rc == -EDQUOT;
+		if (rc == -EDQUOT && model->collects)
 			rc = 0;
-		}
 		if (rc < 0 && !model->crashed && !model->faulty) {
 			print_error("step: %s\n", anyio_error_name(rc));
 			return rc;
@@ -366,10 +338,10 @@ static int give_up_torn(struct model *model, const struct mf_cid *cid, int rc, b
 /* Whatever the pins are now, what they name is whole; and those acknowledged are there. */
 static int compare_tree(struct model *model, int task, int id)
 {
-	uint8_t node[LEAVES * (MF_CID_BYTES_MAX + 4)];
+	uint8_t node[TEST_SHARED_SIZE];
 	struct mf_cid root;
 
-	make_root(task, id, node, &root);
+	test_shared_root(task, id, node, &root);
 	int mode = store_pin_get(model->store, &root);
 	CHECK(mode == STORE_PIN_RECURSIVE || mode == STORE_PIN_NONE);
 	CHECK(mode || !model->trees[task][id].acknowledged);
@@ -385,10 +357,9 @@ static int compare_tree(struct model *model, int task, int id)
 /* The same of a block. */
 static int compare_block(struct model *model, int task, int id, int rc)
 {
-	static uint8_t data[TEST_BLOCK_MAX];
 	struct mf_cid cid;
 
-	test_block(number_of(task, id), length_of(task, id), data, &cid);
+	block_name(task, id, &cid);
 	int mode = store_pin_get(model->store, &cid);
 	CHECK(mode || !model->blocks[task][id].acknowledged);
 	if (mode > 0)
@@ -435,7 +406,8 @@ static void start_collecting(struct model *model, struct anyio_task_group *group
 {
 	model->limit = draw(model, 2) ? LIMIT : 0;
 	store_set_limit(model->store, model->limit);
-	if (store_used(model->store) > model->limit)
+	/* Room to move a segment is not there from the beginning. */
+	if (store_used(model->store) + (5 << 18) > model->limit)
 		model->limit = 0;
 	if (draw(model, 2))
 		anyio_start_soon(group, store_tend, model->store, "tend");

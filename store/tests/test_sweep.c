@@ -143,8 +143,8 @@ static bool fail_at(enum anyio_fault_kind kind, uint64_t at, int error, bool sti
 		rc = run_simulated(look_after, &life, at, NULL);
 	simulated_end();
 	if (rc != 0)
-		print_error("fault %d at %llu, sticky %d, error %s\n", kind,
-			(unsigned long long)at, sticky, anyio_error_name(error));
+		print_error("fault %d at %llu, sticky %d, error %s\n", kind, (unsigned long long)at,
+			sticky, anyio_error_name(error));
 	assert_int_equal(rc, 0);
 	if (!reached)
 		assert_int_equal(life.error, 0);
