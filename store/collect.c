@@ -20,7 +20,7 @@ enum {
 	BATCH_BYTES = 4 << 20,
 	DEAD_PERCENT = 20,
 	LIMIT_PERCENT = 5, /* where room is needed, more is written for less */
-	STEPS_A_TURN = 1024,
+	STEPS_A_TURN = 8, /* blocks, between which others have theirs */
 	TOGETHER = 8, /* segments swept before the index is written */
 };
 
@@ -35,6 +35,7 @@ struct sweep {
 	struct index_place places[BATCH_BLOCKS];
 	size_t count, bytes;
 	store_ticket ticket;
+	uint64_t steps;
 	bool keep; /* something in it is damaged */
 };
 
@@ -75,9 +76,15 @@ static int move_batch(struct sweep *sweep)
 	struct store_collect_result *result = sweep->collecting->result;
 	int rc = sweep->count ? check_batch(sweep) : 0;
 
-	if (rc == 0 && sweep->count > 0)
-		rc = store_move_many(sweep->collecting->store, sweep->blocks, sweep->places,
-			sweep->count, &sweep->ticket);
+	for (size_t at = 0; at < sweep->count && rc == 0; at += STEPS_A_TURN) {
+		size_t left = sweep->count - at;
+
+		rc = store_move_many(sweep->collecting->store, sweep->blocks + at,
+			sweep->places + at, left < STEPS_A_TURN ? left : STEPS_A_TURN,
+			&sweep->ticket);
+		if (rc == 0)
+			rc = anyio_checkpoint();
+	}
 	for (size_t i = 0; i < sweep->count && rc == 0; i++) {
 		result->moved++;
 		result->moved_bytes += sweep->blocks[i].len;
@@ -178,8 +185,10 @@ static int take_record(struct sweep *sweep, const struct segment_record *record)
 
 static int take_event(struct sweep *sweep, const struct scan_event *event)
 {
-	if (event->what == SCAN_BLOCK)
-		return take_block(sweep, event);
+	if (event->what == SCAN_BLOCK) {
+		int rc = take_block(sweep, event);
+		return rc == 0 && ++sweep->steps % STEPS_A_TURN == 0 ? anyio_checkpoint() : rc;
+	}
 	if (event->what == SCAN_RECORD)
 		return take_record(sweep, &event->record);
 	sweep->keep = true;

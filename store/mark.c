@@ -6,7 +6,7 @@
 #include <ipld/links.h>
 #include "collecting.h"
 
-enum { STEPS_A_TURN = 1024 };
+enum { STEPS_A_TURN = 16 };
 
 struct marking {
 	struct collecting *collecting;
