@@ -23,9 +23,10 @@ enum {
 };
 
 struct cli_option {
-	const char *name;  /* long name; NULL ends a table */
-	char letter;       /* 0: none */
-	const char *value; /* what to call its value in help; NULL: a flag, on or off */
+	const char *name; /* long name; NULL ends a table */
+	char letter;      /* 0: none */
+	const char *
+		value; /* what to call its value in help; NULL: a flag, on or off (or one of values) */
 	const char *help;
 	/* What its value may be, by number, NULL after the last; NULL: anything. any: examples. */
 	const char *(*values)(size_t i);
@@ -96,6 +97,8 @@ const char *cli_chunkers(size_t i);
 const char *cli_hashes(size_t i);
 const char *cli_pin_types(size_t i);
 const char *cli_encodings(size_t i);
+const char *cli_adoptions(size_t i);
+const char *cli_car_versions(size_t i);
 const char *cli_durabilities(size_t i);
 const char *cli_shells(size_t i);
 const char *cli_codecs(size_t i);

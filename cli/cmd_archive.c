@@ -42,6 +42,13 @@ static int gather(void *arg, const void *data, size_t len)
 	return 0;
 }
 
+static bool is_indexed(const struct cli *cli)
+{
+	const char *version = cli_value(cli, "car-version");
+
+	return version && !strcmp(version, "2");
+}
+
 /* *written: what writing gave. */
 static int export(struct cli *cli, const struct kit_sink *to, int *written)
 {
@@ -54,10 +61,13 @@ static int export(struct cli *cli, const struct kit_sink *to, int *written)
 		return cli_fail(cli, -ENOMEM, "out of memory");
 	cli_progress_start(&progress, cli, "exporting");
 	if (cli->node) {
-		rc = kit_dag_export(cli->node, cli->args[0], &sink, cli_progress_update, &progress);
+		rc = (is_indexed(cli) ? kit_dag_export_indexed : kit_dag_export)(
+			cli->node, cli->args[0], &sink, cli_progress_update, &progress);
 	} else {
+		struct remote_query query[] = { { "car-version", is_indexed(cli) ? "2" : "1" },
+			{ 0 } };
 		struct remote_request request = {
-			.command = "dag/export", .args = cli->args, .answer = sink
+			.command = "dag/export", .args = cli->args, .query = query, .answer = sink
 		};
 		rc = remote_call(cli->remote, &request);
 	}
@@ -161,6 +171,48 @@ static int remote_import(struct importing *importing, const struct kit_source *s
 	return remote_upload(cli->remote, "dag/import", query, source, on_imported, importing);
 }
 
+/* "link", or a truth. */
+static bool is_adopting(const struct cli *cli, bool *link)
+{
+	const char *how = cli_value(cli, "adopt");
+
+	*link = how && !strcmp(how, "link");
+	return *link || cli_flag(cli, "adopt", false);
+}
+
+/* What can be adopted, and where. An exit code. */
+static int check_adopting(struct cli *cli)
+{
+	bool link;
+
+	if (!is_adopting(cli, &link))
+		return cli_flag(cli, "allow-big-block", false)
+			? cli_refuse(cli, CLI_USAGE,
+				  "--allow-big-block needs --adopt: only an adopted file may hold such blocks")
+			: CLI_OK;
+	for (size_t i = 0; i == 0 || i < cli->count; i++)
+		if (!cli->args[i] || !strcmp(cli->args[i], "-"))
+			return cli_refuse(cli, CLI_USAGE,
+				"standard input cannot be adopted; give the name of a file");
+	return cli->node
+		? CLI_OK
+		: cli_refuse(cli, CLI_FAILED,
+			  "the daemon that has the repo does not adopt files; stop it, or import without --adopt");
+}
+
+static int take_file(struct importing *importing, struct cli_input *input,
+	const struct kit_import_options *options, struct kit_imported *imported)
+{
+	struct cli *cli = importing->cli;
+	struct kit_adopt_options adopt = { .big_blocks = cli_flag(cli, "allow-big-block", false),
+		.import = *options };
+
+	if (!is_adopting(cli, &adopt.link))
+		return cli->node ? kit_dag_import(cli->node, &input->source, options, imported)
+				 : remote_import(importing, &input->source);
+	return kit_dag_adopt(cli->node, input->fd, &adopt, imported);
+}
+
 static int import_one(struct importing *importing, const char *path)
 {
 	struct cli *cli = importing->cli;
@@ -175,8 +227,7 @@ static int import_one(struct importing *importing, const char *path)
 	if (rc)
 		return rc;
 	cli_progress_start(&importing->progress, cli, "importing");
-	rc = cli->node ? kit_dag_import(cli->node, &input.source, &options, &imported)
-		       : remote_import(importing, &input.source);
+	rc = take_file(importing, &input, &options, &imported);
 	cli_progress_end(&importing->progress);
 	cli_input_close(&input);
 	importing->all.blocks += imported.blocks;
@@ -198,7 +249,7 @@ static void print_stats(struct cli *cli, const struct kit_imported *all)
 int cmd_dag_import(struct cli *cli)
 {
 	struct importing importing = { .cli = cli };
-	int code = CLI_OK;
+	int code = check_adopting(cli);
 
 	for (size_t i = 0; code == CLI_OK && (i == 0 || i < cli->count); i++)
 		code = import_one(&importing, cli->args[i]);

@@ -73,6 +73,10 @@ static int print_repo_stat(struct cli *cli, json_t *answer)
 	fputs("\nVersion: ", stdout);
 	cli_print_text(json_string_value(json_object_get(answer, "Version")));
 	putchar('\n');
+	if (number(answer, "AdoptedFiles") > 0)
+		printf("AdoptedFiles: %lld, %lld of them links\n",
+			(long long)number(answer, "AdoptedFiles"),
+			(long long)number(answer, "LinkedFiles"));
 	return 0;
 }
 

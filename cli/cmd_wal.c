@@ -69,6 +69,10 @@ static void print_more(json_t *answer)
 		printf(" space %" JSON_INTEGER_FORMAT ", %" JSON_INTEGER_FORMAT " bytes%s",
 			number(answer, "Space"), number(answer, "Size"),
 			json_is_true(json_object_get(answer, "Kept")) ? "" : ", taken away");
+	} else if (!strcmp(type, "adopted")) {
+		printf(" %s, sections from %" JSON_INTEGER_FORMAT " to %" JSON_INTEGER_FORMAT,
+			json_is_true(json_object_get(answer, "Linked")) ? "a link" : "a file",
+			number(answer, "From"), number(answer, "To"));
 	} else if (!strcmp(type, "void")) {
 		printf(" segment %" JSON_INTEGER_FORMAT ", bytes %" JSON_INTEGER_FORMAT
 		       " to %" JSON_INTEGER_FORMAT,

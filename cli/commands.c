@@ -52,12 +52,19 @@ static const struct cli_option ls_table[] = {
 	{ "size", 0, NULL, "sizes of files (default); --size=false leaves them out" },
 	{ 0 },
 };
-static const struct cli_option output_table[] = {
+static const struct cli_option export_table[] = {
 	{ "output", 'o', "FILE",
 		"write to a file, which appears when it is whole and synced (default: standard output)" },
+	{ "car-version", 0, "N", "1 (default), or 2: with an index of it at the end",
+		cli_car_versions },
 	{ 0 },
 };
 static const struct cli_option import_table[] = {
+	{ "adopt", 0, NULL,
+		"make each file a part of the repo as it is; --adopt=link: by hard link, without a copy",
+		cli_adoptions },
+	{ "allow-big-block", 0, NULL,
+		"with --adopt: blocks may have up to 8 MiB; those over 2 MiB go to no peer" },
 	{ "pin-roots", 0, NULL, "pin the roots (default); --pin-roots=false does not" },
 	{ "stats", 0, NULL, "say how many blocks and bytes there were" },
 	{ 0 },
@@ -202,8 +209,10 @@ const struct cli_command cli_commands[] = {
 		"  ipfs-kit daemon --listen /ip4/0.0.0.0/tcp/4001 --listen /ip6/::/tcp/4001",
 		daemon_table, 0, 0, .repeats = true, .run = cmd_daemon },
 	{ "dag export", "PATH", "Write everything under a CID as a CAR archive",
-		"CARv1, each block once, depth first.\n\n  ipfs-kit dag export -o photos.car bafy...",
-		output_table, 1, 1, .fetches = true,
+		"Each block once, depth first. --car-version=2 puts an index at the end, by which others find\n"
+		"blocks in it; all is walked twice then.\n\n"
+		"  ipfs-kit dag export -o photos.car bafy...",
+		export_table, 1, 1, .fetches = true,
 		.again = "what was fetched does not come again", .run = cmd_dag_export },
 	{ "dag get", "PATH", "Print a document or one of its values",
 		"The path leads through fields and links of dag-cbor and dag-json, through folders by name, and\n"
@@ -216,7 +225,12 @@ const struct cli_command cli_commands[] = {
 		"CARv1 or CARv2, from files or standard input. Every block is checked against its CID; the roots\n"
 		"are pinned. When import returns, all of it is on disk. A bad block ends it: it is named, with the\n"
 		"byte where it starts; nothing is pinned then, and the blocks before it stay.\n\n"
-		"  ipfs-kit dag import photos.car",
+		"--adopt takes a file in whole, once all of it is checked, or not at all, and writes no block of it\n"
+		"again: the file system shares its bytes with the repo where it can, else they are copied.\n"
+		"--adopt=link takes a hard link to a file of your own: who changes that file afterwards loses the\n"
+		"blocks in it, which is noticed whenever one is read. No daemon may have the repo meanwhile.\n\n"
+		"  ipfs-kit dag import photos.car\n"
+		"  ipfs-kit dag import --adopt=link /archive/photos.car",
 		import_table, 0, -1, .again = "what was stored is not stored twice",
 		.run = cmd_dag_import },
 	{ "dag put", "[FILE...]", "Store documents; prints their CIDs",

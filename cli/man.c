@@ -386,7 +386,8 @@ static void put_whole(FILE *out)
 	static const struct item files[] = {
 		{ "~/.ipfs-kit/config", "The settings, with their explanations." },
 		{ "~/.ipfs-kit/identity", "The private key. Keep it, and keep it to yourself." },
-		{ "~/.ipfs-kit/segments", "The blocks, in CAR files." },
+		{ "~/.ipfs-kit/segments",
+			"The blocks, in CAR files; some may be adopted ones, or links to them." },
 		{ "~/.ipfs-kit/ops",
 			"The log of all that is no block: pins, and what was given up." },
 		{ "~/.ipfs-kit/index", "Where each block lies. Made anew when it is missing." },

@@ -102,10 +102,15 @@ int cli_wrong_value(const struct cli *cli, const struct cli_option *option, cons
 {
 	char list[512];
 
-	if (!option->value)
-		snprintf(list, sizeof(list), "true or false");
-	else
+	if (!option->value && option->values) {
+		size_t len = strlen(strcpy(list, "true, false or "));
+
+		list_values(option->values, list + len, sizeof(list) - len);
+	} else if (!option->value) {
+		strcpy(list, "true or false");
+	} else {
 		list_values(option->values, list, sizeof(list));
+	}
 	return cli_refuse(
 		cli, CLI_USAGE, "--%s cannot be '%s'; give %s", option->name, value, list);
 }

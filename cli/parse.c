@@ -71,7 +71,9 @@ static bool may_be(const struct cli_option *option, const char *value)
 	bool on;
 
 	if (!option->value) /* a value is only given with "=", and nothing after that is a mistake */
-		return *value && !kit_truth_parse(value, &on);
+		return *value &&
+			(!kit_truth_parse(value, &on) ||
+				(option->values && cli_is_value(option->values, value)));
 	return !option->values || option->any || cli_is_value(option->values, value);
 }
 

@@ -46,6 +46,20 @@ const char *cli_pin_types(size_t i)
 	return VALUE_AT(types, i);
 }
 
+const char *cli_adoptions(size_t i)
+{
+	static const char *const ways[] = { "link" };
+
+	return VALUE_AT(ways, i);
+}
+
+const char *cli_car_versions(size_t i)
+{
+	static const char *const versions[] = { "1", "2" };
+
+	return VALUE_AT(versions, i);
+}
+
 const char *cli_encodings(size_t i)
 {
 	static const char *const encodings[] = { "json", "text" };

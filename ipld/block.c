@@ -8,11 +8,21 @@
 
 enum { GROUP = 16 }; /* blocks hashed side by side */
 
-int ipld_block_allowed(const struct mf_cid *cid, size_t len)
+static int allowed(const struct mf_cid *cid, size_t len, size_t most)
 {
-	if (len > IPLD_BLOCK_MAX)
+	if (len > most)
 		return -EMSGSIZE;
 	return mf_hash_allowed(cid->hash, cid->digest_len) ? 0 : -EPROTONOSUPPORT;
+}
+
+int ipld_block_allowed(const struct mf_cid *cid, size_t len)
+{
+	return allowed(cid, len, IPLD_BLOCK_MAX);
+}
+
+int ipld_big_block_allowed(const struct mf_cid *cid, size_t len)
+{
+	return allowed(cid, len, IPLD_BLOCK_BIG_MAX);
 }
 
 /* A block whose hash is not the common one. */
@@ -52,7 +62,8 @@ static void pass_group(struct ipld_block *blocks, size_t count)
 	for (struct ipld_block *block = blocks; block < blocks + count; block++) {
 		const struct mf_cid *cid = block->cid;
 
-		block->result = ipld_block_allowed(cid, block->len);
+		block->result =
+			allowed(cid, block->len, block->big ? IPLD_BLOCK_BIG_MAX : IPLD_BLOCK_MAX);
 		if (block->result < 0)
 			continue;
 		if (cid->hash != MF_HASH_SHA2_256 || cid->digest_len > MF_SHA256_SIZE) {

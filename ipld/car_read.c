@@ -12,10 +12,7 @@
 
 #include <multiformats/varint.h>
 
-enum { V2_PRAGMA_SIZE = 11, V2_HEADER_SIZE = 40, V2_OFFSET_AT = 16, V2_SIZE_AT = 24 };
-
-static const uint8_t v2_pragma[V2_PRAGMA_SIZE] = { 0x0a, 0xa1, 0x67, 'v', 'e', 'r', 's', 'i', 'o',
-	'n', 0x02 };
+enum { V2_PRAGMA_SIZE = 11, V2_HEADER_SIZE = CAR_V2_SIZE - V2_PRAGMA_SIZE };
 
 enum stage {
 	STAGE_FIRST,
@@ -151,23 +148,19 @@ static int take_unit(struct car_reader *r, const uint8_t **data, size_t *len, ui
 	return take(r, data, len, *head + *size, unit);
 }
 
-static uint64_t little_endian(const uint8_t *p)
-{
-	uint64_t value = 0;
-
-	for (int i = 0; i < 8; i++)
-		value |= (uint64_t)p[i] << (8 * i);
-	return value;
-}
-
 static int read_v2_header(struct car_reader *r, const uint8_t *unit)
 {
-	uint64_t size = little_endian(unit + V2_SIZE_AT);
+	struct car_v2 v2 = { 0 };
+	uint8_t whole[CAR_V2_SIZE];
 
-	r->start = little_endian(unit + V2_OFFSET_AT);
-	if (r->start < V2_PRAGMA_SIZE + V2_HEADER_SIZE || size > INT64_MAX || r->start > INT64_MAX)
-		return -EBADMSG;
-	r->end = r->start + size;
+	/* The pragma went by before. */
+	car_v2_encode(&v2, whole);
+	memcpy(whole + V2_PRAGMA_SIZE, unit, V2_HEADER_SIZE);
+	int rc = car_v2_decode(&v2, whole);
+	if (rc < 0)
+		return rc;
+	r->start = v2.data_at;
+	r->end = v2.data_at + v2.data_size;
 	r->stage = STAGE_PADDING;
 	return 0;
 }
@@ -191,7 +184,7 @@ static int next_header(
 	if (rc <= 0)
 		return rc;
 	if (r->stage == STAGE_FIRST && head + size == V2_PRAGMA_SIZE &&
-		!memcmp(unit, v2_pragma, V2_PRAGMA_SIZE)) {
+		car_is_v2(unit, head + size)) {
 		r->stage = STAGE_V2_HEADER;
 		return 0;
 	}

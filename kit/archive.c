@@ -1,7 +1,7 @@
 /*
- * CAR archives: all below a root as one, and the blocks of one into the store. Of an archive that comes in
- * sections are gathered, so that many are hashed and written at once. A bad one ends the import: what came
- * before it is kept, nothing is pinned.
+ * CAR archives that come in. Of one that is read, sections are gathered, so that many are hashed and written at
+ * once; a bad one ends the import: what came before it is kept, nothing is pinned. Of one that is adopted, the store
+ * takes the file or leaves it.
  */
 #include "node.h"
 
@@ -10,65 +10,6 @@
 #include <stdlib.h>
 #include <store/gate.h>
 #include <string.h>
-
-/* ---- Export ---- */
-
-struct exporting {
-	struct kit_blocks blocks;
-	const struct kit_sink *sink;
-	void (*progress)(void *arg, uint64_t done, uint64_t total);
-	void *arg;
-	uint64_t done, total;
-};
-
-static int export_block(void *arg, const struct mf_cid *cid, const void *data, size_t len)
-{
-	struct exporting *exporting = arg;
-	uint8_t prefix[CAR_PREFIX_MAX];
-	ssize_t n = car_section_prefix(cid, len, prefix, sizeof(prefix));
-	int rc = n < 0 ? (int)n : exporting->sink->write(exporting->sink->arg, prefix, (size_t)n);
-
-	if (!rc)
-		rc = exporting->sink->write(exporting->sink->arg, data, len);
-	exporting->done += len;
-	if (!rc && exporting->progress)
-		exporting->progress(exporting->arg, exporting->done, exporting->total);
-	return rc;
-}
-
-int kit_dag_export(struct kit_node *node, const char *path, const struct kit_sink *sink,
-	void (*progress)(void *arg, uint64_t done, uint64_t total), void *arg)
-{
-	struct exporting exporting = { .sink = sink, .progress = progress, .arg = arg };
-	struct mf_pb_writer head = mf_pb_write_growing(128);
-	struct kit_look look = { 0 };
-	struct store_block first;
-	struct mf_cid root;
-	int rc = kit_reading_begin(node, path, &exporting.blocks, &root);
-
-	exporting.blocks.reads = rc == 0;
-	/* Nothing is written of what cannot be had at all. */
-	if (!rc && !(rc = kit_blocks_get(&exporting.blocks, &root, &first)))
-		store_block_release(&first);
-	if (!rc && progress && !(rc = kit_look(&exporting.blocks, &root, &look)))
-		exporting.total = look.cumulative;
-	anyio_free(look.target);
-	if (!rc) {
-		car_put_header(&head, &root, 1);
-		ssize_t len = mf_pb_finish(&head);
-		rc = len < 0 ? kit_fail_code(node, (int)len, "exporting")
-			     : sink->write(sink->arg, head.data, (size_t)len);
-	}
-	free(head.data);
-	if (!rc)
-		rc = kit_walk(&exporting.blocks, &root, export_block, &exporting);
-	/* The total counted what repeats each time. */
-	if (!rc && progress)
-		progress(arg, exporting.done, exporting.done);
-	return kit_reading_end(&exporting.blocks, rc);
-}
-
-/* ---- Import ---- */
 
 enum { IMPORT_READ = 256 << 10, IMPORT_BYTES = 8 << 20, IMPORT_BLOCKS = 512 };
 
@@ -304,5 +245,138 @@ int kit_dag_import(struct kit_node *node, const struct kit_source *source,
 	anyio_free(importing.data);
 	anyio_free(importing.roots);
 	anyio_free(importing.pins);
+	return rc;
+}
+
+/* ---- Adopting ---- */
+
+struct adopting {
+	struct importing importing;
+	const struct kit_adopt_options *options;
+};
+
+static int adopt_roots(void *arg, const struct mf_cid *roots, size_t count)
+{
+	struct importing *importing = &((struct adopting *)arg)->importing;
+
+	importing->roots = anyio_malloc((count + 1) * sizeof(*roots));
+	importing->pins = anyio_calloc(count + 1, sizeof(*importing->pins));
+	if (!importing->roots || !importing->pins)
+		return -ENOMEM;
+	if (count)
+		memcpy(importing->roots, roots, count * sizeof(*roots));
+	importing->root_count = count;
+	return 0;
+}
+
+static int adopt_progress(void *arg, uint64_t done, uint64_t total)
+{
+	const struct kit_import_options *options = ((struct adopting *)arg)->importing.options;
+
+	if (options->progress)
+		options->progress(options->arg, done, total);
+	return 0;
+}
+
+/* Big ones are offered to nobody. */
+static void adopt_entered(void *arg, const struct mf_cid *cid, uint32_t len)
+{
+	struct kit_core *core = ((struct adopting *)arg)->importing.node->core;
+
+	if (core->bitswap && len <= IPLD_BLOCK_MAX)
+		bitswap_have(core->bitswap, cid);
+}
+
+/* Why the store did not take it, and where. */
+static int explain_adoption(
+	const struct adopting *adopting, const struct store_adopt_result *result, int rc)
+{
+	struct kit_node *node = adopting->importing.node;
+	unsigned long long at = result->at;
+	char text[MF_CID_TEXT_MAX];
+
+	if (result->has_cid)
+		mf_cid_format(&result->cid, text, sizeof(text));
+	switch (rc) {
+	case -EMSGSIZE:
+		if (!result->has_cid)
+			break;
+		return kit_fail(node, rc,
+			adopting->options->big_blocks
+				? "block %s, at byte %llu of the file, is over 8 MiB; nothing was taken in"
+				: "block %s, at byte %llu of the file, is over 2 MiB; --allow-big-block takes such, up to 8 MiB",
+			text, at);
+	case -EBADMSG:
+		if (!result->has_cid)
+			return kit_fail(node, rc,
+				"this is not a well-formed CAR file, or it is cut short: at byte %llu; nothing was taken in",
+				at);
+		return kit_fail(node, rc,
+			"block %s, at byte %llu of the file, is bad: %s; nothing was taken in",
+			text, at, result->cut ? "the file ends inside of it" : why_bad(rc));
+	case -EPROTONOSUPPORT:
+		return kit_fail(node, rc,
+			"block %s, at byte %llu of the file, is bad: %s; nothing was taken in",
+			text, at, why_bad(rc));
+	case -ESTALE:
+		return kit_fail(
+			node, rc, "the file was written to meanwhile; adopt it when nobody does");
+	case ANYIO_NOT_A_FILE:
+		return kit_fail(
+			node, rc, "only a regular file can be adopted; import it without --adopt");
+	case -EXDEV:
+		return kit_fail(node, rc,
+			"no link can lead to another file system; use --adopt, which copies where it must");
+	case -EPERM:
+		return kit_fail(node, rc,
+			"only a file of your own can be linked, where the file system has links; use --adopt, which copies where it must");
+	case -EINVAL:
+		return kit_fail(node, rc,
+			"this is a file of the repo itself, which writes to it; use --adopt, which copies where it must");
+	}
+	return kit_fail_code(node, rc, "adopting");
+}
+
+static int adopt(struct adopting *adopting, int fd, struct kit_imported *imported)
+{
+	struct importing *importing = &adopting->importing;
+	struct kit_node *node = importing->node;
+	struct store_adopt_options options = { .link = adopting->options->link,
+		.big = adopting->options->big_blocks,
+		.progress = adopt_progress,
+		.roots = adopt_roots,
+		.entered = adopt_entered,
+		.arg = adopting };
+	struct store_adopt_result result;
+	int rc = store_adopt(node->core->store, fd, &options, &result);
+
+	if (rc)
+		return rc == ANYIO_CANCELLED ? rc : explain_adoption(adopting, &result, rc);
+	importing->taken = (struct kit_imported){ .blocks = result.blocks, .bytes = result.bytes };
+	if (imported)
+		*imported = importing->taken;
+	rc = import_roots(importing);
+	if (!rc && (rc = kit_sync(node, importing->ticket)))
+		kit_fail_code(node, rc, "importing");
+	return rc ? rc : report_roots(importing);
+}
+
+int kit_dag_adopt(struct kit_node *node, int fd, const struct kit_adopt_options *options,
+	struct kit_imported *imported)
+{
+	static const struct kit_adopt_options none;
+	struct adopting adopting = { .options = options ? options : &none };
+	struct store_lease lease;
+
+	node->error[0] = 0;
+	if (imported)
+		*imported = (struct kit_imported){ 0 };
+	adopting.importing.node = node;
+	adopting.importing.options = &adopting.options->import;
+	store_lease_begin(node->core->store, &lease);
+	int rc = adopt(&adopting, fd, imported);
+	store_lease_end(&lease);
+	anyio_free(adopting.importing.roots);
+	anyio_free(adopting.importing.pins);
 	return rc;
 }

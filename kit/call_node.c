@@ -205,6 +205,12 @@ int call_ping(struct call *call)
 
 /* ---- Repo and config ---- */
 
+/* What Kubo's answer does not have is left out where there is none of it. */
+static json_t *some(uint64_t count)
+{
+	return count ? json_integer((json_int_t)count) : NULL;
+}
+
 int call_repo_stat(struct call *call)
 {
 	struct kit_repo_stat stat;
@@ -218,10 +224,11 @@ int call_repo_stat(struct call *call)
 		return rc;
 	snprintf(version, sizeof(version), "ipfs-kit-repo@%u", stat.version);
 	return call_answer(call,
-		json_pack("{s:I, s:I, s:I, s:s, s:s}", "RepoSize", (json_int_t)stat.disk_bytes,
-			"StorageMax", (json_int_t)stat.max_bytes, "NumObjects",
-			size_only ? 0 : (json_int_t)stat.blocks, "RepoPath",
-			size_only ? "" : stat.path, "Version", size_only ? "" : version));
+		json_pack("{s:I, s:I, s:I, s:s, s:s, s:o*, s:o*}", "RepoSize",
+			(json_int_t)stat.disk_bytes, "StorageMax", (json_int_t)stat.max_bytes,
+			"NumObjects", size_only ? 0 : (json_int_t)stat.blocks, "RepoPath",
+			size_only ? "" : stat.path, "Version", size_only ? "" : version,
+			"AdoptedFiles", some(stat.adopted), "LinkedFiles", some(stat.linked)));
 }
 
 int call_repo_version(struct call *call)

@@ -46,6 +46,7 @@ static const char *kind_name(enum store_wal_kind kind)
 		[STORE_WAL_VOID] = "void",
 		[STORE_WAL_FILL] = "fill",
 		[STORE_WAL_LOST] = "lost",
+		[STORE_WAL_ADOPTED] = "adopted",
 		[STORE_WAL_STATE] = "state",
 	};
 
@@ -79,6 +80,9 @@ static json_t *more_of(const struct store_wal_entry *entry)
 	case STORE_WAL_VOID:
 		return json_pack("{s:I, s:I, s:I}", "Of", (json_int_t)entry->of, "From",
 			(json_int_t)entry->from, "To", (json_int_t)entry->to);
+	case STORE_WAL_ADOPTED:
+		return json_pack("{s:I, s:I, s:b}", "From", (json_int_t)entry->from, "To",
+			(json_int_t)entry->to, "Linked", entry->linked);
 	default: return json_object();
 	}
 }

@@ -21,6 +21,8 @@ int kit_repo_stat(struct kit_node *node, struct kit_repo_stat *stat)
 		.bytes = from.bytes,
 		.disk_bytes = from.segment_bytes + from.index_bytes,
 		.segments = from.segments,
+		.adopted = from.adopted,
+		.linked = from.linked,
 		.pins = from.pins,
 		.max_bytes = kit_config_size(config, "store.max"),
 		.path = node->core->dir,
@@ -84,6 +86,11 @@ static void describe(const struct store_fault *fault, char *out, size_t cap)
 			snprintf(out, cap,
 				"segments/%08u.car has lost its end: it has %llu bytes of %llu, %s lost with it",
 				fault->segment, from, to, blocks);
+		break;
+	case STORE_FAULT_CHANGED:
+		snprintf(out, cap,
+			"segments/%08u.car, a link to an adopted file, was changed since: %s not believed",
+			fault->segment, count(blocks, fault->blocks, "block"));
 		break;
 	case STORE_FAULT_OPERATIONS:
 		if (to)

@@ -55,9 +55,19 @@ static int export_car(struct kit_node *node, const char *path, const struct kit_
 	return kit_dag_export(node, path, sink, NULL, NULL);
 }
 
+static int export_car_v2(struct kit_node *node, const char *path, const struct kit_sink *sink)
+{
+	return kit_dag_export_indexed(node, path, sink, NULL, NULL);
+}
+
 int rpc_dag_export(struct rpc_request *request)
 {
-	return stream_out(request, "application/vnd.ipld.car", export_car);
+	const char *version = http_param(request->http, "car-version", 0);
+
+	if (version && strcmp(version, "1") != 0 && strcmp(version, "2") != 0)
+		return rpc_fail_text(request, -EINVAL, "car-version is 1 or 2");
+	return stream_out(request, "application/vnd.ipld.car",
+		version && *version == '2' ? export_car_v2 : export_car);
 }
 
 int rpc_block_get(struct rpc_request *request)

@@ -13,6 +13,7 @@
 #include "bytes.h"
 #include "collecting.h"
 #include "scan.h"
+#include "segment_adopted.h"
 
 enum {
 	WINDOW_SIZE = 4 << 20,
@@ -51,7 +52,7 @@ static int check_batch(struct sweep *sweep)
 {
 	int results[BATCH_BLOCKS];
 	size_t good = 0;
-	int rc = store_gate_check(sweep->blocks, sweep->count, results);
+	int rc = store_gate_check_big(sweep->blocks, sweep->count, results);
 
 	for (size_t i = 0; i < sweep->count && rc == 0; i++) {
 		struct store_block block = sweep->blocks[i];
@@ -92,6 +93,14 @@ static int move_batch(struct sweep *sweep)
 	}
 	free_batch(sweep);
 	return rc;
+}
+
+/* Whether a segment belongs to this collection. Of one that is being adopted, or was adopted since the marking began,
+ * all blocks are live or marked by whoever holds a lease; what is missing, or not what it was, is nobody's to touch. */
+static bool can_be_swept(const struct collecting *collecting, const struct segment_file *file)
+{
+	return file->adopted ? file->adopted->entered && file->size > 0
+			     : file->number < collecting->below;
 }
 
 /* Decides about the block whose data is at offset of a segment: 1: it is live and lies here; 0: it is not, or is
@@ -203,7 +212,7 @@ static int scan_segment(struct sweep *sweep)
 	struct scan_event event;
 	int rc = 0;
 
-	scan_start(&scan, &collecting->store->keys, sweep->file->number, sweep->file->size);
+	segment_scan_start(&scan, &collecting->store->keys, sweep->file, sweep->file->size);
 	while (rc == 0) {
 		scan_next(&scan, sweep->window, sweep->from, sweep->len, &event);
 		if (event.what == SCAN_END) {
@@ -351,17 +360,18 @@ static size_t find_candidates(struct collecting *collecting, struct candidate *o
 {
 	const struct segment_set *segments = &collecting->store->segments;
 	unsigned percent = collecting->options->dead_percent;
+	const struct segment_file *file;
 	size_t count = 0;
 
 	if (percent == 0)
 		percent = DEAD_PERCENT;
-	for (size_t i = 0; i < segments->count; i++) {
-		const struct segment_file *file = segments->files[i];
+	for (uint32_t number = 0; (file = segment_set_next(segments, number));) {
 		const struct live_segment *live = live_of(&collecting->live, file->number);
 		uint64_t bytes = live ? live->bytes : 0;
 		uint64_t dead = file->size > bytes ? file->size - bytes : 0;
 
-		if (file->number >= collecting->below || dead * 100 < file->size * percent)
+		number = file->number;
+		if (!can_be_swept(collecting, file) || dead * 100 < file->size * percent)
 			continue;
 		out[count++] = (struct candidate){ file->number, dead };
 		collecting->to_sweep += file->size;
@@ -415,7 +425,8 @@ static int sweep_next(struct collecting *collecting, uint32_t number, struct rea
 
 static int sweep_all(struct collecting *collecting)
 {
-	size_t room = collecting->store->segments.count + 1, count;
+	const struct segment_set *segments = &collecting->store->segments;
+	size_t room = segments->count + segments->adopted_count + 1, count;
 	struct candidate *candidates = anyio_calloc(room, sizeof(*candidates));
 	struct ready ready = { 0 };
 	int rc = 0;
@@ -437,7 +448,7 @@ static int drop_if_dead(
 	struct store *store = collecting->store;
 	struct segment_file *file = segment_set_find(&store->segments, place->segment);
 
-	if (place->segment >= collecting->below ||
+	if ((file ? !can_be_swept(collecting, file) : place->segment >= collecting->below) ||
 		live_has(&collecting->live, place->segment, place->ordinal))
 		return 0;
 	int rc = file ? begin_sweeping(store, file) : 0;

@@ -6,26 +6,75 @@
 #include <string.h>
 #include "bytes.h"
 #include "inner.h"
+#include "segment_adopted.h"
 
 struct first_look {
 	struct store *store;
 	struct store_recovery *recovery;
+	uint32_t *
+		claimed; /* numbers that are, or were to be, adopted, by the last that is said of them */
+	size_t count;
 };
+
+static int note_adopted(struct segment_set *segments, uint32_t number, const uint8_t *value,
+	size_t len, bool counts)
+{
+	struct segment_adopted adopted;
+
+	if (*value == SEGMENT_STATE_ADOPTED && segment_adopted_decode(&adopted, value, len) < 0)
+		return -EUCLEAN;
+	if (!counts)
+		return 0;
+	if (*value == SEGMENT_STATE_UNWANTED) {
+		segment_set_let_go(segments, segment_set_find_adopted(segments, number));
+		return segment_set_note_unwanted(segments, number);
+	}
+	segment_set_forget_unwanted(segments, number);
+	return segment_set_adopt(segments, number, &adopted);
+}
 
 /* What the state says of a segment. counts: no crash can take it back. */
 static int note_segment(struct store *store, const uint8_t *key, size_t key_len,
 	const uint8_t *value, size_t len, bool counts)
 {
+	struct segment_set *segments = &store->segments;
 	struct segment_file *file;
 
-	if (key_len != 4 || len != 1)
+	if (key_len != 4 || len < 1)
 		return -EUCLEAN;
-	file = segment_set_find(&store->segments, get_u32(key));
+	uint32_t number = get_u32(key);
+	if (*value == SEGMENT_STATE_ADOPTED || (*value == SEGMENT_STATE_UNWANTED && len == 1))
+		return note_adopted(segments, number, value, len, counts);
+	if (len != 1)
+		return -EUCLEAN;
+	file = segment_set_find(segments, number);
 	if (file && counts && *value != SEGMENT_STATE_GONE)
 		file->swept = true;
-	return *value == SEGMENT_STATE_SWEPT
-		? 0
-		: segment_set_note_gone(&store->segments, get_u32(key));
+	return *value == SEGMENT_STATE_SWEPT ? 0 : segment_set_note_gone(segments, number);
+}
+
+static bool says_adopted(uint8_t state)
+{
+	return state == SEGMENT_STATE_ADOPTED || state == SEGMENT_STATE_UNWANTED;
+}
+
+/* A number may have been used again after its adoption was over. */
+static int claim(struct first_look *look, uint32_t number, bool adopted)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < look->count; i++)
+		if (look->claimed[i] != number)
+			look->claimed[left++] = look->claimed[i];
+	look->count = left;
+	if (!adopted)
+		return 0;
+	uint32_t *more = anyio_realloc(look->claimed, (left + 1) * sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	look->claimed = more;
+	look->claimed[look->count++] = number;
+	return 0;
 }
 
 static int look_at_operation(
@@ -37,11 +86,16 @@ static int look_at_operation(
 		look->store->recovered = sequence;
 	if (operation->space != STORE_SPACE_SEGMENTS)
 		return 0;
+	if (operation->key_len != 4 || (operation->put && operation->value_len < 1))
+		return -EUCLEAN;
+	int rc = claim(
+		look, get_u32(operation->key), operation->put && says_adopted(*operation->value));
+	if (rc < 0)
+		return rc;
 	if (operation->put)
 		return note_segment(look->store, operation->key, operation->key_len,
 			operation->value, operation->value_len, false);
-	if (operation->key_len == 4)
-		segment_set_forget_gone(&look->store->segments, get_u32(operation->key));
+	segment_set_forget_gone(&look->store->segments, get_u32(operation->key));
 	return 0;
 }
 
@@ -57,8 +111,9 @@ static int tell_damage(void *arg, uint64_t from, uint64_t to)
 }
 
 /* Segments that the index knows to be gone. */
-static int look_at_index(struct store *store)
+static int look_at_index(struct first_look *look)
 {
+	struct store *store = look->store;
 	uint8_t value[STORE_STATE_VALUE_MAX];
 	struct index_key key;
 	size_t len;
@@ -66,9 +121,13 @@ static int look_at_index(struct store *store)
 
 	index_state_key(&key, STORE_SPACE_SEGMENTS, "", 0);
 	while ((rc = index_next_state(&store->index, &key, value, &len)) > 0 &&
-		key.bytes[0] == STORE_SPACE_SEGMENTS)
-		if ((rc = note_segment(store, key.bytes + 1, key.len - 1, value, len, true)) < 0)
+		key.bytes[0] == STORE_SPACE_SEGMENTS) {
+		rc = note_segment(store, key.bytes + 1, key.len - 1, value, len, true);
+		if (rc == 0)
+			rc = claim(look, get_u32(key.bytes + 1), says_adopted(*value));
+		if (rc < 0)
 			break;
+	}
 	return rc < 0 ? rc : 0;
 }
 
@@ -78,7 +137,7 @@ int store_fold_segments(struct store *store, struct store_recovery *recovery)
 	struct first_look look = { store, recovery };
 	const struct ops *ops = &store->ops;
 	uint64_t end;
-	int rc = look_at_index(store);
+	int rc = look_at_index(&look);
 
 	if (rc == 0 && ops->lost) {
 		recovery->gaps++;
@@ -93,7 +152,47 @@ int store_fold_segments(struct store *store, struct store_recovery *recovery)
 	if (rc < 0)
 		store_say(recovery, "ops/%08u.log cannot be read: %s", ops->generation,
 			anyio_error_text(rc));
+	for (size_t i = 0; i < look.count; i++) {
+		struct segment_set *segments = &store->segments;
+		struct segment_file *file = segment_set_find(segments, look.claimed[i]);
+
+		/* Whatever is in it, it is none of the log. */
+		if (file && !file->adopted)
+			segment_set_let_go(segments, file);
+	}
+	anyio_free(look.claimed);
 	return rc;
+}
+
+/* That the index has all blocks of an adopted segment is true of the index that was written, and of no other. */
+static int take_segment(struct store *store, const struct index_key *key,
+	const struct ops_operation *operation, uint8_t *value)
+{
+	uint8_t before[STORE_STATE_VALUE_MAX];
+	struct segment_adopted adopted, known;
+	uint64_t ignored;
+
+	if (operation->key_len != 4)
+		return -EUCLEAN;
+	if (!operation->put) {
+		uint32_t number = get_u32(operation->key);
+
+		segment_set_forget_unwanted(&store->segments, number);
+		segment_set_let_go(
+			&store->segments, segment_set_find_adopted(&store->segments, number));
+		return 0;
+	}
+	if (segment_adopted_decode(&adopted, value, operation->value_len) == 0 && adopted.entered) {
+		ssize_t len =
+			index_state_find(&store->index, key, before, sizeof(before), &ignored);
+		if (len < 0 && len != -ENOENT)
+			return (int)len;
+		adopted.entered = len > 0 &&
+			segment_adopted_decode(&known, before, (size_t)len) == 0 && known.entered;
+		segment_adopted_encode(&adopted, value);
+	}
+	return note_segment(
+		store, operation->key, operation->key_len, value, operation->value_len, true);
 }
 
 static int take_operation(
@@ -101,14 +200,15 @@ static int take_operation(
 {
 	struct store *store = arg;
 	struct index_key key;
+	uint8_t value[STORE_STATE_VALUE_MAX];
+	int rc = 0;
 
 	index_state_key(&key, operation->space, operation->key, operation->key_len);
-	int rc = operation->space == STORE_SPACE_SEGMENTS && operation->put
-		? note_segment(store, operation->key, operation->key_len, operation->value,
-			  operation->value_len, true)
-		: 0;
+	memcpy(value, operation->value, operation->put ? operation->value_len : 0);
+	if (operation->space == STORE_SPACE_SEGMENTS)
+		rc = take_segment(store, &key, operation, value);
 	if (rc == 0)
-		rc = index_state_put(&store->index, &key, operation->put ? operation->value : NULL,
+		rc = index_state_put(&store->index, &key, operation->put ? value : NULL,
 			operation->value_len, 0);
 	if (rc < 0 || index_fresh(&store->index) < store->options.checkpoint_blocks)
 		return rc;

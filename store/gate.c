@@ -21,6 +21,7 @@ struct gate {
 	struct store_block *unnamed; /* the same, when they are to get their digests; else NULL */
 	int *results;
 	size_t count, slices;
+	bool big;
 };
 
 static void pass_group(const struct gate *gate, size_t first, size_t count)
@@ -33,6 +34,7 @@ static void pass_group(const struct gate *gate, size_t first, size_t count)
 		group[i] = (struct ipld_block){ .cid = &block->cid,
 			.data = block->data,
 			.len = block->len,
+			.big = gate->big,
 			.name = gate->unnamed ? gate->unnamed[first + i].cid.digest : NULL };
 	}
 	ipld_blocks_pass(group, count);
@@ -83,6 +85,13 @@ static int pass(struct gate *gate)
 int store_gate_check(const struct store_block *blocks, size_t count, int *results)
 {
 	struct gate gate = { .blocks = blocks, .results = results, .count = count };
+
+	return pass(&gate);
+}
+
+int store_gate_check_big(const struct store_block *blocks, size_t count, int *results)
+{
+	struct gate gate = { .blocks = blocks, .results = results, .count = count, .big = true };
 
 	return pass(&gate);
 }

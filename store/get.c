@@ -9,6 +9,7 @@
 #include <multiformats/multihash.h>
 #include <store/gate.h>
 #include "inner.h"
+#include "segment_adopted.h"
 
 enum {
 	GAP_MAX = 16 << 10, /* bytes between neighbours worth reading over */
@@ -64,6 +65,10 @@ void store_explain(struct store *store, const struct mf_cid *cid, char *out, siz
 
 	if (rc < 0 || (rc == 0 && place.state == INDEX_GONE))
 		snprintf(out, cap, "is damaged");
+	else if (file && file->adopted && file->adopted->changed)
+		snprintf(out, cap,
+			"is lost: segments/%08u.car, a link, was changed since it was adopted",
+			place.segment);
 	else if (!file || file->size == 0)
 		snprintf(out, cap, "is lost: segments/%08u.car is missing", place.segment);
 	else if (!store_reaches(store, &place))
@@ -260,7 +265,7 @@ int store_get(struct store *store, const struct mf_cid *cid, struct store_block 
 	rc = make_block(cid, place.len, out);
 	if (rc == 0)
 		rc = read_block(store, &place, bytes_of(out));
-	if (rc == 0 && (rc = store_gate_check(out, 1, &result)) == 0)
+	if (rc == 0 && (rc = store_gate_check_big(out, 1, &result)) == 0)
 		rc = result;
 	if (rc == -EBADMSG && is_away(store, cid, &place)) {
 		store_block_release(out);
@@ -412,7 +417,7 @@ static int batch_verify(struct batch *batch)
 		if (batch->unproven[i] && batch->results[i] == 0)
 			blocks[n++] = batch->out[i];
 	if (rc == 0)
-		rc = store_gate_check(blocks, n, results);
+		rc = store_gate_check_big(blocks, n, results);
 	for (size_t i = 0, j = 0; i < batch->count && rc == 0; i++) {
 		if (batch->unproven[i] && batch->results[i] == 0)
 			batch_judge(batch, i, results[j++]);

@@ -75,7 +75,7 @@ static int decode_place(const MDB_val *value, struct index_place *place)
 		.ordinal = get_u32(in + 20),
 		.version = in[24] & ~INDEX_DAMAGED_BIT,
 		.state = in[24] & INDEX_DAMAGED_BIT ? INDEX_DAMAGED : INDEX_PRESENT };
-	return place->len <= IPLD_BLOCK_MAX ? 1 : -EUCLEAN;
+	return place->len <= IPLD_BLOCK_BIG_MAX ? 1 : -EUCLEAN;
 }
 
 static int open_tables(struct index *index, struct index_position *position, bool *usable)

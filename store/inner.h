@@ -98,10 +98,40 @@ enum segment_state {
 	SEGMENT_STATE_SWEPT = 's', /* a collection has been at it */
 	SEGMENT_STATE_DROPPED =
 		'd', /* and needs it no more: it is away, or the next one takes it away */
+	SEGMENT_STATE_ADOPTED = 'a', /* segment_adopted.h, and there is more of it */
+	SEGMENT_STATE_ENTERED = 'e', /* only of what is adopted: the index has all its blocks */
+	SEGMENT_STATE_UNWANTED =
+		'u', /* an adoption that was not finished, or is over: the next opening
+	                               * takes away what has its name */
 };
-/* Says so; *ticket is raised. */
+/* Says so; *ticket is raised. Of what is adopted it says what comes to the same. */
 int store_note_segment(
 	struct store *store, uint32_t number, enum segment_state state, store_ticket *ticket);
+/* Says so of one that is, or is to be, adopted. */
+int store_note_adopted(struct store *store, uint32_t number, const struct segment_adopted *adopted,
+	store_ticket *ticket);
+/* Nothing is to be said of it any more. */
+int store_note_nothing(struct store *store, uint32_t number, store_ticket *ticket);
+
+struct replay;
+/* An opening has read both logs: those adopted segments whose blocks the index may not have are gone through
+ * (adopt_recover.c); and, when the log can be written, the state says that it has. */
+int store_enter_adopted(
+	struct store *store, const struct replay *replay, struct store_recovery *recovery);
+int store_note_entered(struct store *store);
+/* The blocks of one segment from an adoption: those that are absent are found there from now on. entered, which may
+ * be NULL, is called for them. replay, which may be NULL, tells which are given up; lost, for what makes no sense. */
+struct adopt_entering {
+	struct store *store;
+	const struct replay *replay;
+	int (*entered)(void *arg, const struct mf_cid *cid, uint32_t len);
+	int (*lost)(void *arg, uint64_t from, uint64_t to);
+	int (*progress)(void *arg, uint64_t bytes);
+	void *arg;
+	uint64_t blocks; /* filled: of the file, and of them entered */
+	uint64_t fresh;
+};
+int store_enter_blocks(struct adopt_entering *entering, struct segment_file *file);
 
 /* Where a block is, as store_has sees it: 1 and the place, 0 (place->state says whether it is damaged or
  * gone), or a negative code. */
@@ -124,6 +154,7 @@ struct store_gap {
 	uint32_t segment;
 	uint64_t there, known; /* bytes */
 	bool missing;
+	bool changed; /* it is there, but is not what was adopted: nothing of it is believed */
 };
 /* Calls each for those whose loss was not accepted. */
 int store_each_gap(

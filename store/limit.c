@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include "collecting.h"
+#include "segment_adopted.h"
 
 enum { SEGMENTS_LEAST = 64, SEGMENT_LEAST = 1 << 20, SECTION_HEAD_MOST = 64 };
 
@@ -16,6 +17,8 @@ uint64_t store_used(const struct store *store)
 
 	for (size_t i = 0; i < segments->count; i++)
 		used += segments->files[i] == active ? store->log.end : segments->files[i]->size;
+	for (size_t i = 0; i < segments->adopted_count; i++)
+		used += segments->adopted[i]->adopted->foreign ? 0 : segments->adopted[i]->size;
 	return used;
 }
 

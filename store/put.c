@@ -177,7 +177,7 @@ static int put_verified(struct store *store, const struct store_block *blocks,
 static int gate(const struct store_block *blocks, size_t count)
 {
 	int *results = anyio_calloc(count, sizeof(*results));
-	int rc = results ? store_gate_check(blocks, count, results) : -ENOMEM;
+	int rc = results ? store_gate_check_big(blocks, count, results) : -ENOMEM;
 
 	for (size_t i = 0; i < count && rc == 0; i++)
 		rc = results[i];
@@ -194,7 +194,8 @@ int store_put_many(struct store *store, const struct store_block *blocks, size_t
 	if (count == 0)
 		return 0;
 	for (size_t i = 0; i < count; i++)
-		if ((rc = ipld_block_allowed(&blocks[i].cid, blocks[i].len)) < 0)
+		if ((rc = (flags & STORE_BIG ? ipld_big_block_allowed : ipld_block_allowed)(
+			     &blocks[i].cid, blocks[i].len)) < 0)
 			return rc;
 	if (!(flags & STORE_VERIFIED) && (rc = gate(blocks, count)) < 0)
 		return rc;

@@ -15,6 +15,7 @@
 #include <string.h>
 #include "inner.h"
 #include "replay.h"
+#include "segment_adopted.h"
 
 enum { RANGES_MAX = 4096 }; /* remembered; more than that is no torn write */
 
@@ -271,6 +272,19 @@ static int tell_gap(const struct store *store, uint32_t number, uint64_t known,
 	return each(arg, &gap);
 }
 
+static int tell_adopted_gap(const struct segment_file *file,
+	int (*each)(void *arg, const struct store_gap *gap), void *arg)
+{
+	const struct segment_adopted *adopted = file->adopted;
+	struct store_gap gap = { .segment = file->number,
+		.there = file->size,
+		.known = adopted->size,
+		.missing = file->size == 0 && !adopted->changed,
+		.changed = adopted->changed };
+
+	return file->size >= adopted->size || adopted->given_up ? 0 : each(arg, &gap);
+}
+
 int store_each_gap(
 	const struct store *store, int (*each)(void *arg, const struct store_gap *gap), void *arg)
 {
@@ -279,6 +293,8 @@ int store_each_gap(
 	bool told = !is_cut_short(store, position);
 	int rc = 0;
 
+	for (size_t i = 0; i < segments->adopted_count && rc == 0; i++)
+		rc = tell_adopted_gap(segments->adopted[i], each, arg);
 	for (size_t i = 0; i < segments->count && rc == 0; i++) {
 		const struct segment_file *file = segments->files[i];
 
@@ -295,7 +311,11 @@ static int say_gap(void *arg, const struct store_gap *gap)
 	struct store_recovery *report = arg;
 
 	report->gaps++;
-	if (gap->missing)
+	if (gap->changed)
+		store_say(report,
+			"segments/%08u.car, a link, was changed since it was adopted: its blocks are not believed; import them again",
+			gap->segment);
+	else if (gap->missing)
 		store_say(report, "segments/%08u.car is missing, or nothing of it is left",
 			gap->segment);
 	else
@@ -386,6 +406,8 @@ static int read_on(struct recovering *recovering)
 		store->recovered = replay.sequence;
 	if (rc == 0)
 		rc = store_fold(store, store->ops.lost ? UINT64_MAX : replay.sequence);
+	if (rc == 0)
+		rc = store_enter_adopted(store, &replay, report);
 	if (rc == 0 && store->ops.lost) {
 		rc = only_read(store);
 	} else if (rc == 0) {
@@ -394,6 +416,8 @@ static int read_on(struct recovering *recovering)
 		if (rc == 0)
 			rc = store_write_voids(
 				store, recovering->voids.of, recovering->voids.count);
+		if (rc == 0)
+			rc = store_note_entered(store);
 	}
 	count_damaged(recovering, &replay);
 	replay_free(&replay);
@@ -418,6 +442,8 @@ int store_recover(struct store *store, struct store_recovery *report)
 		store->broken = -EUCLEAN;
 	if (rc == 0 && cut_short) {
 		rc = store_fold(store, UINT64_MAX);
+		if (rc == 0)
+			rc = store_enter_adopted(store, NULL, report);
 		if (rc == 0)
 			rc = only_read(store);
 	} else if (rc == 0) {

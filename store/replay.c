@@ -4,10 +4,11 @@
 #include <string.h>
 #include <store/gate.h>
 #include "inner.h"
+#include "segment_adopted.h"
 
 enum {
 	WINDOW_SIZE = 1 << 20,
-	CHECK_SIZE = 4 << 20,
+	CHECK_SIZE = IPLD_BLOCK_BIG_MAX + SEGMENT_HEAD_MAX,
 	CHECK_BLOCKS = 256,
 	STEPS_A_TURN = 1024,
 	SECTOR = 4096, /* what a disk cannot give back, at least */
@@ -149,7 +150,7 @@ static int check_items(struct replay *replay, struct replay_item *items, size_t 
 		blocks[n++].len = items[i].len - items[i].head;
 	}
 	if (rc == 0 && n > 0)
-		rc = store_gate_check(blocks, n, results);
+		rc = store_gate_check_big(blocks, n, results);
 	for (size_t i = 0, j = 0; i < count && rc == 0; i++)
 		if (items[i].what == ITEM_BLOCK)
 			items[i].bad = results[j++] != 0;
@@ -378,6 +379,14 @@ static int take_record(struct replay *replay, const struct scan_event *event)
 	return 0;
 }
 
+/* What is open makes a group by itself. */
+static int settle_open(struct replay *replay)
+{
+	int rc = close_group(replay, replay->item_count, 0, true, &(struct index_position){ 0 });
+
+	return rc < 0 ? rc : settle(replay, false);
+}
+
 static int take_event(struct replay *replay, uint32_t segment, const struct scan_event *event)
 {
 	struct replay_item *item;
@@ -394,7 +403,9 @@ static int take_event(struct replay *replay, uint32_t segment, const struct scan
 	item->len = event->len;
 	item->head = event->what == SCAN_BLOCK ? event->section.head : 0;
 	item->ordinal = event->what == SCAN_BLOCK ? event->ordinal : 0;
-	return 0;
+	return replay->adopted && replay->item_count - replay->open_first == CHECK_BLOCKS
+		? settle_open(replay)
+		: 0;
 }
 
 /* Reads a window. A verification wants to know the extent of what the disk does not give back: that
@@ -498,6 +509,26 @@ int replay_segment(struct replay *replay, struct segment_file *file,
 		return close_segment(replay, &scan);
 	replay->item_count = replay->open_first;
 	return 0;
+}
+
+int replay_adopted(struct replay *replay, struct segment_file *file)
+{
+	struct store *store = replay->store;
+	struct scan scan;
+	int rc;
+
+	replay->adopted = true;
+	if (!replay->window)
+		replay->window = anyio_malloc(WINDOW_SIZE);
+	if (!replay->window)
+		return -ENOMEM;
+	rc = segment_file_use(&store->segments, file);
+	if (rc < 0)
+		return rc;
+	segment_scan_start(&scan, &store->keys, file, file->size);
+	rc = scan_file(replay, file, &scan);
+	segment_file_release(file);
+	return rc < 0 ? rc : settle_open(replay);
 }
 
 int replay_all(struct replay *replay, const struct index_position *from, bool apart)

@@ -53,6 +53,7 @@ struct replay {
 	struct store *store;
 	const struct replay_calls *calls;
 	void *arg;
+	bool adopted;               /* only by replay_adopted */
 	bool check_all;             /* every block passes the gate, whatever is proven; what cannot
 	                             * be read is lost; what is void is told too: replay_is_void */
 	uint64_t proven;            /* sequences up to this are durable */
@@ -79,6 +80,9 @@ struct replay {
  * size. last: it is the last segment of the log. */
 int replay_segment(struct replay *replay, struct segment_file *file,
 	const struct index_position *position, uint64_t size, bool last);
+/* The sections of an adopted segment, which prove nothing: with check_all each has to pass the gate, else all are
+ * believed; what makes no sense is a fault. For a replay of its own. */
+int replay_adopted(struct replay *replay, struct segment_file *file);
 /* Whether a VOID record that was met covers these bytes. */
 bool replay_is_void(const struct replay *replay, uint32_t segment, uint64_t from, uint64_t to);
 /* All segments from a position on, and settles. apart: what follows the last commit is no tail. */

@@ -323,8 +323,7 @@ int store_open(const char *dir, const struct store_options *options, struct stor
 	if (rc == 0)
 		rc = open_index(store, report);
 	if (rc == 0)
-		rc = segment_set_open(&store->segments, store->dir_fd, store->checkpoint.segment,
-			&store->keys, report);
+		rc = segment_set_open(&store->segments, store->dir_fd, &store->keys, report);
 	if (rc == 0 && store->segments.count == 0)
 		rc = sync_names(store);
 	if (rc == 0)

@@ -19,6 +19,11 @@ void scan_start_at(struct scan *scan, const struct segment_keys *keys, uint32_t 
 	segment_sum_start(&scan->sum, keys);
 }
 
+void scan_start_plain(struct scan *scan, uint32_t number, uint64_t size, uint64_t at)
+{
+	*scan = (struct scan){ .number = number, .size = size, .at = at, .start = at, .tail = at };
+}
+
 void scan_start(struct scan *scan, const struct segment_keys *keys, uint32_t number, uint64_t size)
 {
 	scan_start_at(scan, keys, number, size, SEGMENT_HEADER_SIZE, 0, 0);
@@ -127,6 +132,15 @@ static void search(struct scan *scan, const uint8_t *window, uint64_t from, size
 		want(scan, event, scan->search > 38 ? scan->search - 38 : 0, 2 * WINDOW_LEAST);
 }
 
+/* All that is left, of sections alone. */
+static void lose_rest(struct scan *scan, struct scan_event *event)
+{
+	event->what = SCAN_LOST;
+	event->offset = scan->at;
+	event->len = scan->size - scan->at;
+	scan->at = scan->size;
+}
+
 /* Nothing here makes sense: search on from the byte after. */
 static void lose(struct scan *scan)
 {
@@ -150,7 +164,7 @@ static bool step(
 		return false;
 	event->offset = scan->at;
 	event->len = section->head + section->len;
-	if (section->len <= SEGMENT_FILL_MAX) {
+	if (scan->keys && section->len <= SEGMENT_FILL_MAX) {
 		if (len < event->len) {
 			want(scan, event, scan->at, WINDOW_LEAST);
 			return !last;
@@ -164,7 +178,8 @@ static bool step(
 	}
 	event->what = SCAN_BLOCK;
 	event->ordinal = scan->ordinal++;
-	segment_sum_add(&scan->sum, bytes, head);
+	if (scan->keys)
+		segment_sum_add(&scan->sum, bytes, head);
 	scan->at += event->len;
 	return true;
 }
@@ -187,7 +202,11 @@ void scan_next(struct scan *scan, const uint8_t *window, uint64_t from, size_t l
 		want(scan, event, scan->at, WINDOW_LEAST);
 		return;
 	}
-	if (!step(scan, bytes, left, scan->at + left >= scan->size, event)) {
+	if (step(scan, bytes, left, scan->at + left >= scan->size, event))
+		return;
+	if (!scan->keys) {
+		lose_rest(scan, event);
+	} else {
 		lose(scan);
 		search(scan, window, from, len, event);
 	}

@@ -37,13 +37,13 @@ ssize_t segment_section_decode(struct segment_section *section, const uint8_t *d
 
 	if (prefix < 0)
 		return prefix;
-	if (size == 0 || size > MF_CID_BYTES_MAX + IPLD_BLOCK_MAX)
+	if (size == 0 || size > MF_CID_BYTES_MAX + IPLD_BLOCK_BIG_MAX)
 		return -EINVAL;
 	size_t there = len - prefix < size ? len - prefix : size;
 	cid_len = mf_cid_decode(&section->cid, data + prefix, there);
 	if (cid_len < 0)
 		return there < size && there < MF_CID_BYTES_MAX ? -EAGAIN : -EINVAL;
-	if (size - cid_len > IPLD_BLOCK_MAX)
+	if (size - cid_len > IPLD_BLOCK_BIG_MAX)
 		return -EINVAL;
 	section->head = prefix + cid_len;
 	section->len = size - cid_len;

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "bytes.h"
 #include "inner.h"
+#include "segment_adopted.h"
 
 static bool in_bounds(unsigned space, size_t key_len, size_t len)
 {
@@ -37,13 +38,82 @@ int store_state_put_locked(struct store *store, unsigned space, const void *key,
 	return 0;
 }
 
+static int note(
+	struct store *store, uint32_t number, const void *value, size_t len, store_ticket *ticket)
+{
+	uint8_t key[4];
+
+	put_u32(key, number);
+	return store_state_put(store, STORE_SPACE_SEGMENTS, key, sizeof(key), value, len, ticket);
+}
+
+/* With the lock held, so that of two that say something of it neither is lost. */
+static int note_more_locked(
+	struct store *store, uint32_t number, enum segment_state state, store_ticket *ticket)
+{
+	struct segment_file *file = segment_set_find_adopted(&store->segments, number);
+	uint8_t key[4], value[SEGMENT_ADOPTED_SIZE];
+
+	if (!file)
+		return 0;
+	struct segment_adopted adopted = *file->adopted;
+	adopted.entered |= state == SEGMENT_STATE_ENTERED;
+	adopted.swept |= file->swept || state == SEGMENT_STATE_SWEPT;
+	adopted.given_up |= state == SEGMENT_STATE_GONE;
+	segment_adopted_encode(&adopted, value);
+	put_u32(key, number);
+	int rc = store_state_put_locked(
+		store, STORE_SPACE_SEGMENTS, key, sizeof(key), value, sizeof(value), ticket);
+	if (rc == 0) {
+		*file->adopted = adopted;
+		file->swept = adopted.swept;
+	}
+	return rc;
+}
+
+static int note_more(
+	struct store *store, uint32_t number, enum segment_state state, store_ticket *ticket)
+{
+	int rc;
+
+	do {
+		rc = anyio_lock_acquire(&store->writing);
+		if (rc < 0)
+			return rc;
+		rc = note_more_locked(store, number, state, ticket);
+		uint64_t sequence = store->log.sequence;
+		anyio_lock_release(&store->writing);
+		if (rc == -EAGAIN && (rc = store_sync(store, sequence)) == 0)
+			rc = -EAGAIN;
+	} while (rc == -EAGAIN);
+	return rc;
+}
+
 int store_note_segment(
 	struct store *store, uint32_t number, enum segment_state state, store_ticket *ticket)
 {
-	uint8_t key[4], value = state;
+	bool adopted = segment_set_find_adopted(&store->segments, number) != NULL;
+	uint8_t value = state;
 
-	put_u32(key, number);
-	return store_state_put(store, STORE_SPACE_SEGMENTS, key, sizeof(key), &value, 1, ticket);
+	if (adopted && state != SEGMENT_STATE_DROPPED)
+		return note_more(store, number, state, ticket);
+	if (adopted)
+		value = SEGMENT_STATE_UNWANTED;
+	return note(store, number, &value, 1, ticket);
+}
+
+int store_note_adopted(struct store *store, uint32_t number, const struct segment_adopted *adopted,
+	store_ticket *ticket)
+{
+	uint8_t value[SEGMENT_ADOPTED_SIZE];
+
+	segment_adopted_encode(adopted, value);
+	return note(store, number, value, sizeof(value), ticket);
+}
+
+int store_note_nothing(struct store *store, uint32_t number, store_ticket *ticket)
+{
+	return note(store, number, NULL, 0, ticket);
 }
 
 int store_state_put(struct store *store, unsigned space, const void *key, size_t key_len,

@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <string.h>
 #include "replay.h"
+#include "segment_adopted.h"
 #include "verifying.h"
 
 void verifying_report(struct verifying *verifying, const struct store_fault *fault)
@@ -189,6 +190,31 @@ static int verify_segment(struct verifying *verifying, struct replay *replay,
 	return rc;
 }
 
+/* The adopted ones up to a number. What is missing or changed is a gap, and told by then. */
+static int verify_adopted(struct verifying *verifying, uint32_t last)
+{
+	struct segment_set *segments = &verifying->store->segments;
+	struct segment_file *file;
+	uint32_t number = 0;
+	int rc = 0;
+
+	while (rc == 0 && (file = segment_set_next(segments, number)) && file->number <= last) {
+		struct replay replay = { .store = verifying->store,
+			.calls = &calls,
+			.arg = verifying,
+			.check_all = true };
+
+		number = file->number;
+		if (!file->adopted || file->size == 0)
+			continue;
+		rc = replay_adopted(&replay, file);
+		replay_free(&replay);
+		if (rc == -ENOENT)
+			rc = store_each_gap(verifying->store, verifying_add_gap, verifying);
+	}
+	return rc;
+}
+
 /* Every segment up to what is durable now. */
 static int verify_segments(struct verifying *verifying)
 {
@@ -199,6 +225,7 @@ static int verify_segments(struct verifying *verifying)
 	const struct segment_file *active = log->active;
 	size_t count = segments->count;
 	uint64_t durable = log->durable, end = log->durable_end;
+	uint32_t last_number = segments->last_number;
 	struct replay replay = {
 		.store = store, .calls = &calls, .arg = verifying, .check_all = true
 	};
@@ -207,6 +234,8 @@ static int verify_segments(struct verifying *verifying)
 	verifying->expected = store->index.counts.blocks;
 	for (size_t i = 0; i < count; i++)
 		verifying->total += segments->files[i] == active ? end : segments->files[i]->size;
+	for (size_t i = 0; i < segments->adopted_count; i++)
+		verifying->total += segments->adopted[i]->size;
 	for (size_t i = 0; i < count && rc == 0; i++) {
 		struct segment_file *file = segments->files[i];
 		bool last = file == active;
@@ -216,6 +245,8 @@ static int verify_segments(struct verifying *verifying)
 	replay.proven = durable;
 	if (rc == 0)
 		rc = replay_finish(&replay);
+	if (rc == 0)
+		rc = verify_adopted(verifying, last_number);
 	if (rc == 0)
 		rc = judge_all(verifying, &replay);
 	replay_free(&replay);
@@ -296,5 +327,14 @@ int store_stat(struct store *store, struct store_stat *out)
 		.index_bytes = index_file_size(&store->index) };
 	for (size_t i = 0; i < store->segments.count; i++)
 		out->segment_bytes += store->segments.files[i]->size;
+	for (size_t i = 0; i < store->segments.adopted_count; i++) {
+		const struct segment_file *file = store->segments.adopted[i];
+
+		out->segments++;
+		out->adopted++;
+		out->linked += file->adopted->foreign;
+		if (!file->adopted->foreign)
+			out->segment_bytes += file->size;
+	}
 	return 0;
 }

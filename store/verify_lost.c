@@ -181,7 +181,8 @@ static void report_all(struct verifying *verifying)
 		const struct verify_gap *lost = &verifying->gaps[i];
 
 		verifying_report(verifying,
-			&(struct store_fault){ .kind = STORE_FAULT_SEGMENT,
+			&(struct store_fault){ .kind = lost->gap.changed ? STORE_FAULT_CHANGED
+									 : STORE_FAULT_SEGMENT,
 				.segment = lost->gap.segment,
 				.from = lost->gap.there,
 				.to = lost->gap.known,

@@ -7,8 +7,11 @@
 
 #include <errno.h>
 #include <string.h>
+#include "bytes.h"
+#include "index_db.h"
 #include "inner.h"
 #include "replay.h"
+#include "segment_adopted.h"
 
 enum {
 	WINDOW_SIZE = 64 << 10,
@@ -41,11 +44,13 @@ void store_wal_status(struct store *store, struct store_wal_status *out)
 	*out = (struct store_wal_status){
 		.checkpoint = { checkpoint->segment, checkpoint->end, checkpoint->sequence },
 		.behind_entries = index_unwritten(&store->index),
-		.segments = store->segments.count,
+		.segments = store->segments.count + store->segments.adopted_count,
 		.stopped = store->broken,
 	};
 	for (size_t i = 0; i < store->segments.count; i++)
 		out->bytes += store->segments.files[i]->size;
+	for (size_t i = 0; i < store->segments.adopted_count; i++)
+		out->bytes += store->segments.adopted[i]->size;
 	if (log->active) {
 		uint32_t number = log->active->number;
 
@@ -135,6 +140,20 @@ static int tell_rest(struct walk *walk, const struct segment_file *file, const s
 	return scan->searching ? tell(walk, file, &rest) : 0;
 }
 
+/* It has no record that would say so. */
+static int tell_adopted(struct walk *walk, const struct segment_file *file)
+{
+	struct store_wal_entry entry = { .kind = STORE_WAL_ADOPTED,
+		.segment = file->number,
+		.end = file->adopted->from,
+		.durable = true,
+		.from = file->adopted->from,
+		.to = file->adopted->to,
+		.linked = file->adopted->foreign };
+
+	return walk->each(walk->arg, &entry);
+}
+
 static int walk_file(struct walk *walk, struct segment_file *file)
 {
 	struct scan scan;
@@ -144,7 +163,9 @@ static int walk_file(struct walk *walk, struct segment_file *file)
 	int rc = 0;
 
 	walk->sequence = 0;
-	scan_start(&scan, &walk->store->keys, file->number, file->size);
+	segment_scan_start(&scan, &walk->store->keys, file, file->size);
+	if (file->adopted)
+		rc = tell_adopted(walk, file);
 	while (rc == 0) {
 		scan_next(&scan, walk->window, from, len, &event);
 		if (event.what == SCAN_END)
@@ -169,7 +190,7 @@ static int walk_segments(struct walk *walk, uint32_t segment)
 	uint32_t last = segment ? segment - 1 : 0;
 	int rc = 0;
 
-	while (rc == 0 && (file = segment_set_after(segments, last))) {
+	while (rc == 0 && (file = segment_set_next(segments, last))) {
 		last = file->number;
 		walk->from = last == segment ? from : 0;
 		rc = segment_file_use(segments, file);
@@ -272,6 +293,7 @@ int store_wal_each(struct store *store, uint32_t segment, uint64_t offset,
 }
 
 struct rehearsal {
+	struct store *store;
 	struct store_wal_replay *out;
 	struct store_range *damaged;
 	size_t count, room;
@@ -330,13 +352,66 @@ static int on_progress(void *arg, uint64_t bytes)
 	return 0;
 }
 
+/* Those that an opening would enter: whose blocks lie there, and not elsewhere. */
+static int on_adopted_block(void *arg, const struct replay_block *block)
+{
+	struct rehearsal *rehearsal = arg;
+	struct index_place place;
+	int rc = index_find(&rehearsal->store->index, block->cid, &place);
+
+	rehearsal->out->blocks += rc > 0 && place.segment == block->place.segment &&
+		place.offset == block->place.offset;
+	return rc < 0 ? rc : 0;
+}
+
+/* Whether the index that was written has all of its blocks. */
+static int is_entered(struct store *store, uint32_t number)
+{
+	uint8_t number_key[4], value[STORE_STATE_VALUE_MAX];
+	struct segment_adopted written;
+	struct index_key key;
+
+	put_u32(number_key, number);
+	index_state_key(&key, STORE_SPACE_SEGMENTS, number_key, sizeof(number_key));
+	ssize_t len = index_db_state(&store->index, &key, value, sizeof(value));
+	if (len < 0 && len != -ENOENT)
+		return (int)len;
+	return len > 0 && segment_adopted_decode(&written, value, len) == 0 && written.entered;
+}
+
+/* As store_enter_adopted would. */
+static int rehearse_adopted(struct rehearsal *rehearsal, bool all)
+{
+	static const struct replay_calls calls = { on_adopted_block, on_fault, NULL, on_progress };
+	struct store *store = rehearsal->store;
+	struct segment_file *file;
+	uint32_t number = 0;
+	int rc = 0;
+
+	while (rc == 0 && (file = segment_set_next(&store->segments, number))) {
+		struct replay replay = { .store = store, .calls = &calls, .arg = rehearsal };
+
+		number = file->number;
+		if (!file->adopted || file->size == 0)
+			continue;
+		rc = all ? 0 : is_entered(store, number);
+		if (rc != 0) {
+			rc = rc < 0 ? rc : 0;
+			continue;
+		}
+		rc = replay_adopted(&replay, file);
+		replay_free(&replay);
+	}
+	return rc;
+}
+
 int store_wal_replay(struct store *store, bool all,
 	int (*fault)(void *arg, uint32_t segment, uint64_t from, uint64_t to), void *arg,
 	struct store_wal_replay *out)
 {
 	static const struct replay_calls calls = { on_block, on_fault, NULL, on_progress };
 	static const struct ops_calls operations = { on_operation, on_operations_damaged };
-	struct rehearsal rehearsal = { .out = out };
+	struct rehearsal rehearsal = { .store = store, .out = out };
 	uint64_t end;
 	struct index_position from = all ? (struct index_position){ 0 } : store->checkpoint;
 	struct replay replay = { .store = store,
@@ -350,6 +425,8 @@ int store_wal_replay(struct store *store, bool all,
 	int rc = store_each_gap(store, on_gap, &rehearsal);
 	if (rc == 0)
 		rc = replay_all(&replay, &from, false);
+	if (rc == 0)
+		rc = rehearse_adopted(&rehearsal, all);
 	if (rc == 0 && store->log.active)
 		out->cut = replay.end - replay.tail;
 	if (rc == 0)

@@ -101,10 +101,18 @@ static bool make_room(struct bitswap_peer *peer, int32_t priority)
 	return true;
 }
 
+/* What no message can carry (an adopted archive may have brought it) is, to a peer, not here. */
+static ssize_t size_to_serve(struct bitswap_peer *peer, const struct mf_cid *cid)
+{
+	ssize_t size = store_size(peer->bitswap->store, cid);
+
+	return size > BITSWAP_BLOCK_MAX ? -ENOENT : size;
+}
+
 /* Where a want belongs by what the store says now. */
 static enum bitswap_served_state judge(struct bitswap_peer *peer, struct bitswap_served *served)
 {
-	ssize_t size = store_size(peer->bitswap->store, &served->cid);
+	ssize_t size = size_to_serve(peer, &served->cid);
 
 	served->have = size >= 0;
 	if (served->have && (served->block || size <= SMALL_BLOCK))

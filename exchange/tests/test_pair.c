@@ -52,6 +52,38 @@ static void test_one_block(void **state)
 	nodes_run(one_block, NULL);
 }
 
+static int a_big_block_goes_to_nobody(struct nodes *nodes)
+{
+	static const size_t big = TEST_BLOCK_MAX + 8;
+	uint8_t *data = malloc(big + 8);
+	struct bitswap_statistics sent;
+	struct bitswap_session *session;
+	store_ticket ticket = 0;
+	struct mf_cid cid;
+
+	/* As an adopted archive may bring it. */
+	test_block(1, big, data, &cid);
+	CHECK_RC(0, store_put(nodes->node[0].store, &cid, data, big, STORE_BIG, &ticket));
+	free(data);
+	CHECK_RC(0, nodes_connect(nodes, 1, 0));
+	CHECK_RC(0, bitswap_session_open(nodes->node[1].bitswap, &session));
+	struct fetching fetching = { session, 1, big };
+	CHECK_RC(-ETIMEDOUT, anyio_fail_after(ANYIO_SECOND, fetch_one, &fetching));
+	CHECK(store_has(nodes->node[1].store, &cid) == 0);
+	/* The peer is none the worse for it. */
+	CHECK_RC(0, test_put(&nodes->node[0], 2, 3000, &cid));
+	CHECK_RC(0, fetch_number(session, 2, 3000));
+	bitswap_stat(nodes->node[0].bitswap, &sent);
+	CHECK(sent.blocks_sent == 1);
+	bitswap_session_close(session);
+	return 0;
+}
+
+static void test_a_big_block_goes_to_nobody(void **state)
+{
+	nodes_run_simulated(a_big_block_goes_to_nobody, NULL, NULL);
+}
+
 static int many_blocks(struct nodes *nodes)
 {
 	struct mf_cid *cids = calloc(MANY, sizeof(*cids));
@@ -119,6 +151,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_one_block),
+		cmocka_unit_test(test_a_big_block_goes_to_nobody),
 		cmocka_unit_test(test_many_blocks),
 		cmocka_unit_test(test_given_blocks),
 	};

@@ -316,6 +316,119 @@ static void sections_are_outlined(void **state)
 	assert_int_equal(car_section_decode(&section, bytes, (size_t)n), -EMSGSIZE);
 }
 
+struct written {
+	uint8_t bytes[4096];
+	size_t len;
+};
+
+static int write_down(void *arg, const void *data, size_t len)
+{
+	struct written *written = arg;
+
+	memcpy(written->bytes + written->len, data, len);
+	written->len += len;
+	return 0;
+}
+
+static void beginnings_of_version_2_are_told(void **state)
+{
+	struct car_v2 v2 = { .data_at = 51, .data_size = 448, .index_at = 499 }, again;
+	uint8_t bytes[CAR_V2_SIZE];
+	size_t len;
+	uint8_t *car = read_fixture(&len, "%s/car/carv2-basic.car", fixtures());
+
+	car_v2_encode(&v2, bytes);
+	assert_memory_equal(bytes, car, CAR_V2_SIZE);
+	assert_int_equal(car_v2_decode(&again, bytes), 0);
+	assert_true(again.data_at == 51 && again.data_size == 448 && again.index_at == 499);
+	assert_false(again.fully_indexed);
+	v2.fully_indexed = true;
+	car_v2_encode(&v2, bytes);
+	assert_int_equal(bytes[11], 0x80);
+	assert_int_equal(car_v2_decode(&again, bytes), 0);
+	assert_true(again.fully_indexed);
+	v2.data_at = 50;
+	car_v2_encode(&v2, bytes);
+	assert_int_equal(car_v2_decode(&again, bytes), -EBADMSG);
+	v2.data_at = UINT64_MAX;
+	car_v2_encode(&v2, bytes);
+	assert_int_equal(car_v2_decode(&again, bytes), -EBADMSG);
+	bytes[10] = 3;
+	assert_int_equal(car_v2_decode(&again, bytes), -EBADMSG);
+	assert_false(car_is_v2(car, 10));
+	free(car);
+}
+
+/* Takes down where the sections of an archive are. */
+static size_t list_sections(const uint8_t *car, size_t len, struct car_index_entry *entries)
+{
+	size_t count = 0;
+	uint64_t head;
+	size_t at = (size_t)mf_varint_decode(car, len, &head);
+
+	for (at += head; at < len; count++) {
+		struct car_section section;
+
+		assert_int_equal(car_section_decode(&section, car + at, len - at), 0);
+		entries[count] = (struct car_index_entry){ .at = at,
+			.hash = section.cid.hash,
+			.digest = car + at + section.data_at - section.cid.digest_len,
+			.digest_len = section.cid.digest_len };
+		at += section.data_at + section.data_len;
+	}
+	return count;
+}
+
+/* What the fixture has is an index by digest, of one hash function: ours says which, and is the same behind it. */
+static void an_index_is_the_known_bytes(void **state)
+{
+	static const uint8_t before[] = { 0x81, 0x08, 1, 0, 0, 0, 0x12, 0, 0, 0, 0, 0, 0, 0 };
+	struct car_index_entry entries[20];
+	struct written written = { .len = 0 };
+	struct car_index_out out = { write_down, &written };
+	size_t len;
+	uint8_t *car = read_fixture(&len, "%s/car/carv2-basic.car", fixtures());
+	size_t count = list_sections(car + 51, 448, entries);
+
+	car_index_sort(entries, count);
+	assert_int_equal(car_index_write(&out, entries, count), 0);
+	assert_int_equal(written.len, sizeof(before) + len - 499);
+	assert_memory_equal(written.bytes, before, sizeof(before));
+	assert_memory_equal(written.bytes + sizeof(before), car + 499, len - 499);
+	free(car);
+
+	/* Of nothing. */
+	written.len = 0;
+	assert_int_equal(car_index_write(&out, entries, 0), 0);
+	assert_int_equal(written.len, 6);
+	assert_memory_equal(written.bytes, "\x81\x08\0\0\0\0", 6);
+
+	/* By hash function, by length of digest, by digest, and by place. */
+	struct car_index_entry mixed[] = {
+		{ .at = 5, .hash = 0x13, .digest = (const uint8_t *)"bb", .digest_len = 2 },
+		{ .at = 4, .hash = 0x12, .digest = (const uint8_t *)"b", .digest_len = 1 },
+		{ .at = 3, .hash = 0x12, .digest = (const uint8_t *)"aa", .digest_len = 2 },
+		{ .at = 2, .hash = 0x12, .digest = (const uint8_t *)"b", .digest_len = 1 },
+		{ .at = 1, .hash = 0x12, .digest = (const uint8_t *)"a", .digest_len = 1 },
+	};
+	static const char expected[] = "\x81\x08\2\0\0\0"
+				       "\x12\0\0\0\0\0\0\0\2\0\0\0"
+				       "\x09\0\0\0\x1b\0\0\0\0\0\0\0"
+				       "a\1\0\0\0\0\0\0\0"
+				       "b\2\0\0\0\0\0\0\0"
+				       "b\4\0\0\0\0\0\0\0"
+				       "\x0a\0\0\0\x0a\0\0\0\0\0\0\0"
+				       "aa\3\0\0\0\0\0\0\0"
+				       "\x13\0\0\0\0\0\0\0\1\0\0\0"
+				       "\x0a\0\0\0\x0a\0\0\0\0\0\0\0"
+				       "bb\5\0\0\0\0\0\0\0";
+	written.len = 0;
+	car_index_sort(mixed, 5);
+	assert_int_equal(car_index_write(&out, mixed, 5), 0);
+	assert_int_equal(written.len, sizeof(expected) - 1);
+	assert_memory_equal(written.bytes, expected, sizeof(expected) - 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -325,6 +438,8 @@ int main(void)
 		cmocka_unit_test(many_roots_are_read_at_once),
 		cmocka_unit_test(malformed_cars_are_refused),
 		cmocka_unit_test(sections_are_outlined),
+		cmocka_unit_test(beginnings_of_version_2_are_told),
+		cmocka_unit_test(an_index_is_the_known_bytes),
 	};
 
 	return ipld_exit(cmocka_run_group_tests(tests, NULL, NULL));

@@ -4,6 +4,7 @@
  * reported as damaged. $SEEDS says how many (default 25), $SEED which one alone, or, with $SEEDS, from which one on.
  */
 #include "support.h"
+#include "../segment.h"
 
 #include <errno.h>
 
@@ -20,6 +21,7 @@ struct model {
 	bool torn;      /* the last opening disregarded what had not reached the disk whole */
 	uint64_t limit; /* that it stays below; 0: it was above it already, or there is none */
 	uint64_t base;  /* of this task's blocks */
+	int archives;   /* written to be adopted */
 	struct {
 		bool tried, known, acknowledged;
 	} blocks[TASKS][IDS];
@@ -39,7 +41,7 @@ struct worker {
 
 /* What all seeds together must have met, or they showed nothing. */
 static uint64_t met_cuts, met_unfinished, met_acknowledged, met_faults, met_dropped, met_full,
-	met_stopped, met_torn;
+	met_stopped, met_torn, met_adopted;
 
 static uint64_t draw(struct model *model, uint64_t below)
 {
@@ -206,6 +208,68 @@ static int step_of_trees(struct model *model, int task, store_ticket *ticket)
 			    : pin_tree(model, task, id, ticket);
 }
 
+/* ---- Archives ---- */
+
+/* A CAR file of some of the task's blocks, outside of the repo. */
+static int write_archive(struct model *model, int task, int from, int to, const char *path)
+{
+	static uint8_t data[TEST_BLOCK_MAX],
+		bytes[sizeof(segment_header) + 8 * (TEST_BLOCK_MAX + 60)];
+	size_t len = sizeof(segment_header);
+	struct mf_cid cid;
+
+	memcpy(bytes, segment_header, len);
+	for (int id = from; id < to; id++) {
+		test_block(number_of(task, id), length_of(task, id), data, &cid);
+		len += segment_section_encode(&cid, length_of(task, id), bytes + len);
+		memcpy(bytes + len, data, length_of(task, id));
+		len += length_of(task, id);
+	}
+	uint8_t *copy = malloc(len);
+	memcpy(copy, bytes, len);
+	int rc = anyio_write_whole(AT_FDCWD, path, 0644, copy, len);
+	free(copy);
+	return rc;
+}
+
+/* Adopted is acknowledged. */
+static int adopt(struct model *model, int task)
+{
+	int from = draw(model, IDS), to = from + 1 + draw(model, 8);
+	static uint8_t data[TEST_BLOCK_MAX];
+	struct store_adopt_result result;
+	store_ticket ticket = 0;
+	struct mf_cid cid;
+	char path[40];
+
+	to = to < IDS ? to : IDS;
+	snprintf(path, sizeof(path), "/sim/%d.car", model->archives++);
+	int rc = write_archive(model, task, from, to, path);
+	int fd = rc < 0 ? rc : anyio_open(path, O_RDONLY, 0);
+	if (fd < 0)
+		return fd;
+	for (int id = from; id < to; id++)
+		model->blocks[task][id].tried = true;
+	struct store_lease lease;
+	store_lease_begin(model->store, &lease);
+	rc = store_adopt(model->store, fd, NULL, &result);
+	anyio_close(fd);
+	/* So that no collection takes them. */
+	for (int id = from; id < to && rc == 0 && model->collects; id++) {
+		test_block(number_of(task, id), length_of(task, id), data, &cid);
+		rc = store_pin_add(model->store, &cid, STORE_PIN_DIRECT, &ticket);
+	}
+	if (rc == 0)
+		rc = store_sync(model->store, ticket);
+	store_lease_end(&lease);
+	met_adopted += rc == 0 && result.segment;
+	for (int id = from; id < to && rc == 0; id++) {
+		model->blocks[task][id].known = true;
+		model->blocks[task][id].acknowledged |= !model->crashed;
+	}
+	return rc;
+}
+
 /* ---- Work ---- */
 
 static int step(struct model *model, int task, store_ticket *ticket)
@@ -214,6 +278,8 @@ static int step(struct model *model, int task, store_ticket *ticket)
 
 	if (model->collects && draw(model, 3) == 0)
 		return step_of_trees(model, task, ticket);
+	if (!model->limit && draw(model, 40) == 0)
+		return adopt(model, task);
 	switch (draw(model, 8)) {
 	case 0:
 		rc = store_sync(model->store, *ticket);
@@ -499,9 +565,11 @@ static void seeds(void (*run)(uint64_t seed))
 	}
 	for (uint64_t seed = first; seed < first + count; seed++)
 		run(seed);
-	print_message("%llu tails cut, %llu unfinished, %llu acknowledged, %llu faults\n",
+	print_message(
+		"%llu tails cut, %llu unfinished, %llu acknowledged, %llu faults, %llu adopted\n",
 		(unsigned long long)met_cuts, (unsigned long long)met_unfinished,
-		(unsigned long long)met_acknowledged, (unsigned long long)met_faults);
+		(unsigned long long)met_acknowledged, (unsigned long long)met_faults,
+		(unsigned long long)met_adopted);
 	assert_true(met_cuts > 0 && met_unfinished > 0 && met_acknowledged > 0);
 }
 
@@ -566,6 +634,7 @@ static void fault_seed(uint64_t seed)
 static void crashes_lose_nothing_acknowledged(void **state)
 {
 	seeds(crash_seed);
+	assert_true(getenv("SEED") || met_adopted > 0);
 }
 
 static void disk_errors_lose_nothing_acknowledged(void **state)

@@ -199,7 +199,7 @@ static void sections_are_refused_when_they_cannot_be(void **state)
 		segment_section_decode(&section, (uint8_t *)"\xff\xff\xff\x7f", 4), -EINVAL);
 	assert_int_equal(segment_section_decode(&section, (uint8_t *)"\x05\xff\xff\xff\xff\xff", 6),
 		-EINVAL);
-	len = segment_section_encode(&cid, IPLD_BLOCK_MAX + 1, bytes);
+	len = segment_section_encode(&cid, IPLD_BLOCK_BIG_MAX + 1, bytes);
 	assert_int_equal(segment_section_decode(&section, bytes, len), -EINVAL);
 }
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Every command's good path and its mistakes: output, exit codes, --json, pipes, names of all kinds."""
+import hashlib
 import json
 import os
 import re
@@ -312,6 +313,85 @@ def pins_have_labels():
         equal('a name by RPC', (daemon.rpc('pin/add', second, name='ä')[0], kit('pin', 'ls', '--names', second, repo=repo).text), (200, f'{second} recursive ä'))
 
 
+def archives_with_an_index():
+    repo, top = new_repo(), tree()
+    root = kit('add', '-rHQ', top, repo=repo).text
+    plain = kit('dag', 'export', root, repo=repo).out
+    indexed = kit('dag', 'export', '--car-version=2', root, repo=repo).out
+    begin, size, at = (int.from_bytes(indexed[n:n + 8], 'little') for n in (27, 35, 43))
+    equal('--car-version=2 holds the same archive', (indexed[:11], indexed[begin:begin + size] == plain, at),
+        (b'\x0a\xa1gversion\x02', True, begin + size))
+    index = indexed[at:]
+    equal('and an index by multihash', index[:2], b'\x81\x08')
+    entries = (len(index) - 30) // 40
+    for i in range(entries):
+        entry = index[30 + 40 * i:70 + 40 * i]
+        place = int.from_bytes(entry[32:], 'little')
+        if entry[:32] not in plain[place:place + 45]:
+            check('an entry leads to its block', False, (i, place))
+    check('an entry for every block', entries > 5 and (len(index) - 30) % 40 == 0, len(index))
+    path = temp('two.car')
+    equal('dag export -o', (kit('dag', 'export', '--car-version=2', '-o', path, root, repo=repo).code, read(path) == indexed), (0, True))
+    equal('it is imported', kit('dag', 'import', path, repo=new_repo()).code, 0)
+    equal('there is no version 3', kit('dag', 'export', '--car-version=3', root, repo=repo).code, 2)
+    with Daemon(repo=repo) as daemon:
+        equal('a daemon exports the same', kit('dag', 'export', '--car-version=2', root, repo=daemon.repo).out, indexed)
+        equal('and no version 3', daemon.rpc('dag/export', root, car_version='3')[0], 500)
+
+
+def segments_of(repo):
+    return sorted(os.listdir(f'{repo}/segments'))
+
+
+def files_are_adopted():
+    repo, top = new_repo(), tree()
+    root = kit('add', '-rHQ', top, repo=repo).text
+    path, two = temp('adopted.car'), temp('two.car')
+    kit('dag', 'export', '-o', path, root, repo=repo)
+    kit('dag', 'export', '--car-version=2', '-o', two, root, repo=repo)
+    car = read(path)
+    for words, file, links in (['--adopt'], path, 1), (['--adopt=link'], path, 2), (['--adopt'], two, 1):
+        other, out = new_repo(), temp('out')
+        done = kit('dag', 'import', *words, file, repo=other)
+        check(f'{words}: names the root', done.code == 0 and root in done.text, done)
+        equal(f'{words}: links to the file', os.stat(file).st_nlink, links)
+        check(f'{words}: its root is pinned', root in kit('pin', 'ls', '-q', '-t', 'recursive', repo=other).text)
+        equal(f'{words}: it is all there', (kit('get', '-o', out, root, repo=other).code, same_tree(top, out)), (0, True))
+        equal(f'{words}: it is exported as it was', kit('dag', 'export', root, repo=other).out, car)
+        equal(f'{words}: repo verify', kit('repo', 'verify', repo=other).code, 0)
+        check(f'{words}: repo stat', 'AdoptedFiles: 1' in kit('repo', 'stat', repo=other).text)
+        listed = [entry for entry in lines_of_json(kit('wal', 'list', '--json', repo=other)) if entry['Type'] == 'adopted']
+        equal(f'{words}: wal list', [entry['Linked'] for entry in listed], [links == 2])
+        shutil.rmtree(f'{other}/index')
+        equal(f'{words}: without the index', kit('dag', 'export', root, repo=other).out, car)
+        before = segments_of(other)
+        equal(f'{words}: what is here takes no file', (kit('dag', 'import', *words, file, repo=other).code, segments_of(other)), (0, before))
+        shutil.rmtree(other)
+    other = new_repo()
+    broken = bytearray(car)
+    broken[-10] ^= 1
+    write(path, bytes(broken))
+    done = kit('dag', 'import', '--adopt', path, repo=other)
+    check('a bad block refuses the file, and is told', done.code != 0 and re.search(r'block ba\w+, at byte \d+ of the file', done.err), done)
+    write(path, car[:-7])
+    check('a file that is cut short', kit('dag', 'import', '--adopt=link', path, repo=other).code != 0)
+    equal('nothing of them is there', (len(segments_of(other)), kit('dag', 'export', '--offline', root, repo=other).code != 0), (1, True))
+    big = bytes((2 << 20) + 1)
+    name = hashlib.sha256(big).digest()
+    section = b'\x01\x55\x12\x20' + name + big
+    length, prefix = len(section), b''
+    while length:
+        prefix += bytes([length & 127 | (128 if length > 127 else 0)])
+        length >>= 7
+    write(path, bytes.fromhex('19a265726f6f747381d82a450001550000') + bytes.fromhex('6776657273696f6e01') + prefix + section)
+    done = kit('dag', 'import', '--adopt', path, repo=other)
+    check('a block over 2 MiB is refused', done.code != 0 and '--allow-big-block' in done.err, done)
+    equal('unless it is asked for', kit('dag', 'import', '--adopt', '--allow-big-block', path, repo=other).code, 0)
+    equal('and is read', kit('block', 'get', cid_raw(big), repo=other).out, big)
+    equal('a pipe is not adopted', kit('dag', 'import', '--adopt', '-', repo=other, stdin=car).code, 2)
+    equal('nor is a folder', kit('dag', 'import', '--adopt', top, repo=other).code != 0, True)
+
+
 def pins():
     repo = new_repo()
     root = kit('add', '-rQ', '--pin=false', os.path.dirname(write(temp('d') + '/in/a', b'x')), repo=repo).text
@@ -418,5 +498,4 @@ def timeouts_and_interrupts():
 
 
 run_all([init_makes_a_repo_once, wrong_use_is_told, what_is_not_there, add_one_file, folders_come_and_go_whole,
-    get_into_what_is_there, cat_ranges, dag_and_block, pins, pins_have_labels, repo_and_id, config_keeps_comments,
     completions, timeouts_and_interrupts])

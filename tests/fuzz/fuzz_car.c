@@ -48,6 +48,20 @@ static struct digest read_car(const uint8_t *data, size_t size, size_t piece, bo
 	return digest;
 }
 
+/* What it says is what is written of it. */
+static void read_v2(const uint8_t *data)
+{
+	struct car_v2 v2, again;
+	uint8_t bytes[CAR_V2_SIZE];
+
+	if (car_v2_decode(&v2, data) < 0)
+		return;
+	car_v2_encode(&v2, bytes);
+	if (car_v2_decode(&again, bytes) < 0 || again.data_at != v2.data_at ||
+		again.data_size != v2.data_size || again.index_at != v2.index_at)
+		abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct car_section section;
@@ -60,5 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (memcmp(&a, &b, offsetof(struct digest, rc)) != 0 || a.rc != b.rc)
 		abort();
 	car_section_decode(&section, data + 1, size - 1);
+	if (size - 1 >= CAR_V2_SIZE)
+		read_v2(data + 1);
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "store/scan.h"
+#include "store/segment_adopted.h"
 
 enum { IMAGE_MAX = 1 << 16, NUMBER = 3 };
 
@@ -137,6 +138,49 @@ static void scan(const struct image *image, size_t extra)
 		abort();
 }
 
+/* As an adopted segment: sections alone, one behind the other up to the end or to what is none. */
+static void scan_plain(const struct image *image)
+{
+	struct scan scan;
+	struct scan_event event = { 0 };
+	uint64_t from = 0, done = SEGMENT_HEADER_SIZE;
+	size_t there = 0;
+	bool lost = false;
+
+	scan_start_plain(&scan, NUMBER, image->len, SEGMENT_HEADER_SIZE);
+	do {
+		uint8_t *window = malloc(there + 1);
+
+		memcpy(window, image->bytes + from, there);
+		scan_next(&scan, window, from, there, &event);
+		free(window);
+		if (event.what == SCAN_MORE) {
+			from = event.offset;
+			there = event.len;
+		} else if (event.what != SCAN_END) {
+			if (event.what == SCAN_RECORD || lost || event.offset != done)
+				abort();
+			lost = event.what == SCAN_LOST;
+			done += event.len;
+		}
+	} while (event.what != SCAN_END);
+	if (done != image->len)
+		abort();
+}
+
+/* What the state says of one is read as it was written. */
+static void read_state(const uint8_t *data, size_t size)
+{
+	struct segment_adopted adopted;
+	uint8_t again[SEGMENT_ADOPTED_SIZE];
+
+	if (segment_adopted_decode(&adopted, data, size) < 0)
+		return;
+	segment_adopted_encode(&adopted, again);
+	if (size != sizeof(again) || memcmp(again, data, size) != 0)
+		abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const uint8_t secret[SEGMENT_SECRET_SIZE] = { 7 };
@@ -150,5 +194,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	write_image(&script, &image);
 	if (image.len > SEGMENT_HEADER_SIZE)
 		scan(&image, extra);
+	if (image.len > SEGMENT_HEADER_SIZE)
+		scan_plain(&image);
+	read_state(data, size);
 	return 0;
 }

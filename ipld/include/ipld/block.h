@@ -6,6 +6,7 @@
 #ifndef IPLD_BLOCK_H
 #define IPLD_BLOCK_H
 
+#include <stdbool.h>
 #include <multiformats/cid.h>
 
 #ifdef __cplusplus
@@ -14,11 +15,16 @@ extern "C" {
 
 /* The longest block, bytes: bitswap's limit, which every transfer and file format here shares. */
 enum { IPLD_BLOCK_MAX = 2 << 20 };
+/* The longest that a repo holds, when it was told to take such in with an archive (store/adopt.h): it is read,
+ * and leaves by no transfer. */
+enum { IPLD_BLOCK_BIG_MAX = 8 << 20 };
 
 /* What can be refused without hashing: -EMSGSIZE over IPLD_BLOCK_MAX; -EPROTONOSUPPORT when the
  * hash function is unknown, unsound, or its digest is under 20 bytes (mf_hash_allowed); else 0. Any
  * thread. */
 int ipld_block_allowed(const struct mf_cid *cid, size_t len);
+/* The same up to IPLD_BLOCK_BIG_MAX. */
+int ipld_big_block_allowed(const struct mf_cid *cid, size_t len);
 
 struct ipld_block {
 	const struct mf_cid *cid;
@@ -27,6 +33,7 @@ struct ipld_block {
 	/* NULL: the block is checked against its CID. Else the block has no name yet: its digest is
 	 * written here, by the function and length that stand in the CID; it may be the CID's own. */
 	uint8_t *name;
+	bool big;   /* it may be longer than IPLD_BLOCK_MAX, up to IPLD_BLOCK_BIG_MAX */
 	int result; /* filled */
 };
 

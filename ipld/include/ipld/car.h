@@ -1,5 +1,5 @@
 /*
- * CAR files (https://ipld.io/specs/transport/car/): versions 1 and 2 read, version 1 written.
+ * CAR files (https://ipld.io/specs/transport/car/): versions 1 and 2, read and written.
  *
  * Pure: bytes in, sections out. Nothing is allocated on the word of a length; a reader's memory
  * grows only as bytes arrive, up to CAR_SECTION_MAX. Blocks are not verified here: pass each to
@@ -56,6 +56,39 @@ struct car_section {
  * when len is too short to know (CAR_PREFIX_MAX bytes always suffice); -EBADMSG for a malformed
  * length or CID, or a section of length 0; -EMSGSIZE over CAR_SECTION_MAX. */
 int car_section_decode(struct car_section *section, const uint8_t *data, size_t len);
+
+/*
+ * Version 2: a fixed beginning, the archive of version 1, and an index of it.
+ */
+enum { CAR_V2_SIZE = 51 }; /* bytes of the beginning */
+
+struct car_v2 {
+	uint64_t data_at, data_size; /* the archive: bytes of the file */
+	uint64_t index_at;           /* 0: there is none */
+	bool fully_indexed;          /* the index has all of its sections */
+};
+/* Whether a file that begins so (11 bytes tell) is of version 2. */
+bool car_is_v2(const uint8_t *bytes, size_t len);
+/* 0; or -EBADMSG: not version 2, the archive would overlap the beginning, or no file is so long. */
+int car_v2_decode(struct car_v2 *v2, const uint8_t bytes[CAR_V2_SIZE]);
+void car_v2_encode(const struct car_v2 *v2, uint8_t out[CAR_V2_SIZE]);
+
+/* A MultihashIndexSorted: where the section of each block begins, found by its multihash. */
+struct car_index_entry {
+	uint64_t at; /* from the first byte of the archive in it */
+	uint64_t hash;
+	const uint8_t *digest;
+	uint8_t digest_len; /* at most MF_DIGEST_MAX */
+};
+/* Puts them in the order of the index. */
+void car_index_sort(struct car_index_entry *entries, size_t count);
+struct car_index_out {
+	int (*write)(void *arg, const void *data, size_t len); /* 0, or a code that ends it */
+	void *arg;
+};
+/* Writes the index of sorted entries: 0, or what write returned. */
+int car_index_write(
+	const struct car_index_out *out, const struct car_index_entry *entries, size_t count);
 
 /*
  * Reading a stream of any size in pieces.

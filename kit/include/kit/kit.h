@@ -323,7 +323,12 @@ struct kit_dag_put_options {
 KIT_API int kit_dag_put(struct kit_node *node, const struct kit_dag_put_options *options,
 	const void *data, size_t len, struct mf_cid *cid);
 
-/* A CARv1 of everything under path, each block once, depth first. */
+/* A CARv1 of everything under path, each block once, depth first. A CARv2 has, behind the same, an index of it
+ * (MultihashIndexSorted); since what it begins with says how long it is, all is walked twice. Memory: of a CARv1
+ * 16 bytes a link, of a CARv2 64 bytes a block besides. */
+KIT_API int kit_dag_export_indexed(struct kit_node *node, const char *path,
+	const struct kit_sink *sink, void (*progress)(void *arg, uint64_t done, uint64_t total),
+	void *arg);
 KIT_API int kit_dag_export(struct kit_node *node, const char *path, const struct kit_sink *sink,
 	void (*progress)(void *arg, uint64_t done, uint64_t total), void *arg);
 struct kit_import_options {
@@ -345,6 +350,17 @@ struct kit_imported {
  * duplicates counted. */
 KIT_API int kit_dag_import(struct kit_node *node, const struct kit_source *source,
 	const struct kit_import_options *options, struct kit_imported *imported);
+struct kit_adopt_options {
+	bool link; /* by hard link, or not at all: the file stays its owner's, and must stay as it is */
+	bool big_blocks; /* blocks may have up to 8 MiB; those over 2 MiB go to no peer */
+	struct kit_import_options import;
+	void *reserved[4];
+};
+/* The same of a CAR file on this machine, fd, open for reading, which becomes a part of the repo as it is: its blocks
+ * are checked, but not written again. Without link the repo gets a copy, which takes no room where the file system can
+ * share it. What is malformed or does not pass refuses the file whole. More: store/adopt.h. */
+KIT_API int kit_dag_adopt(struct kit_node *node, int fd, const struct kit_adopt_options *options,
+	struct kit_imported *imported);
 
 /* Pinning recursively fetches what is missing. */
 KIT_API int kit_pin_add(
@@ -376,6 +392,8 @@ KIT_API int kit_pin_holder(struct kit_node *node, const struct mf_cid *cid, stru
 
 struct kit_repo_stat {
 	uint64_t blocks, bytes, disk_bytes, segments, pins, max_bytes;
+	uint64_t adopted,
+		linked; /* of the segments: files that were adopted, and those of them that are links */
 	const char *path;
 	unsigned version;
 };

@@ -47,6 +47,9 @@ enum { STORE_BULK = 256 << 10, STORE_BULK_ALIGN = 4096 };
 enum store_put_flags {
 	STORE_VERIFIED =
 		1, /* the caller has just passed it through the gate: nothing is hashed here */
+	STORE_BIG =
+		2, /* it may be longer than IPLD_BLOCK_MAX, up to IPLD_BLOCK_BIG_MAX: the repo holds such
+	                * (store/adopt.h) */
 };
 
 /*

@@ -54,7 +54,8 @@ struct store_recovery {
 	uint64_t ignored;    /* files in segments/ that are not segments of this repo */
 	uint64_t
 		gaps; /* segments that are missing, or shorter than they were, by what the next one or
-	                * the index knows; those whose loss was accepted do not count */
+	                * the index knows, or adopted and changed; those whose loss was accepted do not
+	                * count */
 	bool read_only; /* the end of the log is such a gap: see below */
 	bool rebuilt;   /* the index was missing or unusable and was made anew */
 };

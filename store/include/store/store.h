@@ -2,6 +2,7 @@
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
 
+#include <store/adopt.h>
 #include <store/block.h>
 #include <store/collect.h>
 #include <store/gate.h>

@@ -14,8 +14,11 @@ struct store_stat {
 	uint64_t blocks; /* different blocks */
 	uint64_t bytes;  /* of them */
 	uint64_t segments;
-	uint64_t segment_bytes; /* of the segment files */
-	uint64_t index_bytes;   /* of the index file */
+	uint64_t
+		segment_bytes; /* of the segment files, but for links to files that are somebody else's */
+	uint64_t adopted,
+		linked; /* of the segments: adopted ones (store/adopt.h), and those of them that are links */
+	uint64_t index_bytes; /* of the index file */
 	uint64_t pins;
 };
 /* Does not wait for the disk beyond a stat. */
@@ -30,6 +33,8 @@ enum store_fault_kind {
 	                       * held `blocks` blocks that are lost with it */
 	STORE_FAULT_OPERATIONS, /* bytes from..to of the operation log are not what was written; both 0: it
 	                         * is missing, or an older copy */
+	STORE_FAULT_CHANGED, /* segment, a link to somebody else's file, was changed since it was adopted: `blocks`
+	                      * blocks in it are not believed */
 	STORE_FAULT_PIN, /* pin, recursive or direct, needs `blocks` blocks that are missing or bad, cid
 	                  * one of them */
 };

@@ -42,6 +42,7 @@ enum store_wal_kind {
 	STORE_WAL_VOID,   /* segment `of`, bytes from..to: nobody is to believe them */
 	STORE_WAL_FILL,   /* zeros up to a boundary */
 	STORE_WAL_LOST,   /* bytes that make no sense */
+	STORE_WAL_ADOPTED, /* the segment was adopted: its sections are from..to, and none of the log */
 	/* Of the operation log: */
 	STORE_WAL_PIN,   /* cid, mode: NONE takes it away */
 	STORE_WAL_STATE, /* of: the space; len bytes of value, mode NONE: it is taken away */
@@ -55,6 +56,7 @@ struct store_wal_entry {
 	uint64_t
 		sequence; /* of the commit that covers it, or is to; 0 when bytes before it are lost */
 	bool durable;     /* else it is written, but not yet acknowledged */
+	bool linked;      /* of an adopted segment: it is a link to somebody else's file */
 	bool intact; /* of a commit: its group's heads are exactly what was written. Blocks are not read:
 	              * store_verify does */
 	struct mf_cid cid;
