@@ -5,6 +5,7 @@
  * the first would have gone, and does what is left of the last (adopt_enter.c).
  */
 #include <errno.h>
+#include <sys/stat.h>
 #include <anyio/anyio.h>
 #include "adopting.h"
 #include "numbered.h"
@@ -137,6 +138,18 @@ static int adopt(struct adopting *adopting)
 	return rc;
 }
 
+/* Somebody else's bytes are not the repo's. */
+static int enter_limit(const struct adopting *adopting, uint64_t *held)
+{
+	struct stat st;
+	int rc = anyio_fstat(adopting->source, &st);
+
+	*held = 0;
+	return rc < 0 || adopting->options->link
+		? rc
+		: limit_enter_bytes(adopting->store, (uint64_t)st.st_size, held);
+}
+
 int store_adopt(struct store *store, int fd, const struct store_adopt_options *options,
 	struct store_adopt_result *result)
 {
@@ -146,9 +159,12 @@ int store_adopt(struct store *store, int fd, const struct store_adopt_options *o
 		.result = result,
 		.source = fd,
 		.fd = -1 };
+	uint64_t held = 0;
 	int rc = store->broken;
 
 	*result = (struct store_adopt_result){ 0 };
+	if (rc == 0)
+		rc = enter_limit(&adopting, &held);
 	if (rc == 0)
 		rc = announce(&adopting);
 	if (rc == 0)
@@ -156,5 +172,6 @@ int store_adopt(struct store *store, int fd, const struct store_adopt_options *o
 	if (adopting.fd >= 0)
 		anyio_close(adopting.fd);
 	anyio_free(adopting.roots);
+	limit_leave(store, held);
 	return rc < 0 ? rc : store_sync(store, adopting.ticket);
 }

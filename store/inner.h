@@ -78,6 +78,7 @@ int store_state_put_locked(struct store *store, unsigned space, const void *key,
  * or the errors of store_collect. */
 int limit_enter(
 	struct store *store, const struct store_block *blocks, size_t count, uint64_t *held);
+int limit_enter_bytes(struct store *store, uint64_t bytes, uint64_t *held);
 void limit_leave(struct store *store, uint64_t held);
 /* The same for what a collection is to move; false: it would grow past the limit. */
 bool limit_hold(struct store *store, uint64_t bytes, uint64_t *held);

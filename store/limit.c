@@ -100,15 +100,21 @@ static int make_room(struct store *store, uint64_t bytes)
 
 int limit_enter(struct store *store, const struct store_block *blocks, size_t count, uint64_t *held)
 {
-	struct limit *limit = &store->limit;
 	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < count && store->limit.max; i++)
+		bytes += blocks[i].len + SECTION_HEAD_MOST;
+	return limit_enter_bytes(store, bytes, held);
+}
+
+int limit_enter_bytes(struct store *store, uint64_t bytes, uint64_t *held)
+{
+	struct limit *limit = &store->limit;
 	int rc = 0;
 
 	*held = 0;
 	if (!limit->max)
 		return 0;
-	for (size_t i = 0; i < count; i++)
-		bytes += blocks[i].len + SECTION_HEAD_MOST;
 	if (store_used(store) + limit->reserved + bytes > ceiling(store))
 		rc = make_room(store, bytes);
 	if (rc < 0)

@@ -1,5 +1,5 @@
 /* The limit: much more flows through than fits, the repo never grows past it, and what is pinned stays. */
-#include "support.h"
+#include "archives.h"
 #include "../inner.h"
 
 #include <errno.h>
@@ -233,12 +233,51 @@ static int an_accepted_loss_takes_nothing_more(void *arg)
 }
 ON_BACKENDS(an_accepted_loss_takes_nothing_more)
 
+/* A file that is adopted counts, but for one that stays somebody else's; it goes as others do. */
+static int adopted_files_count(void *arg)
+{
+	struct store *store;
+	struct store_adopt_result result;
+	struct archive archive = { 0 };
+	store_ticket ticket = 0;
+
+	CHECK_RC(0, open_limited(&store));
+	CHECK_RC(0, put_pinned(store));
+	archive_header(&archive, NULL);
+	archive_blocks(&archive, 1000, 1080, LEN);
+	CHECK_RC(0, archive_adopt(store, &archive, false, &result));
+	CHECK(store_used(store) > 80 * LEN && store_used(store) < LIMIT);
+	archive = (struct archive){ 0 };
+	archive_header(&archive, NULL);
+	archive_blocks(&archive, 2000, 2080, LEN);
+	CHECK_RC(0, archive_adopt(store, &archive, false, &result));
+	CHECK(store_used(store) < LIMIT);
+	CHECK(test_get(store, 2000, LEN) == 0 && test_get(store, 1000, LEN) == -ENOENT);
+	CHECK_RC(0, flow(store, 3000, 3100));
+	CHECK_RC(0, all_pinned_there(store));
+	archive = (struct archive){ 0 };
+	archive_header(&archive, NULL);
+	archive_blocks(&archive, 4000, 4140, LEN);
+	archive_save(&archive, "large.car");
+	CHECK_RC(-EDQUOT, archive_adopt_with(store, "large.car", NULL, &result));
+	CHECK(archive_adopted(store) == 0);
+	struct store_adopt_options link = { .link = true };
+	CHECK_RC(0, archive_adopt_with(store, "large.car", &link, &result));
+	CHECK(store_used(store) < LIMIT && test_get(store, 4000, LEN) == 0);
+	free(archive.bytes);
+	CHECK_RC(0, test_put(store, 9000, LEN, &ticket));
+	CHECK_RC(0, test_verify(store));
+	return store_close(store);
+}
+ON_BACKENDS(adopted_files_count)
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_flows_through_stays_below),
 		cmocka_unit_test(test_it_is_kept_by_the_store_itself),
 		cmocka_unit_test(test_full_is_full),
+		cmocka_unit_test(test_adopted_files_count),
 		cmocka_unit_test(test_a_collection_stays_below_too),
 		cmocka_unit_test(test_without_a_limit_nothing_goes),
 		cmocka_unit_test(test_an_accepted_loss_takes_nothing_more),
