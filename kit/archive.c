@@ -368,12 +368,11 @@ int kit_dag_adopt(struct kit_node *node, int fd, const struct kit_adopt_options 
 	struct adopting adopting = { .options = options ? options : &none };
 	struct store_lease lease;
 
-	node->error[0] = 0;
 	if (imported)
 		*imported = (struct kit_imported){ 0 };
 	adopting.importing.node = node;
 	adopting.importing.options = &adopting.options->import;
-	store_lease_begin(node->core->store, &lease);
+	kit_writing_begin(node, &lease);
 	int rc = adopt(&adopting, fd, imported);
 	store_lease_end(&lease);
 	anyio_free(adopting.importing.roots);
