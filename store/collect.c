@@ -21,8 +21,8 @@ enum {
 	BATCH_BYTES = 4 << 20,
 	DEAD_PERCENT = 20,
 	LIMIT_PERCENT = 5, /* where room is needed, more is written for less */
-	STEPS_A_TURN = 8, /* blocks, between which others have theirs */
-	TOGETHER = 8, /* segments swept before the index is written */
+	STEPS_A_TURN = 8,  /* blocks, between which others have theirs */
+	TOGETHER = 8,      /* segments swept before the index is written */
 };
 
 /* A segment being swept. */
