@@ -463,8 +463,11 @@ static void the_gate_is_one(void **state)
 		cids[i] = hashes[i % HASHES];
 		cids[i].version = 1;
 		cids[i].codec = MF_CODEC_RAW;
-		blocks[i] =
-			(struct ipld_block){ &cids[i], len ? data : NULL, len, cids[i].digest, 1 };
+		blocks[i] = (struct ipld_block){ .cid = &cids[i],
+			.data = len ? data : NULL,
+			.len = len,
+			.name = cids[i].digest,
+			.result = 1 };
 	}
 	ipld_blocks_pass(blocks, COUNT);
 	for (size_t i = 0; i < COUNT; i++) {

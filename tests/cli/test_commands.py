@@ -498,4 +498,5 @@ def timeouts_and_interrupts():
 
 
 run_all([init_makes_a_repo_once, wrong_use_is_told, what_is_not_there, add_one_file, folders_come_and_go_whole,
-    completions, timeouts_and_interrupts])
+    get_into_what_is_there, cat_ranges, dag_and_block, archives_with_an_index, files_are_adopted, pins, pins_have_labels,
+    repo_and_id, config_keeps_comments, completions, timeouts_and_interrupts])
