@@ -116,6 +116,22 @@ def our_import(place, car, cores=None):
     return seconds
 
 
+def our_adoption(place, car, cores):
+    """Seconds of a command, and the bytes that it had written to disk."""
+    repo = place.new_repo()
+    words = ["taskset", "-c", cores, place.kit, "--repo", repo, "dag", "import", "--adopt=link", "--pin-roots=false", car]
+    os.sync()
+    began = time.monotonic()
+    pid = os.posix_spawnp(words[0], [str(word) for word in words], os.environ,
+                          file_actions=[(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)])
+    _, status, used = os.wait4(pid, 0)
+    seconds = time.monotonic() - began
+    if status:
+        raise peers.Failed(f"dag import --adopt=link: {status}")
+    shutil.rmtree(repo.parent)
+    return seconds, used.ru_oublock * 512
+
+
 def kubo_import(place, car, options):
     with place.temporary() as folder:
         node = peers.KuboNode(folder, **options)
@@ -143,6 +159,15 @@ def import_rows(place, table):
                       quartiles=True)
         table.compare(f"{title} / write around the page cache", "MiB/s", took["ours"], limit=took["write"],
                       quartiles=True)
+    took = rounds({
+        "ours": lambda: our_adoption(place, car, "0"),
+        "sha256": lambda: place.number(limits, "sha256", 1, count * MIB, cores="0"),
+    }, place.runs)
+    title = f"dag import --adopt=link of {count} MiB, 1 core"
+    table.compare(f"{title} / OpenSSL SHA-256", "MiB/s", [count / seconds for seconds, _ in took["ours"]], 0.85,
+                  limit=took["sha256"], quartiles=True)
+    table.compare(f"{title}: written to disk / a hundredth of it", "MiB", [written / MIB for _, written in took["ours"]], 1,
+                  limit=[count / 100] * len(took["ours"]), less_is_better=True, quartiles=True)
     car.unlink()
 
 

@@ -79,6 +79,12 @@ static bool is_stuck(const struct limit *limit, uint64_t used)
 	return limit->stuck && used >= limit->stuck && used - limit->stuck < limit->max / 64;
 }
 
+static bool has_room(const struct store *store, uint64_t bytes)
+{
+	return !store->limit.max ||
+		store_used(store) + store->limit.reserved + bytes <= ceiling(store);
+}
+
 static int make_room(struct store *store, uint64_t bytes)
 {
 	struct limit *limit = &store->limit;
@@ -91,11 +97,22 @@ static int make_room(struct store *store, uint64_t bytes)
 	/* A pin lacks a node: what it keeps is not known, so nothing can go. */
 	if (rc < 0 && rc != -ENOENT)
 		return rc;
-	uint64_t used = store_used(store);
-	if (rc == 0 && used + limit->reserved + bytes <= ceiling(store))
+	if (rc == 0 && has_room(store, bytes))
 		return 0;
-	limit->stuck = used;
+	limit->stuck = store_used(store);
 	return -EDQUOT;
+}
+
+/* What is here already is not written again. */
+static uint64_t absent_bytes(struct store *store, const struct store_block *blocks, size_t count)
+{
+	struct index_place place;
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (store_find(store, &blocks[i].cid, &place) <= 0)
+			bytes += blocks[i].len + SECTION_HEAD_MOST;
+	return bytes;
 }
 
 int limit_enter(struct store *store, const struct store_block *blocks, size_t count, uint64_t *held)
@@ -104,6 +121,8 @@ int limit_enter(struct store *store, const struct store_block *blocks, size_t co
 
 	for (size_t i = 0; i < count && store->limit.max; i++)
 		bytes += blocks[i].len + SECTION_HEAD_MOST;
+	if (!has_room(store, bytes))
+		bytes = absent_bytes(store, blocks, count);
 	return limit_enter_bytes(store, bytes, held);
 }
 
@@ -113,9 +132,9 @@ int limit_enter_bytes(struct store *store, uint64_t bytes, uint64_t *held)
 	int rc = 0;
 
 	*held = 0;
-	if (!limit->max)
+	if (!limit->max || bytes == 0)
 		return 0;
-	if (store_used(store) + limit->reserved + bytes > ceiling(store))
+	if (!has_room(store, bytes))
 		rc = make_room(store, bytes);
 	if (rc < 0)
 		return rc;
