@@ -13,6 +13,7 @@
 #include <store/store.h>
 #include "arc.h"
 #include "index.h"
+#include "live.h"
 #include "log.h"
 #include "ops.h"
 #include "segment.h"
@@ -22,14 +23,11 @@ struct collecting;
 struct store_lease;
 
 /* What was touched while a lease is open (lease.c). */
-struct touch {
-	uint32_t segment, ordinal, len;
-};
 struct leases {
 	struct store_lease *first, *last; /* in the order they began */
-	struct touch *touched;
-	size_t count, room;
-	uint64_t first_touched; /* how many came before the first that is still known */
+	struct live old, young;
+	uint32_t epoch;
+	size_t open[2]; /* leases of even epochs, and of odd ones */
 };
 
 /* How many bytes the repo may take (limit.c). */

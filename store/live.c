@@ -59,6 +59,38 @@ static int make_room(struct live_segment *segment, uint32_t ordinal)
 	return 0;
 }
 
+static int merge_segment(struct live *live, const struct live_segment *from)
+{
+	size_t at = place_of(live, from->number);
+	uint64_t added = 0;
+	int rc = 0;
+
+	if (at == live->count || live->segments[at].number != from->number)
+		rc = insert(live, at, from->number);
+	if (rc == 0)
+		rc = make_room(&live->segments[at], from->room - 1);
+	if (rc < 0)
+		return rc;
+	struct live_segment *segment = &live->segments[at];
+	for (uint32_t i = 0; i < from->room / 64; i++) {
+		added += (uint64_t)__builtin_popcountll(from->bits[i] & ~segment->bits[i]);
+		segment->bits[i] |= from->bits[i];
+	}
+	segment->count += added;
+	segment->bytes += from->bytes / from->count * added;
+	return 0;
+}
+
+int live_merge(struct live *live, const struct live *from)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < from->count && rc == 0; i++)
+		if (from->segments[i].count > 0)
+			rc = merge_segment(live, &from->segments[i]);
+	return rc;
+}
+
 int live_add(struct live *live, uint32_t number, uint32_t ordinal, uint32_t len)
 {
 	size_t at = place_of(live, number);

@@ -26,6 +26,8 @@ struct live {
 
 /* 1: it is live from now on; 0: it was already; or -ENOMEM. len: of its data. */
 int live_add(struct live *live, uint32_t segment, uint32_t ordinal, uint32_t len);
+/* All of another: 0 or -ENOMEM. How many bytes are live is then an estimate. */
+int live_merge(struct live *live, const struct live *from);
 bool live_has(const struct live *live, uint32_t segment, uint32_t ordinal);
 /* Of a segment; NULL: none of its blocks is live. Valid until the next live_add. */
 const struct live_segment *live_of(const struct live *live, uint32_t segment);

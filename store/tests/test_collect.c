@@ -117,11 +117,52 @@ static int a_lease_keeps_what_is_on_its_way(void *arg)
 	CHECK_RC(0, store_pin_add(store, &old, STORE_PIN_RECURSIVE, &ticket));
 	CHECK_RC(0, store_sync(store, ticket));
 	store_lease_end(&lease);
-	CHECK(store->leases.count == 0 && store->leases.touched == NULL);
+	CHECK(store->leases.old.count == 0 && store->leases.young.count == 0);
 	CHECK_RC(0, collect_with(store, 1, &result));
 	CHECK(leaves_there(store, 0) == LEAVES && leaves_there(store, 200) == 0 &&
 		leaves_there(store, 100) == 0);
 	CHECK_RC(0, test_verify(store));
+	return store_close(store);
+}
+
+/* What was touched stays as long as one lease does that was open then, however many come and go. */
+static int leases_may_overlap(void *arg)
+{
+	struct store *store;
+	struct store_collect_result result;
+	struct store_lease first, second, other;
+	struct mf_cid root;
+	store_ticket ticket = 0;
+
+	test_options.segment_bytes = 30000;
+	CHECK_RC(0, test_open(&store, NULL));
+	for (int n = 0; n < 400; n += 100)
+		CHECK_RC(0, put_tree(store, n, &root, &ticket));
+	store_lease_begin(store, &first);
+	store_lease_begin(store, &second);
+	CHECK_RC(0, put_tree(store, 0, &root, &ticket));
+	store_lease_end(&first);
+	for (int turn = 0; turn < 3; turn++) {
+		store_lease_begin(store, &other);
+		CHECK_RC(0, put_tree(store, 100, &root, &ticket));
+		store_lease_end(&other);
+		CHECK_RC(0, collect_with(store, 1, &result));
+		CHECK(leaves_there(store, 0) == LEAVES && leaves_there(store, 100) == LEAVES);
+	}
+	CHECK(leaves_there(store, 200) == 0);
+	store_lease_begin(store, &first);
+	CHECK_RC(0, put_tree(store, 100, &root, &ticket));
+	store_lease_end(&second);
+	CHECK_RC(0, collect_with(store, 1, &result));
+	CHECK(leaves_there(store, 100) == LEAVES);
+	/* Of what was touched a million times the same is kept in mind as of what was once. */
+	for (int again = 0; again < 1000; again++)
+		CHECK_RC(0, test_put(store, 105, 2000, &ticket));
+	CHECK(store->leases.young.count + store->leases.old.count < 20);
+	store_lease_end(&first);
+	CHECK(store->leases.old.count == 0 && store->leases.young.count == 0);
+	CHECK_RC(0, collect_with(store, 1, &result));
+	CHECK(leaves_there(store, 0) == 0 && leaves_there(store, 100) == 0);
 	return store_close(store);
 }
 
@@ -511,6 +552,7 @@ static int what_goes_is_told_meanwhile(void *arg)
 ON_BACKENDS(every_dead_block_can_be_asked_for)
 ON_BACKENDS(what_no_pin_needs_goes)
 ON_BACKENDS(a_lease_keeps_what_is_on_its_way)
+ON_BACKENDS(leases_may_overlap)
 ON_BACKENDS(others_go_on_meanwhile)
 ON_BACKENDS(a_node_that_is_missing_stops_it)
 ON_BACKENDS(damage_keeps_its_segment)
@@ -526,6 +568,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_no_pin_needs_goes),
 		cmocka_unit_test(test_a_lease_keeps_what_is_on_its_way),
+		cmocka_unit_test(test_leases_may_overlap),
 		cmocka_unit_test(test_others_go_on_meanwhile),
 		cmocka_unit_test(test_a_node_that_is_missing_stops_it),
 		cmocka_unit_test(test_damage_keeps_its_segment),

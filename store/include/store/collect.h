@@ -28,8 +28,7 @@ extern "C" {
 struct store_lease {
 	struct store *store;
 	struct store_lease *next, *previous;
-	uint32_t segment;
-	uint64_t since;
+	uint32_t segment, epoch;
 };
 void store_lease_begin(struct store *store, struct store_lease *lease);
 void store_lease_end(struct store_lease *lease);
