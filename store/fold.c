@@ -45,7 +45,9 @@ static int note_segment(struct store *store, const uint8_t *key, size_t key_len,
 	uint32_t number = get_u32(key);
 	if (*value == SEGMENT_STATE_ADOPTED || (*value == SEGMENT_STATE_UNWANTED && len == 1))
 		return note_adopted(segments, number, value, len, counts);
-	if (len != 1)
+	if (len != 1 ||
+		(*value != SEGMENT_STATE_GONE && *value != SEGMENT_STATE_SWEPT &&
+			*value != SEGMENT_STATE_DROPPED))
 		return -EUCLEAN;
 	file = segment_set_find(segments, number);
 	if (file && counts && *value != SEGMENT_STATE_GONE)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include <ipld/links.h>
+#include "cid_stack.h"
 #include "collecting.h"
 
 enum { STEPS_A_TURN = 16 };
@@ -12,31 +13,13 @@ struct marking {
 	struct collecting *collecting;
 	struct live walked;  /* nodes whose links are marked, or on their way to it */
 	struct table others; /* the same of those that were put with another codec: whole CIDs */
-	uint8_t *todo;       /* each a CID and, behind it, its length */
-	size_t used, room;
+	struct cid_stack todo;
 	uint64_t steps;
 };
 
 static bool has_links(uint32_t codec)
 {
 	return codec == MF_CODEC_DAG_PB || codec == MF_CODEC_DAG_CBOR || codec == MF_CODEC_DAG_JSON;
-}
-
-static int push(struct marking *marking, const struct mf_cid *cid)
-{
-	if (marking->used + MF_CID_BYTES_MAX + 1 > marking->room) {
-		size_t room = marking->room * 2 + 4096;
-		uint8_t *todo = anyio_realloc(marking->todo, room);
-
-		if (!todo)
-			return -ENOMEM;
-		marking->todo = todo;
-		marking->room = room;
-	}
-	size_t len = mf_cid_encode(cid, marking->todo + marking->used, MF_CID_BYTES_MAX);
-	marking->used += len;
-	marking->todo[marking->used++] = len;
-	return 0;
 }
 
 /* Whether the links of a node are still to be marked: 1, 0, or -ENOMEM. */
@@ -68,7 +51,7 @@ static int mark_one(struct marking *marking, const struct mf_cid *cid, bool link
 	struct index_place place;
 
 	if (cid->hash == MF_HASH_IDENTITY)
-		return links && has_links(cid->codec) ? push(marking, cid) : 0;
+		return links && has_links(cid->codec) ? cid_stack_push(&marking->todo, cid) : 0;
 	int rc = store_find(collecting->store, cid, &place);
 	if (rc == 0 && links && has_links(cid->codec))
 		return lacks(marking, cid);
@@ -80,7 +63,7 @@ static int mark_one(struct marking *marking, const struct mf_cid *cid, bool link
 	if (rc < 0 || !links || !has_links(cid->codec))
 		return rc < 0 ? rc : 0;
 	rc = is_unwalked(marking, cid, &place);
-	return rc > 0 ? push(marking, cid) : rc;
+	return rc > 0 ? cid_stack_push(&marking->todo, cid) : rc;
 }
 
 static int mark_link(void *arg, const struct mf_cid *cid)
@@ -116,13 +99,9 @@ static int report(struct marking *marking)
 static int mark_pin(struct marking *marking, const struct store_pin *pin)
 {
 	int rc = mark_one(marking, &pin->cid, pin->mode == STORE_PIN_RECURSIVE);
+	struct mf_cid cid;
 
-	while (rc == 0 && marking->used > 0) {
-		struct mf_cid cid;
-		uint8_t len = marking->todo[--marking->used];
-
-		marking->used -= len;
-		mf_cid_decode(&cid, marking->todo + marking->used, len);
+	while (rc == 0 && cid_stack_pop(&marking->todo, &cid)) {
 		rc = walk_node(marking, &cid);
 		if (rc == 0)
 			rc = report(marking);
@@ -148,6 +127,6 @@ int collecting_mark(struct collecting *collecting)
 		collecting->result->live += collecting->live.segments[i].count;
 	table_free(&marking.others);
 	live_free(&marking.walked);
-	anyio_free(marking.todo);
+	anyio_free(marking.todo.bytes);
 	return rc;
 }

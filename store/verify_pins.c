@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 #include <ipld/links.h>
+#include "cid_stack.h"
 #include "verifying.h"
 
 enum { STEPS_A_TURN = 1024 };
@@ -10,8 +11,7 @@ enum { STEPS_A_TURN = 1024 };
 struct walk {
 	struct verifying *verifying;
 	struct table seen;
-	uint8_t *todo; /* each a CID and, behind it, its length */
-	size_t used, room;
+	struct cid_stack todo;
 	uint32_t steps;
 	/* Of the pin at hand. */
 	struct mf_cid first; /* that is missing */
@@ -43,19 +43,7 @@ static int walk_push(void *arg, const struct mf_cid *cid)
 	if (table_reserve(&walk->seen, 1, key.len) < 0)
 		return -ENOMEM;
 	table_put(&walk->seen, key.bytes, key.len);
-	if (walk->used + MF_CID_BYTES_MAX + 1 > walk->room) {
-		size_t room = walk->room * 2 + 4096;
-		uint8_t *todo = anyio_realloc(walk->todo, room);
-
-		if (!todo)
-			return -ENOMEM;
-		walk->todo = todo;
-		walk->room = room;
-	}
-	memcpy(walk->todo + walk->used, key.bytes, key.len);
-	walk->used += key.len;
-	walk->todo[walk->used++] = key.len;
-	return 0;
+	return cid_stack_push(&walk->todo, cid);
 }
 
 /* Known damage was told with the segment that has it. */
@@ -114,13 +102,9 @@ static int walk_block(struct walk *walk, const struct mf_cid *cid, bool links)
 static int walk_pin(struct walk *walk, const struct store_pin *pin)
 {
 	int rc = walk_push(walk, &pin->cid);
+	struct mf_cid cid;
 
-	while (rc == 0 && walk->used > 0) {
-		struct mf_cid cid;
-		uint8_t len = walk->todo[--walk->used];
-
-		walk->used -= len;
-		mf_cid_decode(&cid, walk->todo + walk->used, len);
+	while (rc == 0 && cid_stack_pop(&walk->todo, &cid)) {
 		rc = walk_block(walk, &cid, true);
 		if (rc == 0)
 			rc = anyio_checkpoint();
@@ -147,6 +131,6 @@ int verifying_pins(struct verifying *verifying)
 			break;
 	}
 	table_free(&walk.seen);
-	anyio_free(walk.todo);
+	anyio_free(walk.todo.bytes);
 	return rc;
 }

@@ -279,3 +279,37 @@ int rebuild_index(struct store *store, struct store_recovery *recovery)
 		rc = store_recover(store, report_to);
 	return rc < 0 ? rc : store_checkpoint(store);
 }
+
+/* Fails the at-th; false when there were not that many. */
+static bool fail_at(const struct faulty *faulty, enum anyio_fault_kind kind, uint64_t at, int error,
+	bool sticky)
+{
+	memset(faulty->life, 0, faulty->size);
+	test_options = faulty->options;
+	simulated_start();
+	(sticky ? anyio_fault_set_sticky : anyio_fault_set)(kind, at, error);
+	int rc = run_simulated(faulty->live, faulty->life, at, NULL);
+	bool reached = anyio_fault_count(kind) >= at;
+	anyio_fault_set(kind, 0, 0);
+	anyio_sim_disk_crash(at);
+	if (rc == 0 || rc == -ENOMEM || rc == error) /* the loop itself may not have come up */
+		rc = run_simulated(faulty->look_after, faulty->life, at, NULL);
+	simulated_end();
+	if (rc != 0)
+		print_error("fault %d at %llu, sticky %d, error %s\n", kind, (unsigned long long)at,
+			sticky, anyio_error_name(error));
+	assert_int_equal(rc, 0);
+	if (!reached)
+		assert_int_equal(*faulty->error, 0);
+	return reached;
+}
+
+void fail_each(const struct faulty *faulty, enum anyio_fault_kind kind, int error, bool sticky,
+	uint64_t step)
+{
+	uint64_t at = 1;
+
+	while (fail_at(faulty, kind, at, error, sticky))
+		at += step;
+	assert_true(at > 10);
+}

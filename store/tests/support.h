@@ -27,6 +27,18 @@ void simulated_end(void);
 int run_simulated(
 	anyio_task_fn body, void *arg, uint64_t seed, const struct anyio_sim_options *sim);
 
+/* A life in the simulation, of which one allocation or operation after the other fails; then the disk crashes, and a
+ * second one looks at what is left. Both are given `life`, zeroed before each; without a fault its *error stays 0. */
+struct faulty {
+	struct store_options options;
+	anyio_task_fn live, look_after;
+	void *life;
+	size_t size;
+	const int *error;
+};
+void fail_each(const struct faulty *faulty, enum anyio_fault_kind kind, int error, bool sticky,
+	uint64_t step);
+
 /* Block number n of a given length: bytes drawn from n. */
 enum { TEST_BLOCK_MAX = 300000, TEST_BULK = STORE_BULK };
 void test_block(uint64_t n, size_t len, uint8_t *out, struct mf_cid *cid);

@@ -123,41 +123,21 @@ static int look_after(void *arg)
 	return store_close(store);
 }
 
-/* Fails the at-th; false when there were not that many. */
-static bool fail_at(enum anyio_fault_kind kind, uint64_t at, int error, bool sticky)
-{
-	struct life life = { 0 };
-
-	test_options = (struct store_options){ .create = true,
-		.segment_bytes = 30000,
-		.group_bytes = 30000,
-		.checkpoint_blocks = 20,
-		.operations_bytes = 400 };
-	simulated_start();
-	(sticky ? anyio_fault_set_sticky : anyio_fault_set)(kind, at, error);
-	int rc = run_simulated(live, &life, at, NULL);
-	bool reached = anyio_fault_count(kind) >= at;
-	anyio_fault_set(kind, 0, 0);
-	anyio_sim_disk_crash(at);
-	if (rc == 0 || rc == -ENOMEM || rc == error) /* the loop itself may not have come up */
-		rc = run_simulated(look_after, &life, at, NULL);
-	simulated_end();
-	if (rc != 0)
-		print_error("fault %d at %llu, sticky %d, error %s\n", kind, (unsigned long long)at,
-			sticky, anyio_error_name(error));
-	assert_int_equal(rc, 0);
-	if (!reached)
-		assert_int_equal(life.error, 0);
-	return reached;
-}
-
 static void sweep(enum anyio_fault_kind kind, int error, bool sticky, uint64_t step)
 {
-	uint64_t at = 1;
+	static struct life life;
+	static const struct faulty faulty = { .options = { .create = true,
+						      .segment_bytes = 30000,
+						      .group_bytes = 30000,
+						      .checkpoint_blocks = 20,
+						      .operations_bytes = 400 },
+		.live = live,
+		.look_after = look_after,
+		.life = &life,
+		.size = sizeof(life),
+		.error = &life.error };
 
-	while (fail_at(kind, at, error, sticky))
-		at += step;
-	assert_true(at > 10);
+	fail_each(&faulty, kind, error, sticky, step);
 }
 
 static void every_allocation_may_fail(void **state)
