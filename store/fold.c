@@ -37,11 +37,17 @@ static int note_adopted(struct segment_set *segments, uint32_t number, const uin
 static int note_segment(struct store *store, const uint8_t *key, size_t key_len,
 	const uint8_t *value, size_t len, bool counts)
 {
+	static const uint8_t gone = SEGMENT_STATE_GONE;
 	struct segment_set *segments = &store->segments;
 	struct segment_file *file;
 
-	if (key_len != 4 || len < 1)
+	if (key_len != 4)
 		return -EUCLEAN;
+	/* As a loss was accepted before there were other states. */
+	if (len == 0) {
+		value = &gone;
+		len = 1;
+	}
 	uint32_t number = get_u32(key);
 	if (*value == SEGMENT_STATE_ADOPTED || (*value == SEGMENT_STATE_UNWANTED && len == 1))
 		return note_adopted(segments, number, value, len, counts);
@@ -88,10 +94,10 @@ static int look_at_operation(
 		look->store->recovered = sequence;
 	if (operation->space != STORE_SPACE_SEGMENTS)
 		return 0;
-	if (operation->key_len != 4 || (operation->put && operation->value_len < 1))
+	if (operation->key_len != 4)
 		return -EUCLEAN;
-	int rc = claim(
-		look, get_u32(operation->key), operation->put && says_adopted(*operation->value));
+	int rc = claim(look, get_u32(operation->key),
+		operation->put && operation->value_len && says_adopted(*operation->value));
 	if (rc < 0)
 		return rc;
 	if (operation->put)
@@ -126,7 +132,7 @@ static int look_at_index(struct first_look *look)
 		key.bytes[0] == STORE_SPACE_SEGMENTS) {
 		rc = note_segment(store, key.bytes + 1, key.len - 1, value, len, true);
 		if (rc == 0)
-			rc = claim(look, get_u32(key.bytes + 1), says_adopted(*value));
+			rc = claim(look, get_u32(key.bytes + 1), len && says_adopted(*value));
 		if (rc < 0)
 			break;
 	}

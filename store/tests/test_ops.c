@@ -390,9 +390,32 @@ ON_BACKENDS(a_lost_log_is_noticed)
 ON_BACKENDS(an_accepted_loss_takes_no_later_operation)
 ON_BACKENDS(what_is_changed_often_is_written_anew)
 
+/* An accepted loss had an empty value once. */
+static int a_loss_of_old_stays_accepted(void *arg)
+{
+	static const uint8_t number[4] = { 77 };
+	struct store *store;
+	struct store_recovery recovery;
+	store_ticket ticket = 0;
+
+	CHECK_RC(0, test_open(&store, NULL));
+	CHECK_RC(0, store_state_put(store, STORE_SPACE_SEGMENTS, number, 4, "", 0, &ticket));
+	CHECK_RC(0, store_sync(store, ticket));
+	CHECK_RC(0, test_crash(store));
+	for (int again = 0; again < 2; again++) {
+		CHECK_RC(0, test_open(&store, &recovery));
+		CHECK(recovery.gaps == 0 && recovery.damaged == 0 && !recovery.read_only);
+		CHECK_RC(0, test_put(store, 1 + again, 1000, &ticket));
+		CHECK_RC(0, store_close(store));
+	}
+	return 0;
+}
+ON_BACKENDS(a_loss_of_old_stays_accepted)
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_loss_of_old_stays_accepted),
 		cmocka_unit_test(test_state_is_a_map),
 		cmocka_unit_test(test_very_many_changes_need_no_sync),
 		cmocka_unit_test(test_a_torn_end_is_cut),
