@@ -163,3 +163,68 @@ int car_index_write(
 	}
 	return rc;
 }
+
+/* What is left to be read. */
+struct rest {
+	const uint8_t *data;
+	size_t len;
+	bool bad;
+};
+
+static uint64_t read_number(struct rest *rest, size_t bytes)
+{
+	uint64_t value = 0;
+
+	if (rest->bad || rest->len < bytes) {
+		rest->bad = true;
+		return 0;
+	}
+	for (size_t i = bytes; i-- > 0;)
+		value = value << 8 | rest->data[i];
+	rest->data += bytes;
+	rest->len -= bytes;
+	return value;
+}
+
+/* Those of one length of digest. */
+static int read_width(struct rest *rest, uint64_t hash,
+	int (*each)(void *arg, const struct car_index_entry *entry), void *arg)
+{
+	uint64_t width = read_number(rest, 4), bytes = read_number(rest, 8);
+	int rc = 0;
+
+	if (rest->bad || width < 8 || width - 8 > MF_DIGEST_MAX || bytes > rest->len ||
+		bytes % width)
+		return -EBADMSG;
+	for (uint64_t end = rest->len - bytes; rest->len > end && rc == 0;) {
+		struct car_index_entry entry = {
+			.hash = hash, .digest = rest->data, .digest_len = (uint8_t)(width - 8)
+		};
+
+		rest->data += entry.digest_len;
+		rest->len -= entry.digest_len;
+		entry.at = read_number(rest, 8);
+		rc = each(arg, &entry);
+	}
+	return rc;
+}
+
+int car_index_read(const uint8_t *data, size_t len,
+	int (*each)(void *arg, const struct car_index_entry *entry), void *arg)
+{
+	struct rest rest = { data, len };
+	int rc = 0;
+
+	if (read_number(&rest, 1) != ((INDEX_SORTED_BY_HASH & 0x7f) | 0x80) ||
+		read_number(&rest, 1) != INDEX_SORTED_BY_HASH >> 7)
+		return -EBADMSG;
+	for (uint64_t hashes = read_number(&rest, 4); hashes > 0 && rc == 0; hashes--) {
+		uint64_t hash = read_number(&rest, 8), widths = read_number(&rest, 4);
+
+		for (; widths > 0 && rc == 0; widths--)
+			rc = read_width(&rest, hash, each, arg);
+		if (rest.bad)
+			return -EBADMSG;
+	}
+	return rc ? rc : rest.bad || rest.len ? -EBADMSG : 0;
+}

@@ -14,6 +14,7 @@
 #include "collecting.h"
 #include "scan.h"
 #include "segment_adopted.h"
+#include "tiering.h"
 
 enum {
 	WINDOW_SIZE = 4 << 20,
@@ -237,7 +238,7 @@ static int scan_segment(struct sweep *sweep)
 }
 
 /* So that nobody misses in the index what has left it. */
-static int begin_sweeping(struct store *store, struct segment_file *file)
+int store_begin_sweeping(struct store *store, struct segment_file *file)
 {
 	store_ticket ticket = 0;
 	int rc = 0;
@@ -277,7 +278,7 @@ static int sweep_segment(struct collecting *collecting, uint32_t number, struct 
 	sweep->collecting = collecting;
 	sweep->file = file;
 	sweep->window = anyio_malloc(WINDOW_SIZE);
-	rc = sweep->window ? begin_sweeping(collecting->store, file) : -ENOMEM;
+	rc = sweep->window ? store_begin_sweeping(collecting->store, file) : -ENOMEM;
 	if (rc == 0)
 		rc = scan_segment(sweep);
 	segment_file_release(file);
@@ -442,23 +443,24 @@ static int sweep_all(struct collecting *collecting)
 	return rc ? rc : dropped;
 }
 
-static int drop_if_dead(
-	struct collecting *collecting, const struct mf_cid *cid, struct index_place *place)
+static int drop_if_dead(struct collecting *collecting, const struct mf_cid *cid,
+	struct index_place *place, bool only_remote)
 {
 	struct store *store = collecting->store;
 	struct segment_file *file = segment_set_find(&store->segments, place->segment);
 
-	if ((file ? !can_be_swept(collecting, file) : place->segment >= collecting->below) ||
+	if ((only_remote && file) ||
+		(file ? !can_be_swept(collecting, file) : place->segment >= collecting->below) ||
 		live_has(&collecting->live, place->segment, place->ordinal))
 		return 0;
-	int rc = file ? begin_sweeping(store, file) : 0;
+	int rc = file ? store_begin_sweeping(store, file) : 0;
 	if (rc == 0)
 		rc = judge(collecting, cid, place->segment, place->offset, place);
 	return rc < 0 ? rc : store_checkpoint_if_due(store);
 }
 
-/* Whatever is dead leaves the index, also where it is not worth writing its segment anew. */
-static int drop_all_dead(struct collecting *collecting)
+/* Whatever is dead leaves the index, also where it is not worth writing its segment anew; or only what is in a tier. */
+static int drop_all_dead(struct collecting *collecting, bool only_remote)
 {
 	const struct store_collect_options *options = collecting->options;
 	struct store *store = collecting->store;
@@ -469,7 +471,7 @@ static int drop_all_dead(struct collecting *collecting)
 	int rc = store_checkpoint(store), found;
 
 	while (rc == 0 && (found = index_next_block(&store->index, &key, &cid, &place)) != 0) {
-		rc = found < 0 ? found : drop_if_dead(collecting, &cid, &place);
+		rc = found < 0 ? found : drop_if_dead(collecting, &cid, &place, only_remote);
 		if (rc != 0 || ++steps % STEPS_A_TURN)
 			continue;
 		rc = anyio_checkpoint();
@@ -492,10 +494,12 @@ static int collect(struct collecting *collecting)
 		collecting->below = leases_segment(store);
 	store->collecting = collecting;
 	rc = collecting_mark(collecting);
-	if (rc == 0 && collecting->options->every)
-		rc = drop_all_dead(collecting);
+	if (rc == 0 && (collecting->options->every || collecting_has_dead_remote(collecting)))
+		rc = drop_all_dead(collecting, !collecting->options->every);
 	if (rc == 0)
 		rc = sweep_all(collecting);
+	if (rc == 0)
+		rc = collecting_drop_remote(collecting);
 	store->collecting = NULL;
 	if (collecting->freed > collecting->written)
 		collecting->result->freed = collecting->freed - collecting->written;

@@ -7,6 +7,7 @@
 #include "bytes.h"
 #include "inner.h"
 #include "segment_adopted.h"
+#include "segment_remote.h"
 
 struct first_look {
 	struct store *store;
@@ -33,6 +34,16 @@ static int note_adopted(struct segment_set *segments, uint32_t number, const uin
 	return segment_set_adopt(segments, number, &adopted);
 }
 
+static int note_remote(struct segment_set *segments, uint32_t number, const uint8_t *value,
+	size_t len, bool counts)
+{
+	struct segment_remote remote;
+	int rc = segment_remote_decode(&remote, value, len);
+
+	remote.number = number;
+	return rc < 0 || !counts ? rc : segment_set_note_remote(segments, &remote);
+}
+
 /* What the state says of a segment. counts: no crash can take it back. */
 static int note_segment(struct store *store, const uint8_t *key, size_t key_len,
 	const uint8_t *value, size_t len, bool counts)
@@ -51,6 +62,8 @@ static int note_segment(struct store *store, const uint8_t *key, size_t key_len,
 	uint32_t number = get_u32(key);
 	if (*value == SEGMENT_STATE_ADOPTED || (*value == SEGMENT_STATE_UNWANTED && len == 1))
 		return note_adopted(segments, number, value, len, counts);
+	if (*value == SEGMENT_STATE_REMOTE)
+		return note_remote(segments, number, value, len, counts);
 	if (len != 1 ||
 		(*value != SEGMENT_STATE_GONE && *value != SEGMENT_STATE_SWEPT &&
 			*value != SEGMENT_STATE_DROPPED))
@@ -172,6 +185,25 @@ int store_fold_segments(struct store *store, struct store_recovery *recovery)
 	return rc;
 }
 
+/* As below, of a remote one. */
+static int doubt_remote(
+	struct store *store, const struct index_key *key, uint8_t *value, size_t size)
+{
+	uint8_t before[STORE_STATE_VALUE_MAX];
+	struct segment_remote remote, known;
+	uint64_t ignored;
+
+	if (segment_remote_decode(&remote, value, size) < 0 || !remote.entered)
+		return 0;
+	ssize_t len = index_state_find(&store->index, key, before, sizeof(before), &ignored);
+	if (len < 0 && len != -ENOENT)
+		return (int)len;
+	remote.entered = len > 0 && segment_remote_decode(&known, before, (size_t)len) == 0 &&
+		known.entered && known.random == remote.random;
+	segment_remote_encode(&remote, value);
+	return 0;
+}
+
 /* That the index has all blocks of an adopted segment is true of the index that was written, and of no other. */
 static int take_segment(struct store *store, const struct index_key *key,
 	const struct ops_operation *operation, uint8_t *value)
@@ -188,6 +220,7 @@ static int take_segment(struct store *store, const struct index_key *key,
 		segment_set_forget_unwanted(&store->segments, number);
 		segment_set_let_go(
 			&store->segments, segment_set_find_adopted(&store->segments, number));
+		segment_set_forget_remote(&store->segments, number);
 		return 0;
 	}
 	if (segment_adopted_decode(&adopted, value, operation->value_len) == 0 && adopted.entered) {
@@ -199,6 +232,9 @@ static int take_segment(struct store *store, const struct index_key *key,
 			segment_adopted_decode(&known, before, (size_t)len) == 0 && known.entered;
 		segment_adopted_encode(&adopted, value);
 	}
+	int rc = doubt_remote(store, key, value, operation->value_len);
+	if (rc < 0)
+		return rc;
 	return note_segment(
 		store, operation->key, operation->key_len, value, operation->value_len, true);
 }

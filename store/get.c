@@ -10,10 +10,12 @@
 #include <store/gate.h>
 #include "inner.h"
 #include "segment_adopted.h"
+#include "tiering.h"
 
 enum {
-	GAP_MAX = 16 << 10, /* bytes between neighbours worth reading over */
-	RUN_BLOCKS = 64,    /* blocks read by one call */
+	GAP_MAX = 16 << 10,  /* bytes between neighbours worth reading over */
+	RUN_BLOCKS = 64,     /* blocks read by one call */
+	REMOTE_READERS = 16, /* blocks read from tiers at a time, for one who wants many */
 };
 
 int store_find(struct store *store, const struct mf_cid *cid, struct index_place *place)
@@ -34,7 +36,11 @@ int store_find(struct store *store, const struct mf_cid *cid, struct index_place
 bool store_reaches(const struct store *store, const struct index_place *place)
 {
 	const struct segment_file *file = segment_set_find(&store->segments, place->segment);
+	const struct segment_remote *remote =
+		file ? NULL : segment_set_find_remote(&store->segments, place->segment);
 
+	if (remote)
+		return !remote->unwanted && place->offset + place->len <= remote->to;
 	return file &&
 		place->offset + place->len <=
 		(file == store->log.active ? store->log.end : file->size);
@@ -56,6 +62,26 @@ void store_believe(struct store *store, const struct mf_cid *cid, const struct i
 	anyio_lock_release(&store->writing);
 }
 
+static void explain_remote(struct store *store, const struct segment_remote *remote,
+	const struct index_place *place, char *out, size_t cap)
+{
+	const struct tier *tier = tier_find(store, remote->tier);
+	char object[SEGMENT_REMOTE_OBJECT_MAX];
+
+	segment_remote_object(remote, object);
+	if (place->state == INDEX_DAMAGED)
+		snprintf(out, cap, "is damaged: bytes %llu to %llu of %s in the tier %s",
+			(unsigned long long)place->offset,
+			(unsigned long long)(place->offset + place->len), object, remote->tier);
+	else if (!tier || !tier->stat.attached)
+		snprintf(out, cap, "lies in the tier %s, which is not configured", remote->tier);
+	else
+		snprintf(out, cap, "lies in the tier %s, which fails: %s", remote->tier,
+			tier->verbs.why && tier->verbs.why(tier->verbs.arg)
+				? tier->verbs.why(tier->verbs.arg)
+				: anyio_error_text(tier->stat.last_error));
+}
+
 void store_explain(struct store *store, const struct mf_cid *cid, char *out, size_t cap)
 {
 	struct index_place place;
@@ -63,7 +89,12 @@ void store_explain(struct store *store, const struct mf_cid *cid, char *out, siz
 	const struct segment_file *file =
 		rc < 0 ? NULL : segment_set_find(&store->segments, place.segment);
 
-	if (rc < 0 || (rc == 0 && place.state == INDEX_GONE))
+	const struct segment_remote *remote =
+		rc < 0 || file ? NULL : segment_set_find_remote(&store->segments, place.segment);
+
+	if (remote)
+		explain_remote(store, remote, &place, out, cap);
+	else if (rc < 0 || (rc == 0 && place.state == INDEX_GONE))
 		snprintf(out, cap, "is damaged");
 	else if (file && file->adopted && file->adopted->changed)
 		snprintf(out, cap,
@@ -230,6 +261,8 @@ static int read_block(struct store *store, const struct index_place *place, void
 
 	if (place->len == 0 || peek(store, place, out))
 		return 0;
+	if (segment_set_find_remote(&store->segments, place->segment))
+		return tier_read_block(store, place, out);
 	return read_run(store, place->segment, &iov, 1, place->offset);
 }
 
@@ -267,7 +300,7 @@ int store_get(struct store *store, const struct mf_cid *cid, struct store_block 
 		rc = read_block(store, &place, bytes_of(out));
 	if (rc == 0 && (rc = store_gate_check_big(out, 1, &result)) == 0)
 		rc = result;
-	if (rc == -EBADMSG && is_away(store, cid, &place)) {
+	if ((rc == -EBADMSG || rc == -EREMOTEIO) && is_away(store, cid, &place)) {
 		store_block_release(out);
 		return store_get(store, cid, out);
 	}
@@ -286,6 +319,7 @@ int store_get(struct store *store, const struct mf_cid *cid, struct store_block 
 struct wanted {
 	struct index_place place;
 	size_t index;
+	bool remote; /* it lies in a tier */
 };
 
 struct batch {
@@ -298,6 +332,7 @@ struct batch {
 	struct wanted *wanted;      /* to be read */
 	bool *unproven;             /* of out: its bytes are to pass the gate */
 	size_t wanted_count;
+	size_t next; /* of wanted, for remote_reader */
 };
 
 static int by_place(const void *a, const void *b)
@@ -338,6 +373,8 @@ static int batch_find(struct batch *batch)
 		if (rc < 0)
 			return rc;
 		wanted->index = i;
+		wanted->remote =
+			segment_set_find_remote(&store->segments, wanted->place.segment) != NULL;
 		batch->places[i] = wanted->place;
 		batch->unproven[i] = true;
 		if (wanted->place.len > 0 && !peek(store, &wanted->place, bytes_of(&batch->out[i])))
@@ -381,17 +418,54 @@ static ssize_t batch_read_run(struct batch *batch, size_t first, uint8_t *gap)
 	return i;
 }
 
+/* One of those that share what lies in tiers. What fails is told of each block. */
+static int remote_reader(void *arg)
+{
+	struct batch *batch = arg;
+
+	while (batch->next < batch->wanted_count) {
+		size_t at = batch->next++;
+		const struct wanted *wanted = &batch->wanted[at];
+
+		if (!wanted->remote)
+			continue;
+		int rc = batch->results[wanted->index] = tier_read_block(
+			batch->store, &wanted->place, bytes_of(&batch->out[wanted->index]));
+		if (rc == -ENOMEM || rc == ANYIO_CANCELLED)
+			return rc;
+	}
+	return 0;
+}
+
+static int batch_read_remote(struct batch *batch)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < batch->wanted_count; i++)
+		count += batch->wanted[i].remote;
+	if (count == 0)
+		return 0;
+	ANYIO_TASK_GROUP(group);
+	for (size_t i = 0; i < count && i < REMOTE_READERS; i++)
+		anyio_start_soon(&group, remote_reader, batch, "remote_reader");
+	return anyio_task_group_exit(&group, 0);
+}
+
 static int batch_read(struct batch *batch)
 {
 	uint8_t *gap = anyio_malloc(GAP_MAX);
 	ssize_t at = gap ? 0 : -ENOMEM;
 
 	while (at >= 0 && (size_t)at < batch->wanted_count) {
+		if (batch->wanted[at].remote) {
+			at++;
+			continue;
+		}
 		/* The same block asked for twice is read twice: runs never go back. */
 		at = batch_read_run(batch, at, gap);
 	}
 	anyio_free(gap);
-	return at < 0 ? at : 0;
+	return at < 0 ? at : batch_read_remote(batch);
 }
 
 /* What became of one that was read. */
@@ -447,7 +521,7 @@ int store_get_many(struct store *store, const struct mf_cid *cids, size_t count,
 	if (rc == 0)
 		rc = batch_verify(&batch);
 	for (size_t i = 0; i < count && rc == 0; i++)
-		if (results[i] == -EBADMSG && batch.unproven[i] &&
+		if ((results[i] == -EBADMSG || results[i] == -EREMOTEIO) && batch.unproven[i] &&
 			is_away(store, &cids[i], &batch.places[i]))
 			results[i] = store_get(store, &cids[i], &out[i]);
 	anyio_free(batch.places);

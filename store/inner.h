@@ -20,6 +20,8 @@
 #include "segment_set.h"
 
 struct collecting;
+struct segment_remote;
+struct tier;
 struct store_lease;
 
 /* What was touched while a lease is open (lease.c). */
@@ -56,6 +58,7 @@ struct store {
 	struct anyio_lock arranging, checkpointing, syncing, writing;
 	struct leases leases;
 	struct limit limit;
+	struct tier *tiers;            /* those that were attached (tier.c) */
 	struct collecting *collecting; /* a collection that marks or sweeps; or NULL */
 	struct anyio_event put;        /* something was, that store_tend has not seen to */
 	/* A sync up to due_ticket is due then; `asked`: it has become so, or sooner. */
@@ -97,6 +100,7 @@ enum segment_state {
 	SEGMENT_STATE_SWEPT = 's', /* a collection has been at it */
 	SEGMENT_STATE_DROPPED =
 		'd', /* and needs it no more: it is away, or the next one takes it away */
+	SEGMENT_STATE_REMOTE = 'r',  /* segment_remote.h, and there is more of it */
 	SEGMENT_STATE_ADOPTED = 'a', /* segment_adopted.h, and there is more of it */
 	SEGMENT_STATE_ENTERED = 'e', /* only of what is adopted: the index has all its blocks */
 	SEGMENT_STATE_UNWANTED =
@@ -109,6 +113,9 @@ int store_note_segment(
 /* Says so of one that is, or is to be, adopted. */
 int store_note_adopted(struct store *store, uint32_t number, const struct segment_adopted *adopted,
 	store_ticket *ticket);
+/* Says so of one that is, or is to be, remote. */
+int store_note_remote(
+	struct store *store, const struct segment_remote *remote, store_ticket *ticket);
 /* Nothing is to be said of it any more. */
 int store_note_nothing(struct store *store, uint32_t number, store_ticket *ticket);
 

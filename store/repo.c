@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "inner.h"
+#include "tiering.h"
 
 enum { VERSION_TEXT_MAX = 16 };
 
@@ -264,6 +265,7 @@ static void free_store(struct store *store)
 	ops_close(&store->ops);
 	segment_set_close(&store->segments);
 	index_close(&store->index);
+	tiers_free(store);
 	if (store->lock_fd >= 0)
 		anyio_close(store->lock_fd);
 	if (store->dir_fd >= 0)

@@ -11,6 +11,7 @@
 #include "numbered.h"
 #include "scan.h"
 #include "segment_adopted.h"
+#include "segment_remote.h"
 
 enum {
 	OPEN_MAX = 128,       /* files kept open though nobody uses them */
@@ -470,8 +471,11 @@ void segment_set_close(struct segment_set *set)
 		segment_file_free(set, set->files[i]);
 	for (size_t i = 0; i < set->adopted_count; i++)
 		segment_file_free(set, set->adopted[i]);
+	for (size_t i = 0; i < set->remote_count; i++)
+		anyio_free(set->remote[i]);
 	anyio_free(set->files);
 	anyio_free(set->adopted);
+	anyio_free(set->remote);
 	anyio_free(set->strays);
 	anyio_free(set->unwanted);
 	anyio_free(set->gone);

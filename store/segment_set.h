@@ -12,6 +12,7 @@
 
 struct store_recovery;
 struct segment_adopted;
+struct segment_remote;
 
 struct segment_file {
 	uint32_t number;
@@ -33,6 +34,8 @@ struct segment_set {
 	size_t count, room;
 	struct segment_file **adopted; /* by number */
 	size_t adopted_count, adopted_room;
+	struct segment_remote **remote; /* by number: segment_remote.h */
+	size_t remote_count;
 	uint32_t *strays; /* numbers that are neither's, as far as the folder tells */
 	size_t stray_count;
 	uint32_t *unwanted; /* adoptions that came to nothing: their files are to go */

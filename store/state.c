@@ -6,6 +6,7 @@
 #include "bytes.h"
 #include "inner.h"
 #include "segment_adopted.h"
+#include "segment_remote.h"
 
 static bool in_bounds(unsigned space, size_t key_len, size_t len)
 {
@@ -109,6 +110,14 @@ int store_note_adopted(struct store *store, uint32_t number, const struct segmen
 
 	segment_adopted_encode(adopted, value);
 	return note(store, number, value, sizeof(value), ticket);
+}
+
+int store_note_remote(
+	struct store *store, const struct segment_remote *remote, store_ticket *ticket)
+{
+	uint8_t value[SEGMENT_REMOTE_MAX];
+
+	return note(store, remote->number, value, segment_remote_encode(remote, value), ticket);
 }
 
 int store_note_nothing(struct store *store, uint32_t number, store_ticket *ticket)

@@ -4,6 +4,7 @@
  * state of the repo keep others from complaining, and nothing else changes.
  */
 #include <errno.h>
+#include "segment_remote.h"
 #include "verifying.h"
 
 int verifying_add_gap(void *arg, const struct store_gap *gap)
@@ -134,6 +135,11 @@ static int look_at(
 	bool accept = verifying->options->accept_loss, counted = place->state == INDEX_PRESENT;
 	struct verify_damage *damage;
 
+	/* What lies in a tier is verified when it is read, and by nobody else. */
+	if (segment_set_find_remote(&store->segments, place->segment)) {
+		verifying->matched += counted;
+		return 0;
+	}
 	if (store_reaches(store, place)) {
 		damage = find_damage(verifying, place);
 		return damage ? look_at_damaged(verifying, damage, cid, place, counted) : 0;

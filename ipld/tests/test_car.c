@@ -379,6 +379,48 @@ static size_t list_sections(const uint8_t *car, size_t len, struct car_index_ent
 	return count;
 }
 
+struct read_back {
+	struct car_index_entry entries[20];
+	size_t count;
+};
+
+static int take_entry(void *arg, const struct car_index_entry *entry)
+{
+	struct read_back *back = arg;
+
+	if (back->count == 20)
+		return -E2BIG;
+	back->entries[back->count++] = *entry;
+	return 0;
+}
+
+/* Whole, it is what was written; cut anywhere, or longer, it is none. */
+static void check_read_back(
+	const struct written *written, const struct car_index_entry *entries, size_t count)
+{
+	struct read_back back = { .count = 0 };
+
+	assert_int_equal(car_index_read(written->bytes, written->len, take_entry, &back), 0);
+	assert_int_equal(back.count, count);
+	for (size_t i = 0; i < count; i++) {
+		assert_true(back.entries[i].at == entries[i].at &&
+			back.entries[i].hash == entries[i].hash &&
+			back.entries[i].digest_len == entries[i].digest_len);
+		assert_memory_equal(
+			back.entries[i].digest, entries[i].digest, entries[i].digest_len);
+	}
+	for (size_t len = 0; len < written->len; len++) {
+		back.count = 0;
+		assert_int_equal(car_index_read(written->bytes, len, take_entry, &back), -EBADMSG);
+	}
+	back.count = 0;
+	assert_int_equal(
+		car_index_read(written->bytes, written->len + 1, take_entry, &back), -EBADMSG);
+	back.count = count ? 20 : 0;
+	assert_int_equal(car_index_read(written->bytes, written->len, take_entry, &back),
+		count ? -E2BIG : 0);
+}
+
 /* What the fixture has is an index by digest, of one hash function: ours says which, and is the same behind it. */
 static void an_index_is_the_known_bytes(void **state)
 {
@@ -395,6 +437,7 @@ static void an_index_is_the_known_bytes(void **state)
 	assert_int_equal(written.len, sizeof(before) + len - 499);
 	assert_memory_equal(written.bytes, before, sizeof(before));
 	assert_memory_equal(written.bytes + sizeof(before), car + 499, len - 499);
+	check_read_back(&written, entries, count);
 	free(car);
 
 	/* Of nothing. */
@@ -402,6 +445,7 @@ static void an_index_is_the_known_bytes(void **state)
 	assert_int_equal(car_index_write(&out, entries, 0), 0);
 	assert_int_equal(written.len, 6);
 	assert_memory_equal(written.bytes, "\x81\x08\0\0\0\0", 6);
+	check_read_back(&written, entries, 0);
 
 	/* By hash function, by length of digest, by digest, and by place. */
 	struct car_index_entry mixed[] = {
@@ -427,6 +471,7 @@ static void an_index_is_the_known_bytes(void **state)
 	assert_int_equal(car_index_write(&out, mixed, 5), 0);
 	assert_int_equal(written.len, sizeof(expected) - 1);
 	assert_memory_equal(written.bytes, expected, sizeof(expected) - 1);
+	check_read_back(&written, mixed, 5);
 }
 
 int main(void)

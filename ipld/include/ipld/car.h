@@ -89,6 +89,10 @@ struct car_index_out {
 /* Writes the index of sorted entries: 0, or what write returned. */
 int car_index_write(
 	const struct car_index_out *out, const struct car_index_entry *entries, size_t count);
+/* Reads a whole index back: calls each for every entry, in its order; digests lie in data. 0, what each returned when that
+ * is other than 0, or -EBADMSG: no MultihashIndexSorted, cut short, or followed by something. */
+int car_index_read(const uint8_t *data, size_t len,
+	int (*each)(void *arg, const struct car_index_entry *entry), void *arg);
 
 /*
  * Reading a stream of any size in pieces.

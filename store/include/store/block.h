@@ -90,7 +90,8 @@ int store_sync_within(struct store *store, store_ticket ticket, anyio_time withi
  * Reads a block and passes it through the gate, or takes it from the cache (store_set_cache), into which it
  * came that way; release it. -ENOENT: not
  * here. -EBADMSG: damaged on disk, or lost with its segment (store_explain says where); from now on it
- * counts as absent, so that a put mends it. -EIO, -ENOMEM, ANYIO_CANCELLED. On error *out is empty and
+ * counts as absent, so that a put mends it. -EREMOTEIO: it lies in a tier that cannot be asked now (store_explain
+ * says which, and why). -EIO, -ENOMEM, ANYIO_CANCELLED. On error *out is empty and
  * needs no release.
  */
 int store_get(struct store *store, const struct mf_cid *cid, struct store_block *out);
@@ -99,8 +100,8 @@ int store_get(struct store *store, const struct mf_cid *cid, struct store_block 
  * (arc.h). 0, as at first: none. Takes effect at once; may be called at any time. */
 void store_set_cache(struct store *store, uint64_t bytes);
 
-/* Why store_get gave -EBADMSG, as the rest of a sentence whose subject is the block: "is lost:
- * segments/00000002.car is missing". Cuts what is longer than cap; 120 bytes are enough. Does not wait. */
+/* Why store_get gave -EBADMSG or -EREMOTEIO, as the rest of a sentence whose subject is the block: "is lost:
+ * segments/00000002.car is missing". Cuts what is longer than cap; 320 bytes are enough. Does not wait. */
 void store_explain(struct store *store, const struct mf_cid *cid, char *out, size_t cap);
 
 /*

@@ -22,7 +22,7 @@ enum {
 
 enum store_space {
 	STORE_SPACE_PINS = 1,     /* store/pin.h: a CID; its mode */
-	STORE_SPACE_SEGMENTS = 2, /* the store's own: the number of a segment that is gone */
+	STORE_SPACE_SEGMENTS = 2, /* the store's own: what is to be known of a segment, by its number */
 	STORE_SPACE_HEAT = 3,     /* store/heat.h */
 	STORE_SPACE_ABOVE = 16,   /* from here to 255: those of the layers above */
 };

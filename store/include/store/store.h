@@ -10,6 +10,7 @@
 #include <store/pin.h>
 #include <store/repo.h>
 #include <store/state.h>
+#include <store/tier.h>
 #include <store/verify.h>
 #include <store/wal.h>
 

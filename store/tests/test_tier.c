@@ -1,0 +1,564 @@
+/* Tiers: what is moved there is read from there, whatever happens on the way, and nothing is moved that was not seen whole. */
+#include "support.h"
+#include "../collecting.h"
+#include "../tiering.h"
+
+#include <ipld/car.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { LEAVES = 20, LEN = 2000, TREES = 4 };
+
+/* A folder beside the repo, whose verbs can be made to fail, to wait, or to take down what a kill would leave. */
+static struct place {
+	char dir[80];
+	int fail_read, fail_write, fail_remove; /* codes */
+	bool spoil;                             /* what is written */
+	bool images;                            /* the repo is copied before each verb */
+	int image_count;
+	int reads;
+	struct anyio_event *hold; /* a read waits for it */
+} place;
+
+static void object_path(const char *object, char out[200])
+{
+	snprintf(out, 200, "%s/%s", place.dir, object);
+}
+
+static void take_image(void)
+{
+	char command[400];
+
+	if (!place.images)
+		return;
+	snprintf(command, sizeof(command), "cp -a %s %s.image%d", test_repo, test_repo,
+		place.image_count++);
+	if (system(command) != 0)
+		abort();
+}
+
+static ssize_t read_object(void *arg, const char *object, uint64_t offset, void *buffer, size_t len)
+{
+	char path[200];
+	int rc = place.hold ? anyio_event_wait(place.hold) : place.fail_read;
+
+	if (rc < 0)
+		return rc;
+	take_image();
+	place.reads++;
+	object_path(object, path);
+	FILE *file = fopen(path, "r");
+	if (!file)
+		return -ENOENT;
+	fseek(file, (long)offset, SEEK_SET);
+	/* Short, as a tier may be. */
+	size_t n = fread(buffer, 1, len > 5000 ? 5000 : len, file);
+	fclose(file);
+	return (ssize_t)n;
+}
+
+static int write_object(void *arg, const char *object, const struct store_tier_source *source)
+{
+	uint8_t buffer[700];
+	char path[200];
+
+	take_image();
+	if (place.fail_write)
+		return place.fail_write;
+	object_path(object, path);
+	FILE *file = fopen(path, "w");
+	for (uint64_t at = 0; at < source->size;) {
+		ssize_t n = source->read(source->arg, buffer, sizeof(buffer), at);
+
+		if (n <= 0 || (n > 0 && (size_t)n > sizeof(buffer))) {
+			fclose(file);
+			return n < 0 ? (int)n : -EPROTO;
+		}
+		if (place.spoil && at + (size_t)n > source->size / 2)
+			buffer[0] ^= 1;
+		fwrite(buffer, 1, (size_t)n, file);
+		at += (size_t)n;
+	}
+	fclose(file);
+	take_image();
+	return 0;
+}
+
+static int remove_object(void *arg, const char *object)
+{
+	char path[200];
+
+	take_image();
+	if (place.fail_remove)
+		return place.fail_remove;
+	object_path(object, path);
+	return unlink(path) == 0 || errno == ENOENT ? 0 : -errno;
+}
+
+static const char *why(void *arg)
+{
+	return "the disk is not plugged in; plug it in";
+}
+
+static const struct store_tier verbs = { read_object, write_object, remove_object, why, NULL };
+
+static int objects(void)
+{
+	struct anyio_names names;
+	int count = anyio_listdir(AT_FDCWD, place.dir, &names) < 0 ? -1 : (int)names.count;
+
+	anyio_names_free(&names);
+	return count;
+}
+
+/* The path of the only object. */
+static const char *only_object(void)
+{
+	static char path[200];
+	struct anyio_names names;
+
+	if (anyio_listdir(AT_FDCWD, place.dir, &names) == 0 && names.count == 1)
+		object_path(names.names[0], path);
+	anyio_names_free(&names);
+	return path;
+}
+
+static int begin(struct store **store)
+{
+	place = (struct place){ 0 };
+	snprintf(place.dir, sizeof(place.dir), "%s.tier", test_repo);
+	CHECK(mkdir(place.dir, 0755) == 0);
+	test_options.segment_bytes = 30000;
+	CHECK_RC(0, test_open(store, NULL));
+	return store_tier_attach(*store, "cold", &verbs);
+}
+
+static int end(struct store *store)
+{
+	char command[200];
+
+	CHECK_RC(0, store_close(store));
+	snprintf(command, sizeof(command), "rm -rf %s", place.dir);
+	return system(command);
+}
+
+static int open_again(struct store **store)
+{
+	struct store_recovery recovery;
+
+	CHECK_RC(0, test_open(store, &recovery));
+	CHECK(recovery.gaps == 0 && recovery.damaged == 0 && !recovery.read_only);
+	return store_tier_attach(*store, "cold", &verbs);
+}
+
+/* Trees of leaves number 100 * i.., all pinned. */
+static int put_trees(struct store *store, struct mf_cid roots[TREES])
+{
+	store_ticket ticket = 0;
+
+	for (int i = 0; i < TREES; i++) {
+		CHECK_RC(0, test_put_tree(store, 100 * i, LEAVES, LEN, &roots[i], &ticket));
+		CHECK_RC(0, store_pin_add(store, &roots[i], STORE_PIN_RECURSIVE, &ticket));
+	}
+	return store_sync(store, ticket);
+}
+
+static void leaves_of(int tree, struct mf_cid *out)
+{
+	uint8_t data[LEN];
+
+	for (int i = 0; i < LEAVES; i++)
+		test_block(100 * tree + i, LEN, data, &out[i]);
+}
+
+static int demote(struct store *store, int tree, struct store_move_result *result)
+{
+	struct mf_cid cids[LEAVES];
+
+	leaves_of(tree, cids);
+	return store_demote(store, "cold", cids, LEAVES, result);
+}
+
+static int promote(struct store *store, int tree, struct store_move_result *result)
+{
+	struct mf_cid cids[LEAVES];
+
+	leaves_of(tree, cids);
+	return store_promote(store, cids, LEAVES, result);
+}
+
+static int there(struct store *store)
+{
+	int count = 0;
+
+	for (int tree = 0; tree < TREES; tree++)
+		for (int i = 0; i < LEAVES; i++)
+			count += test_get(store, 100 * tree + i, LEN) == 0;
+	return count;
+}
+
+static int collect(struct store *store, struct store_collect_result *result)
+{
+	struct store_collect_options options = { .dead_percent = 1 };
+
+	return store_collect(store, &options, result);
+}
+
+static int cold_leaves(struct store *store)
+{
+	int count = 0;
+
+	for (int tree = 0; tree < TREES; tree++) {
+		struct mf_cid cids[LEAVES];
+		char tier[STORE_TIER_NAME_MAX + 1];
+
+		leaves_of(tree, cids);
+		for (int i = 0; i < LEAVES; i++)
+			count += store_where(store, &cids[i], tier) == 1 &&
+				strcmp(tier, "cold") == 0;
+	}
+	return count;
+}
+
+/* Anybody can read the object: so many blocks, and an index that tells where they are. */
+static int count_entry(void *arg, const struct car_index_entry *entry)
+{
+	++*(int *)arg;
+	return 0;
+}
+
+static int object_blocks(void)
+{
+	static uint8_t bytes[200000];
+	FILE *file = fopen(only_object(), "r");
+	size_t len = file ? fread(bytes, 1, sizeof(bytes), file) : 0, left = len;
+	const uint8_t *at = bytes;
+	struct car_reader *reader;
+	struct car_event event;
+	struct car_v2 v2;
+	int blocks = 0, entries = 0;
+
+	CHECK(file && fclose(file) == 0 && car_v2_decode(&v2, bytes) == 0 && v2.fully_indexed);
+	CHECK_RC(0, car_reader_new(&reader, false));
+	while (car_reader_next(reader, &at, &left, &event) == 1)
+		if (event.kind == CAR_BLOCK &&
+			ipld_block_verify(&event.cid, event.data, event.len) == 0)
+			blocks++;
+	CHECK_RC(0, car_reader_finish(reader));
+	car_reader_free(reader);
+	CHECK_RC(0, car_index_read(bytes + v2.index_at, len - v2.index_at, count_entry, &entries));
+	return entries == blocks ? blocks : -1;
+}
+
+static int what_is_demoted_is_read_from_there(void *arg)
+{
+	struct store *store;
+	struct mf_cid roots[TREES];
+	struct store_move_result moved;
+	struct store_collect_result collected;
+	struct store_tier_stat stat;
+
+	CHECK_RC(0, begin(&store));
+	CHECK_RC(0, put_trees(store, roots));
+	CHECK_RC(0, demote(store, 1, &moved));
+	CHECK(moved.blocks == LEAVES && moved.bytes == LEAVES * LEN && moved.skipped == 0);
+	CHECK_RC(LEAVES, object_blocks());
+	/* Once is enough; and nodes stay. */
+	CHECK_RC(0, demote(store, 1, &moved));
+	CHECK(moved.blocks == 0 && moved.skipped == LEAVES);
+	CHECK_RC(0, store_demote(store, "cold", roots, TREES, &moved));
+	CHECK(moved.blocks == 0 && moved.skipped == TREES && objects() == 1);
+
+	/* What they left behind is dead, and goes. */
+	uint64_t bytes = store->index.counts.bytes;
+	CHECK_RC(0, collect(store, &collected));
+	CHECK(collected.freed > LEAVES * LEN && collected.dropped == 0 && collected.objects == 0);
+	CHECK(store->index.counts.bytes == bytes);
+	for (int again = 0; again < 4; again++) {
+		place.reads = 0;
+		CHECK(there(store) == TREES * LEAVES && place.reads == LEAVES);
+		CHECK(cold_leaves(store) == LEAVES);
+		CHECK_RC(0, store_tier_stat(store, "cold", &stat));
+		CHECK(stat.objects == 1 && stat.blocks == LEAVES && stat.attached &&
+			stat.errors == 0 && stat.unread == 0);
+		CHECK_RC(0, test_verify(store));
+		CHECK_RC(0, again % 2 ? store_close(store) : test_crash(store));
+		CHECK_RC(0, open_again(&store));
+	}
+	/* The index made anew has them from the object's. */
+	CHECK_RC(0, rebuild_index(store, NULL));
+	CHECK(there(store) == (TREES - 1) * LEAVES);
+	CHECK_RC(0, store_tier_stat(store, "cold", &stat));
+	CHECK(stat.unread == 1);
+	CHECK_RC(0, collect(store, &collected));
+	CHECK(collected.objects == 0);
+	CHECK_RC(0, store_tier_tend(store, "cold"));
+	CHECK(there(store) == TREES * LEAVES);
+	CHECK_RC(0, test_verify(store));
+	return end(store);
+}
+
+static int what_is_promoted_leaves_nothing(void *arg)
+{
+	struct store *store;
+	struct mf_cid roots[TREES];
+	struct store_move_result moved;
+	struct store_collect_result collected;
+	struct store_tier_stat stat;
+
+	CHECK_RC(0, begin(&store));
+	CHECK_RC(0, put_trees(store, roots));
+	CHECK_RC(0, demote(store, 0, &moved));
+	CHECK_RC(0, demote(store, 2, &moved));
+	CHECK_RC(0, collect(store, &collected));
+	CHECK_RC(0, promote(store, 2, &moved));
+	CHECK(moved.blocks == LEAVES && objects() == 2 && cold_leaves(store) == LEAVES);
+	CHECK_RC(0, promote(store, 2, &moved));
+	CHECK(moved.blocks == 0 && moved.skipped == LEAVES);
+	CHECK_RC(0, collect(store, &collected));
+	CHECK(collected.objects == 1);
+	/* The tier is down: another time, also after a restart. */
+	place.fail_remove = -EHOSTDOWN;
+	CHECK_RC(-EREMOTEIO, store_tier_tend(store, "cold"));
+	CHECK_RC(0, test_crash(store));
+	CHECK_RC(0, open_again(&store));
+	CHECK_RC(0, store_tier_stat(store, "cold", &stat));
+	CHECK(stat.unwanted == 1 && stat.objects == 1 && objects() == 2);
+	place.fail_remove = 0;
+	CHECK_RC(0, store_tier_tend(store, "cold"));
+	CHECK(objects() == 1 && there(store) == TREES * LEAVES);
+	CHECK_RC(0, test_verify(store));
+	/* Nothing needs the other one any more either. */
+	CHECK(store_pin_remove(store, &roots[0], &(store_ticket){ 0 }) == 0);
+	CHECK_RC(0, collect(store, &collected));
+	CHECK(collected.objects == 1 && collected.dropped == LEAVES + 1);
+	CHECK_RC(0, store_tier_tend(store, "cold"));
+	CHECK(objects() == 0 && there(store) == (TREES - 1) * LEAVES);
+	CHECK_RC(0, store_tier_stat(store, "cold", &stat));
+	CHECK(stat.objects == 0 && stat.unwanted == 0);
+	CHECK_RC(0, test_verify(store));
+	return end(store);
+}
+
+static int a_tier_that_fails_says_so(void *arg)
+{
+	struct store *store;
+	struct mf_cid roots[TREES], cids[LEAVES + 1];
+	struct store_block blocks[LEAVES + 1];
+	int results[LEAVES + 1];
+	struct store_move_result moved;
+	struct store_tier_stat stat;
+	char text[320];
+
+	CHECK_RC(0, begin(&store));
+	CHECK_RC(0, put_trees(store, roots));
+	CHECK_RC(-ENODEV, store_demote(store, "warm", roots, TREES, &moved));
+	CHECK_RC(-EINVAL, store_tier_attach(store, "no/name", &verbs));
+	/* Nothing is moved that was not written, or was written wrong. */
+	place.fail_write = -ENOSPC;
+	CHECK_RC(-EREMOTEIO, demote(store, 1, &moved));
+	place.fail_write = 0;
+	place.spoil = true;
+	CHECK_RC(-EBADMSG, demote(store, 1, &moved));
+	place.spoil = false;
+	place.fail_read = -ETIMEDOUT;
+	CHECK_RC(-EREMOTEIO, demote(store, 1, &moved));
+	CHECK(cold_leaves(store) == 0 && there(store) == TREES * LEAVES && objects() == 2);
+	CHECK_RC(0, store_tier_tend(store, "cold"));
+	CHECK(objects() == 0);
+	place.fail_read = 0;
+
+	CHECK_RC(0, demote(store, 1, &moved));
+	leaves_of(1, cids);
+	cids[LEAVES] = roots[0];
+	place.fail_read = -EHOSTDOWN;
+	CHECK_RC(0, store_get_many(store, cids, LEAVES + 1, blocks, results));
+	for (int i = 0; i < LEAVES; i++)
+		CHECK(results[i] == -EREMOTEIO && !blocks[i].data);
+	CHECK(results[LEAVES] == 0);
+	store_block_release(&blocks[LEAVES]);
+	CHECK_RC(-EREMOTEIO, test_get(store, 105, LEN));
+	store_explain(store, &cids[5], text, sizeof(text));
+	CHECK(strcmp(text,
+		      "lies in the tier cold, which fails: the disk is not plugged in; plug it in") ==
+		0);
+	CHECK_RC(0, store_tier_stat(store, "cold", &stat));
+	CHECK(stat.last_error == -EHOSTDOWN && stat.errors == 3 + LEAVES + 1);
+	/* It is there all the same. */
+	CHECK(store_has(store, &cids[5]) == 1 && store_size(store, &cids[5]) == LEN);
+	CHECK_RC(-EREMOTEIO, promote(store, 1, &moved));
+	place.fail_read = 0;
+	store_tier_detach(store, "cold");
+	CHECK_RC(-EREMOTEIO, test_get(store, 105, LEN));
+	store_explain(store, &cids[5], text, sizeof(text));
+	CHECK(strcmp(text, "lies in the tier cold, which is not configured") == 0);
+	CHECK_RC(0, store_tier_attach(store, "cold", &verbs));
+	CHECK_RC(0, store_get_many(store, cids, LEAVES + 1, blocks, results));
+	for (int i = 0; i <= LEAVES; i++) {
+		CHECK(results[i] == 0);
+		store_block_release(&blocks[i]);
+	}
+	return end(store);
+}
+
+static int what_is_damaged_there_is_not_served(void *arg)
+{
+	struct store *store;
+	struct mf_cid roots[TREES], cids[LEAVES];
+	struct store_move_result moved;
+	struct index_place at;
+	store_ticket ticket = 0;
+	char text[320], expected[320];
+
+	CHECK_RC(0, begin(&store));
+	CHECK_RC(0, put_trees(store, roots));
+	CHECK_RC(0, demote(store, 1, &moved));
+	leaves_of(1, cids);
+	CHECK(index_find(&store->index, &cids[5], &at) == 1);
+	test_flip(only_object(), (long)at.offset + 1000);
+	for (int again = 0; again < 2; again++) {
+		CHECK_RC(-EBADMSG, test_get(store, 105, LEN));
+		store_explain(store, &cids[5], text, sizeof(text));
+		snprintf(expected, sizeof(expected),
+			"is damaged: bytes %llu to %llu of %s in the tier cold",
+			(unsigned long long)at.offset, (unsigned long long)at.offset + LEN,
+			strrchr(only_object(), '/') + 1);
+		CHECK(strcmp(text, expected) == 0);
+		CHECK(there(store) == TREES * LEAVES - 1);
+	}
+	/* A put mends it, here. */
+	CHECK_RC(0, test_put(store, 105, LEN, &ticket));
+	CHECK_RC(0, store_sync(store, ticket));
+	CHECK(there(store) == TREES * LEAVES && cold_leaves(store) == LEAVES - 1);
+	CHECK_RC(0, test_verify(store));
+	/* Cut off. */
+	CHECK(truncate(only_object(), 3000) == 0);
+	CHECK_RC(-EBADMSG, test_get(store, 110, LEN));
+	return end(store);
+}
+
+/* The repo as it was before some verb: everything is where it was, or there. */
+static int live_on(int image)
+{
+	struct store_collect_result collected;
+	struct store *store;
+	char command[400];
+
+	snprintf(command, sizeof(command), "rm -rf %s; mv %s.image%d %s", test_repo, test_repo,
+		image, test_repo);
+	CHECK(system(command) == 0);
+	CHECK_RC(0, open_again(&store));
+	CHECK(there(store) == TREES * LEAVES);
+	CHECK_RC(0, test_verify(store));
+	CHECK_RC(0, collect(store, &collected));
+	CHECK(there(store) == TREES * LEAVES);
+	return store_close(store);
+}
+
+static int a_move_may_stop_anywhere(void *arg)
+{
+	struct store *store;
+	struct mf_cid roots[TREES];
+	struct store_move_result moved;
+	struct store_collect_result collected;
+
+	CHECK_RC(0, begin(&store));
+	CHECK_RC(0, put_trees(store, roots));
+	place.images = true;
+	CHECK_RC(0, demote(store, 1, &moved));
+	take_image();
+	CHECK_RC(0, collect(store, &collected));
+	take_image();
+	CHECK_RC(0, promote(store, 1, &moved));
+	take_image();
+	CHECK_RC(0, collect(store, &collected));
+	CHECK(collected.objects == 1);
+	take_image();
+	place.images = false;
+	CHECK_RC(0, store_close(store));
+	CHECK(place.image_count > 10);
+	for (int i = 0; i < place.image_count; i++)
+		CHECK_RC(0, live_on(i));
+	/* In the last of them it is to go. */
+	CHECK_RC(0, open_again(&store));
+	CHECK_RC(0, store_tier_tend(store, "cold"));
+	CHECK(objects() == 0 && there(store) == TREES * LEAVES);
+	return end(store);
+}
+
+struct waiter {
+	struct store *store;
+	int rc;
+};
+
+static int get_cold(void *arg)
+{
+	struct waiter *waiter = arg;
+
+	waiter->rc = test_get(waiter->store, 105, LEN);
+	return 0;
+}
+
+static int get_cold_briefly(void *arg)
+{
+	return test_get(arg, 106, LEN);
+}
+
+/* Somebody waits for a tier, and nobody else does. */
+static int a_slow_tier_delays_only_who_asks_it(void *arg)
+{
+	struct store *store;
+	struct mf_cid roots[TREES];
+	struct store_move_result moved;
+	struct store_collect_result collected;
+	struct anyio_event hold;
+	struct anyio_cancel_scope limit;
+	store_ticket ticket = 0;
+
+	CHECK_RC(0, begin(&store));
+	CHECK_RC(0, put_trees(store, roots));
+	CHECK_RC(0, demote(store, 1, &moved));
+	anyio_event_init(&hold);
+	place.hold = &hold;
+	struct waiter waiter = { store, 1 };
+	ANYIO_TASK_GROUP(group);
+	anyio_start_soon(&group, get_cold, &waiter, "get_cold");
+	CHECK(test_get(store, 5, LEN) == 0 && test_get(store, 305, LEN) == 0);
+	CHECK_RC(0, test_put(store, 1000, LEN, &ticket));
+	CHECK_RC(0, store_sync(store, ticket));
+	CHECK_RC(0, demote(store, 9, &moved));
+	CHECK_RC(0, collect(store, &collected));
+	CHECK_RC(0, store_checkpoint(store));
+	CHECK_RC(0, test_verify(store));
+	/* Nor longer than he wants to. */
+	anyio_cancel_scope_init(&limit);
+	anyio_cancel_scope_set_timeout(&limit, ANYIO_MILLISECOND);
+	CHECK_RC(0, anyio_cancel_scope_run(&limit, get_cold_briefly, store));
+	CHECK(waiter.rc == 1);
+	place.hold = NULL;
+	anyio_event_set(&hold);
+	CHECK_RC(0, anyio_task_group_exit(&group, 0));
+	CHECK(waiter.rc == 0);
+	return end(store);
+}
+
+ON_BACKENDS(what_is_demoted_is_read_from_there)
+ON_BACKENDS(what_is_promoted_leaves_nothing)
+ON_BACKENDS(a_tier_that_fails_says_so)
+ON_BACKENDS(what_is_damaged_there_is_not_served)
+ON_BACKENDS(a_move_may_stop_anywhere)
+ON_BACKENDS(a_slow_tier_delays_only_who_asks_it)
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_what_is_demoted_is_read_from_there),
+		cmocka_unit_test(test_what_is_promoted_leaves_nothing),
+		cmocka_unit_test(test_a_tier_that_fails_says_so),
+		cmocka_unit_test(test_what_is_damaged_there_is_not_served),
+		cmocka_unit_test(test_a_move_may_stop_anywhere),
+		cmocka_unit_test(test_a_slow_tier_delays_only_who_asks_it),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,196 @@
+/*
+ * What is left to do in a tier: objects that nothing needs are removed, and forgotten when they are away; the blocks of
+ * those that the index does not have yet (it was made anew, or a crash came between) are entered, from the objects' own
+ * indexes: an index says where each section begins, and as all are raw leaves, end to end, that tells the rest.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <ipld/car.h>
+#include <multiformats/multihash.h>
+#include "tiering.h"
+
+enum { BATCH = 256 };
+
+struct entering {
+	struct store *store;
+	struct segment_remote *remote;
+	struct car_index_entry *entries;
+	size_t count;
+};
+
+static int take_entry(void *arg, const struct car_index_entry *entry)
+{
+	struct entering *entering = arg;
+
+	if (entering->count == entering->remote->blocks || entry->hash > UINT32_MAX)
+		return -EBADMSG;
+	entering->entries[entering->count++] = *entry;
+	return 0;
+}
+
+static int by_place(const void *a, const void *b)
+{
+	const struct car_index_entry *x = a, *y = b;
+
+	return (x->at > y->at) - (x->at < y->at);
+}
+
+/* The block of the entry, and its place; at: where its section begins and ends, of the object. */
+static int make_place(const struct segment_remote *remote, const struct car_index_entry *entry,
+	uint64_t at, uint64_t end, struct mf_cid *cid, struct index_place *place)
+{
+	uint8_t prefix[CAR_PREFIX_MAX];
+	uint64_t size = end - at;
+
+	*cid = (struct mf_cid){ .version = 1,
+		.codec = MF_CODEC_RAW,
+		.hash = (uint32_t)entry->hash,
+		.digest_len = entry->digest_len };
+	memcpy(cid->digest, entry->digest, entry->digest_len);
+	/* The length of the length depends on what it says. */
+	for (size_t head = 1; head <= CAR_PREFIX_MAX && head <= size; head++) {
+		ssize_t n = car_section_prefix(cid, (size_t)(size - head), prefix, sizeof(prefix));
+
+		if (n < 0)
+			return -EBADMSG;
+		if ((size_t)n != head)
+			continue;
+		*place = (struct index_place){ .segment = remote->number,
+			.offset = at + head,
+			.len = (uint32_t)(size - head),
+			.codec = MF_CODEC_RAW,
+			.version = 1 };
+		return size - head <= IPLD_BLOCK_BIG_MAX ? 0 : -EBADMSG;
+	}
+	return -EBADMSG;
+}
+
+/* With the lock `writing` held, and room reserved. What lies elsewhere stays there. */
+static int enter_one(struct entering *entering, size_t i, uint64_t base)
+{
+	const struct segment_remote *remote = entering->remote;
+	struct store *store = entering->store;
+	uint64_t end = i + 1 < entering->count ? base + entering->entries[i + 1].at : remote->to;
+	uint64_t at = base + entering->entries[i].at;
+	struct index_place place, known;
+	struct mf_cid cid;
+	int rc = at < remote->from || at >= end || end > remote->to
+		? -EBADMSG
+		: make_place(remote, &entering->entries[i], at, end, &cid, &place);
+
+	if (rc < 0 || (rc = store_find(store, &cid, &known)) != 0)
+		return rc < 0 ? rc : 0;
+	place.ordinal = (uint32_t)i;
+	rc = store_touch(store, &place);
+	if (rc == 0)
+		index_put(&store->index, &cid, &place);
+	return rc;
+}
+
+static int enter_all(struct entering *entering)
+{
+	struct store *store = entering->store;
+	int rc = 0;
+
+	qsort(entering->entries, entering->count, sizeof(*entering->entries), by_place);
+	for (size_t at = 0; at < entering->count && rc == 0; at += BATCH) {
+		size_t end = at + BATCH < entering->count ? at + BATCH : entering->count;
+
+		rc = anyio_lock_acquire(&store->writing);
+		if (rc < 0)
+			return rc;
+		rc = store->broken ? store->broken : index_reserve(&store->index, BATCH);
+		for (size_t i = at; i < end && rc == 0; i++)
+			rc = enter_one(entering, i, CAR_V2_SIZE);
+		anyio_lock_release(&store->writing);
+		if (rc == 0)
+			rc = store_checkpoint_if_due(store);
+	}
+	return rc;
+}
+
+static int note(struct store *store, const struct segment_remote *remote)
+{
+	store_ticket ticket = 0;
+	int rc = store_note_remote(store, remote, &ticket);
+
+	return rc < 0 ? rc : store_sync(store, ticket);
+}
+
+/* What the object says is believed as far as it goes: every block is verified when it is read. */
+static int enter(struct store *store, struct segment_remote *remote)
+{
+	struct entering entering = { .store = store, .remote = remote };
+	size_t len = (size_t)(remote->size - remote->to);
+	uint8_t *index = anyio_malloc(len + 1);
+
+	entering.entries = anyio_calloc((size_t)remote->blocks + 1, sizeof(*entering.entries));
+	int rc = index && entering.entries ? tier_read(store, remote, remote->to, index, len)
+					   : -ENOMEM;
+	if (rc == 0)
+		rc = car_index_read(index, len, take_entry, &entering);
+	if (rc == 0)
+		rc = enter_all(&entering);
+	if (rc == 0)
+		rc = store_checkpoint(store);
+	if (rc == 0) {
+		remote->entered = true;
+		rc = note(store, remote);
+	}
+	anyio_free(index);
+	anyio_free(entering.entries);
+	return rc;
+}
+
+static int remove_object(struct store *store, struct tier *tier, struct segment_remote *remote)
+{
+	struct store_tier verbs = tier->verbs;
+	char object[SEGMENT_REMOTE_OBJECT_MAX];
+	store_ticket ticket = 0;
+
+	segment_remote_object(remote, object);
+	int rc = tier_judge(tier, verbs.remove(verbs.arg, object));
+	if (rc == 0)
+		rc = store_note_nothing(store, remote->number, &ticket);
+	return rc < 0 ? rc : store_sync(store, ticket);
+}
+
+/* The first of the tier's, behind a number, of which something is left to do. */
+static struct segment_remote *next_to_tend(
+	const struct store *store, const struct tier *tier, uint32_t number)
+{
+	const struct segment_set *set = &store->segments;
+
+	for (size_t i = 0; i < set->remote_count; i++) {
+		struct segment_remote *remote = set->remote[i];
+
+		if (remote->number > number && !remote->busy &&
+			(remote->unwanted || !remote->entered) &&
+			strcmp(remote->tier, tier->stat.name) == 0)
+			return remote;
+	}
+	return NULL;
+}
+
+int store_tier_tend(struct store *store, const char *name)
+{
+	struct tier *tier = tier_find(store, name);
+	struct segment_remote *remote;
+	uint32_t number = 0;
+	int rc = store->broken;
+
+	if (!tier || !tier->stat.attached)
+		return -ENODEV;
+	while (rc == 0 && (remote = next_to_tend(store, tier, number))) {
+		bool unwanted = remote->unwanted;
+
+		number = remote->number;
+		remote->busy = true;
+		rc = unwanted ? remove_object(store, tier, remote) : enter(store, remote);
+		remote->busy = false;
+		if (rc == 0 && unwanted)
+			segment_set_forget_remote(&store->segments, number);
+	}
+	return rc;
+}

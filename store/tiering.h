@@ -1,0 +1,29 @@
+/* Tiers from within: what their parts share. */
+#ifndef STORE_TIERING_H
+#define STORE_TIERING_H
+
+#include <store/tier.h>
+#include "inner.h"
+#include "segment_remote.h"
+
+struct tier {
+	struct tier *next;
+	struct store_tier verbs;     /* of an attached one */
+	struct store_tier_stat stat; /* its name, whether it is attached, and what is counted */
+};
+
+/* NULL: there is none of that name that was ever attached. It stays as long as the store. */
+struct tier *tier_find(const struct store *store, const char *name);
+void tiers_free(struct store *store);
+/* What became of a verb: counted, and made -EREMOTEIO when it is the tier's own affair. tier may be NULL. */
+int tier_judge(struct tier *tier, int rc);
+/* Reads exactly so much of an object, -EBADMSG when it ends before that; else as store_get. Waits, without locks. */
+int tier_read(struct store *store, const struct segment_remote *remote, uint64_t offset, void *out,
+	size_t len);
+/* A block that lies in a remote segment. */
+int tier_read_block(struct store *store, const struct index_place *place, void *out);
+
+/* Says of a local segment that blocks of it have left the index, before they do (collect.c). */
+int store_begin_sweeping(struct store *store, struct segment_file *file);
+
+#endif
