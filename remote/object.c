@@ -187,6 +187,7 @@ static const struct scheme {
 #ifdef REMOTE_SFTP
 	{ "sftp://", 22, &sftp_kind },
 #endif
+	{ "file://", 0, &folder_kind },
 };
 
 static const struct scheme *find_scheme(const char *url)
@@ -246,10 +247,15 @@ static int take_common(struct remote *remote, const struct remote_options *optio
 {
 	remote->kind = scheme->kind;
 	take_numbers(remote, options);
+	if (scheme->kind == &folder_kind && strcmp(options->endpoint, scheme->name) != 0)
+		return explain(why, -EINVAL, "write it as file://, and name the folder beside it",
+			"a folder has no host");
 	if (options->prefix && !is_name(options->prefix, true))
 		return explain(why, -EINVAL, "use printable ASCII, as node-7/",
 			"that is not a prefix for the names of objects");
 	remote->prefix = anyio_strdup(options->prefix ? options->prefix : "");
+	if (scheme->kind == &folder_kind)
+		return remote->prefix ? 0 : -ENOMEM;
 	return remote->prefix ? take_endpoint(remote, options->endpoint, scheme, why) : -ENOMEM;
 }
 
@@ -262,7 +268,7 @@ int remote_create(const struct remote_options *options, struct remote **out, str
 	if (!scheme)
 		return explain(why, -EINVAL,
 			"begin it with the scheme of a kind of store that this was built with: "
-			"https:// or http:// (S3), sftp://",
+			"https:// or http:// (S3), sftp://, file://",
 			"that is not the endpoint of a store");
 	remote = anyio_calloc(1, scheme->kind->size);
 	if (!remote)

@@ -44,7 +44,7 @@ struct kind {
 		struct remote_why *why);
 	int (*sweep)(struct remote *remote, struct remote_why *why);
 };
-extern const struct kind s3_kind, sftp_kind;
+extern const struct kind s3_kind, sftp_kind, folder_kind;
 
 /* Calls once until it comes to another end than VERDICT_PASSING, or it makes no sense to go on: with pauses, and through the
  * breaker. once may set *wait to what the store asks for. What it returned last, -EHOSTDOWN, or ANYIO_CANCELLED. */

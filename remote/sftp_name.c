@@ -87,3 +87,20 @@ bool sftp_name_decode(const void *bytes, size_t len, char *out)
 		strcat(out, "/");
 	return true;
 }
+
+size_t sftp_name_encode_flat(const char *key, char out[SFTP_NAME_MAX + 4])
+{
+	size_t len = encode_part(key, strlen(key), false, out);
+
+	out[len] = '\0';
+	return len;
+}
+
+bool sftp_name_decode_flat(const char *name, char *out)
+{
+	char again[SFTP_NAME_MAX + 4];
+	size_t len = strlen(name);
+
+	return len > 0 && len <= SFTP_NAME_MAX && decode_part(name, len, out) &&
+		sftp_name_encode_flat(out, again) == len && memcmp(again, name, len) == 0;
+}

@@ -22,4 +22,8 @@ int sftp_name_encode(struct text *path, const char *key);
  * for what sftp_name_encode does not write, or what is no part of a key: unprintable bytes, "..". */
 bool sftp_name_decode(const void *name, size_t len, char *out);
 
+/* The same of a whole key as one name, its slashes encoded too: its length, 0 when it is too long. */
+size_t sftp_name_encode_flat(const char *key, char out[SFTP_NAME_MAX + 4]);
+bool sftp_name_decode_flat(const char *name, char *out);
+
 #endif

@@ -1,5 +1,6 @@
 /*
- * A store of named objects on another machine: any S3-compatible one, or a folder of an SFTP server.
+ * A store of named objects on another machine: any S3-compatible one, or a folder of an SFTP server; or a folder of this
+ * one, on another disk.
  *
  * A remote belongs to one loop. Every call below that takes one and may wait is made from a task of it, is
  * cancelled as any other wait, and takes its deadline from the scopes around it; any number of tasks may call at
@@ -40,7 +41,7 @@ enum {
 /* All zero is the default where there is one. Everything is copied. */
 struct remote_options {
 	const char *
-		endpoint; /* "https://host", "http://host": S3; "sftp://host"; or with ":port". No path, no user */
+		endpoint; /* "https://host", "http://host": S3; "sftp://host"; or with ":port". No path, no user. "file://" */
 	const char *prefix; /* begins every name, as "node-7/"; NULL: nothing. One node's alone */
 
 	/* S3's. */
@@ -51,8 +52,10 @@ struct remote_options {
 	uint64_t
 		part_size; /* bytes; what is larger is sent in parts; 0: 16 MiB. S3 wants 5 MiB at least */
 
+	/* SFTP's, and of this machine. It has to exist. SFTP: a relative one begins where the user lands. */
+	const char *folder;
+
 	/* SFTP's. The files are read, on a worker thread, at each connection. */
-	const char *folder; /* it has to exist; a relative one begins where the user lands */
 	const char *user;
 	const char *
 		key_file; /* a private key without a passphrase, its owner's alone; NULL: the password counts */
@@ -76,7 +79,7 @@ int remote_create(
 void remote_free(struct remote *remote);
 
 /* The body of a task: serves the calls' sockets until it is cancelled; calls before it wait for it. Then what is
- * under way gets ANYIO_CLOSED. */
+ * under way gets ANYIO_CLOSED. A folder of this machine needs none of it, and nothing of a call on it is tried again. */
 int remote_run(void *remote);
 
 /* Where an object's bytes come from: up to size bytes at offset into buffer; may be short; 0 at the end. May be asked for
