@@ -11,7 +11,7 @@
 
 static int go_remote(struct cli *cli, const char *address)
 {
-	int rc = remote_create(address, cli->api_auth, &cli->remote);
+	int rc = cli_remote_create(address, cli->api_auth, &cli->remote);
 
 	if (rc == -EINVAL)
 		return cli_refuse(cli, CLI_USAGE,
@@ -19,7 +19,7 @@ static int go_remote(struct cli *cli, const char *address)
 			address);
 	snprintf(cli->address, sizeof(cli->address), "%s", address);
 	if (!rc)
-		remote_set(cli->remote, cli->offline, cli->durability);
+		cli_remote_set(cli->remote, cli->offline, cli->durability);
 	return rc ? cli_fail(cli, rc, "%s", anyio_error_text(rc)) : 0;
 }
 
@@ -39,15 +39,15 @@ static int ignore(void *arg, const char *text, size_t len)
 /* The address where the repo's daemon is to answer; whether it does. */
 static bool daemon_answers(const struct cli *cli, char *address, size_t cap)
 {
-	struct remote_lines lines = { .each = ignore };
-	struct remote_request request = { .command = "version" };
-	struct remote *remote;
+	struct cli_remote_lines lines = { .each = ignore };
+	struct cli_remote_request request = { .command = "version" };
+	struct cli_remote *remote;
 
-	if (kit_api_address(cli->repo, address, cap) || remote_create(address, NULL, &remote))
+	if (kit_api_address(cli->repo, address, cap) || cli_remote_create(address, NULL, &remote))
 		return false;
-	request.answer = remote_lines_sink(&lines);
-	int rc = remote_lines_end(&lines, remote_call(remote, &request));
-	remote_free(remote);
+	request.answer = cli_remote_lines_sink(&lines);
+	int rc = cli_remote_lines_end(&lines, cli_remote_call(remote, &request));
+	cli_remote_free(remote);
 	/* One that wants a secret is there too. */
 	return rc == 0 || rc == -EACCES;
 }
@@ -110,7 +110,7 @@ void cli_close(struct cli *cli, bool quietly)
 	if (rc && !quietly)
 		cli_note("ipfs-kit: closing the repo %s: %s", cli->repo, anyio_error_text(rc));
 	cli->node = NULL;
-	remote_free(cli->remote);
+	cli_remote_free(cli->remote);
 	cli->remote = NULL;
 	free(cli->own_secret);
 	cli->own_secret = NULL;
@@ -119,7 +119,7 @@ void cli_close(struct cli *cli, bool quietly)
 int cli_open_aside(const struct cli *cli, struct cli *aside)
 {
 	*aside = *cli;
-	return cli->remote ? remote_create(cli->address, cli->api_auth, &aside->remote)
+	return cli->remote ? cli_remote_create(cli->address, cli->api_auth, &aside->remote)
 			   : kit_share(cli->node, &aside->node);
 }
 
@@ -127,7 +127,7 @@ void cli_close_aside(struct cli *aside)
 {
 	if (aside->node)
 		kit_unshare(aside->node);
-	remote_free(aside->remote);
+	cli_remote_free(aside->remote);
 }
 
 struct each {
@@ -138,7 +138,7 @@ struct each {
 static int parse_answer(void *arg, const char *text, size_t len)
 {
 	struct each *each = arg;
-	json_t *answer = remote_json(text, len);
+	json_t *answer = cli_remote_json(text, len);
 
 	if (!answer)
 		return -EPROTO;
@@ -161,16 +161,16 @@ int cli_call(struct cli *cli, const char *command, const char *const *args,
 		return kit_call_run(cli->node, &call);
 	}
 
-	struct remote_query query[17] = { { 0 } };
-	struct remote_lines lines = { .each = parse_answer, .arg = &parse };
+	struct cli_remote_query query[17] = { { 0 } };
+	struct cli_remote_lines lines = { .each = parse_answer, .arg = &parse };
 	for (size_t i = 0; options && options[i].name && i < 16; i++)
-		query[i] = (struct remote_query){ options[i].name, options[i].value };
-	struct remote_request request = { .command = command,
+		query[i] = (struct cli_remote_query){ options[i].name, options[i].value };
+	struct cli_remote_request request = { .command = command,
 		.args = args,
 		.query = query,
-		.answer = remote_lines_sink(&lines) };
-	int rc = remote_call(cli->remote, &request);
-	return remote_lines_end(&lines, rc);
+		.answer = cli_remote_lines_sink(&lines) };
+	int rc = cli_remote_call(cli->remote, &request);
+	return cli_remote_lines_end(&lines, rc);
 }
 
 struct print {

@@ -57,10 +57,10 @@ struct cli {
 	const char *repeats[CLI_REPEAT_MAX]; /* all values of the first option marked repeatable */
 	size_t repeat_count;
 
-	struct kit_node *node; /* the repo, opened here; or */
-	struct remote *remote; /* the daemon that has it */
-	char address[256];     /* and where its API listens */
-	char *own_secret;      /* the repo's, or NULL */
+	struct kit_node *node;     /* the repo, opened here; or */
+	struct cli_remote *remote; /* the daemon that has it */
+	char address[256];         /* and where its API listens */
+	char *own_secret;          /* the repo's, or NULL */
 };
 
 struct cli_command {

@@ -64,12 +64,12 @@ static int export(struct cli *cli, const struct kit_sink *to, int *written)
 		rc = (is_indexed(cli) ? kit_dag_export_indexed : kit_dag_export)(
 			cli->node, cli->args[0], &sink, cli_progress_update, &progress);
 	} else {
-		struct remote_query query[] = { { "car-version", is_indexed(cli) ? "2" : "1" },
+		struct cli_remote_query query[] = { { "car-version", is_indexed(cli) ? "2" : "1" },
 			{ 0 } };
-		struct remote_request request = {
+		struct cli_remote_request request = {
 			.command = "dag/export", .args = cli->args, .query = query, .answer = sink
 		};
-		rc = remote_call(cli->remote, &request);
+		rc = cli_remote_call(cli->remote, &request);
 	}
 	cli_progress_end(&progress);
 	if (!rc)
@@ -146,7 +146,7 @@ static void import_progress(void *arg, uint64_t done, uint64_t total)
 static int on_imported(void *arg, const char *text, size_t len)
 {
 	struct importing *importing = arg;
-	json_t *answer = remote_json(text, len), *root = json_object_get(answer, "Root"),
+	json_t *answer = cli_remote_json(text, len), *root = json_object_get(answer, "Root"),
 	       *stats = json_object_get(answer, "Stats");
 	const char *cid = json_string_value(json_object_get(json_object_get(root, "Cid"), "/"));
 	const char *error = json_string_value(json_object_get(root, "PinErrorMsg"));
@@ -160,15 +160,15 @@ static int on_imported(void *arg, const char *text, size_t len)
 	return 0;
 }
 
-static int remote_import(struct importing *importing, const struct kit_source *source)
+static int cli_remote_import(struct importing *importing, const struct kit_source *source)
 {
 	struct cli *cli = importing->cli;
-	struct remote_query query[] = {
+	struct cli_remote_query query[] = {
 		{ "pin-roots", cli_flag(cli, "pin-roots", true) ? "true" : "false" },
 		{ "stats", "true" }, { 0 }
 	};
 
-	return remote_upload(cli->remote, "dag/import", query, source, on_imported, importing);
+	return cli_remote_upload(cli->remote, "dag/import", query, source, on_imported, importing);
 }
 
 /* "link", or a truth. */
@@ -209,7 +209,7 @@ static int take_file(struct importing *importing, struct cli_input *input,
 
 	if (!is_adopting(cli, &adopt.link))
 		return cli->node ? kit_dag_import(cli->node, &input->source, options, imported)
-				 : remote_import(importing, &input->source);
+				 : cli_remote_import(importing, &input->source);
 	return kit_dag_adopt(cli->node, input->fd, &adopt, imported);
 }
 

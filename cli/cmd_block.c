@@ -14,10 +14,10 @@ int cmd_block_get(struct cli *cli)
 	int rc;
 
 	if (cli->remote) {
-		struct remote_request request = {
+		struct cli_remote_request request = {
 			.command = "block/get", .args = cli->args, .answer = cli_stdout
 		};
-		rc = remote_call(cli->remote, &request);
+		rc = cli_remote_call(cli->remote, &request);
 	} else {
 		rc = kit_block_get(cli->node, cli->args[0], &data, &len);
 		if (!rc)
@@ -39,7 +39,7 @@ static int print_block(struct cli *cli, const char *key, uint64_t size)
 
 static int on_put(void *arg, const char *text, size_t len)
 {
-	json_t *answer = remote_json(text, len);
+	json_t *answer = cli_remote_json(text, len);
 	const char *key = json_string_value(json_object_get(answer, "Key"));
 
 	if (key)
@@ -49,13 +49,13 @@ static int on_put(void *arg, const char *text, size_t len)
 	return key ? 0 : -EPROTO;
 }
 
-static int remote_put(struct cli *cli, const struct cli_input *input)
+static int cli_remote_put(struct cli *cli, const struct cli_input *input)
 {
-	struct remote_query query[] = { { "cid-codec", cli_value(cli, "cid-codec") },
+	struct cli_remote_query query[] = { { "cid-codec", cli_value(cli, "cid-codec") },
 		{ "mhtype", cli_value(cli, "mhtype") },
 		{ "pin", cli_flag(cli, "pin", false) ? "true" : "false" }, { 0 } };
 
-	return remote_upload(cli->remote, "block/put", query, &input->source, on_put, cli);
+	return cli_remote_upload(cli->remote, "block/put", query, &input->source, on_put, cli);
 }
 
 static int local_put(struct cli *cli, struct cli_input *input, uint32_t codec, uint32_t hash)
@@ -85,7 +85,7 @@ int cmd_block_put(struct cli *cli)
 		rc = cli_input_open(cli, cli->args[0], &input);
 	if (rc)
 		return rc;
-	rc = cli->remote ? remote_put(cli, &input) : local_put(cli, &input, codec, hash);
+	rc = cli->remote ? cli_remote_put(cli, &input) : local_put(cli, &input, codec, hash);
 	cli_input_close(&input);
 	if (rc == -EMSGSIZE)
 		return cli_fail(cli, rc, "a block is at most 2 MiB; 'ipfs-kit add' splits files");

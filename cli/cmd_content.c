@@ -141,7 +141,7 @@ static int add_paths(struct cli *cli, struct adding *adding, const char *const *
 	cli_progress_start(&adding->progress, cli, "adding");
 	adding->total = adding->progress.on ? cli_tree_size(paths, options) : 0;
 	int rc = cli->node ? kit_add_paths(cli->node, paths, &cli_stdin, options, &root)
-			   : remote_add_paths(cli->remote, paths, &cli_stdin, options, &root);
+			   : cli_remote_add_paths(cli->remote, paths, &cli_stdin, options, &root);
 	cli_progress_end(&adding->progress);
 	if (rc)
 		return fail_add(cli, rc, paths);
@@ -241,16 +241,16 @@ static int write_counted(void *arg, const void *data, size_t len)
 	return rc;
 }
 
-static int remote_cat(struct cli *cli, const char *path, const struct kit_sink *sink)
+static int cli_remote_cat(struct cli *cli, const char *path, const struct kit_sink *sink)
 {
-	struct remote_query query[] = { { "offset", cli_value(cli, "offset") },
+	struct cli_remote_query query[] = { { "offset", cli_value(cli, "offset") },
 		{ "length", cli_value(cli, "length") }, { 0 } };
 	const char *args[] = { path, NULL };
-	struct remote_request request = {
+	struct cli_remote_request request = {
 		.command = "cat", .args = args, .query = query, .answer = *sink
 	};
 
-	return remote_call(cli->remote, &request);
+	return cli_remote_call(cli->remote, &request);
 }
 
 static int number(struct cli *cli, const char *name, uint64_t dflt, uint64_t *out)
@@ -279,7 +279,7 @@ int cmd_cat(struct cli *cli)
 	counting.progress.on = false; /* what is printed is to be seen, not a bar */
 	for (size_t i = 0; i < cli->count; i++) {
 		int rc = cli->node ? kit_cat(cli->node, cli->args[i], offset, length, &sink)
-				   : remote_cat(cli, cli->args[i], &sink);
+				   : cli_remote_cat(cli, cli->args[i], &sink);
 		if (rc == -EISDIR)
 			return cli_fail(cli, rc,
 				"'%s' is a directory; 'ipfs-kit get' fetches it, 'ipfs-kit ls' lists it",
@@ -321,12 +321,12 @@ static int untar_body(void *arg)
 }
 
 /* The daemon sends an archive; it is unpacked while it comes in. *lied: it was none that answers a get. */
-static int remote_get(struct cli *cli, const char *path, const char *output,
+static int cli_remote_get(struct cli *cli, const char *path, const char *output,
 	const struct kit_get_options *options, bool *lied)
 {
 	struct untar untar = { cli, path, output, options, { NULL, NULL }, 0 };
 	const char *args[] = { path, NULL };
-	struct remote_request request = {
+	struct cli_remote_request request = {
 		.command = "get", .args = args, .answer = { untar_write, &untar }
 	};
 	int rc = anyio_stream_pair(1 << 20, untar.ends);
@@ -335,7 +335,7 @@ static int remote_get(struct cli *cli, const char *path, const char *output,
 		return rc;
 	ANYIO_TASK_GROUP(group);
 	anyio_start_soon(&group, untar_body, &untar, "unpack");
-	rc = remote_call(cli->remote, &request);
+	rc = cli_remote_call(cli->remote, &request);
 	if (rc == 0)
 		anyio_stream_send_eof(untar.ends[0]);
 	rc = anyio_task_group_exit(&group, rc);
@@ -384,7 +384,7 @@ int cmd_get(struct cli *cli)
 	cli_progress_start(&progress, cli, "getting"); /* from the repo, from peers, or both */
 	bool lied = false;
 	int rc = cli->node ? kit_get(cli->node, cli->args[0], output, &options)
-			   : remote_get(cli, cli->args[0], output, &options, &lied);
+			   : cli_remote_get(cli, cli->args[0], output, &options, &lied);
 	cli_progress_end(&progress);
 	if (lied)
 		return cli_refuse(cli, CLI_FAILED,

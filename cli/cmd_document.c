@@ -10,13 +10,14 @@
 int cmd_dag_get(struct cli *cli)
 {
 	uint32_t codec = cli_codec(cli, "output-codec", MF_CODEC_DAG_JSON);
-	struct remote_query query[] = { { "output-codec", cli_value(cli, "output-codec") }, { 0 } };
-	struct remote_request request = {
+	struct cli_remote_query query[] = { { "output-codec", cli_value(cli, "output-codec") },
+		{ 0 } };
+	struct cli_remote_request request = {
 		.command = "dag/get", .args = cli->args, .query = query, .answer = cli_stdout
 	};
 
 	int rc = cli->node ? kit_dag_get(cli->node, cli->args[0], codec, &cli_stdout)
-			   : remote_call(cli->remote, &request);
+			   : cli_remote_call(cli->remote, &request);
 	/* One value a line; what is no JSON stays as it is. */
 	if (!rc && cli->json && codec == MF_CODEC_DAG_JSON)
 		rc = cli_stdout.write(cli_stdout.arg, "\n", 1);
@@ -34,7 +35,7 @@ static int print_document(struct cli *cli, const char *cid)
 
 static int on_document(void *arg, const char *text, size_t len)
 {
-	json_t *answer = remote_json(text, len);
+	json_t *answer = cli_remote_json(text, len);
 	const char *cid = json_string_value(json_object_get(json_object_get(answer, "Cid"), "/"));
 
 	if (cid)
@@ -43,14 +44,14 @@ static int on_document(void *arg, const char *text, size_t len)
 	return cid ? 0 : -EPROTO;
 }
 
-static int remote_put(struct cli *cli, const struct cli_input *input)
+static int cli_remote_put(struct cli *cli, const struct cli_input *input)
 {
-	struct remote_query query[] = { { "input-codec", cli_value(cli, "input-codec") },
+	struct cli_remote_query query[] = { { "input-codec", cli_value(cli, "input-codec") },
 		{ "store-codec", cli_value(cli, "store-codec") },
 		{ "hash", cli_value(cli, "hash") },
 		{ "pin", cli_flag(cli, "pin", false) ? "true" : "false" }, { 0 } };
 
-	return remote_upload(cli->remote, "dag/put", query, &input->source, on_document, cli);
+	return cli_remote_upload(cli->remote, "dag/put", query, &input->source, on_document, cli);
 }
 
 static int local_put(
@@ -77,7 +78,7 @@ static int put_one(struct cli *cli, const char *path, const struct kit_dag_put_o
 
 	if (rc)
 		return rc;
-	rc = cli->remote ? remote_put(cli, &input) : local_put(cli, &input, options);
+	rc = cli->remote ? cli_remote_put(cli, &input) : local_put(cli, &input, options);
 	cli_input_close(&input);
 	if (rc == -EMSGSIZE && !*cli_node_error(cli))
 		return cli_fail(cli, rc, "%s: a document is at most 2 MiB", input.name);

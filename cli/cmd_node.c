@@ -187,14 +187,14 @@ int cmd_version(struct cli *cli)
 
 int cmd_shutdown(struct cli *cli)
 {
-	struct remote_request request = { .command = "shutdown" };
-	struct remote_lines lines = { 0 };
+	struct cli_remote_request request = { .command = "shutdown" };
+	struct cli_remote_lines lines = { 0 };
 	int code = want_daemon(cli);
 
 	if (code)
 		return code;
-	request.answer = remote_lines_sink(&lines);
-	int rc = remote_call(cli->remote, &request);
+	request.answer = cli_remote_lines_sink(&lines);
+	int rc = cli_remote_call(cli->remote, &request);
 	anyio_free(lines.buffer);
 	if (!rc && cli->json)
 		cli_put_json(stdout, json_object());

@@ -206,7 +206,7 @@ int cli_fail(const struct cli *cli, int code, const char *format, ...)
 
 const char *cli_node_error(const struct cli *cli)
 {
-	const char *text = cli->remote ? remote_error_text(cli->remote)
+	const char *text = cli->remote ? cli_remote_error_text(cli->remote)
 		: cli->node            ? kit_error_text(cli->node)
 				       : NULL;
 

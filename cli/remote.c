@@ -13,7 +13,7 @@
 
 enum { READ_SIZE = 64 << 10, ERROR_MAX = 4096 };
 
-struct remote {
+struct cli_remote {
 	char host[256]; /* empty: a UNIX socket at path */
 	char path[200];
 	uint16_t port;
@@ -23,13 +23,13 @@ struct remote {
 	char error[ERROR_MAX];
 };
 
-void remote_set(struct remote *remote, bool offline, const char *durability)
+void cli_remote_set(struct cli_remote *remote, bool offline, const char *durability)
 {
 	remote->offline = offline;
 	remote->durability = durability;
 }
 
-static int parse_multiaddr(struct remote *remote, const char *text)
+static int parse_multiaddr(struct cli_remote *remote, const char *text)
 {
 	char kind[8], host[200];
 	unsigned port;
@@ -51,7 +51,7 @@ static int parse_multiaddr(struct remote *remote, const char *text)
 	return -EINVAL;
 }
 
-static int parse_host_port(struct remote *remote, const char *text)
+static int parse_host_port(struct cli_remote *remote, const char *text)
 {
 	const char *colon;
 
@@ -70,9 +70,9 @@ static int parse_host_port(struct remote *remote, const char *text)
 	return 0;
 }
 
-int remote_create(const char *address, const char *secret, struct remote **out)
+int cli_remote_create(const char *address, const char *secret, struct cli_remote **out)
 {
-	struct remote *remote = anyio_calloc(1, sizeof(*remote));
+	struct cli_remote *remote = anyio_calloc(1, sizeof(*remote));
 	int rc = remote ? 0 : -ENOMEM;
 
 	*out = NULL;
@@ -88,7 +88,7 @@ int remote_create(const char *address, const char *secret, struct remote **out)
 	return rc;
 }
 
-void remote_free(struct remote *remote)
+void cli_remote_free(struct cli_remote *remote)
 {
 	if (!remote)
 		return;
@@ -96,12 +96,12 @@ void remote_free(struct remote *remote)
 	anyio_free(remote);
 }
 
-const char *remote_error_text(const struct remote *remote)
+const char *cli_remote_error_text(const struct cli_remote *remote)
 {
 	return remote->error;
 }
 
-int remote_fail(struct remote *remote, int code, const char *text)
+int cli_remote_fail(struct cli_remote *remote, int code, const char *text)
 {
 	snprintf(remote->error, sizeof(remote->error), "%s", text);
 	return code;
@@ -150,8 +150,8 @@ static void put_escaped(struct text *text, const char *data)
 	}
 }
 
-static void put_head(
-	struct text *text, const struct remote *remote, const struct remote_request *request)
+static void put_head(struct text *text, const struct cli_remote *remote,
+	const struct cli_remote_request *request)
 {
 	char separator = '?';
 
@@ -163,7 +163,7 @@ static void put_head(
 		put_escaped(text, *arg);
 		separator = '&';
 	}
-	for (const struct remote_query *q = request->query; q && q->name; q++) {
+	for (const struct cli_remote_query *q = request->query; q && q->name; q++) {
 		if (!q->value)
 			continue;
 		put(text, &separator, 1);
@@ -202,8 +202,8 @@ static void put_head(
 /* ---- One call ---- */
 
 struct call {
-	struct remote *remote;
-	const struct remote_request *request;
+	struct cli_remote *remote;
+	const struct cli_remote_request *request;
 	struct anyio_stream *stream;
 	http_parser parser;
 	int failure; /* of the answer's sink */
@@ -343,9 +343,9 @@ static int converse(void *arg)
 }
 
 /* A secret that is wrong, or missing. */
-static int unauthorized(struct remote *remote)
+static int unauthorized(struct cli_remote *remote)
 {
-	return remote_fail(remote, -EACCES,
+	return cli_remote_fail(remote, -EACCES,
 		remote->secret
 			? "the daemon's API does not take this secret: it has the api.secret that the config held when "
 			  "it was started, or its own --api-auth; give that with --api-auth or in IPFS_KIT_API_AUTH"
@@ -353,11 +353,11 @@ static int unauthorized(struct remote *remote)
 }
 
 /* Turns {Message, Code, Type} into our sentence and a code. */
-static int daemon_error(struct remote *remote, unsigned status)
+static int daemon_error(struct cli_remote *remote, unsigned status)
 {
 	if (status == 401)
 		return unauthorized(remote);
-	json_t *root = remote_json(remote->error, strlen(remote->error));
+	json_t *root = cli_remote_json(remote->error, strlen(remote->error));
 	const char *message = json_string_value(json_object_get(root, "Message"));
 	int code = status == 400 ? -EINVAL : -EREMOTEIO;
 
@@ -377,13 +377,13 @@ static int daemon_error(struct remote *remote, unsigned status)
 }
 
 /* Whether a daemon could be started where this program runs, and would answer there. */
-static bool is_here(const struct remote *remote)
+static bool is_here(const struct cli_remote *remote)
 {
 	return !remote->host[0] || !strcmp(remote->host, "localhost") ||
 		!strcmp(remote->host, "::1") || !strncmp(remote->host, "127.", 4);
 }
 
-static int dial(struct remote *remote, struct anyio_stream **stream)
+static int dial(struct cli_remote *remote, struct anyio_stream **stream)
 {
 	char port[8] = "";
 
@@ -402,7 +402,7 @@ static int dial(struct remote *remote, struct anyio_stream **stream)
 	return rc == -ENOENT ? -ECONNREFUSED : rc;
 }
 
-int remote_call(struct remote *remote, const struct remote_request *request)
+int cli_remote_call(struct cli_remote *remote, const struct cli_remote_request *request)
 {
 	struct call call = { .remote = remote, .request = request };
 	int rc;
@@ -429,7 +429,7 @@ int remote_call(struct remote *remote, const struct remote_request *request)
 
 /* ---- JSON ---- */
 
-json_t *remote_json(const char *text, size_t len)
+json_t *cli_remote_json(const char *text, size_t len)
 {
 	enum { DEPTH_MAX = 32 };
 	unsigned depth = 0;
@@ -450,7 +450,7 @@ json_t *remote_json(const char *text, size_t len)
 	return json_loadb(text, len, JSON_DECODE_ANY, NULL);
 }
 
-static int flush_lines(struct remote_lines *lines)
+static int flush_lines(struct cli_remote_lines *lines)
 {
 	size_t start = 0;
 	int rc = 0;
@@ -468,7 +468,7 @@ static int flush_lines(struct remote_lines *lines)
 
 static int take_lines(void *arg, const void *data, size_t len)
 {
-	struct remote_lines *lines = arg;
+	struct cli_remote_lines *lines = arg;
 
 	if (lines->used + len > lines->size) {
 		size_t size = (lines->used + len) * 2;
@@ -483,12 +483,12 @@ static int take_lines(void *arg, const void *data, size_t len)
 	return flush_lines(lines);
 }
 
-struct kit_sink remote_lines_sink(struct remote_lines *lines)
+struct kit_sink cli_remote_lines_sink(struct cli_remote_lines *lines)
 {
 	return (struct kit_sink){ take_lines, lines };
 }
 
-int remote_lines_end(struct remote_lines *lines, int rc)
+int cli_remote_lines_end(struct cli_remote_lines *lines, int rc)
 {
 	if (!rc && lines->used && lines->each)
 		rc = lines->each(lines->arg, lines->buffer, lines->used);

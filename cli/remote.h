@@ -9,30 +9,30 @@
 #include <jansson.h>
 #include <kit/kit.h>
 
-struct remote;
+struct cli_remote;
 
 /* address: a multiaddr (/ip4/../tcp/.., /dns../tcp/.., /unix/path) or host:port. secret may be NULL.
  * -EINVAL for an address of another kind; nothing is dialled. */
-int remote_create(const char *address, const char *secret, struct remote **remote);
-void remote_free(struct remote *remote);
+int cli_remote_create(const char *address, const char *secret, struct cli_remote **remote);
+void cli_remote_free(struct cli_remote *remote);
 /* Whether the daemon is to ask no peer for what it does not hold; how safe writes are to be before they are
  * acknowledged, NULL: as it thinks best. The text stays the caller's, and there. */
-void remote_set(struct remote *remote, bool offline, const char *durability);
+void cli_remote_set(struct cli_remote *remote, bool offline, const char *durability);
 /* The daemon's sentence about the last failure, or why it could not be reached. */
-const char *remote_error_text(const struct remote *remote);
+const char *cli_remote_error_text(const struct cli_remote *remote);
 
 /* Makes text that sentence and returns code. */
-int remote_fail(struct remote *remote, int code, const char *text);
+int cli_remote_fail(struct cli_remote *remote, int code, const char *text);
 
 /* A name=value of the query; ends with a NULL name. */
-struct remote_query {
+struct cli_remote_query {
 	const char *name, *value;
 };
 
-struct remote_request {
-	const char *command;              /* "pin/ls" */
-	const char *const *args;          /* NULL-terminated; NULL for none */
-	const struct remote_query *query; /* may be NULL */
+struct cli_remote_request {
+	const char *command;                  /* "pin/ls" */
+	const char *const *args;              /* NULL-terminated; NULL for none */
+	const struct cli_remote_query *query; /* may be NULL */
 	/* Writes the body to sink, chunk by chunk; NULL: an empty body. */
 	int (*body)(void *arg, const struct kit_sink *sink);
 	void *body_arg;
@@ -42,29 +42,29 @@ struct remote_request {
 
 /* POSTs it and streams the answer. 0; the daemon's own failure as a negative code (-EREMOTEIO when
  * it has none); -ECONNREFUSED and the like when nobody answers. */
-int remote_call(struct remote *remote, const struct remote_request *request);
+int cli_remote_call(struct cli_remote *remote, const struct cli_remote_request *request);
 
 /* Splits NDJSON or concatenated JSON values out of an answer; each may be NULL: they are of no interest. */
-struct remote_lines {
+struct cli_remote_lines {
 	int (*each)(void *arg, const char *json, size_t len);
 	void *arg;
 	char *buffer;
 	size_t used, size;
 };
-struct kit_sink remote_lines_sink(struct remote_lines *lines);
+struct kit_sink cli_remote_lines_sink(struct cli_remote_lines *lines);
 /* The rest, and frees the buffer; rc is passed through unless the rest fails. */
-int remote_lines_end(struct remote_lines *lines, int rc);
+int cli_remote_lines_end(struct cli_remote_lines *lines, int rc);
 
 /* A JSON value from the daemon, or NULL: not JSON, or nested deeper than any honest answer, which
  * would overflow the parser's stack. A new reference. */
-json_t *remote_json(const char *text, size_t len);
+json_t *cli_remote_json(const char *text, size_t len);
 
 /* As kit_add_paths: sent as multipart/form-data while the tree is walked; "-" among paths is input. */
-int remote_add_paths(struct remote *remote, const char *const *paths,
+int cli_remote_add_paths(struct cli_remote *remote, const char *const *paths,
 	const struct kit_source *input, const struct kit_add_options *options, struct mf_cid *root);
 /* Sends a source as the one file that a command takes; each of its answers goes to each. */
-int remote_upload(struct remote *remote, const char *command, const struct remote_query *query,
-	const struct kit_source *source, int (*each)(void *arg, const char *json, size_t len),
-	void *arg);
+int cli_remote_upload(struct cli_remote *remote, const char *command,
+	const struct cli_remote_query *query, const struct kit_source *source,
+	int (*each)(void *arg, const char *json, size_t len), void *arg);
 
 #endif

@@ -222,7 +222,7 @@ static int body(void *arg, const struct kit_sink *sink)
 static int on_added(void *arg, const char *text, size_t len)
 {
 	struct adding *adding = arg;
-	json_t *answer = remote_json(text, len);
+	json_t *answer = cli_remote_json(text, len);
 	const char *hash = json_string_value(json_object_get(answer, "Hash"));
 	const char *name = json_string_value(json_object_get(answer, "Name"));
 	const char *size = json_string_value(json_object_get(answer, "Size"));
@@ -244,22 +244,22 @@ static const char *truth(bool value)
 	return value ? "true" : "false";
 }
 
-static int add(struct remote *remote, struct adding *adding)
+static int add(struct cli_remote *remote, struct adding *adding)
 {
 	const struct kit_add_options *o = adding->options;
 	char version[16] = "";
-	struct remote_query query[] = { { "cid-version", NULL },
+	struct cli_remote_query query[] = { { "cid-version", NULL },
 		{ "raw-leaves", o->raw_leaves < 0 ? NULL : truth(o->raw_leaves) },
 		{ "chunker", o->chunker }, { "profile", o->profile },
 		{ "only-hash", truth(o->only_hash) }, { "pin", truth(!o->no_pin) },
 		{ "wrap-with-directory", truth(o->wrap) }, { "progress", "false" }, { 0 } };
-	struct remote_lines lines = { .each = on_added, .arg = adding };
-	struct remote_request request = { .command = "add",
+	struct cli_remote_lines lines = { .each = on_added, .arg = adding };
+	struct cli_remote_request request = { .command = "add",
 		.query = query,
 		.body = body,
 		.body_arg = adding,
 		.content_type = "multipart/form-data; boundary=" BOUNDARY,
-		.answer = remote_lines_sink(&lines) };
+		.answer = cli_remote_lines_sink(&lines) };
 
 	if (o->cid_version >= 0) {
 		snprintf(version, sizeof(version), "%d", o->cid_version);
@@ -268,14 +268,14 @@ static int add(struct remote *remote, struct adding *adding)
 	adding->buffer = anyio_malloc(CHUNK);
 	if (!adding->buffer)
 		return -ENOMEM;
-	int rc = remote_lines_end(&lines, remote_call(remote, &request));
+	int rc = cli_remote_lines_end(&lines, cli_remote_call(remote, &request));
 	anyio_free(adding->buffer);
 	if (rc && *adding->trouble)
-		return remote_fail(remote, rc, adding->trouble);
+		return cli_remote_fail(remote, rc, adding->trouble);
 	return rc ? rc : adding->answered ? 0 : -EPROTO;
 }
 
-int remote_add_paths(struct remote *remote, const char *const *paths,
+int cli_remote_add_paths(struct cli_remote *remote, const char *const *paths,
 	const struct kit_source *input, const struct kit_add_options *options, struct mf_cid *root)
 {
 	struct adding adding = { .options = options, .paths = paths, .input = input, .root = root };
@@ -297,17 +297,17 @@ static int put_source(void *arg, const struct kit_sink *sink)
 	return rc ? rc : put_end(sink);
 }
 
-int remote_upload(struct remote *remote, const char *command, const struct remote_query *query,
-	const struct kit_source *source, int (*each)(void *arg, const char *json, size_t len),
-	void *arg)
+int cli_remote_upload(struct cli_remote *remote, const char *command,
+	const struct cli_remote_query *query, const struct kit_source *source,
+	int (*each)(void *arg, const char *json, size_t len), void *arg)
 {
-	struct remote_lines lines = { .each = each, .arg = arg };
-	struct remote_request request = { .command = command,
+	struct cli_remote_lines lines = { .each = each, .arg = arg };
+	struct cli_remote_request request = { .command = command,
 		.query = query,
 		.body = put_source,
 		.body_arg = (void *)source,
 		.content_type = "multipart/form-data; boundary=" BOUNDARY,
-		.answer = remote_lines_sink(&lines) };
+		.answer = cli_remote_lines_sink(&lines) };
 
-	return remote_lines_end(&lines, remote_call(remote, &request));
+	return cli_remote_lines_end(&lines, cli_remote_call(remote, &request));
 }

@@ -230,7 +230,7 @@ static int make_multi(struct http *http)
 	return 0;
 }
 
-int http_open(struct http *http, struct remote_why *why)
+int http_begin(struct http *http, struct remote_why *why)
 {
 	struct remote_why unused;
 	int rc = anyio_event_wait(&http->running);

@@ -100,7 +100,7 @@ struct transfer {
 /* To be called after anything that lets libcurl work: wakes who is done. */
 void http_harvest(struct http *http);
 /* Makes the multi handle when it is not there. */
-int http_open(struct http *http, struct remote_why *why);
+int http_begin(struct http *http, struct remote_why *why);
 /* Ends it with rc, from anywhere: its task wakes. */
 void transfer_end(struct transfer *transfer, int rc);
 

@@ -193,7 +193,7 @@ int s3_perform(struct s3 *s3, struct s3_call *call, struct remote_why *why)
 {
 	struct asking asking = { s3, call };
 	struct remote_why unused;
-	int rc = http_open(&s3->http, why ? why : &unused);
+	int rc = http_begin(&s3->http, why ? why : &unused);
 
 	return rc ? rc : remote_attempt(&s3->remote, ask_once, &asking, why);
 }

@@ -370,7 +370,7 @@ int http_perform(struct http *http, const struct http_request *request, struct h
 	struct remote_why *why)
 {
 	struct transfer transfer = { .request = request, .result = result };
-	int rc = http_open(http, why);
+	int rc = http_begin(http, why);
 
 	*result = (struct http_result){ .length = -1 };
 	if (!rc)
