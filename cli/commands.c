@@ -347,6 +347,35 @@ const struct cli_command cli_commands[] = {
 	{ "version", "", "Print the version",
 		"Of this program; with --api, of that daemon.\n\n  ipfs-kit version -n",
 		version_table, 0, 0, .no_repo = true, .run = cmd_version },
+	{ "tier list", "", "List the places where blocks can lie",
+		"One line a tier: its name, its kind, whether it can be asked, how many objects it has, their bytes, and what\n"
+		"it failed with last. 'fast' is the repo itself. The others are what the config calls tier.places:\n"
+		"another disk (file://), any S3-compatible store (s3://), a folder of an SFTP server (sftp://). Keys and\n"
+		"passwords are no part of it: they come from the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,\n"
+		"SFTP_PASSWORD), or from the file tier-NAME.credentials in the repo, which nobody else may read.\n\n"
+		"  ipfs-kit config tier.places cold=file:///mnt/cold\n"
+		"  ipfs-kit tier list",
+		NULL, 0, 0, .run = cmd_tier_list },
+	{ "tier move", "PATH TIER", "Move content to a tier, or back ('fast')",
+		"The raw leaves below PATH move, which is nearly all of a file's bytes; what has links stays, so that ls and\n"
+		"stat wait for no tier. They are read back and compared before they count as moved, and are read from there by\n"
+		"whoever wants them. The next 'ipfs-kit repo gc' gives back the room they took. Interrupted, everything\n"
+		"is where it was, or there.\n\n"
+		"  ipfs-kit tier move bafy... cold\n"
+		"  ipfs-kit tier move bafy... fast",
+		NULL, 2, 2, .again = "it goes on where it stopped", .run = cmd_tier_move },
+	{ "tier policy", "", "Print when content moves by itself",
+		"While a daemon runs, it looks every tier.interval: pinned roots with less heat than tier.cold go to the first\n"
+		"tier while the repo is above two thirds of store.max, those with more than tier.hot come back while it is\n"
+		"below half of it, or has no bound. What was moved rests for heat.half_life. 'ipfs-kit config' sets them.\n\n"
+		"  ipfs-kit tier policy",
+		NULL, 0, 0, .run = cmd_tier_policy },
+	{ "tier stat", "", "Print what each tier has and has done",
+		"Objects, blocks and bytes that are there; unwanted objects, which are still to be removed; unread ones, whose\n"
+		"blocks the index does not know yet; and since the repo was opened: what was read from there, moved\n"
+		"there and back, and how often it failed.\n\n"
+		"  ipfs-kit tier stat",
+		NULL, 0, 0, .run = cmd_tier_stat },
 	{ "wal checkpoint", "", "Write the index, so that the next opening has nothing to read",
 		"Makes durable what is pending, and writes what the index holds in memory to its file. A repo does so\n"
 		"by itself when it is idle, and when it is closed.\n\n"

@@ -32,14 +32,34 @@ static int run_online(struct cli *cli)
 	return rc == ANYIO_CANCELLED ? CLI_INTERRUPTED : code;
 }
 
+static int run_here(struct cli *cli)
+{
+	return !cli->command->no_repo && goes_online(cli) ? run_online(cli) : cli_run_telling(cli);
+}
+
+/* What lies in tiers can be had for as long as the command runs. */
+static int run_with_tiers(struct cli *cli)
+{
+	int code = CLI_OK, rc;
+
+	ANYIO_TASK_GROUP(group);
+	rc = anyio_start(&group, kit_tiers_run, cli->node, "tiers", NULL);
+	if (rc)
+		code = cli_fail_node(cli, rc, NULL);
+	if (code == CLI_OK)
+		code = run_here(cli);
+	anyio_task_group_cancel(&group, "done");
+	rc = anyio_task_group_exit(&group, 0);
+	return rc == ANYIO_CANCELLED ? CLI_INTERRUPTED : code;
+}
+
 static int with_node(void *arg)
 {
 	struct cli *cli = arg;
 	int code = cli->command->no_repo ? 0 : cli_open(cli);
 
 	if (code == 0)
-		code = !cli->command->no_repo && goes_online(cli) ? run_online(cli)
-								  : cli_run_telling(cli);
+		code = cli->node && kit_has_tiers(cli->node) ? run_with_tiers(cli) : run_here(cli);
 	cli_close(cli, code != CLI_OK || cli->json);
 	return code;
 }

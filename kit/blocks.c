@@ -86,14 +86,16 @@ static int missing(struct kit_blocks *blocks, const struct mf_cid *cid)
 static int damaged(struct kit_blocks *blocks, const struct mf_cid *cid, int rc)
 {
 	const struct kit_core *core = blocks->node->core;
-	char text[MF_CID_TEXT_MAX], why[160];
+	char text[MF_CID_TEXT_MAX], why[360];
 
 	if (rc == ANYIO_CANCELLED)
 		return rc;
 	mf_cid_format(cid, text, sizeof(text));
-	if (rc != -EBADMSG)
+	if (rc != -EBADMSG && rc != -EREMOTEIO)
 		return kit_fail(blocks->node, rc, "block %s: %s", text, anyio_error_text(rc));
 	store_explain(core->store, cid, why, sizeof(why));
+	if (rc == -EREMOTEIO)
+		return kit_fail(blocks->node, rc, "block %s %s", text, why);
 	return kit_fail(blocks->node, -EUCLEAN,
 		"block %s %s; put a whole copy of that segment back%s", text, why,
 		core->read_only ? "" : ", or add the content again, or fetch it through a daemon");

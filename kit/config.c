@@ -3,7 +3,7 @@
  * spaces. Setting a value rewrites its line and keeps every other byte of the file; the file is locked
  * meanwhile, so that two that set something do not undo each other's work.
  */
-#include "node.h"
+#include "tiering.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -43,6 +43,14 @@ static int check_size(const char *value)
 	uint64_t bytes;
 
 	return kit_size_parse(value, &bytes);
+}
+
+static int check_heat(const char *value)
+{
+	char *end;
+	double heat = strtod(value, &end);
+
+	return *value >= '0' && *value <= '9' && !*end && heat <= 1e9 ? 0 : -EINVAL;
 }
 
 /* Whether one can listen there: ip4 or ip6, then tcp; or, for the RPC, a socket of this machine. */
@@ -116,6 +124,19 @@ static const struct {
 	{ "heat.half_life", "24h",
 		"How long until a use of content counts half as much ('ipfs-kit heat top'): 24h, 30m.",
 		check_some_time },
+	{ "tier.places", "",
+		"Colder places, separated by spaces: NAME=file:///FOLDER, NAME=s3://HOST[:PORT]/BUCKET[/PREFIX][?region=REGION], "
+		"NAME=sftp://USER@HOST[:PORT]/FOLDER. By itself only the first is used.",
+		tier_places_check },
+	{ "tier.interval", "10m",
+		"How often roots are moved between the tiers ('ipfs-kit tier policy'): 10m, 1h. 0: never.",
+		check_time },
+	{ "tier.cold", "0.1",
+		"Roots with less heat than this leave the repo when it is near store.max.",
+		check_heat },
+	{ "tier.hot", "1.5",
+		"Roots with more heat than this come back; it counts as at least four times tier.cold.",
+		check_heat },
 	{ "store.max", "0",
 		"Bytes the repo may take on the disk, such as 10GiB (also: storage_max). Near it, what no pin keeps goes. 0: no bound.",
 		check_size },

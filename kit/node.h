@@ -25,6 +25,7 @@ struct kit_core {
 	bool journaling;           /* an add keeps the journal */
 	struct kit_config *config; /* as it was last read */
 	struct store_heat *heat;   /* NULL until somebody uses it */
+	struct kit_tiers *tiers;   /* NULL while kit_tiers_run does not run (tiering.h) */
 	bool read_only;            /* the end of the store's log is lost */
 	char warning[512];         /* of what opening found, "" */
 };

@@ -15,18 +15,18 @@ static int a_call(void *arg)
 	struct kit_source nothing = { no_bytes, NULL };
 	struct anyio_listener *listener;
 	struct anyio_task_group group;
-	struct remote *remote;
+	struct cli_remote *remote;
 	struct mf_cid root;
 
 	/* Nobody accepts: what is sent waits. */
 	CHECK(anyio_listen_unix(api_path("deaf"), NULL, &listener) == 0);
-	CHECK(remote_create(api_multiaddr("deaf"), NULL, &remote) == 0);
+	CHECK(cli_remote_create(api_multiaddr("deaf"), NULL, &remote) == 0);
 	anyio_task_group_enter(&group);
 	fill(&group, 0);
-	CHECK(remote_add_paths(remote, input, &nothing, &options, &root) == ANYIO_TOO_MANY);
-	CHECK(strstr(remote_error_text(remote), "cannot be sent"));
+	CHECK(cli_remote_add_paths(remote, input, &nothing, &options, &root) == ANYIO_TOO_MANY);
+	CHECK(strstr(cli_remote_error_text(remote), "cannot be sent"));
 	empty(&group);
-	remote_free(remote);
+	cli_remote_free(remote);
 	anyio_listener_free(listener);
 	return 0;
 }

@@ -16,7 +16,8 @@ def values(turn):
     """A value for each setting, another one in each turn."""
     return {'add.profile': ('unixfs-v0-2015', 'kubo-cid-v1')[turn % 2], 'swarm.listen': f'/ip4/127.0.0.1/tcp/{4001 + turn}',
         'api.listen': f'/ip4/127.0.0.1/tcp/{5001 + turn}', 'api.origins': f'http://localhost:{turn + 1}', 'api.secret': f'secret-{turn}',
-        'daemon.grace': f'{turn + 1}s', 'heat.half_life': f'{turn + 1}h', 'store.max': str(turn + 1 << 30), 'store.cache': f'{turn}MiB'}
+        'daemon.grace': f'{turn + 1}s', 'heat.half_life': f'{turn + 1}h', 'store.max': str(turn + 1 << 30), 'store.cache': f'{turn}MiB',
+        'tier.places': f'cold=file:///mnt/{turn}', 'tier.interval': f'{turn + 1}m', 'tier.cold': f'0.{turn}', 'tier.hot': f'{turn + 1}.5'}
 
 
 def start(repo, key, value):

@@ -457,6 +457,56 @@ struct kit_migrated {
 KIT_API int kit_migrate_kubo(struct kit_node *node, const char *dir,
 	const struct kit_migrate_options *options, struct kit_migrated *result);
 
+/*
+ * Tiers: colder places for leaves that are seldom read, as the config's tier.places has them (file://, s3://, sftp://).
+ * Keys of S3 and passwords of SFTP come from the environment (remote/credentials.h), or from the file tier-NAME.credentials of the
+ * repo; an SFTP key from its tier-NAME.key, and keys of hosts from its tier-NAME.known_hosts or ~/.ssh/known_hosts.
+ */
+/* Whether any are configured. */
+KIT_API bool kit_has_tiers(const struct kit_node *node);
+/* The body of a task: what lies in tiers can be had, and is moved by the policy, until it is cancelled. Calls anyio_started(NULL) once
+ * that is so, whether the tiers answer or not. Without it what lies there is told to be so, and cannot be had. One at a time. */
+KIT_API int kit_tiers_run(void *node);
+/* Whether a tier of that name is configured, while kit_tiers_run runs. */
+KIT_API bool kit_tier_is(const struct kit_node *node, const char *name);
+
+struct kit_tier_moved {
+	uint64_t blocks, bytes; /* that were moved */
+	uint64_t skipped;       /* raw leaves that were there already, or are not here */
+};
+/* Moves the raw leaves below a path, those of the repo to a tier, or those of all tiers back ("fast"). What other roots share moves
+ * too. When it fails, what was moved by then is. The bytes that are left behind the next collection gives back. */
+KIT_API int kit_tier_move(
+	struct kit_node *node, const char *path, const char *tier, struct kit_tier_moved *moved);
+
+struct kit_tier_stat {
+	const char *name;
+	const char *kind;  /* "repo", "folder", "S3", "SFTP", or "" when it is not configured */
+	const char *state; /* "up", "down", "unusable", "not configured" */
+	const char *why;   /* the last failure, or "" */
+	uint64_t objects, blocks, bytes; /* bytes of the files; blocks: 0 for the repo */
+	uint64_t unwanted;               /* objects that are still to be removed */
+	uint64_t unread; /* objects whose blocks the index, made anew, does not know yet */
+	/* Since the repo was opened: */
+	uint64_t reads, read_bytes, demoted, demoted_bytes, promoted, promoted_bytes, errors;
+	void *reserved[4];
+};
+/* The repo itself ("fast"), and all tiers that are configured or hold something. */
+KIT_API int kit_tier_each(
+	struct kit_node *node, int (*each)(void *arg, const struct kit_tier_stat *stat), void *arg);
+
+struct kit_tier_policy {
+	char tier[32];       /* where cold roots go; "": there is none */
+	double cold, hot;    /* heat */
+	anyio_time interval; /* 0: nothing moves by itself */
+	anyio_time rest;     /* of a root that was moved */
+	uint64_t
+		max; /* of the repo, bytes; 0: there is no limit, and nothing leaves it by itself */
+	void *reserved[4];
+};
+/* As the config has it. */
+KIT_API void kit_tier_policy_get(struct kit_node *node, struct kit_tier_policy *policy);
+
 /* Config keys are "section.name" ("add.profile", "swarm.listen", "api.listen"); lists are written
  * space-separated. get: *value is malloc'd; -ENOENT for an unknown key. set keeps the comments,
  * the file's mode and what others set at the same time; durable on return. -EBUSY when another process

@@ -1,0 +1,95 @@
+/* Colder places: tier list, stat, move, policy. */
+#include "cli.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+static json_int_t number(json_t *object, const char *key)
+{
+	return json_integer_value(json_object_get(object, key));
+}
+
+static const char *text_of(json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : "";
+}
+
+static const char *or_dash(const char *text)
+{
+	return *text ? text : "-";
+}
+
+static int print_line(struct cli *cli, json_t *answer)
+{
+	printf("%-16s %-6s %-14s %8" JSON_INTEGER_FORMAT " %14" JSON_INTEGER_FORMAT,
+		text_of(answer, "Name"), or_dash(text_of(answer, "Kind")), text_of(answer, "State"),
+		number(answer, "Objects"), number(answer, "Bytes"));
+	if (*text_of(answer, "Why")) {
+		fputs(" ", stdout);
+		cli_print_text(text_of(answer, "Why"));
+	}
+	putchar('\n');
+	return 0;
+}
+
+int cmd_tier_list(struct cli *cli)
+{
+	return cli_call_print(cli, "tier/list", cli->args, NULL, print_line);
+}
+
+static int print_stat(struct cli *cli, json_t *answer)
+{
+	static const char *const keys[] = { "Objects", "Blocks", "Bytes", "Unwanted", "Unread",
+		"Reads", "ReadBytes", "Demoted", "DemotedBytes", "Promoted", "PromotedBytes",
+		"Errors" };
+
+	printf("%s (%s, %s)\n", text_of(answer, "Name"), or_dash(text_of(answer, "Kind")),
+		text_of(answer, "State"));
+	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
+		printf("  %s: %" JSON_INTEGER_FORMAT "\n", keys[i], number(answer, keys[i]));
+	if (*text_of(answer, "Why")) {
+		fputs("  Why: ", stdout);
+		cli_print_text(text_of(answer, "Why"));
+		putchar('\n');
+	}
+	return 0;
+}
+
+int cmd_tier_stat(struct cli *cli)
+{
+	return cli_call_print(cli, "tier/stat", cli->args, NULL, print_stat);
+}
+
+static int print_moved(struct cli *cli, json_t *answer)
+{
+	printf("%" JSON_INTEGER_FORMAT " blocks of %s moved, %" JSON_INTEGER_FORMAT
+	       " left where they were\n",
+		number(answer, "Blocks"), cli_size((uint64_t)number(answer, "Bytes")),
+		number(answer, "Skipped"));
+	return 0;
+}
+
+int cmd_tier_move(struct cli *cli)
+{
+	return cli_call_print(cli, "tier/move", cli->args, NULL, print_moved);
+}
+
+static int print_policy(struct cli *cli, json_t *answer)
+{
+	printf("Tier: %s\nCold: %g\nHot: %g\nInterval: %" JSON_INTEGER_FORMAT
+	       "s\nRest: %" JSON_INTEGER_FORMAT "s\nMax: %" JSON_INTEGER_FORMAT " bytes\n",
+		or_dash(text_of(answer, "Tier")),
+		json_number_value(json_object_get(answer, "Cold")),
+		json_number_value(json_object_get(answer, "Hot")), number(answer, "Interval"),
+		number(answer, "Rest"), number(answer, "Max"));
+	return 0;
+}
+
+int cmd_tier_policy(struct cli *cli)
+{
+	return cli_call_print(cli, "tier/policy", cli->args, NULL, print_policy);
+}

@@ -1,0 +1,61 @@
+/* Tiers, by name: tier/list, tier/stat, tier/move, tier/policy. Ours: Kubo has no such thing. */
+#include "call.h"
+
+static int tell_line(void *arg, const struct kit_tier_stat *stat)
+{
+	return call_answer(arg,
+		json_pack("{s:s, s:s, s:s, s:I, s:I, s:o}", "Name", stat->name, "Kind", stat->kind,
+			"State", stat->state, "Objects", (json_int_t)stat->objects, "Bytes",
+			(json_int_t)stat->bytes, "Why", call_text(stat->why)));
+}
+
+int call_tier_list(struct call *call)
+{
+	return kit_tier_each(call->node, tell_line, call);
+}
+
+static int tell_all(void *arg, const struct kit_tier_stat *stat)
+{
+	return call_answer(arg,
+		json_pack(
+			"{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
+			"Name", stat->name, "Kind", stat->kind, "State", stat->state, "Objects",
+			(json_int_t)stat->objects, "Blocks", (json_int_t)stat->blocks, "Bytes",
+			(json_int_t)stat->bytes, "Unwanted", (json_int_t)stat->unwanted, "Unread",
+			(json_int_t)stat->unread, "Reads", (json_int_t)stat->reads, "ReadBytes",
+			(json_int_t)stat->read_bytes, "Demoted", (json_int_t)stat->demoted,
+			"DemotedBytes", (json_int_t)stat->demoted_bytes, "Promoted",
+			(json_int_t)stat->promoted, "PromotedBytes",
+			(json_int_t)stat->promoted_bytes, "Errors", (json_int_t)stat->errors, "Why",
+			call_text(stat->why)));
+}
+
+int call_tier_stat(struct call *call)
+{
+	return kit_tier_each(call->node, tell_all, call);
+}
+
+int call_tier_move(struct call *call)
+{
+	const char *const *args = call->from->args;
+	struct kit_tier_moved moved;
+	int rc = kit_tier_move(call->node, args[0], args[1], &moved);
+
+	return rc
+		? rc
+		: call_answer(call,
+			  json_pack("{s:I, s:I, s:I}", "Blocks", (json_int_t)moved.blocks, "Bytes",
+				  (json_int_t)moved.bytes, "Skipped", (json_int_t)moved.skipped));
+}
+
+int call_tier_policy(struct call *call)
+{
+	struct kit_tier_policy policy;
+
+	kit_tier_policy_get(call->node, &policy);
+	return call_answer(call,
+		json_pack("{s:s, s:f, s:f, s:I, s:I, s:I}", "Tier", policy.tier, "Cold",
+			policy.cold, "Hot", policy.hot, "Interval",
+			(json_int_t)(policy.interval / ANYIO_SECOND), "Rest",
+			(json_int_t)(policy.rest / ANYIO_SECOND), "Max", (json_int_t)policy.max));
+}

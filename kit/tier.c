@@ -1,0 +1,393 @@
+/*
+ * The tiers of a node, for as long as kit_tiers_run runs: each is a remote (remote/object.h), whose verbs the store is
+ * given. A tier that cannot be made is told of by tier list, and what lies there by whoever wants it.
+ */
+#include "tiering.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- verbs ---- */
+
+static void end(struct tier *tier, int rc, const struct remote_why *why)
+{
+	if (rc < 0 && rc != ANYIO_CANCELLED && why->what[0])
+		snprintf(tier->text, sizeof(tier->text), "%s%s%s", why->what,
+			why->hint[0] ? "; " : "", why->hint);
+	else if (rc < 0 && rc != ANYIO_CANCELLED)
+		snprintf(tier->text, sizeof(tier->text), "%s", anyio_error_text(rc));
+	if (--tier->tiers->calls == 0)
+		anyio_event_set(&tier->tiers->idle);
+}
+
+static ssize_t read_object(void *arg, const char *object, uint64_t offset, void *buffer, size_t len)
+{
+	struct tier *tier = arg;
+	struct remote_why why = { .what = "" };
+
+	tier->tiers->calls++;
+	ssize_t n = remote_get(tier->remote, object, offset, buffer, len, &why);
+	end(tier, n < 0 ? (int)n : 0, &why);
+	return n;
+}
+
+static int write_object(void *arg, const char *object, const struct store_tier_source *source)
+{
+	struct tier *tier = arg;
+	struct remote_source from = { source->read, source->arg, source->size };
+	struct remote_why why = { .what = "" };
+
+	tier->tiers->calls++;
+	int rc = remote_put_from(tier->remote, object, &from, NULL, &why);
+	end(tier, rc, &why);
+	return rc;
+}
+
+static int remove_object(void *arg, const char *object)
+{
+	struct tier *tier = arg;
+	struct remote_why why = { .what = "" };
+
+	tier->tiers->calls++;
+	int rc = remote_delete(tier->remote, object, &why);
+	end(tier, rc, &why);
+	return rc;
+}
+
+static const char *why(void *arg)
+{
+	const struct tier *tier = arg;
+
+	return tier->text[0] ? tier->text : NULL;
+}
+
+/* ---- making them ---- */
+
+/* DIR/tier-NAME.WHAT, if there is such a file; else "". */
+static const char *file_of(const struct tier *tier, const char *what, char *out, size_t cap)
+{
+	int n = snprintf(out, cap, "%s/tier-%s.%s", tier->tiers->core->dir, tier->place.name, what);
+
+	if (n >= (int)cap || access(out, F_OK) != 0)
+		*out = '\0';
+	return out;
+}
+
+static int read_credentials(struct tier *tier, struct remote_credentials *credentials)
+{
+	char path[4200];
+	int rc;
+
+	if (*file_of(tier, "credentials", path, sizeof(path)))
+		return remote_credentials_file(credentials, path, &tier->why);
+	rc = remote_credentials_environment(credentials, &tier->why);
+	return rc == -ENOENT ? 0 : rc;
+}
+
+static const char *or_null(const char *text)
+{
+	return *text ? text : NULL;
+}
+
+/* On a worker thread: it reads files. */
+static int make(void *arg)
+{
+	struct tier *tier = arg;
+	const struct tier_place *place = &tier->place;
+	char key[4200], hosts[4200];
+	struct remote_options options = { .endpoint = place->endpoint,
+		.prefix = or_null(place->prefix),
+		.bucket = or_null(place->bucket),
+		.region = or_null(place->region),
+		.folder = or_null(place->folder),
+		.user = or_null(place->user) };
+	int rc = strcmp(place->kind, "folder") ? read_credentials(tier, &options.credentials) : 0;
+
+	options.key_file = or_null(file_of(tier, "key", key, sizeof(key)));
+	if (!*file_of(tier, "known_hosts", hosts, sizeof(hosts)) && getenv("HOME"))
+		snprintf(hosts, sizeof(hosts), "%s/.ssh/known_hosts", getenv("HOME"));
+	options.known_hosts = or_null(hosts);
+	if (rc == 0)
+		rc = remote_create(&options, &tier->remote, &tier->why);
+	remote_credentials_wipe(&options.credentials);
+	return rc;
+}
+
+static int open_one(struct kit_tiers *tiers, struct tier *tier)
+{
+	static const struct store_tier verbs = { read_object, write_object, remove_object, why };
+	struct store_tier with = verbs;
+
+	tier->tiers = tiers;
+	tiers->calls++;
+	int rc = anyio_to_thread(make, tier, NULL);
+	end(tier, rc, &tier->why);
+	with.arg = tier;
+	return rc == 0 ? store_tier_attach(tiers->core->store, tier->place.name, &with)
+		: rc == ANYIO_CANCELLED || rc == -ENOMEM ? rc
+							 : 0;
+}
+
+static int open_all(struct kit_tiers *tiers, const char *places)
+{
+	size_t len, room = 1;
+	int rc = 0;
+
+	for (const char *c = places; *c; c++)
+		room += *c == ' ';
+	tiers->list = anyio_calloc(room, sizeof(*tiers->list));
+	if (!tiers->list)
+		return -ENOMEM;
+	for (const char *word = places; *(word += strspn(word, " ")) && rc == 0; word += len) {
+		struct tier *tier = &tiers->list[tiers->count];
+
+		len = strcspn(word, " ");
+		/* Reading the config has checked it. */
+		rc = tier_place_parse(word, len, &tier->place);
+		if (rc == 0)
+			rc = open_one(tiers, tier);
+		tiers->count += rc == 0;
+	}
+	return rc;
+}
+
+static int wait_idle(void *arg)
+{
+	struct kit_tiers *tiers = arg;
+
+	while (tiers->calls > 0) {
+		anyio_event_init(&tiers->idle);
+		int rc = anyio_event_wait(&tiers->idle);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+static void close_all(struct kit_tiers *tiers)
+{
+	struct anyio_cancel_scope scope;
+
+	for (size_t i = 0; i < tiers->count; i++)
+		store_tier_detach(tiers->core->store, tiers->list[i].place.name);
+	anyio_cancel_scope_init(&scope);
+	anyio_cancel_scope_set_shield(&scope, true);
+	anyio_cancel_scope_run(&scope, wait_idle, tiers);
+	for (size_t i = 0; i < tiers->count; i++)
+		remote_free(tiers->list[i].remote);
+	anyio_free(tiers->list);
+	anyio_free(tiers->rests);
+}
+
+/* What ends before it is told to is no reason to end the others: its calls say why. */
+static int run_remote(void *remote)
+{
+	int rc = remote_run(remote);
+
+	return rc == ANYIO_CANCELLED ? rc : 0;
+}
+
+bool kit_has_tiers(const struct kit_node *node)
+{
+	return *kit_config_value(node->core->config, "tier.places") != '\0';
+}
+
+int kit_tiers_run(void *arg)
+{
+	struct kit_node *node = arg;
+	struct kit_core *core = node->core;
+	struct kit_tiers tiers = { .core = core };
+
+	anyio_event_init(&tiers.idle);
+	int rc = open_all(&tiers, kit_config_value(core->config, "tier.places"));
+	core->tiers = &tiers;
+	ANYIO_TASK_GROUP(group);
+	for (size_t i = 0; i < tiers.count && rc == 0; i++)
+		if (tiers.list[i].remote)
+			rc = anyio_start_soon(&group, run_remote, tiers.list[i].remote, "tier");
+	if (rc == 0)
+		rc = anyio_start_soon(&group, tiers_tend, &tiers, "tiers");
+	if (rc == 0)
+		anyio_started(NULL);
+	rc = anyio_task_group_exit(&group, rc);
+	core->tiers = NULL;
+	close_all(&tiers);
+	return rc < 0 && rc != ANYIO_CANCELLED ? kit_fail_code(node, rc, "tiers") : rc;
+}
+
+/* ---- moving ---- */
+
+enum { BATCH = 16384, BATCH_BYTES = 256 << 20 };
+
+struct moving {
+	struct kit_node *node;
+	const char *tier; /* NULL: back to the repo */
+	struct mf_cid *cids;
+	size_t count;
+	uint64_t bytes;
+	struct kit_tier_moved *moved;
+};
+
+static int explain(struct kit_node *node, const char *tier, int rc)
+{
+	struct store_tier_stat stat;
+
+	if (rc == ANYIO_CANCELLED)
+		return rc;
+	if (rc == -ENODEV)
+		return kit_fail(node, rc,
+			store_tier_stat(node->core->store, tier, &stat) == 0 ||
+					kit_tier_is(node, tier)
+				? "the tier %.40s cannot be used; 'ipfs-kit tier list' tells why"
+				: "no tier is called '%.40s'; 'ipfs-kit tier list' prints them, and 'ipfs-kit config tier.places' sets them",
+			tier);
+	if (rc == -EREMOTEIO && tier) {
+		for (size_t i = 0; node->core->tiers && i < node->core->tiers->count; i++)
+			if (!strcmp(node->core->tiers->list[i].place.name, tier))
+				return kit_fail(node, rc,
+					"the tier %.40s fails: %s; what was not moved is where it was",
+					tier, node->core->tiers->list[i].text);
+	}
+	if (rc == -EREMOTEIO)
+		return kit_fail(node, rc,
+			"a tier fails ('ipfs-kit tier list' tells which, and why); what was not moved is where it was");
+	if (rc == -EBADMSG && tier)
+		return kit_fail(node, rc,
+			"what was written to the tier %.40s reads back differently, or a block is damaged here, which 'ipfs-kit repo "
+			"verify' tells; that part was not moved",
+			tier);
+	if (rc == -EBADMSG)
+		return kit_fail(node, rc,
+			"a block is damaged in its tier; add the content again, or fetch it through a daemon");
+	return kit_fail_code(node, rc, "tier move");
+}
+
+bool kit_tier_is(const struct kit_node *node, const char *name)
+{
+	const struct kit_tiers *tiers = node->core->tiers;
+
+	for (size_t i = 0; tiers && i < tiers->count; i++)
+		if (!strcmp(tiers->list[i].place.name, name))
+			return true;
+	return false;
+}
+
+static int move_batch(struct moving *moving)
+{
+	struct store *store = moving->node->core->store;
+	struct store_move_result result = { 0 };
+	int rc = moving->count == 0 ? 0
+		: moving->tier
+		? store_demote(store, moving->tier, moving->cids, moving->count, &result)
+		: store_promote(store, moving->cids, moving->count, &result);
+
+	moving->moved->blocks += result.blocks;
+	moving->moved->bytes += result.bytes;
+	moving->moved->skipped += result.skipped;
+	moving->count = moving->bytes = 0;
+	return rc < 0 ? explain(moving->node, moving->tier, rc) : 0;
+}
+
+/* Only raw leaves move. */
+static int take_leaf(void *arg, const struct mf_cid *cid, const void *data, size_t len)
+{
+	struct moving *moving = arg;
+	ssize_t size =
+		cid->codec == MF_CODEC_RAW ? store_size(moving->node->core->store, cid) : -ENOENT;
+
+	if (size < 0)
+		return size == -ENOENT ? 0 : kit_fail_code(moving->node, (int)size, "tier move");
+	moving->cids[moving->count++] = *cid;
+	moving->bytes += (uint64_t)size;
+	return moving->count == BATCH || moving->bytes >= BATCH_BYTES ? move_batch(moving) : 0;
+}
+
+int kit_tier_move(
+	struct kit_node *node, const char *path, const char *tier, struct kit_tier_moved *moved)
+{
+	struct moving moving = { .node = node, .tier = tier, .moved = moved };
+	struct kit_blocks blocks;
+	struct mf_cid root;
+	int rc;
+
+	*moved = (struct kit_tier_moved){ 0 };
+	if (tier && !strcmp(tier, "fast"))
+		moving.tier = NULL;
+	/* What an earlier move has left there. */
+	if (moving.tier && (rc = store_tier_tend(node->core->store, tier)) < 0)
+		return explain(node, tier, rc);
+	rc = kit_reading_begin(node, path, &blocks, &root);
+	blocks.offline = true;
+	moving.cids = anyio_malloc(BATCH * sizeof(*moving.cids));
+	if (rc == 0 && !moving.cids)
+		rc = kit_fail_code(node, -ENOMEM, "tier move");
+	if (rc == 0)
+		rc = kit_walk_names(&blocks, &root, take_leaf, &moving);
+	if (rc == 0)
+		rc = move_batch(&moving);
+	anyio_free(moving.cids);
+	return kit_reading_end(&blocks, rc);
+}
+
+/* ---- what there is ---- */
+
+static int tell(struct kit_node *node, const char *name, const struct tier *tier,
+	int (*each)(void *arg, const struct kit_tier_stat *stat), void *arg)
+{
+	struct kit_tier_stat out = {
+		.name = name, .kind = tier ? tier->place.kind : "", .state = "up"
+	};
+	struct store_tier_stat stat = { 0 };
+	struct remote_statistics remote = { 0 };
+
+	store_tier_stat(node->core->store, name, &stat);
+	if (tier && tier->remote)
+		remote_stat(tier->remote, &remote);
+	if (!tier)
+		out.state = "not configured";
+	else if (!tier->remote)
+		out.state = "unusable";
+	else if (remote.down)
+		out.state = "down";
+	out.objects = stat.objects;
+	out.blocks = stat.blocks;
+	out.bytes = stat.bytes;
+	out.unwanted = stat.unwanted;
+	out.unread = stat.unread;
+	out.reads = stat.reads;
+	out.read_bytes = stat.read_bytes;
+	out.demoted = stat.demoted;
+	out.demoted_bytes = stat.demoted_bytes;
+	out.promoted = stat.promoted;
+	out.promoted_bytes = stat.promoted_bytes;
+	out.errors = stat.errors;
+	out.why = tier ? tier->text : "";
+	return each(arg, &out);
+}
+
+int kit_tier_each(
+	struct kit_node *node, int (*each)(void *arg, const struct kit_tier_stat *stat), void *arg)
+{
+	const struct kit_tiers *tiers = node->core->tiers;
+	struct store_tier_stat stat = { 0 };
+	struct store_stat fast;
+	int rc;
+
+	store_stat(node->core->store, &fast);
+	struct kit_tier_stat own = { .name = "fast",
+		.kind = "repo",
+		.state = "up",
+		.objects = fast.segments,
+		.bytes = fast.segment_bytes,
+		.why = "" };
+	rc = each(arg, &own);
+	for (size_t i = 0; tiers && i < tiers->count && rc == 0; i++)
+		rc = tell(node, tiers->list[i].place.name, &tiers->list[i], each, arg);
+	while (rc == 0 && store_tier_next(node->core->store, stat.name, &stat) > 0)
+		if (!kit_tier_is(node, stat.name))
+			rc = tell(node, stat.name, NULL, each, arg);
+	return rc;
+}

@@ -1,0 +1,202 @@
+/*
+ * What moves by itself: pinned roots that are cold go to the first tier while the repo is above two thirds of its limit,
+ * those that are hot come back while it is below half of it, or has none. Between cold and hot is a gap (hot is at least four times
+ * cold), and what was moved rests for a half-life: so nothing goes to and fro.
+ */
+#include "tiering.h"
+
+#include <errno.h>
+#include <kit/call.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ROOTS_MOST = 1024, RESTS_MOST = 4096 };
+
+struct tier_rest {
+	struct mf_cid root;
+	anyio_time until;
+};
+
+struct policy {
+	struct kit_node *node;
+	struct kit_tiers *tiers;
+	struct kit_tier_policy set;
+	uint64_t used; /* bytes of the repo, as they will be when what was moved is collected */
+};
+
+static anyio_time time_of(struct kit_core *core, const char *key)
+{
+	anyio_time time = 0;
+
+	kit_time_parse(kit_config_value(core->config, key), &time);
+	return time;
+}
+
+void kit_tier_policy_get(struct kit_node *node, struct kit_tier_policy *out)
+{
+	const struct kit_config *config = node->core->config;
+	const char *first = kit_config_value(config, "tier.places");
+	size_t len = strcspn(first, "=");
+
+	*out = (struct kit_tier_policy){ .cold = strtod(
+						 kit_config_value(config, "tier.cold"), NULL),
+		.hot = strtod(kit_config_value(config, "tier.hot"), NULL),
+		.interval = time_of(node->core, "tier.interval"),
+		.rest = time_of(node->core, "heat.half_life"),
+		.max = kit_config_size(config, "store.max") };
+	memcpy(out->tier, first, len < sizeof(out->tier) ? len : 0);
+	if (out->hot < 4 * out->cold)
+		out->hot = 4 * out->cold;
+}
+
+static bool rests(struct policy *policy, const struct mf_cid *root)
+{
+	struct kit_tiers *tiers = policy->tiers;
+	anyio_time now = anyio_now();
+	size_t left = 0;
+	bool found = false;
+
+	for (size_t i = 0; i < tiers->rest_count; i++) {
+		if (tiers->rests[i].until <= now)
+			continue;
+		found |= mf_cid_equal(&tiers->rests[i].root, root);
+		tiers->rests[left++] = tiers->rests[i];
+	}
+	tiers->rest_count = left;
+	return found;
+}
+
+/* Whoever finds no room for it is looked at again sooner: that costs a walk, and moves nothing that is not to. */
+static void let_rest(struct policy *policy, const struct mf_cid *root)
+{
+	struct kit_tiers *tiers = policy->tiers;
+
+	if (!tiers->rests)
+		tiers->rests = anyio_malloc(RESTS_MOST * sizeof(*tiers->rests));
+	if (tiers->rests && tiers->rest_count < RESTS_MOST)
+		tiers->rests[tiers->rest_count++] =
+			(struct tier_rest){ *root, anyio_now() + policy->set.rest };
+}
+
+static int move(struct policy *policy, const struct mf_cid *root, const char *tier)
+{
+	struct kit_tier_moved moved;
+	char path[MF_CID_TEXT_MAX];
+
+	mf_cid_format(root, path, sizeof(path));
+	int rc = kit_tier_move(policy->node, path, tier, &moved);
+	if (tier && policy->used > moved.bytes)
+		policy->used -= moved.bytes;
+	else if (!tier)
+		policy->used += moved.bytes;
+	if (rc == 0)
+		let_rest(policy, root);
+	return rc;
+}
+
+static int by_heat(const void *a, const void *b)
+{
+	double x = ((const struct store_heat_root *)a)->heat;
+	double y = ((const struct store_heat_root *)b)->heat;
+
+	return (x > y) - (x < y);
+}
+
+/* Pinned roots below tier.cold, coldest first: how many, or a code. */
+static ssize_t find_cold(struct policy *policy, struct store_heat_root *roots)
+{
+	struct kit_core *core = policy->node->core;
+	struct store_state_cursor cursor = { 0 };
+	struct store_pin pin;
+	size_t count = 0;
+	int rc = 1;
+
+	while (count < ROOTS_MOST && (rc = store_pin_next(core->store, &cursor, &pin)) > 0) {
+		double heat = store_heat_of(core->heat, &pin.cid);
+
+		if (pin.mode == STORE_PIN_RECURSIVE && heat < policy->set.cold &&
+			!rests(policy, &pin.cid))
+			roots[count++] = (struct store_heat_root){ .cid = pin.cid, .heat = heat };
+	}
+	qsort(roots, count, sizeof(*roots), by_heat);
+	return rc < 0 ? rc : (ssize_t)count;
+}
+
+static bool is_full(const struct policy *policy)
+{
+	return policy->set.max && policy->used > policy->set.max / 3 * 2;
+}
+
+static bool has_room(const struct policy *policy)
+{
+	return !policy->set.max || policy->used < policy->set.max / 2;
+}
+
+static int move_down(struct policy *policy, struct store_heat_root *roots)
+{
+	ssize_t count = is_full(policy) && *policy->set.tier ? find_cold(policy, roots) : 0;
+	int rc = count < 0 ? (int)count : 0;
+
+	for (ssize_t i = 0; i < count && rc == 0 && is_full(policy); i++)
+		rc = move(policy, &roots[i].cid, policy->set.tier);
+	return rc;
+}
+
+static int move_up(struct policy *policy, struct store_heat_root *roots)
+{
+	size_t count = store_heat_hottest(policy->node->core->heat, roots, ROOTS_MOST);
+	int rc = 0;
+
+	for (size_t i = 0; i < count && rc == 0 && has_room(policy); i++) {
+		if (roots[i].heat <= policy->set.hot)
+			break;
+		if (!rests(policy, &roots[i].cid))
+			rc = move(policy, &roots[i].cid, NULL);
+		/* It may have heat and not be here any more. */
+		rc = rc == -ENOENT ? 0 : rc;
+	}
+	return rc;
+}
+
+static int look(struct kit_tiers *tiers, struct kit_node *node)
+{
+	struct policy policy = { .node = node, .tiers = tiers };
+	struct store_heat_root *roots = anyio_malloc(ROOTS_MOST * sizeof(*roots));
+	int rc = roots ? kit_heat_open(tiers->core) : -ENOMEM;
+
+	kit_tier_policy_get(node, &policy.set);
+	policy.used = store_used(tiers->core->store);
+	if (rc == 0)
+		rc = move_down(&policy, roots);
+	if (rc == 0)
+		rc = move_up(&policy, roots);
+	anyio_free(roots);
+	return rc;
+}
+
+/* What fails is tried again next time; tier stat counts it. */
+static int tend_all(struct kit_tiers *tiers)
+{
+	for (size_t i = 0; i < tiers->count; i++)
+		if (store_tier_tend(tiers->core->store, tiers->list[i].place.name) ==
+			ANYIO_CANCELLED)
+			return ANYIO_CANCELLED;
+	return 0;
+}
+
+int tiers_tend(void *arg)
+{
+	struct kit_tiers *tiers = arg;
+	struct kit_node node = { .core = tiers->core, .offline = true };
+	anyio_time interval = time_of(tiers->core, "tier.interval");
+	int rc = tend_all(tiers);
+
+	while (rc != ANYIO_CANCELLED) {
+		rc = interval ? anyio_sleep(interval) : anyio_sleep_forever();
+		if (rc == 0)
+			rc = tend_all(tiers);
+		if (rc == 0)
+			rc = look(tiers, &node);
+	}
+	return rc;
+}

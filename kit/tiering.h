@@ -1,0 +1,42 @@
+/* The tiers of a node: what its parts share. */
+#ifndef KIT_TIERING_H
+#define KIT_TIERING_H
+
+#include <remote/object.h>
+
+#include "node.h"
+
+/* One word of tier.places: NAME=URL. */
+struct tier_place {
+	char name[STORE_TIER_NAME_MAX + 1];
+	const char *kind; /* "folder", "S3", "SFTP" */
+	char endpoint[300], bucket[256], prefix[256], region[64], user[256], folder[1025];
+};
+/* Pure. -EINVAL: it is no such word. */
+int tier_place_parse(const char *word, size_t len, struct tier_place *out);
+/* The whole setting: 0, or -EINVAL for a wrong word or a name that is there twice. */
+int tier_places_check(const char *value);
+
+struct tier {
+	struct tier_place place;
+	struct kit_tiers *tiers;
+	struct remote *remote; /* NULL: it could not be made, and text says why */
+	struct remote_why why; /* of making it */
+	char text[sizeof(struct remote_why) + 4]; /* of the last failure, "" */
+};
+
+/* While kit_tiers_run runs. */
+struct kit_tiers {
+	struct kit_core *core;
+	struct tier *list; /* as the config has them */
+	size_t count;
+	unsigned calls; /* of remotes, under way */
+	struct anyio_event idle;
+	struct tier_rest *rests; /* roots that the policy has moved lately (tier_policy.c) */
+	size_t rest_count;
+};
+
+/* The body of a task: moves what is cold and what is hot, every tier.interval (tier_policy.c). */
+int tiers_tend(void *tiers);
+
+#endif
