@@ -85,8 +85,6 @@ int cmd_repo_stat(struct cli *cli)
 	return cli_call_print(cli, "repo/stat", cli->args, NULL, print_repo_stat);
 }
 
-static const char whole[] = "verify complete, all blocks validated.";
-
 struct verify {
 	struct cli *cli;
 	struct cli_progress progress;
@@ -135,7 +133,7 @@ static int verify_here(struct cli *cli)
 		return cli_fail_node(cli, rc, NULL);
 	const char *message = options.accept_loss && verify.problems
 		? "verify complete, all that is left is whole."
-		: whole;
+		: kit_repo_verified(cli->node);
 	if (cli->json)
 		print_verified(message);
 	else
@@ -147,7 +145,7 @@ static int take_verified(void *arg, json_t *answer)
 {
 	struct verify *verify = arg;
 	const char *message = json_string_value(json_object_get(answer, "Msg"));
-	bool problem = message && *message && strcmp(message, whole) != 0;
+	bool problem = message && strncmp(message, "verify complete, ", 17) != 0 && *message;
 
 	verify->problems += problem;
 	if (verify->cli->json)

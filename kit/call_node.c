@@ -256,7 +256,7 @@ int call_repo_verify(struct call *call)
 
 	return rc ? rc
 		  : call_answer(call,
-			    json_pack("{s:s, s:i}", "Msg", "verify complete, all blocks validated.",
+			    json_pack("{s:s, s:i}", "Msg", kit_repo_verified(call->node),
 				    "Progress", 0));
 }
 

@@ -305,6 +305,26 @@ static int take_leaf(void *arg, const struct mf_cid *cid, const void *data, size
 	return moving->count == BATCH || moving->bytes >= BATCH_BYTES ? move_batch(moving) : 0;
 }
 
+/* What earlier moves have left there goes first. */
+static int tidy(struct kit_node *node, const char *name)
+{
+	struct kit_tiers *tiers = node->core->tiers;
+	struct tier *tier = NULL;
+
+	for (size_t i = 0; tiers && i < tiers->count; i++)
+		if (!strcmp(tiers->list[i].place.name, name) && tiers->list[i].remote)
+			tier = &tiers->list[i];
+	if (tier && !tier->swept) {
+		struct remote_why why = { .what = "" };
+
+		tiers->calls++;
+		int rc = remote_sweep(tier->remote, &why);
+		end(tier, rc, &why);
+		tier->swept = rc >= 0;
+	}
+	return store_tier_tend(node->core->store, name);
+}
+
 int kit_tier_move(
 	struct kit_node *node, const char *path, const char *tier, struct kit_tier_moved *moved)
 {
@@ -316,8 +336,7 @@ int kit_tier_move(
 	*moved = (struct kit_tier_moved){ 0 };
 	if (tier && !strcmp(tier, "fast"))
 		moving.tier = NULL;
-	/* What an earlier move has left there. */
-	if (moving.tier && (rc = store_tier_tend(node->core->store, tier)) < 0)
+	if (moving.tier && (rc = tidy(node, tier)) < 0)
 		return explain(node, tier, rc);
 	rc = kit_reading_begin(node, path, &blocks, &root);
 	blocks.offline = true;

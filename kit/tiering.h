@@ -20,6 +20,7 @@ int tier_places_check(const char *value);
 struct tier {
 	struct tier_place place;
 	struct kit_tiers *tiers;
+	bool swept;            /* of what an earlier life has left half written */
 	struct remote *remote; /* NULL: it could not be made, and text says why */
 	struct remote_why why; /* of making it */
 	char text[sizeof(struct remote_why) + 4]; /* of the last failure, "" */

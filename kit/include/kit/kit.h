@@ -411,6 +411,9 @@ struct kit_verify_options {
  * what was given up now; -EUCLEAN when there were problems. A damaged copy of a block that is whole elsewhere
  * is none. */
 KIT_API int kit_repo_verify(struct kit_node *node, const struct kit_verify_options *options);
+/* What is to be said when that returned 0 and nothing was given up: a sentence, another one when some blocks lie in tiers, which
+ * are not read. */
+KIT_API const char *kit_repo_verified(struct kit_node *node);
 
 struct kit_gc_options {
 	/* Nodes marked, of total 0: unknown; then bytes of segments looked at, of total. Non-zero stops with that

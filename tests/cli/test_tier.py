@@ -1,0 +1,116 @@
+#!/usr/bin/env python3
+"""Colder places: what is moved there is had from there, by a command or a daemon; what cannot be had is said, and where it lies."""
+import json
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
+from node import Daemon, check, equal, kit, new_repo, noise, read, run_all, temp, until, write
+
+SIZE = 5_000_000
+
+
+def begin(*settings):
+    """A repo with a tier, a file in it, and the folder of the tier."""
+    repo, cold = new_repo(), temp('cold')
+    os.mkdir(cold)
+    path = write(os.path.join(temp('file'), 'f'), noise(SIZE, 5))
+    equal('tier.places', kit('config', 'tier.places', f'cold=file://{cold}', repo=repo).code, 0)
+    for key, value in settings:
+        equal(key, kit('config', key, value, repo=repo).code, 0)
+    return repo, cold, path, kit('add', '-Q', path, repo=repo).text
+
+
+def tiers(repo):
+    lines = kit('tier', 'stat', '--json', repo=repo).out.splitlines()
+    return {row['Name']: row for row in map(json.loads, lines)}
+
+
+def segments(repo):
+    return sum(os.path.getsize(f'{repo}/segments/{name}') for name in os.listdir(f'{repo}/segments'))
+
+
+def there_and_back():
+    repo, cold, path, root = begin()
+    done = kit('tier', 'move', root, 'cold', '--json', repo=repo)
+    equal('moved', json.loads(done.out), {'Blocks': 5, 'Bytes': SIZE, 'Skipped': 0})
+    equal('one object', len(os.listdir(cold)), 1)
+    equal('again: nothing', json.loads(kit('tier', 'move', root, 'cold', '--json', repo=repo).out), {'Blocks': 0, 'Bytes': 0, 'Skipped': 5})
+    kit('repo', 'gc', '--silent', repo=repo)
+    check('the repo has given the room back', segments(repo) < 100_000, segments(repo))
+    equal('what it was', kit('cat', root, repo=repo).out, read(path))
+    check('verify says what it has not read', 'those in tiers' in kit('repo', 'verify', repo=repo).text)
+    row = tiers(repo)['cold']
+    equal('what is told', [row[key] for key in ('Kind', 'State', 'Objects', 'Blocks', 'Errors', 'Why')], ['folder', 'up', 1, 5, 0, ''])
+
+    # Anybody's: another repo takes it in as it is.
+    other = new_repo()
+    equal('imported', kit('dag', 'import', '--pin-roots=false', f'{cold}/{os.listdir(cold)[0]}', repo=other).code, 0)
+
+    equal('back', json.loads(kit('tier', 'move', root, 'fast', '--json', repo=repo).out)['Blocks'], 5)
+    equal('had without the tier', kit('cat', root, repo=repo).out, read(path))
+    kit('repo', 'gc', '--silent', repo=repo)
+    equal('the object is to go', tiers(repo)['cold']['Objects'], 0)
+    kit('tier', 'move', root, 'cold', repo=repo)
+    equal('and has gone', len(os.listdir(cold)), 1)
+
+
+def what_fails_is_said():
+    repo, cold, path, root = begin()
+    kit('tier', 'move', root, 'cold', repo=repo)
+    kit('repo', 'gc', '--silent', repo=repo)
+    os.rename(cold, cold + '.away')
+    done = kit('cat', root, repo=repo)
+    check('the tier, why, and what to do', done.code != 0 and all(text in done.err for text in ('tier cold', cold, 'mount the disk')), done)
+    equal('what needs no leaf goes on', [kit(*words, root, repo=repo).code for words in (['stat'], ['ls'], ['pin', 'ls'])], [0, 0, 0])
+    equal('and so does all else', [kit('add', '-Q', path, '--pin=false', repo=repo).code, kit('repo', 'gc', repo=repo).code], [0, 0])
+    equal('moving there', kit('tier', 'move', root, 'fast', repo=repo).code != 0, True)
+    os.rename(cold + '.away', cold)
+    equal('it is back', kit('cat', root, repo=repo).out, read(path))
+    kit('config', 'tier.places', '', repo=repo)
+    check('it is not configured', 'not configured' in kit('cat', root, repo=repo).err)
+    equal('it is known all the same', tiers(repo)['cold']['State'], 'not configured')
+    kit('config', 'tier.places', f'cold=file://{cold}', repo=repo)
+    name = f'{cold}/{os.listdir(cold)[0]}'
+    data = bytearray(read(name))
+    data[SIZE // 2] ^= 1
+    write(name, bytes(data))
+    done = kit('cat', root, repo=repo)
+    check('damage is named, and not served', done.code != 0 and os.path.basename(name) in done.err and done.out != read(path), done)
+    kit('add', '-Q', path, repo=repo)
+    equal('what is added mends it', kit('cat', root, repo=repo).out, read(path))
+
+
+def mistakes():
+    repo, _, _, root = begin()
+    check('no such tier', 'no tier is called' in kit('tier', 'move', root, 'nowhere', repo=repo).err)
+    for value in ('cold', 'cold=', '=file:///x', 'fast=file:///x', 'memory=file:///x', 'c=file://x', 'c=ftp://h/x', 'c=s3://h', 'c=sftp://h/x', 'C=file:///x',
+            'c=file:///x c=file:///y', 'c=s3://u:p@h/b'):
+        check(f'no place: {value}', kit('config', 'tier.places', value, repo=repo).code != 0)
+    for value in ('x', '-1', '', '1e'):
+        check(f'no heat: {value}', kit('config', 'tier.cold', value, repo=repo).code != 0)
+    policy = json.loads(kit('tier', 'policy', '--json', repo=repo).out)
+    equal('the policy', [policy[key] for key in ('Tier', 'Cold', 'Hot', 'Interval', 'Max')], ['cold', 0.1, 1.5, 600, 0])
+    kit('config', 'tier.cold', '2', repo=repo)
+    equal('hot is four times cold', json.loads(kit('tier', 'policy', '--json', repo=repo).out)['Hot'], 8)
+
+
+def a_daemon_moves_by_itself():
+    """Cold roots go while the repo is full, the hot one stays; what is read there comes back when there is room."""
+    repo, cold, path, root = begin(('tier.interval', '200ms'), ('store.max', '16MiB'))
+    more = [kit('add', '-Q', write(os.path.join(temp('file'), 'f'), noise(1_500_000, seed)), repo=repo).text for seed in range(20, 25)]
+    for _ in range(3):
+        kit('cat', more[0], repo=repo)
+    with Daemon(repo=repo):
+        until('something has moved', lambda: tiers(repo)['cold']['Demoted'] > 0)
+        equal('had through the daemon', kit('cat', root, repo=repo).out, read(path))
+        check('it stays below', kit('repo', 'gc', '--silent', repo=repo).code == 0)
+    kit('tier', 'move', root, 'cold', repo=repo)
+    equal('settings', [kit('config', key, value, repo=repo).code for key, value in (('store.max', '0'), ('tier.hot', '0.5'))], [0, 0])
+    with Daemon(repo=repo):
+        kit('cat', root, repo=repo)
+        until('it has come back', lambda: tiers(repo)['cold']['Promoted'] > 0)
+    equal('whole', kit('cat', root, repo=repo).out, read(path))
+
+
+run_all([there_and_back, what_fails_is_said, mistakes, a_daemon_moves_by_itself])
