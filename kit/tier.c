@@ -242,7 +242,7 @@ static int explain(struct kit_node *node, const char *tier, int rc)
 			store_tier_stat(node->core->store, tier, &stat) == 0 ||
 					kit_tier_is(node, tier)
 				? "the tier %.40s cannot be used; 'ipfs-kit tier list' tells why"
-				: "no tier is called '%.40s'; 'ipfs-kit tier list' prints them, and 'ipfs-kit config tier.places' sets them",
+				: "no tier is called '%.40s'; 'ipfs-kit config tier.places' names them",
 			tier);
 	if (rc == -EREMOTEIO && tier) {
 		for (size_t i = 0; node->core->tiers && i < node->core->tiers->count; i++)

@@ -21,10 +21,11 @@ enum {
 };
 
 enum store_space {
-	STORE_SPACE_PINS = 1,     /* store/pin.h: a CID; its mode */
-	STORE_SPACE_SEGMENTS = 2, /* the store's own: what is to be known of a segment, by its number */
-	STORE_SPACE_HEAT = 3,     /* store/heat.h */
-	STORE_SPACE_ABOVE = 16,   /* from here to 255: those of the layers above */
+	STORE_SPACE_PINS = 1, /* store/pin.h: a CID; its mode */
+	STORE_SPACE_SEGMENTS =
+		2,            /* the store's own: what is to be known of a segment, by its number */
+	STORE_SPACE_HEAT = 3, /* store/heat.h */
+	STORE_SPACE_ABOVE = 16, /* from here to 255: those of the layers above */
 };
 
 /* Gives a key a value (value NULL: takes it away, also when there is none); *ticket is raised: sync it. -EINVAL: a
