@@ -65,6 +65,16 @@ int kit_blocks_sync(struct kit_blocks *blocks)
 					   : rc;
 }
 
+static bool is_unread(struct store *store)
+{
+	struct store_tier_stat stat = { 0 };
+
+	while (store_tier_next(store, stat.name, &stat) > 0)
+		if (stat.unread > 0)
+			return true;
+	return false;
+}
+
 static int missing(struct kit_blocks *blocks, const struct mf_cid *cid)
 {
 	char text[MF_CID_TEXT_MAX];
@@ -73,6 +83,11 @@ static int missing(struct kit_blocks *blocks, const struct mf_cid *cid)
 	if (anyio_checkpoint_if_cancelled() < 0)
 		return ANYIO_CANCELLED;
 	mf_cid_format(cid, text, sizeof(text));
+	if (is_unread(blocks->node->core->store))
+		return kit_fail(blocks->node, -ENOENT,
+			"block %s is not in the repo as far as its index tells, which was made anew and does not know yet what lies in "
+			"all tiers; 'ipfs-kit tier stat' tells which are unread, and why",
+			text);
 	return kit_fail(blocks->node, -ENOENT,
 		blocks->node->offline
 			? "block %s is not in the repo, and no peer was asked for it, as offline wants it; run it without --offline"

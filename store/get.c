@@ -70,7 +70,7 @@ static void explain_remote(struct store *store, const struct segment_remote *rem
 
 	segment_remote_object(remote, object);
 	if (place->state == INDEX_DAMAGED)
-		snprintf(out, cap, "is damaged: bytes %llu to %llu of %s in the tier %s",
+		snprintf(out, cap, "is damaged, or lost: bytes %llu to %llu of %s in the tier %s",
 			(unsigned long long)place->offset,
 			(unsigned long long)(place->offset + place->len), object, remote->tier);
 	else if (!tier || !tier->stat.attached)

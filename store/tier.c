@@ -76,8 +76,9 @@ int tier_read(struct store *store, const struct segment_remote *remote, uint64_t
 		ssize_t n = verbs.read(
 			verbs.arg, object, offset + done, (uint8_t *)out + done, len - done);
 
+		/* What the tier does not have is lost, or away with the disk that is to be mounted there. */
 		if (n <= 0)
-			return tier_judge(tier, n < 0 ? (int)n : -EBADMSG);
+			return tier_judge(tier, n < 0 && n != -ENOENT ? (int)n : -EBADMSG);
 		done += (size_t)n;
 		tier->stat.read_bytes += (uint64_t)n;
 	}

@@ -188,6 +188,8 @@ int store_tier_tend(struct store *store, const char *name)
 		number = remote->number;
 		remote->busy = true;
 		rc = unwanted ? remove_object(store, tier, remote) : enter(store, remote);
+		/* One that is damaged, or lost, is no reason to leave out the others. */
+		rc = rc == -EBADMSG ? 0 : rc;
 		remote->busy = false;
 		if (rc == 0 && unwanted)
 			segment_set_forget_remote(&store->segments, number);

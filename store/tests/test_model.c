@@ -3,7 +3,7 @@
  * the power goes; the repo is opened again. What was acknowledged must be there, and nothing may be
  * reported as damaged. $SEEDS says how many (default 25), $SEED which one alone, or, with $SEEDS, from which one on.
  */
-#include "model.h"
+#include "model_tier.h"
 
 #include <errno.h>
 
@@ -169,6 +169,8 @@ static int live_and_crash(struct model *model)
 	}
 	if (model->collects)
 		start_collecting(model, &group);
+	for (uint64_t movers = draw(model, 3); movers > 0; movers--)
+		anyio_start_soon(&group, model_tier_move, model, "mover");
 	anyio_sleep(draw(model, 100) * draw(model, 100) * 10 * ANYIO_MICROSECOND);
 	model->crashed = true;
 	anyio_sim_disk_crash(draw(model, 1 << 30));
@@ -186,6 +188,7 @@ static int open_after_crash(struct model *model)
 	if (recovery.read_only || recovery.damaged)
 		print_error("opened: %s\n", recovery.text);
 	CHECK(recovery.damaged == 0 && recovery.gaps == 0 && !recovery.read_only);
+	CHECK_RC(0, model_tier_attach(model));
 	met_cuts += recovery.cut > 0;
 	met_unfinished += recovery.unfinished;
 	model->torn = recovery.unfinished > 0;
@@ -196,17 +199,30 @@ static int open_after_crash(struct model *model)
 	return 0;
 }
 
+/* Every object there is one that the store knows. */
+static int look_at_tier(struct model *model)
+{
+	struct store_tier_stat stat;
+
+	CHECK_RC(0, store_tier_stat(model->store, "cold", &stat));
+	CHECK(stat.unwanted == 0 && stat.unread == 0 && (int)stat.objects == model_tier_count());
+	return 0;
+}
+
 static int lives(void *arg)
 {
 	struct model *model = arg;
 
 	CHECK_RC(0, test_open(&model->store, NULL));
+	CHECK_RC(0, model_tier_attach(model));
 	for (int round = 0; round < ROUNDS; round++) {
 		CHECK_RC(0, live_and_crash(model));
 		CHECK_RC(0, open_after_crash(model));
 	}
 	CHECK_RC(0, rebuild_index(model->store, NULL));
+	CHECK_RC(0, model_tier_tend(model));
 	CHECK_RC(0, compare(model));
+	CHECK_RC(0, look_at_tier(model));
 	return store_close(model->store);
 }
 
@@ -215,7 +231,10 @@ static int faulty_life(void *arg)
 {
 	struct model *model = arg;
 
-	return test_open(&model->store, NULL) < 0 ? 0 : live_and_crash(model);
+	if (test_open(&model->store, NULL) < 0)
+		return 0;
+	CHECK_RC(0, model_tier_attach(model));
+	return live_and_crash(model);
 }
 
 static int sound_look(void *arg)
@@ -243,7 +262,11 @@ static void seeds(void (*run)(uint64_t seed))
 		(unsigned long long)met_cuts, (unsigned long long)met_unfinished,
 		(unsigned long long)met_acknowledged, (unsigned long long)met_faults,
 		(unsigned long long)met_adopted);
+	print_message("%llu moved to a tier, %llu back, %llu objects removed\n",
+		(unsigned long long)met_demoted, (unsigned long long)met_promoted,
+		(unsigned long long)met_removed);
 	assert_true(met_cuts > 0 && met_unfinished > 0 && met_acknowledged > 0);
+	assert_true(met_demoted > 0 && met_promoted > 0 && met_removed > 0);
 }
 
 static void start(struct model *model, uint64_t seed)
@@ -258,6 +281,7 @@ static void start(struct model *model, uint64_t seed)
 		.checkpoint_blocks = 25,
 		.operations_bytes = 400 };
 	simulated_start();
+	model_tier_reset();
 }
 
 static void assert_seed(int rc, uint64_t seed)

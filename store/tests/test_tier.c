@@ -420,7 +420,7 @@ static int what_is_damaged_there_is_not_served(void *arg)
 		CHECK_RC(-EBADMSG, test_get(store, 105, LEN));
 		store_explain(store, &cids[5], text, sizeof(text));
 		snprintf(expected, sizeof(expected),
-			"is damaged: bytes %llu to %llu of %s in the tier cold",
+			"is damaged, or lost: bytes %llu to %llu of %s in the tier cold",
 			(unsigned long long)at.offset, (unsigned long long)at.offset + LEN,
 			strrchr(only_object(), '/') + 1);
 		CHECK(strcmp(text, expected) == 0);
@@ -431,9 +431,17 @@ static int what_is_damaged_there_is_not_served(void *arg)
 	CHECK_RC(0, store_sync(store, ticket));
 	CHECK(there(store) == TREES * LEAVES && cold_leaves(store) == LEAVES - 1);
 	CHECK_RC(0, test_verify(store));
-	/* Cut off. */
+	/* Cut off; away, and back. */
 	CHECK(truncate(only_object(), 3000) == 0);
 	CHECK_RC(-EBADMSG, test_get(store, 110, LEN));
+	snprintf(text, sizeof(text), "%s", only_object());
+	snprintf(expected, sizeof(expected), "%s.away", test_repo);
+	CHECK(rename(text, expected) == 0);
+	CHECK_RC(-EBADMSG, test_get(store, 100, LEN));
+	CHECK(store_has(store, &cids[0]) == 0);
+	CHECK(rename(expected, text) == 0);
+	CHECK_RC(0, test_get(store, 100, LEN));
+	CHECK(store_has(store, &cids[0]) == 1);
 	return end(store);
 }
 

@@ -55,7 +55,8 @@ void store_tier_detach(struct store *store, const char *name);
 /*
  * Does what is left to do in a tier: removes objects that nothing needs, those of moves that were cut off too; and reads
  * the indexes of those whose blocks the store's own index, made anew, does not have yet. -ENODEV: it is not attached.
- * -EREMOTEIO: it fails (store_tier_stat says how); the rest is done another time. Else the errors of store_put.
+ * -EREMOTEIO: it fails (store_tier_stat says how); the rest is done another time. Objects that are damaged or not there are
+ * passed over, and stay unread. Else the errors of store_put.
  */
 int store_tier_tend(struct store *store, const char *name);
 
