@@ -118,6 +118,8 @@ int kit_repo_gc(
 	kit_apply_limit(node);
 	node->error[0] = 0;
 	int rc = store_collect(node->core->store, &how, &result);
+	if (result.objects > 0 && kit_tiers_collected(node->core) < 0)
+		rc = ANYIO_CANCELLED;
 	int told = tell_gone(&gc);
 	anyio_free(gc.gone);
 	*out = (struct kit_gc_result){ .kept = result.live,

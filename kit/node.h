@@ -127,6 +127,11 @@ int kit_reading_begin(
 /* Makes durable what was fetched, unless rc is a failure, and closes blocks. rc, or what failed. */
 int kit_reading_end(struct kit_blocks *blocks, int rc);
 
+/* ---- tier_policy.c ---- */
+
+/* A collection has given up objects in tiers: they are removed, by a daemon when it comes to it. 0 or ANYIO_CANCELLED. */
+int kit_tiers_collected(struct kit_core *core);
+
 /* ---- heat.c ---- */
 
 /* Takes up the heat of content roots, once. The errors of store_heat_open. */

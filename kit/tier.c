@@ -202,6 +202,7 @@ int kit_tiers_run(void *arg)
 	struct kit_tiers tiers = { .core = core };
 
 	anyio_event_init(&tiers.idle);
+	anyio_event_init(&tiers.wake);
 	int rc = open_all(&tiers, kit_config_value(core->config, "tier.places"));
 	core->tiers = &tiers;
 	ANYIO_TASK_GROUP(group);

@@ -184,18 +184,45 @@ static int tend_all(struct kit_tiers *tiers)
 	return 0;
 }
 
+/* Whoever collects without a daemon waits for it, but not for long: a tier that is down has it done another time. */
+static const anyio_time patience = 10 * ANYIO_SECOND;
+
+static int tend_body(void *arg)
+{
+	return tend_all(arg);
+}
+
+int kit_tiers_collected(struct kit_core *core)
+{
+	struct kit_tiers *tiers = core->tiers;
+
+	if (!tiers)
+		return 0;
+	if (!core->host)
+		return anyio_move_on_after(patience, tend_body, tiers);
+	anyio_event_set(&tiers->wake);
+	return 0;
+}
+
+static int wait_for_work(void *arg)
+{
+	return anyio_event_wait(&((struct kit_tiers *)arg)->wake);
+}
+
 int tiers_tend(void *arg)
 {
 	struct kit_tiers *tiers = arg;
 	struct kit_node node = { .core = tiers->core, .offline = true };
 	anyio_time interval = time_of(tiers->core, "tier.interval");
-	int rc = tend_all(tiers);
+	int rc = 0;
 
 	while (rc != ANYIO_CANCELLED) {
-		rc = interval ? anyio_sleep(interval) : anyio_sleep_forever();
+		anyio_event_init(&tiers->wake);
+		rc = tend_all(tiers);
 		if (rc == 0)
-			rc = tend_all(tiers);
-		if (rc == 0)
+			rc = interval ? anyio_move_on_after(interval, wait_for_work, tiers)
+				      : wait_for_work(tiers);
+		if (rc == 0 && !anyio_event_is_set(&tiers->wake))
 			rc = look(tiers, &node);
 	}
 	return rc;

@@ -33,6 +33,7 @@ struct kit_tiers {
 	size_t count;
 	unsigned calls; /* of remotes, under way */
 	struct anyio_event idle;
+	struct anyio_event wake; /* there is something to remove */
 	struct tier_rest *rests; /* roots that the policy has moved lately (tier_policy.c) */
 	size_t rest_count;
 };

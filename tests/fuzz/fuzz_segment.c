@@ -9,6 +9,7 @@
 
 #include "store/scan.h"
 #include "store/segment_adopted.h"
+#include "store/segment_remote.h"
 
 enum { IMAGE_MAX = 1 << 16, NUMBER = 3 };
 
@@ -181,6 +182,16 @@ static void read_state(const uint8_t *data, size_t size)
 		abort();
 }
 
+static void read_remote(const uint8_t *data, size_t size)
+{
+	struct segment_remote remote;
+	uint8_t again[SEGMENT_REMOTE_MAX];
+
+	if (segment_remote_decode(&remote, data, size) == 0 &&
+		(segment_remote_encode(&remote, again) != size || memcmp(again, data, size) != 0))
+		abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const uint8_t secret[SEGMENT_SECRET_SIZE] = { 7 };
@@ -197,5 +208,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (image.len > SEGMENT_HEADER_SIZE)
 		scan_plain(&image);
 	read_state(data, size);
+	read_remote(data, size);
 	return 0;
 }

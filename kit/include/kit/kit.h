@@ -468,7 +468,8 @@ KIT_API int kit_migrate_kubo(struct kit_node *node, const char *dir,
 /* Whether any are configured. */
 KIT_API bool kit_has_tiers(const struct kit_node *node);
 /* The body of a task: what lies in tiers can be had, and is moved by the policy, until it is cancelled. Calls anyio_started(NULL) once
- * that is so, whether the tiers answer or not. Without it what lies there is told to be so, and cannot be had. One at a time. */
+ * that is so, whether the tiers answer or not. Without it what lies there is told to be so, and cannot be had. One at a time, and it
+ * has ended before kit_close. */
 KIT_API int kit_tiers_run(void *node);
 /* Whether a tier of that name is configured, while kit_tiers_run runs. */
 KIT_API bool kit_tier_is(const struct kit_node *node, const char *name);
