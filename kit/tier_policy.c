@@ -1,7 +1,7 @@
 /*
  * What moves by itself: pinned roots that are cold go to the first tier while the repo is above two thirds of its limit,
  * those that are hot come back while it is below half of it, or has none. Between cold and hot is a gap (hot is at least four times
- * cold), and what was moved rests for a half-life: so nothing goes to and fro.
+ * cold), and what was moved rests for a half-life: so nothing goes to and fro. What has gone is collected at once.
  */
 #include "tiering.h"
 
@@ -21,7 +21,7 @@ struct policy {
 	struct kit_node *node;
 	struct kit_tiers *tiers;
 	struct kit_tier_policy set;
-	uint64_t used; /* bytes of the repo, as they will be when what was moved is collected */
+	uint64_t used; /* bytes of the repo */
 };
 
 static anyio_time time_of(struct kit_core *core, const char *key)
@@ -85,9 +85,9 @@ static int move(struct policy *policy, const struct mf_cid *root, const char *ti
 
 	mf_cid_format(root, path, sizeof(path));
 	int rc = kit_tier_move(policy->node, path, tier, &moved);
-	if (tier && policy->used > moved.bytes)
-		policy->used -= moved.bytes;
-	else if (!tier)
+	if (tier)
+		policy->tiers->left += moved.bytes;
+	else
 		policy->used += moved.bytes;
 	if (rc == 0)
 		let_rest(policy, root);
@@ -124,7 +124,7 @@ static ssize_t find_cold(struct policy *policy, struct store_heat_root *roots)
 
 static bool is_full(const struct policy *policy)
 {
-	return policy->set.max && policy->used > policy->set.max / 3 * 2;
+	return policy->set.max && policy->used > policy->set.max / 3 * 2 + policy->tiers->left;
 }
 
 static bool has_room(const struct policy *policy)
@@ -158,6 +158,19 @@ static int move_up(struct policy *policy, struct store_heat_root *roots)
 	return rc;
 }
 
+/* Only now has it moved. As long as that fails nothing else goes, or in the end all would. */
+static int give_back(struct policy *policy)
+{
+	struct kit_tiers *tiers = policy->tiers;
+	struct store_collect_options options = { .enough = tiers->left };
+	struct store_collect_result result;
+	int rc = tiers->left ? store_collect(tiers->core->store, &options, &result) : 0;
+
+	if (rc == 0)
+		tiers->left = 0;
+	return rc;
+}
+
 static int look(struct kit_tiers *tiers, struct kit_node *node)
 {
 	struct policy policy = { .node = node, .tiers = tiers };
@@ -165,9 +178,15 @@ static int look(struct kit_tiers *tiers, struct kit_node *node)
 	int rc = roots ? kit_heat_open(tiers->core) : -ENOMEM;
 
 	kit_tier_policy_get(node, &policy.set);
+	if (rc == 0)
+		rc = give_back(&policy);
 	policy.used = store_used(tiers->core->store);
 	if (rc == 0)
 		rc = move_down(&policy, roots);
+	/* Also what was moved before one failed. */
+	int given = give_back(&policy);
+	rc = rc ? rc : given;
+	policy.used = store_used(tiers->core->store);
 	if (rc == 0)
 		rc = move_up(&policy, roots);
 	anyio_free(roots);

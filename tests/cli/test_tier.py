@@ -101,8 +101,12 @@ def a_daemon_moves_by_itself():
         kit('cat', more[0], repo=repo)
     with Daemon(repo=repo):
         until('something has moved', lambda: tiers(repo)['cold']['Demoted'] > 0)
+        until('and the room is given back', lambda: segments(repo) < 16 * 1024 * 1024 * 2 // 3)
         equal('had through the daemon', kit('cat', root, repo=repo).out, read(path))
         check('it stays below', kit('repo', 'gc', '--silent', repo=repo).code == 0)
+        kit('tier', 'move', more[0], 'cold', repo=repo)
+        equal('moved by hand, through the daemon', json.loads(kit('tier', 'move', more[0], 'cold', '--json', repo=repo).out)['Blocks'], 0)
+        check('no such tier', 'no tier is called' in kit('tier', 'move', root, 'nowhere', repo=repo).err)
     kit('tier', 'move', root, 'cold', repo=repo)
     equal('settings', [kit('config', key, value, repo=repo).code for key, value in (('store.max', '0'), ('tier.hot', '0.5'))], [0, 0])
     with Daemon(repo=repo):
