@@ -367,7 +367,8 @@ const struct cli_command cli_commands[] = {
 	{ "tier policy", "", "Print when content moves by itself",
 		"While a daemon runs, it looks every tier.interval: pinned roots with less heat than tier.cold go to the first\n"
 		"tier while the repo is above two thirds of store.max, those with more than tier.hot come back while it is\n"
-		"below half of it, or has no bound. What was moved rests for heat.half_life. 'ipfs-kit config' sets them.\n\n"
+		"below half of it, or has no bound. What a warmer root needs too stays; what was moved rests for\n"
+		"heat.half_life. 'ipfs-kit config' sets them.\n\n"
 		"  ipfs-kit tier policy",
 		NULL, 0, 0, .run = cmd_tier_policy },
 	{ "tier stat", "", "Print what each tier has and has done",

@@ -225,7 +225,8 @@ enum { BATCH = 16384, BATCH_BYTES = 256 << 20 };
 
 struct moving {
 	struct kit_node *node;
-	const char *tier; /* NULL: back to the repo */
+	const char *tier;         /* NULL: back to the repo */
+	struct store_marks *skip; /* these stay; NULL: none do */
 	struct mf_cid *cids;
 	size_t count;
 	uint64_t bytes;
@@ -299,6 +300,10 @@ static int take_leaf(void *arg, const struct mf_cid *cid, const void *data, size
 	ssize_t size =
 		cid->codec == MF_CODEC_RAW ? store_size(moving->node->core->store, cid) : -ENOENT;
 
+	if (moving->skip && size >= 0 && store_marks_has(moving->skip, cid)) {
+		moving->moved->skipped++;
+		return 0;
+	}
 	if (size < 0)
 		return size == -ENOENT ? 0 : kit_fail_code(moving->node, (int)size, "tier move");
 	moving->cids[moving->count++] = *cid;
@@ -326,10 +331,10 @@ static int tidy(struct kit_node *node, const char *name)
 	return store_tier_tend(node->core->store, name);
 }
 
-int kit_tier_move(
-	struct kit_node *node, const char *path, const char *tier, struct kit_tier_moved *moved)
+int tier_move(struct kit_node *node, const char *path, const char *tier, struct store_marks *skip,
+	struct kit_tier_moved *moved)
 {
-	struct moving moving = { .node = node, .tier = tier, .moved = moved };
+	struct moving moving = { .node = node, .tier = tier, .skip = skip, .moved = moved };
 	struct kit_blocks blocks;
 	struct mf_cid root;
 	int rc;
@@ -350,6 +355,12 @@ int kit_tier_move(
 		rc = move_batch(&moving);
 	anyio_free(moving.cids);
 	return kit_reading_end(&blocks, rc);
+}
+
+int kit_tier_move(
+	struct kit_node *node, const char *path, const char *tier, struct kit_tier_moved *moved)
+{
+	return tier_move(node, path, tier, NULL, moved);
 }
 
 /* ---- what there is ---- */

@@ -78,13 +78,14 @@ static void let_rest(struct policy *policy, const struct mf_cid *root)
 			(struct tier_rest){ *root, anyio_now() + policy->set.rest };
 }
 
-static int move(struct policy *policy, const struct mf_cid *root, const char *tier)
+static int move(struct policy *policy, const struct mf_cid *root, const char *tier,
+	struct store_marks *skip)
 {
 	struct kit_tier_moved moved;
 	char path[MF_CID_TEXT_MAX];
 
 	mf_cid_format(root, path, sizeof(path));
-	int rc = kit_tier_move(policy->node, path, tier, &moved);
+	int rc = tier_move(policy->node, path, tier, skip, &moved);
 	if (tier)
 		policy->tiers->left += moved.bytes;
 	else
@@ -132,13 +133,55 @@ static bool has_room(const struct policy *policy)
 	return !policy->set.max || policy->used < policy->set.max / 2;
 }
 
-static int move_down(struct policy *policy, struct store_heat_root *roots)
+static int mark_leaf(void *arg, const struct mf_cid *cid, const void *data, size_t len)
 {
-	ssize_t count = is_full(policy) && *policy->set.tier ? find_cold(policy, roots) : 0;
+	return store_marks_add(arg, cid);
+}
+
+/* Marks what lies below roots that are not cold, as far as their nodes are here. */
+static int mark_warm(
+	struct policy *policy, struct store_heat_root *roots, struct store_marks *marks)
+{
+	struct kit_node *node = policy->node;
+	size_t count = store_heat_hottest(node->core->heat, roots, ROOTS_MOST);
+	int rc = 0;
+
+	for (size_t i = 0; i < count && rc == 0 && roots[i].heat >= policy->set.cold; i++) {
+		struct kit_blocks blocks;
+
+		kit_blocks_open(&blocks, node);
+		blocks.offline = true;
+		rc = kit_walk_names(&blocks, &roots[i].cid, mark_leaf, marks);
+		kit_blocks_close(&blocks);
+		if (rc < 0 && rc != ANYIO_CANCELLED && rc != -ENOMEM)
+			rc = 0;
+	}
+	return rc;
+}
+
+static int move_cold(struct policy *policy, struct store_heat_root *roots, struct store_marks *skip)
+{
+	ssize_t count = find_cold(policy, roots);
 	int rc = count < 0 ? (int)count : 0;
 
 	for (ssize_t i = 0; i < count && rc == 0 && is_full(policy); i++)
-		rc = move(policy, &roots[i].cid, policy->set.tier);
+		rc = move(policy, &roots[i].cid, policy->set.tier, skip);
+	return rc;
+}
+
+/* What a warmer root needs too stays with that. */
+static int move_down(struct policy *policy, struct store_heat_root *roots)
+{
+	struct store_marks *marks;
+
+	if (!is_full(policy) || !*policy->set.tier)
+		return 0;
+	int rc = store_marks_create(policy->node->core->store, &marks);
+	if (rc == 0)
+		rc = mark_warm(policy, roots, marks);
+	if (rc == 0)
+		rc = move_cold(policy, roots, marks);
+	store_marks_free(marks);
 	return rc;
 }
 
@@ -151,7 +194,7 @@ static int move_up(struct policy *policy, struct store_heat_root *roots)
 		if (roots[i].heat <= policy->set.hot)
 			break;
 		if (!rests(policy, &roots[i].cid))
-			rc = move(policy, &roots[i].cid, NULL);
+			rc = move(policy, &roots[i].cid, NULL, NULL);
 		/* It may have heat and not be here any more. */
 		rc = rc == -ENOENT ? 0 : rc;
 	}

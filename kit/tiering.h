@@ -40,6 +40,10 @@ struct kit_tiers {
 	size_t rest_count;
 };
 
+/* As kit_tier_move, but that what is marked stays; skip may be NULL. */
+int tier_move(struct kit_node *node, const char *path, const char *tier, struct store_marks *skip,
+	struct kit_tier_moved *moved);
+
 /* The body of a task: moves what is cold and what is hot, every tier.interval (tier_policy.c). */
 int tiers_tend(void *tiers);
 

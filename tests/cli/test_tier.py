@@ -115,4 +115,24 @@ def a_daemon_moves_by_itself():
     equal('whole', kit('cat', root, repo=repo).out, read(path))
 
 
-run_all([there_and_back, what_fails_is_said, mistakes, a_daemon_moves_by_itself])
+def what_a_warm_root_needs_stays():
+    repo, cold, _, _ = begin(('tier.interval', '200ms'))
+    shared = noise(4_000_000, 31)
+    roots = []
+    for seed in (32, 33):
+        folder = temp('folder')
+        os.mkdir(folder)
+        write(f'{folder}/own', noise(3_000_000, seed))
+        write(f'{folder}/shared', shared)
+        roots.append(kit('add', '-rQ', folder, repo=repo).text)
+    for _ in range(3):
+        kit('cat', f'{roots[1]}/own', repo=repo)
+    kit('config', 'store.max', '12MiB', repo=repo)
+    with Daemon(repo=repo):
+        until('the cold ones have moved', lambda: tiers(repo)['cold']['DemotedBytes'] >= SIZE + 3_000_000)
+    os.rename(cold, cold + '.away')
+    equal('had without the tier', kit('cat', f'{roots[1]}/shared', repo=repo).out, shared)
+    check('this is not', kit('cat', f'{roots[0]}/own', repo=repo).code != 0)
+
+
+run_all([there_and_back, what_fails_is_said, mistakes, a_daemon_moves_by_itself, what_a_warm_root_needs_stays])

@@ -79,6 +79,16 @@ int store_promote(struct store *store, const struct mf_cid *cids, size_t count,
 /* Where a block lies: 1, and the name of the tier, "" for the repo itself; 0: it is not here; or a negative code. Does not wait. */
 int store_where(struct store *store, const struct mf_cid *cid, char tier[STORE_TIER_NAME_MAX + 1]);
 
+/* Blocks of a store that somebody has picked out: a bit each, by where they lie. One that is moved, or written anew by a
+ * collection, is not among them any more. */
+struct store_marks;
+/* 0 or -ENOMEM. */
+int store_marks_create(struct store *store, struct store_marks **marks);
+void store_marks_free(struct store_marks *marks);
+/* Picks one: 0, also when it is not here or carries itself; or a negative code. Does not wait. */
+int store_marks_add(struct store_marks *marks, const struct mf_cid *cid);
+bool store_marks_has(struct store_marks *marks, const struct mf_cid *cid);
+
 struct store_tier_stat {
 	char name[STORE_TIER_NAME_MAX + 1];
 	bool attached;
