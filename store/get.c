@@ -74,7 +74,8 @@ static void explain_remote(struct store *store, const struct segment_remote *rem
 			(unsigned long long)place->offset,
 			(unsigned long long)(place->offset + place->len), object, remote->tier);
 	else if (!tier || !tier->stat.attached)
-		snprintf(out, cap, "lies in the tier %s, which is not configured", remote->tier);
+		snprintf(out, cap, "lies in the tier %s, which is not configured, or not open",
+			remote->tier);
 	else
 		snprintf(out, cap, "lies in the tier %s, which fails: %s", remote->tier,
 			tier->verbs.why && tier->verbs.why(tier->verbs.arg)
