@@ -36,8 +36,8 @@ struct worker {
 };
 
 /* What all seeds together must have met, or they showed nothing. */
-extern uint64_t met_cuts, met_unfinished, met_acknowledged, met_faults, met_dropped, met_full,
-	met_stopped, met_torn, met_adopted;
+extern uint64_t met_histories, met_cuts, met_unfinished, met_acknowledged, met_faults, met_dropped,
+	met_full, met_stopped, met_torn, met_adopted;
 
 uint64_t draw(struct model *model, uint64_t below);
 size_t length_of(int task, int id);

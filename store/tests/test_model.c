@@ -196,6 +196,7 @@ static int open_after_crash(struct model *model)
 		met_acknowledged += model->blocks[i / IDS][i % IDS].acknowledged;
 	CHECK_RC(0, compare(model));
 	CHECK_RC(0, test_verify_segments(model->store));
+	met_histories++;
 	return 0;
 }
 
@@ -257,6 +258,8 @@ static void seeds(void (*run)(uint64_t seed))
 	}
 	for (uint64_t seed = first; seed < first + count; seed++)
 		run(seed);
+	print_message("%llu histories, from an opening to a crash, and compared\n",
+		(unsigned long long)met_histories);
 	print_message(
 		"%llu tails cut, %llu unfinished, %llu acknowledged, %llu faults, %llu adopted\n",
 		(unsigned long long)met_cuts, (unsigned long long)met_unfinished,
