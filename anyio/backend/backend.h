@@ -196,6 +196,9 @@ extern const struct anyio_backend anyio_backend_uring, anyio_backend_uv, anyio_b
  * immediate kinds, and for file kinds on a worker thread. */
 int64_t anyio_op_perform(struct anyio_op *op);
 
+/* Does a PREADV of at most so many bytes, when the page cache has them, or some; else false, and nothing was done. */
+bool anyio_op_read_cached(struct anyio_op *op, size_t most);
+
 /* Whether OPENAT adds O_NONBLOCK, without which opening a FIFO waits for the other side, and that
  * could be neither cancelled nor be waited for by more than there are threads. */
 static inline bool anyio_op_opens_without_waiting(const struct anyio_op *op)

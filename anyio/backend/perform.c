@@ -5,6 +5,7 @@
 #include <anyio/file.h>
 #include <anyio/net.h>
 #include "../core/core.h"
+#include "../core/cursor.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -43,6 +44,14 @@ static int64_t perform_socket(struct anyio_op *op)
 	case ANYIO_OP_SHUTDOWN: return shutdown(op->fd, op->flags);
 	default: errno = ENOSYS; return -1;
 	}
+}
+
+bool anyio_op_read_cached(struct anyio_op *op, size_t most)
+{
+	if (anyio_iov_size(op->iov, op->iovcnt) > most)
+		return false;
+	op->result = preadv2(op->fd, op->iov, op->iovcnt, op->offset, RWF_NOWAIT);
+	return op->result >= 0;
 }
 
 static int64_t perform_file(struct anyio_op *op)

@@ -141,17 +141,6 @@ static int uv_backend_open(struct anyio_loop *loop, const struct anyio_options *
 	return 0;
 }
 
-/* What the page cache holds needs no thread, unless it is so much that copying it takes long. */
-static bool pread_start(struct uv_state *state, struct anyio_op *op)
-{
-	if (anyio_iov_size(op->iov, op->iovcnt) > ANYIO_COPY_MOST)
-		return anyio_pool_start(state->loop, op);
-	ssize_t rc = preadv2(op->fd, op->iov, op->iovcnt, op->offset, RWF_NOWAIT);
-	if (rc >= 0)
-		return anyio_op_at_once(op, rc);
-	return anyio_pool_start(state->loop, op);
-}
-
 static bool close_start(struct uv_state *state, struct anyio_op *op)
 {
 	watch_closing(state, op->fd);
@@ -174,7 +163,9 @@ static bool uv_backend_start(void *opaque, struct anyio_op *op)
 	case ANYIO_OP_SOCKET: return socket_start(state, op);
 	case ANYIO_OP_READ:
 	case ANYIO_OP_WRITE: return watch_start_stream(state, op);
-	case ANYIO_OP_PREADV: return pread_start(state, op);
+	case ANYIO_OP_PREADV:
+		return anyio_op_read_cached(op, ANYIO_COPY_MOST) ||
+			anyio_pool_start(state->loop, op);
 	case ANYIO_OP_CLOSE: return close_start(state, op);
 	case ANYIO_OP_STAT:
 		return op->path ? anyio_pool_start(state->loop, op)
