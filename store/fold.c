@@ -6,6 +6,7 @@
 #include <string.h>
 #include "bytes.h"
 #include "inner.h"
+#include "replay.h"
 #include "segment_adopted.h"
 #include "segment_remote.h"
 
@@ -259,6 +260,37 @@ static int take_operation(
 	/* A long way: the index knows more then than it says, which it may be told again. */
 	index_freeze(&store->index, &store->checkpoint, &store->index.written.ops);
 	return index_write(&store->index);
+}
+
+/* The last two batches. */
+struct batches {
+	uint64_t before, last;
+};
+
+static int note_batch(
+	void *arg, uint64_t offset, uint64_t sequence, const struct ops_operation *operation)
+{
+	struct batches *batches = arg;
+
+	if (sequence != batches->last)
+		*batches = (struct batches){ batches->last, sequence };
+	return 0;
+}
+
+int store_last_believed(struct store *store, const struct replay *replay, uint64_t *last)
+{
+	static const struct ops_calls calls = { .operation = note_batch };
+	struct batches batches = { 0 };
+	uint64_t end;
+
+	*last = replay->sequence;
+	if (!replay->torn)
+		return 0;
+	int rc = ops_read(store, ops_known(store), UINT64_MAX, &calls, &batches, &end);
+	/* A batch is written when the one before is durable: then the group was, and is damaged since. */
+	if (rc == 0 && batches.before < replay->torn)
+		*last = replay->torn - 1;
+	return rc;
 }
 
 int store_fold(struct store *store, uint64_t last)

@@ -4,8 +4,8 @@
  * What is appended waits in memory for the sync that makes it durable, together with the blocks put before it:
  * both files are written, the segment with a commit, this one with a batch of that commit's sequence, and both
  * synced; then it is acknowledged. After a crash a batch counts when the commit of its sequence is in the
- * segments: so no operation is there without the blocks it came after. What follows the last batch that counts
- * is cut.
+ * segments, and no group up to it is torn: so no operation is there without the blocks it came after. What follows
+ * the last batch that counts is cut.
  *
  * A batch is written only when the one before is durable. So bytes that are no batch, and have one behind them,
  * are damaged, and those at the end are what a crash left.

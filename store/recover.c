@@ -386,6 +386,7 @@ static int read_on(struct recovering *recovering)
 	struct store_recovery *report = recovering->report;
 	struct segment_set *segments = &store->segments;
 	struct index_position from = store->checkpoint;
+	uint64_t believed = 0;
 	int apart = must_be_apart(recovering, &from), rc = apart < 0 ? apart : 0;
 	struct replay replay = { .store = store,
 		.calls = &calls,
@@ -405,7 +406,9 @@ static int read_on(struct recovering *recovering)
 	if (store->recovered < replay.sequence)
 		store->recovered = replay.sequence;
 	if (rc == 0)
-		rc = store_fold(store, store->ops.lost ? UINT64_MAX : replay.sequence);
+		rc = store_last_believed(store, &replay, &believed);
+	if (rc == 0)
+		rc = store_fold(store, store->ops.lost ? UINT64_MAX : believed);
 	if (rc == 0)
 		rc = store_enter_adopted(store, &replay, report);
 	if (rc == 0 && store->ops.lost) {

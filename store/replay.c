@@ -209,7 +209,8 @@ static int check_group(struct replay *replay, const struct replay_group *group)
 	return 0;
 }
 
-static int settle_item(struct replay *replay, const struct replay_item *item, bool proven)
+static int settle_item(struct replay *replay, const struct replay_group *group,
+	const struct replay_item *item, bool proven)
 {
 	struct replay_block block = { 0 };
 	struct mf_cid cid;
@@ -227,6 +228,8 @@ static int settle_item(struct replay *replay, const struct replay_item *item, bo
 			.cid = item->cid_len ? &cid : NULL,
 			.unfinished = !proven };
 
+		if (!proven && !replay->torn)
+			replay->torn = group->sequence;
 		return replay->calls->fault(replay->arg, &fault);
 	}
 	block.cid = &cid;
@@ -248,7 +251,7 @@ static int settle_group(struct replay *replay, const struct replay_group *group,
 	if (!group->intact || !proven || replay->check_all)
 		rc = check_group(replay, group);
 	for (size_t i = 0; i < group->count && rc == 0; i++) {
-		rc = settle_item(replay, &replay->items[group->first + i], proven);
+		rc = settle_item(replay, group, &replay->items[group->first + i], proven);
 		/* A group may have a million blocks. */
 		if (rc == 0 && (i + 1) % STEPS_A_TURN == 0)
 			rc = anyio_checkpoint();

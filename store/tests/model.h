@@ -14,7 +14,6 @@ struct model {
 	bool crashed;
 	bool faulty;    /* operations may fail */
 	bool collects;  /* blocks are pinned as they are put, and what is not pinned goes */
-	bool torn;      /* the last opening disregarded what had not reached the disk whole */
 	uint64_t limit; /* that it stays below; 0: it was above it already, or there is none */
 	uint64_t base;  /* of this task's blocks */
 	int archives;   /* written to be adopted */
@@ -37,7 +36,7 @@ struct worker {
 
 /* What all seeds together must have met, or they showed nothing. */
 extern uint64_t met_histories, met_cuts, met_unfinished, met_acknowledged, met_faults, met_dropped,
-	met_full, met_stopped, met_torn, met_adopted;
+	met_full, met_stopped, met_adopted;
 
 uint64_t draw(struct model *model, uint64_t below);
 size_t length_of(int task, int id);

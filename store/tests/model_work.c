@@ -5,7 +5,7 @@
 #include <errno.h>
 
 uint64_t met_histories, met_cuts, met_unfinished, met_acknowledged, met_faults, met_dropped,
-	met_full, met_stopped, met_torn, met_adopted;
+	met_full, met_stopped, met_adopted;
 
 uint64_t draw(struct model *model, uint64_t below)
 {

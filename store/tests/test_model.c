@@ -63,19 +63,6 @@ static int collect(void *arg)
 	return 0;
 }
 
-/* A pin that nobody was told of may be there without a block put with it, which was torn: it is given up. */
-static int give_up_torn(struct model *model, const struct mf_cid *cid, int rc, bool acknowledged)
-{
-	store_ticket ticket = 0;
-
-	if (rc != -ENOENT || !model->torn || acknowledged)
-		return rc < 0 ? rc : STORE_PIN_DIRECT;
-	met_torn++;
-	CHECK_RC(0, store_pin_remove(model->store, cid, &ticket));
-	CHECK_RC(0, store_sync(model->store, ticket));
-	return STORE_PIN_NONE;
-}
-
 /* Whatever the pins are now, what they name is whole; and those acknowledged are there. */
 static int compare_tree(struct model *model, int task, int id)
 {
@@ -87,10 +74,7 @@ static int compare_tree(struct model *model, int task, int id)
 	CHECK(mode == STORE_PIN_RECURSIVE || mode == STORE_PIN_NONE);
 	CHECK(mode || !model->trees[task][id].acknowledged);
 	model->trees[task][id].pinned = mode;
-	if (mode)
-		mode = give_up_torn(model, &root, look_at_tree(model, task, id),
-			model->trees[task][id].acknowledged);
-	CHECK(mode >= 0);
+	CHECK(mode == STORE_PIN_NONE || look_at_tree(model, task, id) == 0);
 	model->trees[task][id].pinned = model->trees[task][id].acknowledged = mode;
 	return 0;
 }
@@ -103,9 +87,8 @@ static int compare_block(struct model *model, int task, int id, int rc)
 	block_name(task, id, &cid);
 	int mode = store_pin_get(model->store, &cid);
 	CHECK(mode || !model->blocks[task][id].acknowledged);
-	if (mode > 0)
-		mode = give_up_torn(model, &cid, rc, model->blocks[task][id].acknowledged);
-	CHECK(mode >= 0);
+	/* A pin is there only with the blocks that were put before it, whether anybody was told of it or not. */
+	CHECK(mode == STORE_PIN_NONE || (mode > 0 && rc == 0));
 	model->blocks[task][id].known = model->blocks[task][id].acknowledged = mode;
 	return 0;
 }
@@ -191,7 +174,6 @@ static int open_after_crash(struct model *model)
 	CHECK_RC(0, model_tier_attach(model));
 	met_cuts += recovery.cut > 0;
 	met_unfinished += recovery.unfinished;
-	model->torn = recovery.unfinished > 0;
 	for (int i = 0; i < TASKS * IDS; i++)
 		met_acknowledged += model->blocks[i / IDS][i % IDS].acknowledged;
 	CHECK_RC(0, compare(model));
