@@ -79,7 +79,8 @@ static int walk_node(struct marking *marking, const struct mf_cid *cid)
 	struct store_block block;
 	int rc = store_get(marking->collecting->store, cid, &block);
 
-	if (rc == -ENOENT || rc == -EBADMSG)
+	/* What the disk does not give back is not there either, as a verification sees it. */
+	if (rc == -ENOENT || rc == -EBADMSG || rc == -EIO)
 		return lacks(marking, cid);
 	if (rc < 0)
 		return rc;

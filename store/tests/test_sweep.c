@@ -170,6 +170,47 @@ static void every_operation_may_fail(void **state)
 	sweep(ANYIO_FAULT_OPERATION, -EMFILE, false, 2);
 }
 
+static int pin_one(void *arg)
+{
+	static struct life life;
+	struct store *store;
+
+	CHECK_RC(0, test_open(&store, NULL));
+	pin_tree(store, &life, 1);
+	CHECK_RC(0, life.error);
+	return store_close(store);
+}
+
+static int collect_unreadable(void *arg)
+{
+	struct store_collect_result result;
+	struct store *store;
+	struct mf_cid root;
+	store_ticket ticket = 0;
+
+	CHECK_RC(0, test_open(&store, NULL));
+	anyio_fault_set(ANYIO_FAULT_READ, 1, -EIO);
+	int rc = store_collect(store, NULL, &result);
+	anyio_fault_set(ANYIO_FAULT_READ, 0, 0);
+	CHECK_RC(-ENOENT, rc);
+	CHECK_RC(0, test_put_tree(store, 10, LEAVES, LEN, &root, &ticket));
+	CHECK(mf_cid_equal(&result.missing, &root) && mf_cid_equal(&result.pin, &root));
+	CHECK_RC(0, store_collect(store, NULL, &result));
+	return store_close(store);
+}
+
+/* It is told by its pin, as one that is missing. */
+static void a_node_that_cannot_be_read_is_missing(void **state)
+{
+	simulated_start();
+	test_options = (struct store_options){ .create = true };
+	int rc = run_simulated(pin_one, NULL, 1, NULL);
+	if (rc == 0)
+		rc = run_simulated(collect_unreadable, NULL, 2, NULL);
+	simulated_end();
+	assert_int_equal(rc, 0);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -179,6 +220,7 @@ int main(void)
 		cmocka_unit_test(the_disk_may_be_full_from_any_write_on),
 		cmocka_unit_test(every_read_may_fail),
 		cmocka_unit_test(every_operation_may_fail),
+		cmocka_unit_test(a_node_that_cannot_be_read_is_missing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
