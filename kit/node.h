@@ -131,6 +131,8 @@ int kit_reading_end(struct kit_blocks *blocks, int rc);
 
 /* A collection has given up objects in tiers: they are removed, by a daemon when it comes to it. 0 or ANYIO_CANCELLED. */
 int kit_tiers_collected(struct kit_core *core);
+/* Does what is left to do in tiers, but not for long. 0, or ANYIO_CANCELLED. */
+int kit_tiers_tend(struct kit_core *core);
 
 /* ---- heat.c ---- */
 

@@ -34,6 +34,7 @@ struct verifying {
 	const struct kit_verify_options *options;
 	struct kit_node *node;
 	bool segments; /* some are damaged, or missing */
+	bool unread;   /* objects in tiers are not known yet */
 };
 
 static int on_progress(void *arg, uint64_t done, uint64_t total)
@@ -56,6 +57,7 @@ static void describe(const struct store_fault *fault, char *out, size_t cap)
 {
 	unsigned long long from = fault->from, to = fault->to;
 	char blocks[40], first[MF_CID_TEXT_MAX];
+	const char *tier = fault->tier, *object = fault->object;
 
 	switch (fault->kind) {
 	case STORE_FAULT_DAMAGE:
@@ -100,6 +102,15 @@ static void describe(const struct store_fault *fault, char *out, size_t cap)
 			snprintf(out, cap,
 				"the operation log (ops/) is missing, has lost its end, or is an older copy");
 		break;
+	case STORE_FAULT_TIER:
+		snprintf(out, cap, "damaged, or lost: bytes %llu to %llu of %s in the tier %s",
+			from, to, object, tier);
+		break;
+	case STORE_FAULT_UNREAD:
+		snprintf(out, cap,
+			"%s in the tier %s could not be read since the index was made anew: %s in it may be what pins lack",
+			object, tier, count(blocks, fault->blocks, "block"));
+		break;
 	case STORE_FAULT_PIN:
 		if (fault->blocks == 1 && mf_cid_equal(fault->cid, fault->pin)) {
 			snprintf(out, cap, "pinned, and missing or damaged");
@@ -122,7 +133,9 @@ static void on_fault(void *arg, const struct store_fault *fault)
 
 	strcpy(text, given_up);
 	describe(fault, text + used, sizeof(text) - used);
-	verifying->segments |= fault->kind != STORE_FAULT_PIN && !fault->accepted;
+	verifying->unread |= fault->kind == STORE_FAULT_UNREAD;
+	verifying->segments |= fault->kind != STORE_FAULT_PIN &&
+		fault->kind != STORE_FAULT_UNREAD && !fault->accepted;
 	if (verifying->options->problem)
 		verifying->options->problem(verifying->options->arg,
 			fault->kind == STORE_FAULT_PIN ? fault->pin : fault->cid, fault->error,
@@ -139,8 +152,11 @@ int kit_repo_verify(struct kit_node *node, const struct kit_verify_options *opti
 		.accept_loss = verifying.options->accept_loss };
 	struct store_verify_result result = { 0 };
 	char problems[40];
-	int rc = store_verify(node->core->store, &how, &result);
+	/* What a tier has is known first. */
+	int rc = kit_tiers_tend(node->core);
 
+	if (rc == 0)
+		rc = store_verify(node->core->store, &how, &result);
 	node->error[0] = 0;
 	if (how.accept_loss && !rc)
 		node->core->read_only = false;
@@ -149,7 +165,9 @@ int kit_repo_verify(struct kit_node *node, const struct kit_verify_options *opti
 	if (result.faults)
 		return kit_fail(node, -EUCLEAN, "%s found, every other block is whole; %s",
 			count(problems, result.faults, "problem"),
-			!verifying.segments
+			!verifying.segments && verifying.unread
+				? "'ipfs-kit tier list' tells what the tier lacks; then run it again"
+				: !verifying.segments
 				? "'ipfs-kit pin add' fetches what a pin needs through a daemon, 'ipfs-kit pin rm' takes the pin away"
 				: node->core->read_only
 				? "put a whole copy of that file back, or 'ipfs-kit repo verify --accept-loss' gives up what is lost"

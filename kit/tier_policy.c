@@ -254,6 +254,11 @@ static int tend_body(void *arg)
 	return tend_all(arg);
 }
 
+int kit_tiers_tend(struct kit_core *core)
+{
+	return core->tiers ? anyio_move_on_after(patience, tend_body, core->tiers) : 0;
+}
+
 int kit_tiers_collected(struct kit_core *core)
 {
 	struct kit_tiers *tiers = core->tiers;
@@ -261,7 +266,7 @@ int kit_tiers_collected(struct kit_core *core)
 	if (!tiers)
 		return 0;
 	if (!core->host)
-		return anyio_move_on_after(patience, tend_body, tiers);
+		return kit_tiers_tend(core);
 	anyio_event_set(&tiers->wake);
 	return 0;
 }

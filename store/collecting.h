@@ -21,9 +21,9 @@ int collecting_mark(struct collecting *collecting);
 /* The lowest segment that an open lease writes to. */
 uint32_t leases_segment(const struct store *store);
 
-/* Remote segments in which nothing lives: whether there are any; and, when what was dead in them has left the index, they
- * are given up: the state says so, and store_tier_tend removes the objects (collect_remote.c). */
-bool collecting_has_dead_remote(const struct collecting *collecting);
+/* Remote segments in which nothing lives when the marking has ended: whether there are any; and, when what was dead in them
+ * has left the index, they are given up: the state says so, and store_tier_tend removes the objects (collect_remote.c). */
+bool collecting_find_dead_remote(const struct collecting *collecting);
 int collecting_drop_remote(struct collecting *collecting);
 
 /* Collects down to goal bytes, waiting for its turn, if more than mark are used then (collect.c). */

@@ -1,5 +1,5 @@
 /*
- * Moving leaves to a tier and back. In this order, so that it may be stopped anywhere: the state says that the object of
+ * Moving leaves to a tier. In this order, so that it may be stopped anywhere: the state says that the object of
  * that name is to go; it is written, read back, and compared with what is here; the state says that it is a segment; the
  * index gets its blocks, and is written; the state says that, too. Only then does a collection find the old bytes dead.
  * An object that the state would have gone, store_tier_tend removes.
@@ -153,6 +153,7 @@ static int lay_out(struct demoting *demoting)
 	int rc = make_index(demoting);
 	remote->size = at + demoting->index_len;
 	remote->blocks = (uint32_t)demoting->count;
+	segment_remote_sum(demoting->index, demoting->index_len, remote->sum);
 	return rc;
 }
 
@@ -222,7 +223,10 @@ static ssize_t read_source(void *arg, void *buffer, size_t size, uint64_t offset
 		car_section_prefix(&leaf->cid, leaf->from.len, prefix, sizeof(prefix));
 		return copy_part(prefix, leaf->head, at, buffer, size);
 	}
-	int rc = demoting->unreadable = hold(demoting, i);
+	int rc = hold(demoting, i);
+	/* The tier may have asked within a time of its own: that is its affair. */
+	if (rc < 0 && rc != ANYIO_CANCELLED)
+		demoting->unreadable = rc;
 	return rc < 0
 		? rc
 		: copy_part(demoting->held.data, leaf->from.len, at - leaf->head, buffer, size);
@@ -230,12 +234,16 @@ static ssize_t read_source(void *arg, void *buffer, size_t size, uint64_t offset
 
 static int write_object(struct demoting *demoting)
 {
-	struct store_tier verbs = demoting->tier->verbs;
 	struct store_tier_source source = { read_source, demoting, demoting->remote.size };
 	char object[SEGMENT_REMOTE_OBJECT_MAX];
+	struct store_tier verbs;
+	int rc = tier_ask(demoting->tier, &verbs);
 
 	segment_remote_object(&demoting->remote, object);
-	return verbs.write(verbs.arg, object, &source);
+	if (rc == 0)
+		rc = verbs.write(verbs.arg, object, &source);
+	return rc < 0 && demoting->unreadable ? demoting->unreadable
+					      : tier_judge(demoting->tier, rc);
 }
 
 static int compare(
@@ -300,6 +308,7 @@ static int enter_leaf(struct demoting *demoting, size_t i)
 	if (rc <= 0)
 		return rc;
 	index_put(&store->index, &leaf->cid, &place);
+	store->moves++;
 	demoting->result->blocks++;
 	demoting->result->bytes += place.len;
 	return 0;
@@ -406,8 +415,7 @@ static int demote(struct demoting *demoting)
 	if (rc < 0)
 		return rc;
 	rc = write_object(demoting);
-	rc = demoting->unreadable ? demoting->unreadable : tier_judge(demoting->tier, rc);
-	if (rc == 0)
+	if (rc >= 0)
 		rc = read_back(demoting);
 	return rc < 0 ? rc : shielded(enter, demoting);
 }
@@ -438,103 +446,4 @@ int store_demote(struct store *store, const char *tier, const struct mf_cid *cid
 	anyio_free(demoting.leaves);
 	anyio_free(demoting.index);
 	return rc;
-}
-
-/* ---- and back ---- */
-
-enum { TOGETHER = 64, TOGETHER_BYTES = 16 << 20 };
-
-struct promoting {
-	struct store *store;
-	struct mf_cid cids[TOGETHER];
-	struct index_place places[TOGETHER];
-	struct store_block blocks[TOGETHER];
-	int results[TOGETHER];
-	size_t count, bytes;
-	store_ticket ticket;
-	struct store_move_result *result;
-};
-
-static void count_promoted(struct promoting *promoting)
-{
-	struct store *store = promoting->store;
-
-	for (size_t i = 0; i < promoting->count; i++) {
-		const struct segment_remote *remote =
-			segment_set_find_remote(&store->segments, promoting->places[i].segment);
-		struct tier *tier = remote ? tier_find(store, remote->tier) : NULL;
-
-		promoting->result->blocks++;
-		promoting->result->bytes += promoting->places[i].len;
-		if (tier) {
-			tier->stat.promoted++;
-			tier->stat.promoted_bytes += promoting->places[i].len;
-		}
-	}
-}
-
-static int move_back(struct promoting *promoting)
-{
-	struct store *store = promoting->store;
-	uint64_t held = 0;
-	int rc = store_get_many(
-		store, promoting->cids, promoting->count, promoting->blocks, promoting->results);
-
-	if (rc < 0)
-		return rc;
-	for (size_t i = 0; i < promoting->count && rc == 0; i++)
-		rc = promoting->results[i];
-	if (rc == 0)
-		rc = limit_enter_bytes(store, promoting->bytes, &held);
-	if (rc == 0)
-		rc = store_move_many(store, promoting->blocks, promoting->places, promoting->count,
-			&promoting->ticket);
-	if (rc == 0)
-		count_promoted(promoting);
-	limit_leave(store, held);
-	for (size_t i = 0; i < promoting->count; i++)
-		store_block_release(&promoting->blocks[i]);
-	promoting->count = promoting->bytes = 0;
-	return rc;
-}
-
-static int promote_all(struct promoting *promoting, const struct mf_cid *cids, size_t count)
-{
-	struct store *store = promoting->store;
-	int rc = 0;
-
-	for (size_t i = 0; i < count && rc == 0; i++) {
-		struct index_place *place = &promoting->places[promoting->count];
-
-		rc = cids[i].hash == MF_HASH_IDENTITY ? 0 : store_find(store, &cids[i], place);
-		if (rc < 0)
-			break;
-		if (rc == 0 || !segment_set_find_remote(&store->segments, place->segment)) {
-			promoting->result->skipped++;
-			rc = 0;
-			continue;
-		}
-		promoting->cids[promoting->count++] = cids[i];
-		promoting->bytes += place->len;
-		rc = promoting->count == TOGETHER || promoting->bytes >= TOGETHER_BYTES
-			? move_back(promoting)
-			: 0;
-	}
-	return rc == 0 && promoting->count ? move_back(promoting) : rc;
-}
-
-int store_promote(struct store *store, const struct mf_cid *cids, size_t count,
-	struct store_move_result *result)
-{
-	struct promoting *promoting = anyio_calloc(1, sizeof(*promoting));
-
-	*result = (struct store_move_result){ 0 };
-	if (!promoting)
-		return -ENOMEM;
-	promoting->store = store;
-	promoting->result = result;
-	int rc = store->broken ? store->broken : promote_all(promoting, cids, count);
-	int synced = store_sync(store, promoting->ticket);
-	anyio_free(promoting);
-	return rc < 0 ? rc : synced;
 }

@@ -473,9 +473,6 @@ static int batch_read(struct batch *batch)
 static void batch_judge(struct batch *batch, size_t i, int result)
 {
 	batch->results[i] = result;
-	/* Of the place that was read: meanwhile it may have been put anew. */
-	if (result == -EBADMSG)
-		index_forget(&batch->store->index, &batch->cids[i], &batch->places[i]);
 	if (result == 0)
 		into_cache(batch->store, &batch->out[i]);
 }
@@ -521,10 +518,14 @@ int store_get_many(struct store *store, const struct mf_cid *cids, size_t count,
 		rc = batch_read(&batch);
 	if (rc == 0)
 		rc = batch_verify(&batch);
-	for (size_t i = 0; i < count && rc == 0; i++)
-		if ((results[i] == -EBADMSG || results[i] == -EREMOTEIO) && batch.unproven[i] &&
-			is_away(store, &cids[i], &batch.places[i]))
+	for (size_t i = 0; i < count && rc == 0; i++) {
+		if ((results[i] != -EBADMSG && results[i] != -EREMOTEIO) || !batch.unproven[i])
+			continue;
+		if (is_away(store, &cids[i], &batch.places[i]))
 			results[i] = store_get(store, &cids[i], &out[i]);
+		else if (results[i] == -EBADMSG)
+			index_forget(&store->index, &cids[i], &batch.places[i]);
+	}
 	anyio_free(batch.places);
 	anyio_free(batch.wanted);
 	anyio_free(batch.unproven);

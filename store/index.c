@@ -64,6 +64,31 @@ int index_find_durable(
 	return rc > 0 && place->state != INDEX_PRESENT ? 0 : rc;
 }
 
+/* Of a generation, but for what a newer one knows too. */
+static uint64_t count_after(const struct table *blocks, const struct table *newer, uint64_t durable)
+{
+	const uint8_t *key;
+	uint64_t count = 0;
+	size_t at = 0, len;
+	void *value;
+
+	while (table_walk(blocks, &at, &key, &len, &value)) {
+		const struct index_place *place = value;
+
+		count += place->state == INDEX_PRESENT && place->sequence > durable &&
+			(!newer || !table_find(newer, key, len));
+	}
+	return count;
+}
+
+uint64_t index_count_after(const struct index *index, uint64_t durable)
+{
+	const struct table *fresh = &index->fresh.blocks;
+
+	return count_after(fresh, NULL, durable) +
+		count_after(&index->frozen.blocks, fresh, durable);
+}
+
 int index_reserve(struct index *index, size_t count)
 {
 	int rc = table_reserve(&index->fresh.blocks, count, MF_MULTIHASH_BYTES_MAX);

@@ -118,6 +118,8 @@ int index_find(struct index *index, const struct mf_cid *cid, struct index_place
 /* The same as it was before anything of a higher sequence than `durable`. */
 int index_find_durable(
 	struct index *index, const struct mf_cid *cid, uint64_t durable, struct index_place *place);
+/* How many blocks are here by what is newer than that only. */
+uint64_t index_count_after(const struct index *index, uint64_t durable);
 /* Room for count blocks in memory, which stays his who reserved it (one task at a time)
  * until he has put that many, however long he waits in between: 0 or -ENOMEM. */
 int index_reserve(struct index *index, size_t count);

@@ -111,6 +111,7 @@ static void enter_chunk(struct chunk *chunk)
 			.version = block->cid.version };
 
 		(chunk->from ? index_put : index_add)(&store->index, &block->cid, &place);
+		store->moves += chunk->from != NULL;
 	}
 }
 

@@ -3,11 +3,16 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sodium.h>
 #include <anyio/memory.h>
+#include <multiformats/multihash.h>
 #include "bytes.h"
 #include "inner.h"
 
-enum { ENTERED = 1, UNWANTED = 2, FLAGS = 3 };
+enum { ENTERED = 1, UNWANTED = 2, FLAGS = 3, SUM_AT = 38 };
+
+/* What an index has for a block at most, were each of a kind of its own; and once. */
+enum { INDEX_ENTRY_MAX = MF_DIGEST_MAX + 8 + 24, INDEX_HEAD = 6 };
 
 bool segment_remote_is_name(const char *tier)
 {
@@ -27,8 +32,18 @@ size_t segment_remote_encode(const struct segment_remote *remote, uint8_t out[SE
 	put_u64(out + 18, remote->size);
 	put_u64(out + 26, remote->random);
 	put_u32(out + 34, remote->blocks);
+	memcpy(out + SUM_AT, remote->sum, SEGMENT_REMOTE_SUM);
 	memcpy(out + SEGMENT_REMOTE_HEAD, remote->tier, len);
 	return SEGMENT_REMOTE_HEAD + len;
+}
+
+/* So that nobody who believes it allocates more than the object is worth. */
+static bool makes_sense(const struct segment_remote *remote)
+{
+	return remote->from <= remote->to && remote->to <= remote->size &&
+		remote->size <= INT64_MAX && remote->blocks <= remote->to - remote->from &&
+		remote->size - remote->to <=
+		(uint64_t)remote->blocks * INDEX_ENTRY_MAX + INDEX_HEAD;
 }
 
 int segment_remote_decode(struct segment_remote *remote, const uint8_t *value, size_t len)
@@ -43,13 +58,17 @@ int segment_remote_decode(struct segment_remote *remote, const uint8_t *value, s
 		.size = get_u64(value + 18),
 		.random = get_u64(value + 26),
 		.blocks = get_u32(value + 34) };
+	memcpy(remote->sum, value + SUM_AT, SEGMENT_REMOTE_SUM);
 	memcpy(remote->tier, value + SEGMENT_REMOTE_HEAD, len - SEGMENT_REMOTE_HEAD);
 	return segment_remote_is_name(remote->tier) &&
-			strlen(remote->tier) == len - SEGMENT_REMOTE_HEAD &&
-			remote->from <= remote->to && remote->to <= remote->size &&
-			remote->size <= INT64_MAX
+			strlen(remote->tier) == len - SEGMENT_REMOTE_HEAD && makes_sense(remote)
 		? 0
 		: -EUCLEAN;
+}
+
+void segment_remote_sum(const void *index, size_t len, uint8_t out[SEGMENT_REMOTE_SUM])
+{
+	crypto_generichash(out, SEGMENT_REMOTE_SUM, index, len, NULL, 0);
 }
 
 void segment_remote_object(const struct segment_remote *remote, char out[SEGMENT_REMOTE_OBJECT_MAX])
@@ -86,10 +105,11 @@ int segment_set_note_remote(struct segment_set *set, const struct segment_remote
 	struct segment_remote *known = segment_set_find_remote(set, remote->number);
 
 	if (known) {
-		bool busy = known->busy;
+		bool busy = known->busy, doomed = known->doomed;
 
 		*known = *remote;
 		known->busy = busy;
+		known->doomed = doomed;
 		return 0;
 	}
 	void *more = anyio_realloc(set->remote, (set->remote_count + 1) * sizeof(*set->remote));

@@ -9,7 +9,8 @@
  *	18  size of the object, u64
  *	26  part of its name, u64: random, so that no other repo, nor this one after a crash, makes the same
  *	34  how many blocks, u32
- *	38  the name of the tier
+ *	38  BLAKE2b-256 of what follows the last section: the object's own index
+ *	70  the name of the tier
  *
  * They are none of the segment_file kind, as no file is opened, scanned or counted for them.
  */
@@ -20,7 +21,8 @@
 #include "segment_set.h"
 
 enum {
-	SEGMENT_REMOTE_HEAD = 38,
+	SEGMENT_REMOTE_SUM = 32,
+	SEGMENT_REMOTE_HEAD = 38 + SEGMENT_REMOTE_SUM,
 	SEGMENT_REMOTE_MAX = SEGMENT_REMOTE_HEAD + STORE_TIER_NAME_MAX,
 	SEGMENT_REMOTE_OBJECT_MAX = 40,
 };
@@ -30,16 +32,20 @@ struct segment_remote {
 	uint64_t from, to; /* bytes of the object that are sections */
 	uint64_t size;
 	uint64_t random;
+	uint8_t sum[SEGMENT_REMOTE_SUM];
 	char tier[STORE_TIER_NAME_MAX + 1];
 	bool entered;  /* the index that was written has all its blocks */
 	bool unwanted; /* nothing is read from it any more, or yet: the object is to go */
-	bool busy;     /* not kept: somebody is at it, and changes what is said of it */
+	/* Not kept: */
+	bool busy;   /* somebody is at it, and changes what is said of it */
+	bool doomed; /* the collection that runs has found nothing alive in it */
 };
 
 bool segment_remote_is_name(const char *tier);
 size_t segment_remote_encode(const struct segment_remote *remote, uint8_t out[SEGMENT_REMOTE_MAX]);
 /* All but the number. 0 or -EUCLEAN. */
 int segment_remote_decode(struct segment_remote *remote, const uint8_t *value, size_t len);
+void segment_remote_sum(const void *index, size_t len, uint8_t out[SEGMENT_REMOTE_SUM]);
 void segment_remote_object(
 	const struct segment_remote *remote, char out[SEGMENT_REMOTE_OBJECT_MAX]);
 

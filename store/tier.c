@@ -50,6 +50,14 @@ void store_tier_detach(struct store *store, const char *name)
 		tier->stat.attached = false;
 }
 
+int tier_ask(const struct tier *tier, struct store_tier *verbs)
+{
+	if (!tier || !tier->stat.attached)
+		return -ENODEV;
+	*verbs = tier->verbs;
+	return 0;
+}
+
 int tier_judge(struct tier *tier, int rc)
 {
 	if (rc >= 0 || rc == ANYIO_CANCELLED || rc == -ENOMEM)
@@ -66,18 +74,19 @@ int tier_read(struct store *store, const struct segment_remote *remote, uint64_t
 {
 	struct tier *tier = tier_find(store, remote->tier);
 	char object[SEGMENT_REMOTE_OBJECT_MAX];
+	struct store_tier verbs;
 
-	if (!tier || !tier->stat.attached)
-		return tier_judge(tier, -ENODEV);
-	struct store_tier verbs = tier->verbs;
 	segment_remote_object(remote, object);
-	tier->stat.reads++;
 	for (size_t done = 0; done < len;) {
+		int rc = tier_ask(tier, &verbs);
+		if (rc < 0)
+			return tier_judge(tier, rc);
+		tier->stat.reads += done == 0;
 		ssize_t n = verbs.read(
 			verbs.arg, object, offset + done, (uint8_t *)out + done, len - done);
 
 		/* What the tier does not have is lost, or away with the disk that is to be mounted there. */
-		if (n <= 0)
+		if (n <= 0 || (size_t)n > len - done)
 			return tier_judge(tier, n < 0 && n != -ENOENT ? (int)n : -EBADMSG);
 		done += (size_t)n;
 		tier->stat.read_bytes += (uint64_t)n;

@@ -83,9 +83,11 @@ static int enter_one(struct entering *entering, size_t i, uint64_t base)
 		return rc < 0 ? rc : 0;
 	place.ordinal = (uint32_t)i;
 	rc = store_touch(store, &place);
-	if (rc == 0)
-		index_put(&store->index, &cid, &place);
-	return rc;
+	if (rc < 0)
+		return rc;
+	index_put(&store->index, &cid, &place);
+	store->moves++;
+	return 0;
 }
 
 static int enter_all(struct entering *entering)
@@ -118,7 +120,22 @@ static int note(struct store *store, const struct segment_remote *remote)
 	return rc < 0 ? rc : store_sync(store, ticket);
 }
 
-/* What the object says is believed as far as it goes: every block is verified when it is read. */
+/* The object's index, whole and as it was written: from any other a put might take for here what is not. */
+static int read_index(struct entering *entering, uint8_t *index, size_t len)
+{
+	const struct segment_remote *remote = entering->remote;
+	uint8_t sum[SEGMENT_REMOTE_SUM];
+	int rc = tier_read(entering->store, remote, remote->to, index, len);
+
+	if (rc < 0)
+		return rc;
+	segment_remote_sum(index, len, sum);
+	rc = memcmp(sum, remote->sum, sizeof(sum)) == 0
+		? car_index_read(index, len, take_entry, entering)
+		: -EBADMSG;
+	return tier_judge(tier_find(entering->store, remote->tier), rc);
+}
+
 static int enter(struct store *store, struct segment_remote *remote)
 {
 	struct entering entering = { .store = store, .remote = remote };
@@ -126,10 +143,7 @@ static int enter(struct store *store, struct segment_remote *remote)
 	uint8_t *index = anyio_malloc(len + 1);
 
 	entering.entries = anyio_calloc((size_t)remote->blocks + 1, sizeof(*entering.entries));
-	int rc = index && entering.entries ? tier_read(store, remote, remote->to, index, len)
-					   : -ENOMEM;
-	if (rc == 0)
-		rc = car_index_read(index, len, take_entry, &entering);
+	int rc = index && entering.entries ? read_index(&entering, index, len) : -ENOMEM;
 	if (rc == 0)
 		rc = enter_all(&entering);
 	if (rc == 0)
@@ -145,12 +159,13 @@ static int enter(struct store *store, struct segment_remote *remote)
 
 static int remove_object(struct store *store, struct tier *tier, struct segment_remote *remote)
 {
-	struct store_tier verbs = tier->verbs;
 	char object[SEGMENT_REMOTE_OBJECT_MAX];
+	struct store_tier verbs;
 	store_ticket ticket = 0;
+	int rc = tier_ask(tier, &verbs);
 
 	segment_remote_object(remote, object);
-	int rc = tier_judge(tier, verbs.remove(verbs.arg, object));
+	rc = tier_judge(tier, rc < 0 ? rc : verbs.remove(verbs.arg, object));
 	if (rc == 0)
 		rc = store_note_nothing(store, remote->number, &ticket);
 	return rc < 0 ? rc : store_sync(store, ticket);

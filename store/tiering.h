@@ -15,6 +15,8 @@ struct tier {
 /* NULL: there is none of that name that was ever attached. It stays as long as the store. */
 struct tier *tier_find(const struct store *store, const char *name);
 void tiers_free(struct store *store);
+/* Its verbs, before one is called: nothing is asked of a tier that was detached, whatever is under way. 0 or -ENODEV. */
+int tier_ask(const struct tier *tier, struct store_tier *verbs);
 /* What became of a verb: counted, and made -EREMOTEIO when it is the tier's own affair. tier may be NULL. */
 int tier_judge(struct tier *tier, int rc);
 /* Reads exactly so much of an object, -EBADMSG when it ends before that; else as store_get. Waits, without locks. */

@@ -231,7 +231,9 @@ static int verify_segments(struct verifying *verifying)
 	};
 	int rc = 0;
 
-	verifying->expected = store->index.counts.blocks;
+	verifying->expected =
+		store->index.counts.blocks - index_count_after(&store->index, durable);
+	verifying->moves = store->moves;
 	for (size_t i = 0; i < count; i++)
 		verifying->total += segments->files[i] == active ? end : segments->files[i]->size;
 	for (size_t i = 0; i < segments->adopted_count; i++)

@@ -127,19 +127,43 @@ static int look_at_damaged(struct verifying *verifying, struct verify_damage *da
 	return accept ? index_drop(&store->index, cid, place) : 0;
 }
 
+/* What lies in a tier is verified when it is read, and by nobody else; what was found damaged then is told. */
+static int look_at_remote(struct verifying *verifying, const struct segment_remote *remote,
+	const struct mf_cid *cid, const struct index_place *place)
+{
+	bool accept = verifying->options->accept_loss;
+	char object[SEGMENT_REMOTE_OBJECT_MAX];
+
+	if (place->state == INDEX_PRESENT) {
+		verifying->matched++;
+		return 0;
+	}
+	segment_remote_object(remote, object);
+	verifying_report(verifying,
+		&(struct store_fault){ .kind = STORE_FAULT_TIER,
+			.segment = remote->number,
+			.from = place->offset,
+			.to = place->offset + place->len,
+			.cid = cid,
+			.tier = remote->tier,
+			.object = object,
+			.error = -EBADMSG,
+			.accepted = accept });
+	return accept ? index_drop(&verifying->store->index, cid, place) : 0;
+}
+
 /* One that the index knows, or knows to be damaged. */
 static int look_at(
 	struct verifying *verifying, const struct mf_cid *cid, const struct index_place *place)
 {
 	struct store *store = verifying->store;
 	bool accept = verifying->options->accept_loss, counted = place->state == INDEX_PRESENT;
+	const struct segment_remote *remote =
+		segment_set_find_remote(&store->segments, place->segment);
 	struct verify_damage *damage;
 
-	/* What lies in a tier is verified when it is read, and by nobody else. */
-	if (segment_set_find_remote(&store->segments, place->segment)) {
-		verifying->matched += counted;
-		return 0;
-	}
+	if (remote)
+		return look_at_remote(verifying, remote, cid, place);
 	if (store_reaches(store, place)) {
 		damage = find_damage(verifying, place);
 		return damage ? look_at_damaged(verifying, damage, cid, place, counted) : 0;
@@ -243,12 +267,14 @@ int verifying_lost(struct verifying *verifying)
 	int rc = 0;
 
 	if (verifying->gap_count || verifying->damage_count ||
+		verifying->store->segments.remote_count ||
 		verifying->matched != verifying->expected)
 		rc = look_at_all(verifying);
 	if (rc < 0)
 		return rc;
 	report_all(verifying);
-	if (verifying->matched != verifying->expected) {
+	if (verifying->matched != verifying->expected &&
+		verifying->moves == verifying->store->moves) {
 		uint64_t a = verifying->expected, b = verifying->matched;
 
 		verifying_report(verifying,

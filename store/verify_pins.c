@@ -3,6 +3,7 @@
 #include <string.h>
 #include <ipld/links.h>
 #include "cid_stack.h"
+#include "segment_remote.h"
 #include "verifying.h"
 
 enum { STEPS_A_TURN = 1024 };
@@ -13,6 +14,8 @@ struct walk {
 	struct table seen;
 	struct cid_stack todo;
 	uint32_t steps;
+	bool unread; /* there are objects in tiers whose blocks the index does not know yet */
+	bool doubt;  /* and leaves are missing that may be there */
 	/* Of the pin at hand. */
 	struct mf_cid first; /* that is missing */
 	uint64_t missing;
@@ -53,7 +56,11 @@ static void note_missing(struct walk *walk, const struct mf_cid *cid)
 
 	if (walk->missing++ == 0)
 		walk->first = *cid;
-	if (store_find(walk->verifying->store, cid, &place) != 0 || place.state != INDEX_DAMAGED)
+	bool damaged = store_find(walk->verifying->store, cid, &place) == 0 &&
+		place.state == INDEX_DAMAGED;
+	if (!damaged && walk->unread && cid->codec == MF_CODEC_RAW)
+		walk->doubt = walk->unnamed = true;
+	else if (!damaged)
 		walk->untold = true;
 	else if (!store_reaches(walk->verifying->store, &place))
 		walk->unnamed = true;
@@ -112,9 +119,40 @@ static int walk_pin(struct walk *walk, const struct store_pin *pin)
 	return rc;
 }
 
+/* The next object behind a number whose blocks are not known yet, or NULL. */
+static const struct segment_remote *next_unread(const struct store *store, uint32_t number)
+{
+	const struct segment_set *set = &store->segments;
+
+	for (size_t i = 0; i < set->remote_count; i++)
+		if (set->remote[i]->number > number && !set->remote[i]->entered &&
+			!set->remote[i]->unwanted)
+			return set->remote[i];
+	return NULL;
+}
+
+static void report_unread(struct verifying *verifying)
+{
+	const struct segment_remote *remote;
+	char object[SEGMENT_REMOTE_OBJECT_MAX];
+
+	for (uint32_t number = 0; (remote = next_unread(verifying->store, number));
+		number = remote->number) {
+		segment_remote_object(remote, object);
+		verifying_report(verifying,
+			&(struct store_fault){ .kind = STORE_FAULT_UNREAD,
+				.segment = remote->number,
+				.blocks = remote->blocks,
+				.tier = remote->tier,
+				.object = object,
+				.error = -ENOENT });
+	}
+}
+
 int verifying_pins(struct verifying *verifying)
 {
-	struct walk walk = { .verifying = verifying };
+	struct walk walk = { .verifying = verifying,
+		.unread = next_unread(verifying->store, 0) != NULL };
 	struct store_state_cursor cursor = { 0 };
 	struct store_pin pin;
 	int rc;
@@ -130,6 +168,8 @@ int verifying_pins(struct verifying *verifying)
 		if (rc < 0)
 			break;
 	}
+	if (walk.doubt)
+		report_unread(verifying);
 	table_free(&walk.seen);
 	anyio_free(walk.todo.bytes);
 	return rc;

@@ -23,6 +23,8 @@ struct verifying {
 	struct store_verify_result *result;
 	uint64_t done, total;       /* bytes */
 	uint64_t expected, matched; /* entries of the index; those met in the log */
+	uint64_t
+		moves; /* that the store had made by then: after more of them those two tell nothing */
 	struct verify_damage *damages;
 	size_t damage_count, damage_room;
 	struct verify_gap *gaps;

@@ -1,224 +1,10 @@
 /* Tiers: what is moved there is read from there, whatever happens on the way, and nothing is moved that was not seen whole. */
-#include "support.h"
+#include "cold.h"
 #include "../collecting.h"
 #include "../tiering.h"
 
 #include <ipld/car.h>
-#include <sys/stat.h>
 #include <unistd.h>
-
-enum { LEAVES = 20, LEN = 2000, TREES = 4 };
-
-/* A folder beside the repo, whose verbs can be made to fail, to wait, or to take down what a kill would leave. */
-static struct place {
-	char dir[80];
-	int fail_read, fail_write, fail_remove; /* codes */
-	bool spoil;                             /* what is written */
-	bool images;                            /* the repo is copied before each verb */
-	int image_count;
-	int reads;
-	struct anyio_event *hold; /* a read waits for it */
-} place;
-
-static void object_path(const char *object, char out[200])
-{
-	snprintf(out, 200, "%s/%s", place.dir, object);
-}
-
-static void take_image(void)
-{
-	char command[400];
-
-	if (!place.images)
-		return;
-	snprintf(command, sizeof(command), "cp -a %s %s.image%d", test_repo, test_repo,
-		place.image_count++);
-	if (system(command) != 0)
-		abort();
-}
-
-static ssize_t read_object(void *arg, const char *object, uint64_t offset, void *buffer, size_t len)
-{
-	char path[200];
-	int rc = place.hold ? anyio_event_wait(place.hold) : place.fail_read;
-
-	if (rc < 0)
-		return rc;
-	take_image();
-	place.reads++;
-	object_path(object, path);
-	FILE *file = fopen(path, "r");
-	if (!file)
-		return -ENOENT;
-	fseek(file, (long)offset, SEEK_SET);
-	/* Short, as a tier may be. */
-	size_t n = fread(buffer, 1, len > 5000 ? 5000 : len, file);
-	fclose(file);
-	return (ssize_t)n;
-}
-
-static int write_object(void *arg, const char *object, const struct store_tier_source *source)
-{
-	uint8_t buffer[700];
-	char path[200];
-
-	take_image();
-	if (place.fail_write)
-		return place.fail_write;
-	object_path(object, path);
-	FILE *file = fopen(path, "w");
-	for (uint64_t at = 0; at < source->size;) {
-		ssize_t n = source->read(source->arg, buffer, sizeof(buffer), at);
-
-		if (n <= 0 || (n > 0 && (size_t)n > sizeof(buffer))) {
-			fclose(file);
-			return n < 0 ? (int)n : -EPROTO;
-		}
-		if (place.spoil && at + (size_t)n > source->size / 2)
-			buffer[0] ^= 1;
-		fwrite(buffer, 1, (size_t)n, file);
-		at += (size_t)n;
-	}
-	fclose(file);
-	take_image();
-	return 0;
-}
-
-static int remove_object(void *arg, const char *object)
-{
-	char path[200];
-
-	take_image();
-	if (place.fail_remove)
-		return place.fail_remove;
-	object_path(object, path);
-	return unlink(path) == 0 || errno == ENOENT ? 0 : -errno;
-}
-
-static const char *why(void *arg)
-{
-	return "the disk is not plugged in; plug it in";
-}
-
-static const struct store_tier verbs = { read_object, write_object, remove_object, why, NULL };
-
-static int objects(void)
-{
-	struct anyio_names names;
-	int count = anyio_listdir(AT_FDCWD, place.dir, &names) < 0 ? -1 : (int)names.count;
-
-	anyio_names_free(&names);
-	return count;
-}
-
-/* The path of the only object. */
-static const char *only_object(void)
-{
-	static char path[200];
-	struct anyio_names names;
-
-	if (anyio_listdir(AT_FDCWD, place.dir, &names) == 0 && names.count == 1)
-		object_path(names.names[0], path);
-	anyio_names_free(&names);
-	return path;
-}
-
-static int begin(struct store **store)
-{
-	place = (struct place){ 0 };
-	snprintf(place.dir, sizeof(place.dir), "%s.tier", test_repo);
-	CHECK(mkdir(place.dir, 0755) == 0);
-	test_options.segment_bytes = 30000;
-	CHECK_RC(0, test_open(store, NULL));
-	return store_tier_attach(*store, "cold", &verbs);
-}
-
-static int end(struct store *store)
-{
-	char command[200];
-
-	CHECK_RC(0, store_close(store));
-	snprintf(command, sizeof(command), "rm -rf %s", place.dir);
-	return system(command);
-}
-
-static int open_again(struct store **store)
-{
-	struct store_recovery recovery;
-
-	CHECK_RC(0, test_open(store, &recovery));
-	CHECK(recovery.gaps == 0 && recovery.damaged == 0 && !recovery.read_only);
-	return store_tier_attach(*store, "cold", &verbs);
-}
-
-/* Trees of leaves number 100 * i.., all pinned. */
-static int put_trees(struct store *store, struct mf_cid roots[TREES])
-{
-	store_ticket ticket = 0;
-
-	for (int i = 0; i < TREES; i++) {
-		CHECK_RC(0, test_put_tree(store, 100 * i, LEAVES, LEN, &roots[i], &ticket));
-		CHECK_RC(0, store_pin_add(store, &roots[i], STORE_PIN_RECURSIVE, &ticket));
-	}
-	return store_sync(store, ticket);
-}
-
-static void leaves_of(int tree, struct mf_cid *out)
-{
-	uint8_t data[LEN];
-
-	for (int i = 0; i < LEAVES; i++)
-		test_block(100 * tree + i, LEN, data, &out[i]);
-}
-
-static int demote(struct store *store, int tree, struct store_move_result *result)
-{
-	struct mf_cid cids[LEAVES];
-
-	leaves_of(tree, cids);
-	return store_demote(store, "cold", cids, LEAVES, result);
-}
-
-static int promote(struct store *store, int tree, struct store_move_result *result)
-{
-	struct mf_cid cids[LEAVES];
-
-	leaves_of(tree, cids);
-	return store_promote(store, cids, LEAVES, result);
-}
-
-static int there(struct store *store)
-{
-	int count = 0;
-
-	for (int tree = 0; tree < TREES; tree++)
-		for (int i = 0; i < LEAVES; i++)
-			count += test_get(store, 100 * tree + i, LEN) == 0;
-	return count;
-}
-
-static int collect(struct store *store, struct store_collect_result *result)
-{
-	struct store_collect_options options = { .dead_percent = 1 };
-
-	return store_collect(store, &options, result);
-}
-
-static int cold_leaves(struct store *store)
-{
-	int count = 0;
-
-	for (int tree = 0; tree < TREES; tree++) {
-		struct mf_cid cids[LEAVES];
-		char tier[STORE_TIER_NAME_MAX + 1];
-
-		leaves_of(tree, cids);
-		for (int i = 0; i < LEAVES; i++)
-			count += store_where(store, &cids[i], tier) == 1 &&
-				strcmp(tier, "cold") == 0;
-	}
-	return count;
-}
 
 /* Anybody can read the object: so many blocks, and an index that tells where they are. */
 static int count_entry(void *arg, const struct car_index_entry *entry)
@@ -353,7 +139,7 @@ static int a_tier_that_fails_says_so(void *arg)
 	CHECK_RC(0, begin(&store));
 	CHECK_RC(0, put_trees(store, roots));
 	CHECK_RC(-ENODEV, store_demote(store, "warm", roots, TREES, &moved));
-	CHECK_RC(-EINVAL, store_tier_attach(store, "no/name", &verbs));
+	CHECK_RC(-EINVAL, store_tier_attach(store, "no/name", &(struct store_tier){ 0 }));
 	/* Nothing is moved that was not written, or was written wrong. */
 	place.fail_write = -ENOSPC;
 	CHECK_RC(-EREMOTEIO, demote(store, 1, &moved));
@@ -392,7 +178,7 @@ static int a_tier_that_fails_says_so(void *arg)
 	CHECK_RC(-EREMOTEIO, test_get(store, 105, LEN));
 	store_explain(store, &cids[5], text, sizeof(text));
 	CHECK(strcmp(text, "lies in the tier cold, which is not configured, or not open") == 0);
-	CHECK_RC(0, store_tier_attach(store, "cold", &verbs));
+	CHECK_RC(0, attach(store));
 	CHECK_RC(0, store_get_many(store, cids, LEAVES + 1, blocks, results));
 	for (int i = 0; i <= LEAVES; i++) {
 		CHECK(results[i] == 0);

@@ -2,6 +2,7 @@
 """Colder places: what is moved there is had from there, by a command or a daemon; what cannot be had is said, and where it lies."""
 import json
 import os
+import shutil
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
@@ -79,6 +80,29 @@ def what_fails_is_said():
     equal('what is added mends it', kit('cat', root, repo=repo).out, read(path))
 
 
+def a_verification_tells_of_tiers():
+    """Without its index a repo asks the tier what lies there; what cannot be asked, or was found damaged, is told by its object."""
+    repo, cold, path, root = begin()
+    kit('tier', 'move', root, 'cold', repo=repo)
+    kit('repo', 'gc', '--silent', repo=repo)
+    name = os.listdir(cold)[0]
+    shutil.rmtree(f'{repo}/index')
+    check('nothing lacks', kit('repo', 'verify', repo=repo).code == 0)
+    shutil.rmtree(f'{repo}/index')
+    os.rename(cold, cold + '.away')
+    done = kit('repo', 'verify', repo=repo)
+    check('what is not known is told', done.code != 0 and all(text in done.text + done.err for text in (name, 'the tier cold', 'tier list')), done)
+    check('and is no reason to unpin', 'pin rm' not in done.err, done)
+    os.rename(cold + '.away', cold)
+    check('nothing lacks again', kit('repo', 'verify', repo=repo).code == 0)
+    data = bytearray(read(f'{cold}/{name}'))
+    data[SIZE // 2] ^= 1
+    write(f'{cold}/{name}', bytes(data))
+    kit('cat', root, repo=repo)
+    done = kit('repo', 'verify', repo=repo)
+    check('damage that was found is told', done.code != 0 and all(text in done.text + done.err for text in (name, 'the tier cold')), done)
+
+
 def mistakes():
     repo, _, _, root = begin()
     check('no such tier', 'no tier is called' in kit('tier', 'move', root, 'nowhere', repo=repo).err)
@@ -135,4 +159,4 @@ def what_a_warm_root_needs_stays():
     check('this is not', kit('cat', f'{roots[0]}/own', repo=repo).code != 0)
 
 
-run_all([there_and_back, what_fails_is_said, mistakes, a_daemon_moves_by_itself, what_a_warm_root_needs_stays])
+run_all([there_and_back, what_fails_is_said, a_verification_tells_of_tiers, mistakes, a_daemon_moves_by_itself, what_a_warm_root_needs_stays])

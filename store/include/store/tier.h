@@ -49,7 +49,8 @@ struct store_tier {
 
 /* Gives a tier its verbs, in place of those it had. -EINVAL: that is no name; -ENOMEM. */
 int store_tier_attach(struct store *store, const char *name, const struct store_tier *tier);
-/* Takes them away; no call of them is under way. What lies there can be had no more, and is not forgotten. */
+/* Takes them away: no call of them begins any more; those under way are the caller's to wait for. What lies there can be had
+ * no more, and is not forgotten. */
 void store_tier_detach(struct store *store, const char *name);
 
 /*

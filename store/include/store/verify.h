@@ -37,6 +37,10 @@ enum store_fault_kind {
 	                      * blocks in it are not believed */
 	STORE_FAULT_PIN, /* pin, recursive or direct, needs `blocks` blocks that are missing or bad, cid
 	                  * one of them */
+	STORE_FAULT_TIER, /* the block cid, bytes from..to of `object` in `tier`, was damaged there, or not there, when it
+	                   * was read last */
+	STORE_FAULT_UNREAD, /* what lies in `object` of `tier`, `blocks` blocks, is not known yet, as its index could not
+	                     * be read since that of the repo was made anew: what pins lack may be there */
 };
 struct store_fault {
 	enum store_fault_kind kind;
@@ -45,6 +49,7 @@ struct store_fault {
 	uint64_t blocks;
 	const struct mf_cid *cid; /* NULL when unknown */
 	const struct mf_cid *pin;
+	const char *tier, *object; /* NULL: none */
 	int error;
 	bool follows; /* of a pin: what is missing was told before; this is not counted as a fault */
 	bool accepted; /* the loss is, now; not counted either */

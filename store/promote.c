@@ -1,0 +1,103 @@
+/*
+ * Moving blocks back from tiers: read, verified, and written at the end of the log as a collection writes what lives, so
+ * that each is where it was until it is here.
+ */
+#include <errno.h>
+#include "tiering.h"
+
+enum { TOGETHER = 64, TOGETHER_BYTES = 16 << 20 };
+
+struct promoting {
+	struct store *store;
+	struct mf_cid cids[TOGETHER];
+	struct index_place places[TOGETHER];
+	struct store_block blocks[TOGETHER];
+	int results[TOGETHER];
+	size_t count, bytes;
+	store_ticket ticket;
+	struct store_move_result *result;
+};
+
+static void count_promoted(struct promoting *promoting)
+{
+	struct store *store = promoting->store;
+
+	for (size_t i = 0; i < promoting->count; i++) {
+		const struct segment_remote *remote =
+			segment_set_find_remote(&store->segments, promoting->places[i].segment);
+		struct tier *tier = remote ? tier_find(store, remote->tier) : NULL;
+
+		promoting->result->blocks++;
+		promoting->result->bytes += promoting->places[i].len;
+		if (tier) {
+			tier->stat.promoted++;
+			tier->stat.promoted_bytes += promoting->places[i].len;
+		}
+	}
+}
+
+static int move_back(struct promoting *promoting)
+{
+	struct store *store = promoting->store;
+	uint64_t held = 0;
+	int rc = store_get_many(
+		store, promoting->cids, promoting->count, promoting->blocks, promoting->results);
+
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < promoting->count && rc == 0; i++)
+		rc = promoting->results[i];
+	if (rc == 0)
+		rc = limit_enter_bytes(store, promoting->bytes, &held);
+	if (rc == 0)
+		rc = store_move_many(store, promoting->blocks, promoting->places, promoting->count,
+			&promoting->ticket);
+	if (rc == 0)
+		count_promoted(promoting);
+	limit_leave(store, held);
+	for (size_t i = 0; i < promoting->count; i++)
+		store_block_release(&promoting->blocks[i]);
+	promoting->count = promoting->bytes = 0;
+	return rc;
+}
+
+static int promote_all(struct promoting *promoting, const struct mf_cid *cids, size_t count)
+{
+	struct store *store = promoting->store;
+	int rc = 0;
+
+	for (size_t i = 0; i < count && rc == 0; i++) {
+		struct index_place *place = &promoting->places[promoting->count];
+
+		rc = cids[i].hash == MF_HASH_IDENTITY ? 0 : store_find(store, &cids[i], place);
+		if (rc < 0)
+			break;
+		if (rc == 0 || !segment_set_find_remote(&store->segments, place->segment)) {
+			promoting->result->skipped++;
+			rc = 0;
+			continue;
+		}
+		promoting->cids[promoting->count++] = cids[i];
+		promoting->bytes += place->len;
+		rc = promoting->count == TOGETHER || promoting->bytes >= TOGETHER_BYTES
+			? move_back(promoting)
+			: 0;
+	}
+	return rc == 0 && promoting->count ? move_back(promoting) : rc;
+}
+
+int store_promote(struct store *store, const struct mf_cid *cids, size_t count,
+	struct store_move_result *result)
+{
+	struct promoting *promoting = anyio_calloc(1, sizeof(*promoting));
+
+	*result = (struct store_move_result){ 0 };
+	if (!promoting)
+		return -ENOMEM;
+	promoting->store = store;
+	promoting->result = result;
+	int rc = store->broken ? store->broken : promote_all(promoting, cids, count);
+	int synced = store_sync(store, promoting->ticket);
+	anyio_free(promoting);
+	return rc < 0 ? rc : synced;
+}
