@@ -52,7 +52,7 @@ static int by_place(const void *a, const void *b)
 /* 1: it is to be moved; 0: not; or a negative code. */
 static int is_movable(struct store *store, const struct mf_cid *cid, struct index_place *place)
 {
-	if (cid->hash == MF_HASH_IDENTITY)
+	if (cid->hash == MF_HASH_IDENTITY || cid->codec != MF_CODEC_RAW)
 		return 0;
 	int rc = store_find(store, cid, place);
 	if (rc <= 0)

@@ -268,12 +268,34 @@ static int a_tier_may_answer_anything(void *arg)
 	return end(store);
 }
 
+/* ---- nodes ---- */
+
+/* What was put as a raw block, and is asked for as a node, may have links. */
+static int a_node_by_its_name_stays(void *arg)
+{
+	struct store *store;
+	struct mf_cid node, raw;
+	struct store_move_result moved;
+	store_ticket ticket = 0;
+
+	CHECK_RC(0, begin(&store));
+	mf_cid_of(&raw, 1, MF_CODEC_RAW, "\x0a\x00", 2);
+	mf_cid_of(&node, 1, MF_CODEC_DAG_PB, "\x0a\x00", 2);
+	CHECK_RC(0, store_put(store, &raw, "\x0a\x00", 2, 0, &ticket));
+	CHECK_RC(0, store_demote(store, "cold", &node, 1, &moved));
+	CHECK(moved.blocks == 0 && moved.skipped == 1);
+	CHECK_RC(0, store_demote(store, "cold", &raw, 1, &moved));
+	CHECK(moved.blocks == 1);
+	return end(store);
+}
+
 ON_BACKENDS(damage_in_a_tier_is_told)
 ON_BACKENDS(what_is_not_known_yet_is_told)
 ON_BACKENDS(an_index_that_is_damaged_is_not_believed)
 ON_BACKENDS(what_many_find_damaged_is_remembered)
 ON_BACKENDS(a_tier_may_be_taken_away_meanwhile)
 ON_BACKENDS(a_tier_may_answer_anything)
+ON_BACKENDS(a_node_by_its_name_stays)
 
 int main(void)
 {
@@ -284,6 +306,7 @@ int main(void)
 		cmocka_unit_test(test_what_many_find_damaged_is_remembered),
 		cmocka_unit_test(test_a_tier_may_be_taken_away_meanwhile),
 		cmocka_unit_test(test_a_tier_may_answer_anything),
+		cmocka_unit_test(test_a_node_by_its_name_stays),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
