@@ -494,7 +494,7 @@ static int collect(struct collecting *collecting)
 		collecting->below = leases_segment(store);
 	store->collecting = collecting;
 	rc = collecting_mark(collecting);
-	if (rc == 0 && (collecting_find_dead_remote(collecting) || collecting->options->every))
+	if (rc == 0 && (collecting_judge_remote(collecting) || collecting->options->every))
 		rc = drop_all_dead(collecting, !collecting->options->every);
 	if (rc == 0)
 		rc = sweep_all(collecting);

@@ -1,15 +1,28 @@
 /*
- * Collecting what lies in tiers: nothing is written anew there, so a remote segment goes when all of it is dead. Nobody
- * waits for a tier here.
+ * Collecting what lies in tiers: a remote segment goes when all of it is dead; of one in which little lives,
+ * store_tier_tend writes that into a new one. Nobody waits for a tier here.
  */
 #include "collecting.h"
 #include "tiering.h"
 
 /* One whose blocks the index does not have yet may be needed all the same. */
-static bool is_dead(const struct collecting *collecting, const struct segment_remote *remote)
+static bool can_be_judged(const struct collecting *collecting, const struct segment_remote *remote)
 {
 	return remote->entered && !remote->unwanted && !remote->busy &&
-		remote->number < collecting->below && !live_of(&collecting->live, remote->number);
+		remote->number < collecting->below;
+}
+
+static bool is_dead(const struct collecting *collecting, const struct segment_remote *remote)
+{
+	return can_be_judged(collecting, remote) && !live_of(&collecting->live, remote->number);
+}
+
+static bool is_thin(const struct collecting *collecting, const struct segment_remote *remote)
+{
+	const struct live_segment *live = live_of(&collecting->live, remote->number);
+
+	return can_be_judged(collecting, remote) && live &&
+		live->bytes < (remote->to - remote->from) / 2;
 }
 
 /* Only what was dead when the marking ended: of anything else the index may have something left. */
@@ -24,13 +37,18 @@ static struct segment_remote *next_dead(const struct collecting *collecting, uin
 	return NULL;
 }
 
-bool collecting_find_dead_remote(const struct collecting *collecting)
+bool collecting_judge_remote(const struct collecting *collecting)
 {
 	const struct segment_set *set = &collecting->store->segments;
 	bool found = false;
 
-	for (size_t i = 0; i < set->remote_count; i++)
-		found |= set->remote[i]->doomed = is_dead(collecting, set->remote[i]);
+	for (size_t i = 0; i < set->remote_count; i++) {
+		struct segment_remote *remote = set->remote[i];
+
+		remote->doomed = is_dead(collecting, remote);
+		remote->thin = is_thin(collecting, remote);
+		found |= remote->doomed || remote->thin;
+	}
 	return found;
 }
 

@@ -21,9 +21,10 @@ int collecting_mark(struct collecting *collecting);
 /* The lowest segment that an open lease writes to. */
 uint32_t leases_segment(const struct store *store);
 
-/* Remote segments in which nothing lives when the marking has ended: whether there are any; and, when what was dead in them
- * has left the index, they are given up: the state says so, and store_tier_tend removes the objects (collect_remote.c). */
-bool collecting_find_dead_remote(const struct collecting *collecting);
+/* Remote segments in which nothing lives, or little, when the marking has ended: whether there are any, whose dead is then to
+ * leave the index. */
+bool collecting_judge_remote(const struct collecting *collecting);
+/* When it has, those with nothing alive are given up: the state says so, and store_tier_tend removes the objects. */
 int collecting_drop_remote(struct collecting *collecting);
 
 /* Collects down to goal bytes, waiting for its turn, if more than mark are used then (collect.c). */

@@ -27,6 +27,7 @@ struct demoting {
 	struct tier *tier;
 	struct leaf *leaves; /* by place */
 	size_t count;
+	uint32_t from; /* the remote segment that they come from; 0: they are here */
 	uint8_t begin[CAR_V2_SIZE + SEGMENT_HEADER_SIZE];
 	uint8_t *index;
 	size_t index_len, index_room;
@@ -50,13 +51,18 @@ static int by_place(const void *a, const void *b)
 }
 
 /* 1: it is to be moved; 0: not; or a negative code. */
-static int is_movable(struct store *store, const struct mf_cid *cid, struct index_place *place)
+static int is_movable(
+	const struct demoting *demoting, const struct mf_cid *cid, struct index_place *place)
 {
+	struct store *store = demoting->store;
+
 	if (cid->hash == MF_HASH_IDENTITY || cid->codec != MF_CODEC_RAW)
 		return 0;
 	int rc = store_find(store, cid, place);
 	if (rc <= 0)
 		return rc;
+	if (demoting->from)
+		return place->segment == demoting->from;
 	return place->codec == MF_CODEC_RAW && segment_set_find(&store->segments, place->segment);
 }
 
@@ -67,7 +73,7 @@ static int find_leaves(struct demoting *demoting, const struct mf_cid *cids, siz
 
 	for (size_t i = 0; i < count; i++) {
 		struct leaf *leaf = &demoting->leaves[found];
-		int rc = is_movable(demoting->store, &cids[i], &leaf->from);
+		int rc = is_movable(demoting, &cids[i], &leaf->from);
 
 		if (rc < 0)
 			return rc;
@@ -295,7 +301,7 @@ static int enter_leaf(struct demoting *demoting, size_t i)
 			.codec = MF_CODEC_RAW,
 			.ordinal = (uint32_t)i,
 			.version = 1 };
-	int rc = is_movable(store, &leaf->cid, &now);
+	int rc = is_movable(demoting, &leaf->cid, &now);
 
 	if (rc == 0)
 		demoting->result->skipped++;
@@ -334,7 +340,7 @@ static int sweep_under(struct demoting *demoting, size_t next)
 {
 	struct store *store = demoting->store;
 	struct index_place now;
-	int rc = is_movable(store, &demoting->leaves[next].cid, &now);
+	int rc = is_movable(demoting, &demoting->leaves[next].cid, &now);
 	struct segment_file *file = rc > 0 ? segment_set_find(&store->segments, now.segment) : NULL;
 
 	return file ? store_begin_sweeping(store, file) : rc < 0 ? rc : 0;
@@ -380,7 +386,7 @@ static int enter(void *arg)
 		rc = store_checkpoint(demoting->store);
 	if (rc == 0)
 		rc = note(demoting, false, true);
-	if (rc == 0) {
+	if (rc == 0 && !demoting->from) {
 		demoting->tier->stat.demoted += demoting->result->blocks;
 		demoting->tier->stat.demoted_bytes += demoting->result->bytes;
 	}
@@ -420,6 +426,28 @@ static int demote(struct demoting *demoting)
 	return rc < 0 ? rc : shielded(enter, demoting);
 }
 
+static int demote_all(struct demoting *demoting, const struct mf_cid *cids, size_t count)
+{
+	struct store *store = demoting->store;
+
+	if (store->broken)
+		return store->broken;
+	if (count > UINT32_MAX / 2)
+		return -EMSGSIZE;
+	demoting->leaves = anyio_calloc(count + 1, sizeof(*demoting->leaves));
+	int rc = demoting->leaves ? find_leaves(demoting, cids, count) : -ENOMEM;
+	if (rc == 0 && demoting->count)
+		rc = demote(demoting);
+	struct segment_remote *remote =
+		segment_set_find_remote(&store->segments, demoting->remote.number);
+	if (remote)
+		remote->busy = false;
+	store_block_release(&demoting->held);
+	anyio_free(demoting->leaves);
+	anyio_free(demoting->index);
+	return rc;
+}
+
 int store_demote(struct store *store, const char *tier, const struct mf_cid *cids, size_t count,
 	struct store_move_result *result)
 {
@@ -430,20 +458,16 @@ int store_demote(struct store *store, const char *tier, const struct mf_cid *cid
 	*result = (struct store_move_result){ 0 };
 	if (!demoting.tier || !demoting.tier->stat.attached)
 		return -ENODEV;
-	if (store->broken)
-		return store->broken;
-	if (count > UINT32_MAX / 2)
-		return -EMSGSIZE;
-	demoting.leaves = anyio_calloc(count + 1, sizeof(*demoting.leaves));
-	int rc = demoting.leaves ? find_leaves(&demoting, cids, count) : -ENOMEM;
-	if (rc == 0 && demoting.count)
-		rc = demote(&demoting);
-	struct segment_remote *remote =
-		segment_set_find_remote(&store->segments, demoting.remote.number);
-	if (remote)
-		remote->busy = false;
-	store_block_release(&demoting.held);
-	anyio_free(demoting.leaves);
-	anyio_free(demoting.index);
-	return rc;
+	return demote_all(&demoting, cids, count);
+}
+
+int tier_rewrite(struct store *store, struct tier *tier, uint32_t from, const struct mf_cid *cids,
+	size_t count)
+{
+	struct store_move_result result = { 0 };
+	struct demoting demoting = {
+		.store = store, .tier = tier, .from = from, .result = &result
+	};
+
+	return demote_all(&demoting, cids, count);
 }

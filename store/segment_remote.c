@@ -105,11 +105,12 @@ int segment_set_note_remote(struct segment_set *set, const struct segment_remote
 	struct segment_remote *known = segment_set_find_remote(set, remote->number);
 
 	if (known) {
-		bool busy = known->busy, doomed = known->doomed;
+		bool busy = known->busy, doomed = known->doomed, thin = known->thin;
 
 		*known = *remote;
 		known->busy = busy;
 		known->doomed = doomed;
+		known->thin = thin;
 		return 0;
 	}
 	void *more = anyio_realloc(set->remote, (set->remote_count + 1) * sizeof(*set->remote));

@@ -39,6 +39,7 @@ struct segment_remote {
 	/* Not kept: */
 	bool busy;   /* somebody is at it, and changes what is said of it */
 	bool doomed; /* the collection that runs has found nothing alive in it */
+	bool thin; /* the last one has found less than half of it alive, and nobody has seen to it */
 };
 
 bool segment_remote_is_name(const char *tier);

@@ -1,7 +1,8 @@
 /*
  * What is left to do in a tier: objects that nothing needs are removed, and forgotten when they are away; the blocks of
  * those that the index does not have yet (it was made anew, or a crash came between) are entered, from the objects' own
- * indexes: an index says where each section begins, and as all are raw leaves, end to end, that tells the rest.
+ * indexes: an index says where each section begins, and as all are raw leaves, end to end, that tells the rest; and what
+ * lives in one that is dead for the most part is written into a new one, so that the next collection gives it up.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -36,6 +37,15 @@ static int by_place(const void *a, const void *b)
 	return (x->at > y->at) - (x->at < y->at);
 }
 
+static void make_cid(const struct car_index_entry *entry, struct mf_cid *cid)
+{
+	*cid = (struct mf_cid){ .version = 1,
+		.codec = MF_CODEC_RAW,
+		.hash = (uint32_t)entry->hash,
+		.digest_len = entry->digest_len };
+	memcpy(cid->digest, entry->digest, entry->digest_len);
+}
+
 /* The block of the entry, and its place; at: where its section begins and ends, of the object. */
 static int make_place(const struct segment_remote *remote, const struct car_index_entry *entry,
 	uint64_t at, uint64_t end, struct mf_cid *cid, struct index_place *place)
@@ -43,11 +53,7 @@ static int make_place(const struct segment_remote *remote, const struct car_inde
 	uint8_t prefix[CAR_PREFIX_MAX];
 	uint64_t size = end - at;
 
-	*cid = (struct mf_cid){ .version = 1,
-		.codec = MF_CODEC_RAW,
-		.hash = (uint32_t)entry->hash,
-		.digest_len = entry->digest_len };
-	memcpy(cid->digest, entry->digest, entry->digest_len);
+	make_cid(entry, cid);
 	/* The length of the length depends on what it says. */
 	for (size_t head = 1; head <= CAR_PREFIX_MAX && head <= size; head++) {
 		ssize_t n = car_section_prefix(cid, (size_t)(size - head), prefix, sizeof(prefix));
@@ -136,7 +142,43 @@ static int read_index(struct entering *entering, uint8_t *index, size_t len)
 	return tier_judge(tier_find(entering->store, remote->tier), rc);
 }
 
-static int enter(struct store *store, struct segment_remote *remote)
+static int enter_and_note(struct entering *entering)
+{
+	int rc = enter_all(entering);
+
+	if (rc == 0)
+		rc = store_checkpoint(entering->store);
+	if (rc < 0)
+		return rc;
+	entering->remote->entered = true;
+	return note(entering->store, entering->remote);
+}
+
+/* What the index still has there is alive, or was lately. */
+static int thin_out(struct entering *entering)
+{
+	struct store *store = entering->store;
+	uint32_t number = entering->remote->number;
+	struct mf_cid *cids = anyio_calloc(entering->count + 1, sizeof(*cids));
+	struct index_place place;
+	size_t count = 0;
+	int rc = cids ? 0 : -ENOMEM;
+
+	for (size_t i = 0; i < entering->count && rc >= 0; i++) {
+		make_cid(&entering->entries[i], &cids[count]);
+		rc = store_find(store, &cids[count], &place);
+		count += rc > 0 && place.segment == number;
+	}
+	if (rc >= 0)
+		rc = tier_rewrite(
+			store, tier_find(store, entering->remote->tier), number, cids, count);
+	anyio_free(cids);
+	/* One of them went, or is damaged: another time, without it. */
+	return rc == -ENOENT ? -EBADMSG : rc;
+}
+
+static int with_index(
+	struct store *store, struct segment_remote *remote, int (*body)(struct entering *entering))
 {
 	struct entering entering = { .store = store, .remote = remote };
 	size_t len = (size_t)(remote->size - remote->to);
@@ -145,13 +187,7 @@ static int enter(struct store *store, struct segment_remote *remote)
 	entering.entries = anyio_calloc((size_t)remote->blocks + 1, sizeof(*entering.entries));
 	int rc = index && entering.entries ? read_index(&entering, index, len) : -ENOMEM;
 	if (rc == 0)
-		rc = enter_all(&entering);
-	if (rc == 0)
-		rc = store_checkpoint(store);
-	if (rc == 0) {
-		remote->entered = true;
-		rc = note(store, remote);
-	}
+		rc = body(&entering);
 	anyio_free(index);
 	anyio_free(entering.entries);
 	return rc;
@@ -171,6 +207,16 @@ static int remove_object(struct store *store, struct tier *tier, struct segment_
 	return rc < 0 ? rc : store_sync(store, ticket);
 }
 
+static int see_to(struct store *store, struct tier *tier, struct segment_remote *remote)
+{
+	if (remote->unwanted)
+		return remove_object(store, tier, remote);
+	if (!remote->entered)
+		return with_index(store, remote, enter_and_note);
+	remote->thin = false;
+	return with_index(store, remote, thin_out);
+}
+
 /* The first of the tier's, behind a number, of which something is left to do. */
 static struct segment_remote *next_to_tend(
 	const struct store *store, const struct tier *tier, uint32_t number)
@@ -181,7 +227,7 @@ static struct segment_remote *next_to_tend(
 		struct segment_remote *remote = set->remote[i];
 
 		if (remote->number > number && !remote->busy &&
-			(remote->unwanted || !remote->entered) &&
+			(remote->unwanted || !remote->entered || remote->thin) &&
 			strcmp(remote->tier, tier->stat.name) == 0)
 			return remote;
 	}
@@ -202,7 +248,7 @@ int store_tier_tend(struct store *store, const char *name)
 
 		number = remote->number;
 		remote->busy = true;
-		rc = unwanted ? remove_object(store, tier, remote) : enter(store, remote);
+		rc = see_to(store, tier, remote);
 		/* One that is damaged, or lost, is no reason to leave out the others. */
 		rc = rc == -EBADMSG ? 0 : rc;
 		remote->busy = false;

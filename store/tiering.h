@@ -25,6 +25,10 @@ int tier_read(struct store *store, const struct segment_remote *remote, uint64_t
 /* A block that lies in a remote segment. */
 int tier_read_block(struct store *store, const struct index_place *place, void *out);
 
+/* As store_demote, of leaves that lie in this remote segment: what lives in it is written into another. */
+int tier_rewrite(struct store *store, struct tier *tier, uint32_t from, const struct mf_cid *cids,
+	size_t count);
+
 /* Says of a local segment that blocks of it have left the index, before they do (collect.c). */
 int store_begin_sweeping(struct store *store, struct segment_file *file);
 

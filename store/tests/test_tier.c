@@ -336,7 +336,58 @@ static int a_slow_tier_delays_only_who_asks_it(void *arg)
 	return end(store);
 }
 
+/* Little of an object is needed: that goes into a new one, and the object goes. */
+static int an_object_that_is_mostly_dead_is_written_anew(void *arg)
+{
+	struct store *store;
+	struct mf_cid roots[TREES], cids[3 * LEAVES];
+	struct store_move_result moved;
+	struct store_collect_result collected;
+	struct store_tier_stat stat;
+	store_ticket ticket = 0;
+
+	CHECK_RC(0, begin(&store));
+	CHECK_RC(0, put_trees(store, roots));
+	for (int i = 0; i < 3; i++)
+		leaves_of(i, cids + i * LEAVES);
+	CHECK_RC(0, store_demote(store, "cold", cids, 3 * LEAVES, &moved));
+	CHECK_RC(0, collect(store, &collected));
+	CHECK_RC(0, store_tier_tend(store, "cold"));
+	CHECK(objects() == 1 && collected.objects == 0);
+	long before = test_file_size(only_object());
+	for (int i = 0; i < 2; i++)
+		CHECK_RC(0, store_pin_remove(store, &roots[i], &ticket));
+	CHECK_RC(0, collect(store, &collected));
+	CHECK(collected.objects == 0);
+	/* Stopped half way, it is as it was. */
+	place.fail_write = -ENOSPC;
+	CHECK_RC(-EREMOTEIO, store_tier_tend(store, "cold"));
+	place.fail_write = 0;
+	CHECK(there(store) == 2 * LEAVES && cold_leaves(store) == LEAVES);
+	CHECK_RC(0, collect(store, &collected));
+	CHECK_RC(0, store_tier_tend(store, "cold"));
+	CHECK(objects() == 2 && cold_leaves(store) == LEAVES);
+	CHECK_RC(0, collect(store, &collected));
+	CHECK(collected.objects == 1);
+	CHECK_RC(0, store_tier_tend(store, "cold"));
+	CHECK(objects() == 1 && test_file_size(only_object()) < before / 2);
+	for (int again = 0; again < 2; again++) {
+		CHECK_RC(0, collect(store, &collected));
+		place.calls = 0;
+		CHECK_RC(0, store_tier_tend(store, "cold"));
+		CHECK(place.calls == 0 && there(store) == 2 * LEAVES && object_blocks() == LEAVES);
+		CHECK_RC(0, test_verify(store));
+		CHECK_RC(0, test_crash(store));
+		CHECK_RC(0, open_again(&store));
+		CHECK_RC(0, store_tier_tend(store, "cold"));
+	}
+	CHECK_RC(0, store_tier_stat(store, "cold", &stat));
+	CHECK(stat.objects == 1 && stat.blocks == LEAVES && stat.unwanted == 0);
+	return end(store);
+}
+
 ON_BACKENDS(what_is_demoted_is_read_from_there)
+ON_BACKENDS(an_object_that_is_mostly_dead_is_written_anew)
 ON_BACKENDS(what_is_promoted_leaves_nothing)
 ON_BACKENDS(a_tier_that_fails_says_so)
 ON_BACKENDS(what_is_damaged_there_is_not_served)
@@ -347,6 +398,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_is_demoted_is_read_from_there),
+		cmocka_unit_test(test_an_object_that_is_mostly_dead_is_written_anew),
 		cmocka_unit_test(test_what_is_promoted_leaves_nothing),
 		cmocka_unit_test(test_a_tier_that_fails_says_so),
 		cmocka_unit_test(test_what_is_damaged_there_is_not_served),

@@ -7,7 +7,8 @@
  * one. A block is in one place at a time as far as the index tells, and that place changes only when the copy was read
  * back and found the same, byte for byte, and is durable; the bytes it leaves behind are dead, and the next collection
  * gives them back. A remote segment in which nothing lives any more is given up by a collection, and its object removed by
- * store_tier_tend.
+ * store_tier_tend; what lives in one that a collection has found to be dead by more than half, store_tier_tend first writes
+ * into a new one.
  *
  * No lock of the store is held while a tier is waited for: a slow one delays only who asks it. Every wait takes its
  * deadline from the scopes around it.
@@ -54,8 +55,9 @@ int store_tier_attach(struct store *store, const char *name, const struct store_
 void store_tier_detach(struct store *store, const char *name);
 
 /*
- * Does what is left to do in a tier: removes objects that nothing needs, those of moves that were cut off too; and reads
- * the indexes of those whose blocks the store's own index, made anew, does not have yet. -ENODEV: it is not attached.
+ * Does what is left to do in a tier: removes objects that nothing needs, those of moves that were cut off too; reads
+ * the indexes of those whose blocks the store's own index, made anew, does not have yet; and writes what lives in those that
+ * are dead by more than half, as the last collection of this store has found, into new ones. -ENODEV: it is not attached.
  * -EREMOTEIO: it fails (store_tier_stat says how); the rest is done another time. Objects that are damaged or not there are
  * passed over, and stay unread. Else the errors of store_put.
  */
