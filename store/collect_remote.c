@@ -28,12 +28,12 @@ static bool is_thin(const struct collecting *collecting, const struct segment_re
 /* Only what was dead when the marking ended: of anything else the index may have something left. */
 static struct segment_remote *next_dead(const struct collecting *collecting, uint32_t number)
 {
-	const struct segment_set *set = &collecting->store->segments;
+	struct segment_remote *remote;
 
-	for (size_t i = 0; i < set->remote_count; i++)
-		if (set->remote[i]->number > number && set->remote[i]->doomed &&
-			is_dead(collecting, set->remote[i]))
-			return set->remote[i];
+	for (; (remote = segment_set_next_remote(&collecting->store->segments, number));
+		number = remote->number)
+		if (remote->doomed && is_dead(collecting, remote))
+			return remote;
 	return NULL;
 }
 

@@ -100,6 +100,13 @@ struct segment_remote *segment_set_find_remote(const struct segment_set *set, ui
 	return at < set->remote_count && set->remote[at]->number == number ? set->remote[at] : NULL;
 }
 
+struct segment_remote *segment_set_next_remote(const struct segment_set *set, uint32_t number)
+{
+	size_t at = number == UINT32_MAX ? set->remote_count : find_from(set, number + 1);
+
+	return at < set->remote_count ? set->remote[at] : NULL;
+}
+
 int segment_set_note_remote(struct segment_set *set, const struct segment_remote *remote)
 {
 	struct segment_remote *known = segment_set_find_remote(set, remote->number);

@@ -52,6 +52,8 @@ void segment_remote_object(
 
 /* NULL when there is none. It stays where it is until it is forgotten. */
 struct segment_remote *segment_set_find_remote(const struct segment_set *set, uint32_t number);
+/* The first of a higher number, or NULL. */
+struct segment_remote *segment_set_next_remote(const struct segment_set *set, uint32_t number);
 /* It becomes one, or what is known of it changes. 0 or -ENOMEM. */
 int segment_set_note_remote(struct segment_set *set, const struct segment_remote *remote);
 void segment_set_forget_remote(struct segment_set *set, uint32_t number);

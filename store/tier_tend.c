@@ -221,16 +221,13 @@ static int see_to(struct store *store, struct tier *tier, struct segment_remote 
 static struct segment_remote *next_to_tend(
 	const struct store *store, const struct tier *tier, uint32_t number)
 {
-	const struct segment_set *set = &store->segments;
+	struct segment_remote *remote;
 
-	for (size_t i = 0; i < set->remote_count; i++) {
-		struct segment_remote *remote = set->remote[i];
-
-		if (remote->number > number && !remote->busy &&
-			(remote->unwanted || !remote->entered || remote->thin) &&
+	for (; (remote = segment_set_next_remote(&store->segments, number));
+		number = remote->number)
+		if (!remote->busy && (remote->unwanted || !remote->entered || remote->thin) &&
 			strcmp(remote->tier, tier->stat.name) == 0)
 			return remote;
-	}
 	return NULL;
 }
 

@@ -122,12 +122,12 @@ static int walk_pin(struct walk *walk, const struct store_pin *pin)
 /* The next object behind a number whose blocks are not known yet, or NULL. */
 static const struct segment_remote *next_unread(const struct store *store, uint32_t number)
 {
-	const struct segment_set *set = &store->segments;
+	const struct segment_remote *remote;
 
-	for (size_t i = 0; i < set->remote_count; i++)
-		if (set->remote[i]->number > number && !set->remote[i]->entered &&
-			!set->remote[i]->unwanted)
-			return set->remote[i];
+	for (; (remote = segment_set_next_remote(&store->segments, number));
+		number = remote->number)
+		if (!remote->entered && !remote->unwanted)
+			return remote;
 	return NULL;
 }
 
