@@ -203,6 +203,7 @@ int kit_tiers_run(void *arg)
 
 	anyio_event_init(&tiers.idle);
 	anyio_event_init(&tiers.wake);
+	anyio_lock_init(&tiers.tending);
 	int rc = open_all(&tiers, kit_config_value(core->config, "tier.places"));
 	core->tiers = &tiers;
 	ANYIO_TASK_GROUP(group);

@@ -239,11 +239,14 @@ static int look(struct kit_tiers *tiers, struct kit_node *node)
 /* What fails is tried again next time; tier stat counts it. */
 static int tend_all(struct kit_tiers *tiers)
 {
-	for (size_t i = 0; i < tiers->count; i++)
-		if (store_tier_tend(tiers->core->store, tiers->list[i].place.name) ==
-			ANYIO_CANCELLED)
-			return ANYIO_CANCELLED;
-	return 0;
+	int rc = anyio_lock_acquire(&tiers->tending);
+
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < tiers->count && rc != ANYIO_CANCELLED; i++)
+		rc = store_tier_tend(tiers->core->store, tiers->list[i].place.name);
+	anyio_lock_release(&tiers->tending);
+	return rc == ANYIO_CANCELLED ? rc : 0;
 }
 
 /* Whoever collects without a daemon waits for it, but not for long: a tier that is down has it done another time. */

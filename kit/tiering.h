@@ -34,6 +34,8 @@ struct kit_tiers {
 	unsigned calls; /* of remotes, under way */
 	struct anyio_event idle;
 	struct anyio_event wake; /* there is something to remove */
+	struct anyio_lock
+		tending; /* so that who wants it done before he goes on waits for who is at it */
 	uint64_t
 		left; /* bytes in the repo that the policy has moved, and no collection has given back */
 	struct tier_rest *rests; /* roots that the policy has moved lately (tier_policy.c) */
