@@ -165,13 +165,17 @@ static bool cannot_be_read(int rc)
 	return rc == -EIO || rc == ANYIO_INCOMPLETE_READ;
 }
 
-/* Items that cannot even be read are bad, each for itself. */
+/* To a verification, items that cannot even be read are bad, each for itself. An opening fails (read_window). */
 static int check_run_of_items(struct replay *replay, struct replay_item *items, size_t count)
 {
 	int rc = check_items(replay, items, count);
 
 	if (!cannot_be_read(rc))
 		return rc;
+	if (!replay->check_all && segment_set_find(&replay->store->segments, items[0].segment)) {
+		replay->unreadable = items[0].segment;
+		return rc;
+	}
 	for (size_t i = 0; i < count; i++) {
 		if (items[i].what != ITEM_BLOCK)
 			continue;
