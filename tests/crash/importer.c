@@ -5,22 +5,32 @@
  *
  *	try ROOT    ack ROOT    untry ROOT    unack ROOT
  *
- * With a last word "collect" a fourth collects all the time. importer collect REPO does that alone, once.
- * importer check REPO MODEL: holds the repo to the lines in MODEL; says "rebuilt" when the index was. With a last word
- * "collected" what was unpinned may be gone.
+ * With a last word "collect" a fourth collects all the time; with "move FOLDER" two more move leaves to the tier in that
+ * folder and back, too. importer collect REPO does the first alone, once; importer move REPO MODEL FOLDER moves all leaves there,
+ * then back.
+ * importer check REPO MODEL [collected [FOLDER]]: holds the repo to the lines in MODEL; says "rebuilt" when the index was. After
+ * collections what was unpinned may be gone; what lies in FOLDER is read there. importer settle REPO MODEL FOLDER: moves everything there and back,
+ * holds that to the lines, and the folder to being empty then; leaves half of it there.
  */
+#include "importer.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <anyio/anyio.h>
-#include <ipld/links.h>
-#include <store/store.h>
 
-enum { TASKS = 3, LEAVES_MAX = 64, LEAF_MAX = 200000, LINK_MAX = 64 };
+enum {
+	TASKS = 3,
+	MOVERS = 2,
+	LEAVES_MAX = 64,
+	LEAF_MAX = 200000,
+	LINK_MAX = 64,
+	RECENT = 64,
+	TOGETHER = 12
+};
 
-static const struct store_options small = {
+const struct store_options small = {
 	.create = true, .segment_bytes = 1 << 20, .group_bytes = 100000, .checkpoint_blocks = 40
 };
 
@@ -29,6 +39,9 @@ struct import {
 	uint64_t random;
 	long files, leaves, leaf_max;
 	int under_way; /* tasks that import */
+	struct moves *moves;
+	struct mf_cid recent[RECENT]; /* leaves, in a ring */
+	size_t put;
 };
 
 static uint64_t draw(struct import *import)
@@ -74,6 +87,7 @@ static int put_leaf(struct import *import, struct mf_cid *cid, store_ticket *tic
 	mf_cid_of(cid, 1, MF_CODEC_RAW, data, len);
 	int rc = store_put(import->store, cid, data, len, STORE_VERIFIED, ticket);
 	free(data);
+	import->recent[import->put++ % RECENT] = *cid;
 	return rc;
 }
 
@@ -126,6 +140,24 @@ static int collect_all_the_time(void *arg)
 	return rc;
 }
 
+static int move_all_the_time(void *arg)
+{
+	struct import *import = arg;
+	struct mf_cid cids[TOGETHER];
+	int rc = 0;
+
+	while (import->under_way > 0 && rc == 0) {
+		size_t known = import->put < RECENT ? import->put : RECENT;
+		size_t count = known ? 1 + draw(import) % TOGETHER : 0;
+
+		for (size_t i = 0; i < count; i++)
+			cids[i] = import->recent[draw(import) % known];
+		rc = moves_some(import->moves, cids, count, (unsigned)draw(import));
+		anyio_checkpoint();
+	}
+	return rc;
+}
+
 static int unpin(struct import *import, const struct mf_cid *root)
 {
 	store_ticket ticket = 0;
@@ -155,6 +187,19 @@ static int import_some(void *arg)
 	return rc;
 }
 
+static int run_tasks(struct import *import, bool collects)
+{
+	ANYIO_TASK_GROUP(group);
+	import->under_way = TASKS;
+	for (int i = 0; i < TASKS; i++)
+		anyio_start_soon(&group, import_some, import, "import");
+	if (collects)
+		anyio_start_soon(&group, collect_all_the_time, import, "collect");
+	for (int i = 0; i < MOVERS && import->moves; i++)
+		anyio_start_soon(&group, move_all_the_time, import, "move");
+	return anyio_task_group_exit(&group, 0);
+}
+
 static int import_all(void *arg)
 {
 	char **argv = arg;
@@ -173,13 +218,11 @@ static int import_all(void *arg)
 		fprintf(stderr, "importer: %s\n", recovery.text);
 		return rc;
 	}
-	ANYIO_TASK_GROUP(group);
-	import.under_way = TASKS;
-	for (int i = 0; i < TASKS; i++)
-		anyio_start_soon(&group, import_some, &import, "import");
-	if (argv[7])
-		anyio_start_soon(&group, collect_all_the_time, &import, "collect");
-	rc = anyio_task_group_exit(&group, 0);
+	if (argv[7] && argv[8])
+		rc = moves_open(import.store, argv[8], &import.moves);
+	if (rc == 0)
+		rc = run_tasks(&import, argv[7] != NULL);
+	moves_close(import.moves);
 	int closed = store_close(import.store);
 	return rc < 0 ? rc : closed;
 }
@@ -197,160 +240,31 @@ static int collect_once(void *arg)
 	return rc < 0 ? rc : closed;
 }
 
-/* A root that was named, and what became of it. */
-struct promise {
-	struct mf_cid root;
-	bool acknowledged, tried_unpin, unpinned, found;
-};
-
-struct check {
-	struct store *store;
-	struct promise *promises;
-	size_t count;
-	bool collected;
-	int bad;
-};
-
-static void complain(struct check *check, const char *what, const struct mf_cid *cid)
+static int run(int argc, char **argv)
 {
-	char text[MF_CID_TEXT_MAX] = "";
+	static const struct {
+		const char *name;
+		int least, most; /* words */
+		anyio_task_fn body;
+	} commands[] = {
+		{ "import", 7, 9, import_all },
+		{ "collect", 3, 3, collect_once },
+		{ "check", 4, 6, check_all },
+		{ "move", 5, 5, moves_there_and_back },
+		{ "settle", 5, 5, moves_settle },
+	};
 
-	if (cid)
-		mf_cid_format(cid, text, sizeof(text));
-	fprintf(stderr, "check: %s %s\n", what, text);
-	check->bad++;
-}
-
-static struct promise *find_promise(struct check *check, const struct mf_cid *root)
-{
-	for (size_t i = 0; i < check->count; i++)
-		if (mf_cid_equal(&check->promises[i].root, root))
-			return &check->promises[i];
-	return NULL;
-}
-
-static int read_model(struct check *check, const char *path)
-{
-	FILE *file = fopen(path, "r");
-	char word[16], text[MF_CID_TEXT_MAX];
-	struct mf_cid root;
-
-	if (!file)
-		return -errno;
-	while (fscanf(file, "%15s %399s", word, text) == 2) {
-		if (mf_cid_parse(&root, text, strlen(text)) < 0)
-			return -EINVAL;
-		struct promise *promise = find_promise(check, &root);
-		if (!promise) {
-			check->promises = realloc(
-				check->promises, (check->count + 1) * sizeof(*check->promises));
-			promise = &check->promises[check->count++];
-			*promise = (struct promise){ .root = root };
-		}
-		promise->acknowledged |= strcmp(word, "ack") == 0;
-		promise->tried_unpin |= strcmp(word, "untry") == 0;
-		promise->unpinned |= strcmp(word, "unack") == 0;
-	}
-	fclose(file);
-	return 0;
-}
-
-static int read_leaf(void *arg, const struct mf_cid *cid)
-{
-	struct check *check = arg;
-	struct store_block block;
-	int rc = store_get(check->store, cid, &block);
-
-	if (rc < 0)
-		complain(check, anyio_error_name(rc), cid);
-	store_block_release(&block);
-	return 0;
-}
-
-static void read_tree(struct check *check, const struct mf_cid *root)
-{
-	struct store_block block;
-	int rc = store_get(check->store, root, &block);
-
-	if (rc == 0)
-		rc = ipld_links(root->codec, block.data, block.len, read_leaf, check);
-	if (rc < 0)
-		complain(check, anyio_error_name(rc), root);
-	store_block_release(&block);
-}
-
-static int check_pins(struct check *check)
-{
-	struct store_state_cursor cursor = { 0 };
-	struct store_pin pin;
-	int rc;
-
-	while ((rc = store_pin_next(check->store, &cursor, &pin)) > 0) {
-		struct promise *promise = find_promise(check, &pin.cid);
-
-		if (!promise)
-			complain(check, "a pin nobody asked for:", &pin.cid);
-		else if (promise->found || promise->unpinned || pin.mode != STORE_PIN_RECURSIVE)
-			complain(check, "a pin that should not be:", &pin.cid);
-		else
-			promise->found = true;
-	}
-	for (size_t i = 0; i < check->count && rc == 0; i++) {
-		const struct promise *promise = &check->promises[i];
-
-		if (promise->acknowledged && !promise->tried_unpin && !promise->found)
-			complain(check, "a pin is lost:", &promise->root);
-		if (promise->acknowledged && !(check->collected && promise->tried_unpin))
-			read_tree(check, &promise->root);
-	}
-	return rc;
-}
-
-static void on_fault(void *arg, const struct store_fault *fault)
-{
-	fprintf(stderr, "check: fault %d in %u at %llu..%llu\n", fault->kind, fault->segment,
-		(unsigned long long)fault->from, (unsigned long long)fault->to);
-	complain(arg, "fault", fault->cid);
-}
-
-static int check_all(void *arg)
-{
-	char **argv = arg;
-	struct check check = { .collected = argv[4] != NULL };
-	struct store_verify_options options = { .fault = on_fault, .arg = &check };
-	struct store_verify_result result;
-	struct store_recovery recovery;
-	int rc = read_model(&check, argv[3]);
-
-	if (rc < 0)
-		return rc;
-	rc = store_open(argv[2], &small, &check.store, &recovery);
-	if (rc < 0) {
-		fprintf(stderr, "check: %s\n", recovery.text);
-		return rc;
-	}
-	if (recovery.rebuilt)
-		puts("rebuilt");
-	if (recovery.damaged || recovery.gaps)
-		complain(&check, recovery.text, NULL);
-	rc = store_verify(check.store, &options, &result);
-	if (rc == 0)
-		rc = check_pins(&check);
-	free(check.promises);
-	int closed = store_close(check.store);
-	return rc < 0 ? rc : closed < 0 ? closed : check.bad ? -EBADMSG : 0;
+	for (size_t i = 0; argc > 1 && i < sizeof(commands) / sizeof(*commands); i++)
+		if (strcmp(argv[1], commands[i].name) == 0 && argc >= commands[i].least &&
+			argc <= commands[i].most)
+			return anyio_run(commands[i].body, argv, NULL);
+	return -EINVAL;
 }
 
 int main(int argc, char **argv)
 {
-	int rc = -EINVAL;
+	int rc = run(argc, argv);
 
-	if ((argc == 7 || argc == 8) && strcmp(argv[1], "import") == 0)
-		rc = anyio_run(import_all, argv, NULL);
-	else if (argc == 3 && strcmp(argv[1], "collect") == 0)
-		rc = anyio_run(collect_once, argv, NULL);
-	else if ((argc == 4 || argc == 5) && strcmp(argv[1], "check") == 0)
-		rc = anyio_run(check_all, argv, NULL);
 	if (rc < 0)
 		fprintf(stderr, "importer %s: %s\n", argc > 1 ? argv[1] : "", anyio_error_name(rc));
 	return rc < 0;

@@ -1,10 +1,16 @@
 #!/usr/bin/env python3
-"""run.py MODE KILLER PROGRAM: kills imports and checks what is left; see README.md.
+"""run.py MODE KILLER PROGRAM: kills imports, collections and moves, and checks what is left; see README.md.
 
-MODE is "rot": the index spoiled behind the back of its seal, so that it is believed once; or "each" (every stop of a three-block import in turn) or "random" ($KILLS random ones of larger
-imports, 100 by default), with the importer; or "collect": every stop of a collection in turn, and random ones of imports beside one that never ends; or "command": random ones ($KILLS, 40) of the real `init` and
-`add`, with ipfs-kit. $SEED makes the random ones repeatable, $ANYIO_BACKEND chooses the backend.
+MODE is "each": every stop of a three-block import in turn; or "random": random ones of larger imports; or "collect": every stop of a
+collection in turn, and random ones of imports beside one that never ends; or "tier": every stop of a small move to a tier and back in
+turn, and random ones of imports beside collections and moves that never end; or "rot": the index spoiled behind the back of its seal,
+so that it is believed once; with the importer. Or "command": random stops of the real `init` and `add`, with ipfs-kit.
+$KILLS is how many random ones there are, $SEED makes them repeatable, $ANYIO_BACKEND chooses the backend.
+
+run.py all KILLER IMPORTER IPFS_KIT: all of them, on both backends, with $KILLS (1,000) random ones in all; then how many of what.
 """
+import concurrent.futures
+import itertools
 import os
 import random
 import shutil
@@ -12,39 +18,54 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 
-mode, killer, importer = sys.argv[1:4]
 KILLED, ENDED = 0, 3
 SMALL = ["1", "2", "3000"]  # one tree of two leaves and a root
 LARGE = ["30", "9", "90000"]
+MOVED = ["12", "6", "30000"]
+killer, importer = sys.argv[2:4]
+ipfs_kit = sys.argv[-1]
 
 
 class Repo:
-    def __init__(self):
+    def __init__(self, program=importer, copied=None):
+        self.program = program
         self.folder = tempfile.mkdtemp(prefix="crash-")
         self.path = os.path.join(self.folder, "repo")
         self.model = os.path.join(self.folder, "model")
+        self.cold = os.path.join(self.folder, "cold")
         self.checked = False
-        open(self.model, "w").close()
+        if copied:
+            shutil.copytree(copied.folder, self.folder, dirs_exist_ok=True)
+        else:
+            os.mkdir(self.cold)
+            open(self.model, "w").close()
 
     def killed(self, at, *command):
-        """Runs the importer's command until the at-th stop. True when it was killed there."""
+        """Runs the program's command until the at-th stop. True when it was killed there."""
         with open(self.model, "ab") as out:
-            done = subprocess.run([killer, str(at), importer, *command], stdout=out,
+            done = subprocess.run([killer, str(at), self.program, *command], stdout=out,
                                   stderr=subprocess.PIPE, text=True)
         if done.returncode not in (KILLED, ENDED) and "already" not in done.stderr:
             self.fail(at, command, done.stderr)
         self.stops = int(done.stderr.split()[-2])
         return done.returncode == KILLED
 
-    def check(self, what, *more):
-        done = subprocess.run([importer, "check", self.path, self.model, *more], capture_output=True,
-                              text=True)
+    def must(self, what, *command, rebuilt=False):
+        """Runs the importer's command, which must find everything as it should be."""
+        done = subprocess.run([self.program, *command], capture_output=True, text=True)
         if done.returncode != 0:
-            self.fail(what, "check", done.stderr)
-        if self.checked and done.stdout:  # once there, no kill spoils the index
-            self.fail(what, "check", done.stdout)
+            self.fail(what, command, done.stderr)
+        if self.checked and bool(done.stdout) != rebuilt:  # once there, no kill spoils the index
+            self.fail(what, command, done.stdout)
         self.checked = True
+
+    def check(self, what, *more):
+        self.must(what, "check", self.path, self.model, *more)
+
+    def settle(self, what, rebuilt=False):
+        self.must(what, "settle", self.path, self.model, self.cold, rebuilt=rebuilt)
 
     def fail(self, *what):
         print("FAILED:", *what)
@@ -55,54 +76,101 @@ class Repo:
         shutil.rmtree(self.folder)
 
 
-def each():
-    at, going = 0, True
-    while going:
-        at += 1
-        repo = Repo()
-        going = repo.killed(at, "import", repo.path, "7", *SMALL)
-        repo.check(at)
+def drawn(default):
+    """How many random ones, and what draws them."""
+    seed = int(os.environ.get("SEED", random.randrange(1 << 30)))
+    print(f"SEED={seed}")
+    return int(os.environ.get("KILLS", default)), seed, random.Random(seed)
+
+
+def each_stop(first, command, look):
+    """Kills the command at every stop in turn, each time on a copy of that repo: how often."""
+
+    def kill(at):
+        repo = Repo(copied=first)
+        killed = repo.killed(at, *command(repo))
+        look(repo, f"stop {at}")
         repo.remove()
-    print(f"killed at each of {at - 1} stops")
+        return killed
+
+    workers, kills = 4 * (os.cpu_count() or 1), 0  # most of it waits for the disk
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        for at in itertools.count(1, workers):
+            going = list(pool.map(kill, range(at, at + workers)))
+            kills += sum(going)
+            if not all(going):
+                break
+    first.remove()
+    print(f"killed at each of {kills} stops")
+    return kills
+
+
+def at_random(kills, seed, rng, size, beside, look, same=15):
+    """Kills that many imports, as many of them as `same` on one repo: how many, and how many of what came after."""
+    repo = Repo()
+    repo.killed(0, "import", repo.path, str(seed), *size, *beside(repo))
+    total, again, killed, turn = repo.stops, 0, 0, 0
+    while killed < kills:
+        turn += 1
+        if turn % same == 0:
+            look(repo, f"turn {turn}", rng, last=True)
+            repo.remove()
+            repo = Repo()
+        killed += repo.killed(rng.randrange(1, total), "import", repo.path, str(seed + turn), *size, *beside(repo))
+        again += look(repo, f"turn {turn}", rng)
+    repo.remove()
+    print(f"{killed} imports killed, {again} recoveries killed")
+    return killed, again
+
+
+def each():
+    return each_stop(Repo(), lambda repo: ["import", repo.path, "7", *SMALL],
+                     lambda repo, what: repo.check(what)), 0
+
+
+def imports(default, *more):
+    """Random ones, with that word for imports and checks."""
+
+    def look(repo, what, rng, last=False):
+        again = 0
+        while not last and rng.random() < 0.3:
+            again += repo.killed(rng.randrange(1, 700), "check", repo.path, repo.model, *checked)
+        repo.check(what, *checked)
+        return again
+
+    checked = ["collected"] if more else []
+    return at_random(*drawn(default), LARGE, lambda repo: more, look)
 
 
 def collect():
     first = Repo()
     first.killed(0, "import", first.path, "3", "8", "4", "60000")
-    at, going = 0, True
-    while going:
-        at += 1
-        repo = Repo()
-        shutil.copytree(first.path, repo.path)
-        shutil.copy(first.model, repo.model)
-        going = repo.killed(at, "collect", repo.path)
-        repo.check(at, "collected")
-        repo.remove()
-    first.remove()
-    print(f"killed at each of {at - 1} stops")
-    at_random("collect")
+    kills = each_stop(first, lambda repo: ["collect", repo.path],
+                      lambda repo, what: repo.check(what, "collected"))
+    killed, again = imports(40, "collect")
+    return kills + killed, again
 
 
-def at_random(*more):
-    checked = ["collected"] if more else []
-    seed = int(os.environ.get("SEED", random.randrange(1 << 30)))
-    rng = random.Random(seed)
-    print(f"SEED={seed}")
-    kills = int(os.environ.get("KILLS", 40 if more else 100))
-    repo = Repo()
-    repo.killed(0, "import", repo.path, str(seed), *LARGE, *more)
-    total, again = repo.stops, 0
-    for kill in range(kills):
-        if kill % 15 == 14:
-            repo.remove()
-            repo = Repo()
-        number = str(seed + 1 + kill)
-        repo.killed(rng.randrange(1, total), "import", repo.path, number, *LARGE, *more)
-        while rng.random() < 0.3:
-            again += repo.killed(rng.randrange(1, 700), "check", repo.path, repo.model, *checked)
-        repo.check(f"kill {kill}", *checked)
-    repo.remove()
-    print(f"{kills} imports killed, {again} recoveries killed")
+def tier():
+    def small(repo, what):
+        repo.check(what, "collected", repo.cold)
+        repo.settle(what)
+
+    def look(repo, what, rng, last=False):
+        again = 0
+        if last:  # without its index, too
+            shutil.rmtree(os.path.join(repo.path, "index"))
+            repo.settle(what, rebuilt=True)
+        while not last and rng.random() < 0.5:
+            again += repo.killed(rng.randrange(1, 2000), "settle", repo.path, repo.model, repo.cold)
+        small(repo, what)
+        return again
+
+    first = Repo()
+    first.killed(0, "import", first.path, "5", *SMALL)
+    kills = each_stop(first, lambda repo: ["move", repo.path, repo.model, repo.cold], small)
+    killed, again = at_random(*drawn(25), MOVED, lambda repo: ["move", repo.cold], look, same=8)
+    return kills + killed, again
 
 
 def rot():
@@ -129,44 +197,62 @@ def rot():
         repo.check(f"turn {turn}")
     repo.remove()
     print(f"{noticed} times noticed, {crashed} of them by a crash, and mended every time")
+    return 0, 0
 
 
 def command():
-    seed = int(os.environ.get("SEED", random.randrange(1 << 30)))
-    rng = random.Random(seed)
-    print(f"SEED={seed}")
-    repo = Repo()
-    kept, promised = {}, 0  # CID: the file it was promised for
+    kills, _, rng = drawn(40)
+    repo = Repo(ipfs_kit)
+    kept, promised, killed = {}, 0, 0  # CID: the file it was promised for
 
     def run(*words):
-        return subprocess.run([importer, "--repo", repo.path, *words], capture_output=True)
+        return subprocess.run([ipfs_kit, "--repo", repo.path, *words], capture_output=True)
 
     while repo.killed(rng.randrange(1, 900), "--repo", repo.path, "init"):
-        pass
-    for kill in range(int(os.environ.get("KILLS", 40))):
+        killed += 1
+    while killed < kills:
         data = rng.randbytes(rng.choice([1, 5000, 300000, 3000000]))
         path = os.path.join(repo.folder, "file")
         with open(path, "wb") as file:
             file.write(data)
         open(repo.model, "w").close()
-        repo.killed(rng.randrange(1, 1100), "--repo", repo.path, "add", "-Q", path)
+        killed += repo.killed(rng.randrange(1, 1100), "--repo", repo.path, "add", "-Q", path)
         with open(repo.model) as file:
             for line in file.read().split("\n")[:-1]:
                 kept[line] = data
                 promised += 1
         verify = run("repo", "verify")
         if verify.returncode != 0:
-            repo.fail(f"kill {kill}", "repo verify", verify.stderr)
+            repo.fail(f"kill {killed}", "repo verify", verify.stderr)
         pins = run("pin", "ls").stdout.decode()
         for cid, data in kept.items():
             if cid not in pins:
-                repo.fail(f"kill {kill}", "pin ls lacks", cid)
+                repo.fail(f"kill {killed}", "pin ls lacks", cid)
             if run("cat", cid).stdout != data:
-                repo.fail(f"kill {kill}", "cat", cid)
+                repo.fail(f"kill {killed}", "cat", cid)
         if len(kept) > 12:
             kept.clear()
     repo.remove()
-    print(f"{kill + 1} commands killed, {promised} files promised and there")
+    print(f"{killed} commands killed, {promised} files promised and there")
+    return killed, 0
 
 
-{"each": each, "random": at_random, "collect": collect, "command": command, "rot": rot}[mode]()
+MODES = {"each": each, "random": lambda: imports(100), "collect": collect, "tier": tier, "command": command, "rot": rot}
+
+
+def every_mode():
+    kills = int(os.environ.get("KILLS", 1000))
+    os.environ["KILLS"] = str(-(-kills // 8))  # four modes have random ones
+    lines, total = [], 0
+    for backend in ("uring", "uv"):
+        os.environ["ANYIO_BACKEND"] = backend
+        for name, mode in MODES.items():
+            began = time.monotonic()
+            print(f"-- {name}, {backend}", flush=True)
+            killed, again = mode()
+            lines.append(f"{name:8} {backend:6} {killed:8,} {again:8,} {time.monotonic() - began:7.0f} s")
+            total += killed + again
+    print(f"{'mode':8} {'on':6} {'killed':>8} {'again':>8} {'took':>9}", *lines, f"{total:,} kills, and nothing lost", sep="\n")
+
+
+every_mode() if sys.argv[1] == "all" else MODES[sys.argv[1]]()
