@@ -41,16 +41,23 @@ int cmd_tier_list(struct cli *cli)
 	return cli_call_print(cli, "tier/list", cli->args, NULL, print_line);
 }
 
+static void print_numbers(json_t *answer, const char *const *keys)
+{
+	for (; *keys; keys++)
+		printf("  %s: %" JSON_INTEGER_FORMAT "\n", *keys, number(answer, *keys));
+}
+
 static int print_stat(struct cli *cli, json_t *answer)
 {
-	static const char *const keys[] = { "Objects", "Blocks", "Bytes", "Unwanted", "Unread",
+	static const char *const all[] = { "Objects", "Blocks", "Bytes", "Unwanted", "Unread",
 		"Reads", "ReadBytes", "Demoted", "DemotedBytes", "Promoted", "PromotedBytes",
-		"Errors" };
+		"Errors", NULL };
+	/* Nothing else is counted of the repo itself. */
+	static const char *const own[] = { "Objects", "Bytes", NULL };
 
 	printf("%s (%s, %s)\n", text_of(answer, "Name"), or_dash(text_of(answer, "Kind")),
 		text_of(answer, "State"));
-	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
-		printf("  %s: %" JSON_INTEGER_FORMAT "\n", keys[i], number(answer, keys[i]));
+	print_numbers(answer, strcmp(text_of(answer, "Kind"), "repo") == 0 ? own : all);
 	if (*text_of(answer, "Why")) {
 		fputs("  Why: ", stdout);
 		cli_print_text(text_of(answer, "Why"));

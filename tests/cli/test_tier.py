@@ -44,6 +44,9 @@ def there_and_back():
     row = tiers(repo)['cold']
     equal('what is told', [row[key] for key in ('Kind', 'State', 'Objects', 'Blocks', 'Errors', 'Why')], ['folder', 'up', 1, 5, 0, ''])
 
+    own = kit('tier', 'stat', repo=repo).text.split('cold (')[0]
+    check('of the repo what is counted of it', own.startswith('fast (repo, up)\n  Objects: ') and 'Demoted' not in own, own)
+
     # Anybody's: another repo takes it in as it is.
     other = new_repo()
     equal('imported', kit('dag', 'import', '--pin-roots=false', f'{cold}/{os.listdir(cold)[0]}', repo=other).code, 0)
