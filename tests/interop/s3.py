@@ -109,6 +109,40 @@ class Seaweedfs(S3Store):
         Try(self.endpoint, "uv")("delete", "warm")
 
 
+class SeaweedfsPair(Seaweedfs):
+    """The same with two volume servers, processes of their own, each of which has a copy of everything. Any one of them can be killed."""
+
+    def prepare(self):
+        super().prepare()
+        self.ports, self.volumes = peers.free_ports(2), [None, None]
+
+    def words(self):
+        return [*super().words(), "-volume=false", "-master.defaultReplication=001"]
+
+    def start(self):
+        super().start()
+        for i in range(2):
+            self.start_volume(i)
+
+    def start_volume(self, i):
+        folder = self.folder / f"volume{i}"
+        folder.mkdir(exist_ok=True)
+        self.volumes[i] = peers.Process([self.program, f"-logdir={self.folder}", "volume", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
+                                         f"-dir={folder}", "-max=20", f"-port={self.ports[i]}",
+                                         f"-master=127.0.0.1:{self.master}"], self.folder / "log", env=self.env())
+        self.volumes[i].drain()
+
+    def kill_volume(self, i):
+        self.volumes[i].child.kill()
+        self.volumes[i].child.wait()
+
+    def stop(self):
+        for i in range(2):
+            if self.volumes[i]:
+                self.kill_volume(i)
+        super().stop()
+
+
 class Try(stores.Try):
     def __init__(self, endpoint, backend, bucket=BUCKET, prefix="node/", **env):
         super().__init__(endpoint, backend, bucket, prefix, AWS_ACCESS_KEY_ID=KEY, AWS_SECRET_ACCESS_KEY=SECRET, **env)

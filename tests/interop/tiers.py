@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
-"""A repo whose leaves lie in stores that nobody here wrote: versitygw (S3), Debian's sshd (SFTP).
+"""A repo whose leaves lie in stores that nobody here wrote: versitygw and SeaweedFS (S3), Debian's sshd (SFTP).
 
-    tiers.py [versitygw | sshd]...
+    tiers.py [versitygw | sshd | seaweedfs | example]...
 
 On both backends of the runtime: what is moved there is the same when it comes from there, by a command and through a daemon;
 what lies there is a CAR that another repo takes in; a store that is killed in the middle of a move leaves everything
-where it was, and its death holds up nobody who does not want what lies there. Exits 0, 1, or 77 as s3.py.
+where it was, and its death holds up nobody who does not want what lies there; of SeaweedFS one volume server of two is
+killed so, and what both had is there. The example is examples/tiers.sh, as README shows it. Exits 0, 1, or 77 as s3.py.
 """
 
+import concurrent.futures
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import time
@@ -164,17 +167,88 @@ def try_sshd(scratch, backend):
         try_store(kit, store, scratch)
 
 
+def until_moved(kit, root):
+    """A volume server that is back has to be found again first; what the move takes then."""
+    until = time.monotonic() + peers.READY_SECONDS
+    while (done := kit.run("tier", "move", root, "cold")).returncode:
+        if time.monotonic() > until:
+            raise peers.Failed(f"no move: {done.stderr.decode()}")
+
+
+def one_of_two_dies(kit, store, file, first):
+    """One volume server of two is killed in the middle of the object."""
+    data = random.Random(7).randbytes(SIZE)
+    file.write_bytes(data)
+    root = kit("add", "-Q", file).decode().strip()
+    places = kit("config", "tier.places").decode().strip()
+    with store.between("up", SIZE // 3, lambda _: store.kill_volume(1)) as between:
+        kit("config", "tier.places", places.replace(f":{store.port}/", f":{between.port}/"))
+        done = kit.run("tier", "move", root, "cold", timeout=2 * peers.COMMAND_SECONDS)
+        said = done.stderr.decode().strip()
+        check(between.done.is_set() and store.volumes[1].child.poll() is not None, "a volume server is killed under a move")
+        check(done.returncode == 0 or ("the tier cold fails" in said and "is where it was" in said),
+              f"which says so: {said}" if done.returncode else "which is made all the same")
+    kit("config", "tier.places", places)
+    check(kit("cat", root) == data, "what was to be moved is there")
+    check(kit("cat", first) == random.Random(3).randbytes(SIZE), "and what lay there already, from the other")
+    kit("repo", "verify")
+    return root, data
+
+
+def try_seaweedfs(scratch, backend):
+    with s3.SeaweedfsPair(scratch / "store") as store:
+        place = f"s3+http://127.0.0.1:{store.port}/{s3.BUCKET}/node"
+        kit = Kit(scratch, backend, place, AWS_ACCESS_KEY_ID=s3.KEY, AWS_SECRET_ACCESS_KEY=s3.SECRET)
+        file, data = scratch / "file", random.Random(3).randbytes(SIZE)
+        file.write_bytes(data)
+        first = there_and_back(kit, file, data)
+        root, other = one_of_two_dies(kit, store, file, first)
+        store.start_volume(1)
+        until_moved(kit, root)
+        kit("repo", "gc", "--silent")
+        row = kit.tier()
+        check((row["Objects"], row["Unwanted"]) == (2, 0) and kit.segments() < 1_000_000, "with both, the move is made, and nothing is left of the first one")
+        store.kill_volume(0)
+        check(kit("cat", first) == data and kit("cat", root) == other, "each of them has all of it")
+
+
+def masked(text):
+    """Without what differs from run to run: numbers, and the room they take."""
+    return re.sub(r" +", " ", re.sub(r"[0-9]+(?:[.][0-9]+)?", "N", text)).strip()
+
+
+def try_example(scratch, backend):
+    program = peers.ROOT / os.environ.get("BUILD", "build") / "cli/ipfs-kit"
+    done = subprocess.run([peers.ROOT / "examples/tiers.sh", program], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True, env=dict(os.environ, ANYIO_BACKEND=backend, TMPDIR=str(scratch)), timeout=2 * peers.COMMAND_SECONDS)
+    if done.returncode or done.stderr or "the same, byte for byte" not in done.stdout:
+        raise peers.Failed(f"the example: {done.returncode} {done.stdout[-1000:]} {done.stderr[-2000:]}")
+    readme = (peers.ROOT / "README.md").read_text()
+    shown = re.search(r"^```\n(# a repo of at most.*?)^```", readme, re.M | re.S)[1]
+    check(masked(shown) == masked(done.stdout), "the example does what README shows")
+    check(list(scratch.glob("tmp.*")) == [], "it leaves nothing behind")
+
+
+def run_one(scratch, part, attempt, backend):
+    folder = scratch / f"{part}-{backend}"
+    (folder / "other").mkdir(parents=True)
+    folder.chmod(0o755)
+    attempt(folder, backend)
+
+
 def run(scratch, parts):
-    for part, attempt in (("versitygw", try_versitygw), ("sshd", try_sshd)):
+    scratch.chmod(0o755)
+    for part, attempt in (("versitygw", try_versitygw), ("sshd", try_sshd), ("example", try_example)):
         for backend in ("uring", "uv"):
             if part in parts:
                 print(f"-- {part}, {backend}", flush=True)
-                folder = scratch / f"{part}-{backend}"
-                (folder / "other").mkdir(parents=True)
-                folder.chmod(0o755)
-                scratch.chmod(0o755)
-                attempt(folder, backend)
+                run_one(scratch, part, attempt, backend)
+    if "seaweedfs" in parts:
+        # Half a minute passes before it gives up a write for which it has one server, and it is asked five times.
+        print("-- seaweedfs, uring and uv at the same time", flush=True)
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            list(pool.map(lambda backend: run_one(scratch, "seaweedfs", try_seaweedfs, backend), ("uring", "uv")))
 
 
 if __name__ == "__main__":
-    sys.exit(peers.main("tiers", run, sys.argv[1:] or ["versitygw", "sshd"]))
+    sys.exit(peers.main("tiers", run, sys.argv[1:] or ["versitygw", "sshd", "seaweedfs", "example"]))
