@@ -8,9 +8,10 @@
  * With a last word "collect" a fourth collects all the time; with "move FOLDER" two more move leaves to the tier in that
  * folder and back, too. importer collect REPO does the first alone, once; importer move REPO MODEL FOLDER moves all leaves there,
  * then back.
- * importer check REPO MODEL [collected [FOLDER]]: holds the repo to the lines in MODEL; says "rebuilt" when the index was. After
- * collections what was unpinned may be gone; what lies in FOLDER is read there. importer settle REPO MODEL FOLDER: moves everything there and back,
- * holds that to the lines, and the folder to being empty then; leaves half of it there.
+ * importer check REPO MODEL [collected [FOLDER]]: holds the repo to the lines in MODEL; says "rebuilt" when the index
+ * was. After collections what was unpinned may be gone; what lies in FOLDER is read there. importer settle REPO MODEL
+ * FOLDER: moves everything there and back, holds that to the lines, and the folder to being empty then; leaves half of it
+ * there.
  */
 #include "importer.h"
 
