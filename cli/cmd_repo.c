@@ -305,10 +305,14 @@ static void warn_of_listen(const struct cli *cli)
 /* What a daemon that runs has read already. */
 static void tell_of_daemon(struct cli *cli)
 {
+	static const char *const at_once[] = { "add.profile", "store.max", "storage_max",
+		"tier.cold", "tier.hot", "tier.interval" };
 	const char *key = cli->args[0];
 
-	if (strcmp(key, "add.profile") && strcmp(key, "store.max") && strcmp(key, "storage_max") &&
-		cli_daemon_runs(cli))
+	for (size_t i = 0; i < sizeof(at_once) / sizeof(*at_once); i++)
+		if (!strcmp(key, at_once[i]))
+			return;
+	if (cli_daemon_runs(cli))
 		cli_tell(cli, "the daemon that runs takes %s when it starts again", key);
 }
 

@@ -98,5 +98,13 @@ static int print_policy(struct cli *cli, json_t *answer)
 
 int cmd_tier_policy(struct cli *cli)
 {
-	return cli_call_print(cli, "tier/policy", cli->args, NULL, print_policy);
+	static const char *const names[] = { "cold", "hot", "interval" };
+	struct kit_call_option options[4] = { 0 };
+	size_t count = 0;
+
+	for (size_t i = 0; i < 3; i++)
+		if (cli_value(cli, names[i]))
+			options[count++] =
+				(struct kit_call_option){ names[i], cli_value(cli, names[i]) };
+	return cli_call_print(cli, "tier/policy", cli->args, options, print_policy);
 }

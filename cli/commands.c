@@ -122,6 +122,12 @@ static const struct cli_option heat_top_table[] = {
 	{ "headers", 'v', NULL, "a line above that names the columns" },
 	{ 0 },
 };
+static const struct cli_option tier_policy_table[] = {
+	{ "cold", 0, "HEAT", "set tier.cold" },
+	{ "hot", 0, "HEAT", "set tier.hot" },
+	{ "interval", 0, "TIME", "set tier.interval: 10m, 1h; 0: nothing moves by itself" },
+	{ 0 },
+};
 static const struct cli_option verbose_table[] = {
 	{ "verbose", 'v', NULL, "print latency and direction too" },
 	{ 0 },
@@ -193,7 +199,8 @@ const struct cli_command cli_commands[] = {
 		NULL, 1, 2, .no_repo = true, .values = cli_shells, .run = cmd_completion },
 	{ "config", "KEY [VALUE]", "Print or change a setting",
 		"Settings live in the file config of the repo, with their explanations; comments are kept.\n"
-		"A daemon takes add.profile and store.max at once, the others when it starts.\n\n"
+		"A daemon takes add.profile, store.max, tier.cold, tier.hot and tier.interval at once, the others when\n"
+		"it starts.\n\n"
 		"  ipfs-kit config swarm.listen\n"
 		"  ipfs-kit config api.listen /ip4/127.0.0.1/tcp/5002",
 		NULL, 1, 2, .no_repo = true, .values = kit_config_key, .run = cmd_config },
@@ -364,13 +371,14 @@ const struct cli_command cli_commands[] = {
 		"  ipfs-kit tier move bafy... cold\n"
 		"  ipfs-kit tier move bafy... fast",
 		NULL, 2, 2, .again = "it goes on where it stopped", .run = cmd_tier_move },
-	{ "tier policy", "", "Print when content moves by itself",
+	{ "tier policy", "", "Print or change when content moves by itself",
 		"While a daemon runs, it looks every tier.interval: pinned roots with less heat than tier.cold go to the first\n"
 		"tier while the repo is above two thirds of store.max, those with more than tier.hot come back while it is\n"
 		"below half of it, or has no bound. What a warmer root needs too stays; what was moved rests for\n"
-		"heat.half_life. 'ipfs-kit config' sets them.\n\n"
-		"  ipfs-kit tier policy",
-		NULL, 0, 0, .run = cmd_tier_policy },
+		"heat.half_life. The options change the config, and a daemon that runs takes them at its next look.\n\n"
+		"  ipfs-kit tier policy\n"
+		"  ipfs-kit tier policy --cold=0.5 --interval=1h",
+		tier_policy_table, 0, 0, .run = cmd_tier_policy },
 	{ "tier stat", "", "Print what each tier has and has done",
 		"Objects, blocks and bytes that are there; unwanted objects, which are still to be removed; unread ones, whose\n"
 		"blocks the index does not know yet; and since the repo was opened: what was read from there, moved\n"

@@ -48,10 +48,37 @@ int call_tier_move(struct call *call)
 				  (json_int_t)moved.bytes, "Skipped", (json_int_t)moved.skipped));
 }
 
+static int set_policy(struct call *call)
+{
+	static const struct {
+		const char *option, *key;
+	} settings[] = { { "cold", "tier.cold" }, { "hot", "tier.hot" },
+		{ "interval", "tier.interval" } };
+	const char *dir = call->node->core->dir;
+	char error[256] = "";
+
+	for (size_t i = 0; i < sizeof(settings) / sizeof(*settings); i++) {
+		const char *value = call_option(call, settings[i].option);
+		int rc = value ? kit_config_set(dir, settings[i].key, value, error, sizeof(error))
+			       : 0;
+
+		if (rc)
+			return kit_fail(
+				call->node, rc, "%s", *error ? error : anyio_error_text(rc));
+		if (value)
+			kit_tier_policy_changed(call->node->core);
+	}
+	return 0;
+}
+
+/* Sets what options name, then tells all. */
 int call_tier_policy(struct call *call)
 {
 	struct kit_tier_policy policy;
+	int rc = set_policy(call);
 
+	if (rc)
+		return rc;
 	kit_tier_policy_get(call->node, &policy);
 	return call_answer(call,
 		json_pack("{s:s, s:f, s:f, s:I, s:I, s:I}", "Tier", policy.tier, "Cold",

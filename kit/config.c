@@ -394,8 +394,8 @@ int kit_config_create(const char *dir, const char *profile, bool test)
 		return -ENOMEM;
 	fprintf(out,
 		"# The configuration of an ipfs-kit repo. Lines are 'section.name = value'; what is\n"
-		"# not set has the value shown here at first. A daemon takes add.profile and store.max at\n"
-		"# once when they change, the others when it starts.\n");
+		"# not set has the value shown here at first. A daemon takes add.profile, store.max, tier.cold,\n"
+		"# tier.hot and tier.interval at once when they change, the others when it starts.\n");
 	for (int i = 0; i < SETTINGS; i++) {
 		const char *value = settings[i].dflt;
 		if (!strcmp(settings[i].key, "add.profile") && profile)

@@ -2,11 +2,13 @@
  * What moves by itself: pinned roots that are cold go to the first tier while the repo is above two thirds of its limit,
  * those that are hot come back while it is below half of it, or has none. Between cold and hot is a gap (hot is at least four times
  * cold), and what was moved rests for a half-life: so nothing goes to and fro. What has gone is collected at once.
+ * What rests is in memory alone: a restart costs at most one move too early of a root that was read meanwhile.
  */
 #include "tiering.h"
 
 #include <errno.h>
 #include <kit/call.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,27 +26,42 @@ struct policy {
 	uint64_t used; /* bytes of the repo */
 };
 
-static anyio_time time_of(struct kit_core *core, const char *key)
+static anyio_time time_of(const struct kit_config *config, const char *key)
 {
 	anyio_time time = 0;
 
-	kit_time_parse(kit_config_value(core->config, key), &time);
+	kit_time_parse(kit_config_value(config, key), &time);
 	return time;
+}
+
+/* The tier that is in use, whatever was set since; else the one that would be. */
+static void name_first(const struct kit_core *core, const struct kit_config *config, char name[32])
+{
+	const char *places = kit_config_value(config, "tier.places");
+	size_t len = strcspn(places, "=");
+
+	if (core->tiers)
+		snprintf(name, 32, "%s", core->tiers->count ? core->tiers->list[0].place.name : "");
+	else
+		snprintf(name, 32, "%.*s", (int)len, places);
 }
 
 void kit_tier_policy_get(struct kit_node *node, struct kit_tier_policy *out)
 {
-	const struct kit_config *config = node->core->config;
-	const char *first = kit_config_value(config, "tier.places");
-	size_t len = strcspn(first, "=");
+	const struct kit_config *config;
 
+	/* A file that is broken just now changes nothing. */
+	if (kit_config_now(node, &config) < 0) {
+		node->error[0] = '\0';
+		config = node->core->config;
+	}
 	*out = (struct kit_tier_policy){ .cold = strtod(
 						 kit_config_value(config, "tier.cold"), NULL),
 		.hot = strtod(kit_config_value(config, "tier.hot"), NULL),
-		.interval = time_of(node->core, "tier.interval"),
-		.rest = time_of(node->core, "heat.half_life"),
+		.interval = time_of(config, "tier.interval"),
+		.rest = time_of(config, "heat.half_life"),
 		.max = kit_config_size(config, "store.max") };
-	memcpy(out->tier, first, len < sizeof(out->tier) ? len : 0);
+	name_first(node->core, config, out->tier);
 	if (out->hot < 4 * out->cold)
 		out->hot = 4 * out->cold;
 }
@@ -274,6 +291,12 @@ int kit_tiers_collected(struct kit_core *core)
 	return 0;
 }
 
+void kit_tier_policy_changed(struct kit_core *core)
+{
+	if (core->tiers)
+		anyio_event_set(&core->tiers->wake);
+}
+
 static int wait_for_work(void *arg)
 {
 	return anyio_event_wait(&((struct kit_tiers *)arg)->wake);
@@ -283,15 +306,17 @@ int tiers_tend(void *arg)
 {
 	struct kit_tiers *tiers = arg;
 	struct kit_node node = { .core = tiers->core, .offline = true };
-	anyio_time interval = time_of(tiers->core, "tier.interval");
+	struct kit_tier_policy policy;
 	int rc = 0;
 
 	while (rc != ANYIO_CANCELLED) {
 		anyio_event_init(&tiers->wake);
 		rc = tend_all(tiers);
+		kit_tier_policy_get(&node, &policy);
 		if (rc == 0)
-			rc = interval ? anyio_move_on_after(interval, wait_for_work, tiers)
-				      : wait_for_work(tiers);
+			rc = policy.interval
+				? anyio_move_on_after(policy.interval, wait_for_work, tiers)
+				: wait_for_work(tiers);
 		if (rc == 0 && !anyio_event_is_set(&tiers->wake))
 			rc = look(tiers, &node);
 	}

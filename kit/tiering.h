@@ -33,7 +33,7 @@ struct kit_tiers {
 	size_t count;
 	unsigned calls; /* of remotes, under way */
 	struct anyio_event idle;
-	struct anyio_event wake; /* there is something to remove */
+	struct anyio_event wake; /* there is something to remove, or another interval */
 	struct anyio_lock
 		tending; /* so that who wants it done before he goes on waits for who is at it */
 	uint64_t

@@ -66,7 +66,7 @@ def with_a_daemon():
 def what_a_daemon_takes():
     with Daemon() as daemon:
         said = ' '.join(line.lstrip('# ') for line in read(f'{daemon.repo}/config').decode().split('\n\n')[0].splitlines())
-        check('the file says what a daemon takes at once', 'takes add.profile and store.max at once when they change, the others when it starts' in said, said)
+        check('the file says what a daemon takes at once', 'takes add.profile, store.max, tier.cold, tier.hot and tier.interval at once when they change, the others when it starts' in said, said)
         before = kit('id', repo=daemon.repo).out
         for key, value in values(0).items():
             if key != 'api.listen':

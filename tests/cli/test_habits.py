@@ -254,7 +254,7 @@ def an_api_for_the_world():
         done = kit('config', 'api.listen', value, repo=repo)
         check(f'api.listen {value}', done.code == 0 and told == ('config api.secret SECRET' in done.err), done)
     kit('config', 'api.secret', 'sesame', repo=repo)
-    for key, value, waits in (('api.origins', 'http://localhost:3000', True), ('store.max', '0', False), ('add.profile', 'unixfs-v1-2025', False)):
+    for key, value, waits in (('api.origins', 'http://localhost:3000', True), ('store.max', '0', False), ('tier.places', '', True), ('tier.interval', '10m', False), ('add.profile', 'unixfs-v1-2025', False)):
         equal(f'{key}: without a daemon nothing is to be told', kit('config', key, value, repo=repo).err, '')
         with Daemon(repo=repo) as daemon:
             for secret in ((), ('--api-auth=other',)):

@@ -120,6 +120,21 @@ def mistakes():
     equal('hot is four times cold', json.loads(kit('tier', 'policy', '--json', repo=repo).out)['Hot'], 8)
 
 
+def the_policy_is_set():
+    repo, _, _, root = begin(('tier.interval', '1h'), ('tier.hot', '1000000'))
+    equal('by options', [json.loads(kit('tier', 'policy', '--cold=0.25', '--hot=1e5', '--json', repo=repo).out)[key] for key in ('Cold', 'Hot')], [0.25, 1e5])
+    equal('they are settings', [kit('config', f'tier.{key}', repo=repo).text for key in ('cold', 'hot', 'interval')], ['0.25', '1e5', '1h'])
+    done = kit('tier', 'policy', '--hot=warm', repo=repo)
+    check('or said to be none', done.code != 0 and 'no value for tier.hot' in done.err, done)
+    kit('tier', 'move', root, 'cold', repo=repo)
+    with Daemon(repo=repo):
+        kit('cat', root, repo=repo)
+        equal('of a daemon that runs', json.loads(kit('tier', 'policy', '--hot=0.5', '--cold=0.1', '--interval=200ms', '--json', repo=repo).out)['Hot'], 0.5)
+        until('it moves by what it has now', lambda: tiers(repo)['cold']['Promoted'] > 0)
+        equal('by config', kit('config', 'tier.cold', '7', repo=repo).err, '')
+        equal('too', json.loads(kit('tier', 'policy', '--json', repo=repo).out)['Hot'], 28)
+
+
 def a_daemon_moves_by_itself():
     """Cold roots go while the repo is full, the hot one stays; what is read there comes back when there is room."""
     repo, cold, path, root = begin(('tier.interval', '200ms'), ('store.max', '16MiB'))
@@ -162,4 +177,4 @@ def what_a_warm_root_needs_stays():
     check('this is not', kit('cat', f'{roots[0]}/own', repo=repo).code != 0)
 
 
-run_all([there_and_back, what_fails_is_said, a_verification_tells_of_tiers, mistakes, a_daemon_moves_by_itself, what_a_warm_root_needs_stays])
+run_all([there_and_back, what_fails_is_said, a_verification_tells_of_tiers, mistakes, the_policy_is_set, a_daemon_moves_by_itself, what_a_warm_root_needs_stays])

@@ -508,13 +508,14 @@ struct kit_tier_policy {
 		max; /* of the repo, bytes; 0: there is no limit, and nothing leaves it by itself */
 	void *reserved[4];
 };
-/* As the config has it. */
+/* As the config has it now; tier: of one that runs, the one it has. May wait. */
 KIT_API void kit_tier_policy_get(struct kit_node *node, struct kit_tier_policy *policy);
 
 /* Config keys are "section.name" ("add.profile", "swarm.listen", "api.listen"); lists are written
  * space-separated. get: *value is malloc'd; -ENOENT for an unknown key. set keeps the comments,
  * the file's mode and what others set at the same time; durable on return. -EBUSY when another process
- * keeps the file locked. A daemon takes add.profile and store.max at once, the others when it starts. */
+ * keeps the file locked. A daemon takes add.profile, store.max, tier.cold, tier.hot and tier.interval at once, the
+ * others when it starts. */
 KIT_API int kit_config_get(const char *dir, const char *key, char **value);
 KIT_API int kit_config_set(
 	const char *dir, const char *key, const char *value, char *error, size_t cap);
