@@ -200,23 +200,37 @@ def rot():
     return 0, 0
 
 
+def stops_of_commands():
+    """How many stops init has, and an add of a few hundred KiB."""
+    repo = Repo(ipfs_kit)
+    path = os.path.join(repo.folder, "file")
+    with open(path, "wb") as file:
+        file.write(bytes(300000))
+    repo.killed(0, "--repo", repo.path, "init")
+    init = repo.stops
+    repo.killed(0, "--repo", repo.path, "add", "-Q", path)
+    repo.remove()
+    return init, repo.stops
+
+
 def command():
     kills, _, rng = drawn(40)
+    init, add = stops_of_commands()
     repo = Repo(ipfs_kit)
-    kept, promised, killed = {}, 0, 0  # CID: the file it was promised for
+    kept, promised, killed, before = {}, 0, 0, 0  # CID: the file it was promised for
 
     def run(*words):
         return subprocess.run([ipfs_kit, "--repo", repo.path, *words], capture_output=True)
 
-    while repo.killed(rng.randrange(1, 900), "--repo", repo.path, "init"):
-        killed += 1
+    while repo.killed(rng.randrange(1, init + init // 5), "--repo", repo.path, "init"):
+        before += 1
     while killed < kills:
         data = rng.randbytes(rng.choice([1, 5000, 300000, 3000000]))
         path = os.path.join(repo.folder, "file")
         with open(path, "wb") as file:
             file.write(data)
         open(repo.model, "w").close()
-        killed += repo.killed(rng.randrange(1, 1100), "--repo", repo.path, "add", "-Q", path)
+        killed += repo.killed(rng.randrange(1, add + add // 5), "--repo", repo.path, "add", "-Q", path)
         with open(repo.model) as file:
             for line in file.read().split("\n")[:-1]:
                 kept[line] = data
@@ -233,8 +247,8 @@ def command():
         if len(kept) > 12:
             kept.clear()
     repo.remove()
-    print(f"{killed} commands killed, {promised} files promised and there")
-    return killed, 0
+    print(f"{before + killed} commands killed, {promised} files promised and there")
+    return before + killed, 0
 
 
 MODES = {"each": each, "random": lambda: imports(100), "collect": collect, "tier": tier, "command": command, "rot": rot}
