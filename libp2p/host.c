@@ -206,6 +206,17 @@ int p2p_host_peers(const struct p2p_host *host, struct p2p_peer **peers, size_t 
 	return 0;
 }
 
+void p2p_host_stat(const struct p2p_host *host, struct p2p_host_statistics *out)
+{
+	const struct p2p_limit *used = &host->system.used;
+
+	*out = (struct p2p_host_statistics){ .connections = used->connections,
+		.connections_in = used->connections_in,
+		.streams = used->streams,
+		.streams_in = used->streams_in,
+		.memory = used->memory };
+}
+
 int p2p_host_speaks(const struct p2p_host *host, const struct mf_peer_id *id, const char *protocol)
 {
 	const struct p2p_peer_entry *peer = p2p_peer_find(host, id);

@@ -218,8 +218,11 @@ void *arc_get(struct arc *arc, const uint8_t *key, size_t len)
 {
 	struct arc_entry *entry = arc->bucket_count ? *find(arc, key, len) : NULL;
 
-	if (!entry || !entry->value)
+	if (!entry || !entry->value) {
+		arc->misses++;
 		return NULL;
+	}
+	arc->hits++;
 	move(arc, entry, ARC_T2);
 	return entry->value;
 }

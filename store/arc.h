@@ -32,8 +32,9 @@ struct arc {
 		size_t count;
 	} lists[ARC_LISTS];
 	struct arc_entry **buckets;
-	size_t bucket_count; /* a power of two; 0: nothing was put yet */
-	uint8_t seed[16];    /* keys are chosen by strangers */
+	size_t bucket_count;   /* a power of two; 0: nothing was put yet */
+	uint8_t seed[16];      /* keys are chosen by strangers */
+	uint64_t hits, misses; /* of arc_get */
 	void (*drop)(void *value);
 };
 

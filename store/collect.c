@@ -506,15 +506,36 @@ static int collect(struct collecting *collecting)
 	return rc;
 }
 
+static void count(struct store_collect_stat *stat, const struct store_collect_result *result,
+	int rc, anyio_time took)
+{
+	stat->runs++;
+	stat->failed += rc != 0;
+	stat->dropped += result->dropped;
+	stat->bytes += result->bytes;
+	stat->moved_bytes += result->moved_bytes;
+	stat->segments += result->segments;
+	stat->freed += result->freed;
+	stat->last = took > 0 ? took : 1;
+}
+
 /* With the lock `arranging` held. */
 static int run(struct store *store, const struct store_collect_options *options,
 	struct store_collect_result *result)
 {
 	struct collecting collecting = { .store = store, .options = options, .result = result };
+	anyio_time began = anyio_now();
 	int rc = store->broken ? store->broken : collect(&collecting);
 
 	live_free(&collecting.live);
+	count(&store->collected, result, rc, anyio_now() - began);
 	return rc;
+}
+
+void store_collect_stat(const struct store *store, struct store_collect_stat *out)
+{
+	*out = store->collected;
+	out->running = store->collecting != NULL;
 }
 
 int store_collect(struct store *store, const struct store_collect_options *options,

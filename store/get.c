@@ -185,6 +185,17 @@ void store_set_cache(struct store *store, uint64_t bytes)
 	arc_resize(&store->cache, bytes);
 }
 
+void store_cache_stat(const struct store *store, struct store_cache_stat *out)
+{
+	const struct arc *arc = &store->cache;
+
+	*out = (struct store_cache_stat){ .max_bytes = arc->capacity,
+		.blocks = arc->lists[ARC_T1].count + arc->lists[ARC_T2].count,
+		.bytes = arc_bytes(arc),
+		.hits = arc->hits,
+		.misses = arc->misses };
+}
+
 /* From the cache; the index has said that it is here. */
 static bool from_cache(
 	struct store *store, const struct mf_cid *cid, size_t len, struct store_block *out)

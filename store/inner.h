@@ -61,7 +61,8 @@ struct store {
 	struct tier *tiers; /* those that were attached (tier.c) */
 	uint64_t moves; /* blocks that were moved, here or to one, or became known to be there */
 	struct collecting *collecting; /* a collection that marks or sweeps; or NULL */
-	struct anyio_event put;        /* something was, that store_tend has not seen to */
+	struct store_collect_stat collected;
+	struct anyio_event put; /* something was, that store_tend has not seen to */
 	/* A sync up to due_ticket is due then; `asked`: it has become so, or sooner. */
 	anyio_time due;
 	store_ticket due_ticket;

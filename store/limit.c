@@ -54,6 +54,11 @@ void store_set_limit(struct store *store, uint64_t max_bytes)
 	limit_look(store);
 }
 
+uint64_t store_limit(const struct store *store)
+{
+	return store->limit.max;
+}
+
 void limit_look(struct store *store)
 {
 	struct limit *limit = &store->limit;

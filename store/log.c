@@ -268,6 +268,7 @@ static int sync_now(struct store *store, bool freeze)
 	}
 	if (rc == 0 && position.sequence > log->durable) {
 		log->durable = position.sequence;
+		log->syncs++;
 		if (file == log->active)
 			log->durable_end = position.end;
 	}

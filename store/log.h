@@ -43,6 +43,7 @@ struct log {
 	struct index_position committed; /* the last commit appended */
 	uint64_t durable;                /* the last sequence that is */
 	uint64_t durable_end;            /* how much of the active file is */
+	uint64_t syncs;                  /* that made it so, since it was opened */
 	uint64_t started;                /* the last sequence when the log was opened */
 	uint64_t cached; /* bytes left to the page cache since write-out was last started */
 	int direct_fd;   /* the active file once more, with O_DIRECT; -1: closed */

@@ -45,6 +45,7 @@ void store_wal_status(struct store *store, struct store_wal_status *out)
 		.checkpoint = { checkpoint->segment, checkpoint->end, checkpoint->sequence },
 		.behind_entries = index_unwritten(&store->index),
 		.segments = store->segments.count + store->segments.adopted_count,
+		.syncs = store->log.syncs,
 		.stopped = store->broken,
 	};
 	for (size_t i = 0; i < store->segments.count; i++)

@@ -42,6 +42,14 @@ static int identify_body(struct pair *pair)
 	assert_false(peers[0].inbound);
 	assert_true(mf_peer_id_equal(&peers[0].id, pair->b_id));
 	anyio_free(peers);
+	struct p2p_host_statistics out, in;
+	p2p_host_stat(pair->a, &out);
+	p2p_host_stat(pair->b, &in);
+	assert_int_equal(out.connections, 1);
+	assert_int_equal(out.connections_in, 0);
+	assert_int_equal(in.connections, 1);
+	assert_int_equal(in.connections_in, 1);
+	assert_true(out.memory > 0 && out.streams >= out.streams_in);
 	return 0;
 }
 

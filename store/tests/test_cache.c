@@ -29,11 +29,17 @@ static int open_some(struct store **store)
 static int what_was_read_is_not_read_again(void *arg)
 {
 	struct store *store;
+	struct store_cache_stat stat;
 
 	CHECK_RC(0, open_some(&store));
 	CHECK(reads(store, 0, 20) == 20 && reads(store, 0, 20) == 20);
+	store_cache_stat(store, &stat);
+	CHECK(stat.max_bytes == 0 && stat.blocks == 0 && stat.hits == 0 && stat.misses == 0);
 	store_set_cache(store, 1 << 20);
 	CHECK(reads(store, 0, 20) == 20 && reads(store, 0, 20) == 0 && reads(store, 5, 15) == 0);
+	store_cache_stat(store, &stat);
+	CHECK(stat.max_bytes == 1 << 20 && stat.blocks == 20 && stat.bytes > 20 * LEN);
+	CHECK(stat.hits == 30 && stat.misses == 20);
 	/* Never more than it may hold, newest first. */
 	store_set_cache(store, 5 * LEN * 2);
 	CHECK(reads(store, 0, 20) >= 10);

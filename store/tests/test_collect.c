@@ -35,6 +35,7 @@ static int what_no_pin_needs_goes(void *arg)
 {
 	struct store *store;
 	struct store_collect_result result;
+	struct store_collect_stat stat;
 	struct store_recovery recovery;
 	struct mf_cid kept[10], root;
 	store_ticket ticket = 0;
@@ -54,6 +55,11 @@ static int what_no_pin_needs_goes(void *arg)
 	CHECK(result.dropped == 10 * (LEAVES + 1) + LEAVES && result.live == 9 * (LEAVES + 1) + 1);
 	CHECK(result.moved == result.live && result.segments == before && result.kept_damaged == 0);
 	CHECK(result.freed > 10 * LEAVES * 2000);
+	store_collect_stat(store, &stat);
+	CHECK(stat.runs == 1 && stat.failed == 0 && stat.last > 0 && !stat.running);
+	CHECK(stat.dropped == result.dropped && stat.bytes == result.bytes &&
+		stat.moved_bytes == result.moved_bytes && stat.segments == result.segments &&
+		stat.freed == result.freed);
 	for (int again = 0; again < 3; again++) {
 		for (int i = 0; i < 20; i++)
 			CHECK(leaves_there(store, i * 100) == (i % 2 || i == 8 ? 0 : LEAVES));
@@ -360,13 +366,18 @@ static int all_kept_there(struct store *store, int count)
 }
 
 struct stopping {
+	struct store *store;
 	int calls, at;
+	int told; /* calls in which the store said that a collection runs */
 };
 
 static int stop_at(void *arg, bool sweeping, uint64_t done, uint64_t total)
 {
 	struct stopping *stopping = arg;
+	struct store_collect_stat stat;
 
+	store_collect_stat(stopping->store, &stat);
+	stopping->told += stat.running;
 	return ++stopping->calls == stopping->at;
 }
 
@@ -375,6 +386,7 @@ static int a_stop_takes_nothing_that_is_pinned(void *arg)
 {
 	struct store *store;
 	struct store_collect_result result;
+	struct store_collect_stat stat;
 	struct mf_cid kept[6];
 	int rc = 1;
 
@@ -382,13 +394,16 @@ static int a_stop_takes_nothing_that_is_pinned(void *arg)
 	CHECK_RC(0, test_open(&store, NULL));
 	CHECK_RC(0, put_half_pinned(store, 12, kept));
 	for (int at = 1; rc == 1; at++) {
-		struct stopping stopping = { .at = at };
+		struct stopping stopping = { .store = store, .at = at };
 		struct store_collect_options options = {
 			.dead_percent = 1, .progress = stop_at, .arg = &stopping
 		};
 
 		rc = store_collect(store, &options, &result);
 		CHECK(rc == (stopping.calls >= at));
+		store_collect_stat(store, &stat);
+		CHECK(stopping.told == stopping.calls && !stat.running);
+		CHECK(stat.runs == (uint64_t)at && stat.failed == stat.runs - !rc);
 		CHECK_RC(0, all_kept_there(store, 12));
 	}
 	CHECK_RC(0, test_verify(store));

@@ -115,6 +115,15 @@ struct p2p_peer {
 /* One entry a connection. *peers is freed with anyio_free. -ENOMEM. */
 ANYIO_API int p2p_host_peers(const struct p2p_host *host, struct p2p_peer **peers, size_t *count);
 
+/* What all peers together have open now. */
+struct p2p_host_statistics {
+	size_t connections, connections_in; /* all of them, and those of them that came in */
+	size_t streams, streams_in;
+	uint64_t memory; /* bytes charged to them */
+};
+/* Does not wait. */
+ANYIO_API void p2p_host_stat(const struct p2p_host *host, struct p2p_host_statistics *out);
+
 /* Whether the peer said by identify that it speaks the protocol: 1 or 0; -EAGAIN before identify
  * has completed; -ENOTCONN. */
 ANYIO_API int p2p_host_speaks(

@@ -100,6 +100,15 @@ int store_get(struct store *store, const struct mf_cid *cid, struct store_block 
  * (arc.h). 0, as at first: none. Takes effect at once; may be called at any time. */
 void store_set_cache(struct store *store, uint64_t bytes);
 
+struct store_cache_stat {
+	uint64_t max_bytes;     /* as it was set */
+	uint64_t blocks, bytes; /* in it now; what is known of each takes some of the bytes */
+	/* Since the store was opened: blocks that were asked for while there was a cache, and were in it or not. */
+	uint64_t hits, misses;
+};
+/* Does not wait. */
+void store_cache_stat(const struct store *store, struct store_cache_stat *out);
+
 /* Why store_get gave -EBADMSG or -EREMOTEIO, as the rest of a sentence whose subject is the block: "is lost:
  * segments/00000002.car is missing". Cuts what is longer than cap; 320 bytes are enough. Does not wait. */
 void store_explain(struct store *store, const struct mf_cid *cid, char *out, size_t cap);

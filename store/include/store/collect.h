@@ -72,6 +72,20 @@ struct store_collect_result {
 int store_collect(struct store *store, const struct store_collect_options *options,
 	struct store_collect_result *result);
 
+/* What all collections have done since the store was opened, those too that a limit asked for. */
+struct store_collect_stat {
+	uint64_t runs;           /* that have ended */
+	uint64_t failed;         /* of them, before they were done: also when they were stopped */
+	uint64_t dropped, bytes; /* blocks that went, and their bytes */
+	uint64_t moved_bytes;    /* of live blocks, written again */
+	uint64_t segments;       /* that went */
+	uint64_t freed;          /* as of store_collect_result */
+	anyio_time last;         /* nanoseconds that the last one took; 0: there was none */
+	bool running;            /* there is one now */
+};
+/* Does not wait. */
+void store_collect_stat(const struct store *store, struct store_collect_stat *out);
+
 #ifdef __cplusplus
 }
 #endif

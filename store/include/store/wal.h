@@ -30,6 +30,7 @@ struct store_wal_status {
 	uint64_t segments, bytes; /* of all segments */
 	uint32_t operations;      /* the number of the operation log's file */
 	uint64_t operations_bytes, operations_pending; /* of it; appended, not durable */
+	uint64_t syncs; /* that made something durable, since the store was opened */
 	int stopped; /* 0; or why nothing is written any more: ANYIO_BROKEN, -EUCLEAN (store_put) */
 };
 /* Does not wait. */
