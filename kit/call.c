@@ -274,6 +274,7 @@ static const struct {
 	{ "heat/top", 0, 0, call_heat_top },
 	{ "id", 0, 1, call_id },
 	{ "ls", 1, 1000, call_ls },
+	{ "metrics", 0, 0, call_metrics },
 	{ "pin/add", 1, 1000, call_pin_add },
 	{ "pin/ls", 0, 1000, call_pin_ls },
 	{ "pin/rm", 1, 1000, call_pin_rm },

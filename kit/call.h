@@ -36,6 +36,7 @@ int call_config(struct call *call);
 int call_config_show(struct call *call);
 int call_heat_top(struct call *call);
 int call_id(struct call *call);
+int call_metrics(struct call *call);
 int call_pin_add(struct call *call);
 int call_pin_ls(struct call *call);
 int call_pin_rm(struct call *call);
