@@ -548,6 +548,8 @@ int http_reply(struct http_connection *c, int status, const char *type, const ch
 	char head[1536], shared[800];
 	size_t body = strlen(text);
 	struct iovec iov[2] = { { head, 0 }, { (void *)text, body } };
+	/* A body would be taken for the next answer. */
+	int parts = c->parser.method == HTTP_HEAD ? 1 : 2;
 
 	c->answered = c->ended = true;
 	/* A body that was not read would be taken for the next request. */
@@ -557,5 +559,5 @@ int http_reply(struct http_connection *c, int status, const char *type, const ch
 		"HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s%s\r\n", status,
 		reason(status), type, body, cors(c, shared, sizeof(shared)),
 		c->keep_alive ? "" : "Connection: close\r\n");
-	return put(c, iov, 2);
+	return put(c, iov, parts);
 }

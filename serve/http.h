@@ -98,7 +98,7 @@ int http_answer(
 int http_write(struct http_connection *connection, const void *data, size_t len);
 /* Ends it. error, when not NULL, goes out as the trailer X-Stream-Error: the body is not whole. */
 int http_end(struct http_connection *connection, const char *error);
-/* A whole short answer. */
+/* A whole short answer; to HEAD its head alone. */
 int http_reply(struct http_connection *connection, int status, const char *type, const char *text);
 
 /* Whether every % has two digits after it. */

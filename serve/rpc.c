@@ -1,6 +1,7 @@
 /*
- * Kubo's RPC: who may call, which command, and the small ones by name. Rules first: POST only, no
- * browser of a foreign origin, the secret when there is one; only then is anything looked at.
+ * Kubo's RPC: who may call, which command, and the small ones by name. Rules first: no browser of a
+ * foreign origin, the secret when there is one, POST only (but for the page of metrics); only then is
+ * anything looked at.
  */
 #include "crowd.h"
 #include "options.h"
@@ -256,13 +257,26 @@ static bool refused(struct rpc_request *request, int *rc)
 			"401 - Unauthorized: this API wants api.secret of the node's config as Authorization: Bearer SECRET\n");
 	} else if (http->parser.method == HTTP_OPTIONS && *http->origin) {
 		*rc = http_reply(http, 204, "text/plain", "");
-	} else if (http->parser.method != HTTP_POST) {
-		*rc = http_reply(http, 405, "text/plain", "405 - Method Not Allowed: use POST\n");
-	} else if (rpc_command(http) == http->path) {
-		*rc = http_reply(http, 404, "text/plain", "404 page not found\n");
 	} else {
 		return false;
 	}
+	return true;
+}
+
+/* The same for what nobody may ask for. */
+static bool misplaced(struct http_connection *http, int *rc)
+{
+	unsigned method = http->parser.method;
+	bool page = rpc_is_metrics(http);
+
+	if (page && method != HTTP_GET && method != HTTP_HEAD)
+		*rc = http_reply(http, 405, "text/plain", "405 - Method Not Allowed: use GET\n");
+	else if (!page && method != HTTP_POST)
+		*rc = http_reply(http, 405, "text/plain", "405 - Method Not Allowed: use POST\n");
+	else if (!page && rpc_command(http) == http->path)
+		*rc = http_reply(http, 404, "text/plain", "404 page not found\n");
+	else
+		return false;
 	return true;
 }
 
@@ -299,8 +313,10 @@ int rpc_answer(struct rpc_request *request)
 {
 	int rc;
 
-	if (refused(request, &rc))
+	if (refused(request, &rc) || misplaced(request->http, &rc))
 		return rc;
+	if (rpc_is_metrics(request->http))
+		return rpc_metrics(request);
 	request->command = rpc_command(request->http);
 	if (!options_check(request, &rc))
 		return rc;

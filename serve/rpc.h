@@ -18,6 +18,10 @@ struct rpc_request {
 /* Answers one request: who may call, then the command. */
 int rpc_answer(struct rpc_request *request);
 
+/* The page of metrics, which is no command: whether it is asked for, and its answer. */
+bool rpc_is_metrics(const struct http_connection *http);
+int rpc_metrics(struct rpc_request *request);
+
 /* Runs answer in a task named after the command, for as long as its caller is there; ANYIO_BROKEN when it
  * went. */
 int rpc_while_there(struct rpc_request *request, int (*answer)(struct rpc_request *request));

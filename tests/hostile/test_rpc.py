@@ -155,6 +155,79 @@ def errors_are_json():
         check('serves', daemon.serves())
 
 
+# ---- Metrics, which are read by GET, where Kubo has them ----
+
+METRICS = '/debug/metrics/prometheus'
+
+
+def ask(daemon, method='GET', path=METRICS, headers=None, body=None):
+    connection = http.client.HTTPConnection('127.0.0.1', daemon.api_port, timeout=BOUND)
+    with contextlib.closing(connection):
+        connection.request(method, path, body, headers or {})
+        answer = connection.getresponse()
+        return answer.status, answer.headers, answer.read()
+
+
+def the_page_of_metrics():
+    with Daemon() as daemon:
+        status, headers, body = ask(daemon)
+        check('GET is answered', status == 200 and headers['Content-Type'] == 'text/plain; version=0.0.4; charset=utf-8' and
+            b'\nipfs_kit_store_blocks 0\n' in body, (status, body))
+        for method in ('POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS'):
+            status, _, body = ask(daemon, method)
+            check(f'{method} is answered with 405, and what it wants', status == 405 and b'use GET' in body, (status, body))
+        for path in ('/debug/metrics', '/debug/metrics/', METRICS + '/', METRICS + '/x', '//debug/metrics/prometheus', '/debug/../debug/metrics/prometheus',
+                '/Debug/metrics/prometheus', '/api/v0' + METRICS, '/debug/vars', '/debug/pprof/cmdline'):
+            equal(f'GET {path} is no page', ask(daemon, path=path)[0], 405)
+        equal('whatever is asked with it', [ask(daemon, path=METRICS + more)[0] for more in ('?', '?timeout=x', '?arg=' + 'x' * 5000)], [200] * 3)
+        equal('malformed', [ask(daemon, path=METRICS + more)[0] for more in ('%00', '%zz', '?a=%z')], [400] * 3)
+        for name, value in (('Origin', 'http://evil.example'), ('Referer', 'http://evil.example/page'), ('Origin', 'null'),
+                ('Sec-Fetch-Site', 'cross-site'), ('Host', 'evil.example'), ('Host', f'evil.example:{daemon.api_port}')):
+            for method in ('GET', 'HEAD'):
+                status, headers, body = ask(daemon, method, headers={name: value})
+                check(f'{method} with {name}: {value} is refused', status == 403 and b'ipfs_kit' not in body and
+                    'Access-Control-Allow-Origin' not in headers, (status, body))
+        with daemon.connect() as s:
+            reader = Reader(s)
+            for method, path, want in (('HEAD', METRICS, 200), ('HEAD', '/api/v0/id', 405)):
+                s.sendall(f'{method} {path} HTTP/1.1\r\nHost: localhost\r\n\r\n'.encode() + POST_ID)
+                status, headers = reader.head()
+                check(f'{method} {path}: the head, which tells the length', status == want and int(headers['Content-Length']) > 0, headers)
+                equal('and nothing more before the next answer', reader.answer()[0], 200)
+            page = f'GET {METRICS} HTTP/1.1\r\nHost: localhost\r\n'.encode()
+            s.sendall((page + b'\r\n') * 20)
+            equal('20 pages at once are answered in turn', [reader.answer()[0] for _ in range(20)], [200] * 20)
+            s.sendall(page + b'Transfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n0\r\n\r\n')
+            equal('one that has a body', reader.answer()[0], 200)
+        many = page + b'Content-Length: 300000\r\n\r\n' + b'x' * 300000
+        check('and a longer one', status_of(talk(daemon, many)) == 200)
+        check('one whose body never comes', status_of(talk(daemon, page + b'Content-Length: 5\r\n\r\n')) == 200)
+
+        def many_who_read_nothing():
+            with contextlib.ExitStack() as idle:
+                for _ in range(50):
+                    idle.enter_context(daemon.connect()).sendall((page + b'\r\n') * 50)
+                check('50 who ask and read nothing', daemon.serves())
+        many_who_read_nothing()
+        usage = Usage(daemon)
+        for _ in range(500):
+            ask(daemon)
+        usage.returned('500 pages')
+        many_who_read_nothing()
+        usage.returned('50 who read nothing')
+
+    repo = new_repo()
+    kit('config', 'api.origins', 'http://localhost:3000', repo=repo)
+    kit('config', 'api.secret', 'sesame', repo=repo)
+    with Daemon(repo=repo) as daemon:
+        for value, want in ((None, 401), ('Bearer sesam', 401), ('Bearer sesame', 200), ('Basic ' + base64.b64encode(b'x:sesame').decode(), 401),
+                ('Basic ' + base64.b64encode(b'sesame').decode(), 200)):
+            status, _, body = ask(daemon, headers={'Authorization': value} if value else {})
+            check(f'with a secret: Authorization {value}', status == want and (b'ipfs_kit' in body) == (want == 200), (status, body[:100]))
+        status, headers, _ = ask(daemon, headers={'Authorization': 'Bearer sesame', 'Origin': 'http://localhost:3000'})
+        equal('a page of an allowed origin may read it', (status, headers['Access-Control-Allow-Origin']), (200, 'http://localhost:3000'))
+
+
 def adding_streams():
     with Daemon() as daemon:
         # Half the parts, their answers, then the rest, over one chunked request.
@@ -594,5 +667,5 @@ def the_stock_client():
         check('the stock kubo-rpc-client: id, add, addAll, cat, get, swarm, repo stat', done.returncode == 0, done.stdout + done.stderr)
 
 
-run_all([callers, errors_are_json, adding_streams, bodies_and_connections, get_is_a_tar, import_counts, errors_name_the_path, malformed_http, malformed_multipart,
+run_all([callers, errors_are_json, the_page_of_metrics, adding_streams, bodies_and_connections, get_is_a_tar, import_counts, errors_name_the_path, malformed_http, malformed_multipart,
     departed_callers, readers_that_read_nothing, listening, slow_loris, the_stock_client])

@@ -1,9 +1,9 @@
 /*
- * The daemon's HTTP faces: Kubo's RPC under /api/v0.
+ * The daemon's HTTP faces: Kubo's RPC under /api/v0, and metrics at /debug/metrics/prometheus.
  *
- * POST only. A request that carries an Origin or a Referer from a browser is refused (403) unless
- * that origin is allowed. The RPC rules the node: it listens on loopback or a UNIX socket, and
- * elsewhere only with a secret.
+ * POST only, but for the metrics, which are read by GET. A request that carries an Origin or a Referer
+ * from a browser is refused (403) unless that origin is allowed. The RPC rules the node: it listens on
+ * loopback or a UNIX socket, and elsewhere only with a secret.
  */
 #ifndef SERVE_SERVE_H
 #define SERVE_SERVE_H
