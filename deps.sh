@@ -10,7 +10,7 @@ libcmocka-dev libcurl4-openssl-dev libexpat1-dev libssh2-1-dev openssl"
 [ "${1:-}" != bench ] || packages="g++ libboost-fiber-dev librocksdb-dev libsqlite3-dev"
 [ "${1:-}" != test ] || packages="$packages clang llvm libclang-rt-14-dev clang-format strace libleveldb1d
 spin gcovr valgrind g++ g++-aarch64-linux-gnu qemu-user bash fish zsh man-db mandoc doxygen systemd
-openssh-server openssh-client python3-paramiko"
+openssh-server openssh-client python3-paramiko python3-prometheus-client"
 
 missing=
 for package in $packages; do

@@ -274,6 +274,7 @@ int cmd_help(struct cli *cli);
 int cmd_id(struct cli *cli);
 int cmd_init(struct cli *cli);
 int cmd_ls(struct cli *cli);
+int cmd_metrics(struct cli *cli);
 int cmd_migrate(struct cli *cli);
 int cmd_pin_add(struct cli *cli);
 int cmd_pin_ls(struct cli *cli);

@@ -280,6 +280,13 @@ const struct cli_command cli_commands[] = {
 		"Prints CID, size and name of each entry; folders end with /.\n\n  ipfs-kit ls bafy.../photos",
 		ls_table, 1, -1, .fetches = true, .again = "what was fetched does not come again",
 		.run = cmd_ls },
+	{ "metrics", "", "Print what the node counts, as Prometheus reads it",
+		"Bytes and blocks of the repo, its log, cache and tiers, collections, heat, bitswap, peers, and the process, in\n"
+		"Prometheus's text format; each metric says what it is. A daemon answers the same to GET\n"
+		"/debug/metrics/prometheus at its API, where it is to be scraped. Most counters begin at 0 when the repo is\n"
+		"opened, so that without a daemon they tell of this command alone.\n\n"
+		"  ipfs-kit metrics",
+		NULL, 0, 0, .run = cmd_metrics },
 	{ "migrate-from-kubo", "DIR", "Take the blocks and pins of a stopped Kubo repo",
 		"Reads DIR (a repo with a flatfs block store), checks every block, and pins what was pinned there.\n"
 		"DIR is not changed. When interrupted, run it again: what was taken is not read twice.\n\n"

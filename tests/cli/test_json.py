@@ -71,6 +71,7 @@ def table(repo, top, peer=None, other=None):
         ('pin rm', ['pin', 'rm', leaf], ['Pins']), ('pin add', ['pin', 'add', leaf], ['Pins']), ('pin update', ['pin', 'update', leaf, leaf], ['Pins']), ('repo stat', ['repo', 'stat', '-H'], ['NumObjects', 'RepoPath']),
         ('repo verify', ['repo', 'verify'], ['Msg']), ('repo gc', ['repo', 'gc'], ['Kept', 'Removed', 'FreedBytes']), ('resolve', ['resolve', root], ['Path']), ('stat', ['stat', root], ['Hash', 'Size', 'Type']),
         ('heat top', ['heat', 'top'], ['Root', 'Heat', 'Reads', 'LastUse', 'Pinned']),
+        ('metrics', ['metrics'], ['Name', 'Type', 'Help', 'Values']),
         ('tier list', ['tier', 'list'], ['Name', 'Kind', 'State', 'Objects', 'Bytes', 'Why']), ('tier stat', ['tier', 'stat'], ['Name', 'Demoted', 'Errors']),
         ('tier move', ['tier', 'move', root, 'fast'], ['Blocks', 'Bytes', 'Skipped']), ('tier policy', ['tier', 'policy'], ['Tier', 'Cold', 'Hot', 'Rest']),
         ('wal checkpoint', ['wal', 'checkpoint'], ['Checkpoint']), ('wal list', ['wal', 'list', '--records'], ['Type', 'Segment', 'Offset']),

@@ -145,7 +145,8 @@ class EvilDaemon(http.server.BaseHTTPRequestHandler):
             'repo/stat': {'RepoPath': EVIL, 'Version': EVIL}, 'repo/verify': {'Msg': EVIL, 'Progress': 0}, 'stat': {'Hash': EVIL, 'Type': EVIL},
             'block/stat': {'Key': EVIL, 'Size': 1}, 'block/put': {'Key': EVIL, 'Size': 1}, 'dag/put': {'Cid': {'/': EVIL}},
             'dag/import': {'Root': {'Cid': {'/': EVIL}, 'PinErrorMsg': ''}}, 'ls': {'Objects': [{'Hash': EVIL, 'Links': [{'Name': EVIL, 'Hash': EVIL,
-            'Size': 1, 'Type': 2}]}]}, 'wal/status': {'Stopped': EVIL}, 'wal/list': {'Type': EVIL, 'Cid': EVIL}, 'heat/top': {'Root': EVIL}, 'bitswap/wantlist': {'Keys': [{'/': EVIL}], 'Offers': [0]}}
+            'Size': 1, 'Type': 2}]}]}, 'wal/status': {'Stopped': EVIL}, 'wal/list': {'Type': EVIL, 'Cid': EVIL}, 'heat/top': {'Root': EVIL},
+            'metrics': {'Name': EVIL, 'Type': EVIL, 'Help': EVIL, 'Values': [{'Labels': {EVIL: EVIL}, 'Value': 1e300}, EVIL]}, 'bitswap/wantlist': {'Keys': [{'/': EVIL}], 'Offers': [0]}}
         answer = answers.get(command)
         body = json.dumps(answer if answer else {'Message': EVIL, 'Code': 0, 'Type': 'error'}).encode() + b'\n'
         self.send_response(200 if answer else 500)
@@ -174,7 +175,7 @@ def what_a_daemon_says():
     for words in (['id'], ['version'], ['version', '-n'], ['resolve', cid], ['swarm', 'peers', '-v'], ['swarm', 'connect', 'x'], ['ping', 'x'],
             ['pin', 'ls'], ['pin', 'add', cid], ['repo', 'stat'], ['repo', 'verify'], ['stat', cid], ['block', 'stat', cid],
             ['block', 'put', some], ['dag', 'put', some], ['dag', 'import', some], ['ls', cid], ['ls', cid, cid], ['cat', cid], ['get', '-o', temp('x'), cid],
-            ['dag', 'export', '-o', temp('x'), cid], ['block', 'get', cid], ['pin', 'rm', cid], ['wal', 'status'], ['wal', 'list'], ['wal', 'verify'], ['heat', 'top'], ['add', some], ['shutdown']):
+            ['dag', 'export', '-o', temp('x'), cid], ['block', 'get', cid], ['pin', 'rm', cid], ['wal', 'status'], ['wal', 'list'], ['wal', 'verify'], ['heat', 'top'], ['metrics'], ['add', some], ['shutdown']):
         for more in ([], ['--json']):
             shown = shown_by(api, *more, *words, repo=repo)
             name = ' '.join([*more, *words[:2]])
