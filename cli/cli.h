@@ -103,6 +103,16 @@ const char *cli_durabilities(size_t i);
 const char *cli_shells(size_t i);
 const char *cli_codecs(size_t i);
 const char *cli_document_codecs(size_t i);
+/* Where an archive is written to: the file that --output names, or standard output (cmd_archive.c). */
+struct cli_target {
+	struct kit_output *output; /* NULL: standard output */
+	struct kit_sink sink;      /* the same */
+	int written;               /* set: what writing gave, for which the node has no words */
+};
+/* Has write fill it, and puts it in its place. With --json the answer says what was written, `of` being what the
+ * first argument is. An exit code. */
+int cli_write_target(
+	struct cli *cli, const char *of, int (*write)(struct cli *cli, struct cli_target *target));
 bool cli_is_value(const char *(*values)(size_t i), const char *text);
 /* The codec that an option names, dflt when it is not given; 0 for a name that is none. */
 uint32_t cli_codec(const struct cli *cli, const char *option, uint32_t dflt);
@@ -296,6 +306,7 @@ int cmd_tier_move(struct cli *cli);
 int cmd_tier_policy(struct cli *cli);
 int cmd_tier_stat(struct cli *cli);
 int cmd_wal_checkpoint(struct cli *cli);
+int cmd_wal_export(struct cli *cli);
 int cmd_wal_list(struct cli *cli);
 int cmd_wal_status(struct cli *cli);
 int cmd_wal_verify(struct cli *cli);

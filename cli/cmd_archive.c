@@ -49,10 +49,9 @@ static bool is_indexed(const struct cli *cli)
 	return version && !strcmp(version, "2");
 }
 
-/* *written: what writing gave. */
-static int export(struct cli *cli, const struct kit_sink *to, int *written)
+static int export(struct cli *cli, struct cli_target *target)
 {
-	struct gathered gathered = { .sink = *to, .buffer = anyio_malloc(GATHERED_SIZE) };
+	struct gathered gathered = { .sink = target->sink, .buffer = anyio_malloc(GATHERED_SIZE) };
 	struct kit_sink sink = { gather, &gathered };
 	struct cli_progress progress;
 	int rc;
@@ -74,37 +73,42 @@ static int export(struct cli *cli, const struct kit_sink *to, int *written)
 	cli_progress_end(&progress);
 	if (!rc)
 		rc = flush(&gathered);
-	*written = gathered.failure;
+	target->written = gathered.failure;
 	anyio_free(gathered.buffer);
 	return rc;
 }
 
-int cmd_dag_export(struct cli *cli)
+int cli_write_target(
+	struct cli *cli, const char *of, int (*write)(struct cli *cli, struct cli_target *target))
 {
 	const char *path = cli_value(cli, "output");
-	struct kit_output *output = NULL;
-	struct kit_sink sink = cli_stdout;
-	int written = 0, rc;
+	struct cli_target target = { .sink = cli_stdout };
+	int rc;
 
 	if (path) {
-		rc = kit_output_open(path, &output);
+		rc = kit_output_open(path, &target.output);
 		if (rc)
 			return cli_fail_file(cli, rc, path);
-		sink = kit_output_sink(output);
+		target.sink = kit_output_sink(target.output);
 	}
-	rc = export(cli, &sink, &written);
-	if (output) {
-		int closed = kit_output_close(output, rc);
+	rc = write(cli, &target);
+	if (target.output) {
+		int closed = kit_output_close(target.output, rc);
 		if (!rc)
-			written = rc = closed;
+			target.written = rc = closed;
 	}
-	if (written)
-		return cli_fail_file(cli, written, path ? path : "standard output");
+	if (target.written)
+		return cli_fail_file(cli, target.written, path ? path : "standard output");
 	if (!rc && path && cli->json)
 		cli_put_json(stdout,
-			json_pack("{s:o, s:o}", "Path", cli_json_text(cli->args[0]), "Output",
+			json_pack("{s:o, s:o}", of, cli_json_text(cli->args[0]), "Output",
 				cli_json_text(path)));
 	return rc ? cli_fail_node(cli, rc, NULL) : CLI_OK;
+}
+
+int cmd_dag_export(struct cli *cli)
+{
+	return cli_write_target(cli, "Path", export);
 }
 
 struct importing {

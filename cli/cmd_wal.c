@@ -1,10 +1,13 @@
-/* The log that all is written to first: wal status, list, verify, checkpoint. */
+/* The log that all is written to first: wal status, list, verify, checkpoint, export. */
 #include "cli.h"
+#include "remote.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static json_int_t number(json_t *object, const char *key)
 {
@@ -154,4 +157,62 @@ static int print_checkpoint(struct cli *cli, json_t *answer)
 int cmd_wal_checkpoint(struct cli *cli)
 {
 	return cli_call_print(cli, "wal/checkpoint", cli->args, NULL, print_checkpoint);
+}
+
+static bool is_of_output(int rc)
+{
+	return rc == -ENOSPC || rc == -EDQUOT || rc == -EFBIG || rc == -EPIPE;
+}
+
+static int export_here(struct cli *cli, struct cli_target *target, uint32_t segment)
+{
+	struct cli_progress progress;
+	struct kit_wal_export_options options = { .output = target->output,
+		.fd = STDOUT_FILENO,
+		.unverified = cli_flag(cli, "no-verify", false),
+		.progress = cli_progress_update,
+		.arg = &progress };
+
+	cli_progress_start(&progress, cli, "exporting");
+	int rc = kit_wal_export(cli->node, segment, &options);
+	cli_progress_end(&progress);
+	if (is_of_output(rc))
+		target->written = rc;
+	return rc;
+}
+
+/* What writes to the target may fail for the target's sake. */
+static int write_there(void *arg, const void *data, size_t len)
+{
+	struct cli_target *target = arg;
+
+	return target->written = target->sink.write(target->sink.arg, data, len);
+}
+
+static int export_segment(struct cli *cli, struct cli_target *target)
+{
+	uint64_t segment;
+	struct cli_remote_query query[] = {
+		{ "no-verify", cli_flag(cli, "no-verify", false) ? "true" : "false" }, { 0 }
+	};
+	struct cli_remote_request request = { .command = "wal/export",
+		.args = cli->args,
+		.query = query,
+		.answer = { write_there, target } };
+
+	if (cli->remote)
+		return cli_remote_call(cli->remote, &request);
+	kit_number_parse(cli->args[0], &segment);
+	return export_here(cli, target, (uint32_t)segment);
+}
+
+int cmd_wal_export(struct cli *cli)
+{
+	uint64_t segment;
+
+	if (kit_number_parse(cli->args[0], &segment) || segment > UINT32_MAX)
+		return cli_refuse(cli, CLI_USAGE,
+			"'%s' is not the number of a segment, as 'ipfs-kit wal list --records' prints them",
+			cli->args[0]);
+	return cli_write_target(cli, "Segment", export_segment);
 }

@@ -146,6 +146,13 @@ static const struct cli_option verify_table[] = {
 		"give up what is damaged or missing, and go on with what is left (see above)" },
 	{ 0 },
 };
+static const struct cli_option wal_export_table[] = {
+	{ "output", 'o', "FILE",
+		"write to a file, which appears when it is whole and synced (default: standard output)" },
+	{ "no-verify", 0, NULL,
+		"do not read the blocks first; what is damaged is exported as it lies" },
+	{ 0 },
+};
 static const struct cli_option wal_list_table[] = {
 	{ "segment", 0, "N", "begin with this segment" },
 	{ "offset", 0, "BYTE", "and in it at this byte" },
@@ -397,6 +404,14 @@ const struct cli_command cli_commands[] = {
 		"by itself when it is idle, and when it is closed.\n\n"
 		"  ipfs-kit wal checkpoint",
 		NULL, 0, 0, .run = cmd_wal_checkpoint },
+	{ "wal export", "SEGMENT", "Write a segment of the log as a CAR archive",
+		"A segment is a CARv1 already: its bytes are copied by the kernel, up to where they are durable, and\n"
+		"'dag import' of any node takes them. All blocks in it go out, also those that nothing needs any more, and\n"
+		"the log's own records, as raw blocks. Every block is verified first; when one is damaged, it is named and\n"
+		"nothing is written. An adopted file goes out as it was adopted. What lies in a tier is no file here.\n"
+		"A daemon that has the repo verifies as well, and sends the bytes.\n\n"
+		"  ipfs-kit wal export -o 00000001.car 1",
+		wal_export_table, 1, 1, .again = "it begins anew", .run = cmd_wal_export },
 	{ "wal list", "", "Print what lies where in the log",
 		"One line a section: SEGMENT:OFFSET LENGTH COMMIT TYPE. Then what that type has: the CID of a block,\n"
 		"CID and kind of a pin ('none' takes one away), sections of a commit. COMMIT is the number of the commit that\n"

@@ -136,6 +136,11 @@ int kit_tiers_tend(struct kit_core *core);
 /* Settings of it were changed: the next look is tier.interval from now. */
 void kit_tier_policy_changed(struct kit_core *core);
 
+/* ---- output.c ---- */
+
+/* Its descriptor, for who writes all of it himself; *place: it is a new regular file. */
+int kit_output_descriptor(struct kit_output *output, bool *place);
+
 /* ---- heat.c ---- */
 
 /* Takes up the heat of content roots, once. The errors of store_heat_open. */

@@ -60,6 +60,12 @@ struct kit_sink kit_output_sink(struct kit_output *output)
 	return output->file.sink;
 }
 
+int kit_output_descriptor(struct kit_output *output, bool *place)
+{
+	*place = !output->file.device;
+	return output->file.fd;
+}
+
 /* A rename is durable once its folder is. */
 static int sync_folder(const struct place *place)
 {

@@ -29,6 +29,7 @@ static const struct {
 	{ "dag/import", rpc_dag_import },
 	{ "dag/put", rpc_dag_put },
 	{ "get", rpc_get },
+	{ "wal/export", rpc_wal_export },
 };
 
 const char *rpc_command(const struct http_connection *http)

@@ -72,5 +72,6 @@ int rpc_dag_get(struct rpc_request *request);
 int rpc_dag_import(struct rpc_request *request);
 int rpc_dag_put(struct rpc_request *request);
 int rpc_get(struct rpc_request *request);
+int rpc_wal_export(struct rpc_request *request);
 
 #endif

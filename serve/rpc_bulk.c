@@ -1,4 +1,4 @@
-/* Commands that stream bytes out, or take one body in: cat, get, dag export and import, block. */
+/* Commands that stream bytes out, or take one body in: cat, get, dag export and import, block, wal export. */
 #include "multipart.h"
 #include "rpc.h"
 
@@ -68,6 +68,26 @@ int rpc_dag_export(struct rpc_request *request)
 		return rpc_fail_text(request, -EINVAL, "car-version is 1 or 2");
 	return stream_out(request, "application/vnd.ipld.car",
 		version && *version == '2' ? export_car_v2 : export_car);
+}
+
+/* Ours. */
+int rpc_wal_export(struct rpc_request *request)
+{
+	struct rpc_stream stream = { .request = request,
+		.type = "application/vnd.ipld.car",
+		.headers = "X-Stream-Output: 1\r\n" };
+	struct kit_sink sink = { rpc_stream_write, &stream };
+	struct kit_wal_export_options options = { .sink = &sink,
+		.unverified = http_flag(request->http, "no-verify", false) };
+	const char *segment = rpc_arg(request);
+	uint64_t number_of;
+
+	if (!segment)
+		return 0;
+	if (kit_number_parse(segment, &number_of) || number_of > UINT32_MAX)
+		return rpc_fail_text(request, -EINVAL, "a segment has a number");
+	return rpc_stream_end(
+		&stream, kit_wal_export(request->node, (uint32_t)number_of, &options));
 }
 
 int rpc_block_get(struct rpc_request *request)

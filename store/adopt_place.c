@@ -10,12 +10,8 @@
 #include <anyio/anyio.h>
 #include <anyio/plain.h>
 #include "adopting.h"
+#include "copy.h"
 #include "numbered.h"
-
-enum {
-	PIECE = 64 << 20, /* copied by one call */
-	WINDOW_SIZE = 1 << 20,
-};
 
 /* Descriptors that are not the kernel's are not to be shown to it. */
 static bool is_simulated(void)
@@ -81,80 +77,21 @@ static int place_link(struct adopting *adopting, const struct stat *source)
 	return 0;
 }
 
-struct copy_call {
+struct reflink {
 	int from, to;
-	off_t at;
-	size_t len;
-	ssize_t copied;
 };
 
 static int reflink_work(void *arg)
 {
-	const struct copy_call *call = arg;
+	const struct reflink *call = arg;
 
 	return ioctl(call->to, FICLONE, call->from) ? -errno : 0;
-}
-
-static int copy_work(void *arg)
-{
-	struct copy_call *call = arg;
-	off_t from = call->at, to = call->at;
-
-	call->copied = copy_file_range(call->from, &from, call->to, &to, call->len, 0);
-	return call->copied < 0 ? -errno : 0;
-}
-
-/* Through here after all: where the kernel does not copy between these two, and in a simulation. */
-static int copy_through(struct copy_call *call)
-{
-	uint8_t *window = anyio_malloc(WINDOW_SIZE);
-	size_t len = call->len < WINDOW_SIZE ? call->len : WINDOW_SIZE;
-	int rc = window ? 0 : -ENOMEM;
-
-	if (rc == 0) {
-		call->copied = anyio_pread(call->from, window, len, call->at);
-		rc = call->copied < 0 ? (int)call->copied : 0;
-	}
-	if (rc == 0 && call->copied > 0)
-		rc = anyio_pwrite_all(call->to, window, (size_t)call->copied, call->at);
-	anyio_free(window);
-	return rc;
-}
-
-static bool kernel_cannot(int rc)
-{
-	return rc == -EXDEV || rc == -ENOSYS || rc == -EOPNOTSUPP || rc == -EINVAL;
-}
-
-static int copy_bytes(struct adopting *adopting, uint64_t size)
-{
-	struct copy_call call = { .from = adopting->source, .to = adopting->fd };
-	bool through = is_simulated();
-	int rc = 0;
-
-	while ((uint64_t)call.at < size && rc == 0) {
-		call.len = size - call.at < PIECE ? size - call.at : PIECE;
-		rc = through ? copy_through(&call) : anyio_to_thread(copy_work, &call, NULL);
-		if (kernel_cannot(rc) && !through) {
-			through = true;
-			rc = 0;
-			continue;
-		}
-		/* It has become shorter. */
-		if (rc == 0 && call.copied == 0)
-			rc = -ESTALE;
-		if (rc == 0)
-			call.at += call.copied;
-		if (rc == 0)
-			rc = anyio_checkpoint();
-	}
-	return rc;
 }
 
 static int place_copy(struct adopting *adopting, const struct stat *source)
 {
 	char name[NUMBERED_MAX];
-	struct copy_call call = { .from = adopting->source };
+	struct reflink call = { .from = adopting->source };
 
 	numbered_name(adopting->number, "car", name);
 	call.to = adopting->fd = anyio_plain_openat(
@@ -166,7 +103,8 @@ static int place_copy(struct adopting *adopting, const struct stat *source)
 	if (!is_simulated() && anyio_to_thread(reflink_work, &call, NULL) == 0)
 		return 0;
 	adopting->result->how = STORE_ADOPT_COPY;
-	return copy_bytes(adopting, source->st_size);
+	struct copy copy = { .from = call.from, .to = call.to, .len = (uint64_t)source->st_size };
+	return copy_bytes(&copy);
 }
 
 int adopt_place(struct adopting *adopting)

@@ -59,7 +59,8 @@ def table(repo, top, peer=None, other=None):
     os.mkdir(os.path.dirname(out))
     document = write(temp('document'), b'{"hello":"world"}')
     kit('dag', 'export', '-o', car, root, repo=repo)
-    rows = [('add', ['add', '-r', top], ['Name', 'Hash', 'Size']), ('add', ['add', '-rQ', top], ['Name', 'Hash', 'Size']),
+    segment = str(json.loads(kit('wal', 'status', '--json', repo=repo).out)['Durable']['Segment'])
+    rows = [('wal export', ['wal', 'export', '-o', out + '3', segment], ['Segment', 'Output']), ('add', ['add', '-r', top], ['Name', 'Hash', 'Size']), ('add', ['add', '-rQ', top], ['Name', 'Hash', 'Size']),
         ('add', ['add', '-q', file], ['Name', 'Hash', 'Size']), ('add', ['add', '-nQw', file], ['Name', 'Hash', 'Size']),
         ('add', ['add', '-Q', file, car], ['Name', 'Hash', 'Size']),
         ('block put', ['block', 'put', file], ['Key', 'Size']), ('block stat', ['block', 'stat', leaf], ['Key', 'Size']),

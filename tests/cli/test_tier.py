@@ -40,6 +40,8 @@ def there_and_back():
     kit('repo', 'gc', '--silent', repo=repo)
     check('the repo has given the room back', segments(repo) < 100_000, segments(repo))
     equal('what it was', kit('cat', root, repo=repo).out, read(path))
+    said = [kit('wal', 'export', str(number), repo=repo) for number in range(1, 6)]
+    check('what lies in a tier is no file to export, and that is said', any(done.code == 3 and not done.out and 'lies in a tier' in done.err for done in said), said)
     check('verify says what it has not read', 'those in tiers' in kit('repo', 'verify', repo=repo).text)
     row = tiers(repo)['cold']
     equal('what is told', [row[key] for key in ('Kind', 'State', 'Objects', 'Blocks', 'Errors', 'Why')], ['folder', 'up', 1, 5, 0, ''])

@@ -3,10 +3,12 @@
 import json
 import os
 import shutil
+import signal
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
-from node import Daemon, check, equal, kit, new_repo, noise, read, run_all, temp, until, write
+from node import PROGRAM, Daemon, check, equal, kit, new_repo, noise, read, run_all, temp, until, write
 
 
 def wal(command, *more, repo):
@@ -183,4 +185,99 @@ def what_is_missing_is_damage():
     equal('and back again', kit('wal', 'verify', '--all', repo=repo).code, 0)
 
 
-run_all([everything_is_told, an_opening_is_foretold, a_command_is_an_opening, operations_are_kept, who_writes_chooses, damage_is_found, what_is_missing_is_damage])
+def flip(path, offset):
+    with open(path, 'r+b') as file:
+        file.seek(offset)
+        byte = file.read(1)
+        file.seek(offset)
+        file.write(bytes([byte[0] ^ 255]))
+
+
+def a_segment_is_an_archive():
+    """wal export: the file as it lies, which any dag import takes; here, into a file or a pipe, and through a daemon."""
+    repo, other, third = new_repo(), new_repo(), new_repo()
+    root = added(repo, size=5000000)
+    segment = read(f'{repo}/segments/00000001.car')
+    out = temp('1.car')
+    done = kit('wal', 'export', '-o', out, '1', '--json', repo=repo)
+    equal('what was written where', (done.code, json.loads(done.out)), (0, {'Segment': '1', 'Output': out}))
+    equal('a file', read(out) == segment, True)
+    equal('a pipe', kit('wal', 'export', '1', repo=repo).out == segment, True)
+    for mode in 'wb', 'ab':
+        with open(out + mode, mode) as file:
+            file.write(b'before')
+            file.flush()
+            subprocess.run([PROGRAM, '--repo', repo, 'wal', 'export', '1'], stdout=file, check=True)
+        equal(f'standard output that is a file ({mode})', read(out + mode) == b'before' + segment, True)
+    equal('another repo takes it', kit('dag', 'import', out, repo=other).code, 0)
+    equal('and has what was in it', kit('cat', '--offline', root, repo=other).out, noise(5000000, 1))
+    with Daemon(repo=repo) as daemon:
+        later = added(repo, 2)
+        done = kit('wal', 'export', '1', repo=repo)
+        check('a daemon gives what is durable by now', done.code == 0 and done.out.startswith(segment) and len(done.out) > len(segment) + 3000000, len(done.out))
+        equal('which another repo takes too', kit('dag', 'import', repo=third, stdin=done.out).code, 0)
+        equal('with all that is in it', [kit('cat', '--offline', cid, repo=third).code for cid in (root, later)], [0, 0])
+        done = kit('wal', 'export', '99', '-o', temp('no'), repo=repo)
+        check('of a segment that is not there it says so', done.code != 0 and 'there is no segment 99' in done.err, done)
+        equal('nor does the RPC take what is no number', daemon.rpc('wal/export', 'x')[0], 500)
+    equal('what is no number', kit('wal', 'export', 'x', repo=repo).code, 2)
+
+
+def who_does_not_read_can_be_left():
+    repo = new_repo()
+    added(repo)
+    process = subprocess.Popen([PROGRAM, '--repo', repo, 'wal', 'export', '1'], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.read(1)
+    process.send_signal(signal.SIGINT)
+    check('an interrupt ends an export into a full pipe', process.wait(60) != 0)
+    process.stdout.close()
+    process.stderr.close()
+    process = subprocess.Popen([PROGRAM, '--repo', repo, 'wal', 'export', '1'], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.read(1)
+    process.stdout.close()
+    check('and a pipe that is closed', process.wait(60) != 0 and process.stderr.read())
+    process.stderr.close()
+
+
+def what_is_damaged_is_not_exported():
+    repo = new_repo()
+    added(repo)
+    path, out = f'{repo}/segments/00000001.car', temp('1.car')
+    block = next(entry for entry in wal('list', repo=repo) if entry['Type'] == 'block')
+    flip(path, block['End'] - 3)
+    done = kit('wal', 'export', '1', '-o', out, repo=repo)
+    check('the block and its bytes are named', done.code == 4 and block['Cid'] in done.err and f'bytes {block["Offset"]} to {block["End"]}' in done.err, done)
+    check('and no file is made', not os.path.exists(out))
+    done = kit('wal', 'export', '1', repo=repo)
+    equal('nor is a byte written', (done.code, done.out), (4, b''))
+    done = kit('wal', 'export', '1', '--no-verify', '-o', out, repo=repo)
+    equal('but if that is what is wanted', (done.code, read(out) == read(path)), (0, True))
+    check('others refuse it', kit('dag', 'import', out, repo=new_repo()).code != 0)
+    with Daemon(repo=repo):
+        done = kit('wal', 'export', '1', repo=repo)
+        check('through a daemon', done.code != 0 and done.out == b'' and block['Cid'] in done.err, done)
+        equal('as it lies', kit('wal', 'export', '1', '--no-verify', repo=repo).out == read(path), True)
+    flip(path, block['End'] - 3)
+    flip(path, 3)
+    done = kit('wal', 'export', '1', '-o', out, repo=repo)
+    check('the header counts', done.code == 4 and 'bytes 0 to 26' in done.err, done)
+
+
+def adopted_files_are_exported():
+    repo, other = new_repo(), new_repo()
+    roots = [added(repo, seed, 900000) for seed in (1, 2, 3)]
+    cars = [temp('v1.car'), temp('v2.car'), temp('linked.car')]
+    for root, car, version in zip(roots, cars, '121'):
+        kit('dag', 'export', root, '-o', car, '--car-version', version, repo=repo)
+    plain = kit('dag', 'export', roots[1], repo=repo).out
+    for car, how in zip(cars, ('--adopt', '--adopt', '--adopt=link')):
+        equal(f'{how} of {os.path.basename(car)}', kit('dag', 'import', how, car, repo=other).code, 0)
+    numbers = [str(entry['Segment']) for entry in wal('list', '--records', repo=other) if entry['Type'] == 'adopted']
+    got = [kit('wal', 'export', number, repo=other).out for number in numbers]
+    equal('as they were; of version 2 the archive in it', [got[0] == read(cars[0]), got[1] == plain, got[2] == read(cars[2])], [True] * 3)
+    flip(cars[2], 40000)
+    done = kit('wal', 'export', numbers[2], repo=other)
+    check('a link to what was changed', done.code != 0 and done.out == b'' and 'not what was adopted' in done.err, done)
+
+
+run_all([a_segment_is_an_archive, who_does_not_read_can_be_left, what_is_damaged_is_not_exported, adopted_files_are_exported, everything_is_told, an_opening_is_foretold, a_command_is_an_opening, operations_are_kept, who_writes_chooses, damage_is_found, what_is_missing_is_damage])

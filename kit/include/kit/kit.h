@@ -331,6 +331,23 @@ KIT_API int kit_dag_export_indexed(struct kit_node *node, const char *path,
 	void *arg);
 KIT_API int kit_dag_export(struct kit_node *node, const char *path, const struct kit_sink *sink,
 	void (*progress)(void *arg, uint64_t done, uint64_t total), void *arg);
+struct kit_wal_export_options {
+	/* Where the archive goes: into output, which is given nothing else; or else to sink; or else to the descriptor fd,
+	 * as far as that has been written. */
+	struct kit_output *output;
+	const struct kit_sink *sink;
+	int fd;
+	bool unverified;                                            /* its bytes as they lie */
+	void (*progress)(void *arg, uint64_t done, uint64_t total); /* bytes verified and copied */
+	void *arg;
+	void *reserved[4];
+};
+/* Writes segment NNNNNNNN.car of the repo up to its durable end as the CARv1 it is: with all blocks in it, also those
+ * that nobody needs any more, and the log's own records. The kernel copies it where it can, but not to a sink. First every
+ * block in it is verified: when one is not what it was, -EUCLEAN, and nothing is written. -ENOENT: there is no such segment
+ * here, or it lies in a tier. -ESTALE: an adopted file that is linked was changed meanwhile. */
+KIT_API int kit_wal_export(
+	struct kit_node *node, uint32_t segment, const struct kit_wal_export_options *options);
 struct kit_import_options {
 	bool no_pin;
 	/* pin_error: 0: pinned; else what is wrong with the DAG below it. The node's own trouble (no

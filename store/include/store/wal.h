@@ -95,6 +95,42 @@ int store_wal_replay(struct store *store, bool all,
 	int (*fault)(void *arg, uint32_t segment, uint64_t from, uint64_t to), void *arg,
 	struct store_wal_replay *out);
 
+/* How a segment is exported, and where to. */
+struct store_wal_export_options {
+	int fd; /* open for writing; or -1, and write takes the bytes */
+	bool place; /* it is a new regular file, which gets them from its start on; else whatever can be written to */
+	bool unverified; /* the bytes as they lie */
+	/* 0 or a code, which ends it. May wait. */
+	int (*write)(void *arg, const void *data, size_t len);
+	/* Called for each place that is not what was written: with the CID of the block that stands there, or NULL where
+	 * that cannot be told. May be NULL, must not wait. */
+	void (*fault)(void *arg, uint64_t from, uint64_t to, const struct mf_cid *cid);
+	/* Called now and then with bytes verified and copied, of all that are to be; non-zero ends it with that
+	 * value. May be NULL. */
+	int (*progress)(void *arg, uint64_t done, uint64_t total);
+	void *arg;
+};
+
+struct store_wal_exported {
+	uint64_t bytes;  /* of the archive */
+	uint64_t faults; /* places that are not what was written; what was given up is among them */
+	bool remote;     /* it lies in a tier */
+};
+
+/*
+ * Writes a segment as the CARv1 file it is: its header, and all sections up to its durable end, those of
+ * records and of blocks that nobody needs any more among them; of an adopted CARv2 the archive in it, as it was
+ * adopted. The bytes are copied by the kernel where it can do that, without passing through here. A collection does not
+ * wait for it, and what is exported stays there until it is done.
+ *
+ * First every block in it is verified, and nothing is written when one is not what it was: -EBADMSG. What the kernel
+ * copies then is not looked at again, but of a linked file (store/adopt.h) whether it is the same still: -ESTALE. Other
+ * errors: -ENOENT: there is no such segment, or a collection has taken it away, or an adopted file is not what it was; or
+ * it is remote: only its blocks can be read. What reading and writing give. Memory: some 10 MiB.
+ */
+int store_wal_export(struct store *store, uint32_t segment,
+	const struct store_wal_export_options *options, struct store_wal_exported *exported);
+
 #ifdef __cplusplus
 }
 #endif
