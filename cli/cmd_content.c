@@ -93,6 +93,7 @@ static void add_options(struct cli *cli, struct adding *adding, struct kit_add_o
 	options->chunker = cli_value(cli, "chunker");
 	options->only_hash = cli_flag(cli, "only-hash", false);
 	options->no_pin = !cli_flag(cli, "pin", true);
+	options->pin_name = cli_value(cli, "pin-name");
 	options->hidden = cli_flag(cli, "hidden", false);
 	options->wrap = cli_flag(cli, "wrap-with-directory", false);
 	options->recursive = cli_flag(cli, "recursive", false);

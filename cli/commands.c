@@ -17,6 +17,7 @@ static const struct cli_option add_table[] = {
 	{ "raw-leaves", 0, NULL, "chunks are raw blocks; --raw-leaves=false wraps them in dag-pb" },
 	{ "chunker", 's', "ALGORITHM", "how files are cut: size-BYTES", cli_chunkers, true },
 	{ "pin", 0, NULL, "pin the root (default); --pin=false leaves it unpinned" },
+	{ "pin-name", 0, "NAME", "what the pin is called in 'pin ls --names'" },
 	{ "dereference-args", 0, NULL, "follow symlinks given as arguments" },
 	{ "stdin-name", 0, "NAME", "what standard input is called" },
 	{ 0 },

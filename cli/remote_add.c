@@ -252,7 +252,8 @@ static int add(struct cli_remote *remote, struct adding *adding)
 		{ "raw-leaves", o->raw_leaves < 0 ? NULL : truth(o->raw_leaves) },
 		{ "chunker", o->chunker }, { "profile", o->profile },
 		{ "only-hash", truth(o->only_hash) }, { "pin", truth(!o->no_pin) },
-		{ "wrap-with-directory", truth(o->wrap) }, { "progress", "false" }, { 0 } };
+		{ "pin-name", o->pin_name }, { "wrap-with-directory", truth(o->wrap) },
+		{ "progress", "false" }, { 0 } };
 	struct cli_remote_lines lines = { .each = on_added, .arg = adding };
 	struct cli_remote_request request = { .command = "add",
 		.query = query,

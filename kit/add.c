@@ -212,6 +212,19 @@ int adder_report(struct kit_adder *adder, const char *path, const struct unixfs_
 
 /* ---- Entries ---- */
 
+/* Told before anything is read, which may take hours. */
+static int check_pin_name(struct kit_node *node, const struct kit_add_options *options)
+{
+	if (!options->pin_name)
+		return 0;
+	if (options->no_pin)
+		return kit_fail(node, -EINVAL,
+			"what is not pinned gets no pin-name; leave that out, or let it be pinned");
+	return strlen(options->pin_name) > STORE_PIN_NAME_MAX
+		? kit_fail(node, -EMSGSIZE, "a pin's name is at most %d bytes", STORE_PIN_NAME_MAX)
+		: 0;
+}
+
 int kit_adder_begin(
 	struct kit_node *node, const struct kit_add_options *options, struct kit_adder **out)
 {
@@ -228,7 +241,9 @@ int kit_adder_begin(
 	randombytes_buf(adder->key, sizeof(adder->key));
 	peek_init(&adder->peek, options->hidden);
 	adder->known = true;
-	rc = choose_profile(node, options, &adder->profile);
+	rc = check_pin_name(node, options);
+	if (!rc)
+		rc = choose_profile(node, options, &adder->profile);
 	if (!rc) {
 		rc = pipeline_begin(&adder->pipeline, node, &adder->profile, options->only_hash);
 		if (rc)
@@ -379,8 +394,9 @@ static int pin(struct kit_adder *adder, const struct mf_cid *cid)
 {
 	if (adder->options.only_hash || adder->options.no_pin)
 		return 0;
-	int rc = store_pin_add(
-		adder->node->core->store, cid, STORE_PIN_RECURSIVE, &adder->pipeline.ticket);
+	struct store_pin_label label = { .name = adder->options.pin_name };
+	int rc = store_pin_add_labelled(adder->node->core->store, cid, STORE_PIN_RECURSIVE,
+		label.name ? &label : NULL, &adder->pipeline.ticket);
 	return rc ? kit_fail_code(adder->node, rc, "pinning") : 0;
 }
 

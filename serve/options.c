@@ -42,7 +42,7 @@ static const struct option {
 	{ "add", "nocopy", NULL, FLAG, "false" },
 	{ "add", "only-hash", "n", FLAG, NULL },
 	{ "add", "pin", NULL, FLAG, NULL },
-	{ "add", "pin-name", NULL, TEXT, NEVER },
+	{ "add", "pin-name", NULL, TEXT, NULL },
 	{ "add", "preserve-mode", NULL, FLAG, "false" },
 	{ "add", "preserve-mtime", NULL, FLAG, "false" },
 	{ "add", "progress", "p", FLAG, NULL },

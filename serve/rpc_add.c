@@ -232,7 +232,8 @@ int rpc_add(struct rpc_request *request)
 			.headers = "X-Chunked-Output: 1\r\n" } };
 	struct kit_add_options options = KIT_ADD_DEFAULTS;
 	const char *version = http_param(http, "cid-version", 0),
-		   *profile = http_param(http, "profile", 0);
+		   *profile = http_param(http, "profile", 0),
+		   *pin_name = http_param(http, "pin-name", 0);
 	int rc;
 
 	options.profile = profile && *profile ? profile : NULL;
@@ -244,6 +245,7 @@ int rpc_add(struct rpc_request *request)
 	options.chunker = http_param(http, "chunker", 0);
 	options.only_hash = http_flag(http, "only-hash", false);
 	options.no_pin = !http_flag(http, "pin", true);
+	options.pin_name = pin_name && *pin_name ? pin_name : NULL;
 	options.wrap = http_flag(http, "wrap-with-directory", false);
 	options.recursive = options.hidden = true;
 	adding.progress = http_flag(http, "progress", false);

@@ -313,6 +313,36 @@ def pins_have_labels():
         equal('a name by RPC', (daemon.rpc('pin/add', second, name='ä')[0], kit('pin', 'ls', '--names', second, repo=repo).text), (200, f'{second} recursive ä'))
 
 
+def add_names_the_pin():
+    repo, top = new_repo(), tree()
+    one, two = write(temp('one'), b'one'), write(temp('two'), b'two')
+
+    def named(root):
+        return kit('pin', 'ls', '--names', root, repo=repo).text
+
+    root = kit('add', '-rQ', '--pin-name', 'my tree', top, repo=repo).text
+    equal('add --pin-name', named(root), f'{root} recursive my tree')
+    equal('again without, it keeps it', (kit('add', '-rQ', top, repo=repo).text, named(root)), (root, f'{root} recursive my tree'))
+    equal('again with another, it gets that', (kit('add', '-rQ', '--pin-name=ä', top, repo=repo).text, named(root)), (root, f'{root} recursive ä'))
+    equal('a folder around them', named(kit('add', '-wQ', '--pin-name=w', one, two, repo=repo).text).split()[1:], ['recursive', 'w'])
+    roots = kit('add', '-q', '--pin-name=each', one, two, repo=repo).text.split()
+    equal('each root', [named(root).split()[1:] for root in roots], [['recursive', 'each']] * 2)
+    equal('standard input', named(kit('add', '-Q', '--pin-name=in', repo=repo, stdin=b'x').text).split()[1:], ['recursive', 'in'])
+    before = kit('pin', 'ls', '--names', repo=repo).out
+    for words, why in (('--pin=false', '--pin-name=x'), 'pin-name'), (('--pin-name', 'x' * 256), 'at most 255'):
+        done = kit('add', *words, repo=repo, stdin=b'never')
+        check(f'{why}: it is refused and said', done.code != 0 and why in done.err, done)
+    equal('only hashed, nothing is pinned', (kit('add', '-n', '--pin-name=x', repo=repo, stdin=b'y').code, kit('pin', 'ls', '--names', repo=repo).out), (0, before))
+    with Daemon(repo=repo) as daemon:
+        root = kit('add', '-Q', '--pin-name=of a daemon', two, repo=repo).text
+        equal('through a daemon', named(root), f'{root} recursive of a daemon')
+        cid = daemon.add(b'by rpc', **{'pin-name': 'ü & b'})
+        equal('as Kubo\'s clients ask', named(cid), f'{cid} recursive ü & b')
+        equal('an empty one is none', named(daemon.add(b'by rpc', **{'pin-name': ''})), f'{cid} recursive ü & b')
+        done = kit('add', '--pin=false', '--pin-name=x', two, repo=repo)
+        check('refused there too', done.code != 0 and 'pin-name' in done.err, done)
+
+
 def archives_with_an_index():
     repo, top = new_repo(), tree()
     root = kit('add', '-rHQ', top, repo=repo).text
@@ -498,5 +528,5 @@ def timeouts_and_interrupts():
 
 
 run_all([init_makes_a_repo_once, wrong_use_is_told, what_is_not_there, add_one_file, folders_come_and_go_whole,
-    get_into_what_is_there, cat_ranges, dag_and_block, archives_with_an_index, files_are_adopted, pins, pins_have_labels,
+    get_into_what_is_there, cat_ranges, dag_and_block, archives_with_an_index, files_are_adopted, pins, pins_have_labels, add_names_the_pin,
     repo_and_id, config_keeps_comments, completions, timeouts_and_interrupts])

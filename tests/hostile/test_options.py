@@ -90,7 +90,7 @@ def what_is_not_done_is_refused():
                 and 'not done here' in message(answer), (status, answer))
         for query in ('hash=sha2-512', 'hash=blake3', 'trickle=true', 'trickle=1', 'trickle', 'trickle=T', 'inline=true', 'mode=0644', 'mtime=5',
                 'mtime-nsecs=5', 'nocopy=true', 'fscache=true', 'to-files=/x', 'max-file-links=100', 'max-directory-links=10',
-                'max-hamt-fanout=64', 'preserve-mode=true', 'preserve-mtime=true', 'pin-name=me', 'cid-base=base58btc',
+                'max-hamt-fanout=64', 'preserve-mode=true', 'preserve-mtime=true', 'cid-base=base58btc',
                 'upgrade-cidv0-in-output=true', 'encoding=text'):
             refused('add', query, body=sent, headers=kind)
         refused('add', 't=true', body=sent, headers=kind, name='trickle')

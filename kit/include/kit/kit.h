@@ -167,13 +167,16 @@ struct kit_add_options {
 	void (*progress)(void *arg, uint64_t done, uint64_t total);
 	void *arg;
 	const char *input_name; /* what input is called, without '/'; NULL: it has no name */
-	void *reserved[3];
+	/* What the pin of each root is called, at most 255 bytes, in place of what it may be called already; NULL: that
+	 * stays. Read until the add has ended. -EMSGSIZE; -EINVAL with no_pin. */
+	const char *pin_name;
+	void *reserved[2];
 };
 /* What an options struct is to hold before anything is set: in C, and in C++ from C++11. */
 #define KIT_ADD_DEFAULTS                                                                           \
 	{                                                                                          \
 		NULL, -1, -1, NULL, false, false, false, false, false, false, NULL, NULL, NULL,    \
-			NULL,                                                                      \
+			NULL, NULL,                                                                \
 		{                                                                                  \
 			NULL                                                                       \
 		}                                                                                  \
