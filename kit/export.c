@@ -111,31 +111,14 @@ int kit_dag_export(struct kit_node *node, const char *path, const struct kit_sin
 
 /* ---- version 2 ---- */
 
-static int grow(void *array, size_t *room, size_t need, size_t size)
-{
-	void **memory = array;
-	size_t more = *room ? *room * 2 : 1024;
-
-	if (need <= *room)
-		return 0;
-	while (more < need)
-		more *= 2;
-	void *bigger = anyio_realloc(*memory, more * size);
-	if (!bigger)
-		return -ENOMEM;
-	*memory = bigger;
-	*room = more;
-	return 0;
-}
-
 static int add_entry(struct exporting *exporting, const struct mf_cid *cid)
 {
 	size_t len = cid->digest_len;
-	int rc = grow(&exporting->entries, &exporting->room, exporting->count + 1,
+	int rc = anyio_grow(&exporting->entries, &exporting->room, exporting->count + 1,
 		sizeof(*exporting->entries));
 
 	if (!rc)
-		rc = grow(&exporting->digests, &exporting->digests_room,
+		rc = anyio_grow(&exporting->digests, &exporting->digests_room,
 			exporting->digests_used + len, 1);
 	if (rc)
 		return fail(exporting, rc);

@@ -62,20 +62,6 @@ static bool same_key(const struct journal_key *a, const struct journal_key *b)
 	return !memcmp(a, b, sizeof(*a));
 }
 
-/* Makes room for one more of anything. */
-static bool grow(void **memory, size_t count, size_t *size, size_t each)
-{
-	if (count < *size)
-		return true;
-	size_t more = *size ? *size * 2 : 64;
-	void *bigger = anyio_realloc(*memory, more * each);
-	if (!bigger)
-		return false;
-	*memory = bigger;
-	*size = more;
-	return true;
-}
-
 /* ---- What is known ---- */
 
 static struct finished *slot_of(struct finished *table, size_t size, const struct journal_key *key)
@@ -123,7 +109,7 @@ static bool take(struct journal *journal, const struct record *record)
 		return true;
 	}
 	if (record->kind != LEAF || record->size > UINT32_MAX ||
-		!grow((void **)&journal->leaves, journal->leaf_count, &journal->leaf_size,
+		anyio_grow(&journal->leaves, &journal->leaf_size, journal->leaf_count + 1,
 			sizeof(*journal->leaves)))
 		return false;
 	struct journal_leaf *leaf = &journal->leaves[journal->leaf_count++];
@@ -234,7 +220,7 @@ bool journal_find(
 static void append(struct journal *journal, uint64_t number, struct record *record)
 {
 	if (journal->end + (off_t)((journal->pending_count + 1) * sizeof(*record)) > JOURNAL_MAX ||
-		!grow((void **)&journal->pending, journal->pending_count, &journal->pending_size,
+		anyio_grow(&journal->pending, &journal->pending_size, journal->pending_count + 1,
 			sizeof(*journal->pending)))
 		journal->broken = true;
 	if (journal->broken)

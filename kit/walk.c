@@ -131,14 +131,8 @@ static bool is_visited(const struct walk *walk, const struct mf_cid *cid)
 
 static int open_frame(struct walk *walk)
 {
-	if (walk->depth == walk->frames_size) {
-		size_t size = walk->frames_size ? walk->frames_size * 2 : 16;
-		struct frame *bigger = anyio_realloc(walk->frames, size * sizeof(*bigger));
-		if (!bigger)
-			return -ENOMEM;
-		walk->frames = bigger;
-		walk->frames_size = size;
-	}
+	if (anyio_grow(&walk->frames, &walk->frames_size, walk->depth + 1, sizeof(*walk->frames)))
+		return -ENOMEM;
 	walk->frames[walk->depth++] = (struct frame){ walk->used, walk->used };
 	if (++walk->block < FIRST_BLOCK)
 		walk->block = FIRST_BLOCK;
@@ -163,14 +157,8 @@ static int push(void *arg, const struct mf_cid *cid)
 	if (rc || met->mark == VISITED || met->mark == walk->block)
 		return rc;
 	met->mark = walk->block;
-	if (walk->used + 1 + MF_CID_BYTES_MAX > walk->size) {
-		size_t size = walk->size * 2 + 4096;
-		uint8_t *bigger = anyio_realloc(walk->stack, size);
-		if (!bigger)
-			return -ENOMEM;
-		walk->stack = bigger;
-		walk->size = size;
-	}
+	if (anyio_grow(&walk->stack, &walk->size, walk->used + 1 + MF_CID_BYTES_MAX, 1))
+		return -ENOMEM;
 	ssize_t len = mf_cid_encode(cid, walk->stack + walk->used + 1, MF_CID_BYTES_MAX);
 	walk->stack[walk->used] = (uint8_t)len;
 	walk->used += 1 + (size_t)len;

@@ -98,15 +98,8 @@ static int add_index(void *arg, const void *data, size_t len)
 {
 	struct demoting *demoting = arg;
 
-	if (demoting->index_len + len > demoting->index_room) {
-		size_t room = demoting->index_room * 2 + len + 4096;
-		uint8_t *more = anyio_realloc(demoting->index, room);
-
-		if (!more)
-			return -ENOMEM;
-		demoting->index = more;
-		demoting->index_room = room;
-	}
+	if (anyio_grow(&demoting->index, &demoting->index_room, demoting->index_len + len, 1))
+		return -ENOMEM;
 	memcpy(demoting->index + demoting->index_len, data, len);
 	demoting->index_len += len;
 	return 0;

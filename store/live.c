@@ -24,15 +24,8 @@ static size_t place_of(const struct live *live, uint32_t segment)
 
 static int insert(struct live *live, size_t at, uint32_t segment)
 {
-	if (live->count == live->room) {
-		size_t room = live->room ? live->room * 2 : 16;
-		void *more = anyio_realloc(live->segments, room * sizeof(*live->segments));
-
-		if (!more)
-			return -ENOMEM;
-		live->segments = more;
-		live->room = room;
-	}
+	if (anyio_grow(&live->segments, &live->room, live->count + 1, sizeof(*live->segments)))
+		return -ENOMEM;
 	memmove(live->segments + at + 1, live->segments + at,
 		(live->count - at) * sizeof(*live->segments));
 	live->segments[at] = (struct live_segment){ .number = segment };

@@ -39,23 +39,6 @@ struct replay_void {
 	uint64_t from, to;
 };
 
-static int grow(void *array, size_t *room, size_t need, size_t size)
-{
-	void **memory = array;
-
-	if (need <= *room)
-		return 0;
-	size_t more = *room ? *room * 2 : 64;
-	while (more < need)
-		more *= 2;
-	void *bigger = anyio_realloc(*memory, more * size);
-	if (!bigger)
-		return -ENOMEM;
-	*memory = bigger;
-	*room = more;
-	return 0;
-}
-
 void replay_free(struct replay *replay)
 {
 	anyio_free(replay->items);
@@ -70,10 +53,10 @@ void replay_free(struct replay *replay)
 static struct replay_item *add_item(
 	struct replay *replay, enum item_what what, const struct mf_cid *cid, int *rc)
 {
-	*rc = grow(
+	*rc = anyio_grow(
 		&replay->items, &replay->item_room, replay->item_count + 1, sizeof(*replay->items));
 	if (*rc == 0)
-		*rc = grow(&replay->bytes, &replay->bytes_room,
+		*rc = anyio_grow(&replay->bytes, &replay->bytes_room,
 			replay->bytes_used + MF_CID_BYTES_MAX, 1);
 	if (*rc < 0)
 		return NULL;
@@ -313,7 +296,7 @@ static int settle(struct replay *replay, bool all)
 static int close_group(struct replay *replay, size_t end, uint64_t sequence, bool intact,
 	const struct index_position *position)
 {
-	int rc = grow(&replay->groups, &replay->group_room, replay->group_count + 1,
+	int rc = anyio_grow(&replay->groups, &replay->group_room, replay->group_count + 1,
 		sizeof(*replay->groups));
 
 	if (rc < 0)
@@ -342,7 +325,7 @@ static int close_older_group(struct replay *replay, const struct segment_record 
 
 static int take_void(struct replay *replay, const struct segment_record *record)
 {
-	int rc = grow(
+	int rc = anyio_grow(
 		&replay->voids, &replay->void_room, replay->void_count + 1, sizeof(*replay->voids));
 
 	if (rc == 0)

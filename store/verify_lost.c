@@ -28,16 +28,9 @@ int verifying_add_damage(struct verifying *verifying, uint32_t segment, uint64_t
 {
 	struct mf_cid *copy = NULL;
 
-	if (verifying->damage_count == verifying->damage_room) {
-		size_t room = verifying->damage_room * 2 + 64;
-		struct verify_damage *more =
-			anyio_realloc(verifying->damages, room * sizeof(*more));
-
-		if (!more)
-			return -ENOMEM;
-		verifying->damages = more;
-		verifying->damage_room = room;
-	}
+	if (anyio_grow(&verifying->damages, &verifying->damage_room, verifying->damage_count + 1,
+		    sizeof(*verifying->damages)))
+		return -ENOMEM;
 	if (cid) {
 		copy = anyio_malloc(sizeof(*copy));
 		if (!copy)

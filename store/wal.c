@@ -315,15 +315,9 @@ static int on_operation(
 
 static int remember(struct rehearsal *rehearsal, uint32_t segment, uint64_t from, uint64_t to)
 {
-	if (rehearsal->count == rehearsal->room) {
-		size_t room = rehearsal->room ? rehearsal->room * 2 : 16;
-		void *more = anyio_realloc(rehearsal->damaged, room * sizeof(*rehearsal->damaged));
-
-		if (!more)
-			return -ENOMEM;
-		rehearsal->damaged = more;
-		rehearsal->room = room;
-	}
+	if (anyio_grow(&rehearsal->damaged, &rehearsal->room, rehearsal->count + 1,
+		    sizeof(*rehearsal->damaged)))
+		return -ENOMEM;
 	rehearsal->damaged[rehearsal->count++] = (struct store_range){ segment, from, to };
 	return 0;
 }

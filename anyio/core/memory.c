@@ -1,11 +1,14 @@
 /* The allocator of all floors: malloc, whose failure can be injected. Any thread. */
 #include "loop.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #define HUGE_PAGE ((size_t)2 << 20)
+
+enum { FIRST_ROOM = 64 };
 
 static bool memory_fails(void)
 {
@@ -26,6 +29,27 @@ void *anyio_calloc(size_t count, size_t size)
 void *anyio_realloc(void *memory, size_t size)
 {
 	return memory_fails() ? NULL : realloc(memory, size);
+}
+
+int anyio_grow(void *memory, size_t *room, size_t need, size_t size)
+{
+	size_t more = *room ? *room : FIRST_ROOM, bytes;
+	void *old, *bigger;
+
+	if (need <= *room)
+		return 0;
+	while (more < need)
+		if (__builtin_mul_overflow(more, 2, &more))
+			return -ENOMEM;
+	if (__builtin_mul_overflow(more, size, &bytes))
+		return -ENOMEM;
+	memcpy(&old, memory, sizeof(old));
+	bigger = anyio_realloc(old, bytes);
+	if (!bigger)
+		return -ENOMEM;
+	memcpy(memory, &bigger, sizeof(bigger));
+	*room = more;
+	return 0;
 }
 
 char *anyio_strdup(const char *text)

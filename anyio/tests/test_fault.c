@@ -26,6 +26,29 @@ static void memory_fails_at_the_nth(void **state)
 	anyio_free(NULL);
 }
 
+static void an_array_grows_or_stays(void **state)
+{
+	uint32_t *numbers = NULL;
+	size_t room = 0, before;
+	for (uint32_t i = 0; i < 1000; i++) {
+		assert_int_equal(anyio_grow(&numbers, &room, i + 1, sizeof(*numbers)), 0);
+		assert_true(room > i);
+		numbers[i] = i;
+	}
+	for (uint32_t i = 0; i < 1000; i++)
+		assert_int_equal(numbers[i], i);
+	before = room;
+	assert_int_equal(anyio_grow(&numbers, &room, 10, sizeof(*numbers)), 0);
+	assert_int_equal(anyio_grow(&numbers, &room, SIZE_MAX, sizeof(*numbers)), -ENOMEM);
+	assert_int_equal(anyio_grow(&numbers, &room, SIZE_MAX / 4, sizeof(*numbers)), -ENOMEM);
+	anyio_fault_set(ANYIO_FAULT_MEMORY, 1, 0);
+	assert_int_equal(anyio_grow(&numbers, &room, before + 1, sizeof(*numbers)), -ENOMEM);
+	anyio_fault_set(ANYIO_FAULT_MEMORY, 0, 0);
+	assert_int_equal(room, before);
+	assert_int_equal(numbers[999], 999);
+	anyio_free(numbers);
+}
+
 /* Off, nothing is counted: that is what makes it cheap. */
 static void off_counts_nothing(void **state)
 {
@@ -307,6 +330,7 @@ int main(void)
 	};
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(memory_fails_at_the_nth),
+		cmocka_unit_test(an_array_grows_or_stays),
 		cmocka_unit_test(off_counts_nothing),
 		cmocka_unit_test(one_fault_hits_one_thread),
 		cmocka_unit_test(every_backend),

@@ -9,16 +9,13 @@
 
 struct list {
 	char **names;
-	size_t count;
+	size_t count, room;
 };
 
 static int append(struct list *list, const char *name)
 {
-	char **more = anyio_realloc(list->names, (list->count + 1) * sizeof *more);
-
-	if (!more)
+	if (anyio_grow(&list->names, &list->room, list->count + 1, sizeof *list->names))
 		return -ENOMEM; /* the list is as it was */
-	list->names = more;
 	list->names[list->count] = anyio_strdup(name);
 	return list->names[list->count] ? (list->count++, 0) : -ENOMEM;
 }

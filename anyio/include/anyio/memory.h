@@ -19,6 +19,10 @@ ANYIO_API void *anyio_malloc(size_t size);
 ANYIO_API void *anyio_calloc(size_t count, size_t size);
 /* As realloc(3): on failure the old memory stays. */
 ANYIO_API void *anyio_realloc(void *memory, size_t size);
+/* Makes room in an array that grows: memory points to the pointer to its things of size bytes, *room (0 at first) is for how
+ * many of them there is place, and becomes at least need. It doubles, so that adding one by one takes linear time.
+ * 0; or -ENOMEM, and nothing has changed. What is new is not zeroed. */
+ANYIO_API int anyio_grow(void *memory, size_t *room, size_t need, size_t size);
 /* As strdup(3). */
 ANYIO_API char *anyio_strdup(const char *text);
 /* At a multiple of alignment, which is a power of two and at least the size of a pointer. */
