@@ -1,5 +1,5 @@
 /* Keeping the repo within its bounds: collection, the limit, and what is on its way meanwhile. */
-#include "node.h"
+#include "telling.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -33,59 +33,67 @@ int kit_keep(struct kit_node *node, const struct mf_cid *cid, const void *data, 
 
 /* ---- Collection ---- */
 
-enum { TOLD_AT_ONCE = 1 << 20 };
-
 struct gc {
+	struct kit_node *node;
 	const struct kit_gc_options *options;
-	uint8_t *gone; /* CIDs not yet told, each behind its length */
-	size_t used, room;
-	bool no_memory;
+	struct store_collect_result *result;
+	struct telling telling;
+	struct {
+		bool fresh, sweeping; /* not yet told */
+		uint64_t done, total;
+	} far;
 };
 
-/* The store waits for nobody here. */
+/* The store waits for nobody here, nor in on_progress. */
 static void note_gone(void *arg, const struct mf_cid *cid, uint32_t len)
 {
 	struct gc *gc = arg;
+	uint8_t bytes[MF_CID_BYTES_MAX];
 
-	if (!gc->options->removed || gc->no_memory)
-		return;
-	if (gc->used + 1 + MF_CID_BYTES_MAX > gc->room) {
-		size_t room = gc->room * 2 + 4096;
-		uint8_t *more = anyio_realloc(gc->gone, room);
-
-		gc->no_memory = !more;
-		if (!more)
-			return;
-		gc->gone = more;
-		gc->room = room;
-	}
-	size_t n = mf_cid_encode(cid, gc->gone + gc->used + 1, MF_CID_BYTES_MAX);
-	gc->gone[gc->used] = n;
-	gc->used += 1 + n;
-}
-
-static int tell_gone(struct gc *gc)
-{
-	int rc = gc->no_memory ? -ENOMEM : 0;
-
-	for (size_t at = 0; at < gc->used && rc == 0; at += 1 + gc->gone[at]) {
-		struct mf_cid cid;
-
-		mf_cid_decode(&cid, gc->gone + at + 1, gc->gone[at]);
-		rc = gc->options->removed(gc->options->arg, &cid);
-	}
-	gc->used = 0;
-	return rc;
+	if (gc->options->removed)
+		telling_note(&gc->telling, bytes, mf_cid_encode(cid, bytes, sizeof(bytes)));
 }
 
 static int on_progress(void *arg, bool sweeping, uint64_t done, uint64_t total)
 {
 	struct gc *gc = arg;
-	int rc = 0;
 
-	if (gc->options->progress)
-		rc = gc->options->progress(gc->options->arg, sweeping, done, total);
-	return !rc && (gc->used >= TOLD_AT_ONCE || gc->no_memory) ? tell_gone(gc) : rc;
+	gc->far.fresh = true;
+	gc->far.sweeping = sweeping;
+	gc->far.done = done;
+	gc->far.total = total;
+	telling_wake(&gc->telling);
+	return gc->telling.failed;
+}
+
+static int tell(void *arg, const void *note, size_t len)
+{
+	struct gc *gc = arg;
+	struct mf_cid cid;
+	bool fresh = gc->far.fresh;
+
+	gc->far.fresh = false;
+	if (note) {
+		mf_cid_decode(&cid, note, len);
+		return gc->options->removed(gc->options->arg, &cid);
+	}
+	return fresh && gc->options->progress
+		? gc->options->progress(
+			  gc->options->arg, gc->far.sweeping, gc->far.done, gc->far.total)
+		: 0;
+}
+
+static int collect(void *arg)
+{
+	struct gc *gc = arg;
+	struct store_collect_options how = {
+		.every = true, .progress = on_progress, .dropped = note_gone, .arg = gc
+	};
+	int rc = store_collect(gc->node->core->store, &how, gc->result);
+
+	if (gc->result->objects > 0 && kit_tiers_collected(gc->node->core) < 0)
+		rc = ANYIO_CANCELLED;
+	return rc;
 }
 
 static int explain(struct kit_node *node, int rc, const struct store_collect_result *result)
@@ -109,19 +117,15 @@ int kit_repo_gc(
 	struct kit_node *node, const struct kit_gc_options *options, struct kit_gc_result *out)
 {
 	static const struct kit_gc_options none;
-	struct gc gc = { .options = options ? options : &none };
-	struct store_collect_options how = {
-		.every = true, .progress = on_progress, .dropped = note_gone, .arg = &gc
-	};
-	struct store_collect_result result;
+	struct store_collect_result result = { 0 };
+	struct gc gc = { .node = node,
+		.options = options ? options : &none,
+		.result = &result,
+		.telling = { .tell = tell, .arg = &gc, .room = node->room } };
 
 	kit_apply_limit(node);
 	node->error[0] = 0;
-	int rc = store_collect(node->core->store, &how, &result);
-	if (result.objects > 0 && kit_tiers_collected(node->core) < 0)
-		rc = ANYIO_CANCELLED;
-	int told = tell_gone(&gc);
-	anyio_free(gc.gone);
+	int rc = telling_run(&gc.telling, collect, &gc);
 	*out = (struct kit_gc_result){ .kept = result.live,
 		.removed = result.dropped,
 		.removed_bytes = result.bytes,
@@ -130,5 +134,12 @@ int kit_repo_gc(
 		.damaged_segments = result.kept_damaged };
 	if (rc)
 		return rc == ANYIO_CANCELLED ? rc : explain(node, rc, &result);
-	return told ? kit_fail_code(node, told, "repo gc") : 0;
+	if (gc.telling.failed)
+		return kit_fail_code(node, gc.telling.failed, "repo gc");
+	return gc.telling.lost
+		? kit_fail(node, -ENOBUFS,
+			  "all was collected, %llu blocks, but their names were read too "
+			  "slowly for all of them to be told",
+			  (unsigned long long)result.dropped)
+		: 0;
 }

@@ -1,7 +1,8 @@
 /* The repo as a whole: what it holds, and whether it holds it whole. */
-#include "node.h"
+#include "telling.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,9 +31,13 @@ int kit_repo_stat(struct kit_node *node, struct kit_repo_stat *stat)
 	return 0;
 }
 
+enum { PROBLEM_MAX = MF_CID_TEXT_MAX + 200 };
+
 struct verifying {
 	const struct kit_verify_options *options;
 	struct kit_node *node;
+	struct telling telling;
+	struct store_verify_result result;
 	bool segments; /* some are damaged, or missing */
 	bool unread;   /* objects in tiers are not known yet */
 };
@@ -124,10 +129,29 @@ static void describe(const struct store_fault *fault, char *out, size_t cap)
 	}
 }
 
+/* As it waits to be told; of the text, what there is. */
+struct problem {
+	int error;
+	uint8_t cid_len, cid[MF_CID_BYTES_MAX]; /* 0: none */
+	char text[PROBLEM_MAX];
+};
+
+static void note_problem(
+	struct verifying *verifying, const struct mf_cid *cid, int error, const char *text)
+{
+	struct problem problem = { .error = error };
+	size_t len = strlen(text) + 1;
+
+	if (cid)
+		problem.cid_len = (uint8_t)mf_cid_encode(cid, problem.cid, sizeof(problem.cid));
+	memcpy(problem.text, text, len);
+	telling_note(&verifying->telling, &problem, offsetof(struct problem, text) + len);
+}
+
 static void on_fault(void *arg, const struct store_fault *fault)
 {
 	struct verifying *verifying = arg;
-	char text[MF_CID_TEXT_MAX + 200];
+	char text[PROBLEM_MAX];
 	const char *given_up = fault->accepted ? "given up: " : "";
 	size_t used = strlen(given_up);
 
@@ -137,34 +161,58 @@ static void on_fault(void *arg, const struct store_fault *fault)
 	verifying->segments |= fault->kind != STORE_FAULT_PIN &&
 		fault->kind != STORE_FAULT_UNREAD && !fault->accepted;
 	if (verifying->options->problem)
-		verifying->options->problem(verifying->options->arg,
-			fault->kind == STORE_FAULT_PIN ? fault->pin : fault->cid, fault->error,
-			text);
+		note_problem(verifying, fault->kind == STORE_FAULT_PIN ? fault->pin : fault->cid,
+			fault->error, text);
+}
+
+static int tell(void *arg, const void *note, size_t len)
+{
+	struct verifying *verifying = arg;
+	struct problem problem;
+	struct mf_cid cid;
+
+	if (!note)
+		return 0;
+	memcpy(&problem, note, len);
+	if (problem.cid_len)
+		mf_cid_decode(&cid, problem.cid, problem.cid_len);
+	return verifying->options->problem(verifying->options->arg, problem.cid_len ? &cid : NULL,
+		problem.error, problem.text);
+}
+
+static int verify(void *arg)
+{
+	struct verifying *verifying = arg;
+	struct store_verify_options how = { .progress = on_progress,
+		.fault = on_fault,
+		.arg = verifying,
+		.accept_loss = verifying->options->accept_loss };
+
+	return store_verify(verifying->node->core->store, &how, &verifying->result);
 }
 
 int kit_repo_verify(struct kit_node *node, const struct kit_verify_options *options)
 {
 	static const struct kit_verify_options none;
-	struct verifying verifying = { .options = options ? options : &none, .node = node };
-	struct store_verify_options how = { .progress = on_progress,
-		.fault = on_fault,
-		.arg = &verifying,
-		.accept_loss = verifying.options->accept_loss };
-	struct store_verify_result result = { 0 };
+	struct verifying verifying = { .options = options ? options : &none,
+		.node = node,
+		.telling = { .tell = tell, .arg = &verifying, .room = node->room } };
+	const struct store_verify_result *result = &verifying.result;
 	char problems[40];
 	/* What a tier has is known first. */
 	int rc = kit_tiers_tend(node->core);
 
 	if (rc == 0)
-		rc = store_verify(node->core->store, &how, &result);
+		rc = telling_run(&verifying.telling, verify, &verifying);
 	node->error[0] = 0;
-	if (how.accept_loss && !rc)
+	if (verifying.options->accept_loss && !rc)
 		node->core->read_only = false;
 	if (rc)
 		return rc == ANYIO_CANCELLED ? rc : kit_fail_code(node, rc, "repo verify");
-	if (result.faults)
-		return kit_fail(node, -EUCLEAN, "%s found, every other block is whole; %s",
-			count(problems, result.faults, "problem"),
+	if (result->faults)
+		return kit_fail(node, -EUCLEAN, "%s found%s, every other block is whole; %s",
+			count(problems, result->faults, "problem"),
+			verifying.telling.lost ? ", more than could be told" : "",
 			!verifying.segments && verifying.unread
 				? "'ipfs-kit tier list' tells what the tier lacks; then run it again"
 				: !verifying.segments

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Collection and the limit, as a person sees them: what no pin keeps goes, what one keeps stays, and the repo stays as small as it was told."""
+import hashlib
 import json
 import os
 import signal
@@ -119,6 +120,35 @@ def the_limit_in_a_daemon():
         check('the daemon lives', daemon.alive())
 
 
+def many_small(count):
+    """An archive of so many blocks that nothing needs."""
+    out = [b'\x11\xa2eroots\x80gversion\x01']
+    for n in range(count):
+        data = b'%d' % n
+        body = b'\x01\x55\x12\x20' + hashlib.sha256(data).digest() + data
+        out.append(bytes([len(body)]) + body)
+    return write(temp('many.car'), b''.join(out))
+
+
+def who_does_not_read_holds_nobody_up():
+    """A client that asks for a collection and does not read what went: the collection ends, and others go on."""
+    count = 450000
+    with Daemon() as daemon:
+        equal('many blocks', kit('dag', 'import', many_small(count), repo=daemon.repo).code, 0)
+        with daemon.connect() as client:
+            client.sendall(b'POST /api/v0/repo/gc?progress=true HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
+            until('the collection ends all the same', lambda: number(daemon.repo, 'NumObjects') == 0)
+            until('and another one begins', lambda: daemon.rpc('repo/gc', silent='true')[0] == 200)
+            equal('others add, and verify', [kit(*words, repo=daemon.repo).code for words in (('add', '-q', __file__), ('wal', 'checkpoint'), ('repo', 'verify'))], [0, 0, 0])
+            answer = b''
+            while more := client.recv(1 << 20):
+                answer += more
+        told = answer.count(b'{"Key"')
+        check('when it reads, it is told of as many as were kept for it', 100000 < told < count, told)
+        check('and that there were more', b'X-Stream-Error' in answer and b'too slowly' in answer[-500:] and str(count).encode() in answer[-500:], answer[-500:])
+        check('the daemon lives', daemon.alive())
+
+
 def adding_meanwhile():
     """What is being added is not taken, however often somebody collects: new, or there already and dead."""
     with Daemon() as daemon:
@@ -174,4 +204,4 @@ def a_pin_that_lacks_something():
     equal('all of it', number(repo, 'NumObjects'), 0)
 
 
-run_all([here, through_a_daemon, the_limit_here, the_limit_in_a_daemon, adding_meanwhile, an_add_that_was_interrupted, a_pin_that_lacks_something])
+run_all([here, through_a_daemon, the_limit_here, the_limit_in_a_daemon, who_does_not_read_holds_nobody_up, adding_meanwhile, an_add_that_was_interrupted, a_pin_that_lacks_something])

@@ -420,7 +420,8 @@ struct kit_repo_stat {
 KIT_API int kit_repo_stat(struct kit_node *node, struct kit_repo_stat *stat);
 struct kit_verify_options {
 	void (*progress)(void *arg, uint64_t done, uint64_t total);
-	/* cid may be NULL: the text tells which file. */
+	/* cid may be NULL: the text tells which file. Called from one other task than the caller's, and may wait; non-zero:
+	 * no more is told. */
 	int (*problem)(void *arg, const struct mf_cid *cid, int error, const char *text);
 	void *arg;
 	/* Gives up what is damaged or lost: it is told as problems, and then forgotten; the repo goes on with
@@ -437,9 +438,10 @@ KIT_API const char *kit_repo_verified(struct kit_node *node);
 
 struct kit_gc_options {
 	/* Nodes marked, of total 0: unknown; then bytes of segments looked at, of total. Non-zero stops with that
-	 * value. All calls may wait. */
+	 * value. All calls come from one other task than the caller's, and may wait: nobody waits for them but this call,
+	 * at its end. */
 	int (*progress)(void *arg, bool sweeping, uint64_t done, uint64_t total);
-	/* A block that is here no more; non-zero stops with that value. */
+	/* A block that is here no more; non-zero stops with that value. Some 100,000 are kept for who takes them slowly. */
 	int (*removed)(void *arg, const struct mf_cid *cid);
 	void *arg;
 	void *reserved[4];
@@ -455,7 +457,7 @@ struct kit_gc_result {
 /* Removes every block that no pin needs, and gives back the space of segments where that is a fifth or
  * more. Others read and write meanwhile, and what they are writing stays. Stopped, cancelled or killed at any point, it
  * loses nothing that is kept. -EALREADY: one is under way, or a verification; -ENOENT: a pin lacks something, and nothing
- * was removed. */
+ * was removed; -ENOBUFS: all is done, but not every block was told. */
 KIT_API int kit_repo_gc(
 	struct kit_node *node, const struct kit_gc_options *options, struct kit_gc_result *result);
 

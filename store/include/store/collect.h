@@ -43,7 +43,8 @@ struct store_collect_options {
 	uint64_t enough;
 	/* Whatever is dead can be had no more afterwards, also where its segment stays; else it can, as of a cache. */
 	bool every;
-	/* Called now and then; non-zero stops with that value. May be NULL, may wait. done of total, of what:
+	/* Called now and then; non-zero stops with that value. May be NULL, may wait, and then others that collect or
+	 * verify wait too. done of total, of what:
 	 * nodes marked (total 0: unknown), then bytes of segments (total 0: none yet). */
 	int (*progress)(void *arg, bool sweeping, uint64_t done, uint64_t total);
 	/* Called for each block that goes. May be NULL, must not wait. */

@@ -1,0 +1,32 @@
+/*
+ * What a call tells while it holds locks of the store, to somebody who may read it slowly or not at all: notes of it are
+ * kept, and told by a task of their own, so that nobody waits for him but the call itself, at its end.
+ */
+#ifndef KIT_TELLING_H
+#define KIT_TELLING_H
+
+#include "node.h"
+
+struct telling {
+	/* Tells a note; without one, NULL, whatever else there is. May wait. Non-zero: no more is told. */
+	int (*tell)(void *arg, const void *note, size_t len);
+	void *arg;
+	struct kit_room *room; /* that counts what is kept, or NULL */
+	int failed;            /* what tell gave */
+	bool lost;             /* more was to be kept than fits, and is not told */
+	/* From here on private. */
+	uint8_t *notes; /* each behind its length, u32 */
+	size_t used, place, held;
+	struct anyio_event more;
+	bool over;
+};
+
+/* Runs body(arg), and returns its result when everything is told that was noted by then. Or -EAGAIN, -ENOMEM, and
+ * it was not run. */
+int telling_run(struct telling *telling, anyio_task_fn body, void *arg);
+/* Keeps a note. Never waits. */
+void telling_note(struct telling *telling, const void *note, size_t len);
+/* Has what is not a note told. Never waits. */
+void telling_wake(struct telling *telling);
+
+#endif
