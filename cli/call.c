@@ -52,6 +52,23 @@ static bool daemon_answers(const struct cli *cli, char *address, size_t cap)
 	return rc == 0 || rc == -EACCES;
 }
 
+void cli_ask_daemon(struct cli *cli, const char *command, const char *arg)
+{
+	const char *args[] = { arg, NULL };
+	struct cli_remote_lines lines = { .each = ignore };
+	struct cli_remote_request request = { .command = command, .args = args };
+	struct cli_remote *remote;
+	char address[256];
+
+	take_secret(cli);
+	if (kit_api_address(cli->repo, address, sizeof(address)) ||
+		cli_remote_create(address, cli->api_auth, &remote))
+		return;
+	request.answer = cli_remote_lines_sink(&lines);
+	cli_remote_lines_end(&lines, cli_remote_call(remote, &request));
+	cli_remote_free(remote);
+}
+
 bool cli_daemon_runs(struct cli *cli)
 {
 	char address[256];

@@ -176,6 +176,8 @@ int cli_open(struct cli *cli);
 void cli_close(struct cli *cli, bool quietly);
 /* Whether a daemon has the repo and answers. */
 bool cli_daemon_runs(struct cli *cli);
+/* Asks the repo's daemon, if one runs, whatever it answers. */
+void cli_ask_daemon(struct cli *cli, const char *command, const char *arg);
 /* Another handle to the same node or daemon, for a task that fails by itself. 0 or a negative code. */
 int cli_open_aside(const struct cli *cli, struct cli *aside);
 void cli_close_aside(struct cli *aside);

@@ -302,17 +302,21 @@ static void warn_of_listen(const struct cli *cli)
 	free(secret);
 }
 
-/* What a daemon that runs has read already. */
+/* What a daemon that runs has read already; but some it takes at once, when it is asked for one. */
 static void tell_of_daemon(struct cli *cli)
 {
-	static const char *const at_once[] = { "add.profile", "store.max", "storage_max",
-		"tier.cold", "tier.hot", "tier.interval" };
+	static const char *const asked[] = { "store.max", "storage_max", "tier.cold", "tier.hot",
+		"tier.interval" };
 	const char *key = cli->args[0];
 
-	for (size_t i = 0; i < sizeof(at_once) / sizeof(*at_once); i++)
-		if (!strcmp(key, at_once[i]))
+	if (!strcmp(key, "add.profile"))
+		return;
+	for (size_t i = 0; i < sizeof(asked) / sizeof(*asked); i++)
+		if (!strcmp(key, asked[i])) {
+			cli_ask_daemon(cli, "config", key);
 			return;
-	if (cli_daemon_runs(cli))
+		}
+	if (!cli->json && cli_daemon_runs(cli))
 		cli_tell(cli, "the daemon that runs takes %s when it starts again", key);
 }
 
@@ -327,10 +331,9 @@ int cmd_config(struct cli *cli)
 		rc = kit_config_set(cli->repo, cli->args[0], cli->args[1], error, sizeof(error));
 		if (rc)
 			return cli_fail(cli, rc, "%s", *error ? error : anyio_error_text(rc));
-		if (!cli->json) {
+		if (!cli->json)
 			warn_of_listen(cli);
-			tell_of_daemon(cli);
-		}
+		tell_of_daemon(cli);
 	}
 	return cli->count == 1 || cli->json ? print_setting(cli, cli->args[0]) : CLI_OK;
 }

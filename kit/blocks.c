@@ -124,16 +124,23 @@ static int only_here(struct kit_blocks *blocks, const struct mf_cid *cid, struct
 	return rc == -ENOENT ? missing(blocks, cid) : rc ? damaged(blocks, cid, rc) : 0;
 }
 
+/* What is fetched takes room, of which there may be less by now than when the daemon began. */
+static int open_session(struct kit_blocks *blocks)
+{
+	if (blocks->session)
+		return 0;
+	kit_apply_limit(blocks->node);
+	return bitswap_session_open(blocks->node->core->bitswap, &blocks->session);
+}
+
 static int fetch(struct kit_blocks *blocks, const struct mf_cid *cids, size_t count,
 	struct store_block *block)
 {
 	struct kit_node *node = blocks->node;
-	int rc = 0;
 
 	if (!node->core->bitswap || blocks->offline)
 		return only_here(blocks, cids, block);
-	if (!blocks->session)
-		rc = bitswap_session_open(node->core->bitswap, &blocks->session);
+	int rc = open_session(blocks);
 	if (rc)
 		return kit_fail_code(node, rc, "fetching");
 	if (count > 1)

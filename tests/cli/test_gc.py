@@ -120,6 +120,36 @@ def the_limit_in_a_daemon():
         check('the daemon lives', daemon.alive())
 
 
+def a_lower_limit_is_in_force_at_once():
+    with Daemon() as daemon:
+        def fill():
+            for seed in range(8):
+                unpinned(daemon.repo, seed, 5 * MIB)
+            check('it holds more', disk(daemon.repo) > 38 * MIB, disk(daemon.repo))
+
+        fill()
+        equal('config storage_max', kit('config', 'storage_max', '24MiB', repo=daemon.repo).code, 0)
+        until('a daemon that nobody asks for anything collects', lambda: disk(daemon.repo) < 24 * MIB)
+        equal('and without a limit', (kit('config', '--json', 'store.max', '0', repo=daemon.repo).code, number(daemon.repo, 'StorageMax')), (0, 0))
+        fill()
+        equal('by the RPC', daemon.rpc('config', 'store.max', '24MiB')[0], 200)
+        until('it collects too', lambda: disk(daemon.repo) < 24 * MIB)
+
+
+def who_only_fetches_keeps_the_limit():
+    """The config is changed by hand while a daemon runs, to which nothing is added."""
+    with Daemon() as holder, Daemon() as daemon:
+        cids = [added(holder.repo, seed, 5 * MIB) for seed in range(16)]
+        equal('connected', kit('swarm', 'connect', holder.swarm[0], repo=daemon.repo).code, 0)
+        text, most = read(f'{daemon.repo}/config').decode(), 0
+        equal('fetched without a limit', kit('cat', cids[0], repo=daemon.repo).code, 0)
+        write(f'{daemon.repo}/config', text.replace('store.max = 0', 'store.max = 24MiB'))
+        for cid in cids:
+            equal('fetched', len(kit('cat', cid, repo=daemon.repo).out), 5 * MIB)
+            most = max(most, disk(daemon.repo))
+        check('it stayed within the limit', most <= 24 * MIB * 1.02, most)
+
+
 def many_small(count):
     """An archive of so many blocks that nothing needs."""
     out = [b'\x11\xa2eroots\x80gversion\x01']
@@ -204,4 +234,4 @@ def a_pin_that_lacks_something():
     equal('all of it', number(repo, 'NumObjects'), 0)
 
 
-run_all([here, through_a_daemon, the_limit_here, the_limit_in_a_daemon, who_does_not_read_holds_nobody_up, adding_meanwhile, an_add_that_was_interrupted, a_pin_that_lacks_something])
+run_all([here, through_a_daemon, the_limit_here, the_limit_in_a_daemon, a_lower_limit_is_in_force_at_once, who_only_fetches_keeps_the_limit, who_does_not_read_holds_nobody_up, adding_meanwhile, an_add_that_was_interrupted, a_pin_that_lacks_something])
