@@ -124,7 +124,8 @@ static int verify_here(struct cli *cli)
 	struct kit_verify_options options = { .progress = verify_progress,
 		.problem = verify_problem,
 		.arg = &verify,
-		.accept_loss = cli_flag(cli, "accept-loss", false) };
+		.accept_loss = cli_flag(cli, "accept-loss", false),
+		.heal = cli_flag(cli, "heal", false) };
 
 	cli_progress_start(&verify.progress, cli, "verifying");
 	int rc = kit_repo_verify(cli->node, &options);
@@ -163,11 +164,16 @@ static int take_verified(void *arg, json_t *answer)
 static int verify_there(struct cli *cli)
 {
 	struct verify verify = { .cli = cli };
+	const char *timeout = cli_value(cli, "heal-timeout");
 
 	if (cli_flag(cli, "accept-loss", false))
 		return cli_refuse(cli, CLI_REPO,
 			"the daemon has the repo; stop it first with 'ipfs-kit shutdown'");
-	int rc = cli_call(cli, "repo/verify", cli->args, NULL, take_verified, &verify);
+	struct kit_call_option options[] = {
+		{ "heal", cli_flag(cli, "heal", false) ? "true" : "false" },
+		{ "heal-timeout", timeout ? timeout : "30s" }, { 0 }
+	};
+	int rc = cli_call(cli, "repo/verify", cli->args, options, take_verified, &verify);
 	if (rc == -EREMOTEIO && verify.problems)
 		rc = -EUCLEAN;
 	return rc ? cli_fail_node(cli, rc, NULL) : CLI_OK;

@@ -145,6 +145,9 @@ static const struct cli_option gc_table[] = {
 static const struct cli_option verify_table[] = {
 	{ "accept-loss", 0, NULL,
 		"give up what is damaged or missing, and go on with what is left (see above)" },
+	{ "heal", 0, NULL,
+		"fetch from peers what is damaged, or missing below a pin; needs a daemon" },
+	{ "heal-timeout", 0, "TIME", "give up each after so long (default 30s)" },
 	{ 0 },
 };
 static const struct cli_option wal_export_table[] = {
@@ -342,7 +345,9 @@ const struct cli_command cli_commands[] = {
 		"it lies in. A segment that comes back from a copy is whole again; so is a block that is added or\n"
 		"fetched again. When the end of the log is lost, the repo is only read before that. --accept-loss is\n"
 		"for what cannot be had back: it is printed and forgotten, nothing is cut or removed, and the repo is\n"
-		"written to again. Pins stay: what one lacks is told until it is there again or the pin taken away.\n\n"
+		"written to again. Pins stay: what one lacks is told until it is there again or the pin taken away.\n"
+		"--heal has a daemon ask the peers it is connected to for what is damaged, and tells of each whether it\n"
+		"came; exit code 0 means then that all is whole again.\n\n"
 		"  ipfs-kit repo verify",
 		verify_table, 0, 0, .again = "it begins anew", .run = cmd_repo_verify },
 	{ "resolve", "PATH", "Print the CID a path leads to",

@@ -252,8 +252,13 @@ static int tell_problem(void *arg, const struct mf_cid *cid, int error, const ch
 int call_repo_verify(struct call *call)
 {
 	struct kit_verify_options options = { .problem = tell_problem, .arg = call };
-	int rc = kit_repo_verify(call->node, &options);
+	const char *timeout = call_option(call, "heal-timeout");
+	int rc = call_flag(call, "heal", &options.heal);
 
+	if (!rc && timeout && *timeout && kit_time_parse(timeout, &options.heal_timeout))
+		rc = kit_fail(call->node, -EINVAL, "heal-timeout cannot be '%.40s'", timeout);
+	if (!rc)
+		rc = kit_repo_verify(call->node, &options);
 	return rc ? rc
 		  : call_answer(call,
 			    json_pack("{s:s, s:i}", "Msg", kit_repo_verified(call->node),

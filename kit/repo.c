@@ -1,4 +1,5 @@
 /* The repo as a whole: what it holds, and whether it holds it whole. */
+#include "heal.h"
 #include "telling.h"
 
 #include <errno.h>
@@ -37,6 +38,7 @@ struct verifying {
 	const struct kit_verify_options *options;
 	struct kit_node *node;
 	struct telling telling;
+	struct heal heal;
 	struct store_verify_result result;
 	bool segments; /* some are damaged, or missing */
 	bool unread;   /* objects in tiers are not known yet */
@@ -148,6 +150,17 @@ static void note_problem(
 	telling_note(&verifying->telling, &problem, offsetof(struct problem, text) + len);
 }
 
+/* One that is told of for a pin is missing; others with it were perhaps told of without their names. */
+static void note_to_heal(struct verifying *verifying, const struct store_fault *fault)
+{
+	if (fault->accepted || fault->follows)
+		return;
+	if (fault->kind == STORE_FAULT_BLOCK)
+		heal_note(&verifying->heal, fault->cid, false);
+	else if (fault->kind == STORE_FAULT_PIN)
+		heal_note(&verifying->heal, fault->pin, true);
+}
+
 static void on_fault(void *arg, const struct store_fault *fault)
 {
 	struct verifying *verifying = arg;
@@ -157,6 +170,8 @@ static void on_fault(void *arg, const struct store_fault *fault)
 
 	strcpy(text, given_up);
 	describe(fault, text + used, sizeof(text) - used);
+	if (verifying->options->heal)
+		note_to_heal(verifying, fault);
 	verifying->unread |= fault->kind == STORE_FAULT_UNREAD;
 	verifying->segments |= fault->kind != STORE_FAULT_PIN &&
 		fault->kind != STORE_FAULT_UNREAD && !fault->accepted;
@@ -187,8 +202,28 @@ static int verify(void *arg)
 		.fault = on_fault,
 		.arg = verifying,
 		.accept_loss = verifying->options->accept_loss };
+	int rc = store_verify(verifying->node->core->store, &how, &verifying->result);
 
-	return store_verify(verifying->node->core->store, &how, &verifying->result);
+	return rc ? rc : heal_all(&verifying->heal);
+}
+
+/* The fault was told before. */
+static void note_healed(void *arg, const struct mf_cid *cid, const char *why)
+{
+	struct verifying *verifying = arg;
+	char text[PROBLEM_MAX];
+
+	if (!verifying->options->problem)
+		return;
+	snprintf(text, sizeof(text), "%s%s", why ? "not healed: " : "healed: a peer had it",
+		why ? why : "");
+	note_problem(verifying, cid, 0, text);
+}
+
+static int refuse_to_heal(struct kit_node *node)
+{
+	return kit_fail(node, -ENOTCONN,
+		"what is damaged is healed by peers, and none is asked here; start 'ipfs-kit daemon' and connect to one that has it");
 }
 
 int kit_repo_verify(struct kit_node *node, const struct kit_verify_options *options)
@@ -196,22 +231,32 @@ int kit_repo_verify(struct kit_node *node, const struct kit_verify_options *opti
 	static const struct kit_verify_options none;
 	struct verifying verifying = { .options = options ? options : &none,
 		.node = node,
-		.telling = { .tell = tell, .arg = &verifying, .room = node->room } };
+		.telling = { .tell = tell, .arg = &verifying, .room = node->room },
+		.heal = { .node = node,
+			.timeout = 30 * ANYIO_SECOND,
+			.told = note_healed,
+			.arg = &verifying } };
 	const struct store_verify_result *result = &verifying.result;
 	char problems[40];
+
+	if (verifying.options->heal && (!node->core->bitswap || node->offline))
+		return refuse_to_heal(node);
+	if (verifying.options->heal_timeout)
+		verifying.heal.timeout = verifying.options->heal_timeout;
 	/* What a tier has is known first. */
 	int rc = kit_tiers_tend(node->core);
 
 	if (rc == 0)
 		rc = telling_run(&verifying.telling, verify, &verifying);
+	heal_free(&verifying.heal);
 	node->error[0] = 0;
 	if (verifying.options->accept_loss && !rc)
 		node->core->read_only = false;
 	if (rc)
 		return rc == ANYIO_CANCELLED ? rc : kit_fail_code(node, rc, "repo verify");
-	if (result->faults)
+	if (result->faults > verifying.heal.healed)
 		return kit_fail(node, -EUCLEAN, "%s found%s, every other block is whole; %s",
-			count(problems, result->faults, "problem"),
+			count(problems, result->faults - verifying.heal.healed, "problem"),
 			verifying.telling.lost ? ", more than could be told" : "",
 			!verifying.segments && verifying.unread
 				? "'ipfs-kit tier list' tells what the tier lacks; then run it again"

@@ -108,7 +108,7 @@ def what_is_not_done_is_refused():
                 answer += more
             check('though its body is sent first', b' 500 ' in answer and b'trickle' in answer, answer)
         for command, query in (('get', 'compress=true'), ('ls', 'stream=true'), ('pin/rm', 'recursive=false'),
-                ('repo/verify', 'drop=true'), ('repo/verify', 'heal=true'), ('swarm/peers', 'streams=true'), ('dag/export', 'local-only=true'),
+                ('repo/verify', 'drop=true'), ('swarm/peers', 'streams=true'), ('dag/export', 'local-only=true'),
                 ('id', 'peerid-base=base36'), ('files/stat', 'with-local=true'), ('config', 'json=true'), ('bitswap/wantlist', 'peer=x'),
                 ('cat', 'cid-base=base36')):
             refused(command, query, *([ABSENT] if command not in ('repo/verify', 'id', 'swarm/peers', 'bitswap/wantlist') else []))

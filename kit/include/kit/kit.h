@@ -427,9 +427,13 @@ struct kit_verify_options {
 	/* Gives up what is damaged or lost: it is told as problems, and then forgotten; the repo goes on with
 	 * what is left. Pins stay; one that needs what is lost is a problem as long as it does. */
 	bool accept_loss;
+	/* Then fetches from peers what is damaged, or missing below a pin: of each it is told, as a problem of error 0, that
+	 * it is healed, or why not. -ENOTCONN, before anything is read, where no peer is asked. */
+	bool heal;
+	anyio_time heal_timeout; /* of each; 0: half a minute */
 };
 /* Reads every byte back and checks every block, the index and the pins. 0 when all is well, or is but for
- * what was given up now; -EUCLEAN when there were problems. A damaged copy of a block that is whole elsewhere
+ * what was given up or healed now; -EUCLEAN when there were, or are still, problems. A damaged copy of a block that is whole elsewhere
  * is none. */
 KIT_API int kit_repo_verify(struct kit_node *node, const struct kit_verify_options *options);
 /* What is to be said when that returned 0 and nothing was given up: a sentence, another one when some blocks lie in tiers, which

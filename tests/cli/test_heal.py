@@ -1,0 +1,112 @@
+#!/usr/bin/env python3
+"""Bit rot in a daemon's repo: found when it is read and by a verification, told with CID and place, and healed by a peer that has it whole."""
+import json
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
+from node import Daemon, check, equal, kit, new_repo, noise, read, run_all
+
+SIZE = 6_000_000
+
+
+def flip(path, offset):
+    with open(path, 'r+b') as file:
+        file.seek(offset)
+        byte = file.read(1)
+        file.seek(offset)
+        file.write(bytes([byte[0] ^ 255]))
+
+
+def blocks_of(repo):
+    entries = [json.loads(line) for line in kit('wal', 'list', '--json', repo=repo).out.splitlines()]
+    return [entry for entry in entries if entry['Type'] == 'block']
+
+
+def rotten(holder, seed, spoil):
+    """A repo that has fetched and pinned a file of the holder's, and in which bytes of these blocks are others by now."""
+    root = kit('add', '-Q', repo=holder.repo, stdin=noise(SIZE, seed)).text
+    with Daemon() as daemon:
+        connect(daemon, holder)
+        equal('fetched and pinned', kit('pin', 'add', root, repo=daemon.repo).code, 0)
+    blocks = blocks_of(daemon.repo)
+    spoilt = [next(block for block in blocks if block['Cid'] == root) if at is None else [block for block in blocks if block['Cid'] != root][at] for at in spoil]
+    for block in spoilt:
+        flip(f'{daemon.repo}/segments/{block["Segment"]:08}.car', block['End'] - 3)
+    return daemon.repo, root, spoilt
+
+
+def connect(daemon, holder):
+    equal('connected', kit('swarm', 'connect', holder.swarm[0], repo=daemon.repo).code, 0)
+
+
+def told(done, block):
+    return f'{block["Cid"]}: damaged: bytes {block["Offset"]} to {block["End"]} of segments/{block["Segment"]:08}.car' in done.err
+
+
+def is_whole(repo, root, seed):
+    done = kit('repo', 'verify', repo=repo)
+    check('a verification finds nothing', done.code == 0 and not done.err, done)
+    check('it is all here', kit('cat', '--offline', root, repo=repo).out == noise(SIZE, seed))
+
+
+def what_is_read_is_healed():
+    for spoil in (0, 3), (None, 1):
+        with Daemon() as holder:
+            repo, root, spoilt = rotten(holder, 3, spoil)
+            with Daemon(repo=repo) as daemon:
+                done = kit('cat', '--offline', root, repo=repo)
+                check('alone it is told, with CID and place, and never given out', done.code == 4 and any(block['Cid'] in done.err and
+                    f'bytes {block["End"] - block["Size"]} to {block["End"]} of segments/' in done.err for block in spoilt) and noise(SIZE, 3).startswith(done.out), done)
+                connect(daemon, holder)
+                check('with a peer that has it the content is right', kit('cat', root, repo=repo).out == noise(SIZE, 3))
+                is_whole(repo, root, 3)
+            is_whole(repo, root, 3)
+
+
+def a_verification_heals():
+    with Daemon() as holder:
+        repo, root, spoilt = rotten(holder, 4, (None, 2, 5))
+        with Daemon(repo=repo) as daemon:
+            done = kit('repo', 'verify', repo=repo)
+            check('found, with CID and place', done.code == 4 and all(told(done, block) for block in spoilt), done)
+            connect(daemon, holder)
+            done = kit('repo', 'verify', '--heal', repo=repo)
+            check('--heal: each is told once more, and healed', done.code == 0 and all(told(done, block) and f'{block["Cid"]}: healed' in done.err for block in spoilt), done)
+            is_whole(repo, root, 4)
+        is_whole(repo, root, 4)
+
+
+def what_nobody_has_is_not_healed():
+    with Daemon() as holder:
+        repo, root, spoilt = rotten(holder, 5, (2,))
+        own = kit('add', '-Q', repo=repo, stdin=b'nobody else has this').text
+        [block] = [block for block in blocks_of(repo) if block['Cid'] == own]
+        flip(f'{repo}/segments/{block["Segment"]:08}.car', block['End'] - 3)
+        with Daemon(repo=repo) as daemon:
+            connect(daemon, holder)
+            done = kit('repo', 'verify', '--heal', '--heal-timeout=2s', repo=repo)
+            check('that it is not is told, and fails', done.code == 4 and f'{own}: not healed' in done.err and '1 problem found' in done.err, done)
+            check('the other is', f'{spoilt[0]["Cid"]}: healed' in done.err, done)
+            equal('a time that is none', daemon.rpc('repo/verify', heal='true', **{'heal-timeout': 'soon'})[0], 400)
+            status, _, body = daemon.rpc('repo/verify', heal='true', offline='true')
+            check('offline nobody is asked, and that is said', status == 500 and b'none is asked here' in body, body)
+        done = kit('repo', 'verify', '--heal', repo=repo)
+        check('nor without a daemon', done.code not in (0, 4) and 'daemon' in done.err, done)
+
+
+def what_a_pin_lacks_is_fetched():
+    """What was given up is missing, and no damage any more; but a pin needs it."""
+    with Daemon() as holder:
+        repo, root, spoilt = rotten(holder, 6, (2, 4))
+        equal('given up, but for the pin', kit('repo', 'verify', '--accept-loss', repo=repo).code, 4)
+        with Daemon(repo=repo) as daemon:
+            done = kit('repo', 'verify', repo=repo)
+            check('the pin lacks it', done.code == 4 and root in done.err and 'lacks 2 blocks' in done.err, done)
+            connect(daemon, holder)
+            done = kit('repo', 'verify', '--heal', repo=repo)
+            check('--heal fetches it', done.code == 0 and f'{root}: healed' in done.err, done)
+            is_whole(repo, root, 6)
+
+
+run_all([what_is_read_is_healed, a_verification_heals, what_nobody_has_is_not_healed, what_a_pin_lacks_is_fetched])
