@@ -110,7 +110,10 @@ static void describe(const struct store_fault *fault, char *out, size_t cap)
 				"the operation log (ops/) is missing, has lost its end, or is an older copy");
 		break;
 	case STORE_FAULT_TIER:
-		snprintf(out, cap, "damaged, or lost: bytes %llu to %llu of %s in the tier %s",
+		snprintf(out, cap, "damaged, or lost%s: bytes %llu to %llu of %s in the tier %s",
+			fault->error == -EREMOTEIO
+				? " when it was read last, and cannot be read now"
+				: "",
 			from, to, object, tier);
 		break;
 	case STORE_FAULT_UNREAD:
@@ -155,7 +158,7 @@ static void note_to_heal(struct verifying *verifying, const struct store_fault *
 {
 	if (fault->accepted || fault->follows)
 		return;
-	if (fault->kind == STORE_FAULT_BLOCK)
+	if (fault->kind == STORE_FAULT_BLOCK || fault->kind == STORE_FAULT_TIER)
 		heal_note(&verifying->heal, fault->cid, false);
 	else if (fault->kind == STORE_FAULT_PIN)
 		heal_note(&verifying->heal, fault->pin, true);

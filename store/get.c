@@ -373,13 +373,12 @@ static int batch_find(struct batch *batch)
 			continue;
 		}
 		int rc = store_find(store, cid, &wanted->place);
-		if (rc <= 0) {
-			batch->results[i] = rc < 0                     ? rc
-				: wanted->place.state == INDEX_DAMAGED ? -EBADMSG
-								       : -ENOENT;
+		/* What was damaged is tried again, as store_get does. */
+		if (rc < 0 || (rc == 0 && wanted->place.state == INDEX_GONE)) {
+			batch->results[i] = rc < 0 ? rc : -ENOENT;
 			continue;
 		}
-		if (from_cache(store, cid, wanted->place.len, &batch->out[i]))
+		if (rc > 0 && from_cache(store, cid, wanted->place.len, &batch->out[i]))
 			continue;
 		rc = make_block(cid, wanted->place.len, &batch->out[i]);
 		if (rc < 0)
@@ -484,6 +483,8 @@ static int batch_read(struct batch *batch)
 static void batch_judge(struct batch *batch, size_t i, int result)
 {
 	batch->results[i] = result;
+	if (result == 0 && batch->places[i].state == INDEX_DAMAGED)
+		store_believe(batch->store, &batch->cids[i], &batch->places[i]);
 	if (result == 0)
 		into_cache(batch->store, &batch->out[i]);
 }

@@ -66,6 +66,7 @@ struct store {
 	/* A sync up to due_ticket is due then; `asked`: it has become so, or sooner. */
 	anyio_time due;
 	store_ticket due_ticket;
+	int due_failed; /* why one that was due could not be made; 0: it was */
 	struct anyio_event asked;
 	bool tended; /* store_tend runs */
 	/* Nothing is written any more, and this is why: ANYIO_BROKEN, a sync failed; -EUCLEAN, the end of

@@ -14,6 +14,7 @@ struct promoting {
 	struct store_block blocks[TOGETHER];
 	int results[TOGETHER];
 	size_t count, bytes;
+	bool damaged; /* some are */
 	store_ticket ticket;
 	struct store_move_result *result;
 };
@@ -36,6 +37,27 @@ static void count_promoted(struct promoting *promoting)
 	}
 }
 
+/* Leaves out what is damaged. -EREMOTEIO ends it, and whatever else is no matter of one block. */
+static int drop_damaged(struct promoting *promoting)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < promoting->count; i++)
+		if (promoting->results[i] < 0 && promoting->results[i] != -EBADMSG)
+			return promoting->results[i];
+	for (size_t i = 0; i < promoting->count; i++) {
+		if (promoting->results[i] < 0) {
+			promoting->damaged = true;
+			continue;
+		}
+		promoting->cids[kept] = promoting->cids[i];
+		promoting->places[kept] = promoting->places[i];
+		promoting->blocks[kept++] = promoting->blocks[i];
+	}
+	promoting->count = kept;
+	return 0;
+}
+
 static int move_back(struct promoting *promoting)
 {
 	struct store *store = promoting->store;
@@ -45,8 +67,7 @@ static int move_back(struct promoting *promoting)
 
 	if (rc < 0)
 		return rc;
-	for (size_t i = 0; i < promoting->count && rc == 0; i++)
-		rc = promoting->results[i];
+	rc = drop_damaged(promoting);
 	if (rc == 0)
 		rc = limit_enter_bytes(store, promoting->bytes, &held);
 	if (rc == 0)
@@ -69,10 +90,12 @@ static int promote_all(struct promoting *promoting, const struct mf_cid *cids, s
 	for (size_t i = 0; i < count && rc == 0; i++) {
 		struct index_place *place = &promoting->places[promoting->count];
 
+		*place = (struct index_place){ .state = INDEX_GONE };
 		rc = cids[i].hash == MF_HASH_IDENTITY ? 0 : store_find(store, &cids[i], place);
 		if (rc < 0)
 			break;
-		if (rc == 0 || !segment_set_find_remote(&store->segments, place->segment)) {
+		if (place->state == INDEX_GONE ||
+			!segment_set_find_remote(&store->segments, place->segment)) {
 			promoting->result->skipped++;
 			rc = 0;
 			continue;
@@ -98,6 +121,9 @@ int store_promote(struct store *store, const struct mf_cid *cids, size_t count,
 	promoting->result = result;
 	int rc = store->broken ? store->broken : promote_all(promoting, cids, count);
 	int synced = store_sync(store, promoting->ticket);
+	rc = rc < 0 ? rc : synced;
+	if (rc == 0 && promoting->damaged)
+		rc = -EBADMSG;
 	anyio_free(promoting);
-	return rc < 0 ? rc : synced;
+	return rc;
 }

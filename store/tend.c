@@ -4,7 +4,8 @@
  */
 #include "inner.h"
 
-#define IDLE (30 * ANYIO_SECOND)
+#define IDLE  (30 * ANYIO_SECOND)
+#define AGAIN (1 * ANYIO_SECOND)
 
 /* Waits until the log has not grown for a while. */
 static int wait_idle(struct store *store)
@@ -42,7 +43,8 @@ static int wait_asked(void *arg)
 	return anyio_event_wait(&((struct store *)arg)->asked);
 }
 
-/* A sync that fails stops the store's writing, and so is told to all who put, sync or ask from then on. */
+/* One that fails in the sync stops the store's writing, and so is told to all who put, sync or ask from then on. One that did
+ * not come so far, as the disk is full, say, is tried again, and told to who asks next. */
 static int tend_syncs(void *arg)
 {
 	struct store *store = arg;
@@ -53,8 +55,12 @@ static int tend_syncs(void *arg)
 		if (anyio_now() < store->due)
 			continue;
 		store->due = ANYIO_FOREVER;
-		if (log_sync(store, store->due_ticket) == ANYIO_CANCELLED)
-			return ANYIO_CANCELLED;
+		rc = log_sync(store, store->due_ticket);
+		if (rc == ANYIO_CANCELLED)
+			return rc;
+		store->due_failed = rc;
+		if (rc < 0 && !store->broken)
+			store->due = anyio_now() + AGAIN;
 	}
 	return rc;
 }
@@ -92,8 +98,12 @@ int store_sync_within(struct store *store, store_ticket ticket, anyio_time withi
 		return 0;
 	if (store->broken)
 		return store->broken;
-	if (within <= 0 || !store->tended)
-		return log_sync(store, ticket);
+	if (within <= 0 || !store->tended || store->due_failed) {
+		int rc = log_sync(store, ticket);
+		if (rc != ANYIO_CANCELLED)
+			store->due_failed = rc;
+		return rc;
+	}
 	anyio_time now = anyio_now(),
 		   due = within < ANYIO_FOREVER - now ? now + within : ANYIO_FOREVER;
 

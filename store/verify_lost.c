@@ -120,27 +120,37 @@ static int look_at_damaged(struct verifying *verifying, struct verify_damage *da
 	return accept ? index_drop(&store->index, cid, place) : 0;
 }
 
-/* What lies in a tier is verified when it is read, and by nobody else; what was found damaged then is told. */
+/* What lies in a tier is verified when it is read, and by nobody else. What was found damaged then, or not there, is read
+ * again: the tier may have been out of sight for a while. What cannot be read now is never given up. */
 static int look_at_remote(struct verifying *verifying, const struct segment_remote *remote,
 	const struct mf_cid *cid, const struct index_place *place)
 {
-	bool accept = verifying->options->accept_loss;
-	char object[SEGMENT_REMOTE_OBJECT_MAX];
+	char object[SEGMENT_REMOTE_OBJECT_MAX], tier[STORE_TIER_NAME_MAX + 1];
+	struct store_block block;
 
 	if (place->state == INDEX_PRESENT) {
 		verifying->matched++;
 		return 0;
 	}
 	segment_remote_object(remote, object);
+	snprintf(tier, sizeof(tier), "%s", remote->tier);
+	uint32_t number = remote->number;
+	int rc = store_get(verifying->store, cid, &block);
+	store_block_release(&block);
+	if (rc == 0 || rc == -ENOENT)
+		return 0;
+	if (rc != -EBADMSG && rc != -EREMOTEIO)
+		return rc;
+	bool accept = verifying->options->accept_loss && rc == -EBADMSG;
 	verifying_report(verifying,
 		&(struct store_fault){ .kind = STORE_FAULT_TIER,
-			.segment = remote->number,
+			.segment = number,
 			.from = place->offset,
 			.to = place->offset + place->len,
 			.cid = cid,
-			.tier = remote->tier,
+			.tier = tier,
 			.object = object,
-			.error = -EBADMSG,
+			.error = rc,
 			.accepted = accept });
 	return accept ? index_drop(&verifying->store->index, cid, place) : 0;
 }

@@ -147,6 +147,19 @@ static int batch(struct store *store)
 	CHECK_RC(0, ask(store, 7, ANYIO_MILLISECOND));
 	CHECK_RC(0, anyio_sleep(2 * ANYIO_MILLISECOND));
 	CHECK(pending(store) == 0);
+	/* One that cannot be begun is told to who comes next, and tried again, asked or not. */
+	CHECK_RC(0, ask(store, 10, ANYIO_MILLISECOND));
+	anyio_fault_set_sticky(ANYIO_FAULT_WRITE, 1, -ENOSPC);
+	CHECK_RC(0, anyio_sleep(2 * ANYIO_MILLISECOND));
+	CHECK_RC(-ENOSPC, ask(store, 11, ANYIO_SECOND));
+	CHECK_RC(0, anyio_sleep(5 * ANYIO_SECOND));
+	CHECK(pending(store) > 600);
+	anyio_fault_set(ANYIO_FAULT_WRITE, 0, 0);
+	CHECK_RC(0, anyio_sleep(2 * ANYIO_SECOND));
+	CHECK(pending(store) == 0);
+	CHECK_RC(0, ask(store, 12, ANYIO_SECOND));
+	CHECK(pending(store) > 300);
+	CHECK_RC(0, anyio_sleep(2 * ANYIO_SECOND));
 	/* A sync that fails is told to who comes next. */
 	CHECK_RC(0, ask(store, 8, ANYIO_MILLISECOND));
 	anyio_fault_set(ANYIO_FAULT_WRITE, 2, -EIO);

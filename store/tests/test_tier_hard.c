@@ -36,7 +36,9 @@ static long verify(struct store *store, bool accept, struct told *told)
 	return rc < 0 ? rc : (long)result.faults;
 }
 
-/* One leaf is damaged in its object, and was found to be. */
+static long damaged_at;
+
+/* One leaf is damaged in its object, there, and was found to be. */
 static int damage_one(struct store *store)
 {
 	struct mf_cid cids[LEAVES];
@@ -44,7 +46,8 @@ static int damage_one(struct store *store)
 
 	leaves_of(1, cids);
 	CHECK(index_find(&store->index, &cids[5], &at) == 1);
-	test_flip(only_object(), (long)at.offset + 1000);
+	damaged_at = (long)at.offset + 1000;
+	test_flip(only_object(), damaged_at);
 	CHECK_RC(-EBADMSG, test_get(store, 105, LEN));
 	return 0;
 }
@@ -74,6 +77,65 @@ static int damage_in_a_tier_is_told(void *arg)
 	CHECK_RC(1, verify(store, false, &told));
 	CHECK(told.tier == 0 && told.pins == 1);
 	CHECK_RC(0, test_put(store, 105, LEN, &ticket));
+	CHECK_RC(0, verify(store, false, &told));
+	return end(store);
+}
+
+/* All leaves of a tree, read together: how many are whole. */
+static int read_together(struct store *store)
+{
+	struct mf_cid cids[LEAVES];
+	struct store_block blocks[LEAVES];
+	int results[LEAVES], whole = 0;
+
+	leaves_of(1, cids);
+	CHECK_RC(0, store_get_many(store, cids, LEAVES, blocks, results));
+	for (int i = 0; i < LEAVES; i++) {
+		CHECK(results[i] == 0 || results[i] == -EBADMSG);
+		whole += results[i] == 0;
+		store_block_release(&blocks[i]);
+	}
+	return whole;
+}
+
+/* Found lost or damaged by all who read: that is true only as long as it is. */
+static int what_was_out_of_sight_is_not_given_up(void *arg)
+{
+	struct store *store;
+	struct mf_cid roots[TREES];
+	struct store_move_result moved;
+	struct store_collect_result collected;
+	struct told told;
+	char object[320], away[320];
+
+	CHECK_RC(0, begin(&store));
+	CHECK_RC(0, put_trees(store, roots));
+	CHECK_RC(0, demote(store, 1, &moved));
+	CHECK_RC(0, collect(store, &collected));
+	snprintf(object, sizeof(object), "%s", only_object());
+	snprintf(away, sizeof(away), "%s.away", test_repo);
+	CHECK(rename(object, away) == 0);
+	CHECK_RC(0, read_together(store));
+	CHECK(rename(away, object) == 0);
+	/* Nor what cannot be asked now. */
+	place.fail_read = -EIO;
+	CHECK_RC(LEAVES, verify(store, true, &told));
+	CHECK(told.tier == LEAVES);
+	place.fail_read = 0;
+	CHECK_RC(0, verify(store, true, &told));
+	CHECK(rename(object, away) == 0);
+	CHECK_RC(0, read_together(store));
+	CHECK(rename(away, object) == 0);
+	CHECK_RC(LEAVES, read_together(store));
+	CHECK(cold_leaves(store) == LEAVES);
+	/* One that is damaged stays there, the others come. */
+	CHECK_RC(0, damage_one(store));
+	CHECK_RC(-EBADMSG, promote(store, 1, &moved));
+	CHECK(moved.blocks == LEAVES - 1 && moved.skipped == 0);
+	CHECK_RC(LEAVES - 1, read_together(store));
+	test_flip(object, damaged_at);
+	CHECK_RC(0, promote(store, 1, &moved));
+	CHECK(moved.blocks == 1 && moved.skipped == LEAVES - 1 && cold_leaves(store) == 0);
 	CHECK_RC(0, verify(store, false, &told));
 	return end(store);
 }
@@ -290,6 +352,7 @@ static int a_node_by_its_name_stays(void *arg)
 }
 
 ON_BACKENDS(damage_in_a_tier_is_told)
+ON_BACKENDS(what_was_out_of_sight_is_not_given_up)
 ON_BACKENDS(what_is_not_known_yet_is_told)
 ON_BACKENDS(an_index_that_is_damaged_is_not_believed)
 ON_BACKENDS(what_many_find_damaged_is_remembered)
@@ -301,6 +364,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_damage_in_a_tier_is_told),
+		cmocka_unit_test(test_what_was_out_of_sight_is_not_given_up),
 		cmocka_unit_test(test_what_is_not_known_yet_is_told),
 		cmocka_unit_test(test_an_index_that_is_damaged_is_not_believed),
 		cmocka_unit_test(test_what_many_find_damaged_is_remembered),

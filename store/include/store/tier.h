@@ -74,8 +74,8 @@ struct store_move_result {
  */
 int store_demote(struct store *store, const char *tier, const struct mf_cid *cids, size_t count,
 	struct store_move_result *result);
-/* Moves blocks back from whatever tiers they lie in. One that cannot be read ends it; those before it are moved. -EDQUOT:
- * there is no room below the limit. Else the errors of store_get and store_put. */
+/* Moves blocks back from whatever tiers they lie in. A tier that fails ends it; those before are moved. -EBADMSG: some
+ * are damaged there; all others are moved. -EDQUOT: there is no room below the limit. Else the errors of store_get and store_put. */
 int store_promote(struct store *store, const struct mf_cid *cids, size_t count,
 	struct store_move_result *result);
 

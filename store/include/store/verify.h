@@ -37,8 +37,9 @@ enum store_fault_kind {
 	                      * blocks in it are not believed */
 	STORE_FAULT_PIN, /* pin, recursive or direct, needs `blocks` blocks that are missing or bad, cid
 	                  * one of them */
-	STORE_FAULT_TIER, /* the block cid, bytes from..to of `object` in `tier`, was damaged there, or not there, when it
-	                   * was read last */
+	STORE_FAULT_TIER, /* the block cid, bytes from..to of `object` in `tier`, is damaged there, or not there: read
+	                   * again now; error -EREMOTEIO: it was when it was read last, and cannot be read now, and is not
+	                   * given up */
 	STORE_FAULT_UNREAD, /* what lies in `object` of `tier`, `blocks` blocks, is not known yet, as its index could not
 	                     * be read since that of the repo was made anew: what pins lack may be there */
 };
