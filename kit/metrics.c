@@ -213,7 +213,7 @@ static int add_tier(void *arg, const struct kit_tier_stat *stat)
 	if (!strcmp(stat->kind, "repo"))
 		return 0;
 	counting_add_of(arg, KIT_GAUGE, "ipfs_kit_tier_up",
-		"1: a tier can be asked; 0: it failed last, or is not configured as it should be.",
+		"1: a tier can be asked; 0: it counts as down, or is not configured as it should be.",
 		"tier", stat->name, !strcmp(stat->state, "up"));
 	for (size_t i = 0; i < sizeof(tier_fields) / sizeof(*tier_fields); i++) {
 		const struct field *field = &tier_fields[i];

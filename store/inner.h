@@ -1,10 +1,10 @@
 /*
  * A store from within: what its parts share.
  *
- * Locks, in the order they are taken: checkpointing, syncing, writing. `writing` guards the log's
+ * Locks, in the order they are taken: arranging, checkpointing, syncing, writing. `writing` guards the log's
  * end: one task appends at a time. `syncing` is held over an fdatasync; tasks that wait for it
- * find, when they get it, that the one before them has mostly done their work. Reading takes no
- * lock.
+ * find, when they get it, that the one before them has mostly done their work. Reading waits
+ * for none.
  */
 #ifndef STORE_INNER_H
 #define STORE_INNER_H
@@ -124,7 +124,7 @@ int store_note_nothing(struct store *store, uint32_t number, store_ticket *ticke
 
 struct replay;
 /* An opening has read both logs: those adopted segments whose blocks the index may not have are gone through
- * (adopt_recover.c); and, when the log can be written, the state says that it has. */
+ * (adopt_enter.c); and, when the log can be written, the state says that it has. */
 int store_enter_adopted(
 	struct store *store, const struct replay *replay, struct store_recovery *recovery);
 int store_note_entered(struct store *store);

@@ -145,12 +145,12 @@ static void every_allocation_may_fail(void **state)
 	sweep(ANYIO_FAULT_MEMORY, -ENOMEM, false, 3);
 }
 
-static void every_write_and_sync_may_fail(void **state)
+static void a_write_of_a_collection_may_fail(void **state)
 {
 	sweep(ANYIO_FAULT_WRITE, -EIO, false, 1);
 }
 
-static void the_disk_may_be_full_for_one_write(void **state)
+static void a_collection_may_find_the_disk_full(void **state)
 {
 	sweep(ANYIO_FAULT_WRITE, -ENOSPC, false, 1);
 }
@@ -165,7 +165,7 @@ static void every_read_may_fail(void **state)
 	sweep(ANYIO_FAULT_READ, -EIO, false, 1);
 }
 
-static void every_operation_may_fail(void **state)
+static void an_operation_of_a_collection_may_fail(void **state)
 {
 	sweep(ANYIO_FAULT_OPERATION, -EMFILE, false, 2);
 }
@@ -215,11 +215,11 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_allocation_may_fail),
-		cmocka_unit_test(every_write_and_sync_may_fail),
-		cmocka_unit_test(the_disk_may_be_full_for_one_write),
+		cmocka_unit_test(a_write_of_a_collection_may_fail),
+		cmocka_unit_test(a_collection_may_find_the_disk_full),
 		cmocka_unit_test(the_disk_may_be_full_from_any_write_on),
 		cmocka_unit_test(every_read_may_fail),
-		cmocka_unit_test(every_operation_may_fail),
+		cmocka_unit_test(an_operation_of_a_collection_may_fail),
 		cmocka_unit_test(a_node_that_cannot_be_read_is_missing),
 	};
 

@@ -502,7 +502,7 @@ KIT_API bool kit_tier_is(const struct kit_node *node, const char *name);
 
 struct kit_tier_moved {
 	uint64_t blocks, bytes; /* that were moved */
-	uint64_t skipped;       /* raw leaves that were there already, or are not here */
+	uint64_t skipped;       /* raw leaves that were there already */
 };
 /* Moves the raw leaves below a path, those of the repo to a tier, or those of all tiers back ("fast"). What other roots share moves
  * too. When it fails, what was moved by then is. The bytes that are left behind the next collection gives back. */
@@ -521,7 +521,7 @@ struct kit_tier_stat {
 	uint64_t reads, read_bytes, demoted, demoted_bytes, promoted, promoted_bytes, errors;
 	void *reserved[4];
 };
-/* The repo itself ("fast"), and all tiers that are configured or hold something. */
+/* The repo itself ("fast"), and all tiers: those that are configured, while kit_tiers_run runs, else those that hold something. */
 KIT_API int kit_tier_each(
 	struct kit_node *node, int (*each)(void *arg, const struct kit_tier_stat *stat), void *arg);
 
@@ -540,7 +540,8 @@ KIT_API void kit_tier_policy_get(struct kit_node *node, struct kit_tier_policy *
 /* Config keys are "section.name" ("add.profile", "swarm.listen", "api.listen"); lists are written
  * space-separated. get: *value is malloc'd; -ENOENT for an unknown key. set keeps the comments,
  * the file's mode and what others set at the same time; durable on return. -EBUSY when another process
- * keeps the file locked. A daemon takes add.profile, store.max, tier.cold, tier.hot and tier.interval at once, the
+ * keeps the file locked. A daemon takes add.profile with its next add, store.max with its next write or fetch, tier.cold,
+ * tier.hot and tier.interval at its next look, or all at once when `config` is asked of it, as the command line does; the
  * others when it starts. */
 KIT_API int kit_config_get(const char *dir, const char *key, char **value);
 KIT_API int kit_config_set(

@@ -15,7 +15,7 @@ extern "C" {
 #endif
 
 enum kit_metric_kind {
-	KIT_COUNTER, /* only grows, from 0 on, since the repo was opened */
+	KIT_COUNTER, /* only grows; its help says since when */
 	KIT_GAUGE,   /* as it is now */
 };
 

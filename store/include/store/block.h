@@ -59,8 +59,9 @@ enum store_put_flags {
  *
  * Without STORE_VERIFIED every block goes through the gate first, many at once on the CPU pool;
  * when one fails, none is stored. -EBADMSG: bytes and CID do not match. -EPROTONOSUPPORT: a hash
- * we don't know or don't trust. -EMSGSIZE: over IPLD_BLOCK_MAX. -ENOSPC, -EIO, -ENOMEM: none of
- * these blocks is acknowledged; some may have been stored; the store goes on. ANYIO_BROKEN: an
+ * we don't know or don't trust. -EMSGSIZE: over IPLD_BLOCK_MAX. -EDQUOT: no room below the limit
+ * (store_set_limit), also after a collection; nothing is stored then. -ENOSPC, -EIO, -ENOMEM: none of these blocks is
+ * acknowledged; some may have been stored; the store goes on. ANYIO_BROKEN: an
  * earlier sync failed; nothing is written any more until the repo is opened anew. -EUCLEAN: the end of the
  * log is lost; nothing is written before it is back or its loss accepted (store_verify). ANYIO_CANCELLED.
  */

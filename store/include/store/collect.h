@@ -65,7 +65,7 @@ struct store_collect_result {
 };
 
 /*
- * Collects. One at a time: -EALREADY. -ENOENT: a recursive pin lacks a node (result->missing), so that what lies
+ * Collects. -EALREADY: one is under way, or a verification. -ENOENT: a recursive pin lacks a node (result->missing), so that what lies
  * below it cannot be told from what nobody needs; nothing is taken away. -EUCLEAN, ANYIO_BROKEN: nothing is written
  * to this store. The errors of store_get and store_put; what was freed by then stays freed. options may be NULL.
  * Memory: an eighth of a byte a block, and 64 bytes a link of the node at hand.

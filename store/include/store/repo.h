@@ -73,7 +73,7 @@ struct store_recovery {
  * one, has it open, and still has after a second (no_wait: at once; but the kernel may keep the lock of a
  * killed process for a moment). -EPROTO: a repo of another version.
  * -EKEYREJECTED: the secret is missing or damaged. ANYIO_NOT_A_FILE: something else stands in a file's place. -ENOTDIR, -EACCES, -EROFS,
- * -ENOSPC, -EIO, -EMFILE, -ENOMEM from below. recovery->text always says which file and what to do.
+ * -ENOSPC, -EIO, -EMFILE, -ENOMEM from below. recovery->text says what it is about, and why.
  * options may be NULL.
  */
 int store_open(const char *dir, const struct store_options *options, struct store **store,
