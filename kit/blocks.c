@@ -223,6 +223,16 @@ static size_t run_here(
 	return n;
 }
 
+/* The first of those that count as absent. What counts as damaged may be whole by now: a disk is mounted again. */
+static int get_lacking(
+	struct kit_blocks *blocks, const struct mf_cid *cids, size_t count, struct store_block *out)
+{
+	int rc = store_get(blocks->node->core->store, cids, out);
+
+	return rc == 0 || rc == ANYIO_CANCELLED || rc == -ENOMEM ? rc
+								 : fetch(blocks, cids, count, out);
+}
+
 static int get_some(struct kit_blocks *blocks, const struct mf_cid *cids, size_t count,
 	struct store_block *out, size_t *got)
 {
@@ -237,7 +247,7 @@ static int get_some(struct kit_blocks *blocks, const struct mf_cid *cids, size_t
 		return keep(blocks, out, *got);
 	n = run_here(blocks, cids, count, &bytes);
 	if (n < 2) {
-		rc = n ? get_one(blocks, cids, out) : fetch(blocks, cids, count, out);
+		rc = n ? get_one(blocks, cids, out) : get_lacking(blocks, cids, count, out);
 		*got = rc ? 0 : 1;
 		return rc || n ? rc : keep(blocks, out, 1);
 	}

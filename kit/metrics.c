@@ -69,6 +69,9 @@ static void add_store(struct counting *counting, struct store *store)
 	counting_add(counting, KIT_GAUGE, "ipfs_kit_store_block_bytes", "Bytes of those blocks.",
 		(double)stat.bytes);
 	counting_add(counting, KIT_GAUGE, "ipfs_kit_store_pins", "Pins.", (double)stat.pins);
+	counting_add(counting, KIT_COUNTER, "ipfs_kit_store_damaged_total",
+		"Blocks that were found damaged or lost when they were read, those in tiers too, since the repo was opened.",
+		(double)stat.damaged);
 }
 
 static void add_log(struct counting *counting, struct store *store)

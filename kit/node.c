@@ -258,7 +258,7 @@ static void note_recovery(struct kit_core *core, const struct store_recovery *re
 	else if (recovery->damaged)
 		snprintf(core->warning, sizeof(core->warning),
 			"%s; 'ipfs-kit repo verify' tells what is lost", recovery->text);
-	else if (recovery->rebuilt)
+	else if (recovery->rebuilt || recovery->unfinished)
 		snprintf(core->warning, sizeof(core->warning), "%s", recovery->text);
 }
 

@@ -264,7 +264,8 @@ static int explain(struct kit_node *node, const char *tier, int rc)
 			tier);
 	if (rc == -EBADMSG)
 		return kit_fail(node, rc,
-			"a block is damaged in its tier; add the content again, or fetch it through a daemon");
+			"a block is damaged in its tier, or not there, which 'ipfs-kit repo verify' names; all others were moved; "
+			"add the content again, or fetch it through a daemon");
 	return kit_fail_code(node, rc, "tier move");
 }
 
@@ -305,6 +306,11 @@ static int take_leaf(void *arg, const struct mf_cid *cid, const void *data, size
 		moving->moved->skipped++;
 		return 0;
 	}
+	/* What counts as damaged there is asked for once more. */
+	char from[STORE_TIER_NAME_MAX + 1];
+	if (size == -ENOENT && !moving->tier &&
+		store_where(moving->node->core->store, cid, from) == 0 && *from)
+		size = 0;
 	if (size < 0)
 		return size == -ENOENT ? 0 : kit_fail_code(moving->node, (int)size, "tier move");
 	moving->cids[moving->count++] = *cid;

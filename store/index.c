@@ -144,8 +144,10 @@ static int take_away(struct index *index, const struct mf_cid *cid, const struct
 void index_forget(struct index *index, const struct mf_cid *cid, const struct index_place *place)
 {
 	/* The block may be well, and its place wrong. */
-	if (take_away(index, cid, place, INDEX_DAMAGED) > 0)
-		index->doubtful = true;
+	if (take_away(index, cid, place, INDEX_DAMAGED) <= 0)
+		return;
+	index->doubtful = true;
+	index->damaged++;
 }
 
 int index_drop(struct index *index, const struct mf_cid *cid, const struct index_place *place)

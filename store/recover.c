@@ -337,9 +337,15 @@ static void summarise(const struct recovering *recovering)
 			first->segment, (unsigned long long)first->from,
 			(unsigned long long)first->to,
 			report->damaged > 1 ? ", and other places" : "");
-	if (report->rebuilt)
+	if (report->unfinished)
+		store_say(report,
+			"what was written last before a crash is not whole, or was damaged since: %llu %s of it, and pins that were "
+			"set with it or later, are disregarded",
+			(unsigned long long)report->unfinished,
+			report->unfinished == 1 ? "place" : "places");
+	else if (report->rebuilt)
 		store_say(report, "the index was made anew from the segments");
-	else if (report->cut || report->unfinished)
+	else if (report->cut)
 		store_say(report, "unfinished writing of an earlier run was taken back");
 }
 

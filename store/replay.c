@@ -30,6 +30,7 @@ struct replay_item {
 struct replay_group {
 	size_t first, count; /* items */
 	uint64_t sequence;
+	uint64_t oldest; /* of several whose commits are lost, and which therefore are one here */
 	bool intact;
 	struct index_position position; /* of its commit; segment 0: it has none */
 };
@@ -213,10 +214,10 @@ static int settle_item(struct replay *replay, const struct replay_group *group,
 			.from = item->offset,
 			.to = item->offset + item->len,
 			.cid = item->cid_len ? &cid : NULL,
-			.unfinished = !proven };
+			.unfinished = !proven && group->sequence > replay->durable };
 
-		if (!proven && !replay->torn)
-			replay->torn = group->sequence;
+		if (fault.unfinished && !replay->torn)
+			replay->torn = group->oldest;
 		return replay->calls->fault(replay->arg, &fault);
 	}
 	block.cid = &cid;
@@ -304,6 +305,7 @@ static int close_group(struct replay *replay, size_t end, uint64_t sequence, boo
 	replay->groups[replay->group_count++] = (struct replay_group){ .first = replay->open_first,
 		.count = end - replay->open_first,
 		.sequence = sequence,
+		.oldest = position->segment ? sequence : replay->sequence + 1,
 		.intact = intact,
 		.position = *position };
 	replay->open_first = end;

@@ -57,6 +57,7 @@ struct replay {
 	bool check_all;    /* every block passes the gate, whatever is proven; what cannot
 	                             * be read is lost; what is void is told too: replay_is_void */
 	uint64_t proven;   /* sequences up to this are durable */
+	uint64_t durable;  /* nor is what is bad in these unfinished, as this process knows */
 	uint64_t sequence; /* highest seen */
 	uint64_t torn;     /* of the first group that is not proven, and not whole; 0: none */
 	struct index_position last; /* last commit or segment record */

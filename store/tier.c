@@ -108,8 +108,10 @@ int tier_read_block(struct store *store, const struct index_place *place, void *
 int store_where(struct store *store, const struct mf_cid *cid, char tier[STORE_TIER_NAME_MAX + 1])
 {
 	struct index_place place;
-	int rc = cid->hash == MF_HASH_IDENTITY ? 1 : store_find(store, cid, &place);
-	const struct segment_remote *remote = rc > 0 && cid->hash != MF_HASH_IDENTITY
+	bool carried = cid->hash == MF_HASH_IDENTITY;
+	int rc = carried ? 1 : store_find(store, cid, &place);
+	const struct segment_remote *remote =
+		!carried && (rc > 0 || (rc == 0 && place.state == INDEX_DAMAGED))
 		? segment_set_find_remote(&store->segments, place.segment)
 		: NULL;
 

@@ -325,6 +325,7 @@ int store_stat(struct store *store, struct store_stat *out)
 	*out = (struct store_stat){ .blocks = store->index.counts.blocks,
 		.bytes = store->index.counts.bytes,
 		.pins = store->index.counts.pins,
+		.damaged = store->index.damaged,
 		.segments = store->segments.count,
 		.index_bytes = index_file_size(&store->index) };
 	for (size_t i = 0; i < store->segments.count; i++)

@@ -95,6 +95,23 @@ def a_command_is_an_opening():
     equal('what an opening would take, and once more', (first, second), (4, 0))
 
 
+def the_last_write_is_damaged():
+    """Nothing in the log shows whether it was ever whole. A daemon that wrote it knows better; an opening says what it disregards."""
+    with Daemon() as daemon:
+        root = added(daemon.repo)
+        block = next(entry for entry in wal('list', repo=daemon.repo) if entry['Type'] == 'block')
+        flip(f'{daemon.repo}/segments/00000001.car', block['End'] - 3)
+        for more in ([], ['--all']):
+            done = kit('wal', 'verify', *more, repo=daemon.repo)
+            check('the daemon: 4, and the place', done.code == 4 and f'bytes {block["Offset"]} to {block["End"]}' in done.err, done)
+        daemon.process.kill()
+        daemon.process.wait()
+    done = kit('pin', 'ls', repo=daemon.repo)
+    check('what an opening disregards is told', done.code == 0 and not done.out and 'is not whole, or was damaged since: 1 place' in done.err, done)
+    done = kit('pin', 'add', root, repo=daemon.repo)
+    check('once; the block is missing', done.code == 3 and 'not whole' not in done.err and block['Cid'] in done.err, done)
+
+
 def who_writes_chooses():
     """--durability: when a daemon acknowledges, and what kill -9 may take then."""
     with Daemon() as daemon:
@@ -280,4 +297,4 @@ def adopted_files_are_exported():
     check('a link to what was changed', done.code != 0 and done.out == b'' and 'not what was adopted' in done.err, done)
 
 
-run_all([a_segment_is_an_archive, who_does_not_read_can_be_left, what_is_damaged_is_not_exported, adopted_files_are_exported, everything_is_told, an_opening_is_foretold, a_command_is_an_opening, operations_are_kept, who_writes_chooses, damage_is_found, what_is_missing_is_damage])
+run_all([the_last_write_is_damaged, a_segment_is_an_archive, who_does_not_read_can_be_left, what_is_damaged_is_not_exported, adopted_files_are_exported, everything_is_told, an_opening_is_foretold, a_command_is_an_opening, operations_are_kept, who_writes_chooses, damage_is_found, what_is_missing_is_damage])

@@ -79,7 +79,8 @@ int store_demote(struct store *store, const char *tier, const struct mf_cid *cid
 int store_promote(struct store *store, const struct mf_cid *cids, size_t count,
 	struct store_move_result *result);
 
-/* Where a block lies: 1, and the name of the tier, "" for the repo itself; 0: it is not here; or a negative code. Does not wait. */
+/* Where a block lies: 1, and the name of the tier, "" for the repo itself; 0: it is not here, or is damaged, then with the
+ * tier's name all the same; or a negative code. Does not wait. */
 int store_where(struct store *store, const struct mf_cid *cid, char tier[STORE_TIER_NAME_MAX + 1]);
 
 /* Blocks of a store that somebody has picked out: a bit each, by where they lie. One that is moved, or written anew by a
