@@ -93,7 +93,8 @@ static int collect(void *arg)
 	};
 	int rc = store_collect(gc->node->core->store, &how, gc->result);
 
-	if (gc->result->objects > 0 && kit_tiers_collected(gc->node->core) < 0)
+	/* Objects of which nothing lives, or little. */
+	if (kit_tiers_collected(gc->node->core) < 0)
 		rc = ANYIO_CANCELLED;
 	return rc;
 }

@@ -189,7 +189,7 @@ static int hold(struct demoting *demoting, size_t i)
 
 	if (demoting->held.data && demoting->held_leaf == i)
 		return 0;
-	int rc = store_get(demoting->store, &leaf->cid, &block);
+	int rc = store_get_aside(demoting->store, &leaf->cid, &block);
 	if (rc < 0)
 		return rc;
 	if (block.len != leaf->from.len) {
@@ -202,9 +202,9 @@ static int hold(struct demoting *demoting, size_t i)
 	return 0;
 }
 
-static ssize_t read_source(void *arg, void *buffer, size_t size, uint64_t offset)
+/* Up to the end of the head, or of the block, or whatever lies at offset. */
+static ssize_t read_piece(struct demoting *demoting, uint8_t *buffer, size_t size, uint64_t offset)
 {
-	struct demoting *demoting = arg;
 	const struct segment_remote *remote = &demoting->remote;
 	uint8_t prefix[CAR_PREFIX_MAX];
 
@@ -229,6 +229,23 @@ static ssize_t read_source(void *arg, void *buffer, size_t size, uint64_t offset
 	return rc < 0
 		? rc
 		: copy_part(demoting->held.data, leaf->from.len, at - leaf->head, buffer, size);
+}
+
+/* As much as was asked for, so that small blocks are not written one by one. */
+static ssize_t read_source(void *arg, void *buffer, size_t size, uint64_t offset)
+{
+	size_t done = 0;
+
+	while (done < size) {
+		ssize_t n = read_piece(arg, (uint8_t *)buffer + done, size - done, offset + done);
+
+		if (n < 0)
+			return n;
+		if (n == 0)
+			break;
+		done += (size_t)n;
+	}
+	return (ssize_t)done;
 }
 
 static int write_object(struct demoting *demoting)

@@ -288,7 +288,7 @@ static bool is_away(struct store *store, const struct mf_cid *cid, const struct 
 		(rc > 0 && (now.segment != place->segment || now.offset != place->offset));
 }
 
-int store_get(struct store *store, const struct mf_cid *cid, struct store_block *out)
+static int get(struct store *store, const struct mf_cid *cid, bool aside, struct store_block *out)
 {
 	struct index_place place;
 	int rc, result;
@@ -301,7 +301,7 @@ int store_get(struct store *store, const struct mf_cid *cid, struct store_block 
 	if (rc < 0 || (rc == 0 && place.state == INDEX_GONE))
 		return rc == 0 ? -ENOENT : rc;
 	bool believed = rc > 0;
-	if (believed && from_cache(store, cid, place.len, out)) {
+	if (believed && !aside && from_cache(store, cid, place.len, out)) {
 		rc = anyio_checkpoint();
 		if (rc < 0)
 			store_block_release(out);
@@ -314,17 +314,27 @@ int store_get(struct store *store, const struct mf_cid *cid, struct store_block 
 		rc = result;
 	if ((rc == -EBADMSG || rc == -EREMOTEIO) && is_away(store, cid, &place)) {
 		store_block_release(out);
-		return store_get(store, cid, out);
+		return get(store, cid, aside, out);
 	}
 	if (rc == -EBADMSG)
 		index_forget(&store->index, cid, &place);
 	if (rc == 0 && !believed)
 		store_believe(store, cid, &place);
-	if (rc == 0)
+	if (rc == 0 && !aside)
 		into_cache(store, out);
-	else
+	else if (rc < 0)
 		store_block_release(out);
 	return rc;
+}
+
+int store_get(struct store *store, const struct mf_cid *cid, struct store_block *out)
+{
+	return get(store, cid, false, out);
+}
+
+int store_get_aside(struct store *store, const struct mf_cid *cid, struct store_block *out)
+{
+	return get(store, cid, true, out);
 }
 
 /* One block of a batch. */

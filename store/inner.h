@@ -145,6 +145,8 @@ int store_enter_blocks(struct adopt_entering *entering, struct segment_file *fil
 /* Where a block is, as store_has sees it: 1 and the place, 0 (place->state says whether it is damaged or
  * gone), or a negative code. */
 int store_find(struct store *store, const struct mf_cid *cid, struct index_place *place);
+/* store_get past the cache, in which it is not looked for and not kept: of what is read to be moved away. */
+int store_get_aside(struct store *store, const struct mf_cid *cid, struct store_block *out);
 /* Whether the log has a segment that goes so far. */
 bool store_reaches(const struct store *store, const struct index_place *place);
 /* A cached block goes (arc_init's drop). */

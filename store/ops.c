@@ -32,7 +32,27 @@ static int make_file(struct store *store)
 	return anyio_plain_openat(store->ops.dir_fd, "new", O_RDWR | O_CREAT | O_EXCL, 0644);
 }
 
-/* It is whole: it takes the old one's place. */
+/* Of the file that counted when it began. */
+struct ops_reading {
+	struct store *store;
+	struct ops_reading *next;
+	int fd;
+	uint32_t generation;
+	uint64_t last; /* where the file ended when another took its place */
+	uint8_t *window;
+	uint64_t from; /* of the window in the file */
+	size_t len;
+};
+
+static bool is_read(const struct ops *ops, int fd)
+{
+	for (const struct ops_reading *reading = ops->readings; reading; reading = reading->next)
+		if (reading->fd == fd)
+			return true;
+	return false;
+}
+
+/* It is whole: it takes the old one's place. Who reads that reads it to its end. */
 static int take_place(struct store *store, int fd, uint32_t generation, uint64_t end)
 {
 	struct ops *ops = &store->ops;
@@ -50,8 +70,12 @@ static int take_place(struct store *store, int fd, uint32_t generation, uint64_t
 		store->broken = ANYIO_BROKEN;
 		return rc;
 	}
+	for (struct ops_reading *reading = ops->readings; reading; reading = reading->next)
+		if (reading->fd == ops->fd)
+			reading->last = ops->end;
 	if (ops->fd >= 0) {
-		anyio_close(ops->fd);
+		if (!is_read(ops, ops->fd))
+			anyio_close(ops->fd);
 		numbered_name(ops->generation, "log", name);
 		anyio_unlinkat(ops->dir_fd, name, 0);
 	}
@@ -177,23 +201,22 @@ int ops_cut(struct store *store, uint64_t end)
 
 /* ---- Reading ---- */
 
-struct reading {
-	struct store *store;
-	uint8_t *window;
-	uint64_t from; /* of the window in the file */
-	size_t len;
-};
-
-/* Makes at least one batch's worth of bytes from `at` on, or all there are, be in the window. */
-static int look_at(struct reading *reading, uint64_t at, const uint8_t **data, size_t *len)
+static uint64_t end_of(const struct ops_reading *reading)
 {
 	const struct ops *ops = &reading->store->ops;
-	uint64_t left = ops->end - at;
+
+	return reading->generation == ops->generation ? ops->end : reading->last;
+}
+
+/* Makes at least one batch's worth of bytes from `at` on, or all there are, be in the window. */
+static int look_at(struct ops_reading *reading, uint64_t at, const uint8_t **data, size_t *len)
+{
+	uint64_t left = end_of(reading) - at;
 
 	if (at < reading->from ||
 		at + (left < OPS_BATCH_MAX ? left : OPS_BATCH_MAX) > reading->from + reading->len) {
 		size_t size = left < 2 * OPS_BATCH_MAX ? left : 2 * OPS_BATCH_MAX;
-		int rc = anyio_pread_all(ops->fd, reading->window, size, at);
+		int rc = anyio_pread_all(reading->fd, reading->window, size, at);
 
 		reading->from = at;
 		reading->len = rc < 0 ? 0 : size;
@@ -206,14 +229,14 @@ static int look_at(struct reading *reading, uint64_t at, const uint8_t **data, s
 }
 
 /* Looks for the next batch behind bytes that are none: 1 and its place, 0, or a negative code. */
-static int search(struct reading *reading, uint64_t *at, struct ops_batch *batch)
+static int search(struct ops_reading *reading, uint64_t *at, struct ops_batch *batch)
 {
 	struct store *store = reading->store;
 	uint64_t from = *at + 1;
 	const uint8_t *data;
 	size_t len;
 
-	while (from + OPS_HEAD_SIZE <= store->ops.end) {
+	while (from + OPS_HEAD_SIZE <= end_of(reading)) {
 		int rc = look_at(reading, from, &data, &len);
 		if (rc < 0)
 			return rc;
@@ -226,7 +249,7 @@ static int search(struct reading *reading, uint64_t *at, struct ops_batch *batch
 		rc = look_at(reading, from, &data, &len);
 		if (rc < 0)
 			return rc;
-		if (ops_batch_decode(&store->keys, store->ops.generation, from, data, len, batch) >
+		if (ops_batch_decode(&store->keys, reading->generation, from, data, len, batch) >
 			0) {
 			*at = from;
 			return 1;
@@ -252,7 +275,7 @@ static int take_batch(
 	return rc == -EINVAL ? -EUCLEAN : rc;
 }
 
-static int read_batches(struct reading *reading, uint64_t last, const struct ops_calls *calls,
+static int read_batches(struct ops_reading *reading, uint64_t last, const struct ops_calls *calls,
 	void *arg, uint64_t *end)
 {
 	struct store *store = reading->store;
@@ -261,13 +284,13 @@ static int read_batches(struct reading *reading, uint64_t last, const struct ops
 	size_t len;
 	int rc = 0;
 
-	while (rc == 0 && *end < store->ops.end) {
+	while (rc == 0 && *end < end_of(reading)) {
 		uint64_t at = *end;
 
 		rc = look_at(reading, at, &data, &len);
 		if (rc < 0)
 			return rc;
-		if (ops_batch_decode(&store->keys, store->ops.generation, at, data, len, &batch) <
+		if (ops_batch_decode(&store->keys, reading->generation, at, data, len, &batch) <
 			0) {
 			rc = search(reading, &at, &batch);
 			if (rc <= 0)
@@ -288,12 +311,25 @@ static int read_batches(struct reading *reading, uint64_t last, const struct ops
 int ops_read(struct store *store, uint64_t from, uint64_t last, const struct ops_calls *calls,
 	void *arg, uint64_t *end)
 {
-	struct reading reading = { .store = store, .window = anyio_malloc(2 * OPS_BATCH_MAX) };
+	struct ops *ops = &store->ops;
+	struct ops_reading reading = {
+		.store = store, .next = ops->readings, .fd = ops->fd, .generation = ops->generation
+	};
+	struct ops_reading **link = &ops->readings;
 
 	*end = from;
-	int rc = !reading.window    ? -ENOMEM
-		: store->ops.fd < 0 ? 0
-				    : read_batches(&reading, last, calls, arg, end);
+	if (ops->fd < 0)
+		return 0;
+	reading.window = anyio_malloc(2 * OPS_BATCH_MAX);
+	if (!reading.window)
+		return -ENOMEM;
+	ops->readings = &reading;
+	int rc = read_batches(&reading, last, calls, arg, end);
+	while (*link != &reading)
+		link = &(*link)->next;
+	*link = reading.next;
+	if (reading.fd != ops->fd && !is_read(ops, reading.fd))
+		anyio_close(reading.fd);
 	anyio_free(reading.window);
 	return rc;
 }

@@ -31,6 +31,7 @@ struct ops {
 	uint64_t end, durable_end; /* of what is written, of what is synced of it */
 	uint8_t *batch; /* what is appended: head and operations, with room for the seal */
 	size_t used, room;
+	struct ops_reading *readings; /* those under way */
 	bool lost; /* the file is missing, too short, or damaged: nothing is written to it */
 };
 
@@ -46,7 +47,7 @@ struct ops_calls {
 	/* These bytes are not what was written. */
 	int (*damaged)(void *arg, uint64_t from, uint64_t to);
 };
-/* Reads from a place on, up to the first batch of a sequence above `last`. *end: where that, or what is no
+/* Reads the file that counts when it begins, whatever is renamed meanwhile, from a place on, up to the first batch of a sequence above `last`. *end: where that, or what is no
  * batch any more, begins. */
 int ops_read(struct store *store, uint64_t from, uint64_t last, const struct ops_calls *calls,
 	void *arg, uint64_t *end);

@@ -126,6 +126,10 @@ int segment_file_use(struct segment_set *set, struct segment_file *file)
 		return 0;
 	}
 	int rc = file->adopted ? check_adopted(file, fd) : 0;
+	if (file->fd >= 0 && fd >= 0) { /* or was so meanwhile */
+		anyio_close(fd);
+		return 0;
+	}
 	if (fd < 0 || rc < 0) {
 		if (fd >= 0)
 			anyio_close(fd);

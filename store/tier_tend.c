@@ -213,8 +213,10 @@ static int see_to(struct store *store, struct tier *tier, struct segment_remote 
 		return remove_object(store, tier, remote);
 	if (!remote->entered)
 		return with_index(store, remote, enter_and_note);
-	remote->thin = false;
-	return with_index(store, remote, thin_out);
+	int rc = with_index(store, remote, thin_out);
+	/* A tier that cannot be asked now is asked again. */
+	remote->thin = rc < 0 && rc != -EBADMSG;
+	return rc;
 }
 
 /* The first of the tier's, behind a number, of which something is left to do. */

@@ -73,6 +73,7 @@ struct walk {
 	uint8_t *window;
 	uint64_t from; /* entries that end before it are not told */
 	uint64_t sequence;
+	uint32_t operations; /* generation of the file of operations that is read */
 	int (*each)(void *arg, const struct store_wal_entry *entry);
 	void *arg;
 	size_t steps;
@@ -213,7 +214,7 @@ static int tell_operation(
 	struct walk *walk = arg;
 	const struct ops *ops = &walk->store->ops;
 	struct store_wal_entry entry = { .kind = STORE_WAL_STATE,
-		.operations = ops->generation,
+		.operations = walk->operations,
 		.offset = offset,
 		.end = offset + 8 + operation->key_len + operation->value_len,
 		.sequence = sequence,
@@ -221,7 +222,7 @@ static int tell_operation(
 		.len = operation->value_len,
 		.mode = operation->put };
 
-	entry.durable = entry.end <= ops->durable_end;
+	entry.durable = walk->operations != ops->generation || entry.end <= ops->durable_end;
 	if (operation->space == STORE_SPACE_PINS &&
 		mf_cid_decode(&entry.cid, operation->key, operation->key_len) ==
 			operation->key_len) {
@@ -235,7 +236,7 @@ static int tell_lost(void *arg, uint64_t from, uint64_t to)
 {
 	struct walk *walk = arg;
 	struct store_wal_entry entry = { .kind = STORE_WAL_LOST,
-		.operations = walk->store->ops.generation,
+		.operations = walk->operations,
 		.offset = from,
 		.end = to,
 		.durable = true };
@@ -272,8 +273,11 @@ static int walk_operations(struct walk *walk)
 {
 	static const struct ops_calls calls = { tell_operation, tell_lost };
 	uint64_t end;
+
+	walk->operations = walk->store->ops.generation;
 	int rc = ops_read(walk->store, 0, UINT64_MAX, &calls, walk, &end);
 
+	walk->operations = walk->store->ops.generation;
 	return rc ? rc : walk_pending(walk);
 }
 

@@ -380,6 +380,46 @@ static int what_is_changed_often_is_written_anew(void *arg)
 	return 0;
 }
 
+struct listing {
+	struct store *store;
+	int told, lost;
+};
+
+/* In the middle of it the next generation takes the file's place. */
+static int rewrite_meanwhile(void *arg, const struct store_wal_entry *entry)
+{
+	struct listing *listing = arg;
+	unsigned generation = listing->store->ops.generation;
+
+	listing->lost += entry->kind == STORE_WAL_LOST;
+	if (entry->kind != STORE_WAL_STATE || ++listing->told != 10)
+		return 0;
+	for (int i = 0; listing->store->ops.generation == generation; i++) {
+		CHECK(i < 10000);
+		CHECK_RC(0, set(listing->store, i % 7, i, true));
+		if (i % 100 == 99)
+			CHECK_RC(0, store_checkpoint(listing->store));
+	}
+	return 0;
+}
+
+static int a_reading_outlives_its_file(void *arg)
+{
+	struct listing listing = { 0 };
+
+	test_options.operations_bytes = 5000;
+	CHECK_RC(0, test_open(&listing.store, NULL));
+	for (int i = 0; i < 300; i++)
+		CHECK_RC(0, set(listing.store, i, i, true));
+	CHECK_RC(0, store_wal_each(listing.store, 0, 0, rewrite_meanwhile, &listing));
+	CHECK(listing.told >= 300 && listing.lost == 0);
+	CHECK(listing.store->ops.generation > 1 && !listing.store->ops.readings);
+	CHECK_RC(0, test_verify(listing.store));
+	test_options.operations_bytes = 0;
+	return store_close(listing.store);
+}
+
+ON_BACKENDS(a_reading_outlives_its_file)
 ON_BACKENDS(state_is_a_map)
 ON_BACKENDS(very_many_changes_need_no_sync)
 ON_BACKENDS(a_torn_end_is_cut)
@@ -425,6 +465,7 @@ int main(void)
 		cmocka_unit_test(test_a_lost_log_is_noticed),
 		cmocka_unit_test(test_an_accepted_loss_takes_no_later_operation),
 		cmocka_unit_test(test_what_is_changed_often_is_written_anew),
+		cmocka_unit_test(test_a_reading_outlives_its_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

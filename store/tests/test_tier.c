@@ -187,6 +187,29 @@ static int a_tier_that_fails_says_so(void *arg)
 	return end(store);
 }
 
+/* What is moved away is read past the cache, which keeps what is in use. */
+static int a_move_leaves_the_cache_alone(void *arg)
+{
+	struct store *store;
+	struct store_cache_stat before, after;
+	struct mf_cid roots[TREES];
+	struct store_move_result moved;
+
+	CHECK_RC(0, begin(&store));
+	CHECK_RC(0, put_trees(store, roots));
+	store_set_cache(store, (LEAVES + 2) * (LEN + 500));
+	for (int i = 0; i < 2 * LEAVES; i++)
+		CHECK_RC(0, test_get(store, i % LEAVES, LEN));
+	store_cache_stat(store, &before);
+	CHECK_RC(0, demote(store, 1, &moved));
+	CHECK_RC(0, demote(store, 2, &moved));
+	for (int i = 0; i < LEAVES; i++)
+		CHECK_RC(0, test_get(store, i, LEN));
+	store_cache_stat(store, &after);
+	CHECK(moved.blocks == LEAVES && after.hits == before.hits + LEAVES);
+	return end(store);
+}
+
 static int what_is_damaged_there_is_not_served(void *arg)
 {
 	struct store *store;
@@ -390,6 +413,7 @@ ON_BACKENDS(what_is_demoted_is_read_from_there)
 ON_BACKENDS(an_object_that_is_mostly_dead_is_written_anew)
 ON_BACKENDS(what_is_promoted_leaves_nothing)
 ON_BACKENDS(a_tier_that_fails_says_so)
+ON_BACKENDS(a_move_leaves_the_cache_alone)
 ON_BACKENDS(what_is_damaged_there_is_not_served)
 ON_BACKENDS(a_move_may_stop_anywhere)
 ON_BACKENDS(a_slow_tier_delays_only_who_asks_it)
@@ -401,6 +425,7 @@ int main(void)
 		cmocka_unit_test(test_an_object_that_is_mostly_dead_is_written_anew),
 		cmocka_unit_test(test_what_is_promoted_leaves_nothing),
 		cmocka_unit_test(test_a_tier_that_fails_says_so),
+		cmocka_unit_test(test_a_move_leaves_the_cache_alone),
 		cmocka_unit_test(test_what_is_damaged_there_is_not_served),
 		cmocka_unit_test(test_a_move_may_stop_anywhere),
 		cmocka_unit_test(test_a_slow_tier_delays_only_who_asks_it),

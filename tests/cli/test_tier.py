@@ -59,6 +59,25 @@ def there_and_back():
     equal('the object goes', (tiers(repo)['cold']['Objects'], os.listdir(cold)), (0, []))
 
 
+def what_is_mostly_dead_is_written_anew():
+    """By the collection of a command, without a daemon: what lives goes into a smaller object."""
+    repo, cold, path, root = begin()
+    more = kit('add', '-Q', write(os.path.join(temp('file'), 'f'), noise(600_000, 6)), repo=repo).text
+    both = temp('both')
+    os.mkdir(both)
+    write(os.path.join(both, 'large'), read(path))
+    write(os.path.join(both, 'small'), noise(600_000, 6))
+    top = kit('add', '-Qr', both, repo=repo).text
+    equal('moved', json.loads(kit('tier', 'move', top, 'cold', '--json', repo=repo).out)['Blocks'], 6)
+    equal('one object', tiers(repo)['cold']['Objects'], 1)
+    for cid in (top, root):
+        equal('unpinned', kit('pin', 'rm', cid, repo=repo).code, 0)
+    equal('collected: written anew; then the old one goes', [kit('repo', 'gc', '--silent', repo=repo).code for _ in range(2)], [0, 0])
+    row = tiers(repo)['cold']
+    check('a small object holds what lives', row['Objects'] == 1 and row['Unwanted'] == 0 and row['Bytes'] < 700_000, row)
+    equal('it is had from there', kit('cat', more, repo=repo).out, noise(600_000, 6))
+
+
 def what_fails_is_said():
     repo, cold, path, root = begin()
     kit('tier', 'move', root, 'cold', repo=repo)
@@ -179,4 +198,4 @@ def what_a_warm_root_needs_stays():
     check('this is not', kit('cat', f'{roots[0]}/own', repo=repo).code != 0)
 
 
-run_all([there_and_back, what_fails_is_said, a_verification_tells_of_tiers, mistakes, the_policy_is_set, a_daemon_moves_by_itself, what_a_warm_root_needs_stays])
+run_all([there_and_back, what_is_mostly_dead_is_written_anew, what_fails_is_said, a_verification_tells_of_tiers, mistakes, the_policy_is_set, a_daemon_moves_by_itself, what_a_warm_root_needs_stays])
