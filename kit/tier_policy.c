@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROOTS_MOST = 1024, RESTS_MOST = 4096 };
+enum { ROOTS_MOST = 1024, RESTS_MOST = 4096, FINDS_A_LOOK = 16, PINS_A_TURN = 64 };
 
 struct tier_rest {
 	struct mf_cid root;
@@ -24,6 +24,7 @@ struct policy {
 	struct kit_tiers *tiers;
 	struct kit_tier_policy set;
 	uint64_t used; /* bytes of the repo */
+	int ends;      /* how often the last pin was passed */
 };
 
 static anyio_time time_of(const struct kit_config *config, const char *key)
@@ -120,21 +121,28 @@ static int by_heat(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Pinned roots below tier.cold, coldest first: how many, or a code. */
+/* The next of the pinned roots below tier.cold, coldest first: how many, or a code. It goes on where the last look ended, so
+ * that roots of which nothing is left to move keep none of the others waiting. */
 static ssize_t find_cold(struct policy *policy, struct store_heat_root *roots)
 {
 	struct kit_core *core = policy->node->core;
-	struct store_state_cursor cursor = { 0 };
+	struct store_state_cursor *cursor = &policy->tiers->cold;
 	struct store_pin pin;
-	size_t count = 0;
+	size_t count = 0, seen = 0;
 	int rc = 1;
 
-	while (count < ROOTS_MOST && (rc = store_pin_next(core->store, &cursor, &pin)) > 0) {
+	while (count < ROOTS_MOST && (rc = store_pin_next(core->store, cursor, &pin)) > 0) {
 		double heat = store_heat_of(core->heat, &pin.cid);
 
+		if (++seen % PINS_A_TURN == 0 && (rc = anyio_checkpoint()) < 0)
+			return rc;
 		if (pin.mode == STORE_PIN_RECURSIVE && heat < policy->set.cold &&
 			!rests(policy, &pin.cid))
 			roots[count++] = (struct store_heat_root){ .cid = pin.cid, .heat = heat };
+	}
+	if (rc == 0) {
+		*cursor = (struct store_state_cursor){ 0 };
+		policy->ends++;
 	}
 	qsort(roots, count, sizeof(*roots), by_heat);
 	return rc < 0 ? rc : (ssize_t)count;
@@ -178,11 +186,16 @@ static int mark_warm(
 
 static int move_cold(struct policy *policy, struct store_heat_root *roots, struct store_marks *skip)
 {
-	ssize_t count = find_cold(policy, roots);
-	int rc = count < 0 ? (int)count : 0;
+	int rc = 0;
 
-	for (ssize_t i = 0; i < count && rc == 0 && is_full(policy); i++)
-		rc = move(policy, &roots[i].cid, policy->set.tier, skip);
+	/* From where it stands to the end, and from the beginning. */
+	for (int i = 0; i < FINDS_A_LOOK && rc == 0 && is_full(policy) && policy->ends < 2; i++) {
+		ssize_t count = find_cold(policy, roots);
+
+		rc = count < 0 ? (int)count : 0;
+		for (ssize_t j = 0; j < count && rc == 0 && is_full(policy); j++)
+			rc = move(policy, &roots[j].cid, policy->set.tier, skip);
+	}
 	return rc;
 }
 

@@ -38,6 +38,7 @@ struct kit_tiers {
 		tending; /* so that who wants it done before he goes on waits for who is at it */
 	uint64_t
 		left; /* bytes in the repo that the policy has moved, and no collection has given back */
+	struct store_state_cursor cold; /* up to which pins were looked at for what is cold */
 	struct tier_rest *rests; /* roots that the policy has moved lately (tier_policy.c) */
 	size_t rest_count;
 };

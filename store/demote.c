@@ -13,7 +13,7 @@
 #include "segment_adopted.h"
 #include "tiering.h"
 
-enum { BATCH = 256, WINDOW_SIZE = 1 << 20 };
+enum { BATCH = 256, WINDOW_SIZE = 1 << 20, LEAVES_A_TURN = 1024 };
 
 struct leaf {
 	struct mf_cid cid;
@@ -73,8 +73,10 @@ static int find_leaves(struct demoting *demoting, const struct mf_cid *cids, siz
 
 	for (size_t i = 0; i < count; i++) {
 		struct leaf *leaf = &demoting->leaves[found];
-		int rc = is_movable(demoting, &cids[i], &leaf->from);
+		int rc = (i + 1) % LEAVES_A_TURN == 0 ? anyio_checkpoint() : 0;
 
+		if (rc == 0)
+			rc = is_movable(demoting, &cids[i], &leaf->from);
 		if (rc < 0)
 			return rc;
 		if (rc == 0)
@@ -149,7 +151,9 @@ static int lay_out(struct demoting *demoting)
 	v2.index_at = at;
 	car_v2_encode(&v2, demoting->begin);
 	memcpy(demoting->begin + CAR_V2_SIZE, segment_header, SEGMENT_HEADER_SIZE);
-	int rc = make_index(demoting);
+	int rc = anyio_checkpoint();
+	if (rc == 0)
+		rc = make_index(demoting);
 	remote->size = at + demoting->index_len;
 	remote->blocks = (uint32_t)demoting->count;
 	segment_remote_sum(demoting->index, demoting->index_len, remote->sum);

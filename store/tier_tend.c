@@ -11,7 +11,7 @@
 #include <multiformats/multihash.h>
 #include "tiering.h"
 
-enum { BATCH = 256 };
+enum { BATCH = 256, ENTRIES_A_TURN = 1024 };
 
 struct entering {
 	struct store *store;
@@ -165,6 +165,9 @@ static int thin_out(struct entering *entering)
 	int rc = cids ? 0 : -ENOMEM;
 
 	for (size_t i = 0; i < entering->count && rc >= 0; i++) {
+		rc = (i + 1) % ENTRIES_A_TURN == 0 ? anyio_checkpoint() : 0;
+		if (rc < 0)
+			break;
 		make_cid(&entering->entries[i], &cids[count]);
 		rc = store_find(store, &cids[count], &place);
 		count += rc > 0 && place.segment == number;

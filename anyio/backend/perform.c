@@ -46,9 +46,17 @@ static int64_t perform_socket(struct anyio_op *op)
 	}
 }
 
+/* Whose read would wait for the disk, whatever RWF_NOWAIT says. One that is not aligned cannot be. */
+static bool is_direct(const struct anyio_op *op, size_t size)
+{
+	return (op->offset | (int64_t)size) % 512 == 0 && (fcntl(op->fd, F_GETFL) & O_DIRECT);
+}
+
 bool anyio_op_read_cached(struct anyio_op *op, size_t most)
 {
-	if (anyio_iov_size(op->iov, op->iovcnt) > most)
+	size_t size = anyio_iov_size(op->iov, op->iovcnt);
+
+	if (size > most || is_direct(op, size))
 		return false;
 	op->result = preadv2(op->fd, op->iov, op->iovcnt, op->offset, RWF_NOWAIT);
 	return op->result >= 0;
