@@ -134,8 +134,10 @@ static ssize_t find_cold(struct policy *policy, struct store_heat_root *roots)
 	while (count < ROOTS_MOST && (rc = store_pin_next(core->store, cursor, &pin)) > 0) {
 		double heat = store_heat_of(core->heat, &pin.cid);
 
-		if (++seen % PINS_A_TURN == 0 && (rc = anyio_checkpoint()) < 0)
-			return rc;
+		int cancelled = ++seen % PINS_A_TURN == 0 ? anyio_checkpoint() : 0;
+
+		if (cancelled)
+			return cancelled;
 		if (pin.mode == STORE_PIN_RECURSIVE && heat < policy->set.cold &&
 			!rests(policy, &pin.cid))
 			roots[count++] = (struct store_heat_root){ .cid = pin.cid, .heat = heat };

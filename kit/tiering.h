@@ -26,6 +26,10 @@ struct tier {
 	char text[sizeof(struct remote_why) + 4]; /* of the last failure, "" */
 };
 
+/* Whether what answers is the tier (tier_mark.c): 0; -ENXIO, -EPERM, or a code of remote/object.h, with the reason in why. Where
+ * nothing lies yet, it is from now on. */
+int tier_mark_check(struct tier *tier, struct remote_why *why);
+
 /* While kit_tiers_run runs. */
 struct kit_tiers {
 	struct kit_core *core;
@@ -39,7 +43,7 @@ struct kit_tiers {
 	uint64_t
 		left; /* bytes in the repo that the policy has moved, and no collection has given back */
 	struct store_state_cursor cold; /* up to which pins were looked at for what is cold */
-	struct tier_rest *rests; /* roots that the policy has moved lately (tier_policy.c) */
+	struct tier_rest *rests;        /* roots that the policy has moved lately (tier_policy.c) */
 	size_t rest_count;
 };
 

@@ -38,7 +38,8 @@ struct sweep {
 	size_t count, bytes;
 	store_ticket ticket;
 	uint64_t steps;
-	bool keep; /* something in it is damaged */
+	bool keep;     /* something in it is damaged */
+	uint64_t live; /* blocks that were met of those that are live */
 };
 
 static void free_batch(struct sweep *sweep)
@@ -156,10 +157,15 @@ static int read_block(struct sweep *sweep, const struct index_place *place, uint
 static int take_block(struct sweep *sweep, const struct scan_event *event)
 {
 	struct collecting *collecting = sweep->collecting;
-	struct index_place place;
+	struct index_place place = { .state = INDEX_GONE };
+	bool live = live_has(&collecting->live, sweep->file->number, event->ordinal);
 	int rc = judge(collecting, &event->section.cid, sweep->file->number,
 		event->offset + event->section.head, &place);
 
+	/* What lives here by the index may have another name by its head, which was damaged then. */
+	if (rc == 0 && live && place.state == INDEX_GONE)
+		sweep->keep = true;
+	sweep->live += live;
 	if (rc == -EBADMSG)
 		return spare(sweep, -EIO);
 	if (rc <= 0)
@@ -199,10 +205,20 @@ static int take_event(struct sweep *sweep, const struct scan_event *event)
 		int rc = take_block(sweep, event);
 		return rc == 0 && ++sweep->steps % STEPS_A_TURN == 0 ? anyio_checkpoint() : rc;
 	}
-	if (event->what == SCAN_RECORD)
+	if (event->what == SCAN_RECORD) {
+		sweep->keep |= event->record.kind == SEGMENT_RECORD_COMMIT && !event->intact;
 		return take_record(sweep, &event->record);
+	}
 	sweep->keep = true;
 	return 0;
+}
+
+/* How many blocks live in it, when its marking ended; others may have come since. */
+static uint64_t live_in(const struct sweep *sweep)
+{
+	const struct live_segment *live = live_of(&sweep->collecting->live, sweep->file->number);
+
+	return live ? live->count : 0;
 }
 
 static int scan_segment(struct sweep *sweep)
@@ -217,7 +233,7 @@ static int scan_segment(struct sweep *sweep)
 	while (rc == 0) {
 		scan_next(&scan, sweep->window, sweep->from, sweep->len, &event);
 		if (event.what == SCAN_END) {
-			sweep->keep |= scan.searching;
+			sweep->keep |= scan.searching || sweep->live < live_in(sweep);
 			return move_batch(sweep);
 		}
 		if (event.what != SCAN_MORE) {

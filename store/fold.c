@@ -262,35 +262,47 @@ static int take_operation(
 	return index_write(&store->index);
 }
 
-/* The last two batches. */
+/* Of all batches: the last two, and the last that no torn group and no missing commit takes back. */
 struct batches {
-	uint64_t before, last;
+	const struct replay *replay;
+	uint64_t before, last, whole, there;
 };
 
-static int note_batch(
-	void *arg, uint64_t offset, uint64_t sequence, const struct ops_operation *operation)
+static int note_batch(void *arg, uint64_t sequence)
 {
 	struct batches *batches = arg;
 
-	if (sequence != batches->last)
-		*batches = (struct batches){ batches->last, sequence };
+	if (sequence != batches->last) {
+		batches->before = batches->last;
+		batches->last = sequence;
+	}
+	if (sequence < batches->replay->torn)
+		batches->whole = sequence;
+	if (sequence <= batches->replay->sequence)
+		batches->there = sequence;
 	return 0;
 }
 
-int store_last_believed(struct store *store, const struct replay *replay, uint64_t *last)
+int store_last_believed(struct store *store, struct replay *replay, uint64_t *last)
 {
-	static const struct ops_calls calls = { .operation = note_batch };
-	struct batches batches = { 0 };
+	static const struct ops_calls calls = { .batch = note_batch };
+	struct batches batches = { .replay = replay };
 	uint64_t end;
 
 	*last = replay->sequence;
-	if (!replay->torn)
+	if (store->ops.lost || (!replay->torn && !replay->promised))
 		return 0;
 	int rc = ops_read(store, ops_known(store), UINT64_MAX, &calls, &batches, &end);
+	if (rc < 0)
+		return rc;
 	/* A batch is written when the one before is durable: then the group was, and is damaged since. */
-	if (rc == 0 && batches.before < replay->torn)
+	bool torn = replay->torn && batches.before < replay->torn;
+	if (torn)
 		*last = replay->torn - 1;
-	return rc;
+	/* A commit that is durable says that there are operations, and there are none. */
+	replay->operations_lost = batches.last < replay->operations;
+	replay->operations_fewer = (torn ? batches.whole : batches.there) < replay->promised;
+	return 0;
 }
 
 int store_fold(struct store *store, uint64_t last)

@@ -95,10 +95,10 @@ struct index {
 	struct index_generation fresh, frozen;
 	struct index_counts counts; /* of everything */
 	struct index_meta written;  /* as the last checkpoint left it */
-	size_t promised; /* blocks for which a put may have reserved room it has not used */
+	size_t promised;  /* blocks for which a put may have reserved room it has not used */
 	uint64_t damaged; /* blocks that were found to be, since the opening */
-	bool suspect;    /* LMDB's file is damaged: it will be made anew by the next opening */
-	bool doubtful;   /* it may be: the next opening will look it over first */
+	bool suspect;     /* LMDB's file is damaged: it will be made anew by the next opening */
+	bool doubtful;    /* it may be: the next opening will look it over first */
 };
 
 /* Opens or makes the index in dir (which exists). *position is that of its last checkpoint, or

@@ -186,8 +186,9 @@ int store_write_voids(struct store *store, const struct store_range *ranges, siz
 int store_fold_segments(struct store *store, struct store_recovery *recovery);
 int store_fold(struct store *store, uint64_t last);
 /* The commit up to which operations are believed, of a replay that has settled all: of those written with a group that is
- * not whole, or after it, nobody was ever told. 0 or a negative code. */
-int store_last_believed(struct store *store, const struct replay *replay, uint64_t *last);
+ * not whole, or after it, nobody was ever told. Whether operations are lost that were durable, and whether there are fewer than
+ * commits tell of, replay says then. 0 or a negative code. */
+int store_last_believed(struct store *store, struct replay *replay, uint64_t *last);
 
 void store_say(struct store_recovery *recovery, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

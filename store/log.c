@@ -168,7 +168,7 @@ void log_append_record(struct store *store, struct segment_record *record)
 	append_bytes(log, section, len);
 }
 
-void log_commit(struct store *store, bool always)
+void log_commit(struct store *store, bool always, bool operations)
 {
 	struct log *log = &store->log;
 	struct segment_record record = { .kind = SEGMENT_RECORD_COMMIT };
@@ -178,6 +178,7 @@ void log_commit(struct store *store, bool always)
 	record.commit.start = log->start;
 	record.commit.synced = log->durable;
 	record.commit.count = log->sum.count;
+	record.commit.operations = operations;
 	segment_sum_get(&log->sum, record.commit.heads);
 	log->committed.segment = log->active->number;
 	log->committed.offset = log->end;
@@ -216,7 +217,7 @@ static int write_commit(struct store *store, bool freeze)
 	if (!log_has_room(&store->log, 0) && (rc = log_flush(store)) < 0)
 		return rc;
 	/* Operations count with a commit of their own. */
-	log_commit(store, ops_pending(&store->ops));
+	log_commit(store, ops_pending(&store->ops), ops_pending(&store->ops));
 	if ((rc = log_flush(store)) < 0 ||
 		(rc = ops_flush(store, store->log.committed.sequence)) < 0)
 		return rc;

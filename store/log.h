@@ -81,7 +81,7 @@ uint64_t log_append_block(
 /* Appends a record (place and sequence are filled in). */
 void log_append_record(struct store *store, struct segment_record *record);
 /* Ends the group, if anything is in it (always: even then). */
-void log_commit(struct store *store, bool always);
+void log_commit(struct store *store, bool always, bool operations);
 
 /* Writes the vector out (log_write.c). */
 int log_flush(struct store *store);

@@ -12,11 +12,11 @@ enum {
 
 /* ---- The file ---- */
 
-/* Writes an empty batch, so that no file that was made is empty. */
-static int write_first(struct store *store, int fd, uint32_t generation)
+/* Writes an empty batch, so that no file that was made is empty; of the sequence up to which the file says all. */
+static int write_first(struct store *store, int fd, uint32_t generation, uint64_t sequence)
 {
 	uint8_t bytes[OPS_HEAD_SIZE + OPS_SEAL_SIZE];
-	size_t len = ops_batch_seal(&store->keys, generation, 0, 0, 0, bytes);
+	size_t len = ops_batch_seal(&store->keys, generation, 0, sequence, 0, bytes);
 	int rc = anyio_pwrite_all(fd, bytes, len, 0);
 
 	return rc < 0 ? rc : (int)len;
@@ -92,7 +92,7 @@ static int make_first(struct store *store)
 
 	if (fd < 0)
 		return fd;
-	int rc = write_first(store, fd, 1);
+	int rc = write_first(store, fd, 1, 0);
 	if (rc > 0)
 		rc = take_place(store, fd, 1, rc);
 	if (rc < 0)
@@ -100,26 +100,65 @@ static int make_first(struct store *store)
 	return rc;
 }
 
-/* The highest generation there is; others are taken away. */
-static int find_file(struct ops *ops, uint32_t *highest)
+/* Whether a file begins as one of that generation does: 1, 0, or a negative code. */
+static int begins(struct store *store, uint32_t generation)
 {
+	uint8_t bytes[OPS_HEAD_SIZE + OPS_SEAL_SIZE];
+	struct ops_batch batch;
+	char name[NUMBERED_MAX];
+
+	numbered_name(generation, "log", name);
+	int fd = anyio_plain_openat(store->ops.dir_fd, name, O_RDONLY, 0);
+	if (fd < 0)
+		return fd == ANYIO_NOT_A_FILE ? 0 : fd;
+	int rc = anyio_pread_all(fd, bytes, sizeof(bytes), 0);
+	anyio_close(fd);
+	if (rc < 0)
+		return rc == ANYIO_INCOMPLETE_READ ? 0 : rc;
+	return ops_batch_decode(&store->keys, generation, 0, bytes, sizeof(bytes), &batch) > 0;
+}
+
+/* The highest that begins as it should, 0: none does; and the highest of all. */
+static int choose_file(
+	struct store *store, const struct anyio_names *names, uint32_t *sound, uint32_t *highest)
+{
+	*sound = *highest = 0;
+	for (size_t i = 0; i < names->count; i++) {
+		uint32_t number = numbered_of(names->names[i], "log");
+		int rc = number > *sound ? begins(store, number) : 0;
+
+		if (rc < 0)
+			return rc;
+		if (rc > 0)
+			*sound = number;
+		if (number > *highest)
+			*highest = number;
+	}
+	return 0;
+}
+
+/* The generation that counts. Older ones are taken away; a newer one that is none, a stray copy perhaps, counts for
+ * nothing, unless there is no other. */
+static int find_file(struct store *store, uint32_t *generation)
+{
+	struct ops *ops = &store->ops;
 	struct anyio_names names;
+	uint32_t sound, highest;
 	int rc = anyio_listdir(ops->dir_fd, ".", &names);
 
-	*highest = 0;
+	*generation = 0;
 	if (rc < 0)
 		return rc;
-	for (size_t i = 0; i < names.count; i++)
-		if (numbered_of(names.names[i], "log") > *highest)
-			*highest = numbered_of(names.names[i], "log");
-	for (size_t i = 0; i < names.count; i++) {
+	rc = choose_file(store, &names, &sound, &highest);
+	for (size_t i = 0; i < names.count && rc == 0; i++) {
 		uint32_t number = numbered_of(names.names[i], "log");
 
-		if ((number && number < *highest) || strcmp(names.names[i], "new") == 0)
+		if ((number && number < sound) || strcmp(names.names[i], "new") == 0)
 			anyio_unlinkat(ops->dir_fd, names.names[i], 0);
 	}
 	anyio_names_free(&names);
-	return 0;
+	*generation = sound ? sound : highest;
+	return rc;
 }
 
 static int open_file(struct ops *ops)
@@ -152,7 +191,7 @@ int ops_open(struct store *store, bool first, struct store_recovery *recovery)
 	if (rc == 0 || rc == -EEXIST)
 		rc = ops->dir_fd = anyio_openat(store->dir_fd, "ops", O_RDONLY | O_DIRECTORY, 0);
 	if (rc >= 0)
-		rc = find_file(ops, &ops->generation);
+		rc = find_file(store, &ops->generation);
 	if (rc == 0 && ops->generation)
 		rc = open_file(ops);
 	else if (rc == 0 && first && !known->generation)
@@ -196,6 +235,20 @@ int ops_cut(struct store *store, uint64_t end)
 		rc = anyio_fdatasync(ops->fd);
 	if (rc == 0)
 		ops->end = ops->durable_end = end;
+	return rc;
+}
+
+int ops_mark(struct store *store, uint64_t sequence)
+{
+	struct ops *ops = &store->ops;
+	uint8_t bytes[OPS_HEAD_SIZE + OPS_SEAL_SIZE];
+	size_t len = ops_batch_seal(&store->keys, ops->generation, ops->end, sequence, 0, bytes);
+	int rc = anyio_pwrite_all(ops->fd, bytes, len, (int64_t)ops->end);
+
+	if (rc == 0)
+		rc = anyio_fdatasync(ops->fd);
+	if (rc == 0)
+		ops->end = ops->durable_end = ops->end + len;
 	return rc;
 }
 
@@ -300,7 +353,9 @@ static int read_batches(struct ops_reading *reading, uint64_t last, const struct
 		}
 		if (rc < 0 || batch.sequence > last)
 			return rc;
-		rc = take_batch(&batch, *end, calls, arg);
+		rc = calls->batch ? calls->batch(arg, batch.sequence) : 0;
+		if (rc == 0)
+			rc = take_batch(&batch, *end, calls, arg);
 		*end += batch.len;
 		if (rc == 0)
 			rc = anyio_checkpoint();
@@ -488,7 +543,8 @@ static int write_rest(struct writing *writing)
 static int rewrite(struct writing *writing)
 {
 	struct store *store = writing->store;
-	int rc = write_first(store, writing->to.fd, writing->to.generation);
+	int rc = write_first(
+		store, writing->to.fd, writing->to.generation, store->checkpoint.sequence);
 
 	if (rc < 0)
 		return rc;

@@ -46,6 +46,8 @@ struct ops_calls {
 		const struct ops_operation *operation);
 	/* These bytes are not what was written. */
 	int (*damaged)(void *arg, uint64_t from, uint64_t to);
+	/* A batch, before its operations. */
+	int (*batch)(void *arg, uint64_t sequence);
 };
 /* Reads the file that counts when it begins, whatever is renamed meanwhile, from a place on, up to the first batch of a sequence above `last`. *end: where that, or what is no
  * batch any more, begins. */
@@ -56,6 +58,8 @@ int ops_read(struct store *store, uint64_t from, uint64_t last, const struct ops
 uint64_t ops_known(const struct store *store);
 /* The file ends here: what follows is cut, durably. */
 int ops_cut(struct store *store, uint64_t end);
+/* Says, durably, that up to a sequence nothing else is to come: whatever commits tell of it was never acknowledged. */
+int ops_mark(struct store *store, uint64_t sequence);
 
 /* Room for one more operation: 0, -ENOMEM, or -EAGAIN: not before a sync. */
 int ops_reserve(struct ops *ops);

@@ -153,7 +153,7 @@ static int put_chunk(struct chunk *chunk, store_ticket *ticket)
 		anyio_event_set(&store->put);
 	}
 	if (log->end - log->start >= store->options.group_bytes)
-		log_commit(store, false);
+		log_commit(store, false, false);
 	return 0;
 }
 

@@ -413,8 +413,18 @@ static int read_on(struct recovering *recovering)
 		store->recovered = replay.sequence;
 	if (rc == 0)
 		rc = store_last_believed(store, &replay, &believed);
+	if (rc == 0 && replay.operations_lost) {
+		store->ops.lost = report->read_only = true;
+		report->gaps++;
+		store->broken = -EUCLEAN;
+		store_say(report, "ops/%08u.log has lost its end, or is an older copy",
+			store->ops.generation);
+	}
 	if (rc == 0)
 		rc = store_fold(store, store->ops.lost ? UINT64_MAX : believed);
+	/* What was written with a commit, and is not believed, must not be missed when a later one proves that. */
+	if (rc == 0 && !store->ops.lost && replay.operations_fewer)
+		rc = ops_mark(store, replay.sequence);
 	if (rc == 0)
 		rc = store_enter_adopted(store, &replay, report);
 	if (rc == 0 && store->ops.lost) {

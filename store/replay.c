@@ -32,6 +32,7 @@ struct replay_group {
 	uint64_t sequence;
 	uint64_t oldest; /* of several whose commits are lost, and which therefore are one here */
 	bool intact;
+	bool operations;                /* a batch of them goes with it */
 	struct index_position position; /* of its commit; segment 0: it has none */
 };
 
@@ -244,6 +245,8 @@ static int settle_group(struct replay *replay, const struct replay_group *group,
 		if (rc == 0 && (i + 1) % STEPS_A_TURN == 0)
 			rc = anyio_checkpoint();
 	}
+	if (proven && group->operations)
+		replay->operations = group->sequence;
 	if (rc == 0 && group->position.segment && proven && replay->calls->settled)
 		rc = replay->calls->settled(replay->arg, &group->position);
 	return rc;
@@ -359,6 +362,11 @@ static int take_record(struct replay *replay, const struct scan_event *event)
 		if (rc == 0)
 			rc = close_group(replay, replay->item_count, record->sequence,
 				event->intact, &position);
+		if (rc == 0)
+			replay->groups[replay->group_count - 1].operations =
+				record->commit.operations;
+		if (record->commit.operations && replay->promised < record->sequence)
+			replay->promised = record->sequence;
 		replay->last = position;
 		if (replay->sequence < record->sequence)
 			replay->sequence = record->sequence;

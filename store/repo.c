@@ -356,7 +356,7 @@ static int write_proof(struct store *store)
 		return rc;
 	rc = log_prepare(log);
 	if (rc == 0)
-		log_commit(store, true);
+		log_commit(store, true, false);
 	anyio_lock_release(&store->writing);
 	return rc < 0 ? rc : log_sync(store, log->committed.sequence);
 }
@@ -369,6 +369,11 @@ static int close_body(void *arg)
 	if (rc == -EUCLEAN) /* nothing was written, and nothing is */
 		return 0;
 	return rc < 0 ? rc : store_checkpoint(store);
+}
+
+void store_id(const struct store *store, uint8_t id[STORE_ID_SIZE])
+{
+	memcpy(id, store->keys.repo, STORE_ID_SIZE);
 }
 
 int store_close(struct store *store)

@@ -75,7 +75,7 @@ static size_t body_encode(const struct segment_record *record, uint8_t *out)
 		put_u64(out, record->commit.start);
 		put_u64(out + 8, record->commit.synced);
 		put_u32(out + 16, record->commit.count);
-		put_u32(out + 20, 0);
+		put_u32(out + 20, record->commit.operations);
 		memcpy(out + 24, record->commit.heads, SEGMENT_SEAL_SIZE);
 		return BODY_COMMIT;
 	case SEGMENT_RECORD_VOID:
@@ -102,6 +102,7 @@ static bool body_decode(struct segment_record *record, const uint8_t *in, size_t
 		record->commit.start = get_u64(in);
 		record->commit.synced = get_u64(in + 8);
 		record->commit.count = get_u32(in + 16);
+		record->commit.operations = get_u32(in + 20) & 1;
 		memcpy(record->commit.heads, in + 24, SEGMENT_SEAL_SIZE);
 		return len == BODY_COMMIT;
 	case SEGMENT_RECORD_VOID:

@@ -101,6 +101,7 @@ struct segment_record {
 			uint64_t start;
 			uint64_t synced;
 			uint32_t count;
+			bool operations; /* a batch of them goes with it (ops.h) */
 			uint8_t heads[SEGMENT_SEAL_SIZE];
 		} commit;
 		struct {

@@ -111,7 +111,7 @@ static int very_many_changes_need_no_sync(void *arg)
 	return store_close(store);
 }
 
-/* Cut anywhere, what is left of it counts up to its last whole batch, if that was never in the index. */
+/* Cut anywhere in its last batch, which nothing shows to have been durable, it counts up to the one before. */
 static int a_torn_end_is_cut(void *arg)
 {
 	struct store *store;
@@ -120,20 +120,19 @@ static int a_torn_end_is_cut(void *arg)
 
 	for (int cut = 0; cut < 40; cut++) {
 		CHECK_RC(0, test_open(&store, NULL));
-		uint64_t known = store->ops.end;
 		for (int i = 0; i < 5; i++) {
 			CHECK_RC(0, set(store, i, cut * 10 + i, true));
 			end[i] = store->ops.end;
 		}
 		unsigned generation = store->ops.generation;
-		uint64_t left = known + (end[4] - known) * cut / 40;
+		uint64_t left = end[3] + (end[4] - end[3]) * cut / 40;
 		CHECK_RC(0, test_crash(store));
 		CHECK_RC(0, truncate(log_path(generation), left));
 		CHECK_RC(0, test_open(&store, &recovery));
 		CHECK(!recovery.read_only && recovery.damaged == 0 && recovery.gaps == 0);
 		for (int i = 0; i < 5; i++)
 			CHECK(get(store, i) ==
-				(end[i] <= left           ? cut * 10 + i
+				(i < 4                    ? cut * 10 + i
 						: cut > 0 ? (cut - 1) * 10 + i
 							  : -1));
 		/* Each time all five are known before the next. */
@@ -323,6 +322,67 @@ static int a_lost_log_is_noticed(void *arg)
 	return system(command);
 }
 
+/* Commits that are durable tell of operations that went with them, to an opening that has no index too. */
+static int durable_operations_are_missed(void *arg)
+{
+	char command[300];
+
+	for (int way = 0; way < 2; way++) {
+		struct store *store;
+		struct store_recovery recovery;
+		uint64_t end[10];
+
+		snprintf(command, sizeof(command), "rm -rf %s/* %s.kept", test_repo, test_repo);
+		CHECK(system(command) == 0);
+		CHECK_RC(0, fill(&store, end));
+		CHECK_RC(0, test_put_range(store, 40, 60, true));
+		CHECK_RC(0, test_put_range(store, 60, 80, true));
+		CHECK_RC(0, test_crash(store));
+		snprintf(command, sizeof(command), "cp -a %s/ops %s.kept", test_repo, test_repo);
+		CHECK(system(command) == 0);
+		CHECK_RC(0, take_index());
+		if (way == 0)
+			CHECK_RC(0, truncate(log_path(1), (long)end[8]));
+		else
+			test_flip(log_path(1), (long)end[9] - 10);
+		CHECK_RC(0, test_open(&store, &recovery));
+		CHECK(recovery.gaps == 1);
+		CHECK_RC(0, is_only_read(store, &recovery));
+		CHECK(get(store, 8) == 108 && get(store, 9) == -1);
+		CHECK_RC(0, store_close(store));
+		snprintf(command, sizeof(command), "cp -a %s.kept/* %s/ops/", test_repo, test_repo);
+		CHECK(system(command) == 0);
+		CHECK_RC(0, test_open(&store, &recovery));
+		CHECK(!recovery.read_only && get(store, 9) == 109);
+		CHECK_RC(0, store_close(store));
+	}
+	snprintf(command, sizeof(command), "rm -rf %s.kept", test_repo);
+	return system(command);
+}
+
+/* A file of a higher number that is none of the repo's takes nobody's place. */
+static int a_stray_file_counts_for_nothing(void *arg)
+{
+	struct store *store;
+	struct store_recovery recovery;
+	uint64_t end[10];
+	char command[300];
+
+	CHECK_RC(0, fill(&store, end));
+	for (int way = 0; way < 2; way++) {
+		CHECK_RC(0, test_crash(store));
+		snprintf(command, sizeof(command),
+			way ? "cp %s %s/ops/00000009.log" : ": %s; touch %s/ops/00000009.log",
+			log_path(1), test_repo);
+		CHECK(system(command) == 0);
+		CHECK_RC(0, test_open(&store, &recovery));
+		CHECK(!recovery.read_only && recovery.damaged == 0 && recovery.gaps == 0);
+		for (int i = 0; i < 10; i++)
+			CHECK(get(store, i) == i + 100);
+	}
+	return store_close(store);
+}
+
 /* Operations may be of later commits than the last that is left of the segments: what is acknowledged after that
  * loss was accepted is not cut with them. */
 static int an_accepted_loss_takes_no_later_operation(void *arg)
@@ -427,6 +487,8 @@ ON_BACKENDS(operations_need_their_commit)
 ON_BACKENDS(damage_is_told_and_hides_nothing)
 ON_BACKENDS(damage_behind_the_index_is_healed)
 ON_BACKENDS(a_lost_log_is_noticed)
+ON_BACKENDS(durable_operations_are_missed)
+ON_BACKENDS(a_stray_file_counts_for_nothing)
 ON_BACKENDS(an_accepted_loss_takes_no_later_operation)
 ON_BACKENDS(what_is_changed_often_is_written_anew)
 
@@ -463,6 +525,8 @@ int main(void)
 		cmocka_unit_test(test_damage_is_told_and_hides_nothing),
 		cmocka_unit_test(test_damage_behind_the_index_is_healed),
 		cmocka_unit_test(test_a_lost_log_is_noticed),
+		cmocka_unit_test(test_durable_operations_are_missed),
+		cmocka_unit_test(test_a_stray_file_counts_for_nothing),
 		cmocka_unit_test(test_an_accepted_loss_takes_no_later_operation),
 		cmocka_unit_test(test_what_is_changed_often_is_written_anew),
 		cmocka_unit_test(test_a_reading_outlives_its_file),

@@ -27,6 +27,11 @@ def tiers(repo):
     return {row['Name']: row for row in map(json.loads, lines)}
 
 
+def objects(cold):
+    """Without the file that says whose they are."""
+    return sorted(set(os.listdir(cold)) - {'ipfs-kit-tier'})
+
+
 def segments(repo):
     return sum(os.path.getsize(f'{repo}/segments/{name}') for name in os.listdir(f'{repo}/segments'))
 
@@ -35,7 +40,7 @@ def there_and_back():
     repo, cold, path, root = begin()
     done = kit('tier', 'move', root, 'cold', '--json', repo=repo)
     equal('moved', json.loads(done.out), {'Blocks': 5, 'Bytes': SIZE, 'Skipped': 0})
-    equal('one object', len(os.listdir(cold)), 1)
+    equal('one object', len(objects(cold)), 1)
     equal('again: nothing', json.loads(kit('tier', 'move', root, 'cold', '--json', repo=repo).out), {'Blocks': 0, 'Bytes': 0, 'Skipped': 5})
     kit('repo', 'gc', '--silent', repo=repo)
     check('the repo has given the room back', segments(repo) < 100_000, segments(repo))
@@ -51,12 +56,12 @@ def there_and_back():
 
     # Anybody's: another repo takes it in as it is.
     other = new_repo()
-    equal('imported', kit('dag', 'import', '--pin-roots=false', f'{cold}/{os.listdir(cold)[0]}', repo=other).code, 0)
+    equal('imported', kit('dag', 'import', '--pin-roots=false', f'{cold}/{objects(cold)[0]}', repo=other).code, 0)
 
     equal('back', json.loads(kit('tier', 'move', root, 'fast', '--json', repo=repo).out)['Blocks'], 5)
     equal('had without the tier', kit('cat', root, repo=repo).out, read(path))
     kit('repo', 'gc', '--silent', repo=repo)
-    equal('the object goes', (tiers(repo)['cold']['Objects'], os.listdir(cold)), (0, []))
+    equal('the object goes', (tiers(repo)['cold']['Objects'], objects(cold)), (0, []))
 
 
 def what_is_mostly_dead_is_written_anew():
@@ -78,6 +83,39 @@ def what_is_mostly_dead_is_written_anew():
     equal('it is had from there', kit('cat', more, repo=repo).out, noise(600_000, 6))
 
 
+def another_place_is_not_the_tier():
+    """An empty folder, where a disk is not mounted, or that of another repo: nothing is written, removed, or taken for lost."""
+    repo, cold, path, root = begin()
+    more = kit('add', '-Q', write(os.path.join(temp('file'), 'f'), noise(SIZE, 7)), repo=repo).text
+    equal('moved', kit('tier', 'move', root, 'cold', repo=repo).code, 0)
+    equal('collected', kit('repo', 'gc', '--silent', repo=repo).code, 0)
+    for _ in range(2):
+        os.rename(cold, f'{cold}.away')
+        os.mkdir(cold)
+        done = kit('tier', 'move', more, 'cold', repo=repo)
+        check('nothing is written', done.code == 1 and 'is its disk mounted?' in done.err and os.listdir(cold) == [], done)
+        done = kit('--offline', 'cat', root, repo=repo)
+        check('it is away', done.code != 0 and 'the tier cold, which fails' in done.err, done)
+        equal('and not lost', kit('repo', 'verify', repo=repo).code, 0)
+        os.rmdir(cold)
+        os.rename(f'{cold}.away', cold)
+        equal('there again', kit('cat', root, repo=repo).out, read(path))
+    (kept,) = objects(cold)
+    os.rename(cold, f'{cold}.away')
+    os.mkdir(cold)
+    equal('unpinned', kit('pin', 'rm', root, repo=repo).code, 0)
+    equal('collected too', kit('repo', 'gc', '--silent', repo=repo).code, 0)
+    equal('the object is still to be removed', tiers(repo)['cold']['Unwanted'], 1)
+    os.rmdir(cold)
+    os.rename(f'{cold}.away', cold)
+    equal('it goes when its place is back', (kit('repo', 'gc', '--silent', repo=repo).code, objects(cold)), (0, []))
+
+    other = new_repo()
+    kit('config', 'tier.places', f'cold=file://{cold}', repo=other)
+    done = kit('tier', 'move', kit('add', '-Q', path, repo=other).text, 'cold', repo=other)
+    check("another repo's", done.code == 1 and "another repo's" in done.err and not objects(cold), done)
+
+
 def what_fails_is_said():
     repo, cold, path, root = begin()
     kit('tier', 'move', root, 'cold', repo=repo)
@@ -94,7 +132,7 @@ def what_fails_is_said():
     check('it is not configured', 'not configured' in kit('cat', root, repo=repo).err)
     equal('it is known all the same', tiers(repo)['cold']['State'], 'not configured')
     kit('config', 'tier.places', f'cold=file://{cold}', repo=repo)
-    name = f'{cold}/{os.listdir(cold)[0]}'
+    name = f'{cold}/{objects(cold)[0]}'
     data = bytearray(read(name))
     data[SIZE // 2] ^= 1
     write(name, bytes(data))
@@ -109,7 +147,7 @@ def a_verification_tells_of_tiers():
     repo, cold, path, root = begin()
     kit('tier', 'move', root, 'cold', repo=repo)
     kit('repo', 'gc', '--silent', repo=repo)
-    name = os.listdir(cold)[0]
+    name = objects(cold)[0]
     shutil.rmtree(f'{repo}/index')
     check('nothing lacks', kit('repo', 'verify', repo=repo).code == 0)
     shutil.rmtree(f'{repo}/index')
@@ -198,4 +236,4 @@ def what_a_warm_root_needs_stays():
     check('this is not', kit('cat', f'{roots[0]}/own', repo=repo).code != 0)
 
 
-run_all([there_and_back, what_is_mostly_dead_is_written_anew, what_fails_is_said, a_verification_tells_of_tiers, mistakes, the_policy_is_set, a_daemon_moves_by_itself, what_a_warm_root_needs_stays])
+run_all([there_and_back, another_place_is_not_the_tier, what_is_mostly_dead_is_written_anew, what_fails_is_said, a_verification_tells_of_tiers, mistakes, the_policy_is_set, a_daemon_moves_by_itself, what_a_warm_root_needs_stays])

@@ -79,6 +79,10 @@ struct store_recovery {
 int store_open(const char *dir, const struct store_options *options, struct store **store,
 	struct store_recovery *recovery);
 
+/* What names the repo, as its segments and its tiers do; a copy of the repo has the same. Does not wait. */
+enum { STORE_ID_SIZE = 16 };
+void store_id(const struct store *store, uint8_t id[STORE_ID_SIZE]);
+
 /* Makes everything durable, writes a checkpoint, gives back the lock and the memory. The store is
  * gone whatever is returned: 0, or the first error, after which unacknowledged blocks may be lost.
  * No other task may be inside the store. Cannot be cancelled. NULL is allowed. */
