@@ -181,6 +181,13 @@ static int verify_there(struct cli *cli)
 
 int cmd_repo_verify(struct cli *cli)
 {
+	const char *timeout = cli_value(cli, "heal-timeout");
+	anyio_time time;
+
+	if (timeout && (kit_time_parse(timeout, &time) || time == 0))
+		return cli_refuse(cli, CLI_USAGE,
+			"--heal-timeout cannot be '%s'; give a time above zero, like 30s or 5m",
+			timeout);
 	return cli->remote ? verify_there(cli) : verify_here(cli);
 }
 

@@ -147,7 +147,8 @@ static const struct cli_option verify_table[] = {
 		"give up what is damaged or missing, and go on with what is left (see above)" },
 	{ "heal", 0, NULL,
 		"fetch from peers what is damaged, or missing below a pin; needs a daemon" },
-	{ "heal-timeout", 0, "TIME", "give up each after so long (default 30s)" },
+	{ "heal-timeout", 0, "TIME",
+		"give up each after so long, a time above zero (default 30s)" },
 	{ 0 },
 };
 static const struct cli_option wal_export_table[] = {

@@ -255,8 +255,11 @@ int call_repo_verify(struct call *call)
 	const char *timeout = call_option(call, "heal-timeout");
 	int rc = call_flag(call, "heal", &options.heal);
 
-	if (!rc && timeout && *timeout && kit_time_parse(timeout, &options.heal_timeout))
-		rc = kit_fail(call->node, -EINVAL, "heal-timeout cannot be '%.40s'", timeout);
+	if (!rc && timeout && *timeout &&
+		(kit_time_parse(timeout, &options.heal_timeout) || options.heal_timeout == 0))
+		rc = kit_fail(call->node, -EINVAL,
+			"heal-timeout cannot be '%.40s'; it is a time above zero, such as 30s",
+			timeout);
 	if (!rc)
 		rc = kit_repo_verify(call->node, &options);
 	return rc ? rc

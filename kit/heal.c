@@ -1,7 +1,9 @@
 #include "heal.h"
 
 #include <errno.h>
-#include <stdio.h>
+
+/* Most of the time goes into waiting for peers that do not have it: so many are asked for together. */
+enum { AT_ONCE = 32 };
 
 struct healing {
 	struct heal *heal;
@@ -38,37 +40,84 @@ static int heal_one(void *arg)
 	return rc;
 }
 
-static void tell(struct heal *heal, size_t at, int rc)
+static void tell(const struct healing *healing, int rc)
 {
-	const struct mf_cid *cid = &heal->items[at].cid;
-	const char *why = *heal->node->error ? heal->node->error : anyio_error_text(rc);
+	struct heal *heal = healing->heal;
+	const struct mf_cid *cid = &heal->items[healing->at].cid;
+	const char *error = healing->blocks->node->error;
+	const char *why = *error ? error : anyio_error_text(rc);
 
 	if (!rc)
 		why = NULL;
 	else if (rc == -ETIMEDOUT)
 		why = "no peer gave it in time; 'ipfs-kit swarm connect' to one that has it";
+	else if (rc == -ENOTCONN)
+		why = "no peer is connected; 'ipfs-kit swarm connect' to one that has it";
 	heal->healed += !rc;
 	heal->told(heal->arg, cid, why);
-	heal->node->error[0] = 0;
 }
 
-int heal_all(struct heal *heal)
+/* A host that goes offline meanwhile is none. */
+static bool has_peers(const struct kit_core *core)
 {
+	struct p2p_host_statistics statistics = { 0 };
+
+	if (core->host)
+		p2p_host_stat(core->host, &statistics);
+	return statistics.connections > 0;
+}
+
+/* Takes one after another that no other task has taken. */
+static int heal_some(void *arg)
+{
+	struct heal *heal = arg;
+	struct kit_node own = *heal->node;
 	struct kit_blocks blocks;
 	int rc = 0;
 
-	kit_blocks_open(&blocks, heal->node);
-	for (size_t i = 0; i < heal->count; i++) {
-		struct healing healing = { heal, &blocks, i };
+	kit_blocks_open(&blocks, &own);
+	blocks.session = heal->session;
+	blocks.offline |= !heal->session;
+	while (rc != ANYIO_CANCELLED && heal->taken < heal->count) {
+		struct healing healing = { heal, &blocks, heal->taken++ };
 
-		heal->node->error[0] = 0;
-		rc = anyio_fail_after(heal->timeout, heal_one, &healing);
-		if (rc == ANYIO_CANCELLED)
-			break;
-		tell(heal, i, rc);
+		own.error[0] = 0;
+		/* Of nobody an answer is waited for. */
+		rc = has_peers(own.core) ? anyio_fail_after(heal->timeout, heal_one, &healing)
+					 : -ENOTCONN;
+		if (rc != ANYIO_CANCELLED)
+			tell(&healing, rc);
 	}
-	if (rc != ANYIO_CANCELLED)
-		rc = kit_blocks_sync(&blocks);
+	blocks.session = NULL;
 	kit_blocks_close(&blocks);
+	return rc == ANYIO_CANCELLED ? rc : 0;
+}
+
+static int heal_together(struct heal *heal)
+{
+	ANYIO_TASK_GROUP(group);
+	/* Where there is no room for more tasks, those there are do it. */
+	for (size_t i = 1; i < AT_ONCE && i < heal->count; i++)
+		anyio_try_start_soon(&group, heal_some, heal, "heal");
+	return anyio_task_group_exit(&group, heal_some(heal));
+}
+
+/* One session: what it has fetched ahead has one bound, and who had one block is asked for the next. */
+int heal_all(struct heal *heal)
+{
+	struct bitswap *bitswap = heal->node->core->bitswap;
+	int rc = 0;
+
+	if (!heal->count)
+		return 0;
+	kit_apply_limit(heal->node);
+	if (bitswap)
+		rc = bitswap_session_open(bitswap, &heal->session);
+	if (!rc)
+		rc = heal_together(heal);
+	if (!rc && heal->session)
+		rc = kit_sync(heal->node, bitswap_session_ticket(heal->session));
+	if (heal->session)
+		bitswap_session_close(heal->session);
 	return rc;
 }

@@ -17,11 +17,14 @@ struct heal {
 		bool below; /* and what it needs is looked for too, not told one by one */
 	} * items;
 	size_t count, room;
+	size_t taken;                    /* of items, by a task that heals */
+	struct bitswap_session *session; /* of all of them; NULL: offline */
 };
 
 /* Takes down a block, or what a pin needs of which not everything is known. 0 or -ENOMEM. Never waits. */
 int heal_note(struct heal *heal, const struct mf_cid *cid, bool below);
-/* 0; ANYIO_CANCELLED; or what making it durable gave. */
+/* Some at a time, each told once, in the order in which it turns out. 0; ANYIO_CANCELLED; or what making it durable
+ * gave. */
 int heal_all(struct heal *heal);
 void heal_free(struct heal *heal);
 

@@ -2,10 +2,12 @@
 """Bit rot in a daemon's repo: found when it is read and by a verification, told with CID and place, and healed by a peer that has it whole."""
 import json
 import os
+import subprocess
 import sys
+from time import monotonic
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
-from node import Daemon, check, equal, kit, new_repo, noise, read, run_all
+from node import BOUND, PROGRAM, Daemon, check, environment, equal, kit, new_repo, noise, run_all, temp, until, write
 
 SIZE = 6_000_000
 
@@ -89,6 +91,12 @@ def what_nobody_has_is_not_healed():
             check('that it is not is told, and fails', done.code == 4 and f'{own}: not healed' in done.err and '1 problem found' in done.err, done)
             check('the other is', f'{spoilt[0]["Cid"]}: healed' in done.err, done)
             equal('a time that is none', daemon.rpc('repo/verify', heal='true', **{'heal-timeout': 'soon'})[0], 400)
+            for time in '0', '0s':
+                status, _, body = daemon.rpc('repo/verify', heal='true', **{'heal-timeout': time})
+                check('nor is none at all', status == 500 and b'above zero' in body, body)
+                done = kit('repo', 'verify', '--heal', f'--heal-timeout={time}', repo=repo)
+                check('nor in the command', done.code == 2 and 'above zero' in done.err, done)
+            check('what it is else is told', 'default 30s' in kit('repo', 'verify', '--help').text)
             status, _, body = daemon.rpc('repo/verify', heal='true', offline='true')
             check('offline nobody is asked, and that is said', status == 500 and b'none is asked here' in body, body)
         done = kit('repo', 'verify', '--heal', repo=repo)
@@ -109,4 +117,62 @@ def what_a_pin_lacks_is_fetched():
             is_whole(repo, root, 6)
 
 
-run_all([what_is_read_is_healed, a_verification_heals, what_nobody_has_is_not_healed, what_a_pin_lacks_is_fetched])
+def many_that_nobody_has(count):
+    """A repo with so many blocks that are damaged, and their CIDs."""
+    repo, top = new_repo(), temp('many')
+    for i in range(count):
+        write(f'{top}/{i}', f'nobody else has {i}')
+    kit('add', '-rQ', top, repo=repo)
+    spoilt = [block for block in blocks_of(repo) if block['Cid'].startswith('bafkrei')]
+    for block in spoilt:
+        flip(f'{repo}/segments/{block["Segment"]:08}.car', block['End'] - 3)
+    equal('damaged', len(spoilt), count)
+    return repo, [block['Cid'] for block in spoilt]
+
+
+def not_healed(text):
+    return sorted(line.split(':')[0] for line in text.splitlines() if ': not healed: ' in line)
+
+
+def many_are_asked_for_together():
+    repo, spoilt = many_that_nobody_has(60)
+    with Daemon() as nobody, Daemon(repo=repo) as daemon:
+        connect(daemon, nobody)
+        begun = monotonic()
+        done = kit('repo', 'verify', '--heal', '--heal-timeout=2s', repo=repo)
+        took = monotonic() - begun
+        check('each is told once', done.code == 4 and not_healed(done.err.replace('ipfs-kit: ', '')) == sorted(spoilt), done)
+        check('one after another would take two minutes', took < 60, took)
+
+
+def without_peers_nobody_is_waited_for():
+    repo, spoilt = many_that_nobody_has(40)
+    with Daemon(repo=repo):
+        done = kit('repo', 'verify', '--heal', '--heal-timeout=10m', repo=repo)
+        check('each is told at once', done.code == 4 and not_healed(done.err.replace('ipfs-kit: ', '')) == sorted(spoilt) and 'no peer is connected' in done.err, done)
+
+
+def who_goes_away_ends_it():
+    repo, _ = many_that_nobody_has(40)
+    with Daemon() as nobody, Daemon(repo=repo) as daemon:
+        connect(daemon, nobody)
+
+        def wanted():
+            return len(json.loads(daemon.rpc('bitswap/wantlist')[2])['Keys'] or [])
+
+        client = subprocess.Popen([PROGRAM, '--repo', repo, 'repo', 'verify', '--heal', '--heal-timeout=10m'], stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, env=environment())
+        until('many are asked for', lambda: wanted() == 32)
+        client.kill()
+        client.wait()
+        until('then none', lambda: wanted() == 0)
+        check('and the daemon serves', daemon.serves())
+        client = subprocess.Popen([PROGRAM, '--repo', repo, 'repo', 'verify', '--heal', '--heal-timeout=10m'], stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, env=environment())
+        until('many are asked for anew', lambda: wanted() == 32)
+        equal('nor does it keep a daemon from ending', daemon.stop(), 0)
+        check('which its client is told', client.wait(BOUND) != 0)
+
+
+run_all([what_is_read_is_healed, a_verification_heals, what_nobody_has_is_not_healed, what_a_pin_lacks_is_fetched, many_are_asked_for_together,
+    without_peers_nobody_is_waited_for, who_goes_away_ends_it])
