@@ -305,7 +305,8 @@ const struct cli_command cli_commands[] = {
 		"  ipfs-kit migrate-from-kubo ~/.ipfs",
 		NULL, 1, 1, .again = "it goes on where it stopped", .run = cmd_migrate },
 	{ "pin add", "PATH...", "Keep content for good",
-		"Fetches what is missing, then pins it: with all it links to, unless told otherwise.\n\n"
+		"Fetches what is missing, then pins it: with all it links to, unless told otherwise. Of what is pinned\n"
+		"already the name and what is kept with it stay when they are not given; an empty one takes it away.\n\n"
 		"  ipfs-kit pin add bafy...",
 		pin_add_table, 1, -1, .fetches = true, .again = "it goes on where it stopped",
 		.run = cmd_pin_add },

@@ -74,8 +74,10 @@ static int check_label(struct kit_node *node, const struct kit_pin_label *from,
 	if (from->name && strlen(from->name) > STORE_PIN_NAME_MAX)
 		return kit_fail(
 			node, -EMSGSIZE, "a pin's name is at most %d bytes", STORE_PIN_NAME_MAX);
-	if (!from->meta || !*from->meta)
+	if (!from->meta || !*from->meta) {
+		label->meta = from->meta;
 		return 0;
+	}
 	json_t *object = json_loads(from->meta, JSON_REJECT_DUPLICATES, NULL);
 	bool good = object && all_text(object);
 	label->meta = *text = good ? json_dumps(object, JSON_COMPACT | JSON_SORT_KEYS) : NULL;

@@ -14,6 +14,11 @@ struct value {
 	size_t len;
 };
 
+struct part {
+	const void *bytes;
+	size_t len;
+};
+
 /* The mode of a pin, or a negative code. */
 static int read_value(struct store *store, const uint8_t *key, size_t key_len, struct value *value,
 	store_ticket *ticket)
@@ -37,26 +42,41 @@ static int read_value(struct store *store, const uint8_t *key, size_t key_len, s
 	return -EUCLEAN;
 }
 
-/* label NULL: that of now. */
+/* Both within value: of a pin without a label, and of none, "". */
+static struct part name_of(const struct value *value)
+{
+	return (struct part){ value->bytes + LABEL_AT, value->len > 1 ? value->bytes[1] : 0 };
+}
+
+static struct part meta_of(const struct value *value)
+{
+	size_t before = LABEL_AT + name_of(value).len;
+
+	return (struct part){ value->bytes + before, value->len > 1 ? value->len - before : 0 };
+}
+
+static struct part given_or(const char *given, struct part now)
+{
+	return given ? (struct part){ given, strlen(given) } : now;
+}
+
+/* What label does not give stays as it is now. */
 static int make_value(
 	struct value *value, int mode, const struct store_pin_label *label, const struct value *now)
 {
-	const char *name = label && label->name ? label->name : "";
-	const char *meta = label && label->meta ? label->meta : "";
-	size_t name_len = strlen(name), meta_len = strlen(meta);
+	struct part name = given_or(label ? label->name : NULL, name_of(now));
+	struct part meta = given_or(label ? label->meta : NULL, meta_of(now));
 
-	if (name_len > STORE_PIN_NAME_MAX || meta_len > STORE_PIN_META_MAX)
+	if (name.len > STORE_PIN_NAME_MAX || meta.len > STORE_PIN_META_MAX)
 		return -EMSGSIZE;
-	*value = label ? (struct value){ .len = 1 } : *now;
 	value->bytes[0] = mode;
-	if (value->len == 0)
-		value->len = 1;
-	if (name_len + meta_len == 0)
+	value->len = 1;
+	if (name.len + meta.len == 0)
 		return 0;
-	value->bytes[1] = name_len;
-	memcpy(value->bytes + LABEL_AT, name, name_len);
-	memcpy(value->bytes + LABEL_AT + name_len, meta, meta_len);
-	value->len = LABEL_AT + name_len + meta_len;
+	value->bytes[1] = name.len;
+	memcpy(value->bytes + LABEL_AT, name.bytes, name.len);
+	memcpy(value->bytes + LABEL_AT + name.len, meta.bytes, meta.len);
+	value->len = LABEL_AT + name.len + meta.len;
 	return 0;
 }
 
@@ -141,12 +161,11 @@ int store_pin_remove(struct store *store, const struct mf_cid *cid, store_ticket
 
 static void take_label(const struct value *value, struct store_pin *pin)
 {
-	size_t name_len = value->len > 1 ? value->bytes[1] : 0;
-	size_t meta_len = value->len > 1 ? value->len - LABEL_AT - name_len : 0;
+	struct part name = name_of(value), meta = meta_of(value);
 
-	memcpy(pin->name, value->bytes + LABEL_AT, name_len);
-	memcpy(pin->meta, value->bytes + LABEL_AT + name_len, meta_len);
-	pin->name[name_len] = pin->meta[meta_len] = 0;
+	memcpy(pin->name, name.bytes, name.len);
+	memcpy(pin->meta, meta.bytes, meta.len);
+	pin->name[name.len] = pin->meta[meta.len] = 0;
 }
 
 int store_pin_read(struct store *store, const struct mf_cid *cid, struct store_pin *pin)

@@ -89,7 +89,16 @@ static int a_pin_keeps_its_label(void *arg)
 	CHECK_RC(0, store_pin_add_labelled(store, &plain, STORE_PIN_DIRECT, &label, &ticket));
 	CHECK_RC(0, reopen(&store));
 	CHECK_RC(0, store_pin_read(store, &plain, &pin));
+	longest[STORE_PIN_NAME_MAX] = 0;
+	CHECK(!strcmp(pin.name, longest) && !strcmp(pin.meta, "m"));
+	label = (struct store_pin_label){ "", NULL };
+	CHECK_RC(0, store_pin_add_labelled(store, &plain, STORE_PIN_DIRECT, &label, &ticket));
+	CHECK_RC(0, store_pin_read(store, &plain, &pin));
 	CHECK(!*pin.name && !strcmp(pin.meta, "m"));
+	label = (struct store_pin_label){ "n", "" };
+	CHECK_RC(0, store_pin_add_labelled(store, &plain, STORE_PIN_DIRECT, &label, &ticket));
+	CHECK_RC(0, store_pin_read(store, &plain, &pin));
+	CHECK(!strcmp(pin.name, "n") && !*pin.meta);
 	CHECK_RC(0, store_pin_remove(store, &plain, &ticket));
 	CHECK_RC(0, store_pin_add(store, &plain, STORE_PIN_DIRECT, &ticket));
 	CHECK_RC(0, store_pin_read(store, &plain, &pin));

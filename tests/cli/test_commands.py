@@ -313,6 +313,33 @@ def pins_have_labels():
         equal('a name by RPC', (daemon.rpc('pin/add', second, name='ä')[0], kit('pin', 'ls', '--names', second, repo=repo).text), (200, f'{second} recursive ä'))
 
 
+def what_is_not_given_of_a_label_stays():
+    repo, top = new_repo(), tree()
+    root = kit('add', '-rQ', top, repo=repo).text
+
+    def label():
+        pin = json.loads(kit('pin', 'ls', '--names', root, '--json', repo=repo).out)['Keys'][root]
+        return pin['Name'], pin.get('Meta')
+
+    def pinned(*words):
+        done = kit('pin', 'add', *words, root, repo=repo)
+        return label() if done.code == 0 else done
+
+    def all_ways():
+        meta = {'from': 'cam'}
+        equal('both', pinned('--name', 'keepme', '--meta', json.dumps(meta)), ('keepme', meta))
+        equal('add gives a name', (kit('add', '-rQ', '--pin-name', 'n2', top, repo=repo).text, label()), (root, ('n2', meta)))
+        equal('pin add does', pinned('--name', 'n3'), ('n3', meta))
+        equal('pin add gives something to keep', pinned('--meta', '{"a":"b"}'), ('n3', {'a': 'b'}))
+        equal('an empty name is taken away alone', pinned('--name='), ('', {'a': 'b'}))
+        equal('so is what is kept', (pinned('--name', 'n4'), pinned('--meta=')), (('n4', {'a': 'b'}), ('n4', None)))
+
+    all_ways()
+    with Daemon(repo=repo) as daemon:
+        all_ways()
+        equal('by RPC', (daemon.rpc('pin/add', root, meta='{"a":"c"}')[0], label()), (200, ('n4', {'a': 'c'})))
+
+
 def add_names_the_pin():
     repo, top = new_repo(), tree()
     one, two = write(temp('one'), b'one'), write(temp('two'), b'two')
@@ -528,5 +555,5 @@ def timeouts_and_interrupts():
 
 
 run_all([init_makes_a_repo_once, wrong_use_is_told, what_is_not_there, add_one_file, folders_come_and_go_whole,
-    get_into_what_is_there, cat_ranges, dag_and_block, archives_with_an_index, files_are_adopted, pins, pins_have_labels, add_names_the_pin,
-    repo_and_id, config_keeps_comments, completions, timeouts_and_interrupts])
+    get_into_what_is_there, cat_ranges, dag_and_block, archives_with_an_index, files_are_adopted, pins, pins_have_labels,
+    what_is_not_given_of_a_label_stays, add_names_the_pin, repo_and_id, config_keeps_comments, completions, timeouts_and_interrupts])

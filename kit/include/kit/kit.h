@@ -386,7 +386,8 @@ KIT_API int kit_dag_adopt(struct kit_node *node, int fd, const struct kit_adopt_
 KIT_API int kit_pin_add(
 	struct kit_node *node, const char *path, bool recursive, struct mf_cid *cid);
 /* The same, and gives the pin a name (255 bytes at most) and what is to be kept with it: a JSON object of strings,
- * 700 bytes at most; NULL: none. label NULL: those that it has. -EINVAL, -EMSGSIZE: they are not so. */
+ * 700 bytes at most. What is NULL, or label, stays as the pin has it; what is "" is taken away. -EINVAL, -EMSGSIZE: they
+ * are not so. */
 struct kit_pin_label {
 	const char *name, *meta;
 };

@@ -26,9 +26,10 @@ int store_pin_add(struct store *store, const struct mf_cid *cid, enum store_pin_
 /* What people call a pin, and what they keep with it: text of neither of which the store understands anything. */
 enum { STORE_PIN_NAME_MAX = 255, STORE_PIN_META_MAX = 700 }; /* bytes */
 struct store_pin_label {
-	const char *name, *meta; /* NULL: "" */
+	const char *name, *meta; /* "": none; NULL: as the pin has it */
 };
-/* The same, and gives the pin this label in place of the one it has; NULL: it keeps that. -EMSGSIZE: too long. */
+/* The same, and gives the pin what there is of this label in place of what it has; NULL: it keeps all of that. -EMSGSIZE:
+ * too long. */
 int store_pin_add_labelled(struct store *store, const struct mf_cid *cid, enum store_pin_mode mode,
 	const struct store_pin_label *label, store_ticket *ticket);
 
