@@ -73,10 +73,14 @@ int cmd_tier_stat(struct cli *cli)
 
 static int print_moved(struct cli *cli, json_t *answer)
 {
+	json_int_t skipped = number(answer, "Skipped");
+	/* What lies in another tier is not moved from there to this one. */
+	const char *where = !strcmp(cli->args[1], "fast") ? "there" : "in a tier";
+
 	printf("%" JSON_INTEGER_FORMAT " blocks of %s moved, %" JSON_INTEGER_FORMAT
-	       " left where they were\n",
-		number(answer, "Blocks"), cli_size((uint64_t)number(answer, "Bytes")),
-		number(answer, "Skipped"));
+	       " %s %s already\n",
+		number(answer, "Blocks"), cli_size((uint64_t)number(answer, "Bytes")), skipped,
+		skipped == 1 ? "was" : "were", where);
 	return 0;
 }
 

@@ -36,6 +36,21 @@ def segments(repo):
     return sum(os.path.getsize(f'{repo}/segments/{name}') for name in os.listdir(f'{repo}/segments'))
 
 
+def what_is_there_is_told_to_be_there():
+    repo, cold, path, root = begin()
+    kit('config', 'tier.places', f'cold=file://{cold} other=file://{temp("other")}', repo=repo)
+
+    def moved(tier):
+        return kit('tier', 'move', root, tier, repo=repo).text.split(' moved, ')
+
+    size = f'{SIZE / 1048576:.1f} MiB'
+    equal('to a tier', moved('cold'), [f'5 blocks of {size}', '0 were in a tier already'])
+    equal('again', moved('cold'), ['0 blocks of 0 B', '5 were in a tier already'])
+    equal('from there to another nothing moves', moved('other'), ['0 blocks of 0 B', '5 were in a tier already'])
+    equal('back', moved('fast'), [f'5 blocks of {size}', '0 were there already'])
+    equal('back again', moved('fast'), ['0 blocks of 0 B', '5 were there already'])
+
+
 def there_and_back():
     repo, cold, path, root = begin()
     done = kit('tier', 'move', root, 'cold', '--json', repo=repo)
@@ -236,4 +251,4 @@ def what_a_warm_root_needs_stays():
     check('this is not', kit('cat', f'{roots[0]}/own', repo=repo).code != 0)
 
 
-run_all([there_and_back, another_place_is_not_the_tier, what_is_mostly_dead_is_written_anew, what_fails_is_said, a_verification_tells_of_tiers, mistakes, the_policy_is_set, a_daemon_moves_by_itself, what_a_warm_root_needs_stays])
+run_all([what_is_there_is_told_to_be_there, there_and_back, another_place_is_not_the_tier, what_is_mostly_dead_is_written_anew, what_fails_is_said, a_verification_tells_of_tiers, mistakes, the_policy_is_set, a_daemon_moves_by_itself, what_a_warm_root_needs_stays])

@@ -504,7 +504,7 @@ KIT_API bool kit_tier_is(const struct kit_node *node, const char *name);
 
 struct kit_tier_moved {
 	uint64_t blocks, bytes; /* that were moved */
-	uint64_t skipped;       /* raw leaves that were there already */
+	uint64_t skipped;       /* raw leaves that were there already, or lie in another tier */
 };
 /* Moves the raw leaves below a path, those of the repo to a tier, or those of all tiers back ("fast"). What other roots share moves
  * too. When it fails, what was moved by then is. The bytes that are left behind the next collection gives back. */
