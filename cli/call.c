@@ -120,6 +120,18 @@ int cli_open(struct cli *cli)
 	return cli_fail_repo(cli, rc, *error ? error : anyio_error_text(rc));
 }
 
+bool cli_try_open(struct cli *cli)
+{
+	char error[512] = "", address[256] = "";
+	int rc = open_repo(cli, address, sizeof(address), error, sizeof(error));
+
+	if (rc == -EBUSY && *address) {
+		take_secret(cli);
+		rc = go_remote(cli, address);
+	}
+	return rc == 0;
+}
+
 void cli_close(struct cli *cli, bool quietly)
 {
 	int rc = cli->node ? kit_close(cli->node) : 0;

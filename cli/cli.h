@@ -172,6 +172,8 @@ int cli_exit_code(int code);
 
 /* Opens the repo, or finds the daemon that has it. 0 or an exit code. */
 int cli_open(struct cli *cli);
+/* The same without a word, for what is only told by the way. */
+bool cli_try_open(struct cli *cli);
 /* Says when the repo could not be closed, which loses nothing that was acknowledged; quietly: not. */
 void cli_close(struct cli *cli, bool quietly);
 /* Whether a daemon has the repo and answers. */

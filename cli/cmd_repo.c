@@ -315,6 +315,50 @@ static void warn_of_listen(const struct cli *cli)
 	free(secret);
 }
 
+static bool is_limit(const char *key)
+{
+	return !strcmp(key, "store.max") || !strcmp(key, "storage_max");
+}
+
+/* What counts under the limit, at most: by its files, some of which may be links to those of others. */
+static uint64_t bytes_taken(const char *repo)
+{
+	static const char *const parts[] = { "segments", "ops", "index/data.mdb" };
+	static const struct kit_add_options all = { .recursive = true };
+	char path[4200];
+	const char *paths[] = { path, NULL };
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
+		snprintf(path, sizeof(path), "%.4000s/%s", repo, parts[i]);
+		bytes += cli_tree_size(paths, &all);
+	}
+	return bytes;
+}
+
+static int take_size(void *arg, json_t *answer)
+{
+	*(uint64_t *)arg = (uint64_t)number(answer, "RepoSize");
+	return 0;
+}
+
+/* Such a limit may be meant, and a collection may get below it; or it lacks a unit. The repo is opened only when there
+ * is likely something to tell. */
+static void warn_of_limit(struct cli *cli)
+{
+	static const char *const none[] = { NULL };
+	uint64_t max = 0, taken = 0;
+
+	if (!is_limit(cli->args[0]) || kit_size_parse(cli->args[1], &max) || max == 0 ||
+		bytes_taken(cli->repo) <= max || !cli_try_open(cli) ||
+		cli_call(cli, "repo/stat", none, NULL, take_size, &taken) || taken <= max)
+		return;
+	cli_tell(cli,
+		"the repo takes %s now, more than that: nothing can be added until it is collected below it; "
+		"'ipfs-kit repo gc' removes what no pin keeps",
+		cli_size(taken));
+}
+
 /* What a daemon that runs has read already; but some it takes at once, when it is asked for one. */
 static void tell_of_daemon(struct cli *cli)
 {
@@ -347,6 +391,8 @@ int cmd_config(struct cli *cli)
 		if (!cli->json)
 			warn_of_listen(cli);
 		tell_of_daemon(cli);
+		if (!cli->json)
+			warn_of_limit(cli);
 	}
 	return cli->count == 1 || cli->json ? print_setting(cli, cli->args[0]) : CLI_OK;
 }

@@ -7,7 +7,7 @@ import sys
 import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
-from node import BOUND, PROGRAM, Daemon, check, environment, equal, kit, new_repo, read, run_all
+from node import BOUND, PROGRAM, Daemon, check, environment, equal, kit, new_repo, noise, read, run_all, temp, write
 
 ROUNDS = 10
 
@@ -77,4 +77,33 @@ def what_a_daemon_takes():
         check('add.profile: at once', kit('add', '-Q', repo=daemon.repo, stdin=b'x').text.startswith('Qm'))
 
 
-run_all([at_once, with_a_daemon, what_a_daemon_takes])
+def a_limit_below_what_is_there_is_told():
+    repo = new_repo()
+    root = kit('add', '-Q', repo=repo, stdin=noise(3 << 20)).text
+
+    def said(key, value):
+        done = kit('config', key, value, repo=repo)
+        equal('it is taken', (done.code, kit('config', key, repo=repo).text), (0, value))
+        return done.err
+
+    def all_ways():
+        for key in 'store.max', 'storage_max':
+            for value in '3', '2MiB':
+                told = said(key, value)
+                check('too little', 'the repo takes 3.' in told and 'MiB now' in told and 'ipfs-kit' in told and 'repo gc' in told, told)
+            for value in '0', '10MiB':
+                equal('enough', said(key, value), '')
+
+    all_ways()
+    with Daemon(repo=repo):
+        all_ways()
+    said('store.max', '3')
+    archive = write(temp('archive'), kit('dag', 'export', root, repo=repo).out)
+    other = new_repo()
+    equal('adopted', kit('dag', 'import', '--adopt=link', archive, repo=other).code, 0)
+    equal('what is linked does not count', kit('config', 'store.max', '2MiB', repo=other).err, '')
+    done = kit('add', repo=repo, stdin=b'more')
+    check('nothing can be added then', done.code != 0 and 'store.max' in done.err, done)
+
+
+run_all([at_once, with_a_daemon, what_a_daemon_takes, a_limit_below_what_is_there_is_told])
