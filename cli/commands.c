@@ -378,7 +378,7 @@ const struct cli_command cli_commands[] = {
 		version_table, 0, 0, .no_repo = true, .run = cmd_version },
 	{ "tier list", "", "List the places where blocks can lie",
 		"One line a tier: its name, its kind, whether it can be asked, how many objects it has, their bytes, and what\n"
-		"it failed with last. 'fast' is the repo itself. The others are what the config calls tier.places, as\n"
+		"it fails with. 'fast' is the repo itself. The others are what the config calls tier.places, as\n"
 		"cold=file:///mnt/cold: another disk (file://), any S3-compatible store (s3://), a folder of an SFTP server\n"
 		"(sftp://). Keys and passwords are no part of it: they come from the environment (AWS_ACCESS_KEY_ID,\n"
 		"AWS_SECRET_ACCESS_KEY, SFTP_PASSWORD), or from the file tier-NAME.credentials in the repo, which nobody\n"

@@ -19,6 +19,8 @@ static void end(struct tier *tier, int rc, const struct remote_why *why)
 			why->hint[0] ? "; " : "", why->hint);
 	else if (rc < 0 && rc != ANYIO_CANCELLED)
 		snprintf(tier->text, sizeof(tier->text), "%s", anyio_error_text(rc));
+	if (rc != ANYIO_CANCELLED)
+		tier->fails = rc < 0;
 	if (--tier->tiers->calls == 0)
 		anyio_event_set(&tier->tiers->idle);
 }
@@ -380,7 +382,21 @@ int kit_tier_move(
 
 /* ---- what there is ---- */
 
-static int tell(struct kit_node *node, const char *name, const struct tier *tier,
+/* A command of its own has asked the tier for nothing yet. A folder is asked whether it is there; what is far away is not waited
+ * for. A daemon tells what its last call met, as a disk that hangs is no reason that its metrics do. */
+static void look(struct kit_core *core, struct tier *tier)
+{
+	struct remote_why why = { .what = "" };
+	struct remote_head head;
+
+	if (core->host || !tier->remote || strcmp(tier->place.kind, "folder") != 0)
+		return;
+	core->tiers->calls++;
+	int rc = remote_head(tier->remote, "look", &head, &why);
+	end(tier, rc == -ENOENT ? 0 : rc, &why);
+}
+
+static int tell(struct kit_node *node, const char *name, struct tier *tier,
 	int (*each)(void *arg, const struct kit_tier_stat *stat), void *arg)
 {
 	struct kit_tier_stat out = {
@@ -390,6 +406,8 @@ static int tell(struct kit_node *node, const char *name, const struct tier *tier
 	struct remote_statistics remote = { 0 };
 
 	store_tier_stat(node->core->store, name, &stat);
+	if (tier)
+		look(node->core, tier);
 	if (tier && tier->remote)
 		remote_stat(tier->remote, &remote);
 	if (!tier)
@@ -410,7 +428,7 @@ static int tell(struct kit_node *node, const char *name, const struct tier *tier
 	out.promoted = stat.promoted;
 	out.promoted_bytes = stat.promoted_bytes;
 	out.errors = stat.errors;
-	out.why = tier ? tier->text : "";
+	out.why = tier && tier->fails ? tier->text : "";
 	return each(arg, &out);
 }
 

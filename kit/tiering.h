@@ -24,6 +24,7 @@ struct tier {
 	struct remote *remote; /* NULL: it could not be made, and text says why */
 	struct remote_why why; /* of making it */
 	char text[sizeof(struct remote_why) + 4]; /* of the last failure, "" */
+	bool fails; /* the last call did, and text says why; else text is for who met that failure */
 };
 
 /* Whether what answers is the tier (tier_mark.c): 0; -ENXIO, -EPERM, or a code of remote/object.h, with the reason in why. Where

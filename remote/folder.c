@@ -40,6 +40,16 @@ static int fail(const struct folder *folder, int rc, struct remote_why *why)
 	return rc == -ENOSPC || rc == -EACCES ? rc : rc == -EDQUOT ? -ENOSPC : -EREMOTEIO;
 }
 
+/* How a verb has ended, and what that says of the folder: it is there whatever it answered; of our own ends nothing. */
+static int ended(struct folder *folder, int rc)
+{
+	if (rc == -ENXIO || rc == -EREMOTEIO)
+		folder->remote.away = true;
+	else if (rc >= 0 || rc == -ENOENT || rc == -ENOSPC || rc == -EACCES)
+		folder->remote.away = false;
+	return rc;
+}
+
 static int open_folder(struct folder *folder, struct remote_why *why)
 {
 	int fd = anyio_openat(AT_FDCWD, folder->path, O_RDONLY | O_DIRECTORY, 0);
@@ -136,7 +146,7 @@ static int put(struct remote *remote, const char *key, const struct remote_sourc
 
 	put.dir = rc < 0 ? rc : open_folder(folder, why);
 	if (put.dir < 0)
-		return put.dir;
+		return ended(folder, put.dir);
 	snprintf(put.part, sizeof(put.part), "%s%016llx-%llu", part_begin,
 		(unsigned long long)folder->session, (unsigned long long)folder->parts++);
 	put.fd = anyio_openat(put.dir, put.part, O_WRONLY | O_CREAT | O_EXCL, 0644);
@@ -146,7 +156,7 @@ static int put(struct remote *remote, const char *key, const struct remote_sourc
 	if (put.fd >= 0 && rc < 0)
 		take_back(&put);
 	anyio_close(put.dir);
-	return rc < 0 && !own ? fail(folder, rc, why) : rc;
+	return own ? rc : ended(folder, rc < 0 ? fail(folder, rc, why) : 0);
 }
 
 /* ---- get, head, delete ---- */
@@ -174,16 +184,17 @@ static int get(struct remote *remote, const char *key, uint64_t offset, uint64_t
 	size_t room = size < WINDOW_SIZE ? (size_t)size : WINDOW_SIZE;
 	int fd = open_object(folder, key, why);
 	uint8_t *window = fd < 0 ? NULL : anyio_malloc(room);
-	int rc = fd < 0 ? fd : window ? 0 : -ENOMEM;
+	int rc = fd < 0 ? ended(folder, fd) : window ? 0 : -ENOMEM;
 
 	while (size > 0 && rc == 0) {
 		ssize_t n =
 			anyio_pread(fd, window, size < room ? (size_t)size : room, (off_t)offset);
 
 		if (n <= 0) {
-			rc = n < 0 ? fail(folder, (int)n, why) : 0;
+			rc = ended(folder, n < 0 ? fail(folder, (int)n, why) : 0);
 			break;
 		}
+		ended(folder, 0);
 		folder->remote.statistics.received += (uint64_t)n;
 		offset += (uint64_t)n;
 		size -= (uint64_t)n;
@@ -203,11 +214,12 @@ static int head(
 	struct stat st;
 
 	if (fd < 0)
-		return fd;
+		return ended(folder, fd);
 	int rc = anyio_fstat(fd, &st);
 	anyio_close(fd);
+	rc = ended(folder, rc < 0 ? fail(folder, rc, why) : 0);
 	if (rc < 0)
-		return fail(folder, rc, why);
+		return rc;
 	out->size = (uint64_t)st.st_size;
 	snprintf(out->etag, sizeof(out->etag), "%llx-%llx-%llx.%lx", (unsigned long long)st.st_ino,
 		(unsigned long long)st.st_size, (unsigned long long)st.st_mtim.tv_sec,
@@ -223,12 +235,12 @@ static int delete (struct remote *remote, const char *key, struct remote_why *wh
 	int dir = rc < 0 ? rc : open_folder(folder, why);
 
 	if (dir < 0)
-		return dir;
+		return ended(folder, dir);
 	rc = anyio_unlinkat(dir, name, 0);
 	if (rc == 0)
 		rc = anyio_fsync(dir);
 	anyio_close(dir);
-	return rc < 0 ? fail(folder, rc, why) : 0;
+	return ended(folder, rc < 0 ? fail(folder, rc, why) : 0);
 }
 
 /* ---- list, sweep ---- */
@@ -238,11 +250,11 @@ static int list_folder(struct folder *folder, struct anyio_names *names, struct 
 	int dir = open_folder(folder, why);
 
 	if (dir < 0)
-		return dir;
+		return ended(folder, dir);
 	int rc = anyio_listdir(dir, ".", names);
 	if (rc < 0)
 		anyio_close(dir);
-	return rc < 0 ? fail(folder, rc, why) : dir;
+	return ended(folder, rc < 0 ? fail(folder, rc, why) : dir);
 }
 
 static int by_key(const void *a, const void *b)
@@ -284,7 +296,7 @@ static int tell(struct folder *folder, int dir, const char *key,
 	if (rc == -ENOENT || (rc == 0 && !S_ISREG(st.st_mode)))
 		return 0;
 	if (rc < 0)
-		return fail(folder, rc, why);
+		return ended(folder, fail(folder, rc, why));
 	entry.size = (uint64_t)st.st_size;
 	return each(arg, &entry);
 }
@@ -328,7 +340,7 @@ static int sweep(struct remote *remote, struct remote_why *why)
 	}
 	anyio_names_free(&names);
 	anyio_close(dir);
-	return rc < 0 ? fail(folder, rc, why) : swept;
+	return ended(folder, rc < 0 ? fail(folder, rc, why) : swept);
 }
 
 /* ---- life ---- */

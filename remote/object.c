@@ -302,5 +302,5 @@ int remote_run(void *remote)
 void remote_stat(const struct remote *remote, struct remote_statistics *out)
 {
 	*out = remote->statistics;
-	out->down = remote->breaker.state != BREAKER_CLOSED;
+	out->down = remote->away || remote->breaker.state != BREAKER_CLOSED;
 }

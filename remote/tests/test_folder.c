@@ -55,6 +55,14 @@ static int files(void)
 	return count;
 }
 
+static bool is_down(const struct remote *remote)
+{
+	struct remote_statistics stat;
+
+	remote_stat(remote, &stat);
+	return stat.down;
+}
+
 static int put_held(void *arg)
 {
 	struct anyio_event hold;
@@ -94,6 +102,7 @@ static int verbs(void *arg)
 	CHECK_RC(-EL2HLT, remote_put_from(remote, "A/b.car", &source, NULL, &why));
 	making.fails_at = 0;
 	CHECK_RC(-EBADMSG, remote_put_from(remote, "A/b.car", &source, wrong, &why));
+	CHECK(!is_down(remote));
 	struct anyio_cancel_scope limit;
 	anyio_cancel_scope_init(&limit);
 	anyio_cancel_scope_set_timeout(&limit, ANYIO_MILLISECOND);
@@ -135,6 +144,14 @@ static int verbs(void *arg)
 	CHECK_RC(-ENXIO, remote_put_from(remote, "b", &source, NULL, &why));
 	CHECK(strstr(why.what, dir) && strstr(why.hint, "mount"));
 	CHECK_RC(-ENXIO, remote_get(remote, "b", 0, expected, 10, &why));
+	CHECK(is_down(remote));
+	/* It is back, and not held against it: an answer that there is no such object will do. */
+	CHECK_RC(0, mkdir(dir, 0700));
+	CHECK_RC(-ENOENT, remote_get(remote, "b", 0, expected, 10, &why));
+	CHECK(!is_down(remote));
+	CHECK_RC(0, rmdir(dir));
+	CHECK_RC(-ENXIO, remote_head(remote, "b", &head, &why));
+	CHECK(is_down(remote));
 	remote_free(remote);
 	free(bytes);
 	return 0;

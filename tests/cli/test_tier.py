@@ -157,6 +157,30 @@ def what_fails_is_said():
     equal('what is added mends it', kit('cat', root, repo=repo).out, read(path))
 
 
+def what_is_away_is_down():
+    """As long as it is: the state, and the reason with it, go when it is back."""
+    def told():
+        row = tiers(repo)['cold']
+        return row['State'], row['Why'], cold in kit('tier', 'list', repo=repo).text
+    repo, cold, _, root = begin()
+    kit('tier', 'move', root, 'cold', repo=repo)
+    kit('repo', 'gc', '--silent', repo=repo)
+    reason = f'there is no folder {cold}; make it, or mount the disk it is on'
+    with Daemon(repo=repo):
+        os.rename(cold, cold + '.away')
+        check('it cannot be had', kit('cat', root, repo=repo).code != 0)
+        equal('it is down, and why', told(), ('down', reason, True))
+        check('by the metrics too', 'ipfs_kit_tier_up{tier="cold"} 0' in kit('metrics', repo=repo).text)
+        os.rename(cold + '.away', cold)
+        equal('it is back', kit('cat', root, repo=repo).code, 0)
+        equal('and nothing is left of that', told(), ('up', '', False))
+        check('by the metrics', 'ipfs_kit_tier_up{tier="cold"} 1' in kit('metrics', repo=repo).text)
+    os.rename(cold, cold + '.away')
+    equal('a command alone looks', told(), ('down', reason, True))
+    os.rename(cold + '.away', cold)
+    equal('each time', told(), ('up', '', False))
+
+
 def a_verification_tells_of_tiers():
     """Without its index a repo asks the tier what lies there; what cannot be asked, or was found damaged, is told by its object."""
     repo, cold, path, root = begin()
@@ -251,4 +275,4 @@ def what_a_warm_root_needs_stays():
     check('this is not', kit('cat', f'{roots[0]}/own', repo=repo).code != 0)
 
 
-run_all([what_is_there_is_told_to_be_there, there_and_back, another_place_is_not_the_tier, what_is_mostly_dead_is_written_anew, what_fails_is_said, a_verification_tells_of_tiers, mistakes, the_policy_is_set, a_daemon_moves_by_itself, what_a_warm_root_needs_stays])
+run_all([what_is_there_is_told_to_be_there, there_and_back, another_place_is_not_the_tier, what_is_mostly_dead_is_written_anew, what_fails_is_said, what_is_away_is_down, a_verification_tells_of_tiers, mistakes, the_policy_is_set, a_daemon_moves_by_itself, what_a_warm_root_needs_stays])

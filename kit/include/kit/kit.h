@@ -515,7 +515,7 @@ struct kit_tier_stat {
 	const char *name;
 	const char *kind;  /* "repo", "folder", "S3", "SFTP", or "" when it is not configured */
 	const char *state; /* "up", "down", "unusable", "not configured" */
-	const char *why;   /* the last failure, or "" */
+	const char *why;   /* what it fails with; "" once a call gets through */
 	uint64_t objects, blocks, bytes; /* bytes of the files; blocks: 0 for the repo */
 	uint64_t unwanted;               /* objects that are still to be removed */
 	uint64_t unread; /* objects whose blocks the index, made anew, does not know yet */
@@ -523,7 +523,8 @@ struct kit_tier_stat {
 	uint64_t reads, read_bytes, demoted, demoted_bytes, promoted, promoted_bytes, errors;
 	void *reserved[4];
 };
-/* The repo itself ("fast"), and all tiers: those that are configured, while kit_tiers_run runs, else those that hold something. */
+/* The repo itself ("fast"), and all tiers: those that are configured, while kit_tiers_run runs, else those that hold something. A
+ * node without a host first looks whether folders are there: may wait. */
 KIT_API int kit_tier_each(
 	struct kit_node *node, int (*each)(void *arg, const struct kit_tier_stat *stat), void *arg);
 

@@ -79,7 +79,8 @@ int remote_create(
 void remote_free(struct remote *remote);
 
 /* The body of a task: serves the calls' sockets until it is cancelled; calls before it wait for it. Then what is
- * under way gets ANYIO_CLOSED. A folder of this machine needs none of it, and nothing of a call on it is tried again. */
+ * under way gets ANYIO_CLOSED. A folder of this machine needs none of it, and nothing of a call on it is tried
+ * again, nor refused: what is mounted again works at the next one. */
 int remote_run(void *remote);
 
 /* Where an object's bytes come from: up to size bytes at offset into buffer; may be short; 0 at the end. May be asked for
@@ -138,10 +139,10 @@ int remote_list(struct remote *remote, const char *start, const char *after,
 int remote_sweep(struct remote *remote, struct remote_why *why);
 
 struct remote_statistics {
-	uint64_t requests;       /* attempts that were made */
-	uint64_t retries;        /* of them, those after the first */
-	uint64_t refused;        /* calls, because the store counted as down */
-	bool down;               /* it does now */
+	uint64_t requests; /* attempts that were made */
+	uint64_t retries;  /* of them, those after the first */
+	uint64_t refused;  /* calls, because the store counted as down */
+	bool down;         /* it does now; a folder of this machine: its last call failed for it */
 	uint64_t sent, received; /* bytes of objects */
 };
 void remote_stat(const struct remote *remote, struct remote_statistics *out);
