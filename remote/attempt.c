@@ -8,11 +8,14 @@
 static int refuse(struct remote *remote, struct remote_why *why)
 {
 	anyio_time left = remote->breaker.until - anyio_now();
+	const struct remote_why *last = &remote->passing;
 
 	remote->statistics.refused++;
-	return explain(why, -EHOSTDOWN, "see why the earlier requests failed",
-		"%s has failed again and again; it is asked again in %lld s", remote->endpoint,
-		(long long)(left > 0 ? (left + ANYIO_SECOND - 1) / ANYIO_SECOND : 0));
+	/* What may be long comes last: the cause of it has the endpoint in it. */
+	return explain(why, -EHOSTDOWN, last->hint,
+		"asked again in %lld s, as it has failed again and again: %s",
+		(long long)(left > 0 ? (left + ANYIO_SECOND - 1) / ANYIO_SECOND : 0),
+		last->what[0] ? last->what : remote->endpoint);
 }
 
 /* What an attempt says about whether the store is there. Of our own ends (cancelled, without memory, a caller that has
@@ -31,7 +34,7 @@ int remote_attempt(struct remote *remote,
 	struct retry retry = { .attempts = remote->attempts,
 		.pause = remote->pause,
 		.random = remote->random += 0x9e3779b97f4a7c15 };
-	struct remote_why unused;
+	struct remote_why own, *says = why ? why : &own;
 	anyio_time pause = 0;
 	int rc = 0;
 
@@ -44,10 +47,12 @@ int remote_attempt(struct remote *remote,
 			return retry.made ? rc : refuse(remote, why);
 		remote->statistics.requests++;
 		remote->statistics.retries += retry.made > 0;
-		rc = once(arg, &verdict, &wait, why ? why : &unused);
+		says->what[0] = says->hint[0] = '\0';
+		rc = once(arg, &verdict, &wait, says);
 		breaker_leave(&remote->breaker, entered, outcome_of(rc, verdict), anyio_now());
 		if (verdict != VERDICT_PASSING)
 			return rc;
+		remote->passing = *says;
 		pause = retry_next(&retry, wait);
 		if (pause != ANYIO_FOREVER && anyio_sleep(pause) != 0)
 			return ANYIO_CANCELLED;

@@ -18,6 +18,7 @@ struct remote {
 	anyio_time pause, silence;
 	uint64_t random;
 	struct breaker breaker;
+	struct remote_why passing; /* of the last attempt that counted against it */
 	bool away; /* a kind that asks without the breaker: its last call found nothing there */
 	struct remote_statistics statistics;
 };

@@ -409,6 +409,46 @@ static void test_survives_failing_polls(void **state)
 	on_each_backend(survives_failing_polls);
 }
 
+/* Port 1 of this machine: nothing listens there. */
+static int ask_nobody(void *arg)
+{
+	struct remote *remote = arg;
+	struct remote_why why = { { 0 } };
+	char byte;
+	int first, second;
+
+	ANYIO_TASK_GROUP(group);
+	anyio_start_soon(&group, remote_run, remote, "remote");
+	first = (int)remote_get(remote, "name", 0, &byte, 1, NULL);
+	second = (int)remote_get(remote, "name", 0, &byte, 1, &why);
+	anyio_task_group_cancel(&group, "done");
+	anyio_task_group_exit(&group, 0);
+	CHECK_RC(-EHOSTUNREACH, first);
+	CHECK_RC(-EHOSTDOWN, second);
+	CHECK(strstr(why.what, "again in 100 s"));
+	CHECK(strstr(why.what, "no connection to http://127.0.0.1:1: "));
+	CHECK(strstr(why.hint, "is the store running there"));
+	return 0;
+}
+
+static void test_refusal_names_the_cause(void **state)
+{
+	struct remote_options options = { .endpoint = "http://127.0.0.1:1",
+		.bucket = "b",
+		.attempts = 1,
+		.failures = 1,
+		.down = 100 * ANYIO_SECOND };
+
+	for (const char *const *backend = anyio_backends_available(); *backend; backend++) {
+		struct anyio_options run = { .backend = *backend };
+		struct remote *remote;
+
+		assert_int_equal(remote_create(&options, &remote, NULL), 0);
+		assert_int_equal(anyio_run(ask_nobody, remote, &run), 0);
+		remote_free(remote);
+	}
+}
+
 static void assert_refused(const struct remote_options *options)
 {
 	struct remote_why why = { { 0 } };
@@ -464,6 +504,7 @@ int main(void)
 		cmocka_unit_test(test_sources_may_fail),
 		cmocka_unit_test(test_survives_lack_of_memory),
 		cmocka_unit_test(test_survives_failing_polls),
+		cmocka_unit_test(test_refusal_names_the_cause),
 		cmocka_unit_test(test_options),
 	};
 

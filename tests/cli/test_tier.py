@@ -6,7 +6,7 @@ import shutil
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
-from node import Daemon, check, equal, kit, new_repo, noise, read, run_all, temp, until, write
+from node import Daemon, check, equal, kit, new_repo, noise, read, run_all, skip, temp, until, write
 
 SIZE = 5_000_000
 
@@ -181,6 +181,18 @@ def what_is_away_is_down():
     equal('each time', told(), ('up', '', False))
 
 
+def a_store_that_is_not_there():
+    """The first command ever: what it says has the cause in it."""
+    repo, _, _, root = begin()
+    kit('config', 'tier.places', 'cold=s3+http://127.0.0.1:1/bucket', repo=repo)
+    done = kit('tier', 'move', root, 'cold', repo=repo)
+    if any(text in done.err for text in ('is not installed', 'this was built with')):
+        skip('no S3 here')
+        return
+    check('why', done.code != 0 and all(text in done.err for text in ('the tier cold fails', 'no connection to http://127.0.0.1:1', 'is the store running')), done)
+    equal('said once', done.err.count('no connection'), 1)
+
+
 def a_verification_tells_of_tiers():
     """Without its index a repo asks the tier what lies there; what cannot be asked, or was found damaged, is told by its object."""
     repo, cold, path, root = begin()
@@ -275,4 +287,4 @@ def what_a_warm_root_needs_stays():
     check('this is not', kit('cat', f'{roots[0]}/own', repo=repo).code != 0)
 
 
-run_all([what_is_there_is_told_to_be_there, there_and_back, another_place_is_not_the_tier, what_is_mostly_dead_is_written_anew, what_fails_is_said, what_is_away_is_down, a_verification_tells_of_tiers, mistakes, the_policy_is_set, a_daemon_moves_by_itself, what_a_warm_root_needs_stays])
+run_all([what_is_there_is_told_to_be_there, there_and_back, another_place_is_not_the_tier, what_is_mostly_dead_is_written_anew, what_fails_is_said, what_is_away_is_down, a_store_that_is_not_there, a_verification_tells_of_tiers, mistakes, the_policy_is_set, a_daemon_moves_by_itself, what_a_warm_root_needs_stays])

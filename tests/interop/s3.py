@@ -256,7 +256,7 @@ def error(status, code, more="", **headers):
 def breaker(backend):
     with failing(error(503, "SlowDown")) as (server, endpoint):
         done = Try(endpoint, backend, TRY_DOWN_MS="3600000").run("down", "x")
-        check(done.stdout == b"5 1\n" and done.stderr.startswith("EHOSTDOWN") and server.count == 5,
+        check(done.stdout == b"5 1\n" and done.stderr.startswith("EHOSTDOWN") and "answers 503" in done.stderr and server.count == 5,
               "a store that answers 503 five times counts as down, and is not asked again")
     with failing(*[error(503, "SlowDown")] * 6, error(404, "NoSuchKey")) as (server, endpoint):
         Try(endpoint, backend, TRY_DOWN_MS="300").refused("ENOENT", "probe", "x")
