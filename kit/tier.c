@@ -244,19 +244,44 @@ struct moving {
 	struct kit_tier_moved *moved;
 };
 
-static int explain(struct kit_node *node, const char *tier, int rc)
+/* Whether the config's file, as it is now, names a tier. A file that is broken just now names none. */
+static bool is_in_config(struct kit_node *node, const char *tier)
+{
+	const struct kit_config *config;
+	size_t len = strlen(tier);
+
+	if (kit_config_now(node, &config) < 0) {
+		node->error[0] = '\0';
+		return false;
+	}
+	for (const char *word = kit_config_value(config, "tier.places");
+		*(word += strspn(word, " ")); word += strcspn(word, " "))
+		if (!strncmp(word, tier, len) && word[len] == '=')
+			return true;
+	return false;
+}
+
+static int explain_none(struct kit_node *node, const char *tier)
 {
 	struct store_tier_stat stat;
 
+	if (!kit_tier_is(node, tier) && is_in_config(node, tier))
+		return kit_fail(node, -ENODEV,
+			"the tier %.40s was named after the daemon started, which takes tier.places when it starts again",
+			tier);
+	return kit_fail(node, -ENODEV,
+		kit_tier_is(node, tier) || store_tier_stat(node->core->store, tier, &stat) == 0
+			? "the tier %.40s cannot be used; 'ipfs-kit tier list' tells why"
+			: "no tier is called '%.40s'; 'ipfs-kit config tier.places' names them",
+		tier);
+}
+
+static int explain(struct kit_node *node, const char *tier, int rc)
+{
 	if (rc == ANYIO_CANCELLED)
 		return rc;
-	if (rc == -ENODEV)
-		return kit_fail(node, rc,
-			store_tier_stat(node->core->store, tier, &stat) == 0 ||
-					kit_tier_is(node, tier)
-				? "the tier %.40s cannot be used; 'ipfs-kit tier list' tells why"
-				: "no tier is called '%.40s'; 'ipfs-kit config tier.places' names them",
-			tier);
+	if (rc == -ENODEV && tier)
+		return explain_none(node, tier);
 	if (rc == -EREMOTEIO && tier) {
 		for (size_t i = 0; node->core->tiers && i < node->core->tiers->count; i++)
 			if (!strcmp(node->core->tiers->list[i].place.name, tier))

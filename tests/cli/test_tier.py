@@ -216,6 +216,23 @@ def a_verification_tells_of_tiers():
     check('damage that was found is told', done.code != 0 and all(text in done.text + done.err for text in (name, 'the tier cold')), done)
 
 
+def a_place_that_waits():
+    """A daemon has the places it started with; one that was named since is told to wait for its next start."""
+    repo, cold, _, root = begin()
+    kit('config', 'tier.places', '', repo=repo)
+    with Daemon(repo=repo):
+        kit('config', 'tier.places', f'cold=file://{cold}', repo=repo)
+        done = kit('tier', 'move', root, 'cold', repo=repo)
+        check('it is known, and when it counts', done.code != 0 and all(text in done.err for text in ('the tier cold was named after the daemon started', 'tier.places when it starts again')), done)
+        check('others are not', "no tier is called 'col'" in kit('tier', 'move', root, 'col', repo=repo).err)
+    with Daemon(repo=repo):
+        equal('it has started again', kit('tier', 'move', root, 'cold', repo=repo).code, 0)
+        kit('repo', 'gc', '--silent', repo=repo)
+    kit('config', 'tier.places', '', repo=repo)
+    done = kit('tier', 'move', root, 'fast', repo=repo)
+    check('back from where nothing is configured', done.code not in (0, 139, -11) and done.err, done)
+
+
 def mistakes():
     repo, _, _, root = begin()
     check('no such tier', 'no tier is called' in kit('tier', 'move', root, 'nowhere', repo=repo).err)
@@ -287,4 +304,4 @@ def what_a_warm_root_needs_stays():
     check('this is not', kit('cat', f'{roots[0]}/own', repo=repo).code != 0)
 
 
-run_all([what_is_there_is_told_to_be_there, there_and_back, another_place_is_not_the_tier, what_is_mostly_dead_is_written_anew, what_fails_is_said, what_is_away_is_down, a_store_that_is_not_there, a_verification_tells_of_tiers, mistakes, the_policy_is_set, a_daemon_moves_by_itself, what_a_warm_root_needs_stays])
+run_all([what_is_there_is_told_to_be_there, there_and_back, another_place_is_not_the_tier, what_is_mostly_dead_is_written_anew, what_fails_is_said, what_is_away_is_down, a_store_that_is_not_there, a_verification_tells_of_tiers, a_place_that_waits, mistakes, the_policy_is_set, a_daemon_moves_by_itself, what_a_warm_root_needs_stays])
