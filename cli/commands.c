@@ -380,9 +380,9 @@ const struct cli_command cli_commands[] = {
 		"One line a tier: its name, its kind, whether it can be asked, how many objects it has, their bytes, and what\n"
 		"it fails with. 'fast' is the repo itself. The others are what the config calls tier.places, as\n"
 		"cold=file:///mnt/cold: another disk (file://), any S3-compatible store (s3://), a folder of an SFTP server\n"
-		"(sftp://). Keys and passwords are no part of it: they come from the environment (AWS_ACCESS_KEY_ID,\n"
-		"AWS_SECRET_ACCESS_KEY, SFTP_PASSWORD), or from the file tier-NAME.credentials in the repo, which nobody\n"
-		"else may read.\n\n"
+		"(sftp://); folders and buckets have to be there already. Keys and passwords are no part of it: they come from the\n"
+		"environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, SFTP_PASSWORD), or from the file\n"
+		"tier-NAME.credentials in the repo, which nobody else may read.\n\n"
 		"  ipfs-kit tier list",
 		NULL, 0, 0, .run = cmd_tier_list },
 	{ "tier move", "PATH TIER", "Move content to a tier, or back ('fast')",

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Content moves by itself: what nobody reads goes to an S3 store (versitygw, on loopback), what is read again comes back. In a
 # temporary folder, which is removed; with a heat that halves every few seconds instead of every day.
-# Usage: tiers.sh PATH/TO/ipfs-kit. Exits 77 when versitygw is not built yet and there is no Go to do it.
+# Usage: tiers.sh PATH/TO/ipfs-kit. The first time it builds versitygw, which takes Go and some
+# minutes; exits 77 where there is no Go to do it.
 set -eu
 
 kit=$(realpath "${1:-build/ipfs-kit}")

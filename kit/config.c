@@ -126,7 +126,7 @@ static const struct {
 		check_some_time },
 	{ "tier.places", "",
 		"Colder places, separated by spaces: NAME=file:///FOLDER, NAME=s3://HOST[:PORT]/BUCKET[/PREFIX][?region=REGION], "
-		"NAME=sftp://USER@HOST[:PORT]/FOLDER. By itself only the first is used.",
+		"NAME=sftp://USER@HOST[:PORT]/FOLDER. Folders and buckets have to exist. By itself only the first is used.",
 		tier_places_check },
 	{ "tier.interval", "10m",
 		"How often roots are moved between the tiers ('ipfs-kit tier policy'): 10m, 1h. 0: never.",
