@@ -67,10 +67,10 @@ void cli_print_text(const char *text)
 int cli_put_json(FILE *out, json_t *value)
 {
 	bool terminal = out == stderr || isatty(fileno(out));
-	char *text = value
-		? json_dumps(value,
-			  JSON_COMPACT | JSON_ENCODE_ANY | (terminal ? JSON_ENSURE_ASCII : 0))
-		: NULL;
+	char *text = value ? json_dumps(value,
+				     JSON_COMPACT | JSON_ENCODE_ANY | kit_json_digits(value) |
+					     (terminal ? JSON_ENSURE_ASCII : 0))
+			   : NULL;
 
 	json_decref(value);
 	if (!text)

@@ -57,7 +57,9 @@ int call_write(struct call *call, const char *text)
  * the larger half of the memory goes first. */
 static char *text_of(struct call *call, json_t *value)
 {
-	char *text = value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+	char *text = value
+		? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | kit_json_digits(value))
+		: NULL;
 
 	json_decref(value);
 	if (!text)

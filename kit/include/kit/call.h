@@ -46,6 +46,10 @@ KIT_API int kit_call_run(struct kit_node *node, const struct kit_call *call);
 /* A name or path, which are any bytes, as text that JSON can hold: each byte that is not UTF-8 becomes
  * U+FFFD. Freed with free(); NULL when memory is short. Any thread. */
 KIT_API char *kit_json_text(const char *bytes);
+struct json_t;
+/* For json_dumps: as few digits, from 15 on, as give back each double of a value. Its default of 17 makes 0.1
+ * 0.10000000000000001. Any thread. */
+KIT_API size_t kit_json_digits(const struct json_t *value);
 
 /* A flag's value: true, t, yes, 1 and "" (a flag that is given without one), or false, f, no, 0; also
  * TRUE, True, T and the like. 0, or -EINVAL for anything else, *truth being left as it is. Any thread. */
