@@ -89,15 +89,36 @@ int cmd_tier_move(struct cli *cli)
 	return cli_call_print(cli, "tier/move", cli->args, NULL, print_moved);
 }
 
-static int print_policy(struct cli *cli, json_t *answer)
+static double heat(json_t *answer, const char *key)
+{
+	return json_number_value(json_object_get(answer, key));
+}
+
+static void print_policy(json_t *answer)
 {
 	printf("Tier: %s\nCold: %g\nHot: %g\nInterval: %" JSON_INTEGER_FORMAT
 	       "s\nRest: %" JSON_INTEGER_FORMAT "s\nMax: %" JSON_INTEGER_FORMAT " bytes\n",
-		or_dash(text_of(answer, "Tier")),
-		json_number_value(json_object_get(answer, "Cold")),
-		json_number_value(json_object_get(answer, "Hot")), number(answer, "Interval"),
-		number(answer, "Rest"), number(answer, "Max"));
-	return 0;
+		or_dash(text_of(answer, "Tier")), heat(answer, "Cold"), heat(answer, "Hot"),
+		number(answer, "Interval"), number(answer, "Rest"), number(answer, "Max"));
+}
+
+/* Who has set hot lower than it counts must not have to find that out. */
+static int tell_policy(void *arg, json_t *answer)
+{
+	struct cli *cli = arg;
+	int rc = 0;
+	char text[200];
+
+	snprintf(text, sizeof(text),
+		"hot is set to %g and counts as %g, because it is at least four times cold",
+		heat(answer, "HotSet"), heat(answer, "Hot"));
+	if (cli->json)
+		rc = cli_put_json(stdout, json_incref(answer));
+	else
+		print_policy(answer);
+	if (json_object_get(answer, "HotSet") && heat(answer, "HotSet") < heat(answer, "Hot"))
+		cli_warn(cli, text);
+	return rc;
 }
 
 int cmd_tier_policy(struct cli *cli)
@@ -110,5 +131,6 @@ int cmd_tier_policy(struct cli *cli)
 		if (cli_value(cli, names[i]))
 			options[count++] =
 				(struct kit_call_option){ names[i], cli_value(cli, names[i]) };
-	return cli_call_print(cli, "tier/policy", cli->args, options, print_policy);
+	int rc = cli_call(cli, "tier/policy", cli->args, options, tell_policy, cli);
+	return rc ? cli_fail_node(cli, rc, NULL) : CLI_OK;
 }

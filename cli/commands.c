@@ -397,7 +397,8 @@ const struct cli_command cli_commands[] = {
 		"While a daemon runs, it looks every tier.interval: pinned roots with less heat than tier.cold go to the first\n"
 		"tier while the repo is above two thirds of store.max, those with more than tier.hot come back while it is\n"
 		"below half of it, or has no bound. What a warmer root needs too stays; what was moved rests for\n"
-		"heat.half_life. The options change the config, and a daemon that runs takes them at its next look.\n\n"
+		"heat.half_life. Hot counts as at least four times cold, so that nothing goes to and fro. The options change the\n"
+		"config, and a daemon that runs takes them at its next look.\n\n"
 		"  ipfs-kit tier policy\n"
 		"  ipfs-kit tier policy --cold=0.5 --interval=1h",
 		tier_policy_table, 0, 0, .run = cmd_tier_policy },

@@ -81,8 +81,8 @@ int call_tier_policy(struct call *call)
 		return rc;
 	kit_tier_policy_get(call->node, &policy);
 	return call_answer(call,
-		json_pack("{s:s, s:f, s:f, s:I, s:I, s:I}", "Tier", policy.tier, "Cold",
-			policy.cold, "Hot", policy.hot, "Interval",
+		json_pack("{s:s, s:f, s:f, s:f, s:I, s:I, s:I}", "Tier", policy.tier, "Cold",
+			policy.cold, "Hot", policy.hot, "HotSet", policy.hot_set, "Interval",
 			(json_int_t)(policy.interval / ANYIO_SECOND), "Rest",
 			(json_int_t)(policy.rest / ANYIO_SECOND), "Max", (json_int_t)policy.max));
 }

@@ -63,6 +63,7 @@ void kit_tier_policy_get(struct kit_node *node, struct kit_tier_policy *out)
 		.rest = time_of(config, "heat.half_life"),
 		.max = kit_config_size(config, "store.max") };
 	name_first(node->core, config, out->tier);
+	out->hot_set = out->hot;
 	if (out->hot < 4 * out->cold)
 		out->hot = 4 * out->cold;
 }

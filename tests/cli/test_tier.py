@@ -243,8 +243,16 @@ def mistakes():
         check(f'no heat: {value}', kit('config', 'tier.cold', value, repo=repo).code != 0)
     policy = json.loads(kit('tier', 'policy', '--json', repo=repo).out)
     equal('the policy', [policy[key] for key in ('Tier', 'Cold', 'Hot', 'Interval', 'Max')], ['cold', 0.1, 1.5, 600, 0])
+    check('as it was written', b'"Cold":0.1,"Hot":1.5,' in kit('tier', 'policy', '--json', repo=repo).out)
+    for number in (b'0.1', b'0.7', b'1.5', b'0.30000000000000004', b'123456.789'):
+        check(f'{number}: no digit too many or too few', b'"Cold":' + number + b',' in kit('tier', 'policy', f'--cold={number.decode()}', '--json', repo=repo).out)
+    done = kit('tier', 'policy', '--cold=0.5', '--hot=0.1', repo=repo)
+    check('hot is four times cold, and that is said', done.code == 0 and 'Hot: 2\n' in done.out.decode() and
+        'hot is set to 0.1 and counts as 2, because it is at least four times cold' in done.err, done)
+    check('in JSON too', 'counts as 2' in json.loads(kit('tier', 'policy', '--json', repo=repo).err)['Warning'])
+    equal('else nothing is', kit('tier', 'policy', '--hot=2', repo=repo).err, '')
     kit('config', 'tier.cold', '2', repo=repo)
-    equal('hot is four times cold', json.loads(kit('tier', 'policy', '--json', repo=repo).out)['Hot'], 8)
+    equal('by config', json.loads(kit('tier', 'policy', '--json', repo=repo).out)['Hot'], 8)
 
 
 def the_policy_is_set():

@@ -530,12 +530,13 @@ KIT_API int kit_tier_each(
 
 struct kit_tier_policy {
 	char tier[32];       /* where cold roots go; "": there is none */
-	double cold, hot;    /* heat */
+	double cold, hot;    /* heat, as they count: hot is at least four times cold */
 	anyio_time interval; /* 0: nothing moves by itself */
 	anyio_time rest;     /* of a root that was moved */
 	uint64_t
 		max; /* of the repo, bytes; 0: there is no limit, and nothing leaves it by itself */
-	void *reserved[4];
+	double hot_set; /* hot, as the config has it */
+	void *reserved[3];
 };
 /* As the config has it now; tier: of one that runs, the one it has. May wait. */
 KIT_API void kit_tier_policy_get(struct kit_node *node, struct kit_tier_policy *policy);
