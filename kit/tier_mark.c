@@ -30,18 +30,33 @@ static ssize_t read_text(void *arg, void *buffer, size_t size, uint64_t offset)
 	return (ssize_t)n;
 }
 
-static bool has_objects(const struct tier *tier)
+/* Whether it has a mark, and objects beside it. */
+static bool is_marked(const struct tier *tier)
 {
+	struct store *store = tier->tiers->core->store;
+	const char *key = tier->place.name;
 	struct store_tier_stat stat;
 
-	return store_tier_stat(tier->tiers->core->store, tier->place.name, &stat) == 0 &&
-		stat.objects + stat.unwanted > 0;
+	return store_state_get(store, KIT_SPACE_TIERS, key, strlen(key), NULL, 0, NULL) >= 0 &&
+		store_tier_stat(store, key, &stat) == 0 && stat.objects + stat.unwanted > 0;
+}
+
+static int make_mark(struct tier *tier, char *text, struct remote_why *why)
+{
+	struct remote_source source = { read_text, text, TEXT };
+	struct store *store = tier->tiers->core->store;
+	const char *key = tier->place.name;
+	store_ticket ticket = 0;
+	int rc = remote_put_from(tier->remote, name, &source, NULL, why);
+
+	if (rc == 0)
+		rc = store_state_put(store, KIT_SPACE_TIERS, key, strlen(key), "", 0, &ticket);
+	return rc < 0 ? rc : store_sync(store, ticket);
 }
 
 int tier_mark_check(struct tier *tier, struct remote_why *why)
 {
 	char text[TEXT + 1], is[TEXT + 1];
-	struct remote_source source = { read_text, text, TEXT };
 
 	text_of(tier->tiers->core, text);
 	ssize_t n = remote_get(tier->remote, name, 0, is, sizeof(is), why);
@@ -56,8 +71,8 @@ int tier_mark_check(struct tier *tier, struct remote_why *why)
 			"give this repo a place of its own in tier.places");
 		return -EPERM;
 	}
-	if (!has_objects(tier))
-		return remote_put_from(tier->remote, name, &source, NULL, why);
+	if (!is_marked(tier))
+		return make_mark(tier, text, why);
 	snprintf(why->what, sizeof(why->what), "the file %s, by which it is known, is not there",
 		name);
 	snprintf(why->hint, sizeof(why->hint),

@@ -27,6 +27,8 @@ struct tier {
 	bool fails; /* the last call did, and text says why; else text is for who met that failure */
 };
 
+/* Of the repo's state: the names of tiers that have a mark. */
+enum { KIT_SPACE_TIERS = STORE_SPACE_ABOVE };
 /* Whether what answers is the tier (tier_mark.c): 0; -ENXIO, -EPERM, or a code of remote/object.h, with the reason in why. Where
  * nothing lies yet, it is from now on. */
 int tier_mark_check(struct tier *tier, struct remote_why *why);

@@ -49,8 +49,8 @@ struct ops_calls {
 	/* A batch, before its operations. */
 	int (*batch)(void *arg, uint64_t sequence);
 };
-/* Reads the file that counts when it begins, whatever is renamed meanwhile, from a place on, up to the first batch of a sequence above `last`. *end: where that, or what is no
- * batch any more, begins. */
+/* Reads the file that counts when it begins, whatever is renamed meanwhile, from a place on, up to the first batch of a
+ * sequence above `last`. *end: where that, or what is no batch any more, begins. */
 int ops_read(struct store *store, uint64_t from, uint64_t last, const struct ops_calls *calls,
 	void *arg, uint64_t *end);
 

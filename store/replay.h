@@ -53,15 +53,16 @@ struct replay {
 	struct store *store;
 	const struct replay_calls *calls;
 	void *arg;
-	bool adopted;         /* only by replay_adopted */
-	bool check_all;       /* every block passes the gate, whatever is proven; what cannot
+	bool adopted;      /* only by replay_adopted */
+	bool check_all;    /* every block passes the gate, whatever is proven; what cannot
 	                             * be read is lost; what is void is told too: replay_is_void */
-	uint64_t proven;      /* sequences up to this are durable */
-	uint64_t durable;     /* nor is what is bad in these unfinished, as this process knows */
-	uint64_t sequence;    /* highest seen */
-	uint64_t operations, promised; /* highest that operations went with, of those that are proven, and of all */
+	uint64_t proven;   /* sequences up to this are durable */
+	uint64_t durable;  /* nor is what is bad in these unfinished, as this process knows */
+	uint64_t sequence; /* highest seen */
+	uint64_t operations,
+		promised; /* highest that operations went with, of those that are proven, and of all */
 	bool operations_lost, operations_fewer; /* than those; store_last_believed */
-	uint64_t torn;        /* of the first group that is not proven, and not whole; 0: none */
+	uint64_t torn; /* of the first group that is not proven, and not whole; 0: none */
 	struct index_position last; /* last commit or segment record */
 	uint64_t tail;              /* end of the last commit of the segment scanned last */
 	uint64_t end;               /* of what was scanned of it */

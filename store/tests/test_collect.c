@@ -306,39 +306,6 @@ static int damage_keeps_its_segment(void *arg)
 	return store_close(store);
 }
 
-/* A live block whose head says another name by now is found by the index alone: its segment stays. */
-static int a_damaged_head_keeps_its_segment(void *arg)
-{
-	struct store *store;
-	struct store_collect_result result;
-	struct index_place place;
-	struct mf_cid root, other, leaf;
-	uint8_t data[2000];
-	store_ticket ticket = 0;
-
-	test_options.segment_bytes = 1 << 20;
-	/* Before its bytes lies the digest, before that the length of the section. */
-	for (int before = 1; before < 39; before++) {
-		char command[100];
-
-		snprintf(command, sizeof(command), "rm -rf %s/*", test_repo);
-		CHECK(system(command) == 0);
-		CHECK_RC(0, test_open(&store, NULL));
-		CHECK_RC(0, put_tree(store, 0, &root, &ticket));
-		CHECK_RC(0, put_tree(store, 100, &other, &ticket));
-		CHECK_RC(0, store_pin_add(store, &root, STORE_PIN_RECURSIVE, &ticket));
-		CHECK_RC(0, store_sync(store, ticket));
-		test_block(3, 2000, data, &leaf);
-		CHECK(store_find(store, &leaf, &place) == 1);
-		test_flip(test_segment(1), (long)place.offset - before);
-		CHECK_RC(0, collect_with(store, 1, &result));
-		CHECK(result.kept_damaged == 1 && result.segments == 0);
-		CHECK(leaves_there(store, 0) == LEAVES);
-		CHECK_RC(0, store_close(store));
-	}
-	return 0;
-}
-
 /* What is dead can be had no more, where its segment stays too, and nobody misses it. */
 static int every_dead_block_can_be_asked_for(void *arg)
 {
@@ -604,7 +571,6 @@ ON_BACKENDS(leases_may_overlap)
 ON_BACKENDS(others_go_on_meanwhile)
 ON_BACKENDS(a_node_that_is_missing_stops_it)
 ON_BACKENDS(damage_keeps_its_segment)
-ON_BACKENDS(a_damaged_head_keeps_its_segment)
 ON_BACKENDS(a_stop_takes_nothing_that_is_pinned)
 ON_BACKENDS(what_lives_is_not_written_again)
 ON_BACKENDS(one_that_counts_as_damaged_by_then_is_moved)
@@ -621,7 +587,6 @@ int main(void)
 		cmocka_unit_test(test_others_go_on_meanwhile),
 		cmocka_unit_test(test_a_node_that_is_missing_stops_it),
 		cmocka_unit_test(test_damage_keeps_its_segment),
-		cmocka_unit_test(test_a_damaged_head_keeps_its_segment),
 		cmocka_unit_test(test_every_dead_block_can_be_asked_for),
 		cmocka_unit_test(test_a_stop_takes_nothing_that_is_pinned),
 		cmocka_unit_test(test_what_lives_is_not_written_again),

@@ -3,6 +3,7 @@
  * pinned is missed, neither then nor after the power went, and the next collection goes through.
  */
 #include "support.h"
+#include "../inner.h"
 
 #include <errno.h>
 
@@ -211,9 +212,47 @@ static void a_node_that_cannot_be_read_is_missing(void **state)
 	assert_int_equal(rc, 0);
 }
 
+/* A live block whose head says another name by now is found by the index alone: its segment stays. */
+static int a_damaged_head_keeps_its_segment(void *arg)
+{
+	struct store *store;
+	struct store_collect_options how = { .every = true };
+	struct store_collect_result result;
+	struct index_place place;
+	struct mf_cid root, other, leaf;
+	uint8_t data[2000];
+	store_ticket ticket = 0;
+
+	test_options = (struct store_options){ .create = true, .segment_bytes = 1 << 20 };
+	/* Before its bytes lies the digest, before that the length of the section. */
+	for (int before = 1; before < 39; before++) {
+		char command[100];
+
+		snprintf(command, sizeof(command), "rm -rf %s/*", test_repo);
+		CHECK(system(command) == 0);
+		CHECK_RC(0, test_open(&store, NULL));
+		CHECK_RC(0, test_put_tree(store, 0, 20, 2000, &root, &ticket));
+		CHECK_RC(0, test_put_tree(store, 100, 20, 2000, &other, &ticket));
+		CHECK_RC(0, store_pin_add(store, &root, STORE_PIN_RECURSIVE, &ticket));
+		CHECK_RC(0, store_sync(store, ticket));
+		test_block(3, 2000, data, &leaf);
+		CHECK(store_find(store, &leaf, &place) == 1);
+		test_flip(test_segment(1), (long)place.offset - before);
+		CHECK_RC(0, store_collect(store, &how, &result));
+		CHECK(result.kept_damaged == 1 && result.segments == 0);
+		for (int i = 0; i < 20; i++)
+			CHECK_RC(0, test_get(store, i, 2000));
+		CHECK_RC(0, store_close(store));
+	}
+	return 0;
+}
+
+ON_BACKENDS(a_damaged_head_keeps_its_segment)
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_damaged_head_keeps_its_segment),
 		cmocka_unit_test(every_allocation_may_fail),
 		cmocka_unit_test(a_write_of_a_collection_may_fail),
 		cmocka_unit_test(a_collection_may_find_the_disk_full),

@@ -82,8 +82,8 @@ int store_sync(struct store *store, store_ticket ticket);
  * For who can bear to lose the last moments: returns at once, and the sync begins `within` nanoseconds from now
  * at the latest, one for all who asked in between. Needs store_tend to run; where it does not, or within is 0 or
  * less, this is store_sync. A sync that failed is told by the next call: one that did not come to fdatasync is tried
- * again then, and every second; else ANYIO_BROKEN, to all further puts too. What may be lost at any time, as of a cache, needs neither this nor store_sync: it
- * becomes durable with the next sync of anybody's.
+ * again then, and every second; else ANYIO_BROKEN, to all further puts too. What may be lost at any time, as of a
+ * cache, needs neither this nor store_sync: it becomes durable with the next sync of anybody's.
  */
 int store_sync_within(struct store *store, store_ticket ticket, anyio_time within);
 

@@ -20,7 +20,8 @@ struct store_stat {
 		linked; /* of the segments: adopted ones (store/adopt.h), and those of them that are links */
 	uint64_t index_bytes; /* of the index file */
 	uint64_t pins;
-	uint64_t damaged; /* blocks that were found to be, by whoever read them, since the repo was opened */
+	uint64_t
+		damaged; /* blocks that were found to be, by whoever read them, since the repo was opened */
 };
 /* Does not wait for the disk beyond a stat. */
 int store_stat(struct store *store, struct store_stat *out);
