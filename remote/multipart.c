@@ -255,6 +255,8 @@ int s3_put_parts(struct s3 *s3, const char *key, const struct remote_source *sou
 
 /* ---- sweeping ---- */
 
+enum { LISTS_MOST = 100 };
+
 struct sweep {
 	struct s3 *s3;
 	struct remote_why *why;
@@ -282,12 +284,13 @@ int s3_sweep(struct s3 *s3, struct remote_why *why)
 	struct sweep sweep = { s3, why, 0 };
 	struct text query = { 0 };
 	bool more = true;
-	int rc;
+	int rc, lists = 0;
 
 	text_add(&query, "max-uploads=1000&prefix=");
 	text_add_encoded(&query, s3->remote.prefix, 0);
 	text_add(&query, "&uploads=");
-	/* What was swept is not in the next list: until there is none, or only our own. */
+	/* What was swept is not in the next list: until there is none, or only our own. What is left after so many is
+	 * for another time. */
 	for (rc = query.rc; !rc && more;) {
 		struct s3_call call = { .method = "GET", .query = query.chars };
 		int before = sweep.swept;
@@ -295,7 +298,7 @@ int s3_sweep(struct s3 *s3, struct remote_why *why)
 		call.answer.each = sweep_one;
 		call.answer.arg = &sweep;
 		rc = s3_perform(s3, &call, why);
-		more = call.answer.truncated && sweep.swept > before;
+		more = call.answer.truncated && sweep.swept > before && ++lists < LISTS_MOST;
 	}
 	text_free(&query);
 	return rc ? rc : sweep.swept;

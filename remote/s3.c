@@ -9,6 +9,8 @@
 
 #include "s3.h"
 
+enum { REFUSAL_MOST = 1 << 20 }; /* bytes that come with errors */
+
 /* ---- the request ---- */
 
 static void add_url(struct text *url, const struct s3 *s3, const struct s3_call *call)
@@ -138,7 +140,9 @@ static int take(void *arg, bool success, const void *data, size_t len)
 	if (success && rc == -EPROTO)
 		explain(attempt->why, rc, "is this the address of an S3 store?",
 			"what the store answers is not S3's XML");
-	return success ? rc : 0; /* of an error that is none of S3's the status says enough */
+	/* Of an error that is none of S3's the status says enough, and more than any of them has nobody waits for. */
+	call->refused += success ? 0 : len;
+	return success ? rc : call->refused > REFUSAL_MOST ? -EPROTO : 0;
 }
 
 static int judge(

@@ -44,7 +44,8 @@ struct s3_call {
 	/* Of the last attempt. */
 	struct answer answer;
 	struct http_result result;
-	unsigned made; /* attempts */
+	unsigned made;  /* attempts */
+	size_t refused; /* bytes that came with an error, of all of them */
 };
 
 /* Asks until it is answered, or it makes no sense to ask again. */

@@ -202,7 +202,7 @@ int sftp_put(struct remote *remote, const char *key, const struct remote_source 
 
 /* ---- sweeping ---- */
 
-enum { SWEEP_MOST = 1024 }; /* names that are kept at a time */
+enum { SWEEP_MOST = 1024, SWEEPS_MOST = 100 }; /* names that are kept at a time; how often, what is left is for another sweep */
 
 struct sweep {
 	struct sftp *sftp;
@@ -254,14 +254,14 @@ static int sweep_name(struct sftp_conn *conn, struct sweep *sweep, const char *n
 static int sweep_once(struct sftp_conn *conn, void *arg)
 {
 	struct sweep *sweep = arg;
-	int rc = 0;
+	int rc = 0, rounds = 0;
 
 	do {
 		sweep->count = 0;
 		rc = sftp_read_folder(conn, sweep->sftp->uploads, keep_name, sweep);
 		for (size_t i = 0; !rc && i < sweep->count; i++)
 			rc = sweep_name(conn, sweep, sweep->names[i]);
-	} while (!rc && sweep->count == SWEEP_MOST);
+	} while (!rc && sweep->count == SWEEP_MOST && ++rounds < SWEEPS_MOST);
 	return rc;
 }
 

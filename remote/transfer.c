@@ -223,7 +223,7 @@ static void set_connection(CURL *easy, const struct http_options *options)
 	curl.easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)HTTP_BUFFER);
 	curl.easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)HTTP_BUFFER);
 	curl.easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, silence < 10 ? silence : 10L);
-	curl.easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
+	curl.easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, HTTP_RATE_LEAST);
 	curl.easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, silence);
 	if (options->ca_file)
 		curl.easy_setopt(easy, CURLOPT_CAINFO, options->ca_file);

@@ -513,7 +513,10 @@ int http_answer(struct http_connection *c, int status, const char *type, const c
 		"%s%s%s\r\n",
 		status, reason(status), type, headers, cors(c, shared, sizeof(shared)),
 		c->keep_alive ? "" : "Connection: close\r\n");
-	return len < (int)sizeof(head) ? put_bytes(c, head, (size_t)len) : -EMSGSIZE;
+	int rc = len < (int)sizeof(head) ? put_bytes(c, head, (size_t)len) : -EMSGSIZE;
+	/* Cut off before its first byte, it is still to be answered. */
+	c->answered = rc != ANYIO_CANCELLED || c->lost;
+	return rc;
 }
 
 int http_write(struct http_connection *c, const void *data, size_t len)
@@ -559,5 +562,7 @@ int http_reply(struct http_connection *c, int status, const char *type, const ch
 		"HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s%s\r\n", status,
 		reason(status), type, body, cors(c, shared, sizeof(shared)),
 		c->keep_alive ? "" : "Connection: close\r\n");
-	return put(c, iov, parts);
+	int rc = put(c, iov, parts);
+	c->answered = c->ended = rc != ANYIO_CANCELLED || c->lost;
+	return rc;
 }

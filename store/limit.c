@@ -90,20 +90,27 @@ static bool has_room(const struct store *store, uint64_t bytes)
 		store_used(store) + store->limit.reserved + bytes <= ceiling(store);
 }
 
+/* Others write meanwhile: what was enough when a collection began may not be when it ends. */
 static int make_room(struct store *store, uint64_t bytes)
 {
 	struct limit *limit = &store->limit;
-	uint64_t most = ceiling(store), wanted = limit->reserved + bytes;
+	uint64_t most = ceiling(store);
+	int rc = 0;
 
-	if (is_stuck(limit, store_used(store)) || wanted > most)
-		return -EDQUOT;
-	uint64_t mark = most - wanted, goal = low_mark(store);
-	int rc = collect_down_to(store, mark, goal < mark ? goal : mark);
-	/* A pin lacks a node: what it keeps is not known, so nothing can go. */
-	if (rc < 0 && rc != -ENOENT)
-		return rc;
-	if (rc == 0 && has_room(store, bytes))
-		return 0;
+	for (int vain = 0; vain < 2 && rc == 0;) {
+		uint64_t wanted = limit->reserved + bytes, used = store_used(store);
+
+		if (is_stuck(limit, used) || wanted > most)
+			return -EDQUOT;
+		uint64_t mark = most - wanted, goal = low_mark(store);
+		rc = collect_down_to(store, mark, goal < mark ? goal : mark);
+		/* A pin lacks a node: what it keeps is not known, so nothing can go. */
+		if (rc < 0 && rc != -ENOENT)
+			return rc;
+		if (rc == 0 && has_room(store, bytes))
+			return 0;
+		vain += store_used(store) >= used;
+	}
 	limit->stuck = store_used(store);
 	return -EDQUOT;
 }

@@ -267,12 +267,9 @@ static int give_up(struct verifying *verifying)
 
 int verifying_lost(struct verifying *verifying)
 {
-	int rc = 0;
+	/* Also when all segments are whole: what was found damaged before may be in one that nobody misses. */
+	int rc = look_at_all(verifying);
 
-	if (verifying->gap_count || verifying->damage_count ||
-		verifying->store->segments.remote_count ||
-		verifying->matched != verifying->expected)
-		rc = look_at_all(verifying);
 	if (rc < 0)
 		return rc;
 	report_all(verifying);

@@ -66,7 +66,7 @@ static void test_names_are_reversible(void **state)
 		if (byte == '/' || byte == '\\')
 			continue;
 		for (int i = 0; i < 3; i++, count++) {
-			snprintf(seen[count], sizeof(seen[count]), "%s", encode(keys[i]));
+			snprintf(seen[count], sizeof(seen[count]), "%.15s", encode(keys[i]));
 			assert_string_equal(decode(seen[count]), keys[i]);
 			for (int j = 0; j < count; j++)
 				if (!strcasecmp(seen[j], seen[count]))

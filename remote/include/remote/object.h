@@ -67,7 +67,7 @@ struct remote_options {
 	unsigned attempts;    /* of one request, the first included; 0: 5 */
 	anyio_time pause; /* before the second attempt, at most; doubles, up to 20 s; 0: 200 ms */
 	anyio_time
-		silence; /* an attempt fails when no byte has moved so long; whole seconds; 0: 30 s */
+		silence; /* an attempt fails when less than (S3: 1 KiB a second; else: one byte) has moved so long; whole seconds; 0: 30 s */
 	unsigned failures; /* in a row, after which the store counts as down; 0: 5 */
 	anyio_time down;   /* how long it does at first; doubles, up to 5 min; 0: 5 s */
 };
