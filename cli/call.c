@@ -205,11 +205,15 @@ int cli_call(struct cli *cli, const char *command, const char *const *args,
 struct print {
 	struct cli *cli;
 	int (*print)(struct cli *cli, json_t *answer);
+	bool damage; /* some answer tells of it */
 };
 
 static int print_answer(void *arg, json_t *answer)
 {
 	struct print *print = arg;
+	const char *type = json_string_value(json_object_get(answer, "Type"));
+
+	print->damage |= type && !strcmp(type, "damage");
 	int rc = print->cli->json ? cli_put_json(stdout, json_incref(answer))
 				  : print->print(print->cli, answer);
 
@@ -220,10 +224,13 @@ static int print_answer(void *arg, json_t *answer)
 int cli_call_print(struct cli *cli, const char *command, const char *const *args,
 	const struct kit_call_option *options, int (*print)(struct cli *cli, json_t *answer))
 {
-	struct print state = { cli, print };
+	struct print state = { cli, print, false };
 	int rc = cli_call(cli, command, args, options, print_answer, &state);
 
 	if (rc == -EPIPE && ferror(stdout))
 		return CLI_OK; /* whoever flushes it at the end tells */
+	/* A daemon's failure comes behind the answers, where there is no room for a code. */
+	if (rc == -EREMOTEIO && state.damage)
+		rc = -EUCLEAN;
 	return rc ? cli_fail_node(cli, rc, NULL) : CLI_OK;
 }

@@ -18,7 +18,8 @@
 #include <sys/queue.h>
 
 enum { HTTP_HEADERS_MAX = 8, HTTP_BUFFER = 128 << 10, HTTP_BUFFER_SMALL = 16 << 10 };
-#define HTTP_RATE_LEAST 1024L /* bytes a second; an attempt that is slower for http_options.silence fails */
+#define HTTP_RATE_LEAST                                                                            \
+	1024L /* bytes a second; an attempt that is slower for http_options.silence fails */
 
 struct http_options {
 	const char *host; /* as in the URL, an IPv6 address without its brackets */

@@ -202,7 +202,10 @@ int sftp_put(struct remote *remote, const char *key, const struct remote_source 
 
 /* ---- sweeping ---- */
 
-enum { SWEEP_MOST = 1024, SWEEPS_MOST = 100 }; /* names that are kept at a time; how often, what is left is for another sweep */
+enum {
+	SWEEP_MOST = 1024,
+	SWEEPS_MOST = 100
+}; /* names that are kept at a time; how often, what is left is for another sweep */
 
 struct sweep {
 	struct sftp *sftp;

@@ -66,8 +66,8 @@ struct remote_options {
 	unsigned connections; /* at a time; further requests wait; 0: 64, SFTP: 8 */
 	unsigned attempts;    /* of one request, the first included; 0: 5 */
 	anyio_time pause; /* before the second attempt, at most; doubles, up to 20 s; 0: 200 ms */
-	anyio_time
-		silence; /* an attempt fails when less than (S3: 1 KiB a second; else: one byte) has moved so long; whole seconds; 0: 30 s */
+	/* An attempt fails when less has moved so long: S3 1 KiB a second, else one byte; whole seconds; 0: 30 s. */
+	anyio_time silence;
 	unsigned failures; /* in a row, after which the store counts as down; 0: 5 */
 	anyio_time down;   /* how long it does at first; doubles, up to 5 min; 0: 5 s */
 };
