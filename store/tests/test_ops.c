@@ -327,7 +327,7 @@ static int durable_operations_are_missed(void *arg)
 {
 	char command[300];
 
-	for (int way = 0; way < 2; way++) {
+	for (int way = 0; way < 3; way++) {
 		struct store *store;
 		struct store_recovery recovery;
 		uint64_t end[10];
@@ -349,11 +349,21 @@ static int durable_operations_are_missed(void *arg)
 		CHECK(recovery.gaps == 1);
 		CHECK_RC(0, is_only_read(store, &recovery));
 		CHECK(get(store, 8) == 108 && get(store, 9) == -1);
-		CHECK_RC(0, store_close(store));
-		snprintf(command, sizeof(command), "cp -a %s.kept/* %s/ops/", test_repo, test_repo);
-		CHECK(system(command) == 0);
+		if (way == 2) {
+			uint64_t accepted;
+
+			CHECK(verify(store, true, &accepted) == 0 && accepted == 1);
+			CHECK_RC(0, set(store, 9, 109, true));
+			CHECK_RC(0, store_close(store));
+			CHECK_RC(0, take_index());
+		} else { /* put back */
+			CHECK_RC(0, store_close(store));
+			snprintf(command, sizeof(command), "cp -a %s.kept/* %s/ops/", test_repo,
+				test_repo);
+			CHECK(system(command) == 0);
+		}
 		CHECK_RC(0, test_open(&store, &recovery));
-		CHECK(!recovery.read_only && get(store, 9) == 109);
+		CHECK(!recovery.read_only && get(store, 8) == 108 && get(store, 9) == 109);
 		CHECK_RC(0, store_close(store));
 	}
 	snprintf(command, sizeof(command), "rm -rf %s.kept", test_repo);
