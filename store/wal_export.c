@@ -177,21 +177,29 @@ static int copy_archive(struct exporting *exporting)
 	return copy_bytes(&copy);
 }
 
-/* Whose file it is may have written to it meanwhile. */
-static int check_unchanged(const struct segment_file *file)
+/* Whose file it is may have written to it meanwhile, and set its time back, but for that of the change. */
+static int check_unchanged(const struct segment_file *file, const struct timespec *changed)
 {
 	struct stat st;
 	int rc = file->adopted ? anyio_fstat(file->fd, &st) : 0;
 
-	return rc == 0 && file->adopted && !segment_adopted_is(file->adopted, &st) ? -ESTALE : rc;
+	if (rc < 0 || !file->adopted)
+		return rc;
+	return segment_adopted_is(file->adopted, &st) && st.st_ctim.tv_sec == changed->tv_sec &&
+			st.st_ctim.tv_nsec == changed->tv_nsec
+		? 0
+		: -ESTALE;
 }
 
 /* The file is in use. */
 static int export(struct exporting *exporting)
 {
 	bool unverified = exporting->options->unverified;
-	int rc = find_archive(exporting);
+	struct stat before;
+	int rc = anyio_fstat(exporting->file->fd, &before);
 
+	if (rc == 0)
+		rc = find_archive(exporting);
 	exporting->total = (exporting->to - exporting->from) * (unverified ? 1 : 2);
 	if (rc == 0 && !unverified)
 		rc = verify(exporting);
@@ -199,7 +207,7 @@ static int export(struct exporting *exporting)
 	exporting->done = exporting->total - (exporting->to - exporting->from);
 	if (rc == 0)
 		rc = copy_archive(exporting);
-	return rc == 0 ? check_unchanged(exporting->file) : rc;
+	return rc == 0 ? check_unchanged(exporting->file, &before.st_ctim) : rc;
 }
 
 int store_wal_export(struct store *store, uint32_t segment,

@@ -1,5 +1,6 @@
 /* Segments go out as the CAR files they are: whole and verified, or not at all. */
 #include <errno.h>
+#include <fcntl.h>
 #include <ipld/block.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -190,6 +191,42 @@ static int damage_is_not_exported(void *arg)
 	return store_close(store);
 }
 
+/* The owner of a linked file writes to it, and sets its time back. */
+static int change_meanwhile(void *arg, const void *data, size_t len)
+{
+	struct exported *exported = arg;
+	const char *path = archive_path("given.car");
+	struct stat st;
+
+	if (exported->archive.len == 0) {
+		CHECK(stat(path, &st) == 0);
+		test_flip(path, 2000);
+		struct timespec times[2] = { st.st_atim, st.st_mtim };
+		CHECK(utimensat(AT_FDCWD, path, times, 0) == 0);
+	}
+	archive_bytes(&exported->archive, data, len);
+	return 0;
+}
+
+static int what_changes_meanwhile_is_told(void *arg)
+{
+	struct archive archive = archive_make(0, ARCHIVE_BLOCKS);
+	struct exported exported = { 0 };
+	struct store_wal_export_options options = {
+		.fd = -1, .write = change_meanwhile, .arg = &exported
+	};
+	struct store_wal_exported result;
+	struct store_adopt_result adopted;
+	struct store *store;
+
+	CHECK_RC(0, test_open(&store, NULL));
+	CHECK_RC(0, archive_adopt(store, &archive, true, &adopted));
+	CHECK_RC(-ESTALE, store_wal_export(store, adopted.segment, &options, &result));
+	free(exported.archive.bytes);
+	return store_close(store);
+}
+ON_BACKENDS(what_changes_meanwhile_is_told)
+
 ON_BACKENDS(they_are_whole_while_others_write)
 ON_BACKENDS(it_ends_where_it_is_durable)
 ON_BACKENDS(a_collection_does_not_wait_for_it)
@@ -262,6 +299,7 @@ static void test_every_operation_and_allocation_may_fail(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_what_changes_meanwhile_is_told),
 		cmocka_unit_test(test_they_are_whole_while_others_write),
 		cmocka_unit_test(test_it_ends_where_it_is_durable),
 		cmocka_unit_test(test_a_collection_does_not_wait_for_it),
