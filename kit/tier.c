@@ -113,7 +113,8 @@ static int make(void *arg)
 		.bucket = or_null(place->bucket),
 		.region = or_null(place->region),
 		.folder = or_null(place->folder),
-		.user = or_null(place->user) };
+		.user = or_null(place->user),
+		.durable = true };
 	int rc = strcmp(place->kind, "folder") ? read_credentials(tier, &options.credentials) : 0;
 
 	options.key_file = or_null(file_of(tier, "key", key, sizeof(key)));

@@ -373,6 +373,7 @@ static int take_texts(struct sftp *sftp, const struct remote_options *options)
 	sftp->key_file = options->key_file ? anyio_strdup(options->key_file) : NULL;
 	strcpy(sftp->password, options->credentials.password);
 	sftp->known_hosts = anyio_strdup(options->known_hosts);
+	sftp->durable = options->durable;
 	if (!sftp->folder || !sftp->user || (options->key_file && !sftp->key_file) ||
 		!sftp->known_hosts)
 		return -ENOMEM;

@@ -16,6 +16,7 @@ struct sftp_conn {
 	struct ssh *ssh;
 	const char *endpoint;
 	bool posix_rename, fsync, statvfs; /* the server has them */
+	bool durable;                      /* what is put must be: see remote_options */
 	uint32_t next_id;
 	unsigned outstanding;   /* requests without a reply */
 	bool broken;            /* nothing more can be asked */
@@ -112,6 +113,7 @@ struct sftp {
 	struct ssh_options ssh;
 	struct anyio_event running;
 	bool ended, loaded;
+	bool durable; /* remote_options.durable */
 	struct anyio_lock loading;
 	struct anyio_semaphore places;    /* connections that may still be used at a time */
 	struct anyio_cancel_scope *timer; /* that run sits in; NULL: not now */

@@ -118,17 +118,19 @@ int sftp_sync(struct sftp_conn *conn, const struct sftp_handle *handle)
 	return sftp_ask(conn, SFTP_STATUS, "sync", "a new file");
 }
 
-/* OpenSSH opens a folder as it does a file, and syncs it; where a server does not there is no other way. */
+/* OpenSSH opens a folder as it does a file, and syncs it; where a server does not there is no other way, and it fails only
+ * if it has to be durable. */
 int sftp_sync_folder(struct sftp_conn *conn, const char *path)
 {
 	struct sftp_handle handle;
 
-	if (!conn->fsync || sftp_open(conn, path, SFTP_FLAG_READ, &handle) != 0)
-		return conn->broken ? -ECONNRESET : 0;
-	sftp_sync(conn, &handle);
+	int rc = conn->fsync ? sftp_open(conn, path, SFTP_FLAG_READ, &handle) : 0;
+	if (rc || !conn->fsync)
+		return conn->broken ? -ECONNRESET : conn->durable ? rc : 0;
+	rc = sftp_sync(conn, &handle);
 	if (!conn->broken)
 		sftp_close(conn, &handle);
-	return conn->broken ? -ECONNRESET : 0;
+	return conn->broken ? -ECONNRESET : conn->durable ? rc : 0;
 }
 
 static int make_folder(struct sftp_conn *conn, const char *path)

@@ -80,7 +80,15 @@ static int tell_apart(
 static int fill(struct sftp_conn *conn, struct put *put, const struct sftp_handle *handle)
 {
 	uint8_t is[REMOTE_CHECKSUM_SIZE];
-	int rc = sftp_write_file(conn, handle, put->temporary.chars, put->source, is);
+	int rc;
+
+	conn->durable = put->sftp->durable;
+	if (conn->durable && !conn->fsync)
+		return explain(conn->why, -EOPNOTSUPP,
+			"use OpenSSH's server, or another that has it",
+			"%s has no fsync@openssh.com, so that nothing there is known to be durable",
+			conn->endpoint);
+	rc = sftp_write_file(conn, handle, put->temporary.chars, put->source, is);
 
 	if (!rc)
 		rc = compare(conn, put, is);

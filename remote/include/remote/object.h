@@ -61,6 +61,9 @@ struct remote_options {
 		key_file; /* a private key without a passphrase, its owner's alone; NULL: the password counts */
 	const char *known_hosts; /* the keys of hosts, as OpenSSH keeps them */
 
+	bool durable; /* a put is refused by -EOPNOTSUPP where the server has no fsync@openssh.com; else what is put there may not
+	               * survive the server's power being cut */
+
 	anyio_time idle; /* a connection that nobody wants for so long is closed; 0: 60 s */
 
 	unsigned connections; /* at a time; further requests wait; 0: 64, SFTP: 8 */
