@@ -33,7 +33,7 @@ static ssize_t read_object(void *arg, const char *object, uint64_t offset, void 
 	tier->tiers->calls++;
 	ssize_t n = remote_get(tier->remote, object, offset, buffer, len, &why);
 	if (n == -ENOENT) {
-		int rc = tier_mark_check(tier, &why);
+		int rc = tier_mark_check(tier, false, &why);
 		n = rc < 0 ? rc : n;
 	}
 	end(tier, n < 0 ? (int)n : 0, &why);
@@ -47,7 +47,7 @@ static int write_object(void *arg, const char *object, const struct store_tier_s
 	struct remote_why why = { .what = "" };
 
 	tier->tiers->calls++;
-	int rc = tier_mark_check(tier, &why);
+	int rc = tier_mark_check(tier, true, &why);
 	if (rc == 0)
 		rc = remote_put_from(tier->remote, object, &from, NULL, &why);
 	end(tier, rc, &why);
@@ -60,7 +60,7 @@ static int remove_object(void *arg, const char *object)
 	struct remote_why why = { .what = "" };
 
 	tier->tiers->calls++;
-	int rc = tier_mark_check(tier, &why);
+	int rc = tier_mark_check(tier, false, &why);
 	if (rc == 0)
 		rc = remote_delete(tier->remote, object, &why);
 	end(tier, rc, &why);

@@ -54,7 +54,7 @@ static int make_mark(struct tier *tier, char *text, struct remote_why *why)
 	return rc < 0 ? rc : store_sync(store, ticket);
 }
 
-int tier_mark_check(struct tier *tier, struct remote_why *why)
+int tier_mark_check(struct tier *tier, bool make, struct remote_why *why)
 {
 	char text[TEXT + 1], is[TEXT + 1];
 
@@ -72,7 +72,7 @@ int tier_mark_check(struct tier *tier, struct remote_why *why)
 		return -EPERM;
 	}
 	if (!is_marked(tier))
-		return make_mark(tier, text, why);
+		return make ? make_mark(tier, text, why) : 0;
 	snprintf(why->what, sizeof(why->what), "the file %s, by which it is known, is not there",
 		name);
 	snprintf(why->hint, sizeof(why->hint),

@@ -30,8 +30,8 @@ struct tier {
 /* Of the repo's state: the names of tiers that have a mark. */
 enum { KIT_SPACE_TIERS = STORE_SPACE_ABOVE };
 /* Whether what answers is the tier (tier_mark.c): 0; -ENXIO, -EPERM, or a code of remote/object.h, with the reason in why. Where
- * nothing lies yet, it is from now on. */
-int tier_mark_check(struct tier *tier, struct remote_why *why);
+ * nothing lies yet, `make` makes it so, who is about to write. */
+int tier_mark_check(struct tier *tier, bool make, struct remote_why *why);
 
 /* While kit_tiers_run runs. */
 struct kit_tiers {

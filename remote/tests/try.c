@@ -285,6 +285,7 @@ static int open_remote(struct try *try, char **words)
 		.down = (anyio_time)from_environment("TRY_DOWN_MS") * ANYIO_MILLISECOND,
 		.idle = (anyio_time)from_environment("TRY_IDLE_MS") * ANYIO_MILLISECOND,
 		.silence = (anyio_time)from_environment("TRY_SILENCE_S") * ANYIO_SECOND,
+		.durable = from_environment("TRY_DURABLE") != 0,
 		.pause = 20 * ANYIO_MILLISECOND };
 	const char *file = getenv("TRY_CREDENTIALS");
 	int rc = 0;

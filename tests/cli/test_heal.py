@@ -7,17 +7,9 @@ import sys
 from time import monotonic
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
-from node import BOUND, PROGRAM, Daemon, check, environment, equal, kit, new_repo, noise, run_all, temp, until, write
+from node import BOUND, PROGRAM, Daemon, check, environment, equal, flip, kit, new_repo, noise, run_all, temp, until, write
 
 SIZE = 6_000_000
-
-
-def flip(path, offset):
-    with open(path, 'r+b') as file:
-        file.seek(offset)
-        byte = file.read(1)
-        file.seek(offset)
-        file.write(bytes([byte[0] ^ 255]))
 
 
 def blocks_of(repo):

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
-from node import PROGRAM, Daemon, check, equal, kit, new_repo, noise, read, run_all, temp, until, write
+from node import PROGRAM, Daemon, check, equal, flip, kit, new_repo, noise, read, run_all, temp, until, write
 
 
 def wal(command, *more, repo):
@@ -147,11 +147,7 @@ def damage_is_found():
     repo = new_repo()
     added(repo)
     block = next(entry for entry in wal('list', repo=repo) if entry['Type'] == 'block')
-    with open(f'{repo}/segments/00000001.car', 'r+b') as file:
-        file.seek(block['Offset'] + 6)
-        byte = file.read(1)
-        file.seek(block['Offset'] + 6)
-        file.write(bytes([byte[0] ^ 255]))
+    flip(f'{repo}/segments/00000001.car', block['Offset'] + 6)
     done = kit('wal', 'verify', '--all', repo=repo)
     check('exit code 4, the place, and what next', done.code == 4 and f'bytes {block["Offset"]} to {block["End"]} of segments/00000001.car' in done.err
         and 'repo verify' in done.err, done)
@@ -200,14 +196,6 @@ def what_is_missing_is_damage():
         check('a missing segment: 4, and which', done.code == 4 and 'segments/00000001.car' in done.err and 'damaged' in done.err, done)
     os.rename(f'{repo}/away', f'{repo}/segments/00000001.car')
     equal('and back again', kit('wal', 'verify', '--all', repo=repo).code, 0)
-
-
-def flip(path, offset):
-    with open(path, 'r+b') as file:
-        file.seek(offset)
-        byte = file.read(1)
-        file.seek(offset)
-        file.write(bytes([byte[0] ^ 255]))
 
 
 def a_segment_is_an_archive():

@@ -93,6 +93,15 @@ def temp(name):
     return os.path.join(tempfile.mkdtemp(dir=TEMP), name)
 
 
+def flip(path, offset):
+    """Inverts a byte of a file."""
+    with open(path, 'r+b') as file:
+        file.seek(offset)
+        byte = file.read(1)
+        file.seek(offset)
+        file.write(bytes([byte[0] ^ 255]))
+
+
 def write(path, data=b''):
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, 'wb') as file:

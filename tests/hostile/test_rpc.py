@@ -667,5 +667,16 @@ def the_stock_client():
         check('the stock kubo-rpc-client: id, add, addAll, cat, get, swarm, repo stat', done.returncode == 0, done.stdout + done.stderr)
 
 
-run_all([callers, errors_are_json, the_page_of_metrics, adding_streams, bodies_and_connections, get_is_a_tar, import_counts, errors_name_the_path, malformed_http, malformed_multipart,
+def a_deadline_before_the_answer():
+    """One that has passed before the first byte of an answer: that has a head all the same."""
+    with Daemon() as daemon:
+        for command in ('version', 'id', 'tier/list', 'metrics'):
+            for timeout in ('0', '1us', '50us'):
+                with daemon.connect() as s:
+                    s.sendall(f'POST /api/v0/{command}?timeout={timeout} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n'.encode())
+                    answer = s.makefile('rb').read()
+                check(f'{command}, {timeout}: it has a head', answer.startswith(b'HTTP/1.1 '), answer[:200])
+
+
+run_all([callers, a_deadline_before_the_answer, errors_are_json, the_page_of_metrics, adding_streams, bodies_and_connections, get_is_a_tar, import_counts, errors_name_the_path, malformed_http, malformed_multipart,
     departed_callers, readers_that_read_nothing, listening, slow_loris, the_stock_client])

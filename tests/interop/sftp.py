@@ -472,6 +472,9 @@ def strange_plain(server, client, scratch):
     client("delete", "a/b")
     client("put", "a/b", other)
     check(client("sweep") == b"0\n" and client("list", "") == b"100000 a/b\n", "and is good for all else")
+    said = server.client(client.env["ANYIO_BACKEND"], TRY_DURABLE="1").refused("EOPNOTSUPP", "put", "c", small)
+    check("fsync@openssh.com" in said and client("list", "") == b"100000 a/b\n" and client("sweep") == b"0\n",
+          "nothing that has to be durable is put where nothing can be known to be")
     passwords(server, client.env["ANYIO_BACKEND"], scratch)
 
 
