@@ -27,7 +27,8 @@ static void make_place(const struct scan_event *event, uint32_t number, struct i
 		.version = event->section.cid.version };
 }
 
-/* With the lock `writing` held, and room reserved. A block that lies elsewhere stays there, and counts as put. */
+/* With the lock `writing` held, and room reserved. A block that lies elsewhere, and is whole there as far as known, stays
+ * there, and counts as put. */
 static int enter_block(
 	struct adopt_entering *entering, struct segment_file *file, const struct scan_event *event)
 {
@@ -64,8 +65,12 @@ static int enter_batch(
 	struct adopt_entering *entering, struct segment_file *file, struct batch *batch)
 {
 	struct store *store = entering->store;
-	int rc = anyio_lock_acquire(&store->writing);
+	int rc = 0;
 
+	for (size_t i = 0; i < batch->count && rc == 0 && entering->replay; i++)
+		rc = store_doubt(store, &batch->events[i].section.cid, file->number);
+	if (rc == 0)
+		rc = anyio_lock_acquire(&store->writing);
 	if (rc < 0)
 		return rc;
 	rc = index_reserve(&store->index, batch->count);

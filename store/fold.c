@@ -272,6 +272,9 @@ static int note_batch(void *arg, uint64_t sequence)
 {
 	struct batches *batches = arg;
 
+	/* Those that no crash takes back have none. */
+	if (sequence == 0)
+		return 0;
 	if (sequence != batches->last) {
 		batches->before = batches->last;
 		batches->last = sequence;

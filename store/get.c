@@ -337,6 +337,20 @@ int store_get_aside(struct store *store, const struct mf_cid *cid, struct store_
 	return get(store, cid, true, out);
 }
 
+int store_doubt(struct store *store, const struct mf_cid *cid, uint32_t number)
+{
+	struct store_block block;
+	struct index_place place;
+	int rc = store_find(store, cid, &place);
+
+	if (rc <= 0 || place.segment == number ||
+		segment_set_find_remote(&store->segments, place.segment))
+		return rc < 0 ? rc : 0;
+	rc = store_get_aside(store, cid, &block);
+	store_block_release(&block);
+	return rc == -ENOMEM || rc == ANYIO_CANCELLED ? rc : 0;
+}
+
 /* One block of a batch. */
 struct wanted {
 	struct index_place place;

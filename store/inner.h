@@ -147,6 +147,9 @@ int store_enter_blocks(struct adopt_entering *entering, struct segment_file *fil
 int store_find(struct store *store, const struct mf_cid *cid, struct index_place *place);
 /* store_get past the cache, in which it is not looked for and not kept: of what is read to be moved away. */
 int store_get_aside(struct store *store, const struct mf_cid *cid, struct store_block *out);
+/* Before an index that was made anew is told of a copy in that segment: another that lies here is read, as one that went bad
+ * must not be believed in its place, which would be given up then. 0 whatever it is like, or a negative code. */
+int store_doubt(struct store *store, const struct mf_cid *cid, uint32_t number);
 /* Whether the log has a segment that goes so far. */
 bool store_reaches(const struct store *store, const struct index_place *place);
 /* A cached block goes (arc_init's drop). */

@@ -12,12 +12,13 @@ enum {
 
 /* ---- The file ---- */
 
-/* Writes an empty batch, so that no file that was made is empty; of the sequence up to which the file says all. */
-static int write_first(struct store *store, int fd, uint32_t generation, uint64_t sequence)
+/* A batch without operations, of the sequence up to which the file says all: its length. */
+static int write_empty(
+	struct store *store, int fd, uint32_t generation, uint64_t at, uint64_t sequence)
 {
 	uint8_t bytes[OPS_HEAD_SIZE + OPS_SEAL_SIZE];
-	size_t len = ops_batch_seal(&store->keys, generation, 0, sequence, 0, bytes);
-	int rc = anyio_pwrite_all(fd, bytes, len, 0);
+	size_t len = ops_batch_seal(&store->keys, generation, at, sequence, 0, bytes);
+	int rc = anyio_pwrite_all(fd, bytes, len, (int64_t)at);
 
 	return rc < 0 ? rc : (int)len;
 }
@@ -92,7 +93,7 @@ static int make_first(struct store *store)
 
 	if (fd < 0)
 		return fd;
-	int rc = write_first(store, fd, 1, 0);
+	int rc = write_empty(store, fd, 1, 0, 0);
 	if (rc > 0)
 		rc = take_place(store, fd, 1, rc);
 	if (rc < 0)
@@ -241,14 +242,11 @@ int ops_cut(struct store *store, uint64_t end)
 int ops_mark(struct store *store, uint64_t sequence)
 {
 	struct ops *ops = &store->ops;
-	uint8_t bytes[OPS_HEAD_SIZE + OPS_SEAL_SIZE];
-	size_t len = ops_batch_seal(&store->keys, ops->generation, ops->end, sequence, 0, bytes);
-	int rc = anyio_pwrite_all(ops->fd, bytes, len, (int64_t)ops->end);
+	int len = write_empty(store, ops->fd, ops->generation, ops->end, sequence);
+	int rc = len < 0 ? len : anyio_fdatasync(ops->fd);
 
 	if (rc == 0)
-		rc = anyio_fdatasync(ops->fd);
-	if (rc == 0)
-		ops->end = ops->durable_end = ops->end + len;
+		ops->end = ops->durable_end = ops->end + (uint64_t)len;
 	return rc;
 }
 
@@ -500,7 +498,19 @@ static int write_operation(
 	return rc;
 }
 
-/* All that LMDB holds. */
+/* An empty batch: whatever is damaged before it has one behind it, so that it cannot pass for the end; and when this one is
+ * missing, too, the commits tell. */
+static int write_mark(struct writing *writing)
+{
+	struct store *store = writing->store;
+	struct ops *to = &writing->to;
+	int len = write_empty(store, to->fd, to->generation, to->end, store->log.durable);
+
+	to->end += len > 0 ? (uint64_t)len : 0;
+	return len < 0 ? len : 0;
+}
+
+/* All that LMDB holds: no crash takes it back, so that it has no sequence. */
 static int write_fold(struct writing *writing)
 {
 	struct store *store = writing->store;
@@ -517,7 +527,7 @@ static int write_fold(struct writing *writing)
 			.value = value,
 			.value_len = len };
 
-		rc = write_operation(writing, 0, store->checkpoint.sequence, &operation);
+		rc = write_operation(writing, 0, 0, &operation);
 		if (rc == 0)
 			rc = anyio_checkpoint();
 		if (rc < 0)
@@ -536,6 +546,8 @@ static int write_rest(struct writing *writing)
 
 	if (rc == 0)
 		rc = finish_batch(writing);
+	if (rc == 0)
+		rc = write_mark(writing);
 	return rc < 0 ? rc
 		      : take_place(store, writing->to.fd, writing->to.generation, writing->to.end);
 }
@@ -543,8 +555,7 @@ static int write_rest(struct writing *writing)
 static int rewrite(struct writing *writing)
 {
 	struct store *store = writing->store;
-	int rc = write_first(
-		store, writing->to.fd, writing->to.generation, store->checkpoint.sequence);
+	int rc = write_empty(store, writing->to.fd, writing->to.generation, 0, 0);
 
 	if (rc < 0)
 		return rc;

@@ -423,8 +423,10 @@ static int read_on(struct recovering *recovering)
 	if (rc == 0)
 		rc = store_fold(store, store->ops.lost ? UINT64_MAX : believed);
 	/* What was written with a commit, and is not believed, must not be missed when a later one proves that. */
-	if (rc == 0 && !store->ops.lost && replay.operations_fewer)
+	if (rc == 0 && !store->ops.lost && replay.operations_fewer) {
+		report->unfinished++;
 		rc = ops_mark(store, replay.sequence);
+	}
 	if (rc == 0)
 		rc = store_enter_adopted(store, &replay, report);
 	if (rc == 0 && store->ops.lost) {

@@ -72,7 +72,7 @@ static int make_place(const struct segment_remote *remote, const struct car_inde
 	return -EBADMSG;
 }
 
-/* With the lock `writing` held, and room reserved. What lies elsewhere stays there. */
+/* With the lock `writing` held, and room reserved. What lies elsewhere, and is whole there, stays there. */
 static int enter_one(struct entering *entering, size_t i, uint64_t base)
 {
 	const struct segment_remote *remote = entering->remote;
@@ -99,13 +99,19 @@ static int enter_one(struct entering *entering, size_t i, uint64_t base)
 static int enter_all(struct entering *entering)
 {
 	struct store *store = entering->store;
+	struct mf_cid cid;
 	int rc = 0;
 
 	qsort(entering->entries, entering->count, sizeof(*entering->entries), by_place);
 	for (size_t at = 0; at < entering->count && rc == 0; at += BATCH) {
 		size_t end = at + BATCH < entering->count ? at + BATCH : entering->count;
 
-		rc = anyio_lock_acquire(&store->writing);
+		for (size_t i = at; i < end && rc == 0; i++) {
+			make_cid(&entering->entries[i], &cid);
+			rc = store_doubt(store, &cid, entering->remote->number);
+		}
+		if (rc == 0)
+			rc = anyio_lock_acquire(&store->writing);
 		if (rc < 0)
 			return rc;
 		rc = store->broken ? store->broken : index_reserve(&store->index, BATCH);

@@ -274,9 +274,12 @@ static int verify_operations(struct verifying *verifying)
 {
 	static const struct ops_calls calls = { .damaged = report_operations };
 	struct store *store = verifying->store;
-	uint64_t end;
+	uint64_t durable = store->ops.durable_end, end;
 	int rc = ops_read(store, 0, UINT64_MAX, &calls, verifying, &end);
 
+	/* To an opening its end may be what a crash left. */
+	if (rc == 0 && store->ops.fd >= 0 && end < durable)
+		rc = report_operations(verifying, end, durable);
 	/* What the disk does not give back. */
 	if (rc == -EIO || rc == ANYIO_INCOMPLETE_READ)
 		rc = report_operations(verifying, end, store->ops.end);

@@ -431,6 +431,7 @@ int store_wal_replay(struct store *store, bool all,
 		out->cut = replay.end - replay.tail;
 	if (rc == 0)
 		rc = store_last_believed(store, &replay, &believed);
+	out->unfinished += rc == 0 && replay.operations_fewer;
 	if (rc == 0)
 		rc = ops_read(
 			store, all ? 0 : ops_known(store), believed, &operations, &rehearsal, &end);

@@ -44,6 +44,11 @@ uint64_t number_of(int task, int id);
 void block_name(int task, int id, struct mf_cid *cid);
 struct mf_cid pin_name(int task, int id);
 int look_at_tree(struct model *model, int task, int id);
+/* A task of a model that works on it until the model crashes: a worker is its argument. */
 int work(void *arg);
+/* Starts what collects beside the workers, or not; until the model crashes. */
+void start_collecting(struct model *model, struct anyio_task_group *group);
+/* After a crash: everything acknowledged is there, and pins are among what they may be; then what is there is known. */
+int compare(struct model *model);
 
 #endif

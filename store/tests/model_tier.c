@@ -43,6 +43,21 @@ int model_tier_count(void)
 	return count;
 }
 
+int model_tier_rot(struct model *model)
+{
+	size_t from = draw(model, OBJECTS);
+
+	for (size_t i = 0; i < OBJECTS; i++) {
+		struct object *object = &objects[(from + i) % OBJECTS];
+
+		if (!object->bytes)
+			continue;
+		object->bytes[draw(model, object->len)] ^= (uint8_t)(1u << draw(model, 8));
+		return 1;
+	}
+	return 0;
+}
+
 static int dawdle(struct model *model)
 {
 	return draw(model, 3) ? 0 : anyio_sleep(draw(model, 100) * ANYIO_MICROSECOND);

@@ -49,7 +49,8 @@ struct store_recovery {
 	uint64_t blocks;  /* blocks found there */
 	uint64_t cut;     /* bytes of unfinished writing cut from the end of the log */
 	uint64_t unfinished; /* blocks and ranges before that, never acknowledged, that had not
-	                      * reached the disk whole: now disregarded */
+	                      * reached the disk whole, or were damaged since; operations that went with the last
+	                      * commit count as one: now disregarded */
 	uint64_t damaged;    /* damaged ranges of durable log: kept, skipped; see store_verify */
 	uint64_t ignored;    /* files in segments/ that are not segments of this repo */
 	uint64_t

@@ -80,10 +80,9 @@ struct store_wal_replay {
 	uint64_t bytes;  /* of log read */
 	uint64_t blocks; /* that the index would be given */
 	uint64_t operations;
-	uint64_t
-		unfinished; /* places that were never acknowledged, and did not reach the disk whole */
-	uint64_t damaged; /* places of durable log that are not what was written */
-	uint64_t cut;     /* bytes behind the last commit, which an opening would cut */
+	uint64_t unfinished; /* as of struct store_recovery */
+	uint64_t damaged;    /* places of durable log that are not what was written */
+	uint64_t cut;        /* bytes behind the last commit, which an opening would cut */
 };
 /*
  * Goes over the log as an opening after a crash at this moment would, from the checkpoint (all: from the very

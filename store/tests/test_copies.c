@@ -1,0 +1,72 @@
+/* Blocks that lie in two places, one of which went bad: to an index that is made anew the other is the block. */
+#include "archives.h"
+#include "cold.h"
+#include "../inner.h"
+
+static int place_of(struct store *store, int number, size_t len, struct index_place *out)
+{
+	static uint8_t data[TEST_BLOCK_MAX];
+	struct mf_cid cid;
+
+	test_block((uint64_t)number, len, data, &cid);
+	return index_find(&store->index, &cid, out);
+}
+
+/* It would be given up there, too, as nothing is needed of the object. */
+static int what_went_bad_here_is_read_from_the_tier(void *arg)
+{
+	struct store *store;
+	struct mf_cid roots[TREES];
+	struct store_move_result moved;
+	struct store_collect_result collected;
+	struct index_place here;
+
+	CHECK_RC(0, begin(&store));
+	CHECK_RC(0, put_trees(store, roots));
+	CHECK_RC(1, place_of(store, 100, LEN, &here));
+	CHECK_RC(0, demote(store, 1, &moved));
+	test_flip(test_segment(here.segment), (long)here.offset + 7);
+	CHECK_RC(0, rebuild_index(store, NULL));
+	CHECK_RC(0, store_tier_tend(store, "cold"));
+	CHECK_RC(1, cold_leaves(store));
+	CHECK_RC(TREES * LEAVES, there(store));
+	CHECK_RC(0, collect(store, &collected));
+	CHECK_RC(TREES * LEAVES, there(store));
+	return end(store);
+}
+
+/* By an adoption that mended it. */
+static int what_went_bad_is_read_from_an_adopted_file(void *arg)
+{
+	struct store *store;
+	struct archive archive = archive_make(0, 10);
+	struct store_adopt_result result;
+	struct index_place here;
+
+	CHECK_RC(0, test_open(&store, NULL));
+	CHECK_RC(0, test_put_range(store, 5000, 5001, false));
+	CHECK_RC(0, test_put(store, 3, ARCHIVE_BLOCK, &(store_ticket){ 0 }));
+	CHECK_RC(0, store_sync(store, store->log.sequence));
+	CHECK_RC(1, place_of(store, 3, ARCHIVE_BLOCK, &here));
+	test_flip(test_segment(here.segment), (long)here.offset + 7);
+	CHECK_RC(-EBADMSG, test_get(store, 3, ARCHIVE_BLOCK));
+	CHECK_RC(0, archive_adopt(store, &archive, false, &result));
+	for (int again = 0; again < 2; again++) {
+		CHECK_RC(10, archive_there(store, 0, 10));
+		CHECK_RC(0, rebuild_index(store, NULL));
+	}
+	return store_close(store);
+}
+
+ON_BACKENDS(what_went_bad_here_is_read_from_the_tier)
+ON_BACKENDS(what_went_bad_is_read_from_an_adopted_file)
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_what_went_bad_here_is_read_from_the_tier),
+		cmocka_unit_test(test_what_went_bad_is_read_from_an_adopted_file),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
