@@ -256,7 +256,9 @@ int cmd_daemon(struct cli *cli)
 	daemon.network = (struct kit_network){ .node = cli->node,
 		.options = { .listen = cli->repeat_count ? cli->repeats
 							 : (const char *const *)daemon.listen,
-			.perf = cli_flag(cli, "perf", false) } };
+			.perf = cli_flag(cli, "perf", false),
+			.tell = on_tell,
+			.arg = &daemon } };
 	daemon.rpc = (struct serve_rpc){ .node = cli->node,
 		.listen = daemon.api ? (const char *const *)daemon.api : api_listen,
 		.origins = (const char *const *)daemon.origins,

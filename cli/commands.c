@@ -224,7 +224,8 @@ const struct cli_command cli_commands[] = {
 		"SIGTERM, SIGINT and 'ipfs-kit shutdown' stop it cleanly: it takes no more requests, and those that\n"
 		"run have the time that daemon.grace of the config gives them (5s at first). What is not done by\n"
 		"then, or when a second signal comes, is cut off by name. SIGQUIT has it write to standard error\n"
-		"what it is at, as a tree of tasks, and go on.\n\n"
+		"what it is at, as a tree of tasks, and go on. Blocks that are found damaged while it runs are\n"
+		"warned of there, ten a minute at most and then how many more: a disk may be failing.\n\n"
 		"  ipfs-kit daemon --listen /ip4/0.0.0.0/tcp/4001 --listen /ip6/::/tcp/4001",
 		daemon_table, 0, 0, .repeats = true, .run = cmd_daemon },
 	{ "dag export", "PATH", "Write everything under a CID as a CAR archive",

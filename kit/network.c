@@ -63,6 +63,8 @@ static int start(struct kit_network *network, struct anyio_task_group *group)
 		rc = anyio_start_soon(group, store_tend, node->core->store, "index");
 	if (!rc && node->core->heat)
 		rc = anyio_start_soon(group, store_heat_tend, node->core->heat, "heat");
+	if (!rc && network->options.tell)
+		rc = anyio_start(group, kit_tell_damage, network, "damage", NULL);
 	if (rc)
 		return rc == ANYIO_CANCELLED ? rc : kit_fail_code(node, rc, "going online");
 	return network->options.listen ? listen_all(node, network->options.listen)

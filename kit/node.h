@@ -141,6 +141,11 @@ void kit_tier_policy_changed(struct kit_core *core);
 /* Its descriptor, for who writes all of it himself; *place: it is a new regular file. */
 int kit_output_descriptor(struct kit_output *output, bool *place);
 
+/* ---- damage.c ---- */
+
+/* The body of a task: tells of damage as a struct kit_network has it in its options. Calls anyio_started(NULL). */
+int kit_tell_damage(void *network);
+
 /* ---- heat.c ---- */
 
 /* Takes up the heat of content roots, once. The errors of store_heat_open. */

@@ -60,8 +60,7 @@ static int check_batch(struct sweep *sweep)
 		struct store_block block = sweep->blocks[i];
 
 		if (results[i] != 0) {
-			index_forget(
-				&sweep->collecting->store->index, &block.cid, &sweep->places[i]);
+			store_forget(sweep->collecting->store, &block.cid, &sweep->places[i]);
 			anyio_free(block.memory);
 			sweep->keep = true;
 			continue;

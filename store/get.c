@@ -26,7 +26,7 @@ int store_find(struct store *store, const struct mf_cid *cid, struct index_place
 	if (rc > 0 && store->broken && place->sequence > store->log.durable)
 		rc = index_find_durable(&store->index, cid, store->log.durable, place);
 	if (rc > 0 && !store_reaches(store, place)) {
-		index_forget(&store->index, cid, place);
+		store_forget(store, cid, place);
 		place->state = INDEX_DAMAGED;
 		return 0;
 	}
@@ -44,6 +44,19 @@ bool store_reaches(const struct store *store, const struct index_place *place)
 	return file &&
 		place->offset + place->len <=
 		(file == store->log.active ? store->log.end : file->size);
+}
+
+void store_forget(struct store *store, const struct mf_cid *cid, const struct index_place *place)
+{
+	if (index_forget(&store->index, cid, place) && store->on_damage)
+		store->on_damage(store->on_damage_arg, cid);
+}
+
+void store_on_damage(
+	struct store *store, void (*found)(void *arg, const struct mf_cid *cid), void *arg)
+{
+	store->on_damage = found;
+	store->on_damage_arg = arg;
 }
 
 void store_believe(struct store *store, const struct mf_cid *cid, const struct index_place *place)
@@ -317,7 +330,7 @@ static int get(struct store *store, const struct mf_cid *cid, bool aside, struct
 		return get(store, cid, aside, out);
 	}
 	if (rc == -EBADMSG)
-		index_forget(&store->index, cid, &place);
+		store_forget(store, cid, &place);
 	if (rc == 0 && !believed)
 		store_believe(store, cid, &place);
 	if (rc == 0 && !aside)
@@ -560,7 +573,7 @@ int store_get_many(struct store *store, const struct mf_cid *cids, size_t count,
 		if (is_away(store, &cids[i], &batch.places[i]))
 			results[i] = store_get(store, &cids[i], &out[i]);
 		else if (results[i] == -EBADMSG)
-			index_forget(&store->index, &cids[i], &batch.places[i]);
+			store_forget(store, &cids[i], &batch.places[i]);
 	}
 	anyio_free(batch.places);
 	anyio_free(batch.wanted);

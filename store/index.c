@@ -141,13 +141,14 @@ static int take_away(struct index *index, const struct mf_cid *cid, const struct
 	return 1;
 }
 
-void index_forget(struct index *index, const struct mf_cid *cid, const struct index_place *place)
+bool index_forget(struct index *index, const struct mf_cid *cid, const struct index_place *place)
 {
 	/* The block may be well, and its place wrong. */
 	if (take_away(index, cid, place, INDEX_DAMAGED) <= 0)
-		return;
+		return false;
 	index->doubtful = true;
 	index->damaged++;
+	return true;
 }
 
 int index_drop(struct index *index, const struct mf_cid *cid, const struct index_place *place)

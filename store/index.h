@@ -128,8 +128,8 @@ int index_reserve(struct index *index, size_t count);
  * is replaced. */
 void index_add(struct index *index, const struct mf_cid *cid, const struct index_place *place);
 void index_put(struct index *index, const struct mf_cid *cid, const struct index_place *place);
-/* From now on the block counts as absent, if it is still at this place: it is damaged there. */
-void index_forget(struct index *index, const struct mf_cid *cid, const struct index_place *place);
+/* From now on the block counts as absent, if it is still at this place: it is damaged there. Whether it did not before. */
+bool index_forget(struct index *index, const struct mf_cid *cid, const struct index_place *place);
 /* The same for one that is given up: nothing is remembered. 0 or -ENOMEM. */
 int index_drop(struct index *index, const struct mf_cid *cid, const struct index_place *place);
 

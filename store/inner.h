@@ -68,7 +68,9 @@ struct store {
 	store_ticket due_ticket;
 	int due_failed; /* why one that was due could not be made; 0: it was */
 	struct anyio_event asked;
-	bool tended; /* store_tend runs */
+	bool tended;                                            /* store_tend runs */
+	void (*on_damage)(void *arg, const struct mf_cid *cid); /* store_on_damage; or NULL */
+	void *on_damage_arg;
 	/* Nothing is written any more, and this is why: ANYIO_BROKEN, a sync failed; -EUCLEAN, the end of
 	 * the log, or something of the operation log, is lost (recover.c). */
 	int broken;
@@ -154,6 +156,8 @@ int store_doubt(struct store *store, const struct mf_cid *cid, uint32_t number);
 bool store_reaches(const struct store *store, const struct index_place *place);
 /* A cached block goes (arc_init's drop). */
 void store_drop_shared(void *shared);
+/* The block was found damaged at this place, or lost with it: index_forget, and who wants to be told is. */
+void store_forget(struct store *store, const struct mf_cid *cid, const struct index_place *place);
 /* The block was found whole at this place: if it counts as damaged there, no longer. */
 void store_believe(struct store *store, const struct mf_cid *cid, const struct index_place *place);
 

@@ -97,7 +97,7 @@ static int judge(
 	if (accept)
 		rc = index_drop(index, damage->cid, &place);
 	else
-		index_forget(index, damage->cid, &place);
+		store_forget(verifying->store, damage->cid, &place);
 	return rc < 0 ? rc : 1;
 }
 

@@ -44,13 +44,23 @@ static int run_scene(void *arg)
 	return rc;
 }
 
-void scene_run(int (*body)(struct scene *scene))
+static void run_on_each(int (*body)(struct scene *scene), bool mock_clock)
 {
 	for (const char *const *names = anyio_backends_available(); *names; names++) {
-		struct anyio_options options = { .backend = *names };
+		struct anyio_options options = { .backend = *names, .mock_clock = mock_clock };
 		struct run run = { .body = body };
 		assert_int_equal(anyio_run(run_scene, &run, &options), 0);
 	}
+}
+
+void scene_run(int (*body)(struct scene *scene))
+{
+	run_on_each(body, false);
+}
+
+void scene_run_mock_clock(int (*body)(struct scene *scene))
+{
+	run_on_each(body, true);
 }
 
 int scene_reopen(struct scene *scene)

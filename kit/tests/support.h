@@ -18,6 +18,8 @@ struct scene {
 
 /* On every backend that works here, each with a fresh folder and repo. */
 void scene_run(int (*body)(struct scene *scene));
+/* The same where time stands still but when all wait for it. */
+void scene_run_mock_clock(int (*body)(struct scene *scene));
 /* "DIR/name"; valid until the next call but three. */
 const char *scene_path(struct scene *scene, const char *name);
 int scene_reopen(struct scene *scene);

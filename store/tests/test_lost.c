@@ -379,6 +379,117 @@ static int a_segment_may_vanish_meanwhile(void *arg)
 	return store_close(store);
 }
 
+/* ---- Being told of it ---- */
+
+struct told {
+	struct store *store;
+	int count;
+	struct mf_cid cid; /* of the last */
+	char why[320];
+};
+
+static void note(void *arg, const struct mf_cid *cid)
+{
+	struct told *told = arg;
+
+	told->count++;
+	told->cid = *cid;
+	store_explain(told->store, cid, told->why, sizeof(told->why));
+}
+
+static void cid_of(int i, struct mf_cid *cid)
+{
+	uint8_t data[700];
+
+	test_block(i, sizeof(data), data, cid);
+}
+
+/* Spoils block i, of 700 bytes, where it lies. */
+static int spoil(struct store *store, int i, struct mf_cid *cid)
+{
+	struct index_place place;
+
+	cid_of(i, cid);
+	CHECK(store_find(store, cid, &place) == 1);
+	test_flip(test_segment(place.segment), (long)place.offset + 50);
+	return 0;
+}
+
+static int is_told(const struct told *told, int count, const struct mf_cid *cid, const char *why)
+{
+	CHECK_RC(count, told->count);
+	CHECK(mf_cid_equal(&told->cid, cid) && strstr(told->why, why));
+	return 0;
+}
+
+static int damage_is_told_once(void *arg)
+{
+	struct store_collect_options all = { .every = true };
+	struct store_collect_result result;
+	struct told told = { 0 };
+	struct store_block block;
+	struct mf_cid cid;
+	store_ticket ticket = 0;
+	int code;
+
+	CHECK_RC(0, test_open(&told.store, NULL));
+	CHECK_RC(0, test_put_range(told.store, 0, 60, true));
+	CHECK_RC(0, store_close(told.store));
+	CHECK_RC(0, test_open(&told.store, NULL));
+	store_on_damage(told.store, note, &told);
+	for (int again = 0; again < 2; again++) {
+		/* The second time of a whole one that was put in its place. */
+		CHECK_RC(0, spoil(told.store, 13, &cid));
+		CHECK_RC(-EBADMSG, test_get(told.store, 13, 700));
+		CHECK_RC(-EBADMSG, test_get(told.store, 13, 700));
+		CHECK_RC(0, is_told(&told, 1 + again, &cid, "is damaged: bytes "));
+		CHECK_RC(0, test_put(told.store, 13, 700, &ticket));
+		CHECK_RC(0, store_sync(told.store, ticket));
+		CHECK_RC(0, test_get(told.store, 13, 700));
+	}
+	CHECK_RC(0, spoil(told.store, 14, &cid));
+	CHECK_RC(0, store_get_many(told.store, &cid, 1, &block, &code));
+	CHECK_RC(-EBADMSG, code);
+	CHECK_RC(0, is_told(&told, 3, &cid, "segments/00000001.car"));
+	CHECK_RC(0, spoil(told.store, 16, &cid));
+	CHECK_RC(2, test_verify(told.store));
+	CHECK_RC(0, is_told(&told, 4, &cid, "segments/00000001.car"));
+	/* A collection that would move it. */
+	CHECK_RC(0, spoil(told.store, 17, &cid));
+	CHECK_RC(0, store_pin_add(told.store, &cid, STORE_PIN_DIRECT, &ticket));
+	CHECK_RC(0, store_collect(told.store, &all, &result));
+	CHECK_RC(1, result.kept_damaged);
+	CHECK_RC(0, is_told(&told, 5, &cid, "segments/00000001.car"));
+	store_on_damage(told.store, NULL, NULL);
+	CHECK_RC(0, test_put_range(told.store, 100, 105, true));
+	CHECK_RC(0, spoil(told.store, 101, &cid));
+	CHECK_RC(-EBADMSG, test_get(told.store, 101, 700));
+	CHECK_RC(5, told.count);
+	return store_close(told.store);
+}
+
+static int what_is_lost_is_told_too(void *arg)
+{
+	struct told told = { 0 };
+	struct mf_cid cid;
+	char away[160];
+
+	CHECK_RC(0, test_open(&told.store, NULL));
+	CHECK_RC(0, test_put_range(told.store, 0, 500, true));
+	CHECK_RC(0, store_close(told.store));
+	snprintf(away, sizeof(away), "%s/away", test_repo);
+	CHECK(rename(test_segment(2), away) == 0);
+	CHECK_RC(0, test_open(&told.store, NULL));
+	store_on_damage(told.store, note, &told);
+	int lost = first_lost(told.store, 500);
+	uint8_t *data = malloc(30000);
+	test_block(lost, lost % 5 ? 700 : 30000, data, &cid);
+	free(data);
+	CHECK_RC(0, store_has(told.store, &cid));
+	CHECK_RC(0, is_told(&told, 1, &cid, "is lost: segments/00000002.car is missing"));
+	return store_close(told.store);
+}
+
 static const int shares[] = { GONE, BUT_ONE, 37, 50, 72, 99, 1 };
 
 static void test_what_the_index_knows_is_not_cut(void **state)
@@ -396,6 +507,8 @@ ON_BACKENDS(a_missing_segment_is_noticed)
 ON_BACKENDS(a_segment_may_vanish_meanwhile)
 ON_BACKENDS(a_segment_that_comes_back_is_read_again)
 ON_BACKENDS(a_short_segment_keeps_what_is_left)
+ON_BACKENDS(damage_is_told_once)
+ON_BACKENDS(what_is_lost_is_told_too)
 
 static void simulated_what_the_index_knows_is_not_cut(void **state)
 {
@@ -419,6 +532,8 @@ int main(void)
 		cmocka_unit_test(test_a_segment_may_vanish_meanwhile),
 		cmocka_unit_test(test_a_segment_that_comes_back_is_read_again),
 		cmocka_unit_test(test_a_short_segment_keeps_what_is_left),
+		cmocka_unit_test(test_damage_is_told_once),
+		cmocka_unit_test(test_what_is_lost_is_told_too),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -58,6 +58,68 @@ def what_is_read_is_healed():
             is_whole(repo, root, 3)
 
 
+def warnings(daemon):
+    return [line for line in daemon.stderr().splitlines() if line.startswith('ipfs-kit: warning: ')]
+
+
+def a_daemon_tells_what_rots():
+    repo = new_repo()
+    cid = kit('add', '-Q', repo=repo, stdin=noise(50_000)).text
+    [block] = [block for block in blocks_of(repo) if block['Cid'] == cid]
+    path = f'segments/{block["Segment"]:08}.car'
+    with Daemon(repo=repo) as daemon:
+        check('it is whole, and nothing is told', kit('cat', cid, repo=repo).out == noise(50_000) and not daemon.stderr(), daemon.stderr())
+        equal('stopped', daemon.stop(), 0)
+    with Daemon(repo=repo) as daemon, Daemon() as peer:
+        flip(f'{repo}/{path}', block['End'] - 3)
+        connect(peer, daemon)
+        for words in ['cat'], ['cat', '--offline'], ['block', 'get', '--offline']:
+            done = kit(*words, '--timeout=1s', cid, repo=repo)
+            check(f'{" ".join(words)} fails', done.code and not done.out, done)
+        check('a peer does not get it either', kit('cat', '--timeout=1s', cid, repo=peer.repo).code)
+        equal('the daemon has told it, once, with the next step', warnings(daemon), [f'ipfs-kit: warning: block {cid} is damaged: bytes '
+            f'{block["End"] - block["Size"]} to {block["End"]} of {path}; '
+            f"'ipfs-kit --repo {repo} repo verify --heal' looks for more, and asks peers for what is damaged"])
+        equal('stopped', daemon.stop(), 0)
+        equal('and no more of damage', sum('damaged' in line for line in daemon.stderr().splitlines()), 1)
+
+
+def damaged(daemon):
+    [count] = [line.split()[1] for line in kit('metrics', repo=daemon.repo).text.splitlines() if line.startswith('ipfs_kit_store_damaged_total ')]
+    return int(count)
+
+
+def a_peer_that_reads_what_is_rotten_fills_no_log():
+    repo, spoilt = many_that_nobody_has(16)
+    with Daemon(repo=repo) as daemon, Daemon() as peer:
+        connect(peer, daemon)
+        for cid in spoilt:
+            asked = subprocess.Popen([PROGRAM, '--repo', peer.repo, 'block', 'get', cid], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                env=environment())
+            until('it is met', lambda: damaged(daemon) > spoilt.index(cid))
+            asked.kill()
+            asked.wait()
+        equal('stopped', daemon.stop(), 0)
+        told = warnings(daemon)
+        check('ten are told each, in the order they were met', all(cid in line for cid, line in zip(spoilt, told[:10])), told)
+        check('then how many more', len(told) == 11 and '6 more blocks were found damaged' in told[10] and 'repo verify' in told[10], told)
+
+
+def a_daemon_tells_what_it_opens():
+    """After a power cut: what was durable, and the index has not, is read again by the opening."""
+    with Daemon() as daemon:
+        cids = [daemon.add(noise(50_000, seed)) for seed in (1, 2, 3)]
+        [block] = [block for block in blocks_of(daemon.repo) if block['Cid'] == cids[0]]
+        daemon.kill()
+        # In its head; the bytes of a block are verified when they are read.
+        flip(f'{daemon.repo}/segments/{block["Segment"]:08}.car', block['Offset'] + 10)
+        with Daemon(repo=daemon.repo) as again:
+            told = warnings(again)
+            check('damage of the log, and the next step', len(told) == 1 and f'segments/{block["Segment"]:08}.car is damaged: bytes ' in told[0] and
+                f'; \'ipfs-kit --repo {daemon.repo} repo verify\' tells what is lost' in told[0], told)
+            check('what is whole is there', again.rpc('cat', cids[2])[2] == noise(50_000, 3))
+
+
 def a_verification_heals():
     with Daemon() as holder:
         repo, root, spoilt = rotten(holder, 4, (None, 2, 5))
@@ -166,5 +228,5 @@ def who_goes_away_ends_it():
         check('which its client is told', client.wait(BOUND) != 0)
 
 
-run_all([what_is_read_is_healed, a_verification_heals, what_nobody_has_is_not_healed, what_a_pin_lacks_is_fetched, many_are_asked_for_together,
+run_all([what_is_read_is_healed, a_daemon_tells_what_rots, a_peer_that_reads_what_is_rotten_fills_no_log, a_daemon_tells_what_it_opens, a_verification_heals, what_nobody_has_is_not_healed, what_a_pin_lacks_is_fetched, many_are_asked_for_together,
     without_peers_nobody_is_waited_for, who_goes_away_ends_it])

@@ -103,7 +103,12 @@ KIT_API const char *kit_version(void);
 struct kit_network_options {
 	const char *const *listen; /* multiaddrs, NULL-terminated; NULL: the config's */
 	bool perf;                 /* answer /perf/1.0.0 */
-	void *reserved[4];
+	/* Called as long as the network runs with a sentence for people, and what to do, for each block that is found
+	 * damaged or lost and did not count as that before: ten times a minute at most, then, when that is over or the
+	 * network ends, once for all others. In the loop's thread, and must not wait. NULL: nobody is told. */
+	void (*tell)(void *arg, const char *sentence);
+	void *arg; /* of tell */
+	void *reserved[2];
 };
 /* The body of a task: listens, serves blocks and fetches until cancelled. Calls anyio_started(NULL)
  * once it listens, so start it with anyio_start(&group, kit_network_run, &network, ...). */
