@@ -17,7 +17,16 @@ static anyio_time half_life(struct kit_core *core)
 
 int kit_heat_open(struct kit_core *core)
 {
-	return core->heat ? 0 : store_heat_open(core->store, half_life(core), &core->heat);
+	if (core->heat)
+		return 0;
+	int rc = anyio_lock_acquire(&core->opening_heat);
+	if (rc)
+		return rc;
+	/* Another may have done it meanwhile. */
+	if (!core->heat)
+		rc = store_heat_open(core->store, half_life(core), &core->heat);
+	anyio_lock_release(&core->opening_heat);
+	return rc;
 }
 
 /* Whoever reads is not to fail for it. */

@@ -170,8 +170,10 @@ static struct kit_node *node_new(const char *dir)
 	struct kit_node *node = anyio_calloc(1, sizeof(*node));
 
 	if (node && (node->core = anyio_calloc(1, sizeof(*node->core))) &&
-		(node->core->dir = anyio_strdup(dir)))
+		(node->core->dir = anyio_strdup(dir))) {
+		anyio_lock_init(&node->core->opening_heat);
 		return node;
+	}
 	node_free(node);
 	return NULL;
 }

@@ -25,9 +25,10 @@ struct kit_core {
 	bool journaling;           /* an add keeps the journal */
 	struct kit_config *config; /* as it was last read */
 	struct store_heat *heat;   /* NULL until somebody uses it */
-	struct kit_tiers *tiers;   /* NULL while kit_tiers_run does not run (tiering.h) */
-	bool read_only;            /* the end of the store's log is lost */
-	char warning[512];         /* of what opening found, "" */
+	struct anyio_lock opening_heat;
+	struct kit_tiers *tiers; /* NULL while kit_tiers_run does not run (tiering.h) */
+	bool read_only;          /* the end of the store's log is lost */
+	char warning[512];       /* of what opening found, "" */
 };
 
 /* One user's handle: its last error is its own. */
@@ -148,7 +149,7 @@ int kit_tell_damage(void *network);
 
 /* ---- heat.c ---- */
 
-/* Takes up the heat of content roots, once. The errors of store_heat_open. */
+/* Takes up the heat of content roots, once; others run meanwhile. The errors of store_heat_open. */
 int kit_heat_open(struct kit_core *core);
 /* The root of blocks was read. */
 void kit_heat_read(struct kit_blocks *blocks);

@@ -14,6 +14,8 @@
 
 #define SAVE_EVERY (5 * 60 * ANYIO_SECOND)
 
+enum { RECORDS_A_TURN = 1024 };
+
 struct store_heat {
 	struct store *store;
 	struct heat_table table;
@@ -38,7 +40,7 @@ static anyio_time wall_clock(void)
 
 /* ---- taking up ---- */
 
-static int load_slot(struct store_heat *heat, size_t slot, anyio_time wall)
+static int load_slot(struct store_heat *heat, size_t slot, anyio_time wall, anyio_time now)
 {
 	uint8_t key[4], record[HEAT_RECORD_MAX];
 	struct store_heat_root root;
@@ -49,12 +51,13 @@ static int load_slot(struct store_heat *heat, size_t slot, anyio_time wall)
 	if (len < 0)
 		return len == -ENOENT ? 0 : (int)len;
 	bool sound = heat_record_decode(record, (size_t)len, wall, &root);
-	return heat_table_restore(&heat->table, slot, sound ? &root : NULL, anyio_now());
+	return heat_table_restore(&heat->table, slot, sound ? &root : NULL, now);
 }
 
+/* Both clocks as they are at its begin: others may take long meanwhile. */
 static int load(struct store_heat *heat)
 {
-	anyio_time wall = wall_clock();
+	anyio_time wall = wall_clock(), now = anyio_now();
 	uint8_t value[4];
 	ssize_t len = store_state_get(heat->store, STORE_SPACE_HEAT, count_key, sizeof(count_key),
 		value, sizeof(value), NULL);
@@ -62,8 +65,12 @@ static int load(struct store_heat *heat)
 
 	if (len == sizeof(value))
 		heat->written_slots = get_u32(value);
-	for (size_t slot = 0; !rc && slot < heat->written_slots && slot < STORE_HEAT_ROOTS; slot++)
-		rc = load_slot(heat, slot, wall);
+	for (size_t slot = 0; !rc && slot < heat->written_slots && slot < STORE_HEAT_ROOTS;
+		slot++) {
+		rc = load_slot(heat, slot, wall, now);
+		if (!rc && (slot + 1) % RECORDS_A_TURN == 0)
+			rc = anyio_checkpoint();
+	}
 	return rc;
 }
 

@@ -9,6 +9,7 @@
 enum {
 	LINKS = 200000, /* of a block: nearly 2 MiB of them */
 	TINY = 20000,   /* blocks of one group */
+	ROOTS = 20000,  /* that have heat */
 	ENTRIES = 100000,
 	SELDOM = 4096, /* things between two checkpoints, at most */
 };
@@ -75,6 +76,41 @@ static int a_verification_of_many_tiny_blocks(void *arg)
 	return store_close(store);
 }
 
+static struct store_heat *heat;
+
+static int open_heat(void *store)
+{
+	return store_heat_open(store, 3600 * ANYIO_SECOND, &heat);
+}
+
+static int taking_up_heat(void *arg)
+{
+	struct store_heat_stat stat;
+	struct anyio_cancel_scope scope;
+	struct store *store;
+	struct mf_cid cid;
+
+	CHECK_RC(0, test_open(&store, NULL));
+	CHECK_RC(0, open_heat(store));
+	for (int i = 0; i < ROOTS; i++) {
+		mf_cid_of(&cid, 1, MF_CODEC_RAW, &i, sizeof(i));
+		store_heat_add(heat, &cid, STORE_HEAT_READ);
+	}
+	CHECK_RC(0, store_heat_close(heat));
+	checkpoints = 0;
+	CHECK_RC(0, open_heat(store));
+	CHECK(checkpoints >= ROOTS / SELDOM);
+	store_heat_stat(heat, &stat);
+	CHECK_RC(ROOTS, stat.roots);
+	CHECK_RC(0, store_heat_close(heat));
+	/* Who does not wait for it leaves nothing behind. */
+	anyio_cancel_scope_init(&scope);
+	anyio_cancel_scope_cancel(&scope, "impatient");
+	anyio_cancel_scope_run(&scope, open_heat, store);
+	CHECK(!heat);
+	return store_close(store);
+}
+
 /* A table grows by a few entries at a time, however many it holds; and finds them meanwhile. */
 static void a_table_grows_little_by_little(void **state)
 {
@@ -122,12 +158,14 @@ static void a_table_grows_little_by_little(void **state)
 
 ON_BACKENDS(a_verification_of_many_links)
 ON_BACKENDS(a_verification_of_many_tiny_blocks)
+ON_BACKENDS(taking_up_heat)
 
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_verification_of_many_links),
 		cmocka_unit_test(test_a_verification_of_many_tiny_blocks),
+		cmocka_unit_test(test_taking_up_heat),
 		cmocka_unit_test(a_table_grows_little_by_little),
 	};
 

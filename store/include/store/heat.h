@@ -29,7 +29,8 @@ enum store_heat_kind {
 struct store_heat;
 
 /* Takes up what the repo's state has. half_life in nanoseconds, above 0; another one than before holds since
- * each root's last use. Does not wait. -ENOMEM, or the errors of store_state_get. */
+ * each root's last use. Lets others run now and then, who are not to open the same store's meanwhile. -ENOMEM,
+ * ANYIO_CANCELLED, or the errors of store_state_get. */
 int store_heat_open(struct store *store, anyio_time half_life, struct store_heat **heat);
 /* Writes what is not written and frees it, whatever comes of that: 0, or why it is not durable. NULL: 0. */
 int store_heat_close(struct store_heat *heat);
