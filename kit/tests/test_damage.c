@@ -131,25 +131,70 @@ static int listen_to(struct scene *scene, struct hearing *hearing)
 	return 0;
 }
 
-static int on_this_clock(struct scene *scene)
+/* A repo that is only read takes nothing from peers. */
+static int hear_of_the_end(struct scene *scene, struct hearing *hearing)
+{
+	const char *path = scene_path(scene, "repo/segments/00000001.car");
+	struct stat st;
+
+	hearing->scene = scene;
+	CHECK_RC(0, put_blocks(hearing));
+	CHECK_RC(0, kit_close(scene->node));
+	scene->node = NULL;
+	CHECK(stat(path, &st) == 0 && truncate(path, st.st_size / 2) == 0);
+	CHECK_RC(0, scene_reopen(scene));
+	hearing->network = (struct kit_network){ .node = scene->node,
+		.options = { .tell = hear, .arg = hearing } };
+	ANYIO_TASK_GROUP(group);
+	int rc = anyio_start(&group, kit_tell_damage, &hearing->network, "damage", NULL);
+	if (!rc)
+		rc = meet(hearing, BLOCKS - 1, BLOCKS);
+	anyio_task_group_cancel(&group, "heard it");
+	CHECK_RC(0, anyio_task_group_exit(&group, 0));
+	CHECK_RC(0, rc);
+	CHECK_RC(1, hearing->count);
+	CHECK(strstr(hearing->told[0], hearing->cids[BLOCKS - 1]));
+	CHECK(strstr(
+		hearing->told[0], "has lost its end, where it lay; 'ipfs-kit repo verify' tells "));
+	return 0;
+}
+
+static int with_hearing(
+	struct scene *scene, int (*body)(struct scene *scene, struct hearing *hearing))
 {
 	struct hearing *hearing = calloc(1, sizeof(*hearing));
 
 	CHECK(hearing);
-	int rc = listen_to(scene, hearing);
+	int rc = body(scene, hearing);
 	free(hearing);
 	return rc;
 }
 
+static int check_bound(struct scene *scene)
+{
+	return with_hearing(scene, listen_to);
+}
+
+static int check_the_end(struct scene *scene)
+{
+	return with_hearing(scene, hear_of_the_end);
+}
+
 static void a_rotten_disk_fills_no_log(void **state)
 {
-	scene_run_mock_clock(on_this_clock);
+	scene_run_mock_clock(check_bound);
+}
+
+static void nobody_is_to_be_asked_for_a_repo_that_is_only_read(void **state)
+{
+	scene_run_mock_clock(check_the_end);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_rotten_disk_fills_no_log),
+		cmocka_unit_test(nobody_is_to_be_asked_for_a_repo_that_is_only_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
