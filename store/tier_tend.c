@@ -5,10 +5,8 @@
  * lives in one that is dead for the most part is written into a new one, so that the next collection gives it up.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
-#include <ipld/car.h>
-#include <multiformats/multihash.h>
+#include "tier_index.h"
 #include "tiering.h"
 
 enum { BATCH = 256, ENTRIES_A_TURN = 1024 };
@@ -16,35 +14,8 @@ enum { BATCH = 256, ENTRIES_A_TURN = 1024 };
 struct entering {
 	struct store *store;
 	struct segment_remote *remote;
-	struct car_index_entry *entries;
-	size_t count;
+	struct tier_index index;
 };
-
-static int take_entry(void *arg, const struct car_index_entry *entry)
-{
-	struct entering *entering = arg;
-
-	if (entering->count == entering->remote->blocks || entry->hash > UINT32_MAX)
-		return -EBADMSG;
-	entering->entries[entering->count++] = *entry;
-	return 0;
-}
-
-static int by_place(const void *a, const void *b)
-{
-	const struct car_index_entry *x = a, *y = b;
-
-	return (x->at > y->at) - (x->at < y->at);
-}
-
-static void make_cid(const struct car_index_entry *entry, struct mf_cid *cid)
-{
-	*cid = (struct mf_cid){ .version = 1,
-		.codec = MF_CODEC_RAW,
-		.hash = (uint32_t)entry->hash,
-		.digest_len = entry->digest_len };
-	memcpy(cid->digest, entry->digest, entry->digest_len);
-}
 
 /* The block of the entry, and its place; at: where its section begins and ends, of the object. */
 static int make_place(const struct segment_remote *remote, const struct car_index_entry *entry,
@@ -53,7 +24,7 @@ static int make_place(const struct segment_remote *remote, const struct car_inde
 	uint8_t prefix[CAR_PREFIX_MAX];
 	uint64_t size = end - at;
 
-	make_cid(entry, cid);
+	tier_index_cid(entry, cid);
 	/* The length of the length depends on what it says. */
 	for (size_t head = 1; head <= CAR_PREFIX_MAX && head <= size; head++) {
 		ssize_t n = car_section_prefix(cid, (size_t)(size - head), prefix, sizeof(prefix));
@@ -77,13 +48,14 @@ static int enter_one(struct entering *entering, size_t i, uint64_t base)
 {
 	const struct segment_remote *remote = entering->remote;
 	struct store *store = entering->store;
-	uint64_t end = i + 1 < entering->count ? base + entering->entries[i + 1].at : remote->to;
-	uint64_t at = base + entering->entries[i].at;
+	const struct car_index_entry *entries = entering->index.entries;
+	uint64_t end = i + 1 < entering->index.count ? base + entries[i + 1].at : remote->to;
+	uint64_t at = base + entries[i].at;
 	struct index_place place, known;
 	struct mf_cid cid;
 	int rc = at < remote->from || at >= end || end > remote->to
 		? -EBADMSG
-		: make_place(remote, &entering->entries[i], at, end, &cid, &place);
+		: make_place(remote, &entries[i], at, end, &cid, &place);
 
 	if (rc < 0 || (rc = store_find(store, &cid, &known)) != 0)
 		return rc < 0 ? rc : 0;
@@ -99,15 +71,15 @@ static int enter_one(struct entering *entering, size_t i, uint64_t base)
 static int enter_all(struct entering *entering)
 {
 	struct store *store = entering->store;
+	size_t count = entering->index.count;
 	struct mf_cid cid;
 	int rc = 0;
 
-	qsort(entering->entries, entering->count, sizeof(*entering->entries), by_place);
-	for (size_t at = 0; at < entering->count && rc == 0; at += BATCH) {
-		size_t end = at + BATCH < entering->count ? at + BATCH : entering->count;
+	for (size_t at = 0; at < count && rc == 0; at += BATCH) {
+		size_t end = at + BATCH < count ? at + BATCH : count;
 
 		for (size_t i = at; i < end && rc == 0; i++) {
-			make_cid(&entering->entries[i], &cid);
+			tier_index_cid(&entering->index.entries[i], &cid);
 			rc = store_doubt(store, &cid, entering->remote->number);
 		}
 		if (rc == 0)
@@ -132,22 +104,6 @@ static int note(struct store *store, const struct segment_remote *remote)
 	return rc < 0 ? rc : store_sync(store, ticket);
 }
 
-/* The object's index, whole and as it was written: from any other a put might take for here what is not. */
-static int read_index(struct entering *entering, uint8_t *index, size_t len)
-{
-	const struct segment_remote *remote = entering->remote;
-	uint8_t sum[SEGMENT_REMOTE_SUM];
-	int rc = tier_read(entering->store, remote, remote->to, index, len);
-
-	if (rc < 0)
-		return rc;
-	segment_remote_sum(index, len, sum);
-	rc = memcmp(sum, remote->sum, sizeof(sum)) == 0
-		? car_index_read(index, len, take_entry, entering)
-		: -EBADMSG;
-	return tier_judge(tier_find(entering->store, remote->tier), rc);
-}
-
 static int enter_and_note(struct entering *entering)
 {
 	int rc = enter_all(entering);
@@ -165,16 +121,16 @@ static int thin_out(struct entering *entering)
 {
 	struct store *store = entering->store;
 	uint32_t number = entering->remote->number;
-	struct mf_cid *cids = anyio_calloc(entering->count + 1, sizeof(*cids));
+	struct mf_cid *cids = anyio_calloc(entering->index.count + 1, sizeof(*cids));
 	struct index_place place;
 	size_t count = 0;
 	int rc = cids ? 0 : -ENOMEM;
 
-	for (size_t i = 0; i < entering->count && rc >= 0; i++) {
+	for (size_t i = 0; i < entering->index.count && rc >= 0; i++) {
 		rc = (i + 1) % ENTRIES_A_TURN == 0 ? anyio_checkpoint() : 0;
 		if (rc < 0)
 			break;
-		make_cid(&entering->entries[i], &cids[count]);
+		tier_index_cid(&entering->index.entries[i], &cids[count]);
 		rc = store_find(store, &cids[count], &place);
 		count += rc > 0 && place.segment == number;
 	}
@@ -190,15 +146,11 @@ static int with_index(
 	struct store *store, struct segment_remote *remote, int (*body)(struct entering *entering))
 {
 	struct entering entering = { .store = store, .remote = remote };
-	size_t len = (size_t)(remote->size - remote->to);
-	uint8_t *index = anyio_malloc(len + 1);
+	int rc = tier_index_read(store, remote, &entering.index);
 
-	entering.entries = anyio_calloc((size_t)remote->blocks + 1, sizeof(*entering.entries));
-	int rc = index && entering.entries ? read_index(&entering, index, len) : -ENOMEM;
 	if (rc == 0)
 		rc = body(&entering);
-	anyio_free(index);
-	anyio_free(entering.entries);
+	tier_index_free(&entering.index);
 	return rc;
 }
 
