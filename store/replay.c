@@ -501,7 +501,7 @@ int replay_segment(struct replay *replay, struct segment_file *file,
 		return rc;
 	rc = scan_file(replay, file, &scan);
 	segment_file_release(file);
-	if (rc < 0)
+	if (rc != 0)
 		return rc;
 	replay->tail = scan.tail;
 	replay->end = size;

@@ -121,7 +121,7 @@ static int judge_all(struct verifying *verifying, const struct replay *replay)
 	return rc;
 }
 
-static int on_progress(void *arg, uint64_t bytes)
+int verifying_progress(void *arg, uint64_t bytes)
 {
 	struct verifying *verifying = arg;
 	const struct store_verify_options *options = verifying->options;
@@ -132,7 +132,7 @@ static int on_progress(void *arg, uint64_t bytes)
 		: 0;
 }
 
-static const struct replay_calls calls = { on_block, on_fault, NULL, on_progress };
+static const struct replay_calls calls = { on_block, on_fault, NULL, verifying_progress };
 
 /* The header is the same in all segments, so that it can be mended. */
 static int mend_header(struct segment_file *file)
@@ -238,6 +238,8 @@ static int verify_segments(struct verifying *verifying)
 		verifying->total += segments->files[i] == active ? end : segments->files[i]->size;
 	for (size_t i = 0; i < segments->adopted_count; i++)
 		verifying->total += segments->adopted[i]->size;
+	if (verifying->options->tiers)
+		verifying->total += verifying_tiers_size(store);
 	for (size_t i = 0; i < count && rc == 0; i++) {
 		struct segment_file *file = segments->files[i];
 		bool last = file == active;
@@ -288,6 +290,64 @@ static int verify_operations(struct verifying *verifying)
 	return rc;
 }
 
+/* What lies here. */
+static int verify_here(struct verifying *verifying)
+{
+	struct store *store = verifying->store;
+	bool accept = verifying->options->accept_loss;
+	int rc = 0;
+
+	/* The next opening reads the index from end to end, which finds in it what cannot be told from
+	 * the segments, and makes it anew when need be. */
+	store->index.doubtful = true;
+	if (store->broken != -EUCLEAN)
+		rc = store->broken ? store->broken : log_sync(store, store->log.sequence);
+	if (rc == 0)
+		rc = store_each_gap(store, verifying_add_gap, verifying);
+	if (rc == 0)
+		rc = verify_operations(verifying);
+	store->ops.lost |= verifying->operations_damaged && accept;
+	if (rc == 0 && accept)
+		rc = store_go_on(store);
+	if (rc == 0)
+		rc = verify_segments(verifying);
+	return rc == 0 ? verifying_lost(verifying) : rc;
+}
+
+static int verify_pins(struct verifying *verifying)
+{
+	return verifying->options->skip_pins ? 0 : verifying_pins(verifying);
+}
+
+static int verify_all(struct verifying *verifying)
+{
+	int rc = verify_here(verifying);
+
+	return rc == 0 ? verify_pins(verifying) : rc;
+}
+
+static int arranging(struct verifying *verifying, int (*body)(struct verifying *verifying))
+{
+	struct store *store = verifying->store;
+	int rc = anyio_lock_acquire(&store->arranging);
+
+	if (rc < 0)
+		return rc;
+	rc = body(verifying);
+	anyio_lock_release(&store->arranging);
+	return rc;
+}
+
+/* Tiers take their time: nobody who wants to collect waits for them. */
+static int verify_with_tiers(struct verifying *verifying)
+{
+	int rc = arranging(verifying, verify_here);
+
+	if (rc == 0)
+		rc = verifying_tiers(verifying);
+	return rc == 0 ? arranging(verifying, verify_pins) : rc;
+}
+
 int store_verify(struct store *store, const struct store_verify_options *options,
 	struct store_verify_result *result)
 {
@@ -295,31 +355,11 @@ int store_verify(struct store *store, const struct store_verify_options *options
 	struct verifying verifying = {
 		.store = store, .options = options ? options : &defaults, .result = result
 	};
-	int rc = anyio_lock_acquire(&store->arranging);
 
 	*result = (struct store_verify_result){ 0 };
-	if (rc < 0)
-		return rc;
-	/* The next opening reads the index from end to end, which finds in it what cannot be told from
-	 * the segments, and makes it anew when need be. */
-	store->index.doubtful = true;
-	if (store->broken != -EUCLEAN)
-		rc = store->broken ? store->broken : log_sync(store, store->log.sequence);
-	if (rc == 0)
-		rc = store_each_gap(store, verifying_add_gap, &verifying);
-	if (rc == 0)
-		rc = verify_operations(&verifying);
-	store->ops.lost |= verifying.operations_damaged && verifying.options->accept_loss;
-	if (rc == 0 && verifying.options->accept_loss)
-		rc = store_go_on(store);
-	if (rc == 0)
-		rc = verify_segments(&verifying);
-	if (rc == 0)
-		rc = verifying_lost(&verifying);
-	if (rc == 0 && !verifying.options->skip_pins)
-		rc = verifying_pins(&verifying);
+	int rc = verifying.options->tiers ? verify_with_tiers(&verifying)
+					  : arranging(&verifying, verify_all);
 	verifying_free(&verifying);
-	anyio_lock_release(&store->arranging);
 	return rc;
 }
 

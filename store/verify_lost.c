@@ -120,39 +120,21 @@ static int look_at_damaged(struct verifying *verifying, struct verify_damage *da
 	return accept ? index_drop(&store->index, cid, place) : 0;
 }
 
-/* What lies in a tier is verified when it is read, and by nobody else. What was found damaged then, or not there, is read
+/* What lies in a tier is verified when it is read, or by verifying_tiers. What was found damaged then, or not there, is read
  * again: the tier may have been out of sight for a while. What cannot be read now is never given up. */
 static int look_at_remote(struct verifying *verifying, const struct segment_remote *remote,
 	const struct mf_cid *cid, const struct index_place *place)
 {
-	char object[SEGMENT_REMOTE_OBJECT_MAX], tier[STORE_TIER_NAME_MAX + 1];
-	struct store_block block;
+	struct segment_remote copy = *remote;
 
-	if (place->state == INDEX_PRESENT) {
+	if (place->state == INDEX_PRESENT)
 		verifying->matched++;
+	if (place->state == INDEX_PRESENT || verifying->options->tiers)
 		return 0;
-	}
-	segment_remote_object(remote, object);
-	snprintf(tier, sizeof(tier), "%s", remote->tier);
-	uint32_t number = remote->number;
-	int rc = store_get(verifying->store, cid, &block);
-	store_block_release(&block);
-	if (rc == 0 || rc == -ENOENT)
-		return 0;
-	if (rc != -EBADMSG && rc != -EREMOTEIO)
-		return rc;
-	bool accept = verifying->options->accept_loss && rc == -EBADMSG;
-	verifying_report(verifying,
-		&(struct store_fault){ .kind = STORE_FAULT_TIER,
-			.segment = number,
-			.from = place->offset,
-			.to = place->offset + place->len,
-			.cid = cid,
-			.tier = tier,
-			.object = object,
-			.error = rc,
-			.accepted = accept });
-	return accept ? index_drop(&verifying->store->index, cid, place) : 0;
+	int rc = verifying_read_remote(verifying, &copy, cid, place);
+	if (rc == -EREMOTEIO)
+		return verifying_report_remote(verifying, &copy, cid, place, rc);
+	return rc < 0 ? rc : 0;
 }
 
 /* One that the index knows, or knows to be damaged. */

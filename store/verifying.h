@@ -42,5 +42,19 @@ int verifying_add_damage(struct verifying *verifying, uint32_t segment, uint64_t
 void verifying_free(struct verifying *verifying);
 /* What the pins need (verify_pins.c). */
 int verifying_pins(struct verifying *verifying);
+/* So many bytes more were read. Non-zero ends it. */
+int verifying_progress(void *verifying, uint64_t bytes);
+
+struct segment_remote;
+/* What lies in tiers (verify_tiers.c); and how many bytes that is. Without the lock `arranging`. */
+int verifying_tiers(struct verifying *verifying);
+uint64_t verifying_tiers_size(const struct store *store);
+/* Reads a block that was in a tier by itself, of a copy of remote: 1: it is whole; 0: it is not there any more, or was
+ * reported, and counts as damaged; -EREMOTEIO, not reported, or another negative code. */
+int verifying_read_remote(struct verifying *verifying, const struct segment_remote *remote,
+	const struct mf_cid *cid, const struct index_place *place);
+/* Reports it, and gives it up if that is asked for. 0 or -ENOMEM. */
+int verifying_report_remote(struct verifying *verifying, const struct segment_remote *remote,
+	const struct mf_cid *cid, const struct index_place *place, int error);
 
 #endif

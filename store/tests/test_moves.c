@@ -58,6 +58,8 @@ static int live(void *arg)
 	struct life *life = arg;
 	struct store_collect_options options = { .dead_percent = 1 };
 	struct store_collect_result collected;
+	struct store_verify_options verify = { .tiers = true };
+	struct store_verify_result verified;
 	struct store_move_result moved;
 	struct mf_cid cids[BLOCKS];
 	struct store *store;
@@ -69,6 +71,7 @@ static int live(void *arg)
 	if (!failed(life, model_tier_attach(&life->model))) {
 		failed(life, store_demote(store, "cold", cids + BLOCKS / 2, BLOCKS / 4, &moved));
 		failed(life, store_collect(store, &options, &collected));
+		failed(life, store_verify(store, &verify, &verified));
 		failed(life, store_promote(store, cids, BLOCKS / 4 * 3, &moved));
 		failed(life, store_collect(store, &options, &collected));
 		failed(life, store_tier_tend(store, "cold"));

@@ -7,7 +7,7 @@ struct race {
 	struct model model;
 	struct mf_cid cids[COUNT];
 	int rc;
-	bool done;
+	bool done, verifies;
 };
 
 static struct race race;
@@ -58,13 +58,35 @@ static int to_and_fro(void *arg)
 	return 0;
 }
 
+static int verify_once(struct race *race, bool tiers)
+{
+	struct store_verify_options options = { .tiers = tiers };
+	struct store_verify_result result;
+
+	CHECK_RC(0, store_verify(race->model.store, &options, &result));
+	CHECK(result.faults == 0);
+	return 0;
+}
+
 static int verify_meanwhile(void *arg)
 {
 	struct race *race = arg;
 
 	do
-		CHECK_RC(0, test_verify(race->model.store));
+		CHECK_RC(0, verify_once(race, draw(&race->model, 2)));
 	while (!race->done);
+	return 0;
+}
+
+/* Till the tier has nothing left to do. */
+static int verify_and_tend(void *arg)
+{
+	struct race *race = arg;
+
+	do {
+		CHECK_RC(0, verify_once(race, true));
+		CHECK_RC(0, model_tier_tend(&race->model));
+	} while (!race->done);
 	return 0;
 }
 
@@ -107,7 +129,8 @@ static int collect_meanwhile(void *arg)
 	}
 	for (uint64_t turns = draw(&race->model, 20); turns > 0; turns--)
 		CHECK_RC(0, anyio_sleep(ANYIO_MICROSECOND));
-	return store_collect(race->model.store, &options, &result);
+	int rc = store_collect(race->model.store, &options, &result);
+	return rc == -EALREADY && race->verifies ? 0 : rc;
 }
 
 /* Whatever the index says is here can be read. */
@@ -119,22 +142,25 @@ static int collecting(void *arg)
 	ANYIO_TASK_GROUP(group);
 	anyio_start_soon(&group, demote_dead, race, "moves");
 	anyio_start_soon(&group, collect_meanwhile, race, "collects");
+	if (race->verifies)
+		anyio_start_soon(&group, verify_and_tend, race, "verifies");
 	CHECK_RC(0, anyio_task_group_exit(&group, 0));
 	CHECK_RC(0, model_tier_tend(&race->model));
-	CHECK_RC(0, test_verify(race->model.store));
+	CHECK_RC(0, verify_once(race, true));
 	for (int i = 0; i < COUNT; i++)
 		CHECK_RC(store_has(race->model.store, &race->cids[i]) ? 0 : -ENOENT,
 			test_get(race->model.store, i, length(i)));
 	return store_close(race->model.store);
 }
 
-static void run(anyio_task_fn body)
+static void run(anyio_task_fn body, bool verifies)
 {
 	const char *one = getenv("SEED");
 	uint64_t first = one ? strtoull(one, NULL, 10) : 1;
 
 	for (uint64_t seed = first; seed < first + (one ? 1 : SEEDS); seed++) {
-		race = (struct race){ .model = { .random = seed * 0x9e3779b97f4a7c15 } };
+		race = (struct race){ .model = { .random = seed * 0x9e3779b97f4a7c15 },
+			.verifies = verifies };
 		test_options = (struct store_options){ .create = true,
 			.segment_bytes = 20000,
 			.group_bytes = 30000,
@@ -152,12 +178,18 @@ static void run(anyio_task_fn body)
 
 static void a_move_is_no_fault(void **state)
 {
-	run(verifying);
+	run(verifying, false);
 }
 
 static void a_collection_leaves_nothing_behind(void **state)
 {
-	run(collecting);
+	run(collecting, false);
+}
+
+/* Which may be told that somebody looks the repo over. */
+static void what_is_collected_is_no_fault(void **state)
+{
+	run(collecting, true);
 }
 
 int main(void)
@@ -165,6 +197,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_move_is_no_fault),
 		cmocka_unit_test(a_collection_leaves_nothing_behind),
+		cmocka_unit_test(what_is_collected_is_no_fault),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

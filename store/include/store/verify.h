@@ -41,9 +41,11 @@ enum store_fault_kind {
 	                  * one of them */
 	STORE_FAULT_TIER, /* the block cid, bytes from..to of `object` in `tier`, is damaged there, or not there: read
 	                   * again now; error -EREMOTEIO: it was when it was read last, and cannot be read now, and is not
-	                   * given up */
+	                   * given up; cid NULL: it is no block, but the object's own index, which is never given up */
 	STORE_FAULT_UNREAD, /* what lies in `object` of `tier`, `blocks` blocks, is not known yet, as its index could not
-	                     * be read since that of the repo was made anew: what pins lack may be there */
+	                     * be read since that of the repo was made anew: what pins lack may be there; error
+	                     * -EREMOTEIO: the tier could not be asked for `object`, and was not asked again for the `blocks`
+	                     * blocks in it that were not read yet */
 };
 struct store_fault {
 	enum store_fault_kind kind;
@@ -59,7 +61,7 @@ struct store_fault {
 };
 
 struct store_verify_options {
-	/* Called now and then: bytes of segments read so far, of all. Non-zero stops the walk with
+	/* Called now and then: bytes of segments, and of objects in tiers, read so far, of all. Non-zero stops the walk with
 	 * that value. May be NULL. Must not wait. */
 	int (*progress)(void *arg, uint64_t done, uint64_t total);
 	/* Called for every fault. May be NULL. Must not wait. */
@@ -71,6 +73,10 @@ struct store_verify_options {
 	 * store that only read writes again. Pins stay: those that need what is lost are faults until they
 	 * are taken away, or what they need is put again. */
 	bool accept_loss;
+	/* Also reads the blocks that lie in tiers, all that the index has there, past the cache: what is damaged, or not there,
+	 * is a fault, and counts as damaged from then on. A tier that cannot be asked is told once, and the rest goes on.
+	 * A collection may run while tiers are read. */
+	bool tiers;
 };
 struct store_verify_result {
 	uint64_t bytes, blocks; /* read and found good; a block stored twice counts twice */
@@ -85,7 +91,7 @@ struct store_verify_result {
  * put and get meanwhile; what they put after the start is not looked at. Returns 0 also when there are
  * faults (result->faults), of which what the disk does not give back is one; a negative code when the
  * looking itself failed. options may be NULL. Memory: a few MiB, 64 bytes a block under pins, and 256
- * bytes a block that is damaged.
+ * bytes a block that is damaged; with tiers, some 100 bytes a block of the largest object.
  */
 int store_verify(struct store *store, const struct store_verify_options *options,
 	struct store_verify_result *result);
