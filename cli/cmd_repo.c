@@ -125,7 +125,8 @@ static int verify_here(struct cli *cli)
 		.problem = verify_problem,
 		.arg = &verify,
 		.accept_loss = cli_flag(cli, "accept-loss", false),
-		.heal = cli_flag(cli, "heal", false) };
+		.heal = cli_flag(cli, "heal", false),
+		.tiers = cli_flag(cli, "tiers", false) };
 
 	cli_progress_start(&verify.progress, cli, "verifying");
 	int rc = kit_repo_verify(cli->node, &options);
@@ -134,7 +135,7 @@ static int verify_here(struct cli *cli)
 		return cli_fail_node(cli, rc, NULL);
 	const char *message = options.accept_loss && verify.problems
 		? "verify complete, all that is left is whole."
-		: kit_repo_verified(cli->node);
+		: kit_repo_verified(cli->node, options.tiers);
 	if (cli->json)
 		print_verified(message);
 	else
@@ -171,7 +172,8 @@ static int verify_there(struct cli *cli)
 			"the daemon has the repo; stop it first with 'ipfs-kit shutdown'");
 	struct kit_call_option options[] = {
 		{ "heal", cli_flag(cli, "heal", false) ? "true" : "false" },
-		{ "heal-timeout", timeout ? timeout : "30s" }, { 0 }
+		{ "heal-timeout", timeout ? timeout : "30s" },
+		{ "tiers", cli_flag(cli, "tiers", false) ? "true" : "false" }, { 0 }
 	};
 	int rc = cli_call(cli, "repo/verify", cli->args, options, take_verified, &verify);
 	if (rc == -EREMOTEIO && verify.problems)

@@ -149,6 +149,7 @@ static const struct cli_option verify_table[] = {
 		"fetch from peers what is damaged, or missing below a pin; needs a daemon" },
 	{ "heal-timeout", 0, "TIME",
 		"give up each after so long, a time above zero (default 30s)" },
+	{ "tiers", 0, NULL, "read what lies in tiers, too: all of it comes from there once" },
 	{ 0 },
 };
 static const struct cli_option wal_export_table[] = {
@@ -350,8 +351,11 @@ const struct cli_command cli_commands[] = {
 		"for what cannot be had back: it is printed and forgotten, nothing is cut or removed, and the repo is\n"
 		"written to again. Pins stay: what one lacks is told until it is there again or the pin taken away.\n"
 		"--heal has a daemon ask the peers it is connected to for what is damaged, and tells of each whether it\n"
-		"came; exit code 0 means then that all is whole again.\n\n"
-		"  ipfs-kit repo verify",
+		"came; exit code 0 means then that all is whole again.\n"
+		"What lies in tiers is checked whenever it is read, and by --tiers now. A tier that cannot be asked is\n"
+		"told once, is no loss, and makes the exit code 4 as well, as nobody knows whether it is whole.\n\n"
+		"  ipfs-kit repo verify\n"
+		"  ipfs-kit repo verify --tiers",
 		verify_table, 0, 0, .again = "it begins anew", .run = cmd_repo_verify },
 	{ "resolve", "PATH", "Print the CID a path leads to",
 		"Follows names through folders.\n\n  ipfs-kit resolve bafy.../photos/first.jpg",

@@ -255,6 +255,8 @@ int call_repo_verify(struct call *call)
 	const char *timeout = call_option(call, "heal-timeout");
 	int rc = call_flag(call, "heal", &options.heal);
 
+	if (!rc)
+		rc = call_flag(call, "tiers", &options.tiers);
 	if (!rc && timeout && *timeout &&
 		(kit_time_parse(timeout, &options.heal_timeout) || options.heal_timeout == 0))
 		rc = kit_fail(call->node, -EINVAL,
@@ -264,8 +266,8 @@ int call_repo_verify(struct call *call)
 		rc = kit_repo_verify(call->node, &options);
 	return rc ? rc
 		  : call_answer(call,
-			    json_pack("{s:s, s:i}", "Msg", kit_repo_verified(call->node),
-				    "Progress", 0));
+			    json_pack("{s:s, s:i}", "Msg",
+				    kit_repo_verified(call->node, options.tiers), "Progress", 0));
 }
 
 enum { TELL_EVERY = ANYIO_SECOND / 10 };

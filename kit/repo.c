@@ -110,13 +110,22 @@ static void describe(const struct store_fault *fault, char *out, size_t cap)
 				"the operation log (ops/) is missing, has lost its end, or is an older copy");
 		break;
 	case STORE_FAULT_TIER:
-		snprintf(out, cap, "damaged, or lost%s: bytes %llu to %llu of %s in the tier %s",
+		snprintf(out, cap, "damaged, or lost%s: bytes %llu to %llu of %s in the tier %s%s",
 			fault->error == -EREMOTEIO
 				? " when it was read last, and cannot be read now"
 				: "",
-			from, to, object, tier);
+			from, to, object, tier,
+			fault->cid
+				? ""
+				: ", its own index, without which it is of no use should the repo's be lost: 'ipfs-kit tier move CID fast' saves what lies in it");
 		break;
 	case STORE_FAULT_UNREAD:
+		if (fault->error == -EREMOTEIO) {
+			snprintf(out, cap,
+				"%s in the tier %s could not be read: it failed at %s, and was not asked again",
+				count(blocks, fault->blocks, "block"), tier, object);
+			break;
+		}
 		snprintf(out, cap,
 			"%s in the tier %s could not be read since the index was made anew: %s in it may be what pins lack",
 			object, tier, count(blocks, fault->blocks, "block"));
@@ -158,7 +167,7 @@ static void note_to_heal(struct verifying *verifying, const struct store_fault *
 {
 	if (fault->accepted || fault->follows)
 		return;
-	if (fault->kind == STORE_FAULT_BLOCK || fault->kind == STORE_FAULT_TIER)
+	if ((fault->kind == STORE_FAULT_BLOCK || fault->kind == STORE_FAULT_TIER) && fault->cid)
 		heal_note(&verifying->heal, fault->cid, false);
 	else if (fault->kind == STORE_FAULT_PIN)
 		heal_note(&verifying->heal, fault->pin, true);
@@ -204,7 +213,8 @@ static int verify(void *arg)
 	struct store_verify_options how = { .progress = on_progress,
 		.fault = on_fault,
 		.arg = verifying,
-		.accept_loss = verifying->options->accept_loss };
+		.accept_loss = verifying->options->accept_loss,
+		.tiers = verifying->options->tiers };
 	int rc = store_verify(verifying->node->core->store, &how, &verifying->result);
 
 	return rc ? rc : heal_all(&verifying->heal);
@@ -272,12 +282,13 @@ int kit_repo_verify(struct kit_node *node, const struct kit_verify_options *opti
 	return 0;
 }
 
-const char *kit_repo_verified(struct kit_node *node)
+const char *kit_repo_verified(struct kit_node *node, bool tiers)
 {
 	struct store_tier_stat stat = { 0 };
 
-	while (store_tier_next(node->core->store, stat.name, &stat) > 0)
+	while (!tiers && store_tier_next(node->core->store, stat.name, &stat) > 0)
 		if (stat.objects > 0)
-			return "verify complete, all blocks validated that lie in the repo; those in tiers are, whenever they are read.";
+			return "verify complete, all blocks validated that lie in the repo; those in tiers are, whenever they are read, "
+			       "or now by 'ipfs-kit repo verify --tiers'.";
 	return "verify complete, all blocks validated.";
 }

@@ -92,6 +92,7 @@ static const struct option {
 	{ "repo/verify", "drop", NULL, FLAG, "false" },
 	{ "repo/verify", "heal", NULL, FLAG, NULL },
 	{ "repo/verify", "heal-timeout", NULL, TIME, NULL },
+	{ "repo/verify", "tiers", NULL, FLAG, NULL },
 	{ "swarm/peers", "direction", NULL, FLAG, NULL },
 	{ "swarm/peers", "identify", NULL, FLAG, "false" },
 	{ "swarm/peers", "latency", NULL, FLAG, NULL },

@@ -2,11 +2,12 @@
 """Colder places: what is moved there is had from there, by a command or a daemon; what cannot be had is said, and where it lies."""
 import json
 import os
+import re
 import shutil
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
-from node import Daemon, check, equal, kit, new_repo, noise, read, run_all, skip, temp, until, write
+from node import Daemon, check, equal, flip, kit, new_repo, noise, read, run_all, skip, temp, until, write
 
 SIZE = 5_000_000
 
@@ -216,6 +217,73 @@ def a_verification_tells_of_tiers():
     check('damage that was found is told', done.code != 0 and all(text in done.text + done.err for text in (name, 'the tier cold')), done)
 
 
+def a_verification_reads_tiers():
+    """With --tiers, of a repo or through its daemon: what rots there is found without anybody having read it."""
+    repo, cold, path, root = begin()
+    kit('tier', 'move', root, 'cold', repo=repo)
+    kit('repo', 'gc', '--silent', repo=repo)
+    (name,) = objects(cold)
+    place = f'{cold}/{name}'
+
+    def verify(*more):
+        return kit('repo', 'verify', *more, repo=repo)
+
+    def spoil():
+        flip(place, SIZE // 2)
+
+    def told(done):
+        """The blocks of the object that it names as damaged, with their bytes."""
+        return re.findall(rf'(\w+): damaged, or lost: bytes (\d+) to (\d+) of {name} in the tier cold', (done.out + done.err.encode()).decode())
+
+    def whole(how):
+        done = verify('--tiers')
+        check(f'{how}: all is whole, and that is said of tiers too', done.code == 0 and done.text == 'verify complete, all blocks validated.' and not done.err, done)
+
+    def rotten(how):
+        spoil()
+        done = verify()
+        check(f'{how}: unasked nothing is read there, and that is said', done.code == 0 and 'those in tiers' in done.text and '--tiers' in done.text, done)
+        done = verify('--tiers')
+        found = told(done)
+        check(f'{how}: the block is named, with its bytes', done.code == 4 and len(found) == 1 and int(found[0][1]) <= SIZE // 2 < int(found[0][2]), done)
+        check(f'{how}: it is not served', kit('cat', '--offline', root, repo=repo).out != read(path))
+        done = verify('--tiers', '--json')
+        lines = [json.loads(line) for line in done.out.splitlines()]
+        check(f'{how}: in JSON', done.code == 4 and [line['Msg'] for line in lines if found[0][0] in line['Msg'] and name in line['Msg']] and
+            all(set(line) == {'Msg', 'Progress'} for line in lines), done)
+        spoil()
+        whole(f'{how}, when it is whole again')
+        equal(f'{how}: served again', kit('cat', root, repo=repo).out, read(path))
+
+    def away(how):
+        os.rename(cold, cold + '.away')
+        done = verify('--tiers')
+        check(f'{how}: what cannot be asked is told once', done.code == 4 and done.err.count('in the tier cold could not be read') == 1 and
+            '5 blocks' in done.err and name in done.err and 'tier list' in done.err and not told(done), done)
+        os.rename(cold + '.away', cold)
+
+    def missing(how):
+        os.rename(place, place + '.away')
+        done = verify('--tiers')
+        check(f'{how}: each block of an object that is gone is named', done.code == 4 and len(told(done)) == 5, done)
+        os.rename(place + '.away', place)
+
+    for look in whole, rotten, away, missing, whole:
+        look('alone')
+    with Daemon(repo=repo) as daemon:
+        for look in whole, rotten, away, missing, whole:
+            look('through a daemon')
+        equal('neither true nor false', daemon.rpc('repo/verify', tiers='all')[0], 400)
+        spoil()
+        check('by RPC', name in daemon.rpc('repo/verify', tiers='true')[2].decode())
+        kit('add', '-Q', path, repo=repo)
+        whole('added again')
+    (name,) = objects(cold)
+    flip(place, os.path.getsize(place) - 20)
+    done = verify('--tiers')
+    check("the object's own index", done.code == 4 and f'{name} in the tier cold, its own index' in done.err and not told(done), done)
+
+
 def a_place_that_waits():
     """A daemon has the places it started with; one that was named since is told to wait for its next start."""
     repo, cold, _, root = begin()
@@ -312,4 +380,4 @@ def what_a_warm_root_needs_stays():
     check('this is not', kit('cat', f'{roots[0]}/own', repo=repo).code != 0)
 
 
-run_all([what_is_there_is_told_to_be_there, there_and_back, another_place_is_not_the_tier, what_is_mostly_dead_is_written_anew, what_fails_is_said, what_is_away_is_down, a_store_that_is_not_there, a_verification_tells_of_tiers, a_place_that_waits, mistakes, the_policy_is_set, a_daemon_moves_by_itself, what_a_warm_root_needs_stays])
+run_all([what_is_there_is_told_to_be_there, there_and_back, another_place_is_not_the_tier, what_is_mostly_dead_is_written_anew, what_fails_is_said, what_is_away_is_down, a_store_that_is_not_there, a_verification_tells_of_tiers, a_verification_reads_tiers, a_place_that_waits, mistakes, the_policy_is_set, a_daemon_moves_by_itself, what_a_warm_root_needs_stays])

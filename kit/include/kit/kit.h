@@ -438,14 +438,16 @@ struct kit_verify_options {
 	 * read, where no peer is asked. */
 	bool heal;
 	anyio_time heal_timeout; /* of each; 0: half a minute */
+	/* Reads what lies in tiers, too. One that fails is a problem, told once, and no loss. */
+	bool tiers;
 };
 /* Reads every byte back and checks every block, the index and the pins. 0 when all is well, or is but for
  * what was given up or healed now; -EUCLEAN when there were, or are still, problems. A damaged copy of a block that is whole elsewhere
  * is none. */
 KIT_API int kit_repo_verify(struct kit_node *node, const struct kit_verify_options *options);
-/* What is to be said when that returned 0 and nothing was given up: a sentence, another one when some blocks lie in tiers, which
- * are not read. */
-KIT_API const char *kit_repo_verified(struct kit_node *node);
+/* What is to be said when that returned 0 and nothing was given up: a sentence, another one when some blocks lie in tiers, and
+ * those were not read. */
+KIT_API const char *kit_repo_verified(struct kit_node *node, bool tiers);
 
 struct kit_gc_options {
 	/* Nodes marked, of total 0: unknown; then bytes of segments looked at, of total. Non-zero stops with that
