@@ -115,9 +115,9 @@ static void describe(const struct store_fault *fault, char *out, size_t cap)
 				? " when it was read last, and cannot be read now"
 				: "",
 			from, to, object, tier,
-			fault->cid
-				? ""
-				: ", its own index, without which it is of no use should the repo's be lost: 'ipfs-kit tier move CID fast' saves what lies in it");
+			fault->cid ? ""
+				   : ", its own index, needed when the repo's is lost: "
+				     "'ipfs-kit tier move CID fast' saves what lies in it");
 		break;
 	case STORE_FAULT_UNREAD:
 		if (fault->error == -EREMOTEIO) {
