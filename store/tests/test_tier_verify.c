@@ -126,6 +126,69 @@ static int a_whole_tier_is_no_fault(void *arg)
 	return end(store);
 }
 
+/* More than is read by one call, of bytes and of blocks, with what is dead in between. */
+enum { MANY = 1300, LARGE = 20, LARGE_LEN = 300000 };
+
+static size_t many_length(int i)
+{
+	return i < MANY ? 60 : LARGE_LEN;
+}
+
+static int demote_many(struct store *store, struct mf_cid *cids)
+{
+	static uint8_t data[LARGE_LEN];
+	struct store_move_result moved;
+	store_ticket ticket = 0;
+
+	for (int i = 0; i < MANY + LARGE; i++) {
+		test_block(i, many_length(i), data, &cids[i]);
+		CHECK_RC(0, test_put(store, i, many_length(i), &ticket));
+	}
+	CHECK_RC(0, store_demote(store, "cold", cids, MANY + LARGE, &moved));
+	/* Some small ones, and a large one. */
+	CHECK_RC(0, store_promote(store, cids + 100, 400, &moved));
+	return store_promote(store, cids + MANY + 5, 1, &moved);
+}
+
+static int all_of_a_large_object_is_read(void *arg)
+{
+	static struct mf_cid cids[MANY + LARGE];
+	static const int spoilt[] = { 0, 99, 500, 1100, MANY - 1, MANY + 4, MANY + 6,
+		MANY + LARGE - 1 };
+	enum { SPOILT = sizeof(spoilt) / sizeof(*spoilt) };
+	struct store_tier_stat before, after;
+	struct store *store;
+	struct told told = { 0 };
+	struct index_place at;
+
+	CHECK_RC(0, begin(&store));
+	CHECK_RC(0, demote_many(store, cids));
+	CHECK_RC(0, verify(store, (struct store_verify_options){ 0 }, &told));
+	uint64_t blocks = told.result.blocks;
+	CHECK_RC(0, store_tier_stat(store, "cold", &before));
+	CHECK_RC(0, verify_tiers(store, &told));
+	CHECK(told.result.blocks == blocks + MANY + LARGE - 401 && told.done == told.total);
+	/* What is dead only where it is little. */
+	CHECK_RC(0, store_tier_stat(store, "cold", &after));
+	CHECK(after.read_bytes - before.read_bytes < after.bytes - LARGE_LEN);
+	for (int i = 0; i < SPOILT; i++) {
+		CHECK(index_find(&store->index, &cids[spoilt[i]], &at) == 1);
+		test_flip(only_object(), (long)(at.offset + at.len) - 1);
+	}
+	/* And one that nobody asks there for. */
+	test_flip(only_object(), (long)(at.offset - 14 * (uint64_t)LARGE_LEN));
+	CHECK_RC(SPOILT, verify_tiers(store, &told));
+	CHECK(told.tier == SPOILT && told.result.blocks == blocks + MANY + LARGE - 401 - SPOILT);
+	for (int i = 0; i < MANY + LARGE; i++) {
+		bool damaged = false;
+
+		for (int j = 0; j < SPOILT; j++)
+			damaged |= i == spoilt[j];
+		CHECK(store_has(store, &cids[i]) == !damaged);
+	}
+	return end(store);
+}
+
 static int what_is_damaged_there_is_found(void *arg)
 {
 	static const struct store_verify_options accepting = { .tiers = true, .accept_loss = true };
@@ -385,6 +448,7 @@ static int it_can_be_stopped(void *arg)
 }
 
 ON_BACKENDS(a_whole_tier_is_no_fault)
+ON_BACKENDS(all_of_a_large_object_is_read)
 ON_BACKENDS(what_is_damaged_there_is_found)
 ON_BACKENDS(an_object_that_is_missing_is_told)
 ON_BACKENDS(an_index_there_is_looked_at)
@@ -397,6 +461,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_whole_tier_is_no_fault),
+		cmocka_unit_test(test_all_of_a_large_object_is_read),
 		cmocka_unit_test(test_what_is_damaged_there_is_found),
 		cmocka_unit_test(test_an_object_that_is_missing_is_told),
 		cmocka_unit_test(test_an_index_there_is_looked_at),
