@@ -151,6 +151,7 @@ static size_t parse(struct check *check, struct window *window, const uint8_t *d
 	}
 	if (len < head + size)
 		return 0;
+	segment_sum_add(&adopting->sum, data, head + (size_t)cid_len);
 	if (check->cid.hash != MF_HASH_IDENTITY) {
 		window->sections[window->count] = check->next;
 		window->blocks[window->count++] = (struct store_block){
@@ -296,6 +297,7 @@ int adopt_check(struct adopting *adopting)
 	struct window windows[2] = { 0 };
 	int rc = find_archive(adopting);
 
+	segment_sum_start(&adopting->sum, &adopting->store->keys);
 	if (rc == 0)
 		rc = read_header(adopting);
 	if (rc == 0)
@@ -306,6 +308,8 @@ int adopt_check(struct adopting *adopting)
 		rc = check_sections(adopting, windows);
 	window_free(&windows[0]);
 	window_free(&windows[1]);
+	segment_sum_get(&adopting->sum, adopting->adopted.heads);
+	adopting->adopted.summed = true;
 	if (rc == ANYIO_INCOMPLETE_READ)
 		rc = -ESTALE;
 	return rc < 0 ? rc : is_unchanged(adopting);

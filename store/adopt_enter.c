@@ -92,6 +92,17 @@ static int take_event(struct adopt_entering *entering, struct segment_file *file
 	return batch->count == BATCH ? enter_batch(entering, file, batch) : 0;
 }
 
+/* When a head is another one it names a block that is not there, and hides one that is. */
+static int finish(struct adopt_entering *entering, struct segment_file *file,
+	const struct scan *scan, struct batch *batch)
+{
+	int rc = batch->count ? enter_batch(entering, file, batch) : 0;
+
+	return rc == 0 && entering->lost && !segment_adopted_has_heads(file->adopted, scan)
+		? entering->lost(entering->arg, file->adopted->from, file->adopted->to)
+		: rc;
+}
+
 static int enter_all(struct adopt_entering *entering, struct segment_file *file,
 	struct batch *batch, uint8_t *window)
 {
@@ -105,7 +116,7 @@ static int enter_all(struct adopt_entering *entering, struct segment_file *file,
 	while (rc == 0) {
 		scan_next(&scan, window, from, len, &event);
 		if (event.what == SCAN_END)
-			return batch->count ? enter_batch(entering, file, batch) : 0;
+			return finish(entering, file, &scan, batch);
 		if (event.what != SCAN_MORE) {
 			rc = take_event(entering, file, batch, &event);
 			continue;

@@ -15,6 +15,7 @@ struct adopting {
 	bool named; /* what has that name is ours */
 	uint32_t number;
 	struct segment_adopted adopted;
+	struct segment_sum sum; /* of the heads of what was looked through */
 	struct mf_cid *roots;
 	size_t root_count;
 	store_ticket ticket; /* of blocks that lie elsewhere */

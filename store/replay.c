@@ -527,8 +527,15 @@ int replay_adopted(struct replay *replay, struct segment_file *file)
 		return rc;
 	segment_scan_start(&scan, &store->keys, file, file->size);
 	rc = scan_file(replay, file, &scan);
+	struct replay_fault fault = {
+		.segment = file->number, .from = file->adopted->from, .to = file->adopted->to
+	};
+	/* Who checks all meets the block that one of them does not name. */
+	bool holds = replay->check_all || segment_adopted_has_heads(file->adopted, &scan);
 	segment_file_release(file);
-	return rc < 0 ? rc : settle_open(replay);
+	if (rc == 0)
+		rc = settle_open(replay);
+	return rc < 0 || holds ? rc : replay->calls->fault(replay->arg, &fault);
 }
 
 int replay_all(struct replay *replay, const struct index_position *from, bool apart)

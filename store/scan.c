@@ -19,9 +19,11 @@ void scan_start_at(struct scan *scan, const struct segment_keys *keys, uint32_t 
 	segment_sum_start(&scan->sum, keys);
 }
 
-void scan_start_plain(struct scan *scan, uint32_t number, uint64_t size, uint64_t at)
+void scan_start_plain(struct scan *scan, const struct segment_keys *keys, uint32_t number,
+	uint64_t size, uint64_t at)
 {
-	*scan = (struct scan){ .number = number, .size = size, .at = at, .start = at, .tail = at };
+	scan_start_at(scan, keys, number, size, at, 0, 0);
+	scan->plain = true;
 }
 
 void scan_start(struct scan *scan, const struct segment_keys *keys, uint32_t number, uint64_t size)
@@ -135,6 +137,7 @@ static void search(struct scan *scan, const uint8_t *window, uint64_t from, size
 /* All that is left, of sections alone. */
 static void lose_rest(struct scan *scan, struct scan_event *event)
 {
+	scan->broken = true;
 	event->what = SCAN_LOST;
 	event->offset = scan->at;
 	event->len = scan->size - scan->at;
@@ -164,7 +167,7 @@ static bool step(
 		return false;
 	event->offset = scan->at;
 	event->len = section->head + section->len;
-	if (scan->keys && section->len <= SEGMENT_FILL_MAX) {
+	if (!scan->plain && section->len <= SEGMENT_FILL_MAX) {
 		if (len < event->len) {
 			want(scan, event, scan->at, WINDOW_LEAST);
 			return !last;
@@ -178,8 +181,7 @@ static bool step(
 	}
 	event->what = SCAN_BLOCK;
 	event->ordinal = scan->ordinal++;
-	if (scan->keys)
-		segment_sum_add(&scan->sum, bytes, head);
+	segment_sum_add(&scan->sum, bytes, head);
 	scan->at += event->len;
 	return true;
 }
@@ -204,7 +206,7 @@ void scan_next(struct scan *scan, const uint8_t *window, uint64_t from, size_t l
 	}
 	if (step(scan, bytes, left, scan->at + left >= scan->size, event))
 		return;
-	if (!scan->keys) {
+	if (scan->plain) {
 		lose_rest(scan, event);
 	} else {
 		lose(scan);

@@ -12,7 +12,8 @@
 #include "segment.h"
 
 struct scan {
-	const struct segment_keys *keys; /* NULL: sections only */
+	const struct segment_keys *keys;
+	bool plain; /* sections only */
 	uint32_t number;
 	uint64_t size;     /* bytes of the file to look at */
 	uint64_t at;       /* the next section */
@@ -51,8 +52,9 @@ void scan_start_at(struct scan *scan, const struct segment_keys *keys, uint32_t 
 	uint64_t size, uint64_t at, uint64_t sequence, uint32_t ordinal);
 
 /* Sections only, as of a CAR file of somebody else's: none is a record, and behind what makes no sense there is
- * nothing to go on from. Begins at `at`. */
-void scan_start_plain(struct scan *scan, uint32_t number, uint64_t size, uint64_t at);
+ * nothing to go on from. Begins at `at`; scan->sum is of all heads. */
+void scan_start_plain(struct scan *scan, const struct segment_keys *keys, uint32_t number,
+	uint64_t size, uint64_t at);
 
 /* The next event. window holds the len bytes of the file at from; one that ends early although it
  * was asked for more means that the file does. */

@@ -9,7 +9,7 @@
 
 enum { FOREIGN = 1, ENTERED = 2, SWEPT = 4, GIVEN_UP = 8, FLAGS = 15 };
 
-void segment_adopted_encode(
+size_t segment_adopted_encode(
 	const struct segment_adopted *adopted, uint8_t out[SEGMENT_ADOPTED_SIZE])
 {
 	out[0] = SEGMENT_STATE_ADOPTED;
@@ -21,11 +21,16 @@ void segment_adopted_encode(
 	put_u64(out + 26, adopted->inode);
 	put_u64(out + 34, (uint64_t)adopted->seconds);
 	put_u32(out + 42, adopted->nanoseconds);
+	if (!adopted->summed)
+		return SEGMENT_ADOPTED_OLD;
+	memcpy(out + SEGMENT_ADOPTED_OLD, adopted->heads, sizeof(adopted->heads));
+	return SEGMENT_ADOPTED_SIZE;
 }
 
 int segment_adopted_decode(struct segment_adopted *adopted, const uint8_t *value, size_t len)
 {
-	if (len != SEGMENT_ADOPTED_SIZE || value[0] != SEGMENT_STATE_ADOPTED || value[1] & ~FLAGS)
+	if ((len != SEGMENT_ADOPTED_SIZE && len != SEGMENT_ADOPTED_OLD) ||
+		value[0] != SEGMENT_STATE_ADOPTED || value[1] & ~FLAGS)
 		return -EUCLEAN;
 	*adopted = (struct segment_adopted){ .foreign = value[1] & FOREIGN,
 		.entered = value[1] & ENTERED,
@@ -36,7 +41,10 @@ int segment_adopted_decode(struct segment_adopted *adopted, const uint8_t *value
 		.size = get_u64(value + 18),
 		.inode = get_u64(value + 26),
 		.seconds = (int64_t)get_u64(value + 34),
-		.nanoseconds = get_u32(value + 42) };
+		.nanoseconds = get_u32(value + 42),
+		.summed = len == SEGMENT_ADOPTED_SIZE };
+	if (adopted->summed)
+		memcpy(adopted->heads, value + SEGMENT_ADOPTED_OLD, sizeof(adopted->heads));
 	return adopted->from <= adopted->to && adopted->to <= adopted->size &&
 			adopted->size <= INT64_MAX
 		? 0
@@ -137,6 +145,15 @@ uint32_t segment_set_take_number(struct segment_set *set)
 	return set->last_number == UINT32_MAX ? 0 : ++set->last_number;
 }
 
+bool segment_adopted_has_heads(const struct segment_adopted *adopted, const struct scan *scan)
+{
+	uint8_t heads[SEGMENT_SEAL_SIZE];
+
+	segment_sum_get(&scan->sum, heads);
+	return !adopted->summed || scan->broken ||
+		memcmp(heads, adopted->heads, sizeof(heads)) == 0;
+}
+
 void segment_scan_start(struct scan *scan, const struct segment_keys *keys,
 	const struct segment_file *file, uint64_t end)
 {
@@ -147,5 +164,5 @@ void segment_scan_start(struct scan *scan, const struct segment_keys *keys,
 		return;
 	}
 	uint64_t to = adopted->to < end ? adopted->to : end;
-	scan_start_plain(scan, file->number, to, adopted->from < to ? adopted->from : to);
+	scan_start_plain(scan, keys, file->number, to, adopted->from < to ? adopted->from : to);
 }

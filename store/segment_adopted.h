@@ -13,6 +13,8 @@
  *	26  of a foreign one: its inode, u64
  *	34  and when it was last written, i64 seconds and
  *	42  u32 nanoseconds
+ *	46  a keyed BLAKE2b-256 of the heads of its sections: no group, whose commit has that, protects their CIDs.
+ *	    Adopted before that was kept, one ends here
  */
 #ifndef STORE_SEGMENT_ADOPTED_H
 #define STORE_SEGMENT_ADOPTED_H
@@ -21,7 +23,7 @@
 #include "scan.h"
 #include "segment_set.h"
 
-enum { SEGMENT_ADOPTED_SIZE = 46 };
+enum { SEGMENT_ADOPTED_OLD = 46, SEGMENT_ADOPTED_SIZE = SEGMENT_ADOPTED_OLD + SEGMENT_SEAL_SIZE };
 
 struct segment_adopted {
 	uint64_t from, to; /* bytes of the file that are sections */
@@ -29,14 +31,17 @@ struct segment_adopted {
 	uint64_t inode;
 	int64_t seconds;
 	uint32_t nanoseconds;
+	uint8_t heads[SEGMENT_SEAL_SIZE];
 	bool foreign; /* a link to a file that is somebody else's: it may change, and must not be changed */
 	bool entered;  /* the index that was written has all its blocks, or has given them up */
 	bool swept;    /* as of a segment_file */
 	bool given_up; /* what it lost nobody is to complain of */
+	bool summed;   /* heads is known */
 	bool changed;  /* not kept: the file is another one now, or another one's */
 };
 
-void segment_adopted_encode(
+/* Returns its length. */
+size_t segment_adopted_encode(
 	const struct segment_adopted *adopted, uint8_t out[SEGMENT_ADOPTED_SIZE]);
 /* 0 or -EUCLEAN. */
 int segment_adopted_decode(struct segment_adopted *adopted, const uint8_t *value, size_t len);
@@ -56,6 +61,10 @@ int segment_set_note_unwanted(struct segment_set *set, uint32_t number);
 void segment_set_forget_unwanted(struct segment_set *set, uint32_t number);
 /* A number that nobody in this process has: 0 when there is none left. */
 uint32_t segment_set_take_number(struct segment_set *set);
+
+/* Whether the heads that a scan met, from end to end, are those that were adopted; it is known otherwise when they make no
+ * sense. */
+bool segment_adopted_has_heads(const struct segment_adopted *adopted, const struct scan *scan);
 
 /* Starts at the first section of a segment of either kind, as far as end. */
 void segment_scan_start(struct scan *scan, const struct segment_keys *keys,

@@ -61,10 +61,10 @@ static int note_more_locked(
 	adopted.entered |= state == SEGMENT_STATE_ENTERED;
 	adopted.swept |= file->swept || state == SEGMENT_STATE_SWEPT;
 	adopted.given_up |= state == SEGMENT_STATE_GONE;
-	segment_adopted_encode(&adopted, value);
+	size_t len = segment_adopted_encode(&adopted, value);
 	put_u32(key, number);
 	int rc = store_state_put_locked(
-		store, STORE_SPACE_SEGMENTS, key, sizeof(key), value, sizeof(value), ticket);
+		store, STORE_SPACE_SEGMENTS, key, sizeof(key), value, len, ticket);
 	if (rc == 0) {
 		*file->adopted = adopted;
 		file->swept = adopted.swept;
@@ -108,8 +108,7 @@ int store_note_adopted(struct store *store, uint32_t number, const struct segmen
 {
 	uint8_t value[SEGMENT_ADOPTED_SIZE];
 
-	segment_adopted_encode(adopted, value);
-	return note(store, number, value, sizeof(value), ticket);
+	return note(store, number, value, segment_adopted_encode(adopted, value), ticket);
 }
 
 int store_note_remote(

@@ -1,7 +1,9 @@
-/* Blocks that lie in two places, one of which went bad: to an index that is made anew the other is the block. */
+/* What an index that is made anew is told: of blocks in two places, one of which went bad, that the other is the block; of an adopted
+ * file, which blocks were in it. */
 #include "archives.h"
 #include "cold.h"
 #include "../inner.h"
+#include "../segment_adopted.h"
 
 static int place_of(struct store *store, int number, size_t len, struct index_place *out)
 {
@@ -58,14 +60,59 @@ static int what_went_bad_is_read_from_an_adopted_file(void *arg)
 	return store_close(store);
 }
 
+/* A bit of a CID in it names another block, and no commit protects it. */
+static int a_name_that_changed_is_told(void *arg)
+{
+	struct store *store;
+	struct store_recovery recovery;
+	struct store_wal_replay replay;
+	struct store_adopt_result result;
+	struct archive archive = archive_make(0, 10);
+	struct index_place third;
+
+	CHECK_RC(0, test_open(&store, NULL));
+	CHECK_RC(0, archive_adopt(store, &archive, false, &result));
+	CHECK_RC(1, place_of(store, 3, ARCHIVE_BLOCK, &third));
+	for (int summed = 1; summed >= 0; summed--) {
+		/* As it was adopted before there was a sum. */
+		if (!summed) {
+			segment_set_find_adopted(&store->segments, third.segment)->adopted->summed =
+				false;
+			CHECK_RC(0,
+				store_note_segment(store, third.segment, SEGMENT_STATE_ENTERED,
+					&(store_ticket){ 0 }));
+			CHECK_RC(0, store_close(store));
+			CHECK_RC(0, test_open(&store, &recovery));
+		}
+		CHECK_RC(0, store_wal_replay(store, true, NULL, NULL, &replay));
+		CHECK(replay.damaged == 0);
+		test_flip(test_segment(third.segment), (long)third.offset - 5);
+		CHECK_RC(0, store_wal_replay(store, true, NULL, NULL, &replay));
+		CHECK((int)replay.damaged == summed);
+		CHECK_RC(10, archive_there(store, 0, 10));
+		CHECK(test_verify(store) > 0);
+		CHECK_RC(0, rebuild_index(store, &recovery));
+		CHECK((int)recovery.damaged == summed &&
+			(!summed || strstr(recovery.text, "is damaged: bytes")));
+		CHECK_RC(9, archive_there(store, 0, 10));
+		test_flip(test_segment(third.segment), (long)third.offset - 5);
+		CHECK_RC(0, rebuild_index(store, &recovery));
+		CHECK(recovery.damaged == 0);
+		CHECK_RC(10, archive_there(store, 0, 10));
+	}
+	return store_close(store);
+}
+
 ON_BACKENDS(what_went_bad_here_is_read_from_the_tier)
 ON_BACKENDS(what_went_bad_is_read_from_an_adopted_file)
+ON_BACKENDS(a_name_that_changed_is_told)
 
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_went_bad_here_is_read_from_the_tier),
 		cmocka_unit_test(test_what_went_bad_is_read_from_an_adopted_file),
+		cmocka_unit_test(test_a_name_that_changed_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

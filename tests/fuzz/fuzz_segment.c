@@ -148,7 +148,7 @@ static void scan_plain(const struct image *image)
 	size_t there = 0;
 	bool lost = false;
 
-	scan_start_plain(&scan, NUMBER, image->len, SEGMENT_HEADER_SIZE);
+	scan_start_plain(&scan, &keys, NUMBER, image->len, SEGMENT_HEADER_SIZE);
 	do {
 		uint8_t *window = malloc(there + 1);
 
@@ -177,8 +177,7 @@ static void read_state(const uint8_t *data, size_t size)
 
 	if (segment_adopted_decode(&adopted, data, size) < 0)
 		return;
-	segment_adopted_encode(&adopted, again);
-	if (size != sizeof(again) || memcmp(again, data, size) != 0)
+	if (segment_adopted_encode(&adopted, again) != size || memcmp(again, data, size) != 0)
 		abort();
 }
 
