@@ -1,7 +1,7 @@
 /*
  * The blocks of adopted segments on their way into the index: at the end of an adoption, and again by an opening
  * whose index may not have them all. Only heads are read: what the blocks are, the adoption has seen, and every get
- * sees again.
+ * sees again; but by an opening what lies elsewhere too is read there.
  */
 #include <errno.h>
 #include <anyio/anyio.h>

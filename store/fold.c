@@ -286,7 +286,7 @@ static int note_batch(void *arg, uint64_t sequence)
 	return 0;
 }
 
-int store_last_believed(struct store *store, struct replay *replay, uint64_t *last)
+int store_last_believed(struct store *store, struct replay *replay, uint64_t from, uint64_t *last)
 {
 	static const struct ops_calls calls = { .batch = note_batch };
 	struct batches batches = { .replay = replay };
@@ -295,7 +295,7 @@ int store_last_believed(struct store *store, struct replay *replay, uint64_t *la
 	*last = replay->sequence;
 	if (store->ops.lost || (!replay->torn && !replay->promised))
 		return 0;
-	int rc = ops_read(store, ops_known(store), UINT64_MAX, &calls, &batches, &end);
+	int rc = ops_read(store, from, UINT64_MAX, &calls, &batches, &end);
 	if (rc < 0)
 		return rc;
 	/* A batch is written when the one before is durable: then the group was, and is damaged since. */

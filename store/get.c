@@ -361,6 +361,8 @@ int store_doubt(struct store *store, const struct mf_cid *cid, uint32_t number)
 		return rc < 0 ? rc : 0;
 	rc = store_get_aside(store, cid, &block);
 	store_block_release(&block);
+	if (rc == -EIO)
+		store_forget(store, cid, &place);
 	return rc == -ENOMEM || rc == ANYIO_CANCELLED ? rc : 0;
 }
 

@@ -108,6 +108,8 @@ enum segment_state {
 	SEGMENT_STATE_REMOTE = 'r',  /* segment_remote.h, and there is more of it */
 	SEGMENT_STATE_ADOPTED = 'a', /* segment_adopted.h, and there is more of it */
 	SEGMENT_STATE_ENTERED = 'e', /* only of what is adopted: the index has all its blocks */
+	SEGMENT_STATE_ALTERED =
+		'x', /* the same: damage in it was given up, so that its heads prove nothing any more */
 	SEGMENT_STATE_UNWANTED =
 		'u', /* an adoption that was not finished, or is over: the next opening
 	                               * takes away what has its name */
@@ -147,7 +149,7 @@ int store_enter_blocks(struct adopt_entering *entering, struct segment_file *fil
 /* Where a block is, as store_has sees it: 1 and the place, 0 (place->state says whether it is damaged or
  * gone), or a negative code. */
 int store_find(struct store *store, const struct mf_cid *cid, struct index_place *place);
-/* store_get past the cache, in which it is not looked for and not kept: of what is read to be moved away. */
+/* store_get past the cache, in which it is not looked for and not kept: of what the store reads for itself. */
 int store_get_aside(struct store *store, const struct mf_cid *cid, struct store_block *out);
 /* Before an index that was made anew is told of a copy in that segment: another that lies here is read, as one that went bad
  * must not be believed in its place, which would be given up then. 0 whatever it is like, or a negative code. */
@@ -192,10 +194,10 @@ int store_write_voids(struct store *store, const struct store_range *ranges, siz
  * fold of it into the index, up to the highest sequence that the segments have (fold.c). */
 int store_fold_segments(struct store *store, struct store_recovery *recovery);
 int store_fold(struct store *store, uint64_t last);
-/* The commit up to which operations are believed, of a replay that has settled all: of those written with a group that is
- * not whole, or after it, nobody was ever told. Whether operations are lost that were durable, and whether there are fewer than
- * commits tell of, replay says then. 0 or a negative code. */
-int store_last_believed(struct store *store, struct replay *replay, uint64_t *last);
+/* The commit up to which operations, those of the log from there on, are believed, of a replay that has settled all: of those
+ * written with a group that is not whole, or after it, nobody was ever told. Whether operations are lost that were durable,
+ * and whether there are fewer than commits tell of, replay says then. 0 or a negative code. */
+int store_last_believed(struct store *store, struct replay *replay, uint64_t from, uint64_t *last);
 
 void store_say(struct store_recovery *recovery, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

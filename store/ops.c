@@ -498,13 +498,14 @@ static int write_operation(
 	return rc;
 }
 
-/* An empty batch: whatever is damaged before it has one behind it, so that it cannot pass for the end; and when this one is
- * missing, too, the commits tell. */
-static int write_mark(struct writing *writing)
+/* An empty batch behind what was written: what is damaged before it cannot pass for the end; and when this one is missing, too, the
+ * commits tell. */
+static int write_mark(struct writing *writing, uint64_t sequence)
 {
 	struct store *store = writing->store;
 	struct ops *to = &writing->to;
-	int len = write_empty(store, to->fd, to->generation, to->end, store->log.durable);
+	int rc = finish_batch(writing);
+	int len = rc < 0 ? rc : write_empty(store, to->fd, to->generation, to->end, sequence);
 
 	to->end += len > 0 ? (uint64_t)len : 0;
 	return len < 0 ? len : 0;
@@ -533,7 +534,8 @@ static int write_fold(struct writing *writing)
 		if (rc < 0)
 			break;
 	}
-	return rc;
+	/* A crash may take back what comes behind this. */
+	return rc < 0 ? rc : write_mark(writing, store->checkpoint.sequence);
 }
 
 /* And what came since. With `syncing` held, so that nothing more comes. */
@@ -545,9 +547,7 @@ static int write_rest(struct writing *writing)
 	int rc = ops_read(store, ops_known(store), UINT64_MAX, &calls, writing, &end);
 
 	if (rc == 0)
-		rc = finish_batch(writing);
-	if (rc == 0)
-		rc = write_mark(writing);
+		rc = write_mark(writing, store->log.durable);
 	return rc < 0 ? rc
 		      : take_place(store, writing->to.fd, writing->to.generation, writing->to.end);
 }

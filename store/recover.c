@@ -412,7 +412,7 @@ static int read_on(struct recovering *recovering)
 	if (store->recovered < replay.sequence)
 		store->recovered = replay.sequence;
 	if (rc == 0)
-		rc = store_last_believed(store, &replay, &believed);
+		rc = store_last_believed(store, &replay, ops_known(store), &believed);
 	if (rc == 0 && replay.operations_lost) {
 		store->ops.lost = report->read_only = true;
 		report->gaps++;
@@ -424,7 +424,8 @@ static int read_on(struct recovering *recovering)
 		rc = store_fold(store, store->ops.lost ? UINT64_MAX : believed);
 	/* What was written with a commit, and is not believed, must not be missed when a later one proves that. */
 	if (rc == 0 && !store->ops.lost && replay.operations_fewer) {
-		report->unfinished++;
+		/* Of a group that is torn it is told already. */
+		report->unfinished += !replay.torn;
 		rc = ops_mark(store, replay.sequence);
 	}
 	if (rc == 0)

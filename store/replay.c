@@ -535,7 +535,7 @@ int replay_adopted(struct replay *replay, struct segment_file *file)
 	segment_file_release(file);
 	if (rc == 0)
 		rc = settle_open(replay);
-	return rc < 0 || holds ? rc : replay->calls->fault(replay->arg, &fault);
+	return rc != 0 || holds ? rc : replay->calls->fault(replay->arg, &fault);
 }
 
 int replay_all(struct replay *replay, const struct index_position *from, bool apart)

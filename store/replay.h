@@ -85,8 +85,9 @@ struct replay {
  * size. last: it is the last segment of the log. */
 int replay_segment(struct replay *replay, struct segment_file *file,
 	const struct index_position *position, uint64_t size, bool last);
-/* The sections of an adopted segment, which prove nothing: with check_all each has to pass the gate, else all are
- * believed; what makes no sense is a fault. For a replay of its own. */
+/* The sections of an adopted segment, which prove nothing: with check_all each has to pass the gate, else all are believed,
+ * and it is a fault of the whole when their heads are not those that were adopted; what makes no sense is one, too. For a
+ * replay of its own. */
 int replay_adopted(struct replay *replay, struct segment_file *file);
 /* Whether a VOID record that was met covers these bytes. */
 bool replay_is_void(const struct replay *replay, uint32_t segment, uint64_t from, uint64_t to);

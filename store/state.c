@@ -61,6 +61,7 @@ static int note_more_locked(
 	adopted.entered |= state == SEGMENT_STATE_ENTERED;
 	adopted.swept |= file->swept || state == SEGMENT_STATE_SWEPT;
 	adopted.given_up |= state == SEGMENT_STATE_GONE;
+	adopted.summed &= state != SEGMENT_STATE_ALTERED;
 	size_t len = segment_adopted_encode(&adopted, value);
 	put_u32(key, number);
 	int rc = store_state_put_locked(

@@ -93,6 +93,11 @@ static int judge(
 			.cid = damage->cid,
 			.error = -EBADMSG,
 			.accepted = accept });
+	/* A length that is wrong may cover what comes behind it. */
+	if (place.offset + place.len < range->to &&
+		verifying_add_damage(
+			verifying, range->segment, place.offset + place.len, range->to, NULL) < 0)
+		return -ENOMEM;
 	verifying->matched += rc > 0;
 	if (accept)
 		rc = index_drop(index, damage->cid, &place);

@@ -233,6 +233,17 @@ static int give_up_segment(struct store *store, uint32_t number)
 	return rc < 0 ? rc : segment_set_note_gone(&store->segments, number);
 }
 
+static int give_up_range(struct store *store, const struct store_range *range)
+{
+	store_ticket ticket = 0;
+	int rc = store_write_voids(store, range, 1);
+
+	if (rc < 0 || !segment_set_find_adopted(&store->segments, range->segment))
+		return rc;
+	rc = store_note_segment(store, range->segment, SEGMENT_STATE_ALTERED, &ticket);
+	return rc < 0 ? rc : store_sync(store, ticket);
+}
+
 static int give_up(struct verifying *verifying)
 {
 	struct store *store = verifying->store;
@@ -241,7 +252,7 @@ static int give_up(struct verifying *verifying)
 	/* The index first: whatever stops it here, what is left is complained of again. */
 	rc = store_checkpoint(store);
 	for (size_t i = 0; i < verifying->damage_count && rc == 0; i++)
-		rc = store_write_voids(store, &verifying->damages[i].range, 1);
+		rc = give_up_range(store, &verifying->damages[i].range);
 	for (size_t i = 0; i < verifying->gap_count && rc == 0; i++)
 		rc = give_up_segment(store, verifying->gaps[i].gap.segment);
 	return rc;

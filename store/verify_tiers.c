@@ -97,7 +97,9 @@ int verifying_read_remote(struct verifying *verifying, const struct segment_remo
 	store_block_release(&block);
 	if (rc == 0)
 		return 1;
-	if (rc == -ENOENT || (rc == -EBADMSG && !is_there(store, cid, place)))
+	/* Of what is elsewhere by now this tier knows nothing. */
+	if (rc == -ENOENT || rc == -EIO ||
+		((rc == -EBADMSG || rc == -EREMOTEIO) && !is_there(store, cid, place)))
 		return 0;
 	return rc == -EBADMSG ? verifying_report_remote(verifying, remote, cid, place, rc) : rc;
 }
@@ -165,7 +167,7 @@ static int judge(struct range *range, size_t i)
 		return range->results[i];
 	if (!is_there(store, cid, place))
 		return 0;
-	index_forget(&store->index, cid, place);
+	store_forget(store, cid, place);
 	return verifying_report_remote(verifying, &range->remote, cid, place, -EBADMSG);
 }
 
@@ -295,8 +297,9 @@ static int read_objects(struct tiers *tiers)
 			range->count = 0;
 			rc = read_object(range);
 		}
-		tiers->rest |= object->read < UINT64_MAX;
-		if (rc == 0)
+		if (object->read < UINT64_MAX)
+			tiers->rest = true;
+		else if (rc == 0)
 			rc = advance(tiers, object, object->size);
 	}
 	anyio_free(range);
@@ -333,8 +336,13 @@ static int look_at(struct tiers *tiers, const struct mf_cid *cid, const struct i
 		return 0;
 	struct segment_remote remote = *known;
 	struct refusal *refusal = find_refusal(tiers, remote.tier);
+	int rc = advance(tiers, object,
+		object->done + place->len < object->size ? object->done + place->len
+							 : object->size);
+	if (rc != 0)
+		return rc;
 	if (!refusal) {
-		int rc = verifying_read_remote(verifying, &remote, cid, place);
+		rc = verifying_read_remote(verifying, &remote, cid, place);
 		if (rc > 0)
 			count_whole(verifying, object, place);
 		if (rc != -EREMOTEIO)
@@ -365,6 +373,8 @@ static int read_rest(struct tiers *tiers)
 		if (rc == 0)
 			rc = anyio_checkpoint();
 	}
+	for (size_t i = 0; i < tiers->count && rc == 0; i++)
+		rc = advance(tiers, &tiers->objects[i], tiers->objects[i].size);
 	return rc;
 }
 

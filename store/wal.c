@@ -411,7 +411,7 @@ int store_wal_replay(struct store *store, bool all,
 	static const struct replay_calls calls = { on_block, on_fault, NULL, on_progress };
 	static const struct ops_calls operations = { on_operation, on_operations_damaged };
 	struct rehearsal rehearsal = { .store = store, .out = out };
-	uint64_t end, believed;
+	uint64_t end, believed, first = all ? 0 : ops_known(store);
 	struct index_position from = all ? (struct index_position){ 0 } : store->checkpoint;
 	struct replay replay = { .store = store,
 		.calls = &calls,
@@ -430,11 +430,14 @@ int store_wal_replay(struct store *store, bool all,
 	if (rc == 0 && store->log.active)
 		out->cut = replay.end - replay.tail;
 	if (rc == 0)
-		rc = store_last_believed(store, &replay, &believed);
-	out->unfinished += rc == 0 && replay.operations_fewer;
+		rc = store_last_believed(store, &replay, first, &believed);
+	/* Then nothing of them is unfinished, and an opening only reads. */
+	if (rc == 0 && replay.operations_lost)
+		rc = on_operations_damaged(&rehearsal, 0, 0);
+	else
+		out->unfinished += rc == 0 && replay.operations_fewer && !replay.torn;
 	if (rc == 0)
-		rc = ops_read(
-			store, all ? 0 : ops_known(store), believed, &operations, &rehearsal, &end);
+		rc = ops_read(store, first, believed, &operations, &rehearsal, &end);
 	out->damaged = replay_without_void(&replay, rehearsal.damaged, rehearsal.count);
 	for (size_t i = 0; i < out->damaged && fault && rc == 0; i++) {
 		const struct store_range *range = &rehearsal.damaged[i];

@@ -37,6 +37,29 @@ static int what_went_bad_here_is_read_from_the_tier(void *arg)
 	return end(store);
 }
 
+/* Or cannot be read, as is the way of disks. */
+static int what_cannot_be_read_here_is_read_from_the_tier(void *arg)
+{
+	struct store *store;
+	struct mf_cid roots[TREES];
+	struct store_move_result moved;
+	struct store_collect_result collected;
+
+	CHECK_RC(0, begin(&store));
+	CHECK_RC(0, put_trees(store, roots));
+	CHECK_RC(0, demote(store, 1, &moved));
+	CHECK_RC(0, rebuild_index(store, NULL));
+	CHECK_RC(0, cold_leaves(store));
+	anyio_fault_set_sticky(ANYIO_FAULT_READ, 1, -EIO);
+	int rc = store_tier_tend(store, "cold");
+	anyio_fault_set(ANYIO_FAULT_READ, 0, 0);
+	CHECK_RC(0, rc);
+	CHECK_RC(LEAVES, cold_leaves(store));
+	CHECK_RC(0, collect(store, &collected));
+	CHECK_RC(TREES * LEAVES, there(store));
+	return end(store);
+}
+
 /* By an adoption that mended it. */
 static int what_went_bad_is_read_from_an_adopted_file(void *arg)
 {
@@ -103,16 +126,51 @@ static int a_name_that_changed_is_told(void *arg)
 	return store_close(store);
 }
 
+/* Then the block is written anew, as its bytes are whole, and nobody complains any more. */
+static int a_name_that_changed_can_be_given_up(void *arg)
+{
+	struct store_verify_options accept = { .accept_loss = true };
+	struct store *store;
+	struct store_recovery recovery;
+	struct store_wal_replay replay;
+	struct store_adopt_result result;
+	struct store_verify_result verified;
+	struct archive archive = archive_make(0, 10);
+	struct index_place third;
+
+	CHECK_RC(0, test_open(&store, NULL));
+	CHECK_RC(0, archive_adopt(store, &archive, false, &result));
+	CHECK_RC(1, place_of(store, 3, ARCHIVE_BLOCK, &third));
+	test_flip(test_segment(third.segment), (long)third.offset - 5);
+	CHECK_RC(0, store_verify(store, &accept, &verified));
+	CHECK(verified.faults == 0 && verified.accepted == 1);
+	for (int again = 0; again < 2; again++) {
+		CHECK_RC(0, store_wal_replay(store, true, NULL, NULL, &replay));
+		CHECK(replay.damaged == 0);
+		CHECK_RC(0, rebuild_index(store, &recovery));
+		CHECK(recovery.damaged == 0);
+		CHECK_RC(10, archive_there(store, 0, 10));
+		CHECK_RC(0, test_verify(store));
+		CHECK_RC(0, store_close(store));
+		CHECK_RC(0, test_open(&store, &recovery));
+	}
+	return store_close(store);
+}
+
 ON_BACKENDS(what_went_bad_here_is_read_from_the_tier)
+ON_BACKENDS(what_cannot_be_read_here_is_read_from_the_tier)
 ON_BACKENDS(what_went_bad_is_read_from_an_adopted_file)
 ON_BACKENDS(a_name_that_changed_is_told)
+ON_BACKENDS(a_name_that_changed_can_be_given_up)
 
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_went_bad_here_is_read_from_the_tier),
+		cmocka_unit_test(test_what_cannot_be_read_here_is_read_from_the_tier),
 		cmocka_unit_test(test_what_went_bad_is_read_from_an_adopted_file),
 		cmocka_unit_test(test_a_name_that_changed_is_told),
+		cmocka_unit_test(test_a_name_that_changed_can_be_given_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

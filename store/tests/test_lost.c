@@ -500,6 +500,39 @@ static void test_what_the_index_knows_is_not_cut(void **state)
 	}
 }
 
+/* A length that a bit made longer covers the section behind it, whose block is whole, and is not given up with the other. */
+static int a_length_that_changed_hides_one_block(void *arg)
+{
+	enum { FIRST = 664, SECOND = 27, HEAD = 2 + 36 };
+	static uint8_t data[FIRST];
+	struct store *store;
+	struct store_recovery recovery;
+	struct index_place place;
+	struct mf_cid cid;
+	store_ticket ticket = 0;
+	uint8_t byte;
+
+	CHECK_RC(0, test_open(&store, NULL));
+	CHECK_RC(0, test_put(store, 1, FIRST, &ticket));
+	CHECK_RC(0, test_put(store, 2, SECOND, &ticket));
+	CHECK_RC(0, test_put(store, 3, 500, &ticket));
+	CHECK_RC(0, store_sync(store, ticket));
+	test_block(1, FIRST, data, &cid);
+	CHECK_RC(1, index_find(&store->index, &cid, &place));
+	int fd = anyio_open(test_segment(place.segment), O_RDWR, 0);
+	CHECK_RC(0, anyio_pread_all(fd, &byte, 1, (int64_t)place.offset - HEAD));
+	byte ^= 1 + 36 + SECOND;
+	CHECK_RC(0, anyio_pwrite_all(fd, &byte, 1, (int64_t)place.offset - HEAD));
+	CHECK_RC(0, anyio_close(fd));
+	CHECK_RC(0, accept_loss(store));
+	CHECK(test_get(store, 1, FIRST) == -ENOENT && test_get(store, 2, SECOND) == 0);
+	CHECK_RC(0, rebuild_index(store, &recovery));
+	CHECK(recovery.damaged == 0);
+	CHECK(test_get(store, 2, SECOND) == 0 && test_get(store, 3, 500) == 0);
+	return store_close(store);
+}
+
+ON_BACKENDS(a_length_that_changed_hides_one_block)
 ON_BACKENDS(what_lies_behind_a_short_segment_is_read)
 ON_BACKENDS(an_older_copy_of_the_segments_is_only_read)
 ON_BACKENDS(a_damaged_end_is_not_cut)
@@ -523,6 +556,7 @@ static void simulated_what_the_index_knows_is_not_cut(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_length_that_changed_hides_one_block),
 		cmocka_unit_test(test_what_the_index_knows_is_not_cut),
 		cmocka_unit_test(simulated_what_the_index_knows_is_not_cut),
 		cmocka_unit_test(test_what_lies_behind_a_short_segment_is_read),

@@ -154,6 +154,19 @@ static int a_lost_log_is_noticed(void *arg)
 	return system(command);
 }
 
+/* And by a rehearsal. */
+static int is_foretold(struct store *store, long damage)
+{
+	struct store_wal_replay replay;
+
+	for (int damaged = 0; damaged < 2; damaged++) {
+		CHECK_RC(0, store_wal_replay(store, true, NULL, NULL, &replay));
+		CHECK((int)replay.damaged == damaged && replay.unfinished == 0);
+		test_flip(ops_path(1), damage);
+	}
+	return 0;
+}
+
 /* Commits that are durable tell of operations that went with them, to an opening that has no index too. */
 static int durable_operations_are_missed(void *arg)
 {
@@ -169,6 +182,7 @@ static int durable_operations_are_missed(void *arg)
 		CHECK_RC(0, fill(&store, end));
 		CHECK_RC(0, test_put_range(store, 40, 60, true));
 		CHECK_RC(0, test_put_range(store, 60, 80, true));
+		CHECK_RC(0, is_foretold(store, (long)end[9] - 10));
 		CHECK_RC(0, test_crash(store));
 		snprintf(command, sizeof(command), "cp -a %s/ops %s.kept", test_repo, test_repo);
 		CHECK(system(command) == 0);

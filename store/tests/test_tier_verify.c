@@ -189,6 +189,11 @@ static int all_of_a_large_object_is_read(void *arg)
 	return end(store);
 }
 
+static void hear(void *arg, const struct mf_cid *cid)
+{
+	++*(int *)arg;
+}
+
 static int what_is_damaged_there_is_found(void *arg)
 {
 	static const struct store_verify_options accepting = { .tiers = true, .accept_loss = true };
@@ -202,8 +207,11 @@ static int what_is_damaged_there_is_found(void *arg)
 	CHECK(find_leaf(store, 5, &cid, &at) == 1);
 	snprintf(object, sizeof(object), "cold/%s", strrchr(only_object(), '/') + 1);
 	test_flip(only_object(), (long)at.offset + 1000);
+	int heard = 0;
+	store_on_damage(store, hear, &heard);
 	for (int again = 0; again < 2; again++) {
 		CHECK_RC(1, verify_tiers(store, &told));
+		CHECK(heard == 1);
 		CHECK(told.tier == 1 && told.error == -EBADMSG && told.others == 0);
 		CHECK(mf_cid_equal(&told.cid, &cid) && strcmp(told.object, object) == 0);
 		CHECK(told.from == at.offset && told.to == at.offset + LEN);
@@ -436,14 +444,20 @@ static int it_can_be_stopped(void *arg)
 	CHECK_RC(0, anyio_cancel_scope_run(&limit, verify_briefly, store));
 	place.hold = NULL;
 	/* By who is told of the progress, at each step of it. */
-	long rc = 7;
-	int steps = 0;
-	while (rc == 7) {
-		told.stop_after = ++steps;
-		rc = verify_tiers(store, &told);
+	for (int spoilt = 0; spoilt < 2; spoilt++) {
+		long rc = 7;
+		int steps = 0;
+
+		/* In the digest of the last entry of its index: then block by block. */
+		if (spoilt)
+			test_flip(only_object(), test_file_size(only_object()) - 20);
+		while (rc == 7) {
+			told.stop_after = ++steps;
+			rc = verify_tiers(store, &told);
+		}
+		CHECK_RC(spoilt, rc);
+		CHECK(steps > (spoilt ? LEAVES : 3));
 	}
-	CHECK_RC(0, rc);
-	CHECK(steps > 3);
 	return end(store);
 }
 

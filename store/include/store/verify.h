@@ -75,7 +75,8 @@ struct store_verify_options {
 	bool accept_loss;
 	/* Also reads the blocks that lie in tiers, all that the index has there, past the cache: what is damaged, or not there,
 	 * is a fault, and counts as damaged from then on. A tier that cannot be asked is told once, and the rest goes on.
-	 * A collection may run while tiers are read. */
+	 * An object whose own index is damaged, or that is not there, is asked for block by block. A collection may run while
+	 * tiers are read. */
 	bool tiers;
 };
 struct store_verify_result {
