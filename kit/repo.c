@@ -122,7 +122,7 @@ static void describe(const struct store_fault *fault, char *out, size_t cap)
 	case STORE_FAULT_UNREAD:
 		if (fault->error == -EREMOTEIO) {
 			snprintf(out, cap,
-				"%s in the tier %s could not be read: it failed at %s, and was not asked again",
+				"%s in the tier %s could not be read: it failed first at %s",
 				count(blocks, fault->blocks, "block"), tier, object);
 			break;
 		}

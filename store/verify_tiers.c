@@ -1,7 +1,8 @@
 /*
  * Looking over a repo: what lies in tiers. Each object is read by ranges, in the order of its own index; what that does not
- * lead to, as it is damaged or not there, block by block, by the index of the repo. A tier that cannot be asked is asked
- * once. Nobody waits for this: what is moved or collected meanwhile is no fault where it was.
+ * lead to, as it is damaged or not there, block by block, by the index of the repo. An object that cannot be read is asked for
+ * once; when the next cannot be, either, its tier is asked no more. Nobody waits for this: what is moved or collected
+ * meanwhile is no fault where it was.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -24,14 +25,19 @@ struct object {
 	uint64_t read;       /* blocks that lie before this have been */
 	uint64_t whole;      /* blocks */
 	bool lost_index;     /* its own is damaged, or not there */
+	bool refused;        /* it could not be read */
 };
 
-/* A tier that could not be asked. */
+/* A tier of which something could not be read, and the first object that was in. */
 struct refusal {
 	char tier[STORE_TIER_NAME_MAX + 1], object[SEGMENT_REMOTE_OBJECT_MAX];
 	uint32_t number;
+	unsigned in_row; /* objects of it, one after the other */
 	uint64_t blocks; /* that were to be read */
 };
+
+/* One bad sector is no tier that is down. */
+enum { DOWN = 2 };
 
 struct tiers {
 	struct verifying *verifying;
@@ -122,17 +128,29 @@ static struct refusal *find_refusal(const struct tiers *tiers, const char *tier)
 	return NULL;
 }
 
-static struct refusal *note_refusal(struct tiers *tiers, const struct segment_remote *remote)
+static bool is_refused(
+	const struct tiers *tiers, const struct object *object, const struct segment_remote *remote)
+{
+	const struct refusal *refusal = find_refusal(tiers, remote->tier);
+
+	return object->refused || (refusal && refusal->in_row >= DOWN);
+}
+
+static struct refusal *note_refusal(
+	struct tiers *tiers, struct object *object, const struct segment_remote *remote)
 {
 	struct refusal *refusal = find_refusal(tiers, remote->tier);
 
-	if (refusal)
+	object->refused = true;
+	if (refusal) {
+		refusal->in_row++;
 		return refusal;
+	}
 	if (anyio_grow(&tiers->refusals, &tiers->refusal_room, tiers->refusal_count + 1,
 		    sizeof(*tiers->refusals)))
 		return NULL;
 	refusal = &tiers->refusals[tiers->refusal_count++];
-	*refusal = (struct refusal){ .number = remote->number };
+	*refusal = (struct refusal){ .number = remote->number, .in_row = 1 };
 	memcpy(refusal->tier, remote->tier, sizeof(refusal->tier));
 	segment_remote_object(remote, refusal->object);
 	return refusal;
@@ -268,9 +286,12 @@ static int read_object(struct range *range)
 	if (rc == 0)
 		rc = read_blocks(range, &index);
 	tier_index_free(&index);
+	struct refusal *refusal = find_refusal(tiers, range->remote.tier);
 	if (rc == 0)
 		object->read = UINT64_MAX;
-	if (rc == -EREMOTEIO && !note_refusal(tiers, &range->remote))
+	if (rc == 0 && refusal)
+		refusal->in_row = 0;
+	if (rc == -EREMOTEIO && !note_refusal(tiers, object, &range->remote))
 		return -ENOMEM;
 	return rc == -EBADMSG || rc == -EREMOTEIO ? 0 : rc;
 }
@@ -291,7 +312,7 @@ static int read_objects(struct tiers *tiers)
 		const struct segment_remote *remote =
 			segment_set_find_remote(segments, object->number);
 
-		if (remote && !remote->unwanted && !find_refusal(tiers, remote->tier)) {
+		if (remote && !remote->unwanted && !is_refused(tiers, object, remote)) {
 			range->object = object;
 			range->remote = *remote;
 			range->count = 0;
@@ -335,19 +356,19 @@ static int look_at(struct tiers *tiers, const struct mf_cid *cid, const struct i
 	if (!object || known->unwanted || place->offset < object->read)
 		return 0;
 	struct segment_remote remote = *known;
-	struct refusal *refusal = find_refusal(tiers, remote.tier);
 	int rc = advance(tiers, object,
 		object->done + place->len < object->size ? object->done + place->len
 							 : object->size);
 	if (rc != 0)
 		return rc;
-	if (!refusal) {
+	struct refusal *refusal = find_refusal(tiers, remote.tier);
+	if (!is_refused(tiers, object, &remote)) {
 		rc = verifying_read_remote(verifying, &remote, cid, place);
 		if (rc > 0)
 			count_whole(verifying, object, place);
 		if (rc != -EREMOTEIO)
 			return rc < 0 ? rc : 0;
-		refusal = note_refusal(tiers, &remote);
+		refusal = note_refusal(tiers, object, &remote);
 		if (!refusal)
 			return -ENOMEM;
 	}

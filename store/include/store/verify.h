@@ -44,8 +44,8 @@ enum store_fault_kind {
 	                   * given up; cid NULL: it is no block, but the object's own index, which is never given up */
 	STORE_FAULT_UNREAD, /* what lies in `object` of `tier`, `blocks` blocks, is not known yet, as its index could not
 	                     * be read since that of the repo was made anew: what pins lack may be there; error
-	                     * -EREMOTEIO: the tier could not be asked for `object`, and was not asked again for the `blocks`
-	                     * blocks in it that were not read yet */
+	                     * -EREMOTEIO: `blocks` blocks of the tier could not be read, of which `object` was the first
+	                     * to fail; after two objects that do, one behind the other, it is asked no more */
 };
 struct store_fault {
 	enum store_fault_kind kind;
