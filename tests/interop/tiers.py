@@ -69,6 +69,7 @@ def there_and_back(kit, file, data):
     check(kit("cat", root) == data, "what comes from there is the same")
     row = kit.tier()
     check((row["Objects"], row["Unwanted"], row["Errors"]) == (1, 0, 0), f"one object of {row['Bytes']} bytes")
+    check(kit("repo", "verify", "--tiers").strip() == b"verify complete, all blocks validated.", "a verification has read all of it")
     return root
 
 
@@ -111,6 +112,8 @@ def while_it_is_away(kit, first):
         if time.monotonic() - began > max(waited, 5):
             raise peers.Failed(f"{words} waits for it")
     check(True, "nothing else waits for it")
+    done = kit.run("repo", "verify", "--tiers")
+    check(done.returncode == 4 and b"could not be read" in done.stderr, f"a verification says so: {done.stderr.decode().strip()[-200:]}")
 
 
 def try_store(kit, store, scratch):
