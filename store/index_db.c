@@ -52,29 +52,45 @@ static int noted(struct index *index, int rc)
 	return rc;
 }
 
-static void encode_place(const struct index_place *place, uint8_t out[INDEX_BLOCK_SIZE])
+/* As short as it can be: a leaf of the tree holds so many more. By number, to which only new ones may be added. */
+static const uint32_t codecs[] = { MF_CODEC_RAW, MF_CODEC_DAG_PB, MF_CODEC_DAG_CBOR,
+	MF_CODEC_DAG_JSON };
+enum { CODECS = sizeof(codecs) / sizeof(*codecs), OTHER_CODEC = 0x3f, VERSION_BIT = 0x40 };
+
+/* No file is as long as 48 bits say, no block as 24. Returns its length. */
+static size_t encode_place(const struct index_place *place, uint8_t out[INDEX_BLOCK_MAX])
 {
-	put_u64(out, place->offset);
-	put_u32(out + 8, place->segment);
-	put_u32(out + 12, place->len);
-	put_u32(out + 16, place->codec);
-	put_u32(out + 20, place->ordinal);
-	out[24] = place->version | (place->state == INDEX_DAMAGED ? INDEX_DAMAGED_BIT : 0);
+	uint8_t codec = 0;
+
+	while (codec < CODECS && codecs[codec] != place->codec)
+		codec++;
+	put_u32(out + 1, (uint32_t)place->offset);
+	put_u32(out + 5, (uint32_t)(place->offset >> 32) & 0xffff);
+	put_u32(out + 7, place->segment);
+	put_u32(out + 11, place->len);
+	put_u32(out + 14, place->ordinal);
+	put_u32(out + INDEX_BLOCK_SIZE, place->codec);
+	out[0] = (codec < CODECS ? codec : OTHER_CODEC) | (place->version ? VERSION_BIT : 0) |
+		(place->state == INDEX_DAMAGED ? INDEX_DAMAGED_BIT : 0);
+	return codec < CODECS ? INDEX_BLOCK_SIZE : INDEX_BLOCK_MAX;
 }
 
 static int decode_place(const MDB_val *value, struct index_place *place)
 {
 	const uint8_t *in = value->mv_data;
+	uint8_t codec = value->mv_size ? in[0] & OTHER_CODEC : 0;
 
-	if (value->mv_size != INDEX_BLOCK_SIZE)
+	if (value->mv_size != (codec == OTHER_CODEC ? INDEX_BLOCK_MAX : INDEX_BLOCK_SIZE) ||
+		(codec >= CODECS && codec != OTHER_CODEC))
 		return -EUCLEAN;
-	*place = (struct index_place){ .offset = get_u64(in),
-		.segment = get_u32(in + 8),
-		.len = get_u32(in + 12),
-		.codec = get_u32(in + 16),
-		.ordinal = get_u32(in + 20),
-		.version = in[24] & ~INDEX_DAMAGED_BIT,
-		.state = in[24] & INDEX_DAMAGED_BIT ? INDEX_DAMAGED : INDEX_PRESENT };
+	*place = (struct index_place){ .offset = get_u32(in + 1) |
+			(uint64_t)(get_u32(in + 5) & 0xffff) << 32,
+		.segment = get_u32(in + 7),
+		.len = get_u32(in + 11) & 0xffffff,
+		.ordinal = get_u32(in + 14),
+		.codec = codec < CODECS ? codecs[codec] : get_u32(in + INDEX_BLOCK_SIZE),
+		.version = in[0] & VERSION_BIT ? 1 : 0,
+		.state = in[0] & INDEX_DAMAGED_BIT ? INDEX_DAMAGED : INDEX_PRESENT };
 	return place->len <= IPLD_BLOCK_BIG_MAX ? 1 : -EUCLEAN;
 }
 
@@ -390,15 +406,15 @@ static int write_meta(MDB_txn *txn, const struct write_call *call)
 
 static int write_blocks(MDB_txn *txn, struct write_call *call, size_t from, size_t to)
 {
-	uint8_t bytes[INDEX_BLOCK_SIZE];
+	uint8_t bytes[INDEX_BLOCK_MAX];
 	int rc = 0;
 
 	for (size_t i = from; i < to && rc == 0; i++) {
 		const struct index_place *place = call->sorted[i].value;
 
-		encode_place(place, bytes);
+		size_t len = encode_place(place, bytes);
 		rc = write_entry(txn, call, INDEX_BLOCKS, &call->sorted[i],
-			place->state == INDEX_GONE ? NULL : bytes, INDEX_BLOCK_SIZE);
+			place->state == INDEX_GONE ? NULL : bytes, len);
 	}
 	return rc;
 }

@@ -123,12 +123,13 @@ static int add_entry(void *arg, enum index_table table, const uint8_t *key, size
 			: -EUCLEAN;
 	}
 	if (key_len == 0 || key_len > sizeof(((struct index_key *)0)->bytes) ||
-		(table == INDEX_BLOCKS ? len != INDEX_BLOCK_SIZE : len > STORE_STATE_VALUE_MAX))
+		(table == INDEX_BLOCKS ? len != INDEX_BLOCK_SIZE && len != INDEX_BLOCK_MAX
+				       : len > STORE_STATE_VALUE_MAX))
 		return -EUCLEAN;
 	if (table == INDEX_STATE) {
 		adding->pins += key[0] == STORE_SPACE_PINS;
 		adding->state_bytes += key_len + len;
-	} else if (!(value[INDEX_BLOCK_SIZE - 1] & INDEX_DAMAGED_BIT)) {
+	} else if (!(value[0] & INDEX_DAMAGED_BIT)) {
 		adding->blocks++;
 	}
 	adding->sum += index_entry_sum(adding->index, table, key, key_len, value, len);

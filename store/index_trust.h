@@ -6,9 +6,10 @@
 #include "index_pages.h"
 
 enum {
-	INDEX_FORMAT = 4,
-	INDEX_BLOCK_SIZE = 25,    /* bytes of a block's entry */
-	INDEX_DAMAGED_BIT = 0x80, /* of its last, beside the CID's version */
+	INDEX_FORMAT = 5,
+	INDEX_BLOCK_SIZE = 18,    /* bytes of a block's entry, */
+	INDEX_BLOCK_MAX = 22,     /* or, with a rare codec, these */
+	INDEX_DAMAGED_BIT = 0x80, /* of its first */
 	INDEX_META_SIZE = 112,
 };
 

@@ -418,7 +418,7 @@ static uint64_t addresses_in_use(void)
 
 static int put_very_many(struct store *store, store_ticket *ticket)
 {
-	enum { LOT = 64, LOTS = 10000 };
+	enum { LOT = 64, LOTS = 12500 };
 	struct store_block blocks[LOT];
 	uint64_t data[LOT];
 	int rc = 0;

@@ -3,6 +3,7 @@
  * the repo opens, and every block is there.
  */
 #include "support.h"
+#include "../inner.h"
 
 #include <fcntl.h>
 #include <lmdb.h>
@@ -288,6 +289,54 @@ static int damage_noted_meanwhile_takes_nobodys_room(void *arg)
 	return 0;
 }
 
+/* Of any codec, of both versions, to the far end of a file. */
+static int what_is_written_is_read(void *arg)
+{
+	static const struct index_place places[] = {
+		{ .offset = 38, .segment = 1, .len = 0, .codec = MF_CODEC_RAW, .version = 1 },
+		{ .offset = (1ull << 48) - 1,
+			.segment = UINT32_MAX,
+			.len = 8 << 20,
+			.codec = 0x300539,
+			.ordinal = UINT32_MAX,
+			.version = 1 },
+		{ .offset = 0x123456789abc,
+			.segment = 0x01020304,
+			.len = 0x456789,
+			.codec = MF_CODEC_DAG_PB,
+			.ordinal = 0x0a0b0c0d },
+		{ .offset = 1ull << 32,
+			.segment = 7,
+			.len = 1,
+			.codec = UINT32_MAX,
+			.ordinal = 9,
+			.version = 1 },
+	};
+	enum { PLACES = sizeof(places) / sizeof(*places) };
+	struct store *store;
+	struct mf_cid cid;
+
+	CHECK_RC(0, test_open(&store, NULL));
+	for (int i = 0; i < PLACES; i++) {
+		mf_cid_of(&cid, 1, MF_CODEC_RAW, &i, sizeof(i));
+		CHECK_RC(0, index_reserve(&store->index, 1));
+		index_put(&store->index, &cid, &places[i]);
+	}
+	CHECK_RC(0, store_checkpoint(store));
+	for (int i = 0; i < PLACES; i++) {
+		struct index_place found;
+
+		mf_cid_of(&cid, 1, MF_CODEC_RAW, &i, sizeof(i));
+		CHECK_RC(1, index_find(&store->index, &cid, &found));
+		CHECK(found.offset == places[i].offset && found.segment == places[i].segment &&
+			found.len == places[i].len);
+		CHECK(found.codec == places[i].codec && found.ordinal == places[i].ordinal &&
+			found.version == places[i].version);
+	}
+	return store_close(store);
+}
+
+ON_BACKENDS(what_is_written_is_read)
 ON_BACKENDS(whatever_is_in_the_file_no_block_is_lost)
 ON_BACKENDS(other_files_of_the_index_do_not_matter)
 ON_BACKENDS(a_good_file_is_believed_without_its_seal)
@@ -297,6 +346,7 @@ ON_BACKENDS(damage_noted_meanwhile_takes_nobodys_room)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_what_is_written_is_read),
 		cmocka_unit_test(test_whatever_is_in_the_file_no_block_is_lost),
 		cmocka_unit_test(test_other_files_of_the_index_do_not_matter),
 		cmocka_unit_test(test_a_good_file_is_believed_without_its_seal),
