@@ -123,6 +123,8 @@ static int print_replay(struct cli *cli, json_t *answer)
 				 " of segments/%08" JSON_INTEGER_FORMAT ".car",
 				number(answer, "From"), number(answer, "To"),
 				number(answer, "Segment"));
+		else if (number(answer, "To") == 0)
+			cli_note("the operation log has lost its end, or is an older copy");
 		else
 			cli_note("damaged: bytes %" JSON_INTEGER_FORMAT " to %" JSON_INTEGER_FORMAT
 				 " of the operation log",

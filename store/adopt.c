@@ -138,13 +138,15 @@ static int adopt(struct adopting *adopting)
 	return rc;
 }
 
-/* Somebody else's bytes are not the repo's. */
+/* The index must be able to say where its blocks lie. Somebody else's bytes are not the repo's. */
 static int enter_limit(const struct adopting *adopting, uint64_t *held)
 {
 	struct stat st;
 	int rc = anyio_fstat(adopting->source, &st);
 
 	*held = 0;
+	if (rc == 0 && (uint64_t)st.st_size >> INDEX_OFFSET_BITS)
+		rc = -EFBIG;
 	return rc < 0 || adopting->options->link
 		? rc
 		: limit_enter_bytes(adopting->store, (uint64_t)st.st_size, held);

@@ -25,8 +25,10 @@ enum index_state {
 	INDEX_GONE,    /* never there, or given up */
 };
 
+enum { INDEX_OFFSET_BITS = 48 };
+
 struct index_place {
-	uint64_t offset;   /* of the data in the segment */
+	uint64_t offset;   /* of the data in the segment, in so many bits */
 	uint64_t sequence; /* of the commit that makes it durable; 0: long since durable */
 	uint32_t segment;
 	uint32_t len;

@@ -57,7 +57,7 @@ static const uint32_t codecs[] = { MF_CODEC_RAW, MF_CODEC_DAG_PB, MF_CODEC_DAG_C
 	MF_CODEC_DAG_JSON };
 enum { CODECS = sizeof(codecs) / sizeof(*codecs), OTHER_CODEC = 0x3f, VERSION_BIT = 0x40 };
 
-/* No file is as long as 48 bits say, no block as 24. Returns its length. */
+/* No block is as long as 24 bits say. Returns its length. */
 static size_t encode_place(const struct index_place *place, uint8_t out[INDEX_BLOCK_MAX])
 {
 	uint8_t codec = 0;

@@ -11,8 +11,9 @@
  * are damaged, and those at the end are what a crash left.
  *
  * LMDB holds the fold of the log up to a place in it (index->written.ops). When the file has grown much longer than what
- * it says, the next generation is written: that fold, and what came since; made whole under another name, and
- * renamed.
+ * it says, the next generation is written: that fold, whose batches have no sequence, as no crash takes them back, and what came
+ * since; behind each an empty batch, by which it is known up to where the file says all, and what is damaged has one behind
+ * it. It is made whole under another name, and renamed.
  *
  * Append, reserve and flush are called with store->writing held; syncing and rewriting with store->syncing.
  */

@@ -138,9 +138,9 @@ static int look_at_remote(struct verifying *verifying, const struct segment_remo
 }
 
 /* One that the index knows, or knows to be damaged. */
-static int look_at(
-	struct verifying *verifying, const struct mf_cid *cid, const struct index_place *place)
+static int look_at(void *arg, const struct mf_cid *cid, const struct index_place *place)
 {
+	struct verifying *verifying = arg;
 	struct store *store = verifying->store;
 	bool accept = verifying->options->accept_loss, counted = place->state == INDEX_PRESENT;
 	const struct segment_remote *remote =
@@ -169,7 +169,9 @@ static int look_at(
 	return accept ? index_drop(&store->index, cid, place) : 0;
 }
 
-static int look_at_all(struct verifying *verifying)
+int verifying_each_block(struct verifying *verifying,
+	int (*each)(void *arg, const struct mf_cid *cid, const struct index_place *place),
+	void *arg)
 {
 	struct store *store = verifying->store;
 	struct index_key key = { 0 };
@@ -179,7 +181,7 @@ static int look_at_all(struct verifying *verifying)
 	int rc = store->broken ? 0 : store_checkpoint(store);
 
 	while (rc == 0 && (rc = index_next_block(&store->index, &key, &cid, &place)) > 0) {
-		rc = place.state == INDEX_GONE ? 0 : look_at(verifying, &cid, &place);
+		rc = place.state == INDEX_GONE ? 0 : each(arg, &cid, &place);
 		if (rc == 0)
 			rc = store_checkpoint_if_due(store);
 		if (rc == 0)
@@ -261,7 +263,7 @@ static int give_up(struct verifying *verifying)
 int verifying_lost(struct verifying *verifying)
 {
 	/* Also when all segments are whole: what was found damaged before may be in one that nobody misses. */
-	int rc = look_at_all(verifying);
+	int rc = verifying_each_block(verifying, look_at, verifying);
 
 	if (rc < 0)
 		return rc;

@@ -5,7 +5,7 @@
  * meanwhile is no fault where it was.
  */
 #include <errno.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <store/gate.h>
 #include "tier_index.h"
@@ -330,24 +330,23 @@ static int read_objects(struct tiers *tiers)
 
 /* ---- the rest, by the index of the repo ---- */
 
-static struct object *find_object(const struct tiers *tiers, uint32_t number)
+static int by_number(const void *a, const void *b)
 {
-	size_t low = 0, high = tiers->count;
+	const struct object *x = a, *y = b;
 
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-
-		if (tiers->objects[middle].number < number)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < tiers->count && tiers->objects[low].number == number ? &tiers->objects[low]
-									  : NULL;
+	return (x->number > y->number) - (x->number < y->number);
 }
 
-static int look_at(struct tiers *tiers, const struct mf_cid *cid, const struct index_place *place)
+static struct object *find_object(const struct tiers *tiers, uint32_t number)
 {
+	const struct object key = { .number = number };
+
+	return bsearch(&key, tiers->objects, tiers->count, sizeof(key), by_number);
+}
+
+static int look_at(void *arg, const struct mf_cid *cid, const struct index_place *place)
+{
+	struct tiers *tiers = arg;
 	struct verifying *verifying = tiers->verifying;
 	const struct segment_remote *known =
 		segment_set_find_remote(&verifying->store->segments, place->segment);
@@ -380,20 +379,8 @@ static int look_at(struct tiers *tiers, const struct mf_cid *cid, const struct i
 
 static int read_rest(struct tiers *tiers)
 {
-	struct store *store = tiers->verifying->store;
-	struct index_key key = { 0 };
-	struct index_place place;
-	struct mf_cid cid;
-	/* What came there lately must be seen too. */
-	int rc = store->broken ? 0 : store_checkpoint(store);
+	int rc = verifying_each_block(tiers->verifying, look_at, tiers);
 
-	while (rc == 0 && (rc = index_next_block(&store->index, &key, &cid, &place)) > 0) {
-		rc = place.state == INDEX_GONE ? 0 : look_at(tiers, &cid, &place);
-		if (rc == 0)
-			rc = store_checkpoint_if_due(store);
-		if (rc == 0)
-			rc = anyio_checkpoint();
-	}
 	for (size_t i = 0; i < tiers->count && rc == 0; i++)
 		rc = advance(tiers, &tiers->objects[i], tiers->objects[i].size);
 	return rc;

@@ -35,6 +35,10 @@ struct verifying {
 void verifying_report(struct verifying *verifying, const struct store_fault *fault);
 /* What was lost, by the index: reports it, or gives it up (verify_lost.c). 0 or a negative code. */
 int verifying_lost(struct verifying *verifying);
+/* Each block that the index knows, damaged or not, until one is answered by anything but 0: that. */
+int verifying_each_block(struct verifying *verifying,
+	int (*each)(void *arg, const struct mf_cid *cid, const struct index_place *place),
+	void *arg);
 /* A gap met: each for store_each_gap; and a range, whose cid may be NULL. 0 or -ENOMEM. */
 int verifying_add_gap(void *verifying, const struct store_gap *gap);
 int verifying_add_damage(struct verifying *verifying, uint32_t segment, uint64_t from, uint64_t to,

@@ -46,8 +46,8 @@ struct mf_cid pin_name(int task, int id);
 int look_at_tree(struct model *model, int task, int id);
 /* A task of a model that works on it until the model crashes: a worker is its argument. */
 int work(void *arg);
-/* Starts what collects beside the workers, or not; until the model crashes. */
-void start_collecting(struct model *model, struct anyio_task_group *group);
+/* Some work, with collections and moves beside it; then a crash in the midst of it, or all stop. */
+int live_on(struct model *model, bool crash);
 /* After a crash: everything acknowledged is there, and pins are among what they may be; then what is there is known. */
 int compare(struct model *model);
 

@@ -1,5 +1,5 @@
 /* Collections beside the work of a model, and what is compared after it. */
-#include "model.h"
+#include "model_tier.h"
 
 #include <errno.h>
 
@@ -122,7 +122,7 @@ int compare(struct model *model)
 }
 
 /* Under a limit or not, kept by the store itself or by the puts. */
-void start_collecting(struct model *model, struct anyio_task_group *group)
+static void start_collecting(struct model *model, struct anyio_task_group *group)
 {
 	model->limit = draw(model, 2) ? LIMIT : 0;
 	store_set_limit(model->store, model->limit);
@@ -133,4 +133,26 @@ void start_collecting(struct model *model, struct anyio_task_group *group)
 		anyio_start_soon(group, store_tend, model->store, "tend");
 	if (draw(model, 4))
 		anyio_start_soon(group, collect, model, "collector");
+}
+
+int live_on(struct model *model, bool crash)
+{
+	struct worker workers[TASKS];
+
+	model->crashed = false;
+	ANYIO_TASK_GROUP(group);
+	for (int i = 0; i < TASKS; i++) {
+		workers[i] = (struct worker){ model, i };
+		anyio_start_soon(&group, work, &workers[i], "worker");
+	}
+	if (model->collects)
+		start_collecting(model, &group);
+	for (uint64_t movers = draw(model, 3); movers > 0; movers--)
+		anyio_start_soon(&group, model_tier_move, model, "mover");
+	anyio_sleep(draw(model, 100) * draw(model, 100) * 10 * ANYIO_MICROSECOND);
+	model->crashed = true;
+	if (crash)
+		anyio_sim_disk_crash(draw(model, 1 << 30));
+	anyio_task_group_cancel(&group, "end");
+	return anyio_task_group_exit(&group, 0);
 }

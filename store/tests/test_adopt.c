@@ -4,6 +4,7 @@
 #include "../segment_adopted.h"
 
 #include <multiformats/multihash.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -82,6 +83,20 @@ static int on_roots(void *arg, const struct mf_cid *roots, size_t count)
 {
 	*(size_t *)arg += count;
 	return 0;
+}
+
+/* Longer than a place in the index can say. */
+static int no_file_without_end(void *arg)
+{
+	struct store *store;
+	struct store_adopt_result result;
+	int fd = memfd_create("long", MFD_CLOEXEC);
+
+	CHECK_RC(0, test_open(&store, NULL));
+	CHECK(fd >= 0 && ftruncate(fd, 1ll << 48) == 0);
+	CHECK_RC(-EFBIG, store_adopt(store, fd, NULL, &result));
+	close(fd);
+	return store_close(store);
 }
 
 static int version_2_is_adopted_at_its_data(void *arg)
@@ -513,6 +528,7 @@ static int a_collection_passes_over_what_changed(void *arg)
 	return store_close(store);
 }
 
+ON_BACKENDS(no_file_without_end)
 ON_BACKENDS(a_collection_takes_adopted_files)
 ON_BACKENDS(a_collection_passes_over_what_changed)
 ON_BACKENDS(an_adopted_file_lasts)
@@ -528,6 +544,7 @@ ON_BACKENDS(an_adopted_file_is_seen_in_the_log)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_no_file_without_end),
 		cmocka_unit_test(test_a_collection_takes_adopted_files),
 		cmocka_unit_test(test_a_collection_passes_over_what_changed),
 		cmocka_unit_test(test_an_adopted_file_lasts),

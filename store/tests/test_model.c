@@ -10,23 +10,7 @@
 /* Some work, then a crash in the midst of it. */
 static int live_and_crash(struct model *model)
 {
-	struct worker workers[TASKS];
-
-	model->crashed = false;
-	ANYIO_TASK_GROUP(group);
-	for (int i = 0; i < TASKS; i++) {
-		workers[i] = (struct worker){ model, i };
-		anyio_start_soon(&group, work, &workers[i], "worker");
-	}
-	if (model->collects)
-		start_collecting(model, &group);
-	for (uint64_t movers = draw(model, 3); movers > 0; movers--)
-		anyio_start_soon(&group, model_tier_move, model, "mover");
-	anyio_sleep(draw(model, 100) * draw(model, 100) * 10 * ANYIO_MICROSECOND);
-	model->crashed = true;
-	anyio_sim_disk_crash(draw(model, 1 << 30));
-	anyio_task_group_cancel(&group, "crash");
-	CHECK_RC(0, anyio_task_group_exit(&group, 0));
+	CHECK_RC(0, live_on(model, true));
 	store_close(model->store);
 	return 0;
 }

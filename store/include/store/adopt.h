@@ -55,8 +55,8 @@ struct store_adopt_result {
 /*
  * Adopts the regular file fd, which is open for reading and stays the caller's. On return it is durable. -EBADMSG: it
  * is no CAR file, or cut short, or something follows its last block, or (has_cid) a block does not match its CID.
- * -EMSGSIZE: a block, or the header, is too long. -EPROTONOSUPPORT: a hash function that may not name blocks.
- * Whatever the error, nothing of it is in the repo then, and the file is as it was.
+ * -EFBIG: it has 2^48 bytes or more. -EMSGSIZE: a block, or the header, is too long. -EPROTONOSUPPORT: a hash function
+ * that may not name blocks. Whatever the error, nothing of it is in the repo then, and the file is as it was.
  *
  * By link: -EXDEV: it lies on another file system. -EPERM: it belongs to another user, or the file system has no
  * links. -EINVAL: it is a segment of this repo. ANYIO_NOT_A_FILE: no regular file. -EOPNOTSUPP: in a simulation. Else the errors
