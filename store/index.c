@@ -7,10 +7,40 @@
 #include <anyio/memory.h>
 #include "index_db.h"
 
+enum { SHA256_SIZE = 32 };
+
+/* A SHA-256, as most are, is its digest alone; any other hash is a multihash, which says itself how long it is,
+ * so that a byte behind one that would be as long as a digest makes no other of it. */
 void index_block_key(struct index_key *key, const struct mf_cid *cid)
 {
+	if (cid->hash == MF_HASH_SHA2_256 && cid->digest_len == SHA256_SIZE) {
+		memcpy(key->bytes, cid->digest, SHA256_SIZE);
+		key->len = SHA256_SIZE;
+		return;
+	}
 	key->len = mf_multihash_encode(
 		cid->hash, cid->digest, cid->digest_len, key->bytes, sizeof(key->bytes));
+	if (key->len == SHA256_SIZE)
+		key->bytes[key->len++] = 0;
+}
+
+/* The hash of a block, from its key; false when it is none. */
+static bool read_block_key(const struct index_key *key, struct mf_cid *cid)
+{
+	struct mf_multihash hash = { .code = MF_HASH_SHA2_256,
+		.digest_len = SHA256_SIZE,
+		.digest = key->bytes };
+
+	if (key->len != SHA256_SIZE) {
+		ssize_t len = mf_multihash_decode(&hash, key->bytes, key->len);
+
+		if (len != key->len && !(len == SHA256_SIZE && key->len == SHA256_SIZE + 1))
+			return false;
+	}
+	cid->hash = hash.code;
+	cid->digest_len = hash.digest_len;
+	memcpy(cid->digest, hash.digest, hash.digest_len);
+	return true;
 }
 
 void index_state_key(struct index_key *key, uint8_t space, const void *bytes, size_t len)
@@ -161,20 +191,15 @@ int index_drop(struct index *index, const struct mf_cid *cid, const struct index
 int index_next_block(
 	struct index *index, struct index_key *key, struct mf_cid *cid, struct index_place *place)
 {
-	struct mf_multihash hash;
 	int rc = index_db_next_block(index, key, place);
 
 	if (rc <= 0)
 		return rc;
-	if (mf_multihash_decode(&hash, key->bytes, key->len) != key->len) {
+	*cid = (struct mf_cid){ .version = place->version, .codec = place->codec };
+	if (!read_block_key(key, cid)) {
 		index->doubtful = true;
 		return -EUCLEAN;
 	}
-	*cid = (struct mf_cid){ .version = place->version,
-		.codec = place->codec,
-		.hash = hash.code,
-		.digest_len = hash.digest_len };
-	memcpy(cid->digest, hash.digest, hash.digest_len);
 	return find_key(index, key, place);
 }
 

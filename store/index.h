@@ -44,7 +44,7 @@ struct index_state_value {
 	uint64_t len;
 };
 
-/* A multihash, or the space of a piece of state and its key. */
+/* What stands for a block's hash (index_block_key), or the space of a piece of state and its key. */
 struct index_key {
 	uint16_t len;
 	uint8_t bytes[1 + STORE_STATE_KEY_MAX];

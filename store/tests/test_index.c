@@ -336,7 +336,56 @@ static int what_is_written_is_read(void *arg)
 	return store_close(store);
 }
 
+/* A block's key is not its multihash where that is a SHA-256's, and must be no other's. */
+static int every_kind_of_hash_has_a_key_of_its_own(void *arg)
+{
+	static const struct {
+		uint32_t code;
+		uint8_t len;
+	} kinds[] = {
+		{ MF_HASH_SHA2_256, 32 },
+		{ MF_HASH_SHA2_256, 29 },
+		{ MF_HASH_SHA2_256, 30 }, /* 32 bytes as a multihash */
+		{ MF_HASH_SHA2_256, 31 },
+		{ MF_HASH_SHA1, 20 },
+		{ MF_HASH_SHA2_512, 64 },
+		{ 0xb21b, 27 }, /* BLAKE2b */
+		{ 0xb21c, 28 }, /* also 32 */
+		{ 0xb21d, 29 },
+	};
+	enum { KINDS = sizeof(kinds) / sizeof(*kinds) };
+	struct store *store;
+	struct mf_cid cids[KINDS], found;
+	struct index_key key = { 0 };
+	struct index_place place = { .segment = 1, .codec = MF_CODEC_RAW, .version = 1 };
+	bool met[KINDS] = { false };
+
+	CHECK_RC(0, test_open(&store, NULL));
+	for (int i = 0; i < KINDS; i++) {
+		cids[i] = (struct mf_cid){ .version = 1,
+			.codec = MF_CODEC_RAW,
+			.hash = kinds[i].code,
+			.digest_len = kinds[i].len };
+		/* All the same bytes, and zeros at the end: only kind and length tell them apart. */
+		memset(cids[i].digest, 0x12, kinds[i].len - 2);
+		place.offset = i + 1;
+		CHECK_RC(0, index_reserve(&store->index, 1));
+		index_add(&store->index, &cids[i], &place);
+	}
+	CHECK_RC(0, store_checkpoint(store));
+	for (int i = 0; i < KINDS; i++) {
+		CHECK_RC(1, index_next_block(&store->index, &key, &found, &place));
+		CHECK(place.offset >= 1 && place.offset <= KINDS && !met[place.offset - 1]);
+		met[place.offset - 1] = true;
+		CHECK(mf_cid_equal(&found, &cids[place.offset - 1]));
+		CHECK_RC(1, index_find(&store->index, &found, &place));
+	}
+	CHECK_RC(0, index_next_block(&store->index, &key, &found, &place));
+	return store_close(store);
+}
+
 ON_BACKENDS(what_is_written_is_read)
+ON_BACKENDS(every_kind_of_hash_has_a_key_of_its_own)
 ON_BACKENDS(whatever_is_in_the_file_no_block_is_lost)
 ON_BACKENDS(other_files_of_the_index_do_not_matter)
 ON_BACKENDS(a_good_file_is_believed_without_its_seal)
@@ -347,6 +396,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_is_written_is_read),
+		cmocka_unit_test(test_every_kind_of_hash_has_a_key_of_its_own),
 		cmocka_unit_test(test_whatever_is_in_the_file_no_block_is_lost),
 		cmocka_unit_test(test_other_files_of_the_index_do_not_matter),
 		cmocka_unit_test(test_a_good_file_is_believed_without_its_seal),
