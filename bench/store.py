@@ -255,7 +255,7 @@ def collect_rows(place, table):
     for size, full, words in ((1024, 2000000, "1 KiB"), (256 << 10, 8192, "256 KiB")):
         count = int(os.environ.get("BENCH_BLOCKS", place.scaled(full))) if size == 1024 else place.scaled(full)
 
-        def collected():
+        def collected(reader):
             with place.temporary() as folder:
                 repo = folder / "repo"
                 run([program, "fill", repo, count, size])
@@ -263,13 +263,18 @@ def collect_rows(place, table):
                 for segment in (repo / "segments").iterdir():
                     into_the_page_cache(segment)
                 bare = place.number(program, "bare", repo)
-                seconds, segments, _, before, meanwhile = map(float, run([program, "run", repo, count, size]).split())
+                took = run([program, "run" if reader else "alone", repo, count, size]).split()
+            seconds, segments, _, before, meanwhile = map(float, took)
             return {"ours": segments / seconds / MIB, "bare": segments / bare / MIB, "before": before, "meanwhile": meanwhile}
 
-        took = [collected() for _ in range(min(3, place.runs))]
+        def rated(title, took):
+            table.compare(f"{title} / read all, write half", "MiB/s", [each["ours"] for each in took],
+                          limit=[each["bare"] for each in took], quartiles=True)
+
         title = f"collect {count} blocks of {words}, half dead"
-        table.compare(f"{title} / read all, write half", "MiB/s", [each["ours"] for each in took],
-                      limit=[each["bare"] for each in took], quartiles=True)
+        rated(title, [collected(False) for _ in range(min(3, place.runs))])
+        took = [collected(True) for _ in range(min(3, place.runs))]
+        rated(f"{title}, beside a reader that never pauses", took)
         table.compare(f"{title}: a reader's 99th percentile / twice what it was", "µs", [each["meanwhile"] for each in took], 1,
                       limit=[2 * each["before"] for each in took], less_is_better=True, quartiles=True)
 

@@ -4,7 +4,7 @@
  * A block found dead leaves the index in the same step that finds it so, with the lock `writing` held: a put looks
  * at the index under that lock, and either finds the block, which marks it live, or writes it anew. A segment
  * goes when what was moved out of it is durable, the index that says so is written, and the state of the repo says
- * that it is gone; so whatever stops this in between, no block is lost, and nobody misses the file.
+ * that it is gone (collect_drop.c); so whatever stops this in between, no block is lost, and nobody misses the file.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -23,7 +23,6 @@ enum {
 	DEAD_PERCENT = 20,
 	LIMIT_PERCENT = 5, /* where room is needed, more is written for less */
 	STEPS_A_TURN = 8,  /* blocks, between which others have theirs */
-	TOGETHER = 8,      /* segments swept before the index is written */
 };
 
 /* A segment being swept. */
@@ -36,7 +35,7 @@ struct sweep {
 	struct store_block blocks[BATCH_BLOCKS]; /* live, to be moved */
 	struct index_place places[BATCH_BLOCKS];
 	size_t count, bytes;
-	store_ticket ticket;
+	bool borrowed; /* some of them lie in the window */
 	uint64_t steps;
 	bool keep;     /* something in it is damaged */
 	uint64_t live; /* blocks that were met of those that are live */
@@ -47,92 +46,7 @@ static void free_batch(struct sweep *sweep)
 	for (size_t i = 0; i < sweep->count; i++)
 		anyio_free(sweep->blocks[i].memory);
 	sweep->count = sweep->bytes = 0;
-}
-
-/* Those that pass the gate, at the front; the others keep the segment. */
-static int check_batch(struct sweep *sweep)
-{
-	int results[BATCH_BLOCKS];
-	size_t good = 0;
-	int rc = store_gate_check_big(sweep->blocks, sweep->count, results);
-
-	for (size_t i = 0; i < sweep->count && rc == 0; i++) {
-		struct store_block block = sweep->blocks[i];
-
-		if (results[i] != 0) {
-			store_forget(sweep->collecting->store, &block.cid, &sweep->places[i]);
-			anyio_free(block.memory);
-			sweep->keep = true;
-			continue;
-		}
-		sweep->blocks[good] = block;
-		sweep->places[good++] = sweep->places[i];
-	}
-	if (rc == 0)
-		sweep->count = good;
-	return rc;
-}
-
-static int move_batch(struct sweep *sweep)
-{
-	struct store_collect_result *result = sweep->collecting->result;
-	int rc = sweep->count ? check_batch(sweep) : 0;
-
-	for (size_t at = 0; at < sweep->count && rc == 0; at += STEPS_A_TURN) {
-		size_t left = sweep->count - at;
-
-		rc = store_move_many(sweep->collecting->store, sweep->blocks + at,
-			sweep->places + at, left < STEPS_A_TURN ? left : STEPS_A_TURN,
-			&sweep->ticket);
-		if (rc == 0)
-			rc = anyio_checkpoint();
-	}
-	for (size_t i = 0; i < sweep->count && rc == 0; i++) {
-		result->moved++;
-		result->moved_bytes += sweep->blocks[i].len;
-		sweep->collecting->written += sweep->blocks[i].len + LIVE_HEAD;
-	}
-	free_batch(sweep);
-	return rc;
-}
-
-/* Whether a segment belongs to this collection. Of one that is being adopted, or was adopted since the marking began,
- * all blocks are live or marked by whoever holds a lease; what is missing, or not what it was, is nobody's to touch. */
-static bool can_be_swept(const struct collecting *collecting, const struct segment_file *file)
-{
-	return file->adopted ? file->adopted->entered && file->size > 0
-			     : file->number < collecting->below;
-}
-
-/* Decides about the block whose data is at offset of a segment: 1: it is live and lies here; 0: it is not, or is
- * gone now; -EBADMSG: it is live, and damaged here; or another code. */
-static int judge(struct collecting *collecting, const struct mf_cid *cid, uint32_t segment,
-	uint64_t offset, struct index_place *place)
-{
-	const struct store_collect_options *options = collecting->options;
-	struct store *store = collecting->store;
-	int rc = anyio_lock_acquire(&store->writing);
-
-	if (rc < 0)
-		return rc;
-	rc = index_find(&store->index, cid, place);
-	bool damaged = rc == 0 && place->state == INDEX_DAMAGED;
-	if (rc < 0 || (rc == 0 && !damaged) || place->segment != segment ||
-		place->offset != offset) {
-		rc = rc < 0 ? rc : 0;
-	} else if (!live_has(&collecting->live, segment, place->ordinal)) {
-		rc = index_drop(&store->index, cid, place);
-		if (rc == 0) {
-			collecting->result->dropped++;
-			collecting->result->bytes += place->len;
-			if (options->dropped)
-				options->dropped(options->arg, cid, place->len);
-		}
-	} else if (damaged) {
-		rc = -EBADMSG;
-	}
-	anyio_lock_release(&store->writing);
-	return rc;
+	sweep->borrowed = false;
 }
 
 /* What cannot be read keeps its segment. */
@@ -144,45 +58,179 @@ static int spare(struct sweep *sweep, int rc)
 	return 0;
 }
 
-/* Most lie whole in the window. */
-static int read_block(struct sweep *sweep, const struct index_place *place, uint8_t *data)
+/* One that did not pass, again: if its head is damaged it may not be as long as that says, and the index knows better. 0; -EBADMSG;
+ * or why it could not be read. */
+static int check_as_known(struct sweep *sweep, struct store_block *block, struct index_place *place)
 {
-	if (place->offset < sweep->from || place->offset + place->len > sweep->from + sweep->len)
-		return anyio_pread_all(sweep->file->fd, data, place->len, place->offset);
-	memcpy(data, sweep->window + (place->offset - sweep->from), place->len);
-	return 0;
+	struct index_place known;
+	int result, rc = store_find(sweep->collecting->store, &block->cid, &known);
+
+	if (rc < 0)
+		return rc;
+	if (known.state == INDEX_GONE || known.segment != place->segment ||
+		known.offset != place->offset || known.len == place->len)
+		return -EBADMSG;
+	void *data = anyio_malloc(known.len + 1);
+	if (!data)
+		return -ENOMEM;
+	anyio_free(block->memory);
+	block->data = block->memory = data;
+	block->len = known.len;
+	*place = known;
+	rc = anyio_pread_all(sweep->file->fd, data, known.len, known.offset);
+	if (rc == 0)
+		rc = store_gate_check_big(block, 1, &result);
+	return rc < 0 ? rc : result ? -EBADMSG : 0;
+}
+
+/* Those that pass the gate, at the front; the others keep the segment. */
+static int check_batch(struct sweep *sweep)
+{
+	int results[BATCH_BLOCKS];
+	size_t good = 0;
+	int rc = store_gate_check_big(sweep->blocks, sweep->count, results);
+
+	for (size_t i = 0; i < sweep->count && rc == 0; i++) {
+		struct store_block block = sweep->blocks[i];
+		struct index_place place = sweep->places[i];
+
+		sweep->blocks[i].memory = NULL;
+		if (results[i] == 0 || (rc = check_as_known(sweep, &block, &place)) == 0) {
+			sweep->blocks[good] = block;
+			sweep->places[good++] = place;
+			continue;
+		}
+		anyio_free(block.memory);
+		if (rc == -EBADMSG) {
+			store_forget(sweep->collecting->store, &block.cid, &place);
+			sweep->keep = true;
+			rc = 0;
+		}
+		rc = spare(sweep, rc);
+	}
+	if (rc == 0)
+		sweep->count = good;
+	return rc;
+}
+
+static int move_batch(struct sweep *sweep)
+{
+	struct collecting *collecting = sweep->collecting;
+	struct store_moved moved = { 0 };
+	store_ticket ticket = 0;
+	int rc = sweep->count ? check_batch(sweep) : 0;
+
+	for (size_t at = 0; at < sweep->count && rc == 0; at += STEPS_A_TURN) {
+		size_t left = sweep->count - at;
+
+		rc = store_move_many(collecting->store, sweep->blocks + at, sweep->places + at,
+			left < STEPS_A_TURN ? left : STEPS_A_TURN, &ticket, &moved);
+		if (rc == 0)
+			rc = anyio_checkpoint();
+	}
+	free_batch(sweep);
+	collecting->result->moved += moved.blocks;
+	collecting->result->moved_bytes += moved.bytes;
+	collecting->written += moved.bytes + moved.blocks * LIVE_HEAD;
+	/* What lives here by the index may have another name by its head, which was damaged then. */
+	sweep->keep |= moved.unknown > 0;
+	return rc < 0 ? rc : collecting_write_if_due(collecting);
+}
+
+/* Whether a segment belongs to this collection. Of one that is being adopted, or was adopted since the marking began,
+ * all blocks are live or marked by whoever holds a lease; what is missing, or not what it was, is nobody's to touch. */
+static bool can_be_swept(const struct collecting *collecting, const struct segment_file *file)
+{
+	return file->adopted ? file->adopted->entered && file->size > 0
+			     : file->number < collecting->below;
+}
+
+/* Decides about a block that was not live, whose data is at offset of a segment: 1: it is live by now, and lies here; 0: it is not,
+ * or is gone now; or a negative code. */
+static int judge(
+	struct collecting *collecting, const struct mf_cid *cid, uint32_t segment, uint64_t offset)
+{
+	const struct store_collect_options *options = collecting->options;
+	struct store *store = collecting->store;
+	struct index_place place;
+	int rc = anyio_lock_acquire(&store->writing);
+
+	if (rc < 0)
+		return rc;
+	rc = index_find(&store->index, cid, &place);
+	if (rc < 0 || place.state == INDEX_GONE || place.segment != segment ||
+		place.offset != offset) {
+		rc = rc < 0 ? rc : 0;
+	} else if (live_has(&collecting->live, segment, place.ordinal)) {
+		rc = 1;
+	} else {
+		rc = index_drop_found(&store->index, cid, &place);
+		if (rc == 0) {
+			collecting->result->dropped++;
+			collecting->result->bytes += place.len;
+			if (options->dropped)
+				options->dropped(options->arg, cid, place.len);
+		}
+	}
+	anyio_lock_release(&store->writing);
+	return rc;
+}
+
+/* Most lie whole in the window, where little ones stay until they are moved. */
+static int read_block(
+	struct sweep *sweep, const struct index_place *place, struct store_block *block)
+{
+	bool whole = place->offset >= sweep->from &&
+		place->offset + place->len <= sweep->from + sweep->len;
+
+	block->data = sweep->window + (place->offset - sweep->from);
+	if (whole && place->len <= LOG_SMALL_MAX) {
+		sweep->borrowed = true;
+		return 0;
+	}
+	/* Through the page cache (not as STORE_BULK has it): the disk writes while the next ones are read. */
+	void *memory = anyio_malloc(place->len + 1);
+	if (!memory)
+		return -ENOMEM;
+	if (whole)
+		memcpy(memory, block->data, place->len);
+	int rc = whole ? 0 : anyio_pread_all(sweep->file->fd, memory, place->len, place->offset);
+	block->data = block->memory = memory;
+	return rc;
+}
+
+static int take_live(struct sweep *sweep, const struct scan_event *event)
+{
+	struct store_block *block = &sweep->blocks[sweep->count];
+	struct index_place *place = &sweep->places[sweep->count];
+
+	*place = (struct index_place){ .segment = sweep->file->number,
+		.offset = event->offset + event->section.head,
+		.len = event->section.len };
+	*block = (struct store_block){ .cid = event->section.cid, .len = place->len };
+	int rc = read_block(sweep, place, block);
+	if (rc < 0) {
+		anyio_free(block->memory);
+		return spare(sweep, rc);
+	}
+	sweep->count++;
+	sweep->bytes += place->len;
+	return sweep->count == BATCH_BLOCKS || sweep->bytes >= BATCH_BYTES ? move_batch(sweep) : 0;
 }
 
 static int take_block(struct sweep *sweep, const struct scan_event *event)
 {
 	struct collecting *collecting = sweep->collecting;
-	struct index_place place = { .state = INDEX_GONE };
-	bool live = live_has(&collecting->live, sweep->file->number, event->ordinal);
-	int rc = judge(collecting, &event->section.cid, sweep->file->number,
-		event->offset + event->section.head, &place);
+	uint32_t number = sweep->file->number;
+	int rc = 1;
 
-	/* What lives here by the index may have another name by its head, which was damaged then. */
-	if (rc == 0 && live && place.state == INDEX_GONE)
-		sweep->keep = true;
-	sweep->live += live;
-	if (rc == -EBADMSG)
-		return spare(sweep, -EIO);
+	if (!live_has(&collecting->live, number, event->ordinal))
+		rc = judge(collecting, &event->section.cid, number,
+			event->offset + event->section.head);
 	if (rc <= 0)
-		return rc < 0 ? rc : store_checkpoint_if_due(collecting->store);
-	uint8_t *data = anyio_malloc(place.len + 1);
-	if (!data)
-		return -ENOMEM;
-	rc = read_block(sweep, &place, data);
-	if (rc < 0) {
-		anyio_free(data);
-		return spare(sweep, rc);
-	}
-	sweep->blocks[sweep->count] = (struct store_block){
-		.cid = event->section.cid, .data = data, .len = place.len, .memory = data
-	};
-	sweep->places[sweep->count++] = place;
-	sweep->bytes += place.len;
-	return sweep->count == BATCH_BLOCKS || sweep->bytes >= BATCH_BYTES ? move_batch(sweep) : 0;
+		return rc < 0 ? rc : collecting_write_if_due(collecting);
+	sweep->live++;
+	return take_live(sweep, event);
 }
 
 /* What it says of a segment that stays is said again. */
@@ -239,6 +287,8 @@ static int scan_segment(struct sweep *sweep)
 			rc = take_event(sweep, &event);
 			continue;
 		}
+		if (sweep->borrowed && (rc = move_batch(sweep)) < 0)
+			return rc;
 		sweep->from = event.offset;
 		sweep->len = scan.size - event.offset < WINDOW_SIZE ? scan.size - event.offset
 								    : WINDOW_SIZE;
@@ -267,17 +317,9 @@ int store_begin_sweeping(struct store *store, struct segment_file *file)
 	return rc;
 }
 
-/* Segments that have been swept, and nothing needs any more. */
-struct ready {
-	uint32_t numbers[TOGETHER];
-	size_t count;
-	uint64_t written; /* when the first of them was begun */
-	store_ticket ticket;
-};
-
 /* What is live goes elsewhere, what is dead leaves the index; if nothing needs the segment then, it is ready. 0, or
  * what stopped it, which a progress call may have done with any value. */
-static int sweep_segment(struct collecting *collecting, uint32_t number, struct ready *ready)
+static int sweep_segment(struct collecting *collecting, uint32_t number)
 {
 	struct segment_set *segments = &collecting->store->segments;
 	struct segment_file *file = segment_set_find(segments, number);
@@ -298,65 +340,15 @@ static int sweep_segment(struct collecting *collecting, uint32_t number, struct 
 		rc = scan_segment(sweep);
 	segment_file_release(file);
 	free_batch(sweep);
-	if (ready->ticket < sweep->ticket)
-		ready->ticket = sweep->ticket;
 	if (rc == 0) {
 		collecting->swept += file->size;
 		collecting->result->kept_damaged += sweep->keep;
 	}
 	if (rc == 0 && !sweep->keep)
-		ready->numbers[ready->count++] = number;
+		collecting->ready.numbers[collecting->ready.count++] = number;
 	anyio_free(sweep->window);
 	anyio_free(sweep);
 	return rc;
-}
-
-/* What no segment asks for any more need not be known to be gone. */
-static int forget_gone(struct store *store)
-{
-	struct segment_set *segments = &store->segments;
-	store_ticket ticket = 0;
-	int rc = 0;
-
-	for (size_t i = segments->gone_count; i-- > 0 && rc == 0;) {
-		uint32_t number = segments->gone[i];
-		uint8_t key[4];
-
-		if (!segment_set_is_forgettable(segments, number))
-			continue;
-		put_u32(key, number);
-		rc = store_state_put(
-			store, STORE_SPACE_SEGMENTS, key, sizeof(key), NULL, 0, &ticket);
-		if (rc == 0)
-			segment_set_forget_gone(segments, number);
-	}
-	return rc;
-}
-
-/* Nothing needs them any more: first the state says so, then the files go. */
-static int drop_segments(struct collecting *collecting, const uint32_t *numbers, size_t count)
-{
-	struct store *store = collecting->store;
-	store_ticket ticket = 0;
-	int rc = store_checkpoint(store);
-
-	for (size_t i = 0; i < count && rc == 0; i++)
-		rc = store_note_segment(store, numbers[i], SEGMENT_STATE_DROPPED, &ticket);
-	if (rc == 0)
-		rc = store_sync(store, ticket);
-	for (size_t i = 0; i < count && rc == 0; i++) {
-		uint64_t size = segment_set_find(&store->segments, numbers[i])->size;
-
-		rc = segment_set_drop(&store->segments, numbers[i]);
-		if (rc == 0) {
-			collecting->result->segments++;
-			collecting->freed += size;
-		}
-	}
-	/* What comes back after a crash must still be known. */
-	if (rc == 0)
-		rc = anyio_fsync(store->segments.dir_fd);
-	return rc < 0 ? rc : forget_gone(store);
 }
 
 /* A segment and its dead bytes. */
@@ -404,37 +396,17 @@ static bool is_enough(const struct collecting *collecting)
 		freed - written >= collecting->options->enough;
 }
 
-static int drop_ready(struct collecting *collecting, struct ready *ready)
-{
-	int rc = ready->count ? store_sync(collecting->store, ready->ticket) : 0;
-
-	if (rc == 0 && ready->count)
-		rc = drop_segments(collecting, ready->numbers, ready->count);
-	ready->count = 0;
-	ready->written = collecting->written;
-	return rc;
-}
-
-/* Together they take one writing of the index, but while they wait, what lives in them is there twice. */
-static bool is_time(const struct collecting *collecting, const struct ready *ready)
-{
-	const struct store *store = collecting->store;
-
-	return ready->count == TOGETHER || collecting->options->enough || store->limit.max ||
-		collecting->written - ready->written >= store->options.segment_bytes;
-}
-
 /* One segment, if there is room for what lives in it. */
-static int sweep_next(struct collecting *collecting, uint32_t number, struct ready *ready)
+static int sweep_next(struct collecting *collecting, uint32_t number)
 {
 	const struct live_segment *live = live_of(&collecting->live, number);
 	uint64_t held;
 
 	if (!limit_hold(collecting->store, live ? live->bytes : 0, &held))
 		return 0;
-	int rc = sweep_segment(collecting, number, ready);
-	if (rc == 0 && is_time(collecting, ready))
-		rc = drop_ready(collecting, ready);
+	int rc = sweep_segment(collecting, number);
+	if (rc == 0)
+		rc = collecting_drop_if_time(collecting);
 	limit_leave(collecting->store, held);
 	return rc;
 }
@@ -444,22 +416,22 @@ static int sweep_all(struct collecting *collecting)
 	const struct segment_set *segments = &collecting->store->segments;
 	size_t room = segments->count + segments->adopted_count + 1, count;
 	struct candidate *candidates = anyio_calloc(room, sizeof(*candidates));
-	struct ready ready = { 0 };
 	int rc = 0;
 
 	if (!candidates)
 		return -ENOMEM;
 	count = find_candidates(collecting, candidates);
+	ANYIO_TASK_GROUP(group);
+	collecting->droppers = &group;
 	for (size_t i = 0; i < count && rc == 0 && !is_enough(collecting); i++)
-		rc = sweep_next(collecting, candidates[i].number, &ready);
+		rc = sweep_next(collecting, candidates[i].number);
 	anyio_free(candidates);
-	/* Also when the disk is full: else it would be every time. */
-	int dropped = drop_ready(collecting, &ready);
-	return rc ? rc : dropped;
+	int dropped = anyio_task_group_exit(&group, collecting_drop_rest(collecting));
+	return dropped ? dropped : rc;
 }
 
 static int drop_if_dead(struct collecting *collecting, const struct mf_cid *cid,
-	struct index_place *place, bool only_remote)
+	const struct index_place *place, bool only_remote)
 {
 	struct store *store = collecting->store;
 	struct segment_file *file = segment_set_find(&store->segments, place->segment);
@@ -470,7 +442,7 @@ static int drop_if_dead(struct collecting *collecting, const struct mf_cid *cid,
 		return 0;
 	int rc = file ? store_begin_sweeping(store, file) : 0;
 	if (rc == 0)
-		rc = judge(collecting, cid, place->segment, place->offset, place);
+		rc = judge(collecting, cid, place->segment, place->offset);
 	return rc < 0 ? rc : store_checkpoint_if_due(store);
 }
 

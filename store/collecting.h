@@ -6,6 +6,14 @@
 #include "inner.h"
 #include "live.h"
 
+enum { READY_MAX = 8 }; /* segments swept before the index is written */
+
+/* Segments that have been swept, and nothing needs any more when all is durable and the index is written. */
+struct swept {
+	uint32_t numbers[READY_MAX];
+	size_t count;
+};
+
 struct collecting {
 	struct store *store;
 	const struct store_collect_options *options;
@@ -13,6 +21,12 @@ struct collecting {
 	struct live live;
 	uint32_t below;                           /* segments of lower numbers only */
 	uint64_t swept, to_sweep, freed, written; /* bytes */
+	struct swept ready, going;                /* going: those that are being dropped */
+	uint64_t ready_from;               /* written, when the first that is ready was begun */
+	struct anyio_task_group *droppers; /* by a task of this group, one at a time, */
+	struct anyio_task_handle dropper;
+	bool dropping; /* if there is one */
+	int drop_failed;
 };
 
 /* Marks what leases keep, and what pins name and need (mark.c). */
@@ -20,6 +34,13 @@ int leases_mark(struct store *store, struct live *live);
 int collecting_mark(struct collecting *collecting);
 /* The lowest segment that an open lease writes to. */
 uint32_t leases_segment(const struct store *store);
+
+/* Segments that are ready go, in a task of its own, if that is worth it by now: of the sweeping, after every segment; or because
+ * the index is due to be written, after every block (collect_drop.c). */
+int collecting_drop_if_time(struct collecting *collecting);
+int collecting_write_if_due(struct collecting *collecting);
+/* All that are left, now. */
+int collecting_drop_rest(struct collecting *collecting);
 
 /* Remote segments in which nothing lives, or little, when the marking has ended: whether there are any, whose dead is then to
  * leave the index. */

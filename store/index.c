@@ -27,9 +27,9 @@ void index_block_key(struct index_key *key, const struct mf_cid *cid)
 /* The hash of a block, from its key; false when it is none. */
 static bool read_block_key(const struct index_key *key, struct mf_cid *cid)
 {
-	struct mf_multihash hash = { .code = MF_HASH_SHA2_256,
-		.digest_len = SHA256_SIZE,
-		.digest = key->bytes };
+	struct mf_multihash hash = {
+		.code = MF_HASH_SHA2_256, .digest_len = SHA256_SIZE, .digest = key->bytes
+	};
 
 	if (key->len != SHA256_SIZE) {
 		ssize_t len = mf_multihash_decode(&hash, key->bytes, key->len);
@@ -138,18 +138,45 @@ void index_add(struct index *index, const struct mf_cid *cid, const struct index
 	*(struct index_place *)table_put(&index->fresh.blocks, key.bytes, key.len) = *place;
 }
 
+static void count_out(struct index *index, const struct index_place *place)
+{
+	if (place->state != INDEX_PRESENT)
+		return;
+	index->counts.blocks--;
+	index->counts.bytes -= place->len;
+}
+
+void index_move(struct index *index, const struct mf_cid *cid, const struct index_place *found,
+	const struct index_place *place)
+{
+	count_out(index, found);
+	index_add(index, cid, place);
+}
+
 void index_put(struct index *index, const struct mf_cid *cid, const struct index_place *place)
 {
 	struct index_place before;
 
-	if (index_find(index, cid, &before) > 0) {
-		index->counts.blocks--;
-		index->counts.bytes -= before.len;
-	}
-	index_add(index, cid, place);
+	if (index_find(index, cid, &before) <= 0)
+		before.state = INDEX_GONE;
+	index_move(index, cid, &before, place);
 }
 
-/* Makes a block absent that is at this place: 1 when it was there, 0, or -ENOMEM. */
+/* Makes a block absent that was found: 1, or -ENOMEM. */
+static int take_found(struct index *index, const struct index_key *key,
+	const struct index_place *found, enum index_state state)
+{
+	struct index_place now = *found;
+
+	if (table_reserve(&index->fresh.blocks, index->promised + 1, MF_MULTIHASH_BYTES_MAX) < 0)
+		return -ENOMEM;
+	count_out(index, found);
+	now.state = state;
+	*(struct index_place *)table_put(&index->fresh.blocks, key->bytes, key->len) = now;
+	return 1;
+}
+
+/* The same of one that may be at this place, or not: 0. */
 static int take_away(struct index *index, const struct mf_cid *cid, const struct index_place *place,
 	enum index_state state)
 {
@@ -160,15 +187,7 @@ static int take_away(struct index *index, const struct mf_cid *cid, const struct
 	if (find_key(index, &key, &now) <= 0 || now.state >= state ||
 		now.segment != place->segment || now.offset != place->offset)
 		return 0;
-	if (table_reserve(&index->fresh.blocks, index->promised + 1, MF_MULTIHASH_BYTES_MAX) < 0)
-		return -ENOMEM;
-	if (now.state == INDEX_PRESENT) {
-		index->counts.blocks--;
-		index->counts.bytes -= now.len;
-	}
-	now.state = state;
-	*(struct index_place *)table_put(&index->fresh.blocks, key.bytes, key.len) = now;
-	return 1;
+	return take_found(index, &key, &now, state);
 }
 
 bool index_forget(struct index *index, const struct mf_cid *cid, const struct index_place *place)
@@ -185,6 +204,15 @@ int index_drop(struct index *index, const struct mf_cid *cid, const struct index
 {
 	int rc = take_away(index, cid, place, INDEX_GONE);
 
+	return rc < 0 ? rc : 0;
+}
+
+int index_drop_found(struct index *index, const struct mf_cid *cid, const struct index_place *found)
+{
+	struct index_key key;
+
+	index_block_key(&key, cid);
+	int rc = take_found(index, &key, found, INDEX_GONE);
 	return rc < 0 ? rc : 0;
 }
 

@@ -130,10 +130,16 @@ int index_reserve(struct index *index, size_t count);
  * is replaced. */
 void index_add(struct index *index, const struct mf_cid *cid, const struct index_place *place);
 void index_put(struct index *index, const struct mf_cid *cid, const struct index_place *place);
+/* The same of one that index_find has just said to be present at `found`. */
+void index_move(struct index *index, const struct mf_cid *cid, const struct index_place *found,
+	const struct index_place *place);
 /* From now on the block counts as absent, if it is still at this place: it is damaged there. Whether it did not before. */
 bool index_forget(struct index *index, const struct mf_cid *cid, const struct index_place *place);
 /* The same for one that is given up: nothing is remembered. 0 or -ENOMEM. */
 int index_drop(struct index *index, const struct mf_cid *cid, const struct index_place *place);
+/* The same of one that index_find has just found there, well or damaged. */
+int index_drop_found(
+	struct index *index, const struct mf_cid *cid, const struct index_place *found);
 
 /* The value, copied up to size bytes: its length, -ENOENT, or another negative code; *sequence as in a place. */
 ssize_t index_state_find(struct index *index, const struct index_key *key, void *value, size_t size,

@@ -371,14 +371,13 @@ static void account(struct write_call *call, enum index_table table, const struc
 	count_entry(&call->meta.counts, table, entry, value, sign);
 }
 
-/* Puts an entry, or takes it away when there are no bytes. */
-static int write_entry(MDB_txn *txn, struct write_call *call, enum index_table table,
+/* Puts an entry, or takes it away when there are no bytes. The cursor finds it once for both steps. */
+static int write_entry(MDB_cursor *cursor, struct write_call *call, enum index_table table,
 	const struct sorted *entry, const void *bytes, size_t len)
 {
-	const struct index *index = call->index;
-	MDB_dbi dbi = table == INDEX_BLOCKS ? index->blocks : index->state;
 	MDB_val k = { entry->len, (void *)entry->key }, v = { len, (void *)bytes };
-	int rc = bytes ? mdb_put(txn, dbi, &k, &v, MDB_NOOVERWRITE) : mdb_get(txn, dbi, &k, &v);
+	int rc = bytes ? mdb_cursor_put(cursor, &k, &v, MDB_NOOVERWRITE)
+		       : mdb_cursor_get(cursor, &k, &v, MDB_SET);
 
 	if (!bytes && rc == MDB_NOTFOUND)
 		return 0;
@@ -386,7 +385,8 @@ static int write_entry(MDB_txn *txn, struct write_call *call, enum index_table t
 	if (rc == (bytes ? MDB_KEYEXIST : 0)) {
 		account(call, table, entry, &v, -1);
 		v = (MDB_val){ len, (void *)bytes };
-		rc = bytes ? mdb_put(txn, dbi, &k, &v, 0) : mdb_del(txn, dbi, &k, NULL);
+		rc = bytes ? mdb_cursor_put(cursor, &k, &v, MDB_CURRENT)
+			   : mdb_cursor_del(cursor, 0);
 	}
 	if (rc == 0 && bytes)
 		account(call, table, entry, &(MDB_val){ len, (void *)bytes }, 1);
@@ -407,30 +407,38 @@ static int write_meta(MDB_txn *txn, const struct write_call *call)
 static int write_blocks(MDB_txn *txn, struct write_call *call, size_t from, size_t to)
 {
 	uint8_t bytes[INDEX_BLOCK_MAX];
-	int rc = 0;
+	MDB_cursor *cursor;
+	int rc = mdb_cursor_open(txn, call->index->blocks, &cursor);
 
+	if (rc)
+		return rc;
 	for (size_t i = from; i < to && rc == 0; i++) {
 		const struct index_place *place = call->sorted[i].value;
 
 		size_t len = encode_place(place, bytes);
-		rc = write_entry(txn, call, INDEX_BLOCKS, &call->sorted[i],
+		rc = write_entry(cursor, call, INDEX_BLOCKS, &call->sorted[i],
 			place->state == INDEX_GONE ? NULL : bytes, len);
 	}
+	mdb_cursor_close(cursor);
 	return rc;
 }
 
 static int write_state(MDB_txn *txn, struct write_call *call)
 {
 	const struct table *state = &call->index->frozen.state;
-	int rc = 0;
+	MDB_cursor *cursor;
+	int rc = mdb_cursor_open(txn, call->index->state, &cursor);
 
+	if (rc)
+		return rc;
 	sort(state, call->sorted);
 	for (size_t i = 0; i < state->count && rc == 0; i++) {
 		const struct index_state_value *value = call->sorted[i].value;
 
 		rc = write_entry(
-			txn, call, INDEX_STATE, &call->sorted[i], value->bytes, value->len);
+			cursor, call, INDEX_STATE, &call->sorted[i], value->bytes, value->len);
 	}
+	mdb_cursor_close(cursor);
 	return rc;
 }
 

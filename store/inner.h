@@ -95,9 +95,15 @@ int limit_settle(struct store *store);
 
 /* A block was found present by a put, or is to be kept: while there is a lease, or a collection. 0 or -ENOMEM. */
 int store_touch(struct store *store, const struct index_place *place);
-/* Writes blocks once more that lie at these places, verified; those that do not any more are left out (put.c). */
+/* Writes blocks once more that lie at these places (segment and offset), verified; those that do not any more are left out, and
+ * those that the index does not know at all are counted. The index may be due to be written then (put.c). */
+struct store_moved {
+	uint64_t blocks, bytes;
+	uint64_t unknown;
+};
 int store_move_many(struct store *store, const struct store_block *blocks,
-	const struct index_place *places, size_t count, store_ticket *ticket);
+	const struct index_place *places, size_t count, store_ticket *ticket,
+	struct store_moved *moved);
 /* What the state of the repo says of a segment (STORE_SPACE_SEGMENTS): nothing, or */
 enum segment_state {
 	SEGMENT_STATE_GONE =

@@ -61,6 +61,7 @@ static int drop_damaged(struct promoting *promoting)
 static int move_back(struct promoting *promoting)
 {
 	struct store *store = promoting->store;
+	struct store_moved moved = { 0 };
 	uint64_t held = 0;
 	int rc = store_get_many(
 		store, promoting->cids, promoting->count, promoting->blocks, promoting->results);
@@ -72,7 +73,9 @@ static int move_back(struct promoting *promoting)
 		rc = limit_enter_bytes(store, promoting->bytes, &held);
 	if (rc == 0)
 		rc = store_move_many(store, promoting->blocks, promoting->places, promoting->count,
-			&promoting->ticket);
+			&promoting->ticket, &moved);
+	if (rc == 0)
+		rc = store_checkpoint_if_due(store);
 	if (rc == 0)
 		count_promoted(promoting);
 	limit_leave(store, held);

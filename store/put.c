@@ -17,11 +17,13 @@ struct chunk {
 	struct store *store;
 	const struct store_block *blocks;
 	const struct index_place *from; /* of blocks that are moved: where they lie; or NULL */
-	size_t count, next;             /* of all; the first not yet dealt with */
+	struct store_moved *moved;
+	size_t count, next; /* of all; the first not yet dealt with */
 	size_t placed_count;
 	uint32_t ordinal; /* of the first of them */
 	const struct store_block *placed[CHUNK_BLOCKS];
 	uint64_t offset[CHUNK_BLOCKS];
+	struct index_place found[CHUNK_BLOCKS]; /* of those that are moved */
 	size_t bytes;
 	bool copied; /* all of them */
 };
@@ -40,11 +42,12 @@ static bool same_hash(const struct mf_cid *a, const struct mf_cid *b)
 
 /* Whether a block that is to be moved lies elsewhere by now, or nowhere. One that counts as damaged there since it was
  * read is mended by it. */
-static bool is_elsewhere(const struct chunk *chunk, int found, const struct index_place *place)
+static bool is_elsewhere(struct chunk *chunk, const struct index_place *place)
 {
 	const struct index_place *from = &chunk->from[chunk->next];
 
-	return (found == 0 && place->state == INDEX_GONE) || place->segment != from->segment ||
+	chunk->moved->unknown += place->state == INDEX_GONE;
+	return place->state == INDEX_GONE || place->segment != from->segment ||
 		place->offset != from->offset;
 }
 
@@ -53,14 +56,17 @@ static int is_known(struct chunk *chunk, const struct mf_cid *cid, store_ticket 
 {
 	struct index_place place;
 
-	if (cid->hash == 0)
+	if (cid->hash == MF_HASH_IDENTITY)
 		return 1;
 	for (size_t i = 0; i < chunk->placed_count; i++)
 		if (same_hash(&chunk->placed[i]->cid, cid))
 			return 1;
 	int rc = store_find(chunk->store, cid, &place);
-	if (rc >= 0 && chunk->from)
-		return is_elsewhere(chunk, rc, &place);
+	if (rc >= 0 && chunk->from) {
+		if (chunk->placed_count < CHUNK_BLOCKS)
+			chunk->found[chunk->placed_count] = place;
+		return is_elsewhere(chunk, &place);
+	}
 	if (rc > 0)
 		raise_ticket(ticket, place.sequence);
 	if (rc > 0 && store_touch(chunk->store, &place) < 0)
@@ -110,8 +116,18 @@ static void enter_chunk(struct chunk *chunk)
 			.ordinal = chunk->ordinal + i,
 			.version = block->cid.version };
 
-		(chunk->from ? index_put : index_add)(&store->index, &block->cid, &place);
-		store->moves += chunk->from != NULL;
+		if (!chunk->from)
+			index_add(&store->index, &block->cid, &place);
+		else if (chunk->copied) /* nobody else ran since it was found */
+			index_move(&store->index, &block->cid, &chunk->found[i], &place);
+		else
+			index_put(&store->index, &block->cid, &place);
+		if (chunk->from)
+			chunk->moved->bytes += block->len;
+	}
+	if (chunk->from) {
+		chunk->moved->blocks += chunk->placed_count;
+		store->moves += chunk->placed_count;
 	}
 }
 
@@ -157,22 +173,21 @@ static int put_chunk(struct chunk *chunk, store_ticket *ticket)
 	return 0;
 }
 
-static int put_verified(struct store *store, const struct store_block *blocks,
-	const struct index_place *from, size_t count, store_ticket *ticket)
+static int put_verified(struct chunk *chunk, store_ticket *ticket)
 {
-	struct chunk chunk = { .store = store, .blocks = blocks, .from = from, .count = count };
+	struct store *store = chunk->store;
 	int rc = 0;
 
-	while (chunk.next < count && rc == 0) {
+	while (chunk->next < chunk->count && rc == 0) {
 		if (log_is_full(store) && (rc = log_roll(store)) < 0)
 			return rc;
 		rc = anyio_lock_acquire(&store->writing);
 		if (rc < 0)
 			return rc;
-		rc = store->broken ? store->broken : put_chunk(&chunk, ticket);
+		rc = store->broken ? store->broken : put_chunk(chunk, ticket);
 		anyio_lock_release(&store->writing);
 	}
-	return rc < 0 ? rc : store_checkpoint_if_due(store);
+	return rc;
 }
 
 static int gate(const struct store_block *blocks, size_t count)
@@ -189,6 +204,7 @@ static int gate(const struct store_block *blocks, size_t count)
 int store_put_many(struct store *store, const struct store_block *blocks, size_t count,
 	unsigned flags, store_ticket *ticket)
 {
+	struct chunk chunk = { .store = store, .blocks = blocks, .count = count };
 	uint64_t held;
 	int rc;
 
@@ -202,15 +218,22 @@ int store_put_many(struct store *store, const struct store_block *blocks, size_t
 		return rc;
 	rc = limit_enter(store, blocks, count, &held);
 	if (rc == 0)
-		rc = put_verified(store, blocks, NULL, count, ticket);
+		rc = put_verified(&chunk, ticket);
+	if (rc == 0)
+		rc = store_checkpoint_if_due(store);
 	limit_leave(store, held);
 	return rc;
 }
 
 int store_move_many(struct store *store, const struct store_block *blocks,
-	const struct index_place *places, size_t count, store_ticket *ticket)
+	const struct index_place *places, size_t count, store_ticket *ticket,
+	struct store_moved *moved)
 {
-	return put_verified(store, blocks, places, count, ticket);
+	struct chunk chunk = {
+		.store = store, .blocks = blocks, .from = places, .moved = moved, .count = count
+	};
+
+	return put_verified(&chunk, ticket);
 }
 
 int store_put(struct store *store, const struct mf_cid *cid, const void *data, size_t len,

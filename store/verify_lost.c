@@ -85,8 +85,9 @@ static int move(struct verifying *verifying, const struct store_block *block,
 	const struct index_place *place)
 {
 	struct store *store = verifying->store;
+	struct store_moved moved = { 0 };
 	store_ticket ticket = 0;
-	int rc = store_move_many(store, block, place, 1, &ticket);
+	int rc = store_move_many(store, block, place, 1, &ticket, &moved);
 
 	return rc < 0 ? rc : store_sync(store, ticket);
 }

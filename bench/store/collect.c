@@ -1,10 +1,11 @@
 /*
- * Collecting a repo of which every other tree is dead, while somebody reads the others.
+ * Collecting a repo of which every other tree is dead, alone or while somebody reads the others without a pause.
  *
  *	collect fill DIR BLOCKS SIZE    trees of 64 blocks of SIZE, every other one pinned
  *	collect run DIR BLOCKS SIZE     collects; prints the seconds, the bytes of segments that went, those of blocks that
  *	                                were moved, and the 99th percentile of a reader's times in microseconds:
  *	                                before, and meanwhile
+ *	collect alone DIR BLOCKS SIZE   the same without a reader: zeros
  *	collect bare DIR                reads all segments of DIR, writes half of what it reads to a file there, syncs it
  *	                                now and then; prints the seconds
  */
@@ -160,10 +161,11 @@ static int collect_repo(const struct job *job)
 	store_stat(store, &stat);
 	fill(reader.data, job->size);
 	reader.store = store;
-	reader.limit = READS;
+	bool alone = strcmp(job->what, "alone") == 0;
+	reader.limit = alone ? 0 : READS;
 	read_live(&reader);
 	double before = slow_percent(&reader);
-	reader.limit = TIMES_MOST;
+	reader.limit = alone ? 0 : TIMES_MOST;
 	ANYIO_TASK_GROUP(group);
 	anyio_start_soon(&group, read_on, &reader, "reader");
 	double began = now();
@@ -249,10 +251,11 @@ int main(int argc, char **argv)
 	}
 	job.count -= job.count % (2 * GROUP);
 	if (job.count > 0 && job.size >= sizeof(size_t) &&
-		(strcmp(job.what, "fill") == 0 || strcmp(job.what, "run") == 0))
+		(strcmp(job.what, "fill") == 0 || strcmp(job.what, "run") == 0 ||
+			strcmp(job.what, "alone") == 0))
 		rc = anyio_run(run, &job, NULL);
 	else
-		fprintf(stderr, "usage: collect fill|run DIR BLOCKS SIZE | bare DIR\n");
+		fprintf(stderr, "usage: collect fill|run|alone DIR BLOCKS SIZE | bare DIR\n");
 	if (rc < 0)
 		fprintf(stderr, "%s: failed: %d\n", job.what, rc);
 	return rc == 2 ? 2 : rc != 0;

@@ -6,6 +6,7 @@
 #include "../inner.h"
 
 #include <errno.h>
+#include <fcntl.h>
 
 enum { TREES = 8, LEAVES = 5, LEN = 3000 };
 
@@ -247,12 +248,83 @@ static int a_damaged_head_keeps_its_segment(void *arg)
 	return 0;
 }
 
+/* By its head a block is so long that it covers the next one; the index has both as they are. */
+static int a_length_that_changed_keeps_its_segment(void *arg)
+{
+	enum { FIRST = 664, SECOND = 27, HEAD = 2 + 36, COUNT = 4 };
+	static const size_t lengths[COUNT] = { 3000, FIRST, SECOND, 500 };
+	struct store *store;
+	struct store_collect_options how = { .dead_percent = 1 };
+	struct store_collect_result result;
+	struct index_place places[COUNT];
+	struct mf_cid cid;
+	uint8_t data[3000], byte;
+	store_ticket ticket = 0;
+
+	CHECK_RC(0, test_open(&store, NULL));
+	for (int i = 0; i < COUNT; i++) {
+		CHECK_RC(0, test_put(store, i, lengths[i], &ticket));
+		test_block(i, lengths[i], data, &cid);
+		CHECK_RC(1, store_find(store, &cid, &places[i]));
+		if (i > 0) /* the first one is dead */
+			CHECK_RC(0, store_pin_add(store, &cid, STORE_PIN_DIRECT, &ticket));
+	}
+	CHECK_RC(0, store_sync(store, ticket));
+	int fd = anyio_open(test_segment(places[1].segment), O_RDWR, 0);
+	CHECK_RC(0, anyio_pread_all(fd, &byte, 1, (int64_t)places[1].offset - HEAD));
+	byte ^= 1 + 36 + SECOND;
+	CHECK_RC(0, anyio_pwrite_all(fd, &byte, 1, (int64_t)places[1].offset - HEAD));
+	CHECK_RC(0, anyio_close(fd));
+	CHECK_RC(0, store_collect(store, &how, &result));
+	CHECK(result.kept_damaged == 1 && result.segments == 0 && result.dropped == 1);
+	for (int i = 1; i < COUNT; i++) {
+		test_block(i, lengths[i], data, &cid);
+		CHECK_RC(1, store_has(store, &cid));
+		CHECK_RC(0, test_get(store, i, lengths[i]));
+	}
+	return store_close(store);
+}
+
+/* A reader met bad bytes, the sweep good ones: these are kept. */
+static int one_that_counts_as_damaged_by_then_is_moved(void *arg)
+{
+	struct store *store;
+	struct index_place place;
+	struct store_block block;
+	struct mf_cid cid;
+	uint8_t data[2000];
+	store_ticket ticket = 0;
+	struct store_moved moved = { 0 };
+
+	CHECK_RC(0, test_open(&store, NULL));
+	CHECK_RC(0, test_put(store, 1, sizeof(data), &ticket));
+	test_block(1, sizeof(data), data, &cid);
+	CHECK(store_find(store, &cid, &place) == 1);
+	block = (struct store_block){ .cid = cid, .data = data, .len = sizeof(data) };
+	index_forget(&store->index, &cid, &place);
+	CHECK_RC(0, store_move_many(store, &block, &place, 1, &ticket, &moved));
+	CHECK_RC(1, store_has(store, &cid));
+	CHECK_RC(0, test_get(store, 1, sizeof(data)));
+	CHECK(store->index.counts.blocks == 1);
+	/* One that has gone stays away. */
+	CHECK(store_find(store, &cid, &place) == 1);
+	CHECK_RC(0, index_drop(&store->index, &cid, &place));
+	CHECK_RC(0, store_move_many(store, &block, &place, 1, &ticket, &moved));
+	CHECK_RC(0, store_has(store, &cid));
+	CHECK(moved.blocks == 1 && moved.bytes == sizeof(data) && moved.unknown == 1);
+	return store_close(store);
+}
+
 ON_BACKENDS(a_damaged_head_keeps_its_segment)
+ON_BACKENDS(a_length_that_changed_keeps_its_segment)
+ON_BACKENDS(one_that_counts_as_damaged_by_then_is_moved)
 
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_damaged_head_keeps_its_segment),
+		cmocka_unit_test(test_a_length_that_changed_keeps_its_segment),
+		cmocka_unit_test(test_one_that_counts_as_damaged_by_then_is_moved),
 		cmocka_unit_test(every_allocation_may_fail),
 		cmocka_unit_test(a_write_of_a_collection_may_fail),
 		cmocka_unit_test(a_collection_may_find_the_disk_full),
