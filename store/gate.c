@@ -60,7 +60,9 @@ static size_t slices(size_t count)
 	size_t cores = anyio_cpu_count(), lanes = mf_sha256_lanes();
 	size_t most = cores * 2 < SLICES_MAX ? cores * 2 : SLICES_MAX;
 
-	count = lanes > 2 && count >= lanes * cores / 2 ? count / lanes : (count + 1) / 2;
+	if (lanes <= 2 || count < lanes * cores / 2)
+		lanes = 2;
+	count = (count + lanes - 1) / lanes;
 	return count < most ? count : most;
 }
 

@@ -5,6 +5,7 @@
 
 #include <ipld/block.h>
 #include <multiformats/multihash.h>
+#include <sched.h>
 #include <unistd.h>
 #include <store/gate.h>
 
@@ -98,6 +99,43 @@ static int large_ones(void *arg)
 			rc = -EPROTO;
 	}
 	free(data);
+	return rc;
+}
+
+/* However many come together, none slips through between two shares of the work. */
+static int none_is_left_out(void *arg)
+{
+	static uint8_t data[40 << 10];
+	struct store_block blocks[MANY];
+	int results[MANY];
+
+	for (size_t i = 0; i < MANY; i++) {
+		blocks[i] = (struct store_block){ .data = data, .len = sizeof(data) - i };
+		mf_cid_of(&blocks[i].cid, 1, MF_CODEC_RAW, data, blocks[i].len);
+		blocks[i].cid.digest[31] ^= 1;
+	}
+	for (size_t count = 1; count <= MANY; count++) {
+		memset(results, 0, sizeof(results));
+		CHECK_RC(0, store_gate_check(blocks, count, results));
+		for (size_t i = 0; i < count; i++)
+			CHECK_RC(-EBADMSG, results[i]);
+	}
+	return 0;
+}
+
+static int nor_on_one_core(void *arg)
+{
+	cpu_set_t all, one;
+	int core = 0;
+
+	CHECK(sched_getaffinity(0, sizeof(all), &all) == 0);
+	while (!CPU_ISSET(core, &all))
+		core++;
+	CPU_ZERO(&one);
+	CPU_SET(core, &one);
+	CHECK(sched_setaffinity(0, sizeof(one), &one) == 0);
+	int rc = none_is_left_out(NULL);
+	CHECK(sched_setaffinity(0, sizeof(all), &all) == 0);
 	return rc;
 }
 
@@ -257,6 +295,8 @@ static int by_a_forbidden_hash(void *arg)
 ON_BACKENDS(each_is_judged_by_itself)
 ON_BACKENDS(names_are_what_a_check_wants)
 ON_BACKENDS(large_ones)
+ON_BACKENDS(none_is_left_out)
+ON_BACKENDS(nor_on_one_core)
 ON_BACKENDS(a_large_block_leaves_the_loop_free)
 ON_BACKENDS(every_put_refuses)
 ON_BACKENDS(by_an_old_index)
@@ -269,6 +309,8 @@ int main(void)
 		cmocka_unit_test(test_each_is_judged_by_itself),
 		cmocka_unit_test(test_names_are_what_a_check_wants),
 		cmocka_unit_test(test_large_ones),
+		cmocka_unit_test(test_none_is_left_out),
+		cmocka_unit_test(test_nor_on_one_core),
 		cmocka_unit_test(test_a_large_block_leaves_the_loop_free),
 		cmocka_unit_test(test_every_put_refuses),
 		cmocka_unit_test(test_by_an_old_index),
