@@ -20,12 +20,15 @@ enum stage {
 	STAGE_PADDING,
 	STAGE_HEADER,
 	STAGE_SECTIONS,
+	STAGE_REST, /* of a block that comes in pieces */
 	STAGE_TAIL,
 };
 
 struct car_reader {
 	enum stage stage;
 	bool zeros_end;
+	bool in_pieces;
+	size_t rest;      /* bytes of the block that are still to come */
 	uint64_t at;      /* bytes of the stream used up */
 	uint64_t start;   /* version 2: where the payload starts */
 	uint64_t end;     /* where it ends; UINT64_MAX in version 1 */
@@ -44,6 +47,11 @@ int car_reader_new(struct car_reader **out, bool zeros_end)
 	r->end = UINT64_MAX;
 	*out = r;
 	return 0;
+}
+
+void car_reader_in_pieces(struct car_reader *r)
+{
+	r->in_pieces = true;
 }
 
 void car_reader_free(struct car_reader *r)
@@ -130,9 +138,10 @@ static int peek_length(struct car_reader *r, const uint8_t **data, size_t *len, 
 	return n < 0 ? -EBADMSG : n;
 }
 
-/* Takes the next unit that starts with its length, at most limit bytes after it. */
+/* Takes the next unit that starts with its length, at most limit bytes after it; or, if it is not there whole, only
+ * the length and the first least bytes. */
 static int take_unit(struct car_reader *r, const uint8_t **data, size_t *len, uint64_t limit,
-	const uint8_t **unit, size_t *head, size_t *size)
+	size_t least, const uint8_t **unit, size_t *head, size_t *size)
 {
 	uint64_t length;
 	int n = peek_length(r, data, len, &length);
@@ -145,6 +154,8 @@ static int take_unit(struct car_reader *r, const uint8_t **data, size_t *len, ui
 		return -EBADMSG;
 	*head = (size_t)n;
 	*size = (size_t)length;
+	if (*size > least && (r->held || *len < *head + *size))
+		*size = least;
 	return take(r, data, len, *head + *size, unit);
 }
 
@@ -179,7 +190,7 @@ static int next_header(
 {
 	const uint8_t *unit;
 	size_t head, size;
-	int rc = take_unit(r, data, len, CAR_HEADER_MAX, &unit, &head, &size);
+	int rc = take_unit(r, data, len, CAR_HEADER_MAX, SIZE_MAX, &unit, &head, &size);
 
 	if (rc <= 0)
 		return rc;
@@ -204,7 +215,8 @@ static int next_section(
 	int rc;
 
 	event->section_at = r->at;
-	rc = take_unit(r, data, len, CAR_SECTION_MAX, &unit, &head, &size);
+	rc = take_unit(r, data, len, CAR_SECTION_MAX, r->in_pieces ? MF_CID_BYTES_MAX : SIZE_MAX,
+		&unit, &head, &size);
 	if (rc <= 0)
 		return rc;
 	if (!size && r->zeros_end) {
@@ -218,7 +230,26 @@ static int next_section(
 	event->cid = section.cid;
 	event->data = unit + section.data_at;
 	event->len = section.data_len;
+	event->have = head + size - section.data_at;
 	event->data_at = event->section_at + section.data_at;
+	r->rest = event->len - event->have;
+	if (r->rest)
+		r->stage = STAGE_REST;
+	return 1;
+}
+
+static int next_piece(
+	struct car_reader *r, const uint8_t **data, size_t *len, struct car_event *event)
+{
+	if (!*len)
+		return 0;
+	event->kind = CAR_MORE;
+	event->data = *data;
+	event->have = *len < r->rest ? *len : r->rest;
+	skip(r, data, len, r->at + event->have);
+	r->rest -= event->have;
+	if (!r->rest)
+		r->stage = STAGE_SECTIONS;
 	return 1;
 }
 
@@ -243,6 +274,7 @@ static int step(struct car_reader *r, const uint8_t **data, size_t *len, struct 
 			return next_section(r, data, len, event);
 		r->stage = STAGE_TAIL;
 		return 0;
+	case STAGE_REST: return next_piece(r, data, len, event);
 	case STAGE_TAIL:
 	default: skip(r, data, len, UINT64_MAX); return 0;
 	}

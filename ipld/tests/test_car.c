@@ -12,16 +12,53 @@
 #include <ipld/dag_cbor.h>
 #include <multiformats/varint.h>
 
-/* Reads a CAR in pieces of at most piece bytes, each in a heap buffer of its own so that a pointer
- * kept too long is found out. Returns the reader's error or what finish says. */
-static int read_car(const uint8_t *data, size_t len, size_t piece, bool zeros_end,
+/* Blocks that come in pieces, put together. */
+struct gathered {
+	struct car_event block;
+	uint8_t *data;
+	size_t have;
+};
+
+static void gather(struct gathered *gathered, const struct car_event *event,
 	void (*see)(void *arg, const struct car_event *event), void *arg)
 {
+	if (event->kind == CAR_HEADER) {
+		see(arg, event);
+		return;
+	}
+	if (event->kind == CAR_BLOCK) {
+		assert_null(gathered->data);
+		gathered->block = *event;
+		gathered->data = malloc(event->len + 1);
+		gathered->have = 0;
+	} else {
+		assert_non_null(gathered->data);
+		assert_true(event->have > 0);
+	}
+	assert_true(event->have <= gathered->block.len - gathered->have);
+	memcpy(gathered->data + gathered->have, event->data, event->have);
+	gathered->have += event->have;
+	if (gathered->have < gathered->block.len)
+		return;
+	gathered->block.data = gathered->data;
+	see(arg, &gathered->block);
+	free(gathered->data);
+	gathered->data = NULL;
+}
+
+/* Reads a CAR in pieces of at most piece bytes, each in a heap buffer of its own so that a pointer
+ * kept too long is found out. Returns the reader's error or what finish says. */
+static int read_car(const uint8_t *data, size_t len, size_t piece, bool zeros_end, bool in_pieces,
+	void (*see)(void *arg, const struct car_event *event), void *arg)
+{
+	struct gathered gathered = { 0 };
 	struct car_reader *reader;
 	struct car_event event;
 	int rc = 0;
 
 	assert_int_equal(car_reader_new(&reader, zeros_end), 0);
+	if (in_pieces)
+		car_reader_in_pieces(reader);
 	for (size_t at = 0; at < len && rc >= 0; at += piece) {
 		size_t n = len - at < piece ? len - at : piece;
 		uint8_t *copy = malloc(n);
@@ -29,12 +66,15 @@ static int read_car(const uint8_t *data, size_t len, size_t piece, bool zeros_en
 
 		memcpy(copy, data + at, n);
 		while ((rc = car_reader_next(reader, &p, &n, &event)) == 1)
-			see(arg, &event);
+			gather(&gathered, &event, see, arg);
 		assert_true(rc < 0 || n == 0);
 		free(copy);
 	}
+	assert_true(in_pieces || !gathered.data);
 	if (rc >= 0)
 		rc = car_reader_finish(reader);
+	assert_true(rc < 0 || !gathered.data);
+	free(gathered.data);
 	car_reader_free(reader);
 	return rc;
 }
@@ -91,11 +131,12 @@ static void fixtures_are_read_however_cut(void **state)
 		assert_non_null(json);
 		uint8_t *car = read_fixture(&len, "%s/car/%s.car", fixtures(), names[i]);
 		size_t count = json_array_size(json_object_get(json, "blocks"));
-		for (size_t k = 0; k < sizeof(pieces) / sizeof(pieces[0]); k++) {
+		for (size_t k = 0; k < 2 * sizeof(pieces) / sizeof(pieces[0]); k++) {
 			struct expect expect = { .json = json };
 
-			assert_int_equal(
-				read_car(car, len, pieces[k], false, see_fixture, &expect), 0);
+			assert_int_equal(read_car(car, len, pieces[k / 2], false, k % 2,
+						 see_fixture, &expect),
+				0);
 			assert_true(expect.header);
 			assert_int_equal(expect.blocks, count);
 		}
@@ -145,14 +186,58 @@ static void ours_are_read_back_and_cuts_are_found(void **state)
 	assert_cid(&root, "QmdfTbBqBPQ7VNxZEYEj14VmRuZBkqFbiwReogJgS1zR1n");
 	assert_int_equal(blocks.count, 3);
 	for (size_t len = 0; len < car.len; len++) {
+		size_t whole = 0;
+		int rc = read_car(car.data, len, 64, false, false, see_nothing, &whole);
 		events = 0;
-		int rc = read_car(car.data, len, 64, false, see_nothing, &events);
+		assert_int_equal(
+			read_car(car.data, len, 64, false, true, see_nothing, &events), rc);
+		assert_int_equal(events, whole);
 		bool between = len && events && rc == 0;
 
 		/* Only a cut between sections can go unnoticed. */
 		assert_true(rc == -EBADMSG || between);
 	}
 	blocks_free(&blocks);
+	free(car.data);
+}
+
+static void see_ours(void *arg, const struct car_event *event)
+{
+	size_t *events = arg;
+
+	if (event->kind == CAR_BLOCK)
+		assert_int_equal(ipld_block_verify(&event->cid, event->data, event->len), 0);
+	++*events;
+}
+
+/* However it is cut; and bytes that are more than a CID takes are the caller's own, not copies. */
+static void blocks_come_in_pieces(void **state)
+{
+	struct mf_pb_writer car = make_car();
+	struct car_reader *reader;
+	struct car_event event;
+	const uint8_t *p = car.data;
+	size_t cut = car.len * 3 / 4, n = cut, events; /* in the first block */
+
+	for (size_t piece = 1; piece <= car.len; piece++) {
+		events = 0;
+		assert_int_equal(
+			read_car(car.data, car.len, piece, false, true, see_ours, &events), 0);
+		assert_int_equal(events, 4);
+	}
+	assert_int_equal(car_reader_new(&reader, false), 0);
+	car_reader_in_pieces(reader);
+	assert_int_equal(car_reader_next(reader, &p, &n, &event), 1);
+	assert_int_equal(car_reader_next(reader, &p, &n, &event), 1);
+	assert_int_equal(event.kind, CAR_BLOCK);
+	assert_int_equal(event.len, 300);
+	assert_true(event.have < 300 && event.data == car.data + event.data_at);
+	assert_int_equal(car_reader_next(reader, &p, &n, &event), 1);
+	assert_int_equal(event.kind, CAR_MORE);
+	assert_true(event.data + event.have == car.data + cut && n == 0);
+	assert_int_equal(car_reader_next(reader, &p, &n, &event), 0);
+	assert_int_equal(car_reader_finish(reader), -EBADMSG);
+	car_reader_free(reader);
 	free(car.data);
 }
 
@@ -216,8 +301,13 @@ static int read_hex(const char *hex, bool zeros_end, size_t *events)
 	uint8_t bytes[512];
 	size_t len = unhex(hex, bytes, sizeof(bytes));
 
+	size_t whole = 0;
+	int rc = read_car(bytes, len, 5, zeros_end, false, see_nothing, &whole);
+
 	*events = 0;
-	return read_car(bytes, len, 5, zeros_end, see_nothing, events);
+	assert_int_equal(read_car(bytes, len, 5, zeros_end, true, see_nothing, events), rc);
+	assert_int_equal(*events, whole);
+	return rc;
 }
 
 #define HEADER  "11a265726f6f7473806776657273696f6e01"
@@ -479,6 +569,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fixtures_are_read_however_cut),
 		cmocka_unit_test(ours_are_read_back_and_cuts_are_found),
+		cmocka_unit_test(blocks_come_in_pieces),
 		cmocka_unit_test(headers_match_the_known_bytes),
 		cmocka_unit_test(many_roots_are_read_at_once),
 		cmocka_unit_test(malformed_cars_are_refused),

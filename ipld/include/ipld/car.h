@@ -100,6 +100,7 @@ int car_index_read(const uint8_t *data, size_t len,
 enum car_event_kind {
 	CAR_HEADER, /* once, first */
 	CAR_BLOCK,
+	CAR_MORE, /* of the last block, when they come in pieces */
 };
 
 struct car_event {
@@ -107,8 +108,9 @@ struct car_event {
 	struct car_header header; /* CAR_HEADER */
 	struct mf_cid cid;        /* CAR_BLOCK */
 	const uint8_t *data;      /* CAR_BLOCK: its bytes; like header's, gone at the next call */
-	size_t len;
-	uint64_t section_at; /* CAR_BLOCK: offsets from the first byte of the stream */
+	size_t len;               /* of the block */
+	size_t have;              /* bytes at data: len, but when blocks come in pieces */
+	uint64_t section_at;      /* CAR_BLOCK: offsets from the first byte of the stream */
 	uint64_t data_at;
 };
 
@@ -118,6 +120,10 @@ struct car_reader;
  * zeros) instead of being an error. Returns 0 or -ENOMEM. */
 int car_reader_new(struct car_reader **out, bool zeros_end);
 void car_reader_free(struct car_reader *reader); /* NULL is fine */
+/* A block that does not lie whole in the bytes given comes in pieces, and is gathered by the caller: CAR_BLOCK
+ * with its first bytes, perhaps none, then CAR_MORE until they are len. These lie where they were given: they may
+ * be read from the stream to where they belong. To be called first. */
+void car_reader_in_pieces(struct car_reader *reader);
 
 /* Takes bytes from *data, advancing *data and *len, up to the next event. Returns 1 with an event;
  * 0 when it needs more bytes (*len is then 0); -EBADMSG for anything malformed, in version 2 also a
