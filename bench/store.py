@@ -153,15 +153,16 @@ def import_rows(place, table):
     for threads, cores in ((1, "0"), (2, "0,1")):
         title = f"dag import of {count} MiB, {threads} {'core' if threads == 1 else 'cores'}"
         if threads > CORES:
-            table.not_run(f"{title} / OpenSSL SHA-256", "MiB/s", 0.85, "too few cores")
+            table.not_run(f"{title} / lower of the two limits", "MiB/s", 0.85, "too few cores")
             continue
         took = rounds({
             "write": lambda: write_rate(place, "uncached", count * MIB),
             "ours": lambda: count / our_import(place, car, cores),
             "sha256": lambda: place.number(limits, "sha256", threads, count * MIB, cores=cores),
         }, place.runs)
-        table.compare(f"{title} / OpenSSL SHA-256", "MiB/s", took["ours"], 0.85, limit=took["sha256"],
-                      quartiles=True)
+        lower = [min(pair) for pair in zip(took["write"], took["sha256"])]
+        table.compare(f"{title} / lower of the two limits", "MiB/s", took["ours"], 0.85, limit=lower, quartiles=True)
+        table.compare(f"{title} / OpenSSL SHA-256", "MiB/s", took["ours"], limit=took["sha256"], quartiles=True)
         table.compare(f"{title} / write around the page cache", "MiB/s", took["ours"], limit=took["write"],
                       quartiles=True)
     took = rounds({

@@ -3,48 +3,30 @@
  * once; a bad one ends the import: what came before it is kept, nothing is pinned. Of one that is adopted, the store
  * takes the file or leaves it.
  */
-#include "node.h"
+#include "pipeline.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <store/gate.h>
 #include <string.h>
 
-enum { IMPORT_READ = 256 << 10, IMPORT_BYTES = 8 << 20, IMPORT_BLOCKS = 512 };
+enum { IMPORT_READ = 256 << 10, IMPORT_IN_PLACE = 64 << 10 };
 
 struct importing {
 	struct kit_node *node;
 	const struct kit_import_options *options;
 	struct car_reader *reader;
-	struct store_block *blocks;
-	uint64_t *places; /* of their sections in the archive */
-	uint8_t *data;
-	size_t count, used;
-	struct kit_imported taken;
-	uint64_t bytes; /* of the archive */
+	struct pipeline pipeline;
+	uint8_t *buffer;
+	struct car_event block; /* being read */
+	uint8_t *data;          /* where to; NULL: it carries its own bytes */
+	size_t have;            /* of it */
+	uint64_t bytes;         /* of the archive */
 	struct mf_cid *roots;
 	int *pins; /* what pinning each root gave */
 	size_t root_count;
 	store_ticket ticket;
 };
-
-static int put_gathered(struct importing *importing)
-{
-	struct kit_core *core = importing->node->core;
-	int rc = importing->count ? store_put_many(core->store, importing->blocks, importing->count,
-					    0, &importing->ticket)
-				  : 0;
-
-	if (rc)
-		return rc;
-	for (size_t i = 0; core->bitswap && i < importing->count; i++)
-		bitswap_have(core->bitswap, &importing->blocks[i].cid);
-	importing->taken.blocks += importing->count;
-	importing->taken.bytes += importing->used;
-	importing->count = importing->used = 0;
-	return 0;
-}
 
 static const char *why_bad(int rc)
 {
@@ -53,57 +35,42 @@ static const char *why_bad(int rc)
 					 : anyio_error_text(rc);
 }
 
-/* The store does not tell which of many blocks did not pass. What stands before the bad one stays
- * gathered. */
-static int explain_refusal(struct importing *importing, int rc)
+static int explain_refusal(struct importing *importing)
 {
+	const struct pipeline *pipeline = &importing->pipeline;
 	char text[MF_CID_TEXT_MAX];
-	int results[IMPORT_BLOCKS],
-		checked = store_gate_check(importing->blocks, importing->count, results);
 
-	if (checked == ANYIO_CANCELLED)
-		return checked;
-	for (size_t i = 0; !checked && i < importing->count; i++) {
-		const struct store_block *block = &importing->blocks[i];
-		int bad = results[i];
-		if (!bad)
-			continue;
-		importing->count = i;
-		importing->used = (size_t)((const uint8_t *)block->data - importing->data);
-		mf_cid_format(&block->cid, text, sizeof(text));
-		return kit_fail(importing->node, bad,
-			"block %s, at byte %llu of the archive, is bad: %s", text,
-			(unsigned long long)importing->places[i], why_bad(bad));
-	}
-	importing->count = importing->used = 0;
-	return kit_fail_code(importing->node, rc, "importing");
+	mf_cid_format(&pipeline->refused.cid, text, sizeof(text));
+	return kit_fail(importing->node, pipeline->refused.rc,
+		"block %s, at byte %llu of the archive, is bad: %s", text,
+		(unsigned long long)pipeline->refused.place, why_bad(pipeline->refused.rc));
 }
 
-static int import_flush(struct importing *importing)
-{
-	int rc = put_gathered(importing);
-
-	return !rc || rc == ANYIO_CANCELLED ? rc : explain_refusal(importing, rc);
-}
-
-/* The import has failed and said why: keeps the blocks that were good, and says so too. Among those still
- * gathered there may be a bad one, the first then. */
+/* The import has failed, and mostly said why: keeps the blocks that were good, and says so too. Among those under
+ * way there may be a bad one, the first then. */
 static int keep_the_good(struct importing *importing, int rc)
 {
 	struct kit_node *node = importing->node;
-	int earlier = import_flush(importing);
-	bool kept = earlier != ANYIO_CANCELLED && !put_gathered(importing) &&
-		!kit_sync(node, importing->ticket);
+	struct pipeline *pipeline = &importing->pipeline;
+	int flushed = pipeline_flush(pipeline);
+
+	if (flushed == ANYIO_CANCELLED)
+		return flushed;
+	if (pipeline->refused.rc)
+		rc = explain_refusal(importing);
+	else if (flushed)
+		rc = kit_fail_code(node, flushed, "importing");
+	bool kept = !kit_sync(node, pipeline->ticket);
 	size_t len = strlen(node->error);
 
-	if (kept && importing->taken.blocks)
+	if (kept && pipeline->taken.blocks)
 		snprintf(node->error + len, sizeof(node->error) - len,
 			", and nothing was pinned: the blocks before it (%llu) are in the repo",
-			(unsigned long long)importing->taken.blocks);
+			(unsigned long long)pipeline->taken.blocks);
 	else
 		snprintf(node->error + len, sizeof(node->error) - len, ", and nothing was %s",
 			kept ? "imported" : "pinned");
-	return earlier ? earlier : rc;
+	return rc;
 }
 
 static int import_header(struct importing *importing, const struct car_header *header)
@@ -118,25 +85,46 @@ static int import_header(struct importing *importing, const struct car_header *h
 	return 0;
 }
 
+/* Some bytes of the block, which may be where they belong. */
+static void import_piece(struct importing *importing, const uint8_t *data, size_t len)
+{
+	const struct car_event *block = &importing->block;
+
+	if (len && importing->data && data != importing->data + importing->have)
+		memcpy(importing->data + importing->have, data, len);
+	importing->have += len;
+	if (importing->data && importing->have == block->len)
+		pipeline_check(&importing->pipeline, &block->cid, importing->data, block->len,
+			block->section_at);
+}
+
 static int import_event(struct importing *importing, const struct car_event *event)
 {
 	int rc = 0;
 
 	if (event->kind == CAR_HEADER)
 		return import_header(importing, &event->header);
-	if (event->cid.hash == MF_HASH_IDENTITY)
-		return 0; /* carries its own bytes */
-	if (event->len > IMPORT_BYTES - importing->used || importing->count == IMPORT_BLOCKS)
-		rc = import_flush(importing);
+	if (event->kind == CAR_BLOCK) {
+		importing->block = *event;
+		importing->data = NULL;
+		importing->have = 0;
+		if (event->cid.hash != MF_HASH_IDENTITY)
+			rc = pipeline_room(&importing->pipeline, event->len, &importing->data);
+	}
 	if (rc)
-		return rc;
-	memcpy(importing->data + importing->used, event->data, event->len);
-	importing->places[importing->count] = event->section_at;
-	importing->blocks[importing->count++] = (struct store_block){
-		.cid = event->cid, .data = importing->data + importing->used, .len = event->len
-	};
-	importing->used += event->len;
+		return kit_fail_code(importing->node, rc, "importing");
+	import_piece(importing, event->data, event->have);
 	return 0;
+}
+
+/* Where the next bytes of the archive go: what is left of a large block, where it belongs. */
+static uint8_t *read_to(const struct importing *importing, size_t *size)
+{
+	size_t left = importing->block.len - importing->have;
+	bool in_place = importing->data && left >= IMPORT_IN_PLACE;
+
+	*size = in_place && left < IMPORT_READ ? left : IMPORT_READ;
+	return in_place ? importing->data + importing->have : importing->buffer;
 }
 
 /* at: where the section starts that could not be read, 0 in the header. */
@@ -148,13 +136,22 @@ static int malformed(struct importing *importing, uint64_t at, int rc)
 		at ? "section" : "header", (unsigned long long)at);
 }
 
+/* All of it is in the log. */
+static int import_end(struct importing *importing)
+{
+	int rc = pipeline_flush(&importing->pipeline);
+
+	return rc ? rc : importing->pipeline.refused.rc;
+}
+
 static int import_bytes(struct importing *importing, const struct kit_source *source)
 {
-	uint8_t *buffer = anyio_malloc(IMPORT_READ);
-	int rc = buffer ? 0 : kit_fail_code(importing->node, -ENOMEM, "importing");
-	ssize_t n = 0;
+	size_t size;
+	uint8_t *buffer = read_to(importing, &size);
+	ssize_t n;
+	int rc = 0;
 
-	while (!rc && (n = source->read(source->arg, buffer, IMPORT_READ)) > 0) {
+	while (!rc && (n = source->read(source->arg, buffer, size)) > 0) {
 		const uint8_t *data = buffer;
 		size_t len = (size_t)n;
 		struct car_event event = { 0 };
@@ -166,6 +163,7 @@ static int import_bytes(struct importing *importing, const struct kit_source *so
 		importing->bytes += (uint64_t)n;
 		if (!rc && importing->options->progress)
 			importing->options->progress(importing->options->arg, importing->bytes, 0);
+		buffer = read_to(importing, &size);
 	}
 	if (!rc && n < 0)
 		rc = kit_fail_code(importing->node, (int)n, "reading the archive");
@@ -173,8 +171,7 @@ static int import_bytes(struct importing *importing, const struct kit_source *so
 		rc = kit_fail(importing->node, -EBADMSG,
 			"the CAR file ends, at byte %llu, in the middle of something",
 			(unsigned long long)importing->bytes);
-	anyio_free(buffer);
-	return rc ? rc : import_flush(importing);
+	return rc ? rc : import_end(importing);
 }
 
 /* A root is pinned only when all below it is here: fetching the rest is what pin add is for. The node's
@@ -212,6 +209,26 @@ static int report_roots(struct importing *importing)
 	return rc;
 }
 
+/* The blocks, durable. */
+static int import_blocks(
+	struct importing *importing, const struct kit_source *source, struct kit_imported *imported)
+{
+	struct kit_node *node = importing->node;
+	int rc = pipeline_begin_checking(&importing->pipeline, node);
+
+	if (rc)
+		return kit_fail_code(node, rc, "importing");
+	rc = import_bytes(importing, source);
+	if (rc && rc != ANYIO_CANCELLED)
+		rc = keep_the_good(importing, rc);
+	rc = pipeline_end(&importing->pipeline, rc);
+	if (imported)
+		*imported = importing->pipeline.taken;
+	if (!rc && (rc = kit_sync(node, importing->pipeline.ticket)))
+		kit_fail_code(node, rc, "importing");
+	return rc;
+}
+
 int kit_dag_import(struct kit_node *node, const struct kit_source *source,
 	const struct kit_import_options *options, struct kit_imported *imported)
 {
@@ -220,16 +237,17 @@ int kit_dag_import(struct kit_node *node, const struct kit_source *source,
 	struct store_lease lease;
 	int rc = car_reader_new(&importing.reader, false);
 
+	if (imported)
+		*imported = (struct kit_imported){ 0 };
+	if (!rc && !(importing.buffer = anyio_malloc(IMPORT_READ)))
+		rc = -ENOMEM;
+	if (rc) {
+		car_reader_free(importing.reader);
+		return kit_fail_code(node, rc, "importing");
+	}
+	car_reader_in_pieces(importing.reader);
 	kit_writing_begin(node, &lease);
-	importing.blocks = anyio_malloc(IMPORT_BLOCKS * sizeof(*importing.blocks));
-	importing.places = anyio_malloc(IMPORT_BLOCKS * sizeof(*importing.places));
-	importing.data = anyio_malloc(IMPORT_BYTES);
-	if (rc || !importing.blocks || !importing.places || !importing.data)
-		rc = kit_fail_code(node, -ENOMEM, "importing");
-	if (!rc && (rc = import_bytes(&importing, source)) && rc != ANYIO_CANCELLED)
-		rc = keep_the_good(&importing, rc);
-	if (!rc && (rc = kit_sync(node, importing.ticket)))
-		kit_fail_code(node, rc, "importing");
+	rc = import_blocks(&importing, source, imported);
 	if (!rc)
 		rc = import_roots(&importing);
 	if (!rc && (rc = kit_sync(node, importing.ticket)))
@@ -237,12 +255,8 @@ int kit_dag_import(struct kit_node *node, const struct kit_source *source,
 	if (!rc)
 		rc = report_roots(&importing);
 	store_lease_end(&lease);
-	if (imported)
-		*imported = importing.taken;
 	car_reader_free(importing.reader);
-	anyio_free(importing.blocks);
-	anyio_free(importing.places);
-	anyio_free(importing.data);
+	anyio_free(importing.buffer);
 	anyio_free(importing.roots);
 	anyio_free(importing.pins);
 	return rc;
@@ -352,9 +366,8 @@ static int adopt(struct adopting *adopting, int fd, struct kit_imported *importe
 
 	if (rc)
 		return rc == ANYIO_CANCELLED ? rc : explain_adoption(adopting, &result, rc);
-	importing->taken = (struct kit_imported){ .blocks = result.blocks, .bytes = result.bytes };
 	if (imported)
-		*imported = importing->taken;
+		*imported = (struct kit_imported){ .blocks = result.blocks, .bytes = result.bytes };
 	rc = import_roots(importing);
 	if (!rc && (rc = kit_sync(node, importing->ticket)))
 		kit_fail_code(node, rc, "importing");

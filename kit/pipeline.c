@@ -48,6 +48,25 @@ static int hash_batch(struct pipeline *pipeline, struct batch *batch)
 	return rc;
 }
 
+/* What stands before a bad block is put, nothing behind it is. */
+static int check_batch(struct pipeline *pipeline, struct batch *batch)
+{
+	if (pipeline->refused.rc) {
+		batch->count = 0;
+		return 0;
+	}
+	int rc = store_gate_check(batch->blocks, batch->count, batch->results);
+	for (size_t i = 0; !rc && i < batch->count; i++) {
+		if (!batch->results[i])
+			continue;
+		pipeline->refused.cid = batch->blocks[i].cid;
+		pipeline->refused.place = batch->places[i];
+		pipeline->refused.rc = batch->results[i];
+		batch->count = i;
+	}
+	return rc;
+}
+
 /* ---- The two tasks ---- */
 
 static void fail(struct pipeline *pipeline, int rc)
@@ -64,7 +83,8 @@ static int hasher(void *arg)
 
 	while ((rc = anyio_receive(pipeline->from_read, &batch)) == 0) {
 		if (!pipeline->failure)
-			fail(pipeline, hash_batch(pipeline, batch));
+			fail(pipeline,
+				(pipeline->checking ? check_batch : hash_batch)(pipeline, batch));
 		if (--pipeline->in_flight == 0)
 			anyio_event_set(&pipeline->hashed);
 		if ((rc = anyio_send(pipeline->to_put, &batch)))
@@ -89,6 +109,29 @@ static void make_durable(struct pipeline *pipeline, uint64_t number)
 	fail(pipeline, rc);
 }
 
+/* Peers are told of what was imported; of what is added, by whoever adds. */
+static void count_taken(struct pipeline *pipeline, const struct batch *batch)
+{
+	struct bitswap *bitswap = pipeline->node->core->bitswap;
+
+	for (size_t i = 0; i < batch->count; i++) {
+		pipeline->taken.blocks++;
+		pipeline->taken.bytes += batch->blocks[i].len;
+		if (bitswap)
+			bitswap_have(bitswap, &batch->blocks[i].cid);
+	}
+}
+
+static void put_batch(struct pipeline *pipeline, const struct batch *batch)
+{
+	int rc = store_put_many(pipeline->node->core->store, batch->blocks, batch->count,
+		STORE_VERIFIED, &pipeline->ticket);
+
+	if (!rc && pipeline->checking)
+		count_taken(pipeline, batch);
+	fail(pipeline, rc);
+}
+
 static int putter(void *arg)
 {
 	struct pipeline *pipeline = arg;
@@ -98,9 +141,7 @@ static int putter(void *arg)
 
 	while ((rc = anyio_receive(pipeline->from_hash, &batch)) == 0) {
 		if (!pipeline->failure && !pipeline->only_hash && batch->count)
-			fail(pipeline,
-				store_put_many(pipeline->node->core->store, batch->blocks,
-					batch->count, STORE_VERIFIED, &pipeline->ticket));
+			put_batch(pipeline, batch);
 		bytes += batch->used;
 		blocks += batch->count;
 		if (!pipeline->only_hash && !pipeline->failure &&
@@ -185,10 +226,10 @@ static void pipeline_free(struct pipeline *pipeline)
 	pipeline->filling = NULL;
 }
 
-int pipeline_begin(struct pipeline *pipeline, struct kit_node *node,
-	const struct unixfs_profile *profile, bool only_hash)
+static int begin(struct pipeline *pipeline)
 {
-	*pipeline = (struct pipeline){ .node = node, .only_hash = only_hash, .profile = *profile };
+	struct kit_node *node = pipeline->node;
+
 	anyio_event_init(&pipeline->hashed);
 	lay_out(pipeline);
 	int rc = anyio_channel_create(
@@ -220,6 +261,20 @@ int pipeline_begin(struct pipeline *pipeline, struct kit_node *node,
 	return rc ? pipeline_end(pipeline, rc) : 0;
 }
 
+int pipeline_begin(struct pipeline *pipeline, struct kit_node *node,
+	const struct unixfs_profile *profile, bool only_hash)
+{
+	*pipeline = (struct pipeline){ .node = node, .only_hash = only_hash, .profile = *profile };
+	return begin(pipeline);
+}
+
+/* Batches are as large as for the largest chunks that are common. */
+int pipeline_begin_checking(struct pipeline *pipeline, struct kit_node *node)
+{
+	*pipeline = (struct pipeline){ .node = node, .checking = true, .profile = unixfs_v1_2025 };
+	return begin(pipeline);
+}
+
 int pipeline_end(struct pipeline *pipeline, int rc)
 {
 	anyio_sender_close(pipeline->to_hash);
@@ -236,10 +291,10 @@ static int find_batch(struct pipeline *pipeline)
 {
 	if (anyio_receive_nowait(pipeline->free, &pipeline->filling) == 0)
 		return 0;
-	size_t i = 0;
-	while (i < BATCHES && pipeline->batches[i])
+	size_t i = 0, most = pipeline->checking ? BATCHES_CHECKED : BATCHES;
+	while (i < most && pipeline->batches[i])
 		i++;
-	if (i < BATCHES) {
+	if (i < most) {
 		int rc = batch_new(pipeline, i == 0, &pipeline->batches[i]);
 		pipeline->filling = pipeline->batches[i];
 		if (rc || pipeline->filling)
@@ -257,7 +312,7 @@ static int want_batch(struct pipeline *pipeline)
 		pipeline->filling->number = pipeline->number + 1;
 	if (!rc)
 		pipeline->number = pipeline->filling->number;
-	return rc ? rc : pipeline->failure;
+	return rc ? rc : pipeline->failure ? pipeline->failure : pipeline->refused.rc;
 }
 
 static int submit(struct pipeline *pipeline)
@@ -335,6 +390,28 @@ int pipeline_put(void *arg, const struct mf_cid *cid, const void *block, size_t 
 	batch->hashed = batch->count;
 	batch->used += (len + 63) & ~(size_t)63;
 	return 0;
+}
+
+int pipeline_room(struct pipeline *pipeline, size_t len, uint8_t **data)
+{
+	bool bulk = len >= STORE_BULK && len % STORE_BULK_ALIGN == 0;
+	int rc = want_room(pipeline, len);
+
+	if (!rc)
+		*data = pipeline->filling->data +
+			align(pipeline->filling->used, bulk ? STORE_BULK_ALIGN : 64);
+	return rc;
+}
+
+void pipeline_check(struct pipeline *pipeline, const struct mf_cid *cid, const uint8_t *data,
+	size_t len, uint64_t place)
+{
+	struct batch *batch = pipeline->filling;
+
+	batch->places[batch->count] = place;
+	batch->blocks[batch->count++] =
+		(struct store_block){ .cid = *cid, .data = data, .len = len };
+	batch->used = (size_t)(data - batch->data) + len;
 }
 
 /* Small chunks are cut from larger reads. */

@@ -16,8 +16,9 @@ enum {
 	BATCH_BYTES = 4 << 20,      /* of one batch's buffer, or two slots */
 	BATCH_BYTES_MAX = 16 << 20, /* where so many chunks as fill it are hashed at once */
 	BATCH_BLOCKS = 1024,
-	BATCHES = 3,     /* one being read, one hashed, one written */
-	BATCH_HEAD = 32, /* room before a chunk for a leaf's head, and after it for its tail */
+	BATCHES = 3,         /* one being read, one hashed, one written */
+	BATCHES_CHECKED = 2, /* one read and hashed while the other is written */
+	BATCH_HEAD = 32,     /* room before a chunk for a leaf's head, and after it for its tail */
 	BATCH_TAIL = 16,
 	READ_LEAST = 64 << 10, /* asked of a source at a time */
 	/* So much is put between two syncs. */
@@ -31,6 +32,7 @@ struct batch {
 	size_t held; /* in the node's room */
 	struct store_block blocks[BATCH_BLOCKS];
 	uint32_t file_bytes[BATCH_BLOCKS]; /* of leaves: the chunk's length */
+	uint64_t places[BATCH_BLOCKS];     /* of blocks to be checked: where they came from */
 	int results[BATCH_BLOCKS];         /* of hashing */
 	uint64_t number;      /* they are filled, hashed and put in this order, from 1 */
 	size_t count, hashed; /* blocks[hashed..count) are leaves of the open file, CIDs unknown */
@@ -39,6 +41,7 @@ struct batch {
 struct pipeline {
 	struct kit_node *node;
 	bool only_hash;
+	bool checking; /* blocks come with CIDs, and are not believed */
 	struct unixfs_profile profile;
 	size_t slot, head,
 		align; /* of a chunk in a batch: its room, of that before it, where it begins */
@@ -58,12 +61,21 @@ struct pipeline {
 	struct anyio_event hashed; /* set when in_flight falls to 0, and when the hasher ends */
 	bool hasher_ended;
 	int failure; /* of hashing or putting: sticks */
+	/* The first block that did not pass; what came before it is put, what came after it is not. */
+	struct {
+		struct mf_cid cid;
+		uint64_t place;
+		int rc;
+	} refused;
+	struct kit_imported taken; /* of those checked: what was put */
 };
 
 /* Enters a task group and starts the two tasks in it: pipeline_end must come from the same task, and
  * scopes entered in between must be left by then. On failure there is nothing to end. */
 int pipeline_begin(struct pipeline *pipeline, struct kit_node *node,
 	const struct unixfs_profile *profile, bool only_hash);
+/* The same for blocks that come with their CIDs, by pipeline_room and pipeline_check. */
+int pipeline_begin_checking(struct pipeline *pipeline, struct kit_node *node);
 /* Sends what is left and waits until all of it is in the log (not yet synced: see ticket). */
 int pipeline_flush(struct pipeline *pipeline);
 /* Ends the tasks, leaves the group and frees everything but the pipeline itself. Returns rc, or what
@@ -80,5 +92,11 @@ void pipeline_known_leaf(const struct unixfs_profile *profile, const struct jour
 	struct unixfs_built *leaf);
 /* Appends a finished block (copied). The unixfs_emit_fn of builders. */
 int pipeline_put(void *pipeline, const struct mf_cid *cid, const void *block, size_t len);
+/* Room for a block of len bytes, which the caller fills. What earlier ones met is returned: see refused, and
+ * failure. */
+int pipeline_room(struct pipeline *pipeline, size_t len, uint8_t **data);
+/* Appends the block that was filled in there, which has yet to pass the gate; place is told when it does not. */
+void pipeline_check(struct pipeline *pipeline, const struct mf_cid *cid, const uint8_t *data,
+	size_t len, uint64_t place);
 
 #endif

@@ -243,33 +243,45 @@ static void test_car_round_trip(void **state)
 
 /* ---- What is said of a bad archive ---- */
 
-enum { GOOD = 700, SIZE = 20000 };
+enum { GOOD = 1100, SIZE = 20000, LARGE = 36, LARGE_SIZE = 1 << 20 };
 
-/* An archive of raw blocks, one more than fit into what is put at once; gives where each starts. */
-static int make_car(struct bytes *car, struct mf_cid cids[GOOD], size_t at[GOOD])
+/* An archive of raw blocks, more than are put at once; gives where each starts. */
+struct archive {
+	int count;
+	size_t size;
+	struct bytes car;
+	struct mf_cid cids[GOOD];
+	size_t at[GOOD];
+};
+
+static int make_car(struct archive *archive)
 {
-	static uint8_t data[SIZE];
+	static uint8_t data[LARGE_SIZE];
 	struct mf_pb_writer head = mf_pb_write_growing(128);
+	struct bytes *car = &archive->car;
+	struct mf_cid *cids = archive->cids;
+	size_t size = archive->size;
 
-	for (int i = 0; i < GOOD; i++) {
+	bytes_init(car);
+	for (int i = 0; i < archive->count; i++) {
 		uint8_t prefix[CAR_PREFIX_MAX];
-		fill_bytes((uint64_t)i + 1, data, SIZE);
+		fill_bytes((uint64_t)i + 1, data, size);
 		cids[i] = (struct mf_cid){ .version = 1,
 			.codec = MF_CODEC_RAW,
 			.hash = MF_HASH_SHA2_256,
 			.digest_len = 32 };
-		CHECK(mf_hash_digest(MF_HASH_SHA2_256, data, SIZE, 0, cids[i].digest) == 32);
+		CHECK(mf_hash_digest(MF_HASH_SHA2_256, data, size, 0, cids[i].digest) == 32);
 		if (i == 0) {
 			car_put_header(&head, cids, 1);
 			ssize_t len = mf_pb_finish(&head);
 			CHECK(len > 0);
 			CHECK_RC(0, bytes_append(car, head.data, (size_t)len));
 		}
-		at[i] = car->len;
-		ssize_t n = car_section_prefix(&cids[i], SIZE, prefix, sizeof(prefix));
+		archive->at[i] = car->len;
+		ssize_t n = car_section_prefix(&cids[i], size, prefix, sizeof(prefix));
 		CHECK(n > 0);
 		CHECK_RC(0, bytes_append(car, prefix, (size_t)n));
-		CHECK_RC(0, bytes_append(car, data, SIZE));
+		CHECK_RC(0, bytes_append(car, data, size));
 	}
 	free(head.data);
 	return 0;
@@ -282,17 +294,19 @@ static int count_pins(void *arg, const struct kit_pin *pin)
 }
 
 /* With block bad spoilt, and the archive cut at its end: what is told and what is kept. */
-static int check_bad(struct scene *scene, struct bytes *car, const struct mf_cid *cids,
-	const size_t *at, int bad)
+static int check_bad(struct scene *scene, struct archive *archive, int bad)
 {
-	char root[MF_CID_TEXT_MAX] = "", text[MF_CID_TEXT_MAX], said[512], repo[16];
+	struct bytes *car = &archive->car;
+	const struct mf_cid *cids = archive->cids;
+	const size_t *at = archive->at;
+	char root[MF_CID_TEXT_MAX] = "", text[MF_CID_TEXT_MAX], said[512], repo[32];
 	struct kit_node *other;
 	struct mf_cid cid;
 	struct kit_imported imported;
 	size_t len;
 	int pins = 0;
 
-	snprintf(repo, sizeof(repo), "bad-%d", bad);
+	snprintf(repo, sizeof(repo), "bad-%d-%d", archive->count, bad);
 	CHECK_RC(0, open_other(scene, repo, &other));
 	car->data[at[bad] + 1000] ^= 1;
 	car->len -= 5;
@@ -305,10 +319,10 @@ static int check_bad(struct scene *scene, struct bytes *car, const struct mf_cid
 	CHECK(strstr(kit_error_text(other), said) &&
 		strstr(kit_error_text(other), bad ? "nothing was pinned" : "nothing was imported"));
 	CHECK(!*root && imported.blocks == (uint64_t)bad);
-	CHECK(imported.bytes == (uint64_t)bad * SIZE);
+	CHECK(imported.bytes == (uint64_t)bad * archive->size);
 	CHECK_RC(0, kit_pin_ls(other, count_pins, &pins));
 	CHECK(pins == 0);
-	for (int i = 0; i < GOOD; i++) {
+	for (int i = 0; i < archive->count; i++) {
 		mf_cid_format(&cids[i], text, sizeof(text));
 		CHECK_RC(i < bad ? 0 : -ENOENT, kit_block_stat(other, text, &cid, &len));
 	}
@@ -317,34 +331,74 @@ static int check_bad(struct scene *scene, struct bytes *car, const struct mf_cid
 
 static int check_what_is_said(struct scene *scene)
 {
-	static struct mf_cid cids[GOOD];
-	static size_t at[GOOD];
+	static struct archive archive;
+	struct bytes *car = &archive.car;
 	char root[MF_CID_TEXT_MAX], said[64];
 	struct kit_imported imported;
-	struct bytes car;
 
-	bytes_init(&car);
-	CHECK_RC(0, make_car(&car, cids, at));
+	archive.count = GOOD;
+	archive.size = SIZE;
+	CHECK_RC(0, make_car(&archive));
 	for (int bad = 0; bad < GOOD; bad = bad * 3 + 100)
-		CHECK_RC(0, check_bad(scene, &car, cids, at, bad));
-	CHECK_RC(0, check_bad(scene, &car, cids, at, GOOD - 2));
+		CHECK_RC(0, check_bad(scene, &archive, bad));
+	CHECK_RC(0, check_bad(scene, &archive, GOOD - 2));
 
 	/* A length that lies, and the end of the file. */
-	car.data[at[5]] = car.data[at[5] + 1] = car.data[at[5] + 2] = 0xff;
-	CHECK(import(scene->node, &car, root, &imported) < 0 && imported.blocks == 5);
-	snprintf(said, sizeof(said), "in the section at byte %zu,", at[5]);
+	size_t at = archive.at[5];
+	memset(car->data + at, 0xff, 3);
+	CHECK(import(scene->node, car, root, &imported) < 0 && imported.blocks == 5);
+	snprintf(said, sizeof(said), "in the section at byte %zu,", at);
 	CHECK(strstr(kit_error_text(scene->node), said));
-	car.len = at[5] - 1;
-	CHECK_RC(-EBADMSG, import(scene->node, &car, root, &imported));
-	snprintf(said, sizeof(said), "ends, at byte %zu,", car.len);
+	car->len = at - 1;
+	CHECK_RC(-EBADMSG, import(scene->node, car, root, &imported));
+	snprintf(said, sizeof(said), "ends, at byte %zu,", car->len);
 	CHECK(imported.blocks == 4 && strstr(kit_error_text(scene->node), said));
-	bytes_free(&car);
+	bytes_free(car);
+	return 0;
+}
+
+/* Blocks that are read where they belong. */
+static int check_large_ones(struct scene *scene)
+{
+	static struct archive archive;
+	struct kit_imported imported;
+	char root[MF_CID_TEXT_MAX], text[MF_CID_TEXT_MAX];
+	struct mf_cid cid;
+	size_t len;
+
+	archive.count = LARGE;
+	archive.size = LARGE_SIZE;
+	CHECK_RC(0, make_car(&archive));
+	CHECK_RC(0, check_bad(scene, &archive, LARGE - 2));
+	archive.car.step = 150001;
+	CHECK_RC(0, import(scene->node, &archive.car, root, &imported));
+	CHECK(imported.blocks == LARGE && imported.bytes == (uint64_t)LARGE * LARGE_SIZE);
+	for (int i = 0; i < LARGE; i++) {
+		struct bytes block;
+		bytes_init(&block);
+		mf_cid_format(&archive.cids[i], text, sizeof(text));
+		CHECK_RC(0, kit_block_stat(scene->node, text, &cid, &len));
+		CHECK(len == LARGE_SIZE);
+		CHECK_RC(0, kit_cat(scene->node, text, 0, UINT64_MAX, &block.sink));
+		CHECK(block.len == len &&
+			!memcmp(block.data,
+				archive.car.data +
+					(i + 1 < LARGE ? archive.at[i + 1] : archive.car.len) - len,
+				len));
+		bytes_free(&block);
+	}
+	bytes_free(&archive.car);
 	return 0;
 }
 
 static void test_what_is_said_of_a_bad_archive(void **state)
 {
 	scene_run(check_what_is_said);
+}
+
+static void test_large_blocks_of_an_archive(void **state)
+{
+	scene_run(check_large_ones);
 }
 
 /* ---- Published archives ---- */
@@ -396,6 +450,7 @@ int main(void)
 		cmocka_unit_test(test_hostile_tars),
 		cmocka_unit_test(test_car_round_trip),
 		cmocka_unit_test(test_what_is_said_of_a_bad_archive),
+		cmocka_unit_test(test_large_blocks_of_an_archive),
 		cmocka_unit_test(test_published_cars),
 	};
 
