@@ -28,7 +28,7 @@ static int host_of(struct weather *weather, int which)
 static int converse(struct weather *weather)
 {
 	struct p2p_addresses addresses;
-	struct mf_peer_id found;
+	struct mf_peer_id found = { 0 }; /* nobody, until there is a connection */
 	int rc = p2p_host_addresses(weather->hosts[1], &addresses);
 
 	if (rc < 0)
