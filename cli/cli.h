@@ -201,6 +201,7 @@ struct cli_progress {
 };
 void cli_progress_start(struct cli_progress *progress, const struct cli *cli, const char *what);
 void cli_progress_update(void *progress, uint64_t done, uint64_t total);
+void cli_progress_clear(const struct cli_progress *progress); /* so that a line can be printed */
 void cli_progress_end(struct cli_progress *progress);
 
 /* The bytes of all files that an add of these paths takes; 0 when standard input is among them, for nobody

@@ -117,9 +117,10 @@ struct importing {
 	struct kit_imported all; /* of every archive */
 };
 
-static int print_root(struct cli *cli, const char *cid, const char *error)
+static int print_root(struct importing *importing, const char *cid, const char *error)
 {
-	if (cli->json)
+	cli_progress_clear(&importing->progress);
+	if (importing->cli->json)
 		return cli_put_json(stdout,
 			json_pack("{s:{s:{s:s}, s:o}}", "Root", "Cid", "/", cid, "PinErrorMsg",
 				cli_json_text(error)));
@@ -138,8 +139,7 @@ static int on_root(void *arg, const struct mf_cid *cid, int pin_error)
 	char text[MF_CID_TEXT_MAX];
 
 	mf_cid_format(cid, text, sizeof(text));
-	return print_root(
-		((struct importing *)arg)->cli, text, pin_error ? anyio_error_text(pin_error) : "");
+	return print_root(arg, text, pin_error ? anyio_error_text(pin_error) : "");
 }
 
 static void import_progress(void *arg, uint64_t done, uint64_t total)
@@ -156,7 +156,7 @@ static int on_imported(void *arg, const char *text, size_t len)
 	const char *error = json_string_value(json_object_get(root, "PinErrorMsg"));
 
 	if (cid)
-		print_root(importing->cli, cid, error ? error : "");
+		print_root(importing, cid, error ? error : "");
 	importing->all.blocks += (uint64_t)json_integer_value(json_object_get(stats, "BlockCount"));
 	importing->all.bytes +=
 		(uint64_t)json_integer_value(json_object_get(stats, "BlockBytesCount"));

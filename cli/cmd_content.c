@@ -50,10 +50,7 @@ static int print_added(void *arg, const char *path, const struct mf_cid *cid, ui
 	if (cli_flag(adding->cli, "quiet", false)) {
 		puts(text);
 	} else {
-		if (adding->progress.on && adding->progress.shown) {
-			fputs("\r\033[K", stderr);
-			fflush(stderr);
-		}
+		cli_progress_clear(&adding->progress);
 		printf("added %s ", text);
 		cli_print_text(path);
 		putchar('\n');

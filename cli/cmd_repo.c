@@ -216,6 +216,7 @@ static int take_removed(void *arg, json_t *answer)
 		gc->summary = json_incref(answer);
 		return 0;
 	}
+	cli_progress_clear(&gc->progress);
 	if (!cli_flag(gc->cli, "quiet", false))
 		fputs("removed ", stdout);
 	cli_print_text(cid);
@@ -248,6 +249,8 @@ int cmd_repo_gc(struct cli *cli)
 
 	cli_progress_start(&gc.progress, cli, "collecting");
 	int rc = cli_call(cli, "repo/gc", cli->args, options, take_removed, &gc);
+	if (gc.summary) /* of the last there may be no word */
+		gc.progress.done = gc.progress.total;
 	cli_progress_end(&gc.progress);
 	if (!rc && gc.summary)
 		print_collected(cli, gc.summary);

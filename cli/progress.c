@@ -100,6 +100,14 @@ void cli_progress_update(void *arg, uint64_t done, uint64_t total)
 	draw(progress);
 }
 
+void cli_progress_clear(const struct cli_progress *progress)
+{
+	if (!progress->on || !progress->shown)
+		return;
+	fputs("\r\033[K", stderr);
+	fflush(stderr);
+}
+
 void cli_progress_end(struct cli_progress *progress)
 {
 	if (progress->on && progress->shown) {

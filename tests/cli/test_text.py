@@ -186,4 +186,15 @@ def what_a_daemon_says():
     server.shutdown()
 
 
-run_all([listed_names, refusals, places_on_disk, what_a_daemon_says])
+def lines_beside_progress():
+    """What is printed while the progress line stands there takes its place."""
+    repo, car = new_repo(), temp('car')
+    kit('dag', 'export', '-o', car, kit('add', '-Q', write(temp('some'), LEAF), repo=repo).text, repo=repo)
+    repo = new_repo()
+    for words, line in ((['dag', 'import', car], b'imported '), (['pin', 'rm', cid_raw(LEAF)], None), (['repo', 'gc'], b'removed ')):
+        code, shown, _ = on_terminal(*words, repo=repo)
+        if line:
+            check(f'{words[:2]}: the progress line is wiped away first', code == 0 and b'\r\x1b[K' + line in shown, shown)
+
+
+run_all([listed_names, refusals, places_on_disk, what_a_daemon_says, lines_beside_progress])
