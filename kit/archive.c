@@ -132,7 +132,9 @@ static int malformed(struct importing *importing, uint64_t at, int rc)
 {
 	return kit_fail(importing->node, rc,
 		"this is not a well-formed CAR file: %s, in the %s at byte %llu",
-		rc == -EMSGSIZE ? "a length is over the limit" : anyio_error_text(rc),
+		rc == -EMSGSIZE          ? "a length is over the limit"
+			: rc == -EBADMSG ? "bytes that make no sense"
+					 : anyio_error_text(rc),
 		at ? "section" : "header", (unsigned long long)at);
 }
 
@@ -167,7 +169,9 @@ static int import_bytes(struct importing *importing, const struct kit_source *so
 	}
 	if (!rc && n < 0)
 		rc = kit_fail_code(importing->node, (int)n, "reading the archive");
-	if (!rc && car_reader_finish(importing->reader))
+	if (!rc && !importing->bytes)
+		rc = kit_fail(importing->node, -EBADMSG, "the CAR file is empty");
+	else if (!rc && car_reader_finish(importing->reader))
 		rc = kit_fail(importing->node, -EBADMSG,
 			"the CAR file ends, at byte %llu, in the middle of something",
 			(unsigned long long)importing->bytes);

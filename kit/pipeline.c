@@ -372,7 +372,7 @@ int pipeline_put(void *arg, const struct mf_cid *cid, const void *block, size_t 
 {
 	struct pipeline *pipeline = arg;
 
-	if (pipeline->only_hash || cid->hash == 0)
+	if (pipeline->only_hash || cid->hash == MF_HASH_IDENTITY)
 		return 0;
 	/* Behind leaves that have no CIDs yet, and while a chunk is being read in there, nodes of the
 	 * tree go straight to the log. */

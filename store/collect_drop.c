@@ -1,7 +1,7 @@
 /*
- * Segments that have been swept go, together, as they take one writing of the index: while it is written, and all is synced, the
- * next ones are swept. First what was moved is durable and the index says so, then the state says that they are gone, then
- * their files go.
+ * Segments that have been swept go, together, as they take one writing of the index: while it is written, and all is
+ * synced, the next ones are swept, where there is room for what lives in them. First what was moved is durable and the
+ * index says so, then the state says that they are gone, then their files go.
  */
 #include "bytes.h"
 #include "collecting.h"
@@ -32,7 +32,7 @@ static int forget_gone(struct store *store)
 static int drop_files(struct collecting *collecting)
 {
 	struct store *store = collecting->store;
-	struct swept *going = &collecting->going;
+	struct swept_segments *going = &collecting->going;
 
 	while (going->count > 0) {
 		uint32_t number = going->numbers[going->count - 1];
@@ -52,7 +52,7 @@ static int drop_files(struct collecting *collecting)
 static int drop(struct collecting *collecting)
 {
 	struct store *store = collecting->store;
-	const struct swept *going = &collecting->going;
+	const struct swept_segments *going = &collecting->going;
 	store_ticket ticket = 0;
 	int rc = store_checkpoint(store);
 
@@ -97,11 +97,12 @@ static int wait_for_dropper(struct collecting *collecting)
 static void take_ready(struct collecting *collecting)
 {
 	collecting->going = collecting->ready;
-	collecting->ready = (struct swept){ 0 };
+	collecting->ready = (struct swept_segments){ 0 };
 	collecting->ready_from = collecting->written;
 }
 
-/* Whether the sweeping ends as soon as there is room: then each is to be gone before the next one is looked at. */
+/* Whether the sweeping ends as soon as there is room, or a limit leaves little: then each is to be gone before the next one is
+ * looked at. */
 static bool is_for_room(const struct collecting *collecting)
 {
 	return collecting->options->enough || collecting->store->limit.max;

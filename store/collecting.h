@@ -9,7 +9,7 @@
 enum { READY_MAX = 8 }; /* segments swept before the index is written */
 
 /* Segments that have been swept, and nothing needs any more when all is durable and the index is written. */
-struct swept {
+struct swept_segments {
 	uint32_t numbers[READY_MAX];
 	size_t count;
 };
@@ -21,7 +21,7 @@ struct collecting {
 	struct live live;
 	uint32_t below;                           /* segments of lower numbers only */
 	uint64_t swept, to_sweep, freed, written; /* bytes */
-	struct swept ready, going;                /* going: those that are being dropped */
+	struct swept_segments ready, going;       /* going: those that are being dropped */
 	uint64_t ready_from;               /* written, when the first that is ready was begun */
 	struct anyio_task_group *droppers; /* by a task of this group, one at a time, */
 	struct anyio_task_handle dropper;
@@ -35,9 +35,10 @@ int collecting_mark(struct collecting *collecting);
 /* The lowest segment that an open lease writes to. */
 uint32_t leases_segment(const struct store *store);
 
-/* Segments that are ready go, in a task of its own, if that is worth it by now: of the sweeping, after every segment; or because
- * the index is due to be written, after every block (collect_drop.c). */
+/* To be called after every segment: those that are ready go, if there are enough of them by now, or too much is there twice
+ * (collect_drop.c). */
 int collecting_drop_if_time(struct collecting *collecting);
+/* To be called after every change of the index: when it is due to be written, they go with that. */
 int collecting_write_if_due(struct collecting *collecting);
 /* All that are left, now. */
 int collecting_drop_rest(struct collecting *collecting);

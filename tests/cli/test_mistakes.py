@@ -54,6 +54,7 @@ def files():
         (['add', below], 1, [below], 'folder'), (['add', f'{top}/dir'], 1, [f'{top}/dir'], '-r'),
         (['dag', 'import', missing], 3, [missing], 'check the path'), (['dag', 'import', f'{top}/dir'], 1, [f'{top}/dir'], 'give a file'),
         (['dag', 'import', f'{top}/file'], 1, [f'{top}/file', 'CAR'], 'whole'),
+        (['dag', 'import', '/dev/null'], 1, ['/dev/null', 'empty'], 'whole'),
         (['block', 'put', missing], 3, [missing], 'check the path'), (['block', 'put', f'{top}/dir'], 1, [f'{top}/dir'], 'give a file'),
         (['block', 'put', '--cid-codec=dag-pb', f'{top}/file'], 1, [f'{top}/file', 'codec'], 'kind'),
         (['migrate-from-kubo', missing], 3, [missing], 'check the path'), (['migrate-from-kubo', f'{top}/dir'], 3, [f'{top}/dir'], 'check the path'),

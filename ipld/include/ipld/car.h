@@ -107,10 +107,10 @@ struct car_event {
 	enum car_event_kind kind;
 	struct car_header header; /* CAR_HEADER */
 	struct mf_cid cid;        /* CAR_BLOCK */
-	const uint8_t *data;      /* CAR_BLOCK: its bytes; like header's, gone at the next call */
-	size_t len;               /* of the block */
-	size_t have;              /* bytes at data: len, but when blocks come in pieces */
-	uint64_t section_at;      /* CAR_BLOCK: offsets from the first byte of the stream */
+	const uint8_t *data; /* the block's bytes, or some; like header's, gone at the next call */
+	size_t have;         /* so many: len, but when blocks come in pieces */
+	size_t len;          /* CAR_BLOCK: of all of it */
+	uint64_t section_at; /* CAR_BLOCK: offsets from the first byte of the stream */
 	uint64_t data_at;
 };
 
