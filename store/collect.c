@@ -132,7 +132,8 @@ static int move_batch(struct sweep *sweep)
 	collecting->result->moved += moved.blocks;
 	collecting->result->moved_bytes += moved.bytes;
 	collecting->written += moved.bytes + moved.blocks * LIVE_HEAD;
-	/* What lives here by the index may have another name by its head, which was damaged then. */
+	/* What lives here by the index may have another name by its head, which was damaged then, or be another one than is
+	 * counted, as a head before it covers more than its own. */
 	sweep->keep |= moved.unknown > 0;
 	return rc < 0 ? rc : collecting_write_if_due(collecting);
 }
@@ -206,7 +207,8 @@ static int take_live(struct sweep *sweep, const struct scan_event *event)
 
 	*place = (struct index_place){ .segment = sweep->file->number,
 		.offset = event->offset + event->section.head,
-		.len = event->section.len };
+		.len = event->section.len,
+		.ordinal = event->ordinal };
 	*block = (struct store_block){ .cid = event->section.cid, .len = place->len };
 	int rc = read_block(sweep, place, block);
 	if (rc < 0) {
@@ -280,7 +282,9 @@ static int scan_segment(struct sweep *sweep)
 	while (rc == 0) {
 		scan_next(&scan, sweep->window, sweep->from, sweep->len, &event);
 		if (event.what == SCAN_END) {
-			sweep->keep |= scan.searching || sweep->live < live_in(sweep);
+			sweep->keep |= scan.searching || sweep->live < live_in(sweep) ||
+				(sweep->file->adopted &&
+					!segment_adopted_has_heads(sweep->file->adopted, &scan));
 			return move_batch(sweep);
 		}
 		if (event.what != SCAN_MORE) {

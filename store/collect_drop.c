@@ -45,8 +45,10 @@ static int drop_files(struct collecting *collecting)
 		collecting->result->segments++;
 		collecting->freed += size;
 	}
-	/* What comes back after a crash must still be known. */
-	return anyio_fsync(store->segments.dir_fd);
+	/* What comes back after a crash must still be known; of a sync that failed the next one tells nothing. */
+	if (collecting->unsynced == 0)
+		collecting->unsynced = anyio_fsync(store->segments.dir_fd);
+	return collecting->unsynced;
 }
 
 static int drop(struct collecting *collecting)
@@ -158,5 +160,6 @@ int collecting_drop_rest(struct collecting *collecting)
 	if (rc < 0)
 		return rc;
 	take_ready(collecting);
-	return drop(collecting);
+	rc = drop(collecting);
+	return rc < 0 ? rc : collecting->unsynced;
 }

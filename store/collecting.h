@@ -27,6 +27,7 @@ struct collecting {
 	struct anyio_task_handle dropper;
 	bool dropping; /* if there is one */
 	int drop_failed;
+	int unsynced; /* why the folder of the segments could not be synced; or 0 */
 };
 
 /* Marks what leases keep, and what pins name and need (mark.c). */

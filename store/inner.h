@@ -96,7 +96,8 @@ int limit_settle(struct store *store);
 /* A block was found present by a put, or is to be kept: while there is a lease, or a collection. 0 or -ENOMEM. */
 int store_touch(struct store *store, const struct index_place *place);
 /* Writes blocks once more that lie at these places (segment and offset), verified; those that do not any more are left out, and
- * those that the index does not know at all are counted. The index may be due to be written then (put.c). */
+ * those that the index does not know at all, or there by another ordinal, are counted. The index may be due to be written
+ * then (put.c). */
 struct store_moved {
 	uint64_t blocks, bytes;
 	uint64_t unknown;

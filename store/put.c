@@ -46,9 +46,12 @@ static bool is_elsewhere(struct chunk *chunk, const struct index_place *place)
 {
 	const struct index_place *from = &chunk->from[chunk->next];
 
-	chunk->moved->unknown += place->state == INDEX_GONE;
-	return place->state == INDEX_GONE || place->segment != from->segment ||
-		place->offset != from->offset;
+	bool here = place->state != INDEX_GONE && place->segment == from->segment &&
+		place->offset == from->offset;
+
+	chunk->moved->unknown +=
+		place->state == INDEX_GONE || (here && place->ordinal != from->ordinal);
+	return !here;
 }
 
 /* Whether the block needs no writing: 1, 0 or a negative code. */

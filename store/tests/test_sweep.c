@@ -3,6 +3,7 @@
  * pinned is missed, neither then nor after the power went, and the next collection goes through.
  */
 #include "support.h"
+#include "archives.h"
 #include "../inner.h"
 
 #include <errno.h>
@@ -285,6 +286,84 @@ static int a_length_that_changed_keeps_its_segment(void *arg)
 	return store_close(store);
 }
 
+/* By its head a block covers the next one; no commit seals the heads of an adopted file. */
+static int a_length_that_changed_keeps_an_adopted_file(void *arg)
+{
+	enum { COUNT = 4, HEAD = 2 + 36 };
+	static const size_t lengths[COUNT] = { 664, 27, 3000, 500 };
+	struct store_collect_options options = { .dead_percent = 1 };
+	struct store_collect_result collected;
+	struct store_adopt_result result;
+	struct archive archive = { 0 };
+	struct index_place place;
+	struct mf_cid cid;
+	struct store *store;
+	uint8_t data[3000], byte;
+	store_ticket ticket = 0;
+
+	archive_header(&archive, NULL);
+	for (int i = 0; i < COUNT; i++)
+		archive_blocks(&archive, i, i + 1, lengths[i]);
+	CHECK_RC(0, test_open(&store, NULL));
+	CHECK_RC(0, archive_adopt(store, &archive, false, &result));
+	for (int i = 0; i < COUNT; i++) {
+		test_block(i, lengths[i], data, &cid);
+		if (i != 2) /* which is dead */
+			CHECK_RC(0, store_pin_add(store, &cid, STORE_PIN_DIRECT, &ticket));
+	}
+	CHECK_RC(0, store_sync(store, ticket));
+	test_block(0, lengths[0], data, &cid);
+	CHECK_RC(1, store_find(store, &cid, &place));
+	int fd = anyio_open(test_segment(place.segment), O_RDWR, 0);
+	CHECK_RC(0, anyio_pread_all(fd, &byte, 1, (int64_t)place.offset - HEAD));
+	byte ^= 64;
+	CHECK_RC(0, anyio_pwrite_all(fd, &byte, 1, (int64_t)place.offset - HEAD));
+	CHECK_RC(0, anyio_close(fd));
+	CHECK_RC(0, store_collect(store, &options, &collected));
+	CHECK(collected.kept_damaged == 1 && collected.segments == 0);
+	for (int i = 0; i < COUNT; i++)
+		if (i != 2)
+			CHECK_RC(0, test_get(store, i, lengths[i]));
+	return store_close(store);
+}
+
+/* The same where the commit that would tell is damaged too. */
+static int a_length_and_a_commit_keep_their_segment(void *arg)
+{
+	enum { HEAD = 2 + 36, COUNT = 5 };
+	static const size_t lengths[COUNT] = { 664, 27, 3000, 500, 600 };
+	struct store *store;
+	struct store_collect_options how = { .dead_percent = 1 };
+	struct store_collect_result result;
+	struct index_place places[COUNT];
+	struct mf_cid cid;
+	uint8_t data[3000], byte;
+	store_ticket ticket = 0;
+
+	CHECK_RC(0, test_open(&store, NULL));
+	for (int i = 0; i < COUNT; i++) {
+		CHECK_RC(0, test_put(store, i, lengths[i], &ticket));
+		test_block(i, lengths[i], data, &cid);
+		CHECK_RC(1, store_find(store, &cid, &places[i]));
+		if (i % 2 == 0 ? i == 0 : 1) /* others are dead */
+			CHECK_RC(0, store_pin_add(store, &cid, STORE_PIN_DIRECT, &ticket));
+	}
+	CHECK_RC(0, store_sync(store, ticket));
+	int fd = anyio_open(test_segment(places[0].segment), O_RDWR, 0);
+	CHECK_RC(0, anyio_pread_all(fd, &byte, 1, (int64_t)places[0].offset - HEAD));
+	byte ^= 64;
+	CHECK_RC(0, anyio_pwrite_all(fd, &byte, 1, (int64_t)places[0].offset - HEAD));
+	CHECK_RC(0, anyio_pread_all(fd, &byte, 1, (int64_t)(places[4].offset + 600 + HEAD + 40)));
+	byte ^= 1;
+	CHECK_RC(0, anyio_pwrite_all(fd, &byte, 1, (int64_t)(places[4].offset + 600 + HEAD + 40)));
+	CHECK_RC(0, anyio_close(fd));
+	CHECK_RC(0, store_collect(store, &how, &result));
+	for (int i = 0; i < COUNT; i++)
+		if (i % 2 == 0 ? i == 0 : 1)
+			CHECK_RC(0, test_get(store, i, lengths[i]));
+	return store_close(store);
+}
+
 /* A reader met bad bytes, the sweep good ones: these are kept. */
 static int one_that_counts_as_damaged_by_then_is_moved(void *arg)
 {
@@ -315,15 +394,56 @@ static int one_that_counts_as_damaged_by_then_is_moved(void *arg)
 	return store_close(store);
 }
 
+/* Whether the files are gone for good nobody knows then: it is told, and what is gone is not forgotten. */
+static int no_sync_of_the_folder(void *arg, bool sweeping, uint64_t done, uint64_t total)
+{
+	bool *armed = arg;
+
+	if (sweeping && !*armed) {
+		anyio_fault_set_call("fsync", 1, -EIO);
+		*armed = true;
+	}
+	return 0;
+}
+
+static int a_folder_that_is_not_synced_is_told(void *arg)
+{
+	struct store *store;
+	bool armed = false;
+	struct store_collect_options options = {
+		.dead_percent = 1, .progress = no_sync_of_the_folder, .arg = &armed
+	};
+	struct store_collect_result result;
+	store_ticket ticket = 0;
+
+	test_options.segment_bytes = 30000;
+	CHECK_RC(0, test_open(&store, NULL));
+	for (int i = 0; i < 11; i++) {
+		CHECK_RC(0, test_put(store, i, 31000, &ticket));
+		CHECK_RC(0, store_sync(store, ticket));
+	}
+	int rc = store_collect(store, &options, &result);
+	anyio_fault_set(ANYIO_FAULT_CALL, 0, 0);
+	CHECK_RC(-EIO, rc);
+	CHECK(store->segments.gone_count == result.segments);
+	return store_close(store);
+}
+
 ON_BACKENDS(a_damaged_head_keeps_its_segment)
+ON_BACKENDS(a_folder_that_is_not_synced_is_told)
 ON_BACKENDS(a_length_that_changed_keeps_its_segment)
+ON_BACKENDS(a_length_that_changed_keeps_an_adopted_file)
+ON_BACKENDS(a_length_and_a_commit_keep_their_segment)
 ON_BACKENDS(one_that_counts_as_damaged_by_then_is_moved)
 
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_damaged_head_keeps_its_segment),
+		cmocka_unit_test(test_a_folder_that_is_not_synced_is_told),
 		cmocka_unit_test(test_a_length_that_changed_keeps_its_segment),
+		cmocka_unit_test(test_a_length_that_changed_keeps_an_adopted_file),
+		cmocka_unit_test(test_a_length_and_a_commit_keep_their_segment),
 		cmocka_unit_test(test_one_that_counts_as_damaged_by_then_is_moved),
 		cmocka_unit_test(every_allocation_may_fail),
 		cmocka_unit_test(a_write_of_a_collection_may_fail),
