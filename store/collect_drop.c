@@ -139,13 +139,13 @@ int collecting_drop_if_time(struct collecting *collecting)
 		: 0;
 }
 
-/* What one that has just begun to drop some has not yet taken is no reason to wait for it, until it is as much again. */
+/* What one that has just begun to drop some has not yet taken is no reason to wait for it; what came since, as much again, is. */
 int collecting_write_if_due(struct collecting *collecting)
 {
 	const struct store *store = collecting->store;
-	size_t fresh = index_fresh(&store->index), due = store->options.checkpoint_blocks;
+	bool due = index_fresh(&store->index) >= store->options.checkpoint_blocks;
 
-	return fresh >= due && (fresh >= 2 * due || !is_dropping(collecting))
+	return due && (!is_dropping(collecting) || store->index.frozen.used)
 		? drop_ready(collecting)
 		: 0;
 }

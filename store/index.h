@@ -130,7 +130,7 @@ int index_reserve(struct index *index, size_t count);
  * is replaced. */
 void index_add(struct index *index, const struct mf_cid *cid, const struct index_place *place);
 void index_put(struct index *index, const struct mf_cid *cid, const struct index_place *place);
-/* The same of one that index_find has just said to be present at `found`. */
+/* The same of one that index_find has just found there, well or damaged. */
 void index_move(struct index *index, const struct mf_cid *cid, const struct index_place *found,
 	const struct index_place *place);
 /* From now on the block counts as absent, if it is still at this place: it is damaged there. Whether it did not before. */
