@@ -160,12 +160,14 @@ int rpc_dag_import(struct rpc_request *request)
 
 	if (rc)
 		return rc < 0 && rc != -EINVAL ? rc : 0;
+	request->http->holds_body = true;
 	do {
 		struct kit_source source = { multipart_read, &parts };
 		rc = kit_dag_import(request->node, &source, &options, &imported);
 		total.blocks += imported.blocks;
 		total.bytes += imported.bytes;
 	} while (!rc && (rc = multipart_next(&parts)) == 1);
+	request->http->holds_body = false;
 	multipart_close(&parts);
 	if (!rc && http_flag(request->http, "stats", false)) {
 		char line[120];

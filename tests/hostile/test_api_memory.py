@@ -162,31 +162,34 @@ def bodies_that_stop():
         equal('it stops cleanly', daemon.stop(), 0)
 
 
-def adds_that_stop():
-    """Each holds a batch; what each chunk is long, the caller says."""
+def adds_and_imports_that_stop():
+    """Each holds a batch; what each chunk is long, the caller of add says."""
     with Daemon() as daemon:
         def added():
             return daemon.rpc('add', body=form([('f', b'honest')]), headers=form_type())[0] == 200
         check('a file is added', added())
         usage, fds = Usage(daemon, 64 << 20), daemon.descriptors()
-        for what, chunk, sent in (('a little', 1 << 20, 100), ('much, in large chunks', 2096896, 12 << 20)):
+        for what, command, sent in (
+                ('adds of which a little came', 'add?chunker=size-1048576', 100),
+                ('adds of which much came, in large chunks', 'add?chunker=size-2096896', 12 << 20),
+                ('imports of which half a header came', 'dag/import', 100)):
             begun = part('f', b'x' * sent)[:-2]
             sockets = []
             with Top(daemon) as top:
                 for _ in range(100):
-                    s = ask(daemon, f'POST /api/v0/add?chunker=size-{chunk} HTTP/1.1\r\nHost: localhost\r\n'
+                    s = ask(daemon, f'POST /api/v0/{command} HTTP/1.1\r\nHost: localhost\r\n'
                         f'Content-Type: multipart/form-data; boundary={BOUNDARY}\r\nContent-Length: {sent + 4096}\r\n\r\n'.encode())
                     s.setblocking(False)
                     with contextlib.suppress(OSError):
                         s.send(begun)
                     sockets.append(s)
                 until('they are accepted', lambda: daemon.descriptors() >= fds + 95)
-                check(f'an honest file is added beside 100 of which {what} came', added())
-            top.held(f'adds of which {what} came')
+                check(f'an honest file is added beside 100 {what}', added())
+            top.held(what)
             for s in sockets:
                 s.close()
             until('their descriptors are given back', lambda: daemon.descriptors() <= fds)
-        usage.returned('adds')
+        usage.returned('adds and imports')
         equal('it stops cleanly', daemon.stop(), 0)
 
 
@@ -203,4 +206,4 @@ def documents_too_large():
         equal('it stops cleanly', daemon.stop(), 0)
 
 
-run_all([documents_that_are_not_taken, folders_that_are_not_taken, bodies_that_stop, adds_that_stop, documents_too_large])
+run_all([documents_that_are_not_taken, folders_that_are_not_taken, bodies_that_stop, adds_and_imports_that_stop, documents_too_large])
