@@ -99,7 +99,8 @@ static int hasher(void *arg)
 }
 
 /* Meanwhile the next batches are read and hashed. What an interrupted add leaves behind is durable
- * but for the last of it, with a journal or without. */
+ * but for the last of it, with a journal or without. An import that is interrupted begins anew: syncs
+ * are the log's own, for that of small blocks, which waits for each, would be slower by them. */
 static void make_durable(struct pipeline *pipeline, uint64_t number)
 {
 	int rc = kit_sync(pipeline->node, pipeline->ticket);
@@ -144,7 +145,7 @@ static int putter(void *arg)
 			put_batch(pipeline, batch);
 		bytes += batch->used;
 		blocks += batch->count;
-		if (!pipeline->only_hash && !pipeline->failure &&
+		if (!pipeline->only_hash && !pipeline->checking && !pipeline->failure &&
 			(bytes >= SYNC_BYTES || blocks >= SYNC_BLOCKS)) {
 			make_durable(pipeline, batch->number);
 			bytes = blocks = 0;
