@@ -15,7 +15,9 @@ import hashlib
 import os
 import pathlib
 import pwd
+import select
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -91,9 +93,17 @@ class Sshd(stores.Store):
         return [*(become if os.geteuid() == 0 else []), SSHD, "-D", "-e", "-f", self.folder / "config"]
 
     def kill_sessions(self):
-        for pid in children(self.process.child.pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, 9)
+        """When they have gone, so have their connections: of the two processes of each, either holds it open."""
+        with contextlib.ExitStack() as stack:
+            ends = []
+            for pid in children(self.process.child.pid):
+                with contextlib.suppress(ProcessLookupError):
+                    ends.append(os.pidfd_open(pid))
+                    stack.callback(os.close, ends[-1])
+                    signal.pidfd_send_signal(ends[-1], signal.SIGKILL)
+            for end in ends:
+                if not select.select([end], [], [], peers.READY_SECONDS)[0]:
+                    raise peers.Failed("a session outlives its end")
 
     def kill(self):
         sessions = children(self.process.child.pid)
