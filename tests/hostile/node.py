@@ -24,7 +24,7 @@ import traceback
 
 # The CID of a block that nobody has.
 ABSENT = 'bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy'
-BOUND = 60  # seconds that anything here may take before it counts as hanging
+BOUND = 120  # seconds that anything here may take before it counts as hanging
 _passed = 0
 _failed = []
 _skipped = []
