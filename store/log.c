@@ -12,6 +12,8 @@ void log_start(
 	log->active = file;
 	log->base = log->end = log->start = log->durable_end = position->end;
 	log->cached = 0;
+	/* What was cut off, by this opening or before a sync failed, comes back with a crash until the file is synced. */
+	log->torn = true;
 	log->ordinal = position->ordinal;
 	log->committed = *position;
 	log->durable = log->started = position->sequence;
