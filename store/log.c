@@ -12,8 +12,6 @@ void log_start(
 	log->active = file;
 	log->base = log->end = log->start = log->durable_end = position->end;
 	log->cached = 0;
-	/* What was cut off, by this opening or before a sync failed, comes back with a crash until the file is synced. */
-	log->torn = true;
 	log->ordinal = position->ordinal;
 	log->committed = *position;
 	log->durable = log->started = position->sequence;
@@ -355,6 +353,8 @@ static int roll(struct store *store)
 		if (rc == 0)
 			rc = segment_set_add(
 				&store->segments, &store->keys, log->sequence, log->durable, &file);
+		if (rc == ANYIO_BROKEN)
+			store->broken = rc;
 		if (rc == 0) {
 			log_close_direct(log);
 			segment_file_release(log->active);

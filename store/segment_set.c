@@ -547,8 +547,10 @@ int segment_set_add(struct segment_set *set, const struct segment_keys *keys, ui
 		rc = write_first(set, keys, file, sequence, synced);
 		if (rc == 0)
 			rc = segment_set_insert(set, file);
-		if (rc < 0)
-			anyio_unlinkat(set->dir_fd, name, 0);
+		/* If a crash brought it back, what the log writes meanwhile to the one before would pass for damage there. */
+		if (rc < 0 &&
+			(anyio_unlinkat(set->dir_fd, name, 0) < 0 || anyio_fsync(set->dir_fd) < 0))
+			rc = ANYIO_BROKEN;
 	}
 	if (rc < 0) {
 		close_file(set, file);

@@ -86,7 +86,8 @@ void segment_file_release(struct segment_file *file);
 int segment_file_open_direct(struct segment_set *set, const struct segment_file *file);
 
 /* Makes the next segment, with its header and first record, durable in its directory; it comes back
- * in use. On failure no such segment exists. */
+ * in use. On failure no such segment exists, not after a crash either; ANYIO_BROKEN: it may, so that nothing more is to be written
+ * to the one before. */
 int segment_set_add(struct segment_set *set, const struct segment_keys *keys, uint64_t sequence,
 	uint64_t synced, struct segment_file **file);
 

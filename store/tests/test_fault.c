@@ -300,6 +300,55 @@ static void a_repo_half_made_is_made(void **state)
 		}
 }
 
+/* The log is full, and the next segment could not be made; what it writes then reaches the disk in parts at most. */
+static int no_next_segment(void *arg)
+{
+	struct store *store;
+	struct mf_cid cid;
+	uint8_t data[30000];
+	store_ticket ticket = 0;
+
+	CHECK_RC(0, test_open(&store, NULL));
+	CHECK_RC(0, test_put(store, 1, sizeof(data), &ticket));
+	CHECK_RC(0, test_put(store, 2, sizeof(data), &ticket));
+	CHECK_RC(0, store_sync(store, ticket));
+	anyio_fault_set_call("fsync", 1, -EIO);
+	CHECK_RC(-EIO, test_put(store, 3, sizeof(data), &ticket));
+	anyio_fault_set_call("fdatasync", 1, -EIO);
+	test_block(1, sizeof(data), data, &cid);
+	CHECK_RC(0, store_pin_add(store, &cid, STORE_PIN_DIRECT, &ticket));
+	CHECK_RC(-EIO, store_sync(store, ticket));
+	anyio_fault_set(ANYIO_FAULT_CALL, 0, 0);
+	CHECK_RC(ANYIO_BROKEN, store_close(store));
+	return 0;
+}
+
+static int nothing_is_damaged(void *arg)
+{
+	struct store *store;
+	struct store_recovery recovery;
+
+	CHECK_RC(0, test_open(&store, &recovery));
+	CHECK(recovery.damaged == 0 && recovery.gaps == 0 && !recovery.read_only);
+	CHECK_RC(0, test_get(store, 1, 30000));
+	CHECK_RC(0, test_get(store, 2, 30000));
+	return store_close(store);
+}
+
+static void a_segment_that_could_not_be_made_does_not_come_back(void **state)
+{
+	test_options = (struct store_options){ .create = true, .segment_bytes = 60000 };
+	for (uint64_t seed = 1; seed <= 100; seed++) {
+		simulated_start();
+		int rc = run_simulated(no_next_segment, NULL, seed, NULL);
+		anyio_sim_disk_crash(seed);
+		if (rc == 0)
+			rc = run_simulated(nothing_is_damaged, NULL, seed, NULL);
+		simulated_end();
+		assert_int_equal(rc, 0);
+	}
+}
+
 /* What an embedder sees when a sync fails. */
 static int a_failed_sync_acknowledges_nothing(void *arg)
 {
@@ -484,6 +533,7 @@ int main(void)
 		cmocka_unit_test(a_verification_reads_on_test),
 		cmocka_unit_test(an_opening_names_what_it_cannot_read_test),
 		cmocka_unit_test(a_repo_half_made_is_made),
+		cmocka_unit_test(a_segment_that_could_not_be_made_does_not_come_back),
 		cmocka_unit_test(the_index_may_find_no_room),
 		cmocka_unit_test(the_index_may_find_no_addresses),
 	};
