@@ -275,15 +275,20 @@ const char *test_segment(unsigned number)
 	return path;
 }
 
-void test_flip(const char *path, long offset)
+void test_alter(const char *path, long offset, int bits)
 {
 	FILE *file = fopen(path, "r+b");
 
 	fseek(file, offset, offset < 0 ? SEEK_END : SEEK_SET);
 	int byte = fgetc(file);
 	fseek(file, -1, SEEK_CUR);
-	fputc(byte ^ 0x55, file);
+	fputc(byte ^ bits, file);
 	fclose(file);
+}
+
+void test_flip(const char *path, long offset)
+{
+	test_alter(path, offset, 0x55);
 }
 
 long test_file_size(const char *path)

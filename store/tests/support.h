@@ -70,6 +70,7 @@ long test_verify_segments(struct store *store); /* pins left out */
 const char *test_segment(unsigned number);
 /* Inverts one byte of a file. */
 void test_flip(const char *path, long offset);
+void test_alter(const char *path, long offset, int bits); /* inverts these of the byte there */
 long test_file_size(const char *path);
 
 /* Throws the index away and makes it from the segments, as a store does that opens without one. No other task

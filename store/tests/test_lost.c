@@ -510,7 +510,6 @@ static int a_length_that_changed_hides_one_block(void *arg)
 	struct index_place place;
 	struct mf_cid cid;
 	store_ticket ticket = 0;
-	uint8_t byte;
 
 	CHECK_RC(0, test_open(&store, NULL));
 	CHECK_RC(0, test_put(store, 1, FIRST, &ticket));
@@ -519,11 +518,7 @@ static int a_length_that_changed_hides_one_block(void *arg)
 	CHECK_RC(0, store_sync(store, ticket));
 	test_block(1, FIRST, data, &cid);
 	CHECK_RC(1, index_find(&store->index, &cid, &place));
-	int fd = anyio_open(test_segment(place.segment), O_RDWR, 0);
-	CHECK_RC(0, anyio_pread_all(fd, &byte, 1, (int64_t)place.offset - HEAD));
-	byte ^= 1 + 36 + SECOND;
-	CHECK_RC(0, anyio_pwrite_all(fd, &byte, 1, (int64_t)place.offset - HEAD));
-	CHECK_RC(0, anyio_close(fd));
+	test_alter(test_segment(place.segment), (long)place.offset - HEAD, 1 + 36 + SECOND);
 	CHECK_RC(0, accept_loss(store));
 	CHECK(test_get(store, 1, FIRST) == -ENOENT && test_get(store, 2, SECOND) == 0);
 	CHECK_RC(0, rebuild_index(store, &recovery));

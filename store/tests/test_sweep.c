@@ -7,7 +7,6 @@
 #include "../inner.h"
 
 #include <errno.h>
-#include <fcntl.h>
 
 enum { TREES = 8, LEAVES = 5, LEN = 3000 };
 
@@ -249,47 +248,66 @@ static int a_damaged_head_keeps_its_segment(void *arg)
 	return 0;
 }
 
+/* Puts blocks of these lengths, of which those are pinned that have a bit: durable, and where they lie. */
+static int put_some(struct store *store, const size_t *lengths, int count, unsigned pinned,
+	struct index_place *places)
+{
+	struct mf_cid cid;
+	uint8_t data[3000];
+	store_ticket ticket = 0;
+
+	for (int i = 0; i < count; i++) {
+		CHECK_RC(0, test_put(store, i, lengths[i], &ticket));
+		test_block(i, lengths[i], data, &cid);
+		CHECK_RC(1, store_find(store, &cid, &places[i]));
+		if (pinned & 1u << i)
+			CHECK_RC(0, store_pin_add(store, &cid, STORE_PIN_DIRECT, &ticket));
+	}
+	return store_sync(store, ticket);
+}
+
+/* Those are there, and the index says so before anybody reads them. */
+static int look_for_some(struct store *store, const size_t *lengths, int count, unsigned pinned)
+{
+	struct mf_cid cid;
+	uint8_t data[3000];
+
+	for (int i = 0; i < count; i++) {
+		if (!(pinned & 1u << i))
+			continue;
+		test_block(i, lengths[i], data, &cid);
+		CHECK_RC(1, store_has(store, &cid));
+		CHECK_RC(0, test_get(store, i, lengths[i]));
+	}
+	return 0;
+}
+
+enum { BEFORE = 2 + 36 }; /* the data of a block its head begins, with its length */
+
 /* By its head a block is so long that it covers the next one; the index has both as they are. */
 static int a_length_that_changed_keeps_its_segment(void *arg)
 {
-	enum { FIRST = 664, SECOND = 27, HEAD = 2 + 36, COUNT = 4 };
+	enum { FIRST = 664, SECOND = 27, COUNT = 4, PINNED = 0xe };
 	static const size_t lengths[COUNT] = { 3000, FIRST, SECOND, 500 };
 	struct store *store;
 	struct store_collect_options how = { .dead_percent = 1 };
 	struct store_collect_result result;
 	struct index_place places[COUNT];
-	struct mf_cid cid;
-	uint8_t data[3000], byte;
-	store_ticket ticket = 0;
 
 	CHECK_RC(0, test_open(&store, NULL));
-	for (int i = 0; i < COUNT; i++) {
-		CHECK_RC(0, test_put(store, i, lengths[i], &ticket));
-		test_block(i, lengths[i], data, &cid);
-		CHECK_RC(1, store_find(store, &cid, &places[i]));
-		if (i > 0) /* the first one is dead */
-			CHECK_RC(0, store_pin_add(store, &cid, STORE_PIN_DIRECT, &ticket));
-	}
-	CHECK_RC(0, store_sync(store, ticket));
-	int fd = anyio_open(test_segment(places[1].segment), O_RDWR, 0);
-	CHECK_RC(0, anyio_pread_all(fd, &byte, 1, (int64_t)places[1].offset - HEAD));
-	byte ^= 1 + 36 + SECOND;
-	CHECK_RC(0, anyio_pwrite_all(fd, &byte, 1, (int64_t)places[1].offset - HEAD));
-	CHECK_RC(0, anyio_close(fd));
+	CHECK_RC(0, put_some(store, lengths, COUNT, PINNED, places));
+	test_alter(
+		test_segment(places[1].segment), (long)places[1].offset - BEFORE, 1 + 36 + SECOND);
 	CHECK_RC(0, store_collect(store, &how, &result));
 	CHECK(result.kept_damaged == 1 && result.segments == 0 && result.dropped == 1);
-	for (int i = 1; i < COUNT; i++) {
-		test_block(i, lengths[i], data, &cid);
-		CHECK_RC(1, store_has(store, &cid));
-		CHECK_RC(0, test_get(store, i, lengths[i]));
-	}
+	CHECK_RC(0, look_for_some(store, lengths, COUNT, PINNED));
 	return store_close(store);
 }
 
 /* By its head a block covers the next one; no commit seals the heads of an adopted file. */
 static int a_length_that_changed_keeps_an_adopted_file(void *arg)
 {
-	enum { COUNT = 4, HEAD = 2 + 36 };
+	enum { COUNT = 4 };
 	static const size_t lengths[COUNT] = { 664, 27, 3000, 500 };
 	struct store_collect_options options = { .dead_percent = 1 };
 	struct store_collect_result collected;
@@ -298,7 +316,7 @@ static int a_length_that_changed_keeps_an_adopted_file(void *arg)
 	struct index_place place;
 	struct mf_cid cid;
 	struct store *store;
-	uint8_t data[3000], byte;
+	uint8_t data[3000];
 	store_ticket ticket = 0;
 
 	archive_header(&archive, NULL);
@@ -314,11 +332,7 @@ static int a_length_that_changed_keeps_an_adopted_file(void *arg)
 	CHECK_RC(0, store_sync(store, ticket));
 	test_block(0, lengths[0], data, &cid);
 	CHECK_RC(1, store_find(store, &cid, &place));
-	int fd = anyio_open(test_segment(place.segment), O_RDWR, 0);
-	CHECK_RC(0, anyio_pread_all(fd, &byte, 1, (int64_t)place.offset - HEAD));
-	byte ^= 64;
-	CHECK_RC(0, anyio_pwrite_all(fd, &byte, 1, (int64_t)place.offset - HEAD));
-	CHECK_RC(0, anyio_close(fd));
+	test_alter(test_segment(place.segment), (long)place.offset - BEFORE, 64);
 	CHECK_RC(0, store_collect(store, &options, &collected));
 	CHECK(collected.kept_damaged == 1 && collected.segments == 0);
 	for (int i = 0; i < COUNT; i++)
@@ -330,37 +344,20 @@ static int a_length_that_changed_keeps_an_adopted_file(void *arg)
 /* The same where the commit that would tell is damaged too. */
 static int a_length_and_a_commit_keep_their_segment(void *arg)
 {
-	enum { HEAD = 2 + 36, COUNT = 5 };
-	static const size_t lengths[COUNT] = { 664, 27, 3000, 500, 600 };
+	enum { COUNT = 5, LAST = 600, PINNED = 0xb, SUM = 40 /* of a commit, somewhere in it */ };
+	static const size_t lengths[COUNT] = { 664, 27, 3000, 500, LAST };
 	struct store *store;
 	struct store_collect_options how = { .dead_percent = 1 };
 	struct store_collect_result result;
 	struct index_place places[COUNT];
-	struct mf_cid cid;
-	uint8_t data[3000], byte;
-	store_ticket ticket = 0;
 
 	CHECK_RC(0, test_open(&store, NULL));
-	for (int i = 0; i < COUNT; i++) {
-		CHECK_RC(0, test_put(store, i, lengths[i], &ticket));
-		test_block(i, lengths[i], data, &cid);
-		CHECK_RC(1, store_find(store, &cid, &places[i]));
-		if (i % 2 == 0 ? i == 0 : 1) /* others are dead */
-			CHECK_RC(0, store_pin_add(store, &cid, STORE_PIN_DIRECT, &ticket));
-	}
-	CHECK_RC(0, store_sync(store, ticket));
-	int fd = anyio_open(test_segment(places[0].segment), O_RDWR, 0);
-	CHECK_RC(0, anyio_pread_all(fd, &byte, 1, (int64_t)places[0].offset - HEAD));
-	byte ^= 64;
-	CHECK_RC(0, anyio_pwrite_all(fd, &byte, 1, (int64_t)places[0].offset - HEAD));
-	CHECK_RC(0, anyio_pread_all(fd, &byte, 1, (int64_t)(places[4].offset + 600 + HEAD + 40)));
-	byte ^= 1;
-	CHECK_RC(0, anyio_pwrite_all(fd, &byte, 1, (int64_t)(places[4].offset + 600 + HEAD + 40)));
-	CHECK_RC(0, anyio_close(fd));
+	CHECK_RC(0, put_some(store, lengths, COUNT, PINNED, places));
+	const char *path = test_segment(places[0].segment);
+	test_alter(path, (long)places[0].offset - BEFORE, 64);
+	test_alter(path, (long)places[4].offset + LAST + BEFORE + SUM, 1);
 	CHECK_RC(0, store_collect(store, &how, &result));
-	for (int i = 0; i < COUNT; i++)
-		if (i % 2 == 0 ? i == 0 : 1)
-			CHECK_RC(0, test_get(store, i, lengths[i]));
+	CHECK_RC(0, look_for_some(store, lengths, COUNT, PINNED));
 	return store_close(store);
 }
 
