@@ -103,6 +103,12 @@ def into_the_page_cache(path):
             pass
 
 
+def out_of_the_page_cache(path):
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
 def car_file(place, count, size):
     """A CAR of raw blocks, in the page cache."""
     path = place.folder / f"{count}-{size}.car"
@@ -253,7 +259,8 @@ def repo_rows(place, table):
 def collect_rows(place, table):
     """Every other tree is dead, so that each segment is read whole, and half of it written again."""
     program = place.program("bench/store/bench-collect")
-    for size, full, words in ((1024, 2000000, "1 KiB"), (256 << 10, 8192, "256 KiB")):
+    for size, full, words in ((1024, 2000000, "1 KiB"), (16 << 10, 131072, "16 KiB, cold"), (256 << 10, 8192, "256 KiB")):
+        ready = out_of_the_page_cache if "cold" in words else into_the_page_cache
         count = int(os.environ.get("BENCH_BLOCKS", place.scaled(full))) if size == 1024 else place.scaled(full)
 
         def collected(reader):
@@ -262,8 +269,10 @@ def collect_rows(place, table):
                 run([program, "fill", repo, count, size])
                 # Else the loop at the limit would read from the disk, and warm it for ours.
                 for segment in (repo / "segments").iterdir():
-                    into_the_page_cache(segment)
+                    ready(segment)
                 bare = place.number(program, "bare", repo)
+                for segment in (repo / "segments").iterdir():
+                    ready(segment)
                 took = run([program, "run" if reader else "alone", repo, count, size]).split()
             seconds, segments, _, before, meanwhile = map(float, took)
             return {"ours": segments / seconds / MIB, "bare": segments / bare / MIB, "before": before, "meanwhile": meanwhile}

@@ -1,8 +1,5 @@
 #include "inner.h"
 
-/* Times what is due, after which putting waits for the index, or fails with it. */
-enum { LATE = 4 };
-
 /* Writes what is frozen, which is durable in the log. */
 static int write_frozen(struct store *store)
 {
@@ -71,7 +68,7 @@ int store_checkpoint_if_due(struct store *store)
 	if (anyio_lock_acquire_nowait(&store->checkpointing) == 0) {
 		int rc = checkpoint_locked(store);
 
-		return fresh < LATE * due ? 0 : rc;
+		return fresh < CHECKPOINT_LATE * due ? 0 : rc;
 	}
-	return fresh < LATE * due ? 0 : store_checkpoint(store);
+	return fresh < CHECKPOINT_LATE * due ? 0 : store_checkpoint(store);
 }

@@ -1,359 +1,19 @@
 /*
- * Collecting: mark, then sweep the segments that were closed when marking began.
- *
- * A block found dead leaves the index in the same step that finds it so, with the lock `writing` held: a put looks
- * at the index under that lock, and either finds the block, which marks it live, or writes it anew. A segment
- * goes when what was moved out of it is durable, the index that says so is written, and the state of the repo says
- * that it is gone (collect_drop.c); so whatever stops this in between, no block is lost, and nobody misses the file.
+ * Collecting: mark, then sweep the segments that were closed when marking began (sweep.c). A segment goes when what was
+ * moved out of it is durable, the index that says so is written, and the state of the repo says that it is gone
+ * (collect_drop.c); so whatever stops this in between, no block is lost, and nobody misses the file.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <store/gate.h>
-#include "bytes.h"
 #include "collecting.h"
-#include "scan.h"
-#include "segment_adopted.h"
 #include "tiering.h"
 
 enum {
-	WINDOW_SIZE = 4 << 20,
-	BATCH_BLOCKS = 64,
-	BATCH_BYTES = 4 << 20,
 	DEAD_PERCENT = 20,
 	LIMIT_PERCENT = 5, /* where room is needed, more is written for less */
 	STEPS_A_TURN = 8,  /* blocks, between which others have theirs */
 };
-
-/* A segment being swept. */
-struct sweep {
-	struct collecting *collecting;
-	struct segment_file *file;
-	uint8_t *window;
-	uint64_t from; /* what is in it, of the file */
-	size_t len;
-	struct store_block blocks[BATCH_BLOCKS]; /* live, to be moved */
-	struct index_place places[BATCH_BLOCKS];
-	size_t count, bytes;
-	bool borrowed; /* some of them lie in the window */
-	uint64_t steps;
-	bool keep;     /* something in it is damaged */
-	uint64_t live; /* blocks that were met of those that are live */
-};
-
-static void free_batch(struct sweep *sweep)
-{
-	for (size_t i = 0; i < sweep->count; i++)
-		anyio_free(sweep->blocks[i].memory);
-	sweep->count = sweep->bytes = 0;
-	sweep->borrowed = false;
-}
-
-/* What cannot be read keeps its segment. */
-static int spare(struct sweep *sweep, int rc)
-{
-	if (rc != -EIO && rc != ANYIO_INCOMPLETE_READ)
-		return rc;
-	sweep->keep = true;
-	return 0;
-}
-
-/* One that did not pass, again: if its head is damaged it may not be as long as that says, and the index knows better. 0; -EBADMSG;
- * or why it could not be read. */
-static int check_as_known(struct sweep *sweep, struct store_block *block, struct index_place *place)
-{
-	struct index_place known;
-	int result, rc = store_find(sweep->collecting->store, &block->cid, &known);
-
-	if (rc < 0)
-		return rc;
-	if (known.state == INDEX_GONE || known.segment != place->segment ||
-		known.offset != place->offset || known.len == place->len)
-		return -EBADMSG;
-	void *data = anyio_malloc(known.len + 1);
-	if (!data)
-		return -ENOMEM;
-	anyio_free(block->memory);
-	block->data = block->memory = data;
-	block->len = known.len;
-	*place = known;
-	rc = anyio_pread_all(sweep->file->fd, data, known.len, known.offset);
-	if (rc == 0)
-		rc = store_gate_check_big(block, 1, &result);
-	return rc < 0 ? rc : result ? -EBADMSG : 0;
-}
-
-/* Those that pass the gate, at the front; the others keep the segment. */
-static int check_batch(struct sweep *sweep)
-{
-	int results[BATCH_BLOCKS];
-	size_t good = 0;
-	int rc = store_gate_check_big(sweep->blocks, sweep->count, results);
-
-	for (size_t i = 0; i < sweep->count && rc == 0; i++) {
-		struct store_block block = sweep->blocks[i];
-		struct index_place place = sweep->places[i];
-
-		sweep->blocks[i].memory = NULL;
-		if (results[i] == 0 || (rc = check_as_known(sweep, &block, &place)) == 0) {
-			sweep->blocks[good] = block;
-			sweep->places[good++] = place;
-			continue;
-		}
-		anyio_free(block.memory);
-		if (rc == -EBADMSG) {
-			store_forget(sweep->collecting->store, &block.cid, &place);
-			sweep->keep = true;
-			rc = 0;
-		}
-		rc = spare(sweep, rc);
-	}
-	if (rc == 0)
-		sweep->count = good;
-	return rc;
-}
-
-static int move_batch(struct sweep *sweep)
-{
-	struct collecting *collecting = sweep->collecting;
-	struct store_moved moved = { 0 };
-	store_ticket ticket = 0;
-	int rc = sweep->count ? check_batch(sweep) : 0;
-
-	for (size_t at = 0; at < sweep->count && rc == 0; at += STEPS_A_TURN) {
-		size_t left = sweep->count - at;
-
-		rc = store_move_many(collecting->store, sweep->blocks + at, sweep->places + at,
-			left < STEPS_A_TURN ? left : STEPS_A_TURN, &ticket, &moved);
-		if (rc == 0)
-			rc = anyio_checkpoint();
-	}
-	free_batch(sweep);
-	collecting->result->moved += moved.blocks;
-	collecting->result->moved_bytes += moved.bytes;
-	collecting->written += moved.bytes + moved.blocks * LIVE_HEAD;
-	/* What lives here by the index may have another name by its head, which was damaged then, or be another one than is
-	 * counted, as a head before it covers more than its own. */
-	sweep->keep |= moved.unknown > 0;
-	return rc < 0 ? rc : collecting_write_if_due(collecting);
-}
-
-/* Whether a segment belongs to this collection. Of one that is being adopted, or was adopted since the marking began,
- * all blocks are live or marked by whoever holds a lease; what is missing, or not what it was, is nobody's to touch. */
-static bool can_be_swept(const struct collecting *collecting, const struct segment_file *file)
-{
-	return file->adopted ? file->adopted->entered && file->size > 0
-			     : file->number < collecting->below;
-}
-
-/* Decides about a block that was not live, whose data is at offset of a segment: 1: it is live by now, and lies here; 0: it is not,
- * or is gone now; or a negative code. */
-static int judge(
-	struct collecting *collecting, const struct mf_cid *cid, uint32_t segment, uint64_t offset)
-{
-	const struct store_collect_options *options = collecting->options;
-	struct store *store = collecting->store;
-	struct index_place place;
-	int rc = anyio_lock_acquire(&store->writing);
-
-	if (rc < 0)
-		return rc;
-	rc = index_find(&store->index, cid, &place);
-	if (rc < 0 || place.state == INDEX_GONE || place.segment != segment ||
-		place.offset != offset) {
-		rc = rc < 0 ? rc : 0;
-	} else if (live_has(&collecting->live, segment, place.ordinal)) {
-		rc = 1;
-	} else {
-		rc = index_drop_found(&store->index, cid, &place);
-		if (rc == 0) {
-			collecting->result->dropped++;
-			collecting->result->bytes += place.len;
-			if (options->dropped)
-				options->dropped(options->arg, cid, place.len);
-		}
-	}
-	anyio_lock_release(&store->writing);
-	return rc;
-}
-
-/* Most lie whole in the window, where little ones stay until they are moved. */
-static int read_block(
-	struct sweep *sweep, const struct index_place *place, struct store_block *block)
-{
-	bool whole = place->offset >= sweep->from &&
-		place->offset + place->len <= sweep->from + sweep->len;
-
-	block->data = sweep->window + (place->offset - sweep->from);
-	if (whole && place->len <= LOG_SMALL_MAX) {
-		sweep->borrowed = true;
-		return 0;
-	}
-	/* Through the page cache (not as STORE_BULK has it): the disk writes while the next ones are read. */
-	void *memory = anyio_malloc(place->len + 1);
-	if (!memory)
-		return -ENOMEM;
-	if (whole)
-		memcpy(memory, block->data, place->len);
-	int rc = whole ? 0 : anyio_pread_all(sweep->file->fd, memory, place->len, place->offset);
-	block->data = block->memory = memory;
-	return rc;
-}
-
-static int take_live(struct sweep *sweep, const struct scan_event *event)
-{
-	struct store_block *block = &sweep->blocks[sweep->count];
-	struct index_place *place = &sweep->places[sweep->count];
-
-	*place = (struct index_place){ .segment = sweep->file->number,
-		.offset = event->offset + event->section.head,
-		.len = event->section.len,
-		.ordinal = event->ordinal };
-	*block = (struct store_block){ .cid = event->section.cid, .len = place->len };
-	int rc = read_block(sweep, place, block);
-	if (rc < 0) {
-		anyio_free(block->memory);
-		return spare(sweep, rc);
-	}
-	sweep->count++;
-	sweep->bytes += place->len;
-	return sweep->count == BATCH_BLOCKS || sweep->bytes >= BATCH_BYTES ? move_batch(sweep) : 0;
-}
-
-static int take_block(struct sweep *sweep, const struct scan_event *event)
-{
-	struct collecting *collecting = sweep->collecting;
-	uint32_t number = sweep->file->number;
-	int rc = 1;
-
-	if (!live_has(&collecting->live, number, event->ordinal))
-		rc = judge(collecting, &event->section.cid, number,
-			event->offset + event->section.head);
-	if (rc <= 0)
-		return rc < 0 ? rc : collecting_write_if_due(collecting);
-	sweep->live++;
-	return take_live(sweep, event);
-}
-
-/* What it says of a segment that stays is said again. */
-static int take_record(struct sweep *sweep, const struct segment_record *record)
-{
-	struct store *store = sweep->collecting->store;
-	struct store_range range = { record->nothing.segment, record->nothing.from,
-		record->nothing.to };
-
-	if (record->kind != SEGMENT_RECORD_VOID || range.segment == sweep->file->number ||
-		!segment_set_find(&store->segments, range.segment))
-		return 0;
-	return store_write_voids(store, &range, 1);
-}
-
-static int take_event(struct sweep *sweep, const struct scan_event *event)
-{
-	if (event->what == SCAN_BLOCK) {
-		int rc = take_block(sweep, event);
-		return rc == 0 && ++sweep->steps % STEPS_A_TURN == 0 ? anyio_checkpoint() : rc;
-	}
-	if (event->what == SCAN_RECORD) {
-		sweep->keep |= event->record.kind == SEGMENT_RECORD_COMMIT && !event->intact;
-		return take_record(sweep, &event->record);
-	}
-	sweep->keep = true;
-	return 0;
-}
-
-/* How many blocks live in it, when its marking ended; others may have come since. */
-static uint64_t live_in(const struct sweep *sweep)
-{
-	const struct live_segment *live = live_of(&sweep->collecting->live, sweep->file->number);
-
-	return live ? live->count : 0;
-}
-
-static int scan_segment(struct sweep *sweep)
-{
-	struct collecting *collecting = sweep->collecting;
-	const struct store_collect_options *options = collecting->options;
-	struct scan scan;
-	struct scan_event event;
-	int rc = 0;
-
-	segment_scan_start(&scan, &collecting->store->keys, sweep->file, sweep->file->size);
-	while (rc == 0) {
-		scan_next(&scan, sweep->window, sweep->from, sweep->len, &event);
-		if (event.what == SCAN_END) {
-			sweep->keep |= scan.searching || sweep->live < live_in(sweep) ||
-				(sweep->file->adopted &&
-					!segment_adopted_has_heads(sweep->file->adopted, &scan));
-			return move_batch(sweep);
-		}
-		if (event.what != SCAN_MORE) {
-			rc = take_event(sweep, &event);
-			continue;
-		}
-		if (sweep->borrowed && (rc = move_batch(sweep)) < 0)
-			return rc;
-		sweep->from = event.offset;
-		sweep->len = scan.size - event.offset < WINDOW_SIZE ? scan.size - event.offset
-								    : WINDOW_SIZE;
-		rc = anyio_pread_all(sweep->file->fd, sweep->window, sweep->len, sweep->from);
-		if (rc < 0)
-			return (rc = spare(sweep, rc)) < 0 ? rc : move_batch(sweep);
-		if (options->progress)
-			rc = options->progress(options->arg, true, collecting->swept + sweep->from,
-				collecting->to_sweep);
-	}
-	return rc;
-}
-
-/* So that nobody misses in the index what has left it. */
-int store_begin_sweeping(struct store *store, struct segment_file *file)
-{
-	store_ticket ticket = 0;
-	int rc = 0;
-
-	if (file->swept)
-		return 0;
-	rc = store_note_segment(store, file->number, SEGMENT_STATE_SWEPT, &ticket);
-	if (rc == 0)
-		rc = store_sync(store, ticket);
-	file->swept = rc == 0;
-	return rc;
-}
-
-/* What is live goes elsewhere, what is dead leaves the index; if nothing needs the segment then, it is ready. 0, or
- * what stopped it, which a progress call may have done with any value. */
-static int sweep_segment(struct collecting *collecting, uint32_t number)
-{
-	struct segment_set *segments = &collecting->store->segments;
-	struct segment_file *file = segment_set_find(segments, number);
-	struct sweep *sweep = anyio_calloc(1, sizeof(*sweep));
-	int rc = sweep ? segment_file_use(segments, file) : -ENOMEM;
-
-	if (rc < 0) {
-		anyio_free(sweep);
-		/* Taken away by somebody else: it is as one that is damaged. */
-		collecting->result->kept_damaged += rc == -ENOENT;
-		return rc == -ENOENT ? 0 : rc;
-	}
-	sweep->collecting = collecting;
-	sweep->file = file;
-	sweep->window = anyio_malloc(WINDOW_SIZE);
-	rc = sweep->window ? store_begin_sweeping(collecting->store, file) : -ENOMEM;
-	if (rc == 0)
-		rc = scan_segment(sweep);
-	segment_file_release(file);
-	free_batch(sweep);
-	if (rc == 0) {
-		collecting->swept += file->size;
-		collecting->result->kept_damaged += sweep->keep;
-	}
-	if (rc == 0 && !sweep->keep)
-		collecting->ready.numbers[collecting->ready.count++] = number;
-	anyio_free(sweep->window);
-	anyio_free(sweep);
-	return rc;
-}
 
 /* A segment and its dead bytes. */
 struct candidate {
@@ -383,7 +43,7 @@ static size_t find_candidates(struct collecting *collecting, struct candidate *o
 		uint64_t dead = file->size > bytes ? file->size - bytes : 0;
 
 		number = file->number;
-		if (!can_be_swept(collecting, file) || dead * 100 < file->size * percent)
+		if (!collecting_may_sweep(collecting, file) || dead * 100 < file->size * percent)
 			continue;
 		out[count++] = (struct candidate){ file->number, dead };
 		collecting->to_sweep += file->size;
@@ -408,7 +68,7 @@ static int sweep_next(struct collecting *collecting, uint32_t number)
 
 	if (!limit_hold(collecting->store, live ? live->bytes : 0, &held))
 		return 0;
-	int rc = sweep_segment(collecting, number);
+	int rc = collecting_sweep(collecting, number);
 	if (rc == 0)
 		rc = collecting_drop_if_time(collecting);
 	limit_leave(collecting->store, held);
@@ -441,12 +101,13 @@ static int drop_if_dead(struct collecting *collecting, const struct mf_cid *cid,
 	struct segment_file *file = segment_set_find(&store->segments, place->segment);
 
 	if ((only_remote && file) ||
-		(file ? !can_be_swept(collecting, file) : place->segment >= collecting->below) ||
+		(file ? !collecting_may_sweep(collecting, file)
+		      : place->segment >= collecting->below) ||
 		live_has(&collecting->live, place->segment, place->ordinal))
 		return 0;
 	int rc = file ? store_begin_sweeping(store, file) : 0;
 	if (rc == 0)
-		rc = judge(collecting, cid, place->segment, place->offset);
+		rc = collecting_judge(collecting, cid, place->segment, place->offset);
 	return rc < 0 ? rc : store_checkpoint_if_due(store);
 }
 

@@ -3,8 +3,9 @@
  * synced, the next ones are swept, where there is room for what lives in them. First what was moved is durable and the
  * index says so, then the state says that they are gone, then their files go.
  */
-#include "bytes.h"
 #include "collecting.h"
+
+enum { TWICE_LEAST = 256 << 20 }; /* bytes that may be there twice, however small segments are */
 
 /* What no segment asks for any more need not be known to be gone. */
 static int forget_gone(struct store *store)
@@ -15,13 +16,10 @@ static int forget_gone(struct store *store)
 
 	for (size_t i = segments->gone_count; i-- > 0 && rc == 0;) {
 		uint32_t number = segments->gone[i];
-		uint8_t key[4];
 
 		if (!segment_set_is_forgettable(segments, number))
 			continue;
-		put_u32(key, number);
-		rc = store_state_put(
-			store, STORE_SPACE_SEGMENTS, key, sizeof(key), NULL, 0, &ticket);
+		rc = store_note_nothing(store, number, &ticket);
 		if (rc == 0)
 			segment_set_forget_gone(segments, number);
 	}
@@ -130,20 +128,31 @@ static int drop_ready(struct collecting *collecting)
 }
 
 /* While they wait, what lives in them is there twice. */
+static bool is_much_twice(const struct collecting *collecting)
+{
+	uint64_t most = collecting->store->options.segment_bytes;
+
+	return collecting->written - collecting->ready_from >=
+		(most > TWICE_LEAST ? most : TWICE_LEAST);
+}
+
 int collecting_drop_if_time(struct collecting *collecting)
 {
 	return collecting->ready.count == READY_MAX || is_for_room(collecting) ||
-			collecting->written - collecting->ready_from >=
-				collecting->store->options.segment_bytes
+			is_much_twice(collecting)
 		? drop_ready(collecting)
 		: 0;
 }
 
-/* What one that has just begun to drop some has not yet taken is no reason to wait for it; what came since, as much again, is. */
+/*
+ * As late as puts let it become: keys that come by segment are in nearly all leaves of the tree, each of which is written
+ * anew, for many of them or for few. What one that has just begun to drop some has not yet taken is no reason to wait for
+ * it; what came since, as much again, is.
+ */
 int collecting_write_if_due(struct collecting *collecting)
 {
 	const struct store *store = collecting->store;
-	bool due = index_fresh(&store->index) >= store->options.checkpoint_blocks;
+	bool due = index_fresh(&store->index) >= CHECKPOINT_LATE * store->options.checkpoint_blocks;
 
 	return due && (!is_dropping(collecting) || store->index.frozen.used)
 		? drop_ready(collecting)

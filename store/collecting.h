@@ -36,6 +36,16 @@ int collecting_mark(struct collecting *collecting);
 /* The lowest segment that an open lease writes to. */
 uint32_t leases_segment(const struct store *store);
 
+/* Whether a segment belongs to this collection (sweep.c). */
+bool collecting_may_sweep(const struct collecting *collecting, const struct segment_file *file);
+/* Decides about a block that was not live, whose data is at offset of a segment: 1: it is live by now, and lies here; 0: it is not,
+ * or is gone now; or a negative code. */
+int collecting_judge(
+	struct collecting *collecting, const struct mf_cid *cid, uint32_t segment, uint64_t offset);
+/* What is live goes elsewhere, what is dead leaves the index; if nothing needs the segment then, it is ready. 0, or
+ * what stopped it, which a progress call may have done with any value. */
+int collecting_sweep(struct collecting *collecting, uint32_t number);
+
 /* To be called after every segment: those that are ready go, if there are enough of them by now, or too much is there twice
  * (collect_drop.c). */
 int collecting_drop_if_time(struct collecting *collecting);

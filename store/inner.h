@@ -170,7 +170,8 @@ void store_forget(struct store *store, const struct mf_cid *cid, const struct in
 /* The block was found whole at this place: if it counts as damaged there, no longer. */
 void store_believe(struct store *store, const struct mf_cid *cid, const struct index_place *place);
 
-/* Writes the index when enough is new. */
+/* Writes the index when enough is new. At so many times that, whoever puts waits for it, or fails with it. */
+enum { CHECKPOINT_LATE = 4 };
 int store_checkpoint_if_due(struct store *store);
 
 /* Everything of both logs from the last checkpoint on; makes the store ready for writing. */

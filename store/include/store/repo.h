@@ -31,12 +31,13 @@ enum { STORE_VERSION = 2 }; /* of the format on disk */
 
 /* All zero is the default everywhere. */
 struct store_options {
-	bool create;              /* make the repo when there is none */
-	bool no_wait;             /* -EBUSY at once */
-	const char *index_dir;    /* elsewhere than DIR/index; always on the real disk */
-	uint64_t segment_bytes;   /* a segment is closed when it has grown past this; 0: 512 MiB */
-	uint64_t group_bytes;     /* a commit section is written at least this often; 0: 32 MiB */
-	size_t checkpoint_blocks; /* the index is written after this many new blocks; 0: 65536 */
+	bool create;            /* make the repo when there is none */
+	bool no_wait;           /* -EBUSY at once */
+	const char *index_dir;  /* elsewhere than DIR/index; always on the real disk */
+	uint64_t segment_bytes; /* a segment is closed when it has grown past this; 0: 512 MiB */
+	uint64_t group_bytes;   /* a commit section is written at least this often; 0: 32 MiB */
+	/* The index is written after this many new blocks (a collection lets four times as many come); 0: 65536. */
+	size_t checkpoint_blocks;
 	uint64_t
 		operations_bytes; /* the operation log is written anew when it is longer than this and four
 	                            * times what it says; 0: 1 MiB */
