@@ -1,4 +1,11 @@
+/*
+ * Writing the index. Whoever puts does it when enough is new, or goes on while another does, up to LATE times as much. A
+ * collection does it less often, for all: keys that come by segment are in nearly all leaves of the tree, each of which
+ * is written anew for one of them as for many.
+ */
 #include "inner.h"
+
+enum { LATE = 4 };
 
 /* Writes what is frozen, which is durable in the log. */
 static int write_frozen(struct store *store)
@@ -59,16 +66,22 @@ int store_checkpoint(struct store *store)
 	return rc < 0 ? rc : checkpoint_locked(store);
 }
 
+bool store_checkpoint_is_late(const struct store *store)
+{
+	return index_fresh(&store->index) >= LATE * store->options.checkpoint_blocks;
+}
+
 int store_checkpoint_if_due(struct store *store)
 {
-	size_t fresh = index_fresh(&store->index), due = store->options.checkpoint_blocks;
+	bool late = store_checkpoint_is_late(store);
 
-	if (fresh < due || store->broken)
+	if (store->broken || index_fresh(&store->index) < store->options.checkpoint_blocks ||
+		(store->collecting && !late))
 		return 0;
 	if (anyio_lock_acquire_nowait(&store->checkpointing) == 0) {
 		int rc = checkpoint_locked(store);
 
-		return fresh < CHECKPOINT_LATE * due ? 0 : rc;
+		return late ? rc : 0;
 	}
-	return fresh < CHECKPOINT_LATE * due ? 0 : store_checkpoint(store);
+	return late ? store_checkpoint(store) : 0;
 }

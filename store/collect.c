@@ -5,15 +5,22 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include "collecting.h"
-#include "tiering.h"
+#include "segment_adopted.h"
 
 enum {
 	DEAD_PERCENT = 20,
 	LIMIT_PERCENT = 5, /* where room is needed, more is written for less */
 	STEPS_A_TURN = 8,  /* blocks, between which others have theirs */
 };
+
+/* Whether a segment belongs to this collection. Of one that is being adopted, or was adopted since the marking began,
+ * all blocks are live or marked by whoever holds a lease; what is missing, or not what it was, is nobody's to touch. */
+static bool may_sweep(const struct collecting *collecting, const struct segment_file *file)
+{
+	return file->adopted ? file->adopted->entered && file->size > 0
+			     : file->number < collecting->below;
+}
 
 /* A segment and its dead bytes. */
 struct candidate {
@@ -43,7 +50,7 @@ static size_t find_candidates(struct collecting *collecting, struct candidate *o
 		uint64_t dead = file->size > bytes ? file->size - bytes : 0;
 
 		number = file->number;
-		if (!collecting_may_sweep(collecting, file) || dead * 100 < file->size * percent)
+		if (!may_sweep(collecting, file) || dead * 100 < file->size * percent)
 			continue;
 		out[count++] = (struct candidate){ file->number, dead };
 		collecting->to_sweep += file->size;
@@ -101,8 +108,7 @@ static int drop_if_dead(struct collecting *collecting, const struct mf_cid *cid,
 	struct segment_file *file = segment_set_find(&store->segments, place->segment);
 
 	if ((only_remote && file) ||
-		(file ? !collecting_may_sweep(collecting, file)
-		      : place->segment >= collecting->below) ||
+		(file ? !may_sweep(collecting, file) : place->segment >= collecting->below) ||
 		live_has(&collecting->live, place->segment, place->ordinal))
 		return 0;
 	int rc = file ? store_begin_sweeping(store, file) : 0;

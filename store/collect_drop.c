@@ -5,8 +5,6 @@
  */
 #include "collecting.h"
 
-enum { TWICE_LEAST = 256 << 20 }; /* bytes that may be there twice, however small segments are */
-
 /* What no segment asks for any more need not be known to be gone. */
 static int forget_gone(struct store *store)
 {
@@ -99,10 +97,11 @@ static void take_ready(struct collecting *collecting)
 	collecting->going = collecting->ready;
 	collecting->ready = (struct swept_segments){ 0 };
 	collecting->ready_from = collecting->written;
+	collecting->moved_from = collecting->result->moved;
 }
 
-/* Whether the sweeping ends as soon as there is room, or a limit leaves little: then each is to be gone before the next one is
- * looked at. */
+/* Whether the sweeping ends as soon as there is room, or there is a limit, whose room counts: then each is to be gone before the
+ * next one is looked at. */
 static bool is_for_room(const struct collecting *collecting)
 {
 	return collecting->options->enough || collecting->store->limit.max;
@@ -128,35 +127,31 @@ static int drop_ready(struct collecting *collecting)
 }
 
 /* While they wait, what lives in them is there twice. */
-static bool is_much_twice(const struct collecting *collecting)
-{
-	uint64_t most = collecting->store->options.segment_bytes;
-
-	return collecting->written - collecting->ready_from >=
-		(most > TWICE_LEAST ? most : TWICE_LEAST);
-}
-
 int collecting_drop_if_time(struct collecting *collecting)
 {
 	return collecting->ready.count == READY_MAX || is_for_room(collecting) ||
-			is_much_twice(collecting)
+			collecting->written - collecting->ready_from >=
+				collecting->store->options.segment_bytes
 		? drop_ready(collecting)
 		: 0;
 }
 
-/*
- * As late as puts let it become: keys that come by segment are in nearly all leaves of the tree, each of which is written
- * anew, for many of them or for few. What one that has just begun to drop some has not yet taken is no reason to wait for
- * it; what came since, as much again, is.
- */
-int collecting_write_if_due(struct collecting *collecting)
+/* Times as much as there should be: of changes in memory, or of blocks that were moved, which an opening would read again. */
+static bool is_late(const struct collecting *collecting, size_t times)
 {
-	const struct store *store = collecting->store;
-	bool due = index_fresh(&store->index) >= CHECKPOINT_LATE * store->options.checkpoint_blocks;
+	size_t due = collecting->store->options.checkpoint_blocks * times;
 
-	return due && (!is_dropping(collecting) || store->index.frozen.used)
-		? drop_ready(collecting)
-		: 0;
+	return index_fresh(&collecting->store->index) >= 4 * due ||
+		collecting->result->moved - collecting->moved_from >= due + due / 2;
+}
+
+/* What one that has just begun to drop some has not yet taken is no reason to wait for it; nor is what came since, but twice as
+ * much. */
+int collecting_write_if_late(struct collecting *collecting)
+{
+	bool goes_on = is_dropping(collecting) && !collecting->store->index.frozen.used;
+
+	return is_late(collecting, goes_on ? 2 : 1) ? drop_ready(collecting) : 0;
 }
 
 /* Also those that could not go before, when the disk was full: else it would be every time. */

@@ -22,7 +22,8 @@ struct collecting {
 	uint32_t below;                           /* segments of lower numbers only */
 	uint64_t swept, to_sweep, freed, written; /* bytes */
 	struct swept_segments ready, going;       /* going: those that are being dropped */
-	uint64_t ready_from;               /* written, when the first that is ready was begun */
+	uint64_t ready_from,
+		moved_from; /* written, and moved, when others were last taken from them */
 	struct anyio_task_group *droppers; /* by a task of this group, one at a time, */
 	struct anyio_task_handle dropper;
 	bool dropping; /* if there is one */
@@ -30,15 +31,13 @@ struct collecting {
 	int unsynced; /* why the folder of the segments could not be synced; or 0 */
 };
 
-/* Marks what leases keep, and what pins name and need (mark.c). */
+/* Mark what leases keep (lease.c), and what pins name and need (mark.c). */
 int leases_mark(struct store *store, struct live *live);
 int collecting_mark(struct collecting *collecting);
 /* The lowest segment that an open lease writes to. */
 uint32_t leases_segment(const struct store *store);
 
-/* Whether a segment belongs to this collection (sweep.c). */
-bool collecting_may_sweep(const struct collecting *collecting, const struct segment_file *file);
-/* Decides about a block that was not live, whose data is at offset of a segment: 1: it is live by now, and lies here; 0: it is not,
+/* Decides about a block (sweep.c) that was not live, whose data is at offset of a segment: 1: it is live by now, and lies here; 0: it is not,
  * or is gone now; or a negative code. */
 int collecting_judge(
 	struct collecting *collecting, const struct mf_cid *cid, uint32_t segment, uint64_t offset);
@@ -49,8 +48,8 @@ int collecting_sweep(struct collecting *collecting, uint32_t number);
 /* To be called after every segment: those that are ready go, if there are enough of them by now, or too much is there twice
  * (collect_drop.c). */
 int collecting_drop_if_time(struct collecting *collecting);
-/* To be called after every change of the index: when it is due to be written, they go with that. */
-int collecting_write_if_due(struct collecting *collecting);
+/* To be called after every change of the index: when it is late to be written, they go with that. */
+int collecting_write_if_late(struct collecting *collecting);
 /* All that are left, now. */
 int collecting_drop_rest(struct collecting *collecting);
 

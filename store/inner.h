@@ -132,6 +132,8 @@ int store_note_remote(
 	struct store *store, const struct segment_remote *remote, store_ticket *ticket);
 /* Nothing is to be said of it any more. */
 int store_note_nothing(struct store *store, uint32_t number, store_ticket *ticket);
+/* Says of a local segment that blocks of it have left the index, before they do. Durable. */
+int store_begin_sweeping(struct store *store, struct segment_file *file);
 
 struct replay;
 /* An opening has read both logs: those adopted segments whose blocks the index may not have are gone through
@@ -170,9 +172,11 @@ void store_forget(struct store *store, const struct mf_cid *cid, const struct in
 /* The block was found whole at this place: if it counts as damaged there, no longer. */
 void store_believe(struct store *store, const struct mf_cid *cid, const struct index_place *place);
 
-/* Writes the index when enough is new. At so many times that, whoever puts waits for it, or fails with it. */
-enum { CHECKPOINT_LATE = 4 };
+/* Writes the index when enough is new, unless a collection sees to that; when it is late, waits for whoever does, and fails
+ * with it. */
 int store_checkpoint_if_due(struct store *store);
+/* Whether several times as much is new as is enough. */
+bool store_checkpoint_is_late(const struct store *store);
 
 /* Everything of both logs from the last checkpoint on; makes the store ready for writing. */
 int store_recover(struct store *store, struct store_recovery *recovery);

@@ -39,41 +39,13 @@ int store_state_put_locked(struct store *store, unsigned space, const void *key,
 	return 0;
 }
 
-static int put(struct store *store, unsigned space, const void *key, size_t key_len,
-	const void *value, size_t len, store_ticket *ticket)
-{
-	int rc;
-
-	do {
-		rc = anyio_lock_acquire(&store->writing);
-		if (rc < 0)
-			return rc;
-		rc = store_state_put_locked(store, space, key, key_len, value, len, ticket);
-		uint64_t sequence = store->log.sequence;
-		anyio_lock_release(&store->writing);
-		if (rc == -EAGAIN && (rc = store_sync(store, sequence)) == 0)
-			rc = -EAGAIN;
-	} while (rc == -EAGAIN);
-	return rc;
-}
-
-int store_state_put(struct store *store, unsigned space, const void *key, size_t key_len,
-	const void *value, size_t len, store_ticket *ticket)
-{
-	if (!in_bounds(space, key_len, value ? len : 0))
-		return -EINVAL;
-	int rc = put(store, space, key, key_len, value, len, ticket);
-	return rc < 0 ? rc : store_checkpoint_if_due(store);
-}
-
-/* Whoever says something of a segment sees himself to the index when it is due to be written. */
 static int note(
 	struct store *store, uint32_t number, const void *value, size_t len, store_ticket *ticket)
 {
 	uint8_t key[4];
 
 	put_u32(key, number);
-	return put(store, STORE_SPACE_SEGMENTS, key, sizeof(key), value, len, ticket);
+	return store_state_put(store, STORE_SPACE_SEGMENTS, key, sizeof(key), value, len, ticket);
 }
 
 /* With the lock held, so that of two that say something of it neither is lost. */
@@ -132,6 +104,21 @@ int store_note_segment(
 	return note(store, number, &value, 1, ticket);
 }
 
+/* So that nobody misses in the index what has left it. */
+int store_begin_sweeping(struct store *store, struct segment_file *file)
+{
+	store_ticket ticket = 0;
+	int rc = 0;
+
+	if (file->swept)
+		return 0;
+	rc = store_note_segment(store, file->number, SEGMENT_STATE_SWEPT, &ticket);
+	if (rc == 0)
+		rc = store_sync(store, ticket);
+	file->swept = rc == 0;
+	return rc;
+}
+
 int store_note_adopted(struct store *store, uint32_t number, const struct segment_adopted *adopted,
 	store_ticket *ticket)
 {
@@ -151,6 +138,26 @@ int store_note_remote(
 int store_note_nothing(struct store *store, uint32_t number, store_ticket *ticket)
 {
 	return note(store, number, NULL, 0, ticket);
+}
+
+int store_state_put(struct store *store, unsigned space, const void *key, size_t key_len,
+	const void *value, size_t len, store_ticket *ticket)
+{
+	int rc;
+
+	if (!in_bounds(space, key_len, value ? len : 0))
+		return -EINVAL;
+	do {
+		rc = anyio_lock_acquire(&store->writing);
+		if (rc < 0)
+			return rc;
+		rc = store_state_put_locked(store, space, key, key_len, value, len, ticket);
+		uint64_t sequence = store->log.sequence;
+		anyio_lock_release(&store->writing);
+		if (rc == -EAGAIN && (rc = store_sync(store, sequence)) == 0)
+			rc = -EAGAIN;
+	} while (rc == -EAGAIN);
+	return rc < 0 ? rc : store_checkpoint_if_due(store);
 }
 
 ssize_t store_state_get(struct store *store, unsigned space, const void *key, size_t key_len,

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <string.h>
 #include <store/gate.h>
-#include "bytes.h"
 #include "collecting.h"
 #include "scan.h"
 #include "segment_adopted.h"
@@ -17,7 +16,7 @@ enum {
 	BATCH_BLOCKS = 64,
 	BATCH_BYTES = 4 << 20,
 	STEPS_A_TURN = 8, /* blocks, between which others have theirs */
-	TINY = 2048,      /* bytes of a block of which so many are hashed at a time */
+	TINY = 2048, /* bytes of a block, at most in the mean, of which so many are hashed at a time */
 	TINY_A_TURN = 16,
 };
 
@@ -80,7 +79,7 @@ static int check_as_known(struct sweep *sweep, struct store_block *block, struct
 }
 
 /* Little ones a few at a time, on the loop: waking other threads for them takes longer than they do. */
-static int gate(struct sweep *sweep, int *results)
+static int pass_gate(struct sweep *sweep, int *results)
 {
 	size_t part = sweep->bytes <= sweep->count * TINY ? TINY_A_TURN : sweep->count;
 	int rc = 0;
@@ -101,7 +100,7 @@ static int check_batch(struct sweep *sweep)
 {
 	int results[BATCH_BLOCKS];
 	size_t good = 0;
-	int rc = gate(sweep, results);
+	int rc = pass_gate(sweep, results);
 
 	for (size_t i = 0; i < sweep->count && rc == 0; i++) {
 		struct store_block block = sweep->blocks[i];
@@ -148,15 +147,7 @@ static int move_batch(struct sweep *sweep)
 	/* What lives here by the index may have another name by its head, which was damaged then, or be another one than is
 	 * counted, as a head before it covers more than its own. */
 	sweep->keep |= moved.unknown > 0;
-	return rc < 0 ? rc : collecting_write_if_due(collecting);
-}
-
-/* Whether a segment belongs to this collection. Of one that is being adopted, or was adopted since the marking began,
- * all blocks are live or marked by whoever holds a lease; what is missing, or not what it was, is nobody's to touch. */
-bool collecting_may_sweep(const struct collecting *collecting, const struct segment_file *file)
-{
-	return file->adopted ? file->adopted->entered && file->size > 0
-			     : file->number < collecting->below;
+	return rc < 0 ? rc : collecting_write_if_late(collecting);
 }
 
 int collecting_judge(
@@ -200,7 +191,7 @@ static int read_block(
 		sweep->borrowed = true;
 		return 0;
 	}
-	/* Through the page cache (not as STORE_BULK has it): the disk writes while the next ones are read. */
+	/* Not aligned, so that it is not written by O_DIRECT: the disk writes while the next ones are read. */
 	void *memory = anyio_malloc(place->len + 1);
 	if (!memory)
 		return -ENOMEM;
@@ -241,7 +232,7 @@ static int take_block(struct sweep *sweep, const struct scan_event *event)
 		rc = collecting_judge(collecting, &event->section.cid, number,
 			event->offset + event->section.head);
 	if (rc <= 0)
-		return rc < 0 ? rc : collecting_write_if_due(collecting);
+		return rc < 0 ? rc : collecting_write_if_late(collecting);
 	sweep->live++;
 	return take_live(sweep, event);
 }
@@ -314,21 +305,6 @@ static int scan_segment(struct sweep *sweep)
 			rc = options->progress(options->arg, true, collecting->swept + sweep->from,
 				collecting->to_sweep);
 	}
-	return rc;
-}
-
-/* So that nobody misses in the index what has left it. */
-int store_begin_sweeping(struct store *store, struct segment_file *file)
-{
-	store_ticket ticket = 0;
-	int rc = 0;
-
-	if (file->swept)
-		return 0;
-	rc = store_note_segment(store, file->number, SEGMENT_STATE_SWEPT, &ticket);
-	if (rc == 0)
-		rc = store_sync(store, ticket);
-	file->swept = rc == 0;
 	return rc;
 }
 

@@ -29,7 +29,4 @@ int tier_read_block(struct store *store, const struct index_place *place, void *
 int tier_rewrite(struct store *store, struct tier *tier, uint32_t from, const struct mf_cid *cids,
 	size_t count);
 
-/* Says of a local segment that blocks of it have left the index, before they do (collect.c). */
-int store_begin_sweeping(struct store *store, struct segment_file *file);
-
 #endif

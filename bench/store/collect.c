@@ -33,7 +33,8 @@ enum {
 	READS = 20000,
 	TIMES_MOST = 4000000,
 	PIECE = 4 << 20,
-	SYNC_EVERY = 64 << 20
+	SYNC_EVERY = 64 << 20,
+	SEGMENT = 256 << 20
 };
 
 struct job {
@@ -77,7 +78,7 @@ static int put_tree(struct store *store, uint8_t *data, size_t size, size_t tree
 
 static int fill_repo(const struct job *job)
 {
-	struct store_options options = { .create = true, .segment_bytes = 64 << 20 };
+	struct store_options options = { .create = true, .segment_bytes = SEGMENT };
 	struct store *store;
 	uint8_t *data = malloc(GROUP * job->size);
 	int rc = data ? store_open(job->path, &options, &store, NULL) : -ENOMEM;
@@ -152,7 +153,7 @@ static double slow_percent(struct reader *reader)
 
 static int collect_repo(const struct job *job)
 {
-	struct store_options options = { .segment_bytes = 64 << 20 };
+	struct store_options options = { .segment_bytes = SEGMENT };
 	struct store_collect_result result = { 0 };
 	struct store *store;
 	struct store_stat stat;
@@ -189,13 +190,15 @@ static int collect_repo(const struct job *job)
 
 /* ---- The limit ---- */
 
-/* Fresh pages of the page cache cost more than the disk does, where they are not kept they are few. */
+/* Fresh pages of the page cache cost more than the disk does; where they are not kept they are few. */
 static bool write_uncached(int out, const uint8_t *data, size_t len)
 {
 	struct iovec iov = { (void *)data, len };
+	ssize_t n = pwritev2(out, &iov, 1, -1, RWF_DONTCACHE);
 
-	return pwritev2(out, &iov, 1, -1, RWF_DONTCACHE) == (ssize_t)len ||
-		write(out, data, len) == (ssize_t)len;
+	if (n < 0 && errno == EOPNOTSUPP)
+		n = write(out, data, len);
+	return n == (ssize_t)len;
 }
 
 static void copy_half(const char *path, int out, uint8_t *piece, size_t *unsynced)

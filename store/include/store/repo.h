@@ -36,7 +36,7 @@ struct store_options {
 	const char *index_dir;  /* elsewhere than DIR/index; always on the real disk */
 	uint64_t segment_bytes; /* a segment is closed when it has grown past this; 0: 512 MiB */
 	uint64_t group_bytes;   /* a commit section is written at least this often; 0: 32 MiB */
-	/* The index is written after this many new blocks (a collection lets four times as many come); 0: 65536. */
+	/* The index is written after this many new blocks (a collection lets up to four times as many come); 0: 65536. */
 	size_t checkpoint_blocks;
 	uint64_t
 		operations_bytes; /* the operation log is written anew when it is longer than this and four
@@ -91,7 +91,7 @@ void store_id(const struct store *store, uint8_t id[STORE_ID_SIZE]);
 int store_close(struct store *store);
 
 /* Writes the index out, so that the next opening has nothing to read. Durable first, then the index.
- * The store does so by itself: every checkpoint_blocks, in store_tend, and when it is closed. */
+ * The store does so by itself: every checkpoint_blocks, in a collection, in store_tend, and when it is closed. */
 int store_checkpoint(struct store *store);
 
 /* How many bytes the repo's files may take together; 0: any number. Segments become a 64th of it (at least 1 MiB,
