@@ -37,8 +37,8 @@ int collecting_mark(struct collecting *collecting);
 /* The lowest segment that an open lease writes to. */
 uint32_t leases_segment(const struct store *store);
 
-/* Decides about a block (sweep.c) that was not live, whose data is at offset of a segment: 1: it is live by now, and lies here; 0: it is not,
- * or is gone now; or a negative code. */
+/* Decides about a block that was not live, whose data is at offset of a segment (sweep.c): 1: it is live by now, and lies
+ * here; 0: it is not, or is gone now; or a negative code. */
 int collecting_judge(
 	struct collecting *collecting, const struct mf_cid *cid, uint32_t segment, uint64_t offset);
 /* What is live goes elsewhere, what is dead leaves the index; if nothing needs the segment then, it is ready. 0, or
