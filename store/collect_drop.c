@@ -142,7 +142,7 @@ static bool is_late(const struct collecting *collecting, size_t times)
 	size_t due = collecting->store->options.checkpoint_blocks * times;
 
 	return index_fresh(&collecting->store->index) >= 4 * due ||
-		collecting->result->moved - collecting->moved_from >= due + due / 2;
+		collecting->result->moved - collecting->moved_from >= due;
 }
 
 /* What one that has just begun to drop some has not yet taken is no reason to wait for it; nor is what came since, but twice as
