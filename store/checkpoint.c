@@ -66,17 +66,18 @@ int store_checkpoint(struct store *store)
 	return rc < 0 ? rc : checkpoint_locked(store);
 }
 
-bool store_checkpoint_is_late(const struct store *store)
+/* Under a limit the index counts as soon as it can. */
+static bool is_left_to_collection(const struct store *store)
 {
-	return index_fresh(&store->index) >= LATE * store->options.checkpoint_blocks;
+	return store->collecting && !store->limit.max;
 }
 
 int store_checkpoint_if_due(struct store *store)
 {
-	bool late = store_checkpoint_is_late(store);
+	bool late = index_fresh(&store->index) >= LATE * store->options.checkpoint_blocks;
 
 	if (store->broken || index_fresh(&store->index) < store->options.checkpoint_blocks ||
-		(store->collecting && !late))
+		(!late && is_left_to_collection(store)))
 		return 0;
 	if (anyio_lock_acquire_nowait(&store->checkpointing) == 0) {
 		int rc = checkpoint_locked(store);

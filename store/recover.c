@@ -77,7 +77,7 @@ static int on_settled(void *arg, const struct index_position *position)
 	struct recovering *recovering = arg;
 	struct store *store = recovering->store;
 
-	if (!store_checkpoint_is_late(store))
+	if (index_fresh(&store->index) < store->options.checkpoint_blocks)
 		return 0;
 	index_freeze(&store->index, position, &store->index.written.ops);
 	int rc = index_write(&store->index);
@@ -477,6 +477,5 @@ int store_recover(struct store *store, struct store_recovery *report)
 	anyio_free(recovering.damaged.of);
 	if (rc < 0 || report->read_only)
 		return rc;
-	/* Else whoever puts, or the store when it is idle, writes what was read: nobody waits for it here. */
-	return first || store_checkpoint_is_late(store) ? store_checkpoint(store) : 0;
+	return first ? store_checkpoint(store) : store_checkpoint_if_due(store);
 }

@@ -178,6 +178,54 @@ static int a_collection_stays_below_too(void *arg)
 }
 ON_BACKENDS(a_collection_stays_below_too)
 
+struct meanwhile {
+	struct store *store;
+	int first, puts;
+	size_t most; /* that the index in memory held */
+};
+
+static int put_meanwhile(void *arg, bool sweeping, uint64_t done, uint64_t total)
+{
+	struct meanwhile *meanwhile = arg;
+	struct store *store = meanwhile->store;
+	store_ticket ticket = 0;
+	int rc = 0;
+
+	for (; meanwhile->puts < 150 && rc == 0; meanwhile->puts++) {
+		rc = test_put(store, meanwhile->first + meanwhile->puts, 100, &ticket);
+		if (index_fresh(&store->index) > meanwhile->most)
+			meanwhile->most = index_fresh(&store->index);
+	}
+	return rc;
+}
+
+/* Beside a collection puts leave the index to it, up to four times as much; but not under a limit, of which it takes its share
+ * when it is written. */
+static int a_marking_hides_nothing_from_the_limit(void *arg)
+{
+	struct store *store;
+	struct store_collect_result result;
+	struct mf_cid root;
+	store_ticket ticket = 0;
+
+	CHECK_RC(0, open_limited(&store));
+	CHECK_RC(0, test_put_tree(store, 0, 5, 1000, &root, &ticket));
+	CHECK_RC(0, store_pin_add(store, &root, STORE_PIN_RECURSIVE, &ticket));
+	for (int limited = 1; limited >= 0; limited--) {
+		struct meanwhile meanwhile = { .store = store, .first = 5000 + 1000 * limited };
+		struct store_collect_options options = {
+			.every = true, .progress = put_meanwhile, .arg = &meanwhile
+		};
+
+		store_set_limit(store, limited ? LIMIT : 0);
+		CHECK_RC(0, store_checkpoint(store));
+		CHECK_RC(0, store_collect(store, &options, &result));
+		CHECK(limited ? meanwhile.most <= 50 : meanwhile.most >= 150);
+	}
+	return store_close(store);
+}
+ON_BACKENDS(a_marking_hides_nothing_from_the_limit)
+
 /* It was near the limit, which is none any more: nothing goes. */
 static int without_a_limit_nothing_goes(void *arg)
 {
@@ -281,6 +329,7 @@ int main(void)
 		cmocka_unit_test(test_full_is_full),
 		cmocka_unit_test(test_adopted_files_count),
 		cmocka_unit_test(test_a_collection_stays_below_too),
+		cmocka_unit_test(test_a_marking_hides_nothing_from_the_limit),
 		cmocka_unit_test(test_without_a_limit_nothing_goes),
 		cmocka_unit_test(test_an_accepted_loss_takes_nothing_more),
 	};
