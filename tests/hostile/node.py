@@ -118,6 +118,14 @@ def noise(size, seed=1):
     return random.Random(seed).randbytes(size)
 
 
+def ended(sockets):
+    """How many of them the other side has closed, whatever of it is still to be read."""
+    poll = select.poll()
+    for s in sockets:
+        poll.register(s, select.POLLRDHUP)
+    return len(poll.poll(0))
+
+
 def until(what, truth, bound=BOUND):
     """Waits for an event that has no other way to tell of itself, and counts that it came; asks often, up to a bound."""
     end = time.monotonic() + bound
