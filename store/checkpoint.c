@@ -1,9 +1,9 @@
 /*
- * Writing the index. Whoever puts does it when enough is new, or goes on while another does, up to LATE times as much. A
- * collection does it less often, for all: keys that come by segment are in nearly all leaves of the tree, each of which
+ * Writing the index. Whoever puts does it when enough is new, or goes on while another does, up to LATE times as much. While a
+ * collection sweeps it does so less often, for all: keys that come by segment are in nearly all leaves of the tree, each of which
  * is written anew for one of them as for many.
  */
-#include "inner.h"
+#include "collecting.h"
 
 enum { LATE = 4 };
 
@@ -66,10 +66,10 @@ int store_checkpoint(struct store *store)
 	return rc < 0 ? rc : checkpoint_locked(store);
 }
 
-/* Under a limit the index counts as soon as it can. */
+/* While it marks it sees to nothing; and under a limit the index counts as soon as it can. */
 static bool is_left_to_collection(const struct store *store)
 {
-	return store->collecting && !store->limit.max;
+	return store->collecting && collecting_sweeps(store->collecting) && !store->limit.max;
 }
 
 int store_checkpoint_if_due(struct store *store)

@@ -98,6 +98,7 @@ static int sweep_all(struct collecting *collecting)
 		rc = sweep_next(collecting, candidates[i].number);
 	anyio_free(candidates);
 	int dropped = anyio_task_group_exit(&group, collecting_drop_rest(collecting));
+	collecting->droppers = NULL;
 	return dropped ? dropped : rc;
 }
 

@@ -126,6 +126,11 @@ static int drop_ready(struct collecting *collecting)
 	return rc < 0 ? drop(collecting) : 0;
 }
 
+bool collecting_sweeps(const struct collecting *collecting)
+{
+	return collecting->droppers != NULL;
+}
+
 /* While they wait, what lives in them is there twice. */
 int collecting_drop_if_time(struct collecting *collecting)
 {
@@ -136,7 +141,8 @@ int collecting_drop_if_time(struct collecting *collecting)
 		: 0;
 }
 
-/* Times as much as there should be: of changes in memory, or of blocks that were moved, which an opening would read again. */
+/* Times as much as there should be: of changes in memory, as many as puts wait for at the latest (checkpoint.c); or of blocks
+ * that were moved, which an opening would read again. */
 static bool is_late(const struct collecting *collecting, size_t times)
 {
 	size_t due = collecting->store->options.checkpoint_blocks * times;

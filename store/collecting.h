@@ -24,7 +24,8 @@ struct collecting {
 	struct swept_segments ready, going;       /* going: those that are being dropped */
 	uint64_t ready_from,
 		moved_from; /* written, and moved, when others were last taken from them */
-	struct anyio_task_group *droppers; /* by a task of this group, one at a time, */
+	struct anyio_task_group
+		*droppers; /* by a task of this group, while it sweeps, one at a time, */
 	struct anyio_task_handle dropper;
 	bool dropping; /* if there is one */
 	int drop_failed;
@@ -45,6 +46,8 @@ int collecting_judge(
  * what stopped it, which a progress call may have done with any value. */
 int collecting_sweep(struct collecting *collecting, uint32_t number);
 
+/* Whether it sweeps, and so sees to the index (collect_drop.c). */
+bool collecting_sweeps(const struct collecting *collecting);
 /* To be called after every segment: those that are ready go, if there are enough of them by now, or too much is there twice
  * (collect_drop.c). */
 int collecting_drop_if_time(struct collecting *collecting);

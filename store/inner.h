@@ -172,8 +172,8 @@ void store_forget(struct store *store, const struct mf_cid *cid, const struct in
 /* The block was found whole at this place: if it counts as damaged there, no longer. */
 void store_believe(struct store *store, const struct mf_cid *cid, const struct index_place *place);
 
-/* Writes the index when enough is new, unless a collection in a repo without a limit sees to that; when it is late, waits
- * for whoever does, and fails with it. */
+/* Writes the index when enough is new, unless a collection that sweeps a repo without a limit sees to that; when it is late,
+ * waits for whoever does, and fails with it. */
 int store_checkpoint_if_due(struct store *store);
 
 /* Everything of both logs from the last checkpoint on; makes the store ready for writing. */
