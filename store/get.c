@@ -259,6 +259,7 @@ static int read_run(
 	rc = file ? segment_file_use(&store->segments, file) : -ENOENT;
 	if (rc < 0)
 		return rc == -ENOENT ? -EBADMSG : rc;
+	store->read = anyio_now();
 	memcpy(rest, iov, count * sizeof(*iov));
 	while (first < count) {
 		ssize_t n = count - first == 1

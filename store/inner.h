@@ -59,6 +59,7 @@ struct store {
 	struct leases leases;
 	struct limit limit;
 	struct tier *tiers; /* those that were attached (tier.c) */
+	anyio_time read;    /* when a block was last read from a segment here */
 	uint64_t moves; /* blocks that were moved, here or to one, or became known to be there */
 	struct collecting *collecting; /* a collection that marks or sweeps; or NULL */
 	struct store_collect_stat collected;

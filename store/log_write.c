@@ -46,7 +46,7 @@ void log_close_direct(struct log *log)
 static int write_cached(
 	struct log *log, const struct iovec *iov, int count, uint64_t at, size_t len)
 {
-	if (len >= BULK_SIZE)
+	if (len >= BULK_SIZE && !log->keeps_all)
 		return anyio_pwritev_all_uncached(log->active->fd, iov, count, at);
 	log->cached += len;
 	return anyio_pwritev_all(log->active->fd, iov, count, at);

@@ -15,10 +15,17 @@ enum {
 	WINDOW_SIZE = 4 << 20,
 	BATCH_BLOCKS = 64,
 	BATCH_BYTES = 4 << 20,
+	POLITE_BYTES = 1 << 20, /* the same while others read */
+	/* Behind a block of so many bytes only a head is read: if what it is of lives, that goes straight to where it is written
+	 * from; what is dead is not read at all. */
+	LARGE = 64 << 10,
 	STEPS_A_TURN = 8, /* blocks, between which others have theirs */
 	TINY = 2048, /* bytes of a block, at most in the mean, of which so many are hashed at a time */
 	TINY_A_TURN = 16,
 };
+
+/* For so long after a block was read another is likely to be. */
+static const anyio_time READ_LATELY = 100 * ANYIO_MILLISECOND;
 
 /* A segment being swept. */
 struct sweep {
@@ -31,6 +38,8 @@ struct sweep {
 	struct index_place places[BATCH_BLOCKS];
 	size_t count, bytes;
 	bool borrowed; /* some of them lie in the window */
+	bool large;    /* the last block met was */
+	bool polite; /* others read: they are not to wait long, nor to find gone from the page cache what they had in it */
 	uint64_t steps;
 	bool keep;     /* something in it is damaged */
 	uint64_t live; /* blocks that were met of those that are live */
@@ -219,7 +228,8 @@ static int take_live(struct sweep *sweep, const struct scan_event *event)
 	}
 	sweep->count++;
 	sweep->bytes += place->len;
-	return sweep->count == BATCH_BLOCKS || sweep->bytes >= BATCH_BYTES ? move_batch(sweep) : 0;
+	size_t most = sweep->polite ? POLITE_BYTES : BATCH_BYTES;
+	return sweep->count == BATCH_BLOCKS || sweep->bytes >= most ? move_batch(sweep) : 0;
 }
 
 static int take_block(struct sweep *sweep, const struct scan_event *event)
@@ -254,7 +264,10 @@ static int take_event(struct sweep *sweep, const struct scan_event *event)
 {
 	if (event->what == SCAN_BLOCK) {
 		int rc = take_block(sweep, event);
-		return rc == 0 && ++sweep->steps % STEPS_A_TURN == 0 ? anyio_checkpoint() : rc;
+		sweep->large = event->section.len >= LARGE;
+		return rc == 0 && (sweep->large || ++sweep->steps % STEPS_A_TURN == 0)
+			? anyio_checkpoint()
+			: rc;
 	}
 	if (event->what == SCAN_RECORD) {
 		sweep->keep |= event->record.kind == SEGMENT_RECORD_COMMIT && !event->intact;
@@ -270,6 +283,22 @@ static uint64_t live_in(const struct sweep *sweep)
 	const struct live_segment *live = live_of(&sweep->collecting->live, sweep->file->number);
 
 	return live ? live->count : 0;
+}
+
+static int read_window(
+	struct sweep *sweep, const struct scan *scan, const struct scan_event *wanted)
+{
+	struct store *store = sweep->collecting->store;
+	uint64_t left = scan->size - wanted->offset;
+
+	sweep->polite = store->read && anyio_now() - store->read < READ_LATELY;
+	store->log.keeps_all = sweep->polite;
+	sweep->from = wanted->offset;
+	if (sweep->large && !scan->searching)
+		sweep->len = wanted->len;
+	else
+		sweep->len = left < WINDOW_SIZE ? left : WINDOW_SIZE;
+	return anyio_pread_all(sweep->file->fd, sweep->window, sweep->len, sweep->from);
 }
 
 static int scan_segment(struct sweep *sweep)
@@ -295,10 +324,7 @@ static int scan_segment(struct sweep *sweep)
 		}
 		if (sweep->borrowed && (rc = move_batch(sweep)) < 0)
 			return rc;
-		sweep->from = event.offset;
-		sweep->len = scan.size - event.offset < WINDOW_SIZE ? scan.size - event.offset
-								    : WINDOW_SIZE;
-		rc = anyio_pread_all(sweep->file->fd, sweep->window, sweep->len, sweep->from);
+		rc = read_window(sweep, &scan, &event);
 		if (rc < 0)
 			return (rc = spare(sweep, rc)) < 0 ? rc : move_batch(sweep);
 		if (options->progress)
@@ -327,6 +353,7 @@ int collecting_sweep(struct collecting *collecting, uint32_t number)
 	rc = sweep->window ? store_begin_sweeping(collecting->store, file) : -ENOMEM;
 	if (rc == 0)
 		rc = scan_segment(sweep);
+	collecting->store->log.keeps_all = false;
 	segment_file_release(file);
 	free_batch(sweep);
 	if (rc == 0) {

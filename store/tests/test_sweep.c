@@ -213,18 +213,17 @@ static void a_node_that_cannot_be_read_is_missing(void **state)
 	assert_int_equal(rc, 0);
 }
 
-/* A live block whose head says another name by now is found by the index alone: its segment stays. */
-static int a_damaged_head_keeps_its_segment(void *arg)
+static int damage_heads(int leaves, size_t len, size_t dead)
 {
 	struct store *store;
 	struct store_collect_options how = { .every = true };
 	struct store_collect_result result;
 	struct index_place place;
 	struct mf_cid root, other, leaf;
-	uint8_t data[2000];
+	static uint8_t data[TEST_BLOCK_MAX];
 	store_ticket ticket = 0;
 
-	test_options = (struct store_options){ .create = true, .segment_bytes = 1 << 20 };
+	test_options = (struct store_options){ .create = true, .segment_bytes = 16 << 20 };
 	/* Before its bytes lies the digest, before that the length of the section. */
 	for (int before = 1; before < 39; before++) {
 		char command[100];
@@ -232,20 +231,28 @@ static int a_damaged_head_keeps_its_segment(void *arg)
 		snprintf(command, sizeof(command), "rm -rf %s/*", test_repo);
 		CHECK(system(command) == 0);
 		CHECK_RC(0, test_open(&store, NULL));
-		CHECK_RC(0, test_put_tree(store, 0, 20, 2000, &root, &ticket));
-		CHECK_RC(0, test_put_tree(store, 100, 20, 2000, &other, &ticket));
+		CHECK_RC(0, test_put_tree(store, 100, 20, dead, &other, &ticket));
+		CHECK_RC(0, test_put_tree(store, 0, leaves, len, &root, &ticket));
 		CHECK_RC(0, store_pin_add(store, &root, STORE_PIN_RECURSIVE, &ticket));
 		CHECK_RC(0, store_sync(store, ticket));
-		test_block(3, 2000, data, &leaf);
+		test_block(3, len, data, &leaf);
 		CHECK(store_find(store, &leaf, &place) == 1);
 		test_flip(test_segment(1), (long)place.offset - before);
 		CHECK_RC(0, store_collect(store, &how, &result));
 		CHECK(result.kept_damaged == 1 && result.segments == 0);
-		for (int i = 0; i < 20; i++)
-			CHECK_RC(0, test_get(store, i, 2000));
+		for (int i = 0; i < leaves; i++)
+			CHECK_RC(0, test_get(store, i, len));
 		CHECK_RC(0, store_close(store));
 	}
 	return 0;
+}
+
+/* A live block whose head says another name by now is found by the index alone: its segment stays. Behind large ones little but
+ * heads is read. */
+static int a_damaged_head_keeps_its_segment(void *arg)
+{
+	CHECK_RC(0, damage_heads(20, 2000, 2000));
+	return damage_heads(6, 70000, 250000);
 }
 
 /* Puts blocks of these lengths, of which those are pinned that have a bit: durable, and where they lie. */
@@ -253,14 +260,14 @@ static int put_some(struct store *store, const size_t *lengths, int count, unsig
 	struct index_place *places)
 {
 	struct mf_cid cid;
-	uint8_t data[3000];
+	static uint8_t data[TEST_BLOCK_MAX];
 	store_ticket ticket = 0;
 
 	for (int i = 0; i < count; i++) {
 		CHECK_RC(0, test_put(store, i, lengths[i], &ticket));
 		test_block(i, lengths[i], data, &cid);
 		CHECK_RC(1, store_find(store, &cid, &places[i]));
-		if (pinned & 1u << i)
+		if (pinned & 1u << i % 32)
 			CHECK_RC(0, store_pin_add(store, &cid, STORE_PIN_DIRECT, &ticket));
 	}
 	return store_sync(store, ticket);
@@ -270,14 +277,50 @@ static int put_some(struct store *store, const size_t *lengths, int count, unsig
 static int look_for_some(struct store *store, const size_t *lengths, int count, unsigned pinned)
 {
 	struct mf_cid cid;
-	uint8_t data[3000];
+	static uint8_t data[TEST_BLOCK_MAX];
 
 	for (int i = 0; i < count; i++) {
-		if (!(pinned & 1u << i))
+		if (!(pinned & 1u << i % 32))
 			continue;
 		test_block(i, lengths[i], data, &cid);
 		CHECK_RC(1, store_has(store, &cid));
 		CHECK_RC(0, test_get(store, i, lengths[i]));
+	}
+	return 0;
+}
+
+/* Of large blocks only what lives is read; little ones before, between and behind them are met all the same, whether somebody
+ * reads meanwhile or not. */
+static int large_ones_are_met_among_little_ones(void *arg)
+{
+	enum { KINDS = 16, COUNT = 6 * KINDS };
+	static const unsigned PINNED = 0x653d96ba;
+	static const size_t kinds[KINDS] = { 100000, 64, 65536, 65535, 300000, 10, 2000, 70000,
+		70001, 4000, 40, 200000, 300000, 262144, 15, 66000 };
+	size_t lengths[COUNT], live = (size_t)__builtin_popcount(PINNED) * COUNT / 32;
+	struct store_collect_options how = { .dead_percent = 1 };
+	struct store_collect_result result;
+	struct index_place places[COUNT];
+	struct store *store;
+
+	for (int i = 0; i < COUNT; i++)
+		lengths[i] = kinds[i % KINDS];
+	for (int reads = 0; reads < 2; reads++) {
+		char command[100];
+
+		snprintf(command, sizeof(command), "rm -rf %s/*", test_repo);
+		CHECK(system(command) == 0);
+		test_options = (struct store_options){ .create = true, .segment_bytes = 16 << 20 };
+		CHECK_RC(0, test_open(&store, NULL));
+		CHECK_RC(0, put_some(store, lengths, COUNT, PINNED, places));
+		if (reads)
+			CHECK_RC(0, look_for_some(store, lengths, COUNT, PINNED));
+		CHECK_RC(0, store_collect(store, &how, &result));
+		CHECK(result.moved == live && result.dropped == COUNT - live);
+		CHECK(result.segments == 1 && result.kept_damaged == 0);
+		CHECK_RC(0, look_for_some(store, lengths, COUNT, PINNED));
+		CHECK_RC(0, test_verify(store));
+		CHECK_RC(0, store_close(store));
 	}
 	return 0;
 }
@@ -425,6 +468,7 @@ static int a_folder_that_is_not_synced_is_told(void *arg)
 }
 
 ON_BACKENDS(a_damaged_head_keeps_its_segment)
+ON_BACKENDS(large_ones_are_met_among_little_ones)
 ON_BACKENDS(a_folder_that_is_not_synced_is_told)
 ON_BACKENDS(a_length_that_changed_keeps_its_segment)
 ON_BACKENDS(a_length_that_changed_keeps_an_adopted_file)
@@ -435,6 +479,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_damaged_head_keeps_its_segment),
+		cmocka_unit_test(test_large_ones_are_met_among_little_ones),
 		cmocka_unit_test(test_a_folder_that_is_not_synced_is_told),
 		cmocka_unit_test(test_a_length_that_changed_keeps_its_segment),
 		cmocka_unit_test(test_a_length_that_changed_keeps_an_adopted_file),
