@@ -1,11 +1,9 @@
 /*
- * Writing the index. Whoever puts does it when enough is new, or goes on while another does, up to LATE times as much. While a
- * collection sweeps it does so less often, for all: keys that come by segment are in nearly all leaves of the tree, each of which
- * is written anew for one of them as for many.
+ * Writing the index. Puts do it when enough is new; while one does, others go on, up to CHECKPOINT_LATE times as much. While a
+ * collection sweeps, it alone does, and less often: its keys are in nearly all leaves of the tree, each of which is written anew
+ * for one of them as for many.
  */
 #include "collecting.h"
-
-enum { LATE = 4 };
 
 /* Writes what is frozen, which is durable in the log. */
 static int write_frozen(struct store *store)
@@ -66,15 +64,16 @@ int store_checkpoint(struct store *store)
 	return rc < 0 ? rc : checkpoint_locked(store);
 }
 
-/* While it marks it sees to nothing; and under a limit the index counts as soon as it can. */
+/* While it marks it writes nothing; and under a limit the index file counts, and is not to lag behind. */
 static bool is_left_to_collection(const struct store *store)
 {
-	return store->collecting && collecting_sweeps(store->collecting) && !store->limit.max;
+	return store->collecting && collecting_is_sweeping(store->collecting) && !store->limit.max;
 }
 
 int store_checkpoint_if_due(struct store *store)
 {
-	bool late = index_fresh(&store->index) >= LATE * store->options.checkpoint_blocks;
+	bool late =
+		index_fresh(&store->index) >= CHECKPOINT_LATE * store->options.checkpoint_blocks;
 
 	if (store->broken || index_fresh(&store->index) < store->options.checkpoint_blocks ||
 		(!late && is_left_to_collection(store)))

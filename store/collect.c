@@ -92,6 +92,7 @@ static int sweep_all(struct collecting *collecting)
 	if (!candidates)
 		return -ENOMEM;
 	count = find_candidates(collecting, candidates);
+	collecting->store->last_read = 0; /* what the marking read, nobody else did */
 	ANYIO_TASK_GROUP(group);
 	collecting->droppers = &group;
 	for (size_t i = 0; i < count && rc == 0 && !is_enough(collecting); i++)

@@ -126,7 +126,7 @@ static int drop_ready(struct collecting *collecting)
 	return rc < 0 ? drop(collecting) : 0;
 }
 
-bool collecting_sweeps(const struct collecting *collecting)
+bool collecting_is_sweeping(const struct collecting *collecting)
 {
 	return collecting->droppers != NULL;
 }
@@ -147,7 +147,7 @@ static bool is_late(const struct collecting *collecting, size_t times)
 {
 	size_t due = collecting->store->options.checkpoint_blocks * times;
 
-	return index_fresh(&collecting->store->index) >= 4 * due ||
+	return index_fresh(&collecting->store->index) >= CHECKPOINT_LATE * due ||
 		collecting->result->moved - collecting->moved_from >= due;
 }
 

@@ -47,7 +47,7 @@ int collecting_judge(
 int collecting_sweep(struct collecting *collecting, uint32_t number);
 
 /* Whether it sweeps, and so sees to the index (collect_drop.c). */
-bool collecting_sweeps(const struct collecting *collecting);
+bool collecting_is_sweeping(const struct collecting *collecting);
 /* To be called after every segment: those that are ready go, if there are enough of them by now, or too much is there twice
  * (collect_drop.c). */
 int collecting_drop_if_time(struct collecting *collecting);

@@ -247,6 +247,13 @@ static bool peek(struct store *store, const struct index_place *place, void *out
 		log_peek(log, place->offset, out, place->len);
 }
 
+bool store_is_read(const struct store *store)
+{
+	static const anyio_time moment = 100 * ANYIO_MILLISECOND;
+
+	return store->readers > 0 || (store->last_read && anyio_now() - store->last_read < moment);
+}
+
 /* Reads pieces of one segment that lie one behind the other. */
 static int read_run(
 	struct store *store, uint32_t number, const struct iovec *iov, int count, uint64_t offset)
@@ -259,7 +266,7 @@ static int read_run(
 	rc = file ? segment_file_use(&store->segments, file) : -ENOENT;
 	if (rc < 0)
 		return rc == -ENOENT ? -EBADMSG : rc;
-	store->read = anyio_now();
+	store->readers++;
 	memcpy(rest, iov, count * sizeof(*iov));
 	while (first < count) {
 		ssize_t n = count - first == 1
@@ -277,6 +284,8 @@ static int read_run(
 			rest[first].iov_len -= n;
 		}
 	}
+	store->readers--;
+	store->last_read = anyio_now();
 	segment_file_release(file);
 	return rc;
 }

@@ -59,8 +59,10 @@ struct store {
 	struct leases leases;
 	struct limit limit;
 	struct tier *tiers; /* those that were attached (tier.c) */
-	anyio_time read;    /* when a block was last read from a segment here */
-	uint64_t moves; /* blocks that were moved, here or to one, or became known to be there */
+	size_t readers;     /* who read blocks from segments right now */
+	anyio_time
+		last_read; /* when one of them ended; 0: none since a collection began to sweep */
+	uint64_t moves;    /* blocks that were moved, here or to one, or became known to be there */
 	struct collecting *collecting; /* a collection that marks or sweeps; or NULL */
 	struct store_collect_stat collected;
 	struct anyio_event put; /* something was, that store_tend has not seen to */
@@ -166,6 +168,8 @@ int store_get_aside(struct store *store, const struct mf_cid *cid, struct store_
 int store_doubt(struct store *store, const struct mf_cid *cid, uint32_t number);
 /* Whether the log has a segment that goes so far. */
 bool store_reaches(const struct store *store, const struct index_place *place);
+/* Whether others read, or did a moment ago. */
+bool store_is_read(const struct store *store);
 /* A cached block goes (arc_init's drop). */
 void store_drop_shared(void *shared);
 /* The block was found damaged at this place, or lost with it: index_forget, and who wants to be told is. */
@@ -173,6 +177,8 @@ void store_forget(struct store *store, const struct mf_cid *cid, const struct in
 /* The block was found whole at this place: if it counts as damaged there, no longer. */
 void store_believe(struct store *store, const struct mf_cid *cid, const struct index_place *place);
 
+/* Times as much as is due: then a put waits until the index is written. */
+enum { CHECKPOINT_LATE = 4 };
 /* Writes the index when enough is new, unless a collection that sweeps a repo without a limit sees to that; when it is late,
  * waits for whoever does, and fails with it. */
 int store_checkpoint_if_due(struct store *store);

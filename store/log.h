@@ -48,7 +48,6 @@ struct log {
 	uint64_t cached; /* bytes left to the page cache since write-out was last started */
 	int direct_fd;   /* the active file once more, with O_DIRECT; -1: closed */
 	bool no_direct;  /* the file system will not have it */
-	bool keeps_all;  /* in the page cache, however much is written: others read */
 	bool torn;       /* behind the end lie bytes of a write that failed */
 };
 

@@ -1,11 +1,11 @@
 /*
  * Writing the log's vector out. What lies on boundaries, in memory and in the file, goes straight to
- * the disk; the rest goes through the page cache, past it when it is much.
+ * the disk; the rest goes through the page cache, past it when it is much, and nobody is to find it there.
  */
 #include <errno.h>
 #include <anyio/anyio.h>
 #include <store/block.h>
-#include "inner.h"
+#include "collecting.h"
 
 enum {
 	HINT_SIZE = 8 << 20, /* bytes in the page cache after which write-out is started */
@@ -43,10 +43,19 @@ void log_close_direct(struct log *log)
 	log->direct_fd = -1;
 }
 
-static int write_cached(
-	struct log *log, const struct iovec *iov, int count, uint64_t at, size_t len)
+/* Those who read while a collection moves blocks find in the page cache what they had in it. */
+static bool is_to_stay(const struct store *store)
 {
-	if (len >= BULK_SIZE && !log->keeps_all)
+	return store->collecting && collecting_is_sweeping(store->collecting) &&
+		store_is_read(store);
+}
+
+static int write_cached(
+	struct store *store, const struct iovec *iov, int count, uint64_t at, size_t len)
+{
+	struct log *log = &store->log;
+
+	if (len >= BULK_SIZE && !is_to_stay(store))
 		return anyio_pwritev_all_uncached(log->active->fd, iov, count, at);
 	log->cached += len;
 	return anyio_pwritev_all(log->active->fd, iov, count, at);
@@ -54,15 +63,16 @@ static int write_cached(
 
 /* Some disks want more than a boundary: then it is the page cache after all. */
 static int write_direct(
-	struct log *log, const struct iovec *iov, int count, uint64_t at, size_t len)
+	struct store *store, const struct iovec *iov, int count, uint64_t at, size_t len)
 {
+	struct log *log = &store->log;
 	int rc = anyio_pwritev_all(log->direct_fd, iov, count, at);
 
 	if (rc != -EINVAL)
 		return rc;
 	log->no_direct = true;
 	log_close_direct(log);
-	return write_cached(log, iov, count, at, len);
+	return write_cached(store, iov, count, at, len);
 }
 
 /* Neighbours that can be written by one call, from the first: how many; their bytes go to *len. */
@@ -81,7 +91,8 @@ static int take_run(const struct iovec *iov, int count, uint64_t at, bool aligne
 /* The vector, run by run. */
 static int write_vector(void *arg)
 {
-	struct log *log = arg;
+	struct store *store = arg;
+	struct log *log = &store->log;
 	uint64_t at = log->base;
 	int rc = 0;
 
@@ -95,8 +106,8 @@ static int write_vector(void *arg)
 		else
 			for (n = 0; n < log->count - i; n++)
 				len += iov[n].iov_len;
-		rc = direct && len >= STORE_BULK ? write_direct(log, iov, n, at, len)
-						 : write_cached(log, iov, n, at, len);
+		rc = direct && len >= STORE_BULK ? write_direct(store, iov, n, at, len)
+						 : write_cached(store, iov, n, at, len);
 		at += len;
 	}
 	return rc;
@@ -115,7 +126,7 @@ int log_flush(struct store *store)
 		return rc;
 	anyio_cancel_scope_init(&scope);
 	anyio_cancel_scope_set_shield(&scope, true);
-	rc = anyio_cancel_scope_run(&scope, write_vector, log);
+	rc = anyio_cancel_scope_run(&scope, write_vector, store);
 	if (rc < 0) {
 		log->torn = true;
 		return rc;

@@ -16,16 +16,14 @@ enum {
 	BATCH_BLOCKS = 64,
 	BATCH_BYTES = 4 << 20,
 	POLITE_BYTES = 1 << 20, /* the same while others read */
-	/* Behind a block of so many bytes only a head is read: if what it is of lives, that goes straight to where it is written
-	 * from; what is dead is not read at all. */
+	/* Behind a block of so many bytes little but the next head is read: if what it is of lives, that is read to where it is
+	 * written from; what is dead is not read. */
 	LARGE = 64 << 10,
-	STEPS_A_TURN = 8, /* blocks, between which others have theirs */
-	TINY = 2048, /* bytes of a block, at most in the mean, of which so many are hashed at a time */
+	AHEAD_LEAST = 4 << 10,
+	STEPS_A_TURN = 8, /* blocks, before others have a turn */
+	TINY = 2048, /* bytes of a block, in the mean, up to which so many are hashed at a time */
 	TINY_A_TURN = 16,
 };
-
-/* For so long after a block was read another is likely to be. */
-static const anyio_time READ_LATELY = 100 * ANYIO_MILLISECOND;
 
 /* A segment being swept. */
 struct sweep {
@@ -37,9 +35,9 @@ struct sweep {
 	struct store_block blocks[BATCH_BLOCKS]; /* live, to be moved */
 	struct index_place places[BATCH_BLOCKS];
 	size_t count, bytes;
-	bool borrowed; /* some of them lie in the window */
-	bool large;    /* the last block met was */
-	bool polite; /* others read: they are not to wait long, nor to find gone from the page cache what they had in it */
+	bool lends;    /* the window is as large as any, or the last */
+	bool borrowed; /* some of them lie in it */
+	size_t ahead;  /* to be read next time: more each time, until a large block is met */
 	uint64_t steps;
 	bool keep;     /* something in it is damaged */
 	uint64_t live; /* blocks that were met of those that are live */
@@ -188,7 +186,8 @@ int collecting_judge(
 	return rc;
 }
 
-/* Most lie whole in the window, where little ones stay until they are moved. */
+/* A little one that lies whole in the window stays there until it is moved, unless the next window, before which it must be, is
+ * near; others get memory of their own. */
 static int read_block(
 	struct sweep *sweep, const struct index_place *place, struct store_block *block)
 {
@@ -196,7 +195,7 @@ static int read_block(
 		place->offset + place->len <= sweep->from + sweep->len;
 
 	block->data = sweep->window + (place->offset - sweep->from);
-	if (whole && place->len <= LOG_SMALL_MAX) {
+	if (whole && place->len <= LOG_SMALL_MAX && sweep->lends) {
 		sweep->borrowed = true;
 		return 0;
 	}
@@ -228,7 +227,7 @@ static int take_live(struct sweep *sweep, const struct scan_event *event)
 	}
 	sweep->count++;
 	sweep->bytes += place->len;
-	size_t most = sweep->polite ? POLITE_BYTES : BATCH_BYTES;
+	size_t most = store_is_read(sweep->collecting->store) ? POLITE_BYTES : BATCH_BYTES;
 	return sweep->count == BATCH_BLOCKS || sweep->bytes >= most ? move_batch(sweep) : 0;
 }
 
@@ -264,10 +263,12 @@ static int take_event(struct sweep *sweep, const struct scan_event *event)
 {
 	if (event->what == SCAN_BLOCK) {
 		int rc = take_block(sweep, event);
-		sweep->large = event->section.len >= LARGE;
-		return rc == 0 && (sweep->large || ++sweep->steps % STEPS_A_TURN == 0)
-			? anyio_checkpoint()
-			: rc;
+		bool large = event->section.len >= LARGE;
+
+		if (large)
+			sweep->ahead = AHEAD_LEAST;
+		return rc == 0 && (large || ++sweep->steps % STEPS_A_TURN == 0) ? anyio_checkpoint()
+										: rc;
 	}
 	if (event->what == SCAN_RECORD) {
 		sweep->keep |= event->record.kind == SEGMENT_RECORD_COMMIT && !event->intact;
@@ -277,7 +278,7 @@ static int take_event(struct sweep *sweep, const struct scan_event *event)
 	return 0;
 }
 
-/* How many blocks live in it, when its marking ended; others may have come since. */
+/* How many of its blocks are marked live by now: all of them must have been met. */
 static uint64_t live_in(const struct sweep *sweep)
 {
 	const struct live_segment *live = live_of(&sweep->collecting->live, sweep->file->number);
@@ -288,16 +289,15 @@ static uint64_t live_in(const struct sweep *sweep)
 static int read_window(
 	struct sweep *sweep, const struct scan *scan, const struct scan_event *wanted)
 {
-	struct store *store = sweep->collecting->store;
 	uint64_t left = scan->size - wanted->offset;
+	size_t len = scan->searching ? WINDOW_SIZE : sweep->ahead;
 
-	sweep->polite = store->read && anyio_now() - store->read < READ_LATELY;
-	store->log.keeps_all = sweep->polite;
+	if (len < wanted->len)
+		len = wanted->len;
 	sweep->from = wanted->offset;
-	if (sweep->large && !scan->searching)
-		sweep->len = wanted->len;
-	else
-		sweep->len = left < WINDOW_SIZE ? left : WINDOW_SIZE;
+	sweep->len = left < len ? left : len;
+	sweep->lends = sweep->len == WINDOW_SIZE || sweep->len == left;
+	sweep->ahead = 2 * len < WINDOW_SIZE ? 2 * len : WINDOW_SIZE;
 	return anyio_pread_all(sweep->file->fd, sweep->window, sweep->len, sweep->from);
 }
 
@@ -349,11 +349,12 @@ int collecting_sweep(struct collecting *collecting, uint32_t number)
 	}
 	sweep->collecting = collecting;
 	sweep->file = file;
+	sweep->ahead = AHEAD_LEAST;
 	sweep->window = anyio_malloc(WINDOW_SIZE);
 	rc = sweep->window ? store_begin_sweeping(collecting->store, file) : -ENOMEM;
 	if (rc == 0)
 		rc = scan_segment(sweep);
-	collecting->store->log.keeps_all = false;
+
 	segment_file_release(file);
 	free_batch(sweep);
 	if (rc == 0) {
