@@ -59,16 +59,22 @@ static json_int_t number(json_t *object, const char *key)
 	return json_integer_value(json_object_get(object, key));
 }
 
+static void print_bytes(const char *name, json_int_t bytes, bool human)
+{
+	if (human)
+		printf("%s: %s\n", name, cli_size((uint64_t)bytes));
+	else
+		printf("%s: %lld\n", name, (long long)bytes);
+}
+
 static int print_repo_stat(struct cli *cli, json_t *answer)
 {
 	bool human = cli_flag(cli, "human", false);
 
 	printf("NumObjects: %lld\n", (long long)number(answer, "NumObjects"));
-	if (human)
-		printf("RepoSize: %s\n", cli_size((uint64_t)number(answer, "RepoSize")));
-	else
-		printf("RepoSize: %lld\n", (long long)number(answer, "RepoSize"));
-	printf("StorageMax: %lld\nRepoPath: ", (long long)number(answer, "StorageMax"));
+	print_bytes("RepoSize", number(answer, "RepoSize"), human);
+	print_bytes("StorageMax", number(answer, "StorageMax"), human);
+	fputs("RepoPath: ", stdout);
 	cli_print_text(json_string_value(json_object_get(answer, "RepoPath")));
 	fputs("\nVersion: ", stdout);
 	cli_print_text(json_string_value(json_object_get(answer, "Version")));
@@ -134,7 +140,7 @@ static int verify_here(struct cli *cli)
 	if (rc)
 		return cli_fail_node(cli, rc, NULL);
 	const char *message = options.accept_loss && verify.problems
-		? "verify complete, all that is left is whole."
+		? "verify complete, all that is left is whole; 'ipfs-kit pin ls' tells what a collection will keep."
 		: kit_repo_verified(cli->node, options.tiers);
 	if (cli->json)
 		print_verified(message);
@@ -228,11 +234,11 @@ static void print_collected(const struct cli *cli, json_t *summary)
 {
 	json_int_t damaged = number(summary, "DamagedSegments");
 
-	cli_tell(cli, "%lld blocks of %s removed, %s given back on the disk; %lld blocks kept",
+	cli_tell(cli, "%lld blocks of %s removed, %s given back on the disk; %lld block%s kept",
 		(long long)number(summary, "Removed"),
 		cli_size((uint64_t)number(summary, "RemovedBytes")),
 		cli_size((uint64_t)number(summary, "FreedBytes")),
-		(long long)number(summary, "Kept"));
+		(long long)number(summary, "Kept"), number(summary, "Kept") == 1 ? "" : "s");
 	if (damaged)
 		cli_note(
 			"%lld segment%s kept for a damaged block that a pin needs; 'ipfs-kit repo verify' tells which",

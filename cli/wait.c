@@ -17,14 +17,15 @@ static const anyio_time first_look = 250 * ANYIO_MILLISECOND, next_look = ANYIO_
 
 struct waiting {
 	struct cli *cli;
-	char cid[400]; /* wanted, "" for none */
+	char cid[400];     /* wanted, "" for none */
+	char damaged[360]; /* its copy here is: how */
 	size_t offers, peers;
 	unsigned looks; /* that found it */
-	char told[520]; /* the last line */
+	char told[880]; /* the last line */
 };
 
 /* What cli_waited_for and its like give. */
-static char text[520];
+static char text[880];
 static bool moved, offered;
 
 const char *cli_waited_for(void)
@@ -65,10 +66,13 @@ static int take_wants(void *arg, json_t *answer)
 	json_t *keys = json_object_get(answer, "Keys");
 	size_t i = choose(waiting->cli, keys);
 	const char *cid = key_of(keys, i);
+	const char *damaged =
+		json_string_value(json_array_get(json_object_get(answer, "Damaged"), i));
 
 	moved = *cid && *waiting->cid && strcmp(cid, waiting->cid);
 	waiting->looks = strcmp(cid, waiting->cid) ? 1 : waiting->looks + 1;
 	snprintf(waiting->cid, sizeof(waiting->cid), "%s", cid);
+	snprintf(waiting->damaged, sizeof(waiting->damaged), "%s", damaged ? damaged : "");
 	waiting->offers =
 		(size_t)json_integer_value(json_array_get(json_object_get(answer, "Offers"), i));
 	return 0;
@@ -83,18 +87,20 @@ static int take_peers(void *arg, json_t *answer)
 static void put_text(const struct waiting *waiting)
 {
 	size_t peers = waiting->peers;
+	char what[800], offers[40] = "none has it";
 
 	offered = peers && waiting->offers;
+	if (waiting->offers)
+		snprintf(offers, sizeof(offers), "%zu may have it", waiting->offers);
+	snprintf(what, sizeof(what), "%s%s%s", waiting->cid,
+		*waiting->damaged ? ", which here " : "", waiting->damaged);
 	if (!*waiting->cid)
 		*text = 0;
 	else if (!peers)
-		snprintf(text, sizeof(text), "%s: no peer is connected", waiting->cid);
-	else if (!waiting->offers)
-		snprintf(text, sizeof(text), "%s: %zu peer%s connected, none has it", waiting->cid,
-			peers, peers == 1 ? "" : "s");
+		snprintf(text, sizeof(text), "%s: no peer is connected", what);
 	else
-		snprintf(text, sizeof(text), "%s: %zu peer%s connected, %zu may have it",
-			waiting->cid, peers, peers == 1 ? "" : "s", waiting->offers);
+		snprintf(text, sizeof(text), "%s: %zu peer%s connected, %s", what, peers,
+			peers == 1 ? "" : "s", offers);
 }
 
 static void tell(struct waiting *waiting)

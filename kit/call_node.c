@@ -127,15 +127,20 @@ int call_swarm_peers(struct call *call)
 }
 
 struct wantlist {
-	json_t *keys, *offers;
+	struct store *store;
+	json_t *keys, *offers, *damaged;
 };
 
 static int list_missing(void *arg, const struct bitswap_missing *missing)
 {
 	struct wantlist *list = arg;
 	json_t *key = json_pack("{s:o}", "/", call_cid(&missing->cid));
+	char why[360];
 
+	if (!store_explain(list->store, &missing->cid, why, sizeof(why)))
+		*why = 0;
 	return json_array_append_new(list->keys, key) ||
+			json_array_append_new(list->damaged, json_string(why)) ||
 			json_array_append_new(
 				list->offers, json_integer((json_int_t)missing->offers))
 		? -ENOMEM
@@ -145,17 +150,21 @@ static int list_missing(void *arg, const struct bitswap_missing *missing)
 int call_bitswap_wantlist(struct call *call)
 {
 	struct bitswap *bitswap = call->node->core->bitswap;
-	struct wantlist list = { json_array(), json_array() };
-	int rc = list.keys && list.offers ? 0 : -ENOMEM;
+	struct wantlist list = { call->node->core->store, json_array(), json_array(),
+		json_array() };
+	int rc = list.keys && list.offers && list.damaged ? 0 : -ENOMEM;
 
 	if (!rc && bitswap)
 		rc = bitswap_missing_each(bitswap, list_missing, &list);
 	if (rc) {
 		json_decref(list.keys);
 		json_decref(list.offers);
+		json_decref(list.damaged);
 		return kit_fail_code(call->node, rc, "bitswap/wantlist");
 	}
-	return call_answer(call, json_pack("{s:o, s:o}", "Keys", list.keys, "Offers", list.offers));
+	return call_answer(call,
+		json_pack("{s:o, s:o, s:o}", "Keys", list.keys, "Offers", list.offers, "Damaged",
+			list.damaged));
 }
 
 int call_swarm_addrs_local(struct call *call)

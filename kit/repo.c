@@ -98,16 +98,18 @@ static void describe(const struct store_fault *fault, char *out, size_t cap)
 		break;
 	case STORE_FAULT_CHANGED:
 		snprintf(out, cap,
-			"segments/%08u.car, a link to an adopted file, was changed since: %s not believed",
+			"segments/%08u.car, a link to an adopted file, was changed since: %s not believed until its bytes "
+			"and times are as they were (cp -p)",
 			fault->segment, count(blocks, fault->blocks, "block"));
 		break;
 	case STORE_FAULT_OPERATIONS:
 		if (to)
-			snprintf(out, cap, "the operation log is damaged: bytes %llu to %llu", from,
-				to);
+			snprintf(out, cap,
+				"the operation log, which has the pins, is damaged: bytes %llu to %llu",
+				from, to);
 		else
 			snprintf(out, cap,
-				"the operation log (ops/) is missing, has lost its end, or is an older copy");
+				"the operation log (ops/), which has the pins, is missing, has lost its end, or is an older copy");
 		break;
 	case STORE_FAULT_TIER:
 		snprintf(out, cap, "damaged, or lost%s: bytes %llu to %llu of %s in the tier %s%s",

@@ -19,8 +19,10 @@ static void end(struct tier *tier, int rc, const struct remote_why *why)
 			why->hint[0] ? "; " : "", why->hint);
 	else if (rc < 0 && rc != ANYIO_CANCELLED)
 		snprintf(tier->text, sizeof(tier->text), "%s", anyio_error_text(rc));
-	if (rc != ANYIO_CANCELLED)
+	if (rc != ANYIO_CANCELLED) {
 		tier->fails = rc < 0;
+		tier->other = rc == -ENXIO || rc == -EPERM;
+	}
 	if (--tier->tiers->calls == 0)
 		anyio_event_set(&tier->tiers->idle);
 }
@@ -408,18 +410,15 @@ int kit_tier_move(
 
 /* ---- what there is ---- */
 
-/* A command of its own has asked the tier for nothing yet. A folder is asked whether it is there; what is far away is not waited
+/* A command of its own has asked the tier for nothing yet. A folder is asked whether it is the tier; what is far away is not waited
  * for. A daemon tells what its last call met, as a disk that hangs is no reason that its metrics do. */
 static void look(struct kit_core *core, struct tier *tier)
 {
 	struct remote_why why = { .what = "" };
-	struct remote_head head;
-
 	if (core->host || !tier->remote || strcmp(tier->place.kind, "folder") != 0)
 		return;
 	core->tiers->calls++;
-	int rc = remote_head(tier->remote, "look", &head, &why);
-	end(tier, rc == -ENOENT ? 0 : rc, &why);
+	end(tier, tier_mark_check(tier, false, &why), &why);
 }
 
 static int tell(struct kit_node *node, const char *name, struct tier *tier,
@@ -438,10 +437,10 @@ static int tell(struct kit_node *node, const char *name, struct tier *tier,
 		remote_stat(tier->remote, &remote);
 	if (!tier)
 		out.state = "not configured";
-	else if (!tier->remote)
-		out.state = "unusable";
 	else if (remote.down)
 		out.state = "down";
+	else if (!tier->remote || tier->other)
+		out.state = "unusable";
 	out.objects = stat.objects;
 	out.blocks = stat.blocks;
 	out.bytes = stat.bytes;

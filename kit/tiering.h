@@ -25,6 +25,7 @@ struct tier {
 	struct remote_why why; /* of making it */
 	char text[sizeof(struct remote_why) + 4]; /* of the last failure, "" */
 	bool fails; /* the last call did, and text says why; else text is for who met that failure */
+	bool other; /* what answered it is not the tier */
 };
 
 /* Of the repo's state: the names of tiers that have a mark. */

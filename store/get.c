@@ -96,7 +96,7 @@ static void explain_remote(struct store *store, const struct segment_remote *rem
 				: anyio_error_text(tier->stat.last_error));
 }
 
-void store_explain(struct store *store, const struct mf_cid *cid, char *out, size_t cap)
+bool store_explain(struct store *store, const struct mf_cid *cid, char *out, size_t cap)
 {
 	struct index_place place;
 	int rc = index_find(&store->index, cid, &place);
@@ -123,6 +123,7 @@ void store_explain(struct store *store, const struct mf_cid *cid, char *out, siz
 		snprintf(out, cap, "is damaged: bytes %llu to %llu of segments/%08u.car",
 			(unsigned long long)place.offset,
 			(unsigned long long)(place.offset + place.len), place.segment);
+	return rc < 0 || place.state != INDEX_GONE;
 }
 
 int store_has(struct store *store, const struct mf_cid *cid)

@@ -76,6 +76,9 @@ def a_daemon_tells_what_rots():
         for words in ['cat'], ['cat', '--offline'], ['block', 'get', '--offline']:
             done = kit(*words, '--timeout=1s', cid, repo=repo)
             check(f'{" ".join(words)} fails', done.code and not done.out, done)
+        done = kit('cat', '--timeout=3s', cid, repo=repo)
+        check('what waits for a whole copy says that this one is damaged, and where', done.code == 5 and
+            f'waiting for {cid}, which here is damaged: bytes {block["End"] - block["Size"]} to {block["End"]} of {path}: 1 peer connected, none has it' in done.err, done)
         check('a peer does not get it either', kit('cat', '--timeout=1s', cid, repo=peer.repo).code)
         equal('the daemon has told it, once, with the next step', warnings(daemon), [f'ipfs-kit: warning: block {cid} is damaged: bytes '
             f'{block["End"] - block["Size"]} to {block["End"]} of {path}; '

@@ -56,7 +56,7 @@ def waiting_says_for_what():
 def the_wantlist_tells_too():
     with Daemon() as one, Daemon() as two:
         wants = lambda: json.loads(two.rpc('bitswap/wantlist')[2])
-        equal('bitswap/wantlist of who wants nothing', wants(), {'Keys': [], 'Offers': []})
+        equal('bitswap/wantlist of who wants nothing', wants(), {'Keys': [], 'Offers': [], 'Damaged': []})
         kit('swarm', 'connect', one.swarm[0], repo=two.repo)
         waiting = subprocess.Popen([PROGRAM, '--repo', two.repo, 'cat', ABSENT], env=environment(), stdout=subprocess.PIPE)
         until('the daemon wants it', lambda: wants()['Keys'])

@@ -110,6 +110,8 @@ def another_place_is_not_the_tier():
         os.mkdir(cold)
         done = kit('tier', 'move', more, 'cold', repo=repo)
         check('nothing is written', done.code == 1 and 'is its disk mounted?' in done.err and os.listdir(cold) == [], done)
+        row = tiers(repo)['cold']
+        check('it is told so', row['State'] == 'unusable' and 'is its disk mounted?' in row['Why'], row)
         done = kit('--offline', 'cat', root, repo=repo)
         check('it is away', done.code != 0 and 'the tier cold, which fails' in done.err, done)
         equal('and not lost', kit('repo', 'verify', repo=repo).code, 0)
@@ -130,6 +132,8 @@ def another_place_is_not_the_tier():
     kit('config', 'tier.places', f'cold=file://{cold}', repo=other)
     done = kit('tier', 'move', kit('add', '-Q', path, repo=other).text, 'cold', repo=other)
     check("another repo's", done.code == 1 and "another repo's" in done.err and not objects(cold), done)
+    row = tiers(other)['cold']
+    check('it is told so', row['State'] == 'unusable' and "another repo's" in row['Why'], row)
 
 
 def what_fails_is_said():

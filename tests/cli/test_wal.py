@@ -170,7 +170,7 @@ def operations_are_kept():
     check('nothing is written, and what to do is said', done.code == 4 and 'ops/00000001.log is missing' in done.err and '--accept-loss' in done.err, done)
     equal('what is there can be read', kit('cat', root, repo=repo).code, 0)
     done = kit('repo', 'verify', repo=repo)
-    check('it is one problem', done.code == 4 and 'the operation log (ops/) is missing' in done.err and '1 problem' in done.err, done)
+    check('it is one problem', done.code == 4 and 'the operation log (ops/), which has the pins, is missing' in done.err and '1 problem' in done.err, done)
     write(path, kept)
     equal('put back', [kit(*words, repo=repo).code for words in (('add', '-q', __file__), ('repo', 'verify'))], [0, 0])
     with open(path, 'r+b') as file:
