@@ -207,6 +207,9 @@ int main(int argc, char **argv)
 	if (rc)
 		return rc < 0 ? flush_output(&cli, CLI_OK) : rc;
 	signal(SIGPIPE, SIG_IGN);
+	/* A script's background ignores it, but whoever sends it wants to know what a daemon is at. */
+	if (cli.command->run == cmd_daemon)
+		signal(SIGQUIT, SIG_DFL);
 	catch_termination();
 	keep_memory();
 	rc = anyio_run(root, &timed, NULL);

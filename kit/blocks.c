@@ -110,7 +110,9 @@ static int damaged(struct kit_blocks *blocks, const struct mf_cid *cid, int rc)
 		return kit_fail(blocks->node, rc, "block %s: %s", text, anyio_error_text(rc));
 	store_explain(core->store, cid, why, sizeof(why));
 	if (rc == -EREMOTEIO)
-		return kit_fail(blocks->node, rc, "block %s %s", text, why);
+		return kit_fail(blocks->node, rc,
+			"block %s %s; 'ipfs-kit tier list' tells how the tiers are, 'ipfs-kit config tier.places' where",
+			text, why);
 	return kit_fail(blocks->node, -EUCLEAN,
 		"block %s %s; put a whole copy of that segment back%s", text, why,
 		core->read_only ? "" : ", or add the content again, or fetch it through a daemon");

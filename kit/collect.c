@@ -107,7 +107,7 @@ static int explain(struct kit_node *node, int rc, const struct store_collect_res
 		return kit_fail(node, rc,
 			"the repo is being collected or verified already; run it again when that has ended");
 	if (rc != -ENOENT)
-		return kit_fail_code(node, rc, "repo gc");
+		return kit_fail_code(node, rc, "collecting");
 	mf_cid_format(&result->pin, pin, sizeof(pin));
 	mf_cid_format(&result->missing, missing, sizeof(missing));
 	return kit_fail(node, rc,
@@ -138,7 +138,7 @@ int kit_repo_gc(
 	if (rc)
 		return rc == ANYIO_CANCELLED ? rc : explain(node, rc, &result);
 	if (gc.telling.failed)
-		return kit_fail_code(node, gc.telling.failed, "repo gc");
+		return kit_fail_code(node, gc.telling.failed, "collecting");
 	return gc.telling.lost
 		? kit_fail(node, -ENOBUFS,
 			  "all was collected, %llu blocks, but their names were read too "

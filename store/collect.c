@@ -11,7 +11,7 @@
 enum {
 	DEAD_PERCENT = 20,
 	LIMIT_PERCENT = 5, /* where room is needed, more is written for less */
-	STEPS_A_TURN = 8,  /* blocks, between which others have theirs */
+	DROPS_A_TURN = 16, /* blocks that are looked at before others have a turn */
 };
 
 /* Whether a segment belongs to this collection. Of one that is being adopted, or was adopted since the marking began,
@@ -103,38 +103,63 @@ static int sweep_all(struct collecting *collecting)
 	return dropped ? dropped : rc;
 }
 
-static int drop_if_dead(struct collecting *collecting, const struct mf_cid *cid,
-	const struct index_place *place, bool only_remote)
+/* Whether a block where the index says that it is is to leave it: one that is only in a tier, if not every one. */
+static bool is_dead(const struct collecting *collecting, const struct index_place *place,
+	const struct segment_file *file)
 {
-	struct store *store = collecting->store;
-	struct segment_file *file = segment_set_find(&store->segments, place->segment);
-
-	if ((only_remote && file) ||
-		(file ? !may_sweep(collecting, file) : place->segment >= collecting->below) ||
-		live_has(&collecting->live, place->segment, place->ordinal))
-		return 0;
-	int rc = file ? store_begin_sweeping(store, file) : 0;
-	if (rc == 0)
-		rc = collecting_judge(collecting, cid, place->segment, place->offset);
-	return rc < 0 ? rc : store_checkpoint_if_due(store);
+	return place->state != INDEX_GONE &&
+		(file ? may_sweep(collecting, file) && collecting->options->every
+		      : place->segment < collecting->below) &&
+		!live_has(&collecting->live, place->segment, place->ordinal);
 }
 
-/* Whatever is dead leaves the index, also where it is not worth writing its segment anew; or only what is in a tier. */
-static int drop_all_dead(struct collecting *collecting, bool only_remote)
+/* Some, up to one in a segment of which it is yet to be said that blocks of it have left the index: *unsaid. How many were looked
+ * at; 0 at the end; or a negative code. */
+static ssize_t drop_some(
+	struct collecting *collecting, struct index_key *key, struct segment_file **unsaid)
+{
+	struct store *store = collecting->store;
+	struct index_block blocks[DROPS_A_TURN];
+	struct index_key before = *key;
+	ssize_t count = index_next_blocks(&store->index, key, blocks, DROPS_A_TURN);
+	int rc = 0;
+
+	for (ssize_t i = 0; i < count && rc == 0; i++) {
+		const struct index_place *place = &blocks[i].place;
+		struct segment_file *file = segment_set_find(&store->segments, place->segment);
+
+		if (!is_dead(collecting, place, file))
+			continue;
+		if (file && !file->swept) {
+			*unsaid = file;
+			*key = i ? blocks[i - 1].key : before;
+			break;
+		}
+		rc = collecting_drop(collecting, &blocks[i].cid, place);
+	}
+	return rc < 0 ? rc : count;
+}
+
+/* Whatever is dead leaves the index, in its order, also where it is not worth writing its segment anew; or only what is in a tier.
+ * A put looks at the index under the same lock, and either finds the block, which marks it live, or writes it anew. */
+static int drop_all_dead(struct collecting *collecting)
 {
 	const struct store_collect_options *options = collecting->options;
 	struct store *store = collecting->store;
 	struct index_key key = { 0 };
-	struct index_place place;
-	struct mf_cid cid;
-	uint64_t steps = 0;
-	int rc = store_checkpoint(store), found;
+	ssize_t count = 1;
+	int rc = store_checkpoint(store);
 
-	while (rc == 0 && (found = index_next_block(&store->index, &key, &cid, &place)) != 0) {
-		rc = found < 0 ? found : drop_if_dead(collecting, &cid, &place, only_remote);
-		if (rc != 0 || ++steps % STEPS_A_TURN)
-			continue;
-		rc = anyio_checkpoint();
+	while (rc == 0 && count > 0 && (rc = anyio_lock_acquire(&store->writing)) == 0) {
+		struct segment_file *unsaid = NULL;
+
+		count = drop_some(collecting, &key, &unsaid);
+		anyio_lock_release(&store->writing);
+		rc = count < 0 ? (int)count : unsaid ? store_begin_sweeping(store, unsaid) : 0;
+		if (rc == 0)
+			rc = store_checkpoint_if_due(store);
+		if (rc == 0)
+			rc = anyio_checkpoint();
 		if (rc == 0 && options->progress)
 			rc = options->progress(options->arg, true, 0, 0);
 	}
@@ -155,7 +180,7 @@ static int collect(struct collecting *collecting)
 	store->collecting = collecting;
 	rc = collecting_mark(collecting);
 	if (rc == 0 && (collecting_judge_remote(collecting) || collecting->options->every))
-		rc = drop_all_dead(collecting, !collecting->options->every);
+		rc = drop_all_dead(collecting);
 	if (rc == 0)
 		rc = sweep_all(collecting);
 	if (rc == 0)

@@ -38,10 +38,9 @@ int collecting_mark(struct collecting *collecting);
 /* The lowest segment that an open lease writes to. */
 uint32_t leases_segment(const struct store *store);
 
-/* Decides about a block that was not live, whose data is at offset of a segment (sweep.c): 1: it is live by now, and lies
- * here; 0: it is not, or is gone now; or a negative code. */
-int collecting_judge(
-	struct collecting *collecting, const struct mf_cid *cid, uint32_t segment, uint64_t offset);
+/* A block that is dead leaves the index, which has just said that it is there, with the lock `writing` held (sweep.c). */
+int collecting_drop(
+	struct collecting *collecting, const struct mf_cid *cid, const struct index_place *place);
 /* What is live goes elsewhere, what is dead leaves the index; if nothing needs the segment then, it is ready. 0, or
  * what stopped it, which a progress call may have done with any value. */
 int collecting_sweep(struct collecting *collecting, uint32_t number);

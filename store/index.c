@@ -50,18 +50,26 @@ void index_state_key(struct index_key *key, uint8_t space, const void *bytes, si
 	memcpy(key->bytes + 1, bytes, len);
 }
 
-/* The place of a key in the newest generation that knows it, damaged or not. */
-static int find_key(struct index *index, const struct index_key *key, struct index_place *place)
+/* The place of a key in the newest generation that knows it and is not written yet: whether there is one. */
+static bool find_unwritten(
+	const struct index *index, const struct index_key *key, struct index_place *place)
 {
 	const struct index_place *found = table_find(&index->fresh.blocks, key->bytes, key->len);
 
 	if (!found)
 		found = table_find(&index->frozen.blocks, key->bytes, key->len);
+	if (found)
+		*place = *found;
+	return found != NULL;
+}
+
+/* The same of all generations, damaged or not. */
+static int find_key(struct index *index, const struct index_key *key, struct index_place *place)
+{
+	if (find_unwritten(index, key, place))
+		return 1;
 	place->state = INDEX_GONE;
-	if (!found)
-		return index_db_block(index, key, place);
-	*place = *found;
-	return 1;
+	return index_db_block(index, key, place);
 }
 
 int index_find(struct index *index, const struct mf_cid *cid, struct index_place *place)
@@ -216,19 +224,23 @@ int index_drop_found(struct index *index, const struct mf_cid *cid, const struct
 	return rc < 0 ? rc : 0;
 }
 
-int index_next_block(
-	struct index *index, struct index_key *key, struct mf_cid *cid, struct index_place *place)
+ssize_t index_next_blocks(
+	struct index *index, struct index_key *key, struct index_block *blocks, size_t most)
 {
-	int rc = index_db_next_block(index, key, place);
+	ssize_t count = index_db_next_blocks(index, key, blocks, most);
 
-	if (rc <= 0)
-		return rc;
-	*cid = (struct mf_cid){ .version = place->version, .codec = place->codec };
-	if (!read_block_key(key, cid)) {
-		index->doubtful = true;
-		return -EUCLEAN;
+	for (ssize_t i = 0; i < count; i++) {
+		struct index_block *block = &blocks[i];
+
+		block->cid = (struct mf_cid){ .version = block->place.version,
+			.codec = block->place.codec };
+		if (!read_block_key(&block->key, &block->cid)) {
+			index->doubtful = true;
+			return -EUCLEAN;
+		}
+		find_unwritten(index, &block->key, &block->place);
 	}
-	return find_key(index, key, place);
+	return count;
 }
 
 ssize_t index_state_find(struct index *index, const struct index_key *key, void *value, size_t size,

@@ -162,10 +162,16 @@ int index_write(struct index *index);
  * STORE_STATE_VALUE_MAX bytes: 1, 0 at the end, or a negative code. Only sees LMDB. */
 int index_next_state(struct index *index, struct index_key *key, uint8_t *value, size_t *len);
 
-/* The first block written whose key is after *key (any, when key->len is 0), damaged ones too, and where
- * it is now, as of index_find: 1, 0 at the end, or a negative code. What was never written is not seen. */
-int index_next_block(
-	struct index *index, struct index_key *key, struct mf_cid *cid, struct index_place *place);
+/* Up to `most` blocks written whose keys are after *key (any, when key->len is 0), damaged ones too, in the order of their keys,
+ * and where each is now, which may be nowhere; the last key replaces *key. How many; 0 at the end; or a negative code. What was
+ * never written is not seen. */
+struct index_block {
+	struct index_key key;
+	struct mf_cid cid;
+	struct index_place place;
+};
+ssize_t index_next_blocks(
+	struct index *index, struct index_key *key, struct index_block *blocks, size_t most);
 
 /* Has the file read into memory, where lookups find it without waiting for the disk. */
 int index_fetch(struct index *index);

@@ -250,14 +250,14 @@ static bool is_after(const MDB_val *k, const struct index_key *key)
 	return order > 0 || (order == 0 && k->mv_size > key->len);
 }
 
-/* The entry after *key; the key found replaces it, its value is handed to take() before the
- * transaction ends. */
-static int next(struct index *index, MDB_dbi table, struct index_key *key,
-	int (*take)(const MDB_val *value, void *out), void *out)
+/* Entries after *key, each of whose keys replaces it, for take() before the transaction ends, which returns 1 when it wants
+ * another, else 0, or a negative code. 0 or that. */
+static int each_after(struct index *index, MDB_dbi table, struct index_key *key,
+	int (*take)(const struct index_key *key, const MDB_val *value, void *out), void *out)
 {
 	MDB_cursor *cursor;
 	MDB_val k = { key->len, key->bytes }, v;
-	int rc = read_begin(index);
+	int rc = read_begin(index), taken = 1;
 
 	if (rc < 0)
 		return rc;
@@ -267,52 +267,75 @@ static int next(struct index *index, MDB_dbi table, struct index_key *key,
 		if (rc == 0 && key->len == k.mv_size &&
 			memcmp(key->bytes, k.mv_data, key->len) == 0)
 			rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
-		if (rc == 0 && (k.mv_size > sizeof(key->bytes) || !is_after(&k, key)))
-			rc = MDB_CORRUPTED;
+		while (rc == 0) {
+			if (k.mv_size > sizeof(key->bytes) || !is_after(&k, key)) {
+				rc = MDB_CORRUPTED;
+				break;
+			}
+			key->len = k.mv_size;
+			memcpy(key->bytes, k.mv_data, k.mv_size);
+			taken = take(key, &v, out);
+			if (taken <= 0)
+				break;
+			rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
+		}
 		mdb_cursor_close(cursor);
 	}
-	if (rc == 0) {
-		key->len = k.mv_size;
-		memcpy(key->bytes, k.mv_data, k.mv_size);
-		rc = take(&v, out);
-	} else {
-		rc = rc == MDB_NOTFOUND ? 0 : from_lmdb(rc);
-	}
 	mdb_txn_reset(index->reader);
-	return noted(index, rc);
+	rc = rc == MDB_NOTFOUND ? 0 : rc ? from_lmdb(rc) : taken;
+	return noted(index, rc < 0 ? rc : 0);
 }
 
 struct value_out {
 	uint8_t *bytes;
 	size_t *len;
+	bool found;
 };
 
-static int take_value(const MDB_val *value, void *arg)
+static int take_value(const struct index_key *key, const MDB_val *value, void *arg)
 {
-	const struct value_out *out = arg;
+	struct value_out *out = arg;
 
 	if (value->mv_size > STORE_STATE_VALUE_MAX)
 		return -EUCLEAN;
 	memcpy(out->bytes, value->mv_data, value->mv_size);
 	*out->len = value->mv_size;
-	return 1;
+	out->found = true;
+	return 0;
 }
 
 int index_next_state(struct index *index, struct index_key *key, uint8_t *value, size_t *len)
 {
-	struct value_out out = { value, len };
+	struct value_out out = { value, len, false };
+	int rc = each_after(index, index->state, key, take_value, &out);
 
-	return next(index, index->state, key, take_value, &out);
+	return rc < 0 ? rc : out.found;
 }
 
-static int take_place(const MDB_val *value, void *out)
+struct blocks_out {
+	struct index_block *blocks;
+	size_t count, most;
+};
+
+static int take_block(const struct index_key *key, const MDB_val *value, void *arg)
 {
-	return decode_place(value, out);
+	struct blocks_out *out = arg;
+	struct index_block *block = &out->blocks[out->count];
+	int rc = decode_place(value, &block->place);
+
+	if (rc < 0)
+		return rc;
+	block->key = *key;
+	return ++out->count < out->most;
 }
 
-int index_db_next_block(struct index *index, struct index_key *key, struct index_place *place)
+ssize_t index_db_next_blocks(
+	struct index *index, struct index_key *key, struct index_block *blocks, size_t most)
 {
-	return next(index, index->blocks, key, take_place, place);
+	struct blocks_out out = { blocks, 0, most };
+	int rc = each_after(index, index->blocks, key, take_block, &out);
+
+	return rc < 0 ? rc : (ssize_t)out.count;
 }
 
 /* Entries in the order of their keys, so that neighbours in the tree are written together. */

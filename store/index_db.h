@@ -10,8 +10,9 @@ int index_db_remove(struct index *index);
 
 /* 1, 0 or a negative code. */
 int index_db_block(struct index *index, const struct index_key *key, struct index_place *place);
-/* The entry after *key, which it replaces: 1, 0 at the end, or a negative code. */
-int index_db_next_block(struct index *index, struct index_key *key, struct index_place *place);
+/* Up to `most` entries after *key, which the last one's replaces, keys and places: how many, or a negative code. */
+ssize_t index_db_next_blocks(
+	struct index *index, struct index_key *key, struct index_block *blocks, size_t most);
 /* As index_state_find. */
 ssize_t index_db_state(struct index *index, const struct index_key *key, void *value, size_t size);
 

@@ -157,10 +157,26 @@ static int move_batch(struct sweep *sweep)
 	return rc < 0 ? rc : collecting_write_if_late(collecting);
 }
 
-int collecting_judge(
-	struct collecting *collecting, const struct mf_cid *cid, uint32_t segment, uint64_t offset)
+int collecting_drop(
+	struct collecting *collecting, const struct mf_cid *cid, const struct index_place *place)
 {
 	const struct store_collect_options *options = collecting->options;
+	int rc = index_drop_found(&collecting->store->index, cid, place);
+
+	if (rc < 0)
+		return rc;
+	collecting->result->dropped++;
+	collecting->result->bytes += place->len;
+	if (options->dropped)
+		options->dropped(options->arg, cid, place->len);
+	return 0;
+}
+
+/* Decides about a block that was not live, whose data is at offset of a segment: 1: it is live by now, and lies here; 0: it is not,
+ * or is gone now; or a negative code. */
+static int judge(
+	struct collecting *collecting, const struct mf_cid *cid, uint32_t segment, uint64_t offset)
+{
 	struct store *store = collecting->store;
 	struct index_place place;
 	int rc = anyio_lock_acquire(&store->writing);
@@ -174,13 +190,7 @@ int collecting_judge(
 	} else if (live_has(&collecting->live, segment, place.ordinal)) {
 		rc = 1;
 	} else {
-		rc = index_drop_found(&store->index, cid, &place);
-		if (rc == 0) {
-			collecting->result->dropped++;
-			collecting->result->bytes += place.len;
-			if (options->dropped)
-				options->dropped(options->arg, cid, place.len);
-		}
+		rc = collecting_drop(collecting, cid, &place);
 	}
 	anyio_lock_release(&store->writing);
 	return rc;
@@ -237,8 +247,12 @@ static int take_block(struct sweep *sweep, const struct scan_event *event)
 	uint32_t number = sweep->file->number;
 	int rc = 1;
 
-	if (!live_has(&collecting->live, number, event->ordinal))
-		rc = collecting_judge(collecting, &event->section.cid, number,
+	bool live = live_has(&collecting->live, number, event->ordinal);
+	/* Where everything dead was to leave the index, it has; but what is adopted may have come since. */
+	if (!live && collecting->options->every && !sweep->file->adopted)
+		return 0;
+	if (!live)
+		rc = judge(collecting, &event->section.cid, number,
 			event->offset + event->section.head);
 	if (rc <= 0)
 		return rc < 0 ? rc : collecting_write_if_late(collecting);

@@ -176,13 +176,12 @@ int verifying_each_block(struct verifying *verifying,
 {
 	struct store *store = verifying->store;
 	struct index_key key = { 0 };
-	struct index_place place;
-	struct mf_cid cid;
+	struct index_block block;
 	/* What was put lately must be seen too; of a log that only is read, the index has all. */
 	int rc = store->broken ? 0 : store_checkpoint(store);
 
-	while (rc == 0 && (rc = index_next_block(&store->index, &key, &cid, &place)) > 0) {
-		rc = place.state == INDEX_GONE ? 0 : each(arg, &cid, &place);
+	while (rc == 0 && (rc = (int)index_next_blocks(&store->index, &key, &block, 1)) > 0) {
+		rc = block.place.state == INDEX_GONE ? 0 : each(arg, &block.cid, &block.place);
 		if (rc == 0)
 			rc = store_checkpoint_if_due(store);
 		if (rc == 0)

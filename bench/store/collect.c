@@ -154,6 +154,7 @@ static double slow_percent(struct reader *reader)
 static int collect_repo(const struct job *job)
 {
 	struct store_options options = { .segment_bytes = SEGMENT };
+	struct store_collect_options every = { .every = true }; /* as `repo gc` has it */
 	struct store_collect_result result = { 0 };
 	struct store *store;
 	struct store_stat stat;
@@ -176,7 +177,7 @@ static int collect_repo(const struct job *job)
 	ANYIO_TASK_GROUP(group);
 	anyio_start_soon(&group, read_on, &reader, "reader");
 	double began = now();
-	rc = store_collect(store, NULL, &result);
+	rc = store_collect(store, &every, &result);
 	double seconds = now() - began;
 	reader.over = true;
 	rc = anyio_task_group_exit(&group, rc);

@@ -355,10 +355,13 @@ static int every_kind_of_hash_has_a_key_of_its_own(void *arg)
 	};
 	enum { KINDS = sizeof(kinds) / sizeof(*kinds) };
 	struct store *store;
-	struct mf_cid cids[KINDS], found;
+	struct mf_cid cids[KINDS];
 	struct index_key key = { 0 };
 	struct index_place place = { .segment = 1, .codec = MF_CODEC_RAW, .version = 1 };
 	bool met[KINDS] = { false };
+	struct index_block blocks[3];
+	ssize_t count = 0;
+	int next = 0;
 
 	CHECK_RC(0, test_open(&store, NULL));
 	for (int i = 0; i < KINDS; i++) {
@@ -374,13 +377,19 @@ static int every_kind_of_hash_has_a_key_of_its_own(void *arg)
 	}
 	CHECK_RC(0, store_checkpoint(store));
 	for (int i = 0; i < KINDS; i++) {
-		CHECK_RC(1, index_next_block(&store->index, &key, &found, &place));
+		/* One by one, and some at a time. */
+		if (i == next)
+			next += (count = index_next_blocks(
+					 &store->index, &key, blocks, i < 2 ? 1 : 3));
+		CHECK(count > 0 && i < next);
+		struct index_block *block = &blocks[count - (next - i)];
+		place = block->place;
 		CHECK(place.offset >= 1 && place.offset <= KINDS && !met[place.offset - 1]);
 		met[place.offset - 1] = true;
-		CHECK(mf_cid_equal(&found, &cids[place.offset - 1]));
-		CHECK_RC(1, index_find(&store->index, &found, &place));
+		CHECK(mf_cid_equal(&block->cid, &cids[place.offset - 1]));
+		CHECK_RC(1, index_find(&store->index, &block->cid, &place));
 	}
-	CHECK_RC(0, index_next_block(&store->index, &key, &found, &place));
+	CHECK(next == KINDS && index_next_blocks(&store->index, &key, blocks, 3) == 0);
 	return store_close(store);
 }
 

@@ -220,6 +220,14 @@ static void a_node_that_cannot_be_read_is_missing(void **state)
 	assert_int_equal(rc, 0);
 }
 
+static void empty_repo(void)
+{
+	char command[100];
+
+	snprintf(command, sizeof(command), "rm -rf %s/*", test_repo);
+	CHECK(system(command) == 0);
+}
+
 static int damage_heads(int leaves, size_t len)
 {
 	struct store *store;
@@ -233,10 +241,7 @@ static int damage_heads(int leaves, size_t len)
 	test_options = (struct store_options){ .create = true, .segment_bytes = 16 << 20 };
 	/* Before its bytes lies the digest, before that the length of the section. */
 	for (int before = 1; before <= (len < 16000 ? 2 : 3) + 36; before++) {
-		char command[100];
-
-		snprintf(command, sizeof(command), "rm -rf %s/*", test_repo);
-		CHECK(system(command) == 0);
+		empty_repo();
 		CHECK_RC(0, test_open(&store, NULL));
 		CHECK_RC(0, test_put_tree(store, 0, leaves, len, &root, &ticket));
 		CHECK_RC(0, test_put_tree(store, 100, leaves, len, &other, &ticket));
@@ -336,10 +341,8 @@ static int large_ones_are_met_among_little_ones(void *arg)
 		struct mf_cid root;
 		struct store *store;
 		store_ticket ticket = 0;
-		char command[100];
 
-		snprintf(command, sizeof(command), "rm -rf %s/*", test_repo);
-		CHECK(system(command) == 0);
+		empty_repo();
 		test_options = (struct store_options){ .create = true, .segment_bytes = 16 << 20 };
 		CHECK_RC(0, test_open(&store, NULL));
 		reading.store = store;
@@ -361,12 +364,12 @@ static int large_ones_are_met_among_little_ones(void *arg)
 enum { BEFORE = 2 + 36 }; /* the data of a block its head begins, with its length */
 
 /* By its head a block is so long that it covers the next one; the index has both as they are. */
-static int a_length_that_changed_keeps_its_segment(void *arg)
+static int change_a_length(bool every)
 {
 	enum { FIRST = 664, SECOND = 27, COUNT = 4, PINNED = 0xe };
 	static const size_t lengths[COUNT] = { 3000, FIRST, SECOND, 500 };
 	struct store *store;
-	struct store_collect_options how = { .dead_percent = 1 };
+	struct store_collect_options how = { .dead_percent = 1, .every = every };
 	struct store_collect_result result;
 	struct index_place places[COUNT];
 
@@ -380,12 +383,19 @@ static int a_length_that_changed_keeps_its_segment(void *arg)
 	return store_close(store);
 }
 
+static int a_length_that_changed_keeps_its_segment(void *arg)
+{
+	CHECK_RC(0, change_a_length(false));
+	empty_repo();
+	return change_a_length(true);
+}
+
 /* By its head a block covers the next one; no commit seals the heads of an adopted file. */
-static int a_length_that_changed_keeps_an_adopted_file(void *arg)
+static int change_a_length_of_an_adopted_file(bool every)
 {
 	enum { COUNT = 4, PINNED = 0xb };
 	static const size_t lengths[COUNT] = { 664, 27, 3000, 500 };
-	struct store_collect_options options = { .dead_percent = 1 };
+	struct store_collect_options options = { .dead_percent = 1, .every = every };
 	struct store_collect_result collected;
 	struct store_adopt_result result;
 	struct archive archive = { 0 };
@@ -415,13 +425,20 @@ static int a_length_that_changed_keeps_an_adopted_file(void *arg)
 	return store_close(store);
 }
 
+static int a_length_that_changed_keeps_an_adopted_file(void *arg)
+{
+	CHECK_RC(0, change_a_length_of_an_adopted_file(false));
+	empty_repo();
+	return change_a_length_of_an_adopted_file(true);
+}
+
 /* The same where the commit that would tell is damaged too. */
-static int a_length_and_a_commit_keep_their_segment(void *arg)
+static int change_a_length_and_a_commit(bool every)
 {
 	enum { COUNT = 5, LAST = 600, PINNED = 0xb, SUM = 40 /* of a commit, somewhere in it */ };
 	static const size_t lengths[COUNT] = { 664, 27, 3000, 500, LAST };
 	struct store *store;
-	struct store_collect_options how = { .dead_percent = 1 };
+	struct store_collect_options how = { .dead_percent = 1, .every = every };
 	struct store_collect_result result;
 	struct index_place places[COUNT];
 
@@ -433,6 +450,13 @@ static int a_length_and_a_commit_keep_their_segment(void *arg)
 	CHECK_RC(0, store_collect(store, &how, &result));
 	CHECK_RC(0, look_for_some(store, lengths, COUNT, PINNED));
 	return store_close(store);
+}
+
+static int a_length_and_a_commit_keep_their_segment(void *arg)
+{
+	CHECK_RC(0, change_a_length_and_a_commit(false));
+	empty_repo();
+	return change_a_length_and_a_commit(true);
 }
 
 /* A reader met bad bytes, the sweep good ones: these are kept. */

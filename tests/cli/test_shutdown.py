@@ -13,9 +13,9 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'
 from node import (ABSENT, BOUND, BOUNDARY, PROGRAM, Daemon, check, cid_raw, environment, equal, kit, new_repo, noise, part, read, run_all,
     temp, until, write)
 
-# What a shell runs in the background ignores these, and so would the daemons started here.
-for ignored in (signal.SIGINT, signal.SIGQUIT):
-    signal.signal(ignored, signal.SIG_DFL)
+# What a shell runs in the background ignores both, and so would the daemons started here; SIGQUIT tells all the same.
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+signal.signal(signal.SIGQUIT, signal.SIG_IGN)
 
 LONG = '1h'  # a grace that nothing here waits for
 POST = 'POST /api/v0/{} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n{}\r\n'

@@ -118,14 +118,6 @@ def noise(size, seed=1):
     return random.Random(seed).randbytes(size)
 
 
-def ended(sockets):
-    """How many of them the other side has closed, whatever of it is still to be read."""
-    poll = select.poll()
-    for s in sockets:
-        poll.register(s, select.POLLRDHUP)
-    return len(poll.poll(0))
-
-
 def until(what, truth, bound=BOUND):
     """Waits for an event that has no other way to tell of itself, and counts that it came; asks often, up to a bound."""
     end = time.monotonic() + bound
@@ -311,6 +303,14 @@ class Daemon:
 
     def descriptors(self):
         return len(os.listdir(f'/proc/{self.pid}/fd'))
+
+    def unaccepted(self):
+        """How many connections to the API wait to be accepted."""
+        for line in read('/proc/net/tcp').decode().splitlines()[1:]:
+            local, state, queues = (line.split()[i] for i in (1, 3, 4))
+            if local.endswith(f':{self.api_port:04X}') and state == '0A':
+                return int(queues.split(':')[1], 16)
+        raise RuntimeError('the API does not listen')
 
     # The RPC.
 
