@@ -351,7 +351,7 @@ const struct cli_command cli_commands[] = {
 		"for what cannot be had back: it is printed and forgotten, nothing is cut or removed, and the repo is\n"
 		"written to again. Pins stay, but those that a damaged operation log (ops/) had and no index knows: look\n"
 		"at 'ipfs-kit pin ls' before a collection removes what no pin keeps. What a pin lacks is told until it is\n"
-		"there again or the pin taken away. An adopted file that was given up stays in segments/ until you remove it.\n"
+		"there again or the pin taken away. A changed link that was given up stays in segments/ until you remove it.\n"
 		"--heal has a daemon ask the peers it is connected to for what is damaged, and tells of each whether it\n"
 		"came; exit code 0 means then that all is whole again.\n"
 		"What lies in tiers is checked whenever it is read, and by --tiers now. A tier that cannot be asked is\n"

@@ -99,7 +99,7 @@ static void describe(const struct store_fault *fault, char *out, size_t cap)
 	case STORE_FAULT_CHANGED:
 		snprintf(out, cap,
 			"segments/%08u.car, a link to an adopted file, was changed since: %s not believed until its bytes "
-			"and times are as they were (cp -p)",
+			"and times are as they were (cp -p onto it)",
 			fault->segment, count(blocks, fault->blocks, "block"));
 		break;
 	case STORE_FAULT_OPERATIONS:

@@ -19,10 +19,8 @@ static void end(struct tier *tier, int rc, const struct remote_why *why)
 			why->hint[0] ? "; " : "", why->hint);
 	else if (rc < 0 && rc != ANYIO_CANCELLED)
 		snprintf(tier->text, sizeof(tier->text), "%s", anyio_error_text(rc));
-	if (rc != ANYIO_CANCELLED) {
-		tier->fails = rc < 0;
-		tier->other = rc == -ENXIO || rc == -EPERM;
-	}
+	if (rc != ANYIO_CANCELLED)
+		tier->error = rc;
 	if (--tier->tiers->calls == 0)
 		anyio_event_set(&tier->tiers->idle);
 }
@@ -415,6 +413,7 @@ int kit_tier_move(
 static void look(struct kit_core *core, struct tier *tier)
 {
 	struct remote_why why = { .what = "" };
+
 	if (core->host || !tier->remote || strcmp(tier->place.kind, "folder") != 0)
 		return;
 	core->tiers->calls++;
@@ -439,7 +438,7 @@ static int tell(struct kit_node *node, const char *name, struct tier *tier,
 		out.state = "not configured";
 	else if (remote.down)
 		out.state = "down";
-	else if (!tier->remote || tier->other)
+	else if (!tier->remote || tier->error == -ENXIO || tier->error == -EPERM)
 		out.state = "unusable";
 	out.objects = stat.objects;
 	out.blocks = stat.blocks;
@@ -453,7 +452,7 @@ static int tell(struct kit_node *node, const char *name, struct tier *tier,
 	out.promoted = stat.promoted;
 	out.promoted_bytes = stat.promoted_bytes;
 	out.errors = stat.errors;
-	out.why = tier && tier->fails ? tier->text : "";
+	out.why = tier && tier->error < 0 ? tier->text : "";
 	return each(arg, &out);
 }
 

@@ -24,8 +24,7 @@ struct tier {
 	struct remote *remote; /* NULL: it could not be made, and text says why */
 	struct remote_why why; /* of making it */
 	char text[sizeof(struct remote_why) + 4]; /* of the last failure, "" */
-	bool fails; /* the last call did, and text says why; else text is for who met that failure */
-	bool other; /* what answered it is not the tier */
+	int error; /* of the last call, and text says why; 0: it went well, and text is for who met that failure */
 };
 
 /* Of the repo's state: the names of tiers that have a mark. */

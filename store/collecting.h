@@ -24,10 +24,10 @@ struct collecting {
 	struct swept_segments ready, going;       /* going: those that are being dropped */
 	uint64_t ready_from,
 		moved_from; /* written, and moved, when others were last taken from them */
-	struct anyio_task_group
-		*droppers; /* by a task of this group, while it sweeps, one at a time, */
+	/* By a task of this group, which there is while it sweeps, one at a time, if there is one. */
+	struct anyio_task_group *droppers;
 	struct anyio_task_handle dropper;
-	bool dropping; /* if there is one */
+	bool dropping;
 	int drop_failed;
 	int unsynced; /* why the folder of the segments could not be synced; or 0 */
 };

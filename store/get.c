@@ -123,7 +123,9 @@ bool store_explain(struct store *store, const struct mf_cid *cid, char *out, siz
 		snprintf(out, cap, "is damaged: bytes %llu to %llu of segments/%08u.car",
 			(unsigned long long)place.offset,
 			(unsigned long long)(place.offset + place.len), place.segment);
-	return rc < 0 || place.state != INDEX_GONE;
+	/* What is whole by now is neither. */
+	return rc < 0 || remote || place.state == INDEX_DAMAGED ||
+		(rc > 0 && !store_reaches(store, &place));
 }
 
 int store_has(struct store *store, const struct mf_cid *cid)

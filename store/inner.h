@@ -59,10 +59,10 @@ struct store {
 	struct leases leases;
 	struct limit limit;
 	struct tier *tiers; /* those that were attached (tier.c) */
-	size_t readers;     /* who read blocks from segments right now */
-	anyio_time
-		last_read; /* when one of them ended; 0: none since a collection began to sweep */
-	uint64_t moves;    /* blocks that were moved, here or to one, or became known to be there */
+	/* Who read blocks from segments right now; when one last ended, 0: none since a collection began to sweep. */
+	size_t readers;
+	anyio_time last_read;
+	uint64_t moves; /* blocks that were moved, here or to one, or became known to be there */
 	struct collecting *collecting; /* a collection that marks or sweeps; or NULL */
 	struct store_collect_stat collected;
 	struct anyio_event put; /* something was, that store_tend has not seen to */

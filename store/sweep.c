@@ -368,7 +368,6 @@ int collecting_sweep(struct collecting *collecting, uint32_t number)
 	rc = sweep->window ? store_begin_sweeping(collecting->store, file) : -ENOMEM;
 	if (rc == 0)
 		rc = scan_segment(sweep);
-
 	segment_file_release(file);
 	free_batch(sweep);
 	if (rc == 0) {

@@ -49,6 +49,8 @@ static int a_link_that_changed_is_not_believed(void *arg)
 	struct store_verify_result verified;
 	struct store_recovery recovery;
 	struct store *store;
+	struct store_collect_options every = { .every = true };
+	struct store_collect_result collected;
 	struct mf_cid cid;
 	static uint8_t data[ARCHIVE_BLOCK];
 	char text[200];
@@ -56,6 +58,9 @@ static int a_link_that_changed_is_not_believed(void *arg)
 	CHECK_RC(0, test_open(&store, NULL));
 	CHECK_RC(0, test_put_range(store, 2000, 2010, true));
 	CHECK_RC(0, archive_adopt(store, &archive, true, &result));
+	uint32_t changed = result.segment;
+	test_block(3, ARCHIVE_BLOCK, data, &cid);
+	CHECK(!store_explain(store, &cid, text, sizeof(text)));
 	CHECK_RC(0, store_close(store));
 	CHECK(touch(archive_path("given.car"), 1000000) == 0);
 	CHECK_RC(0, test_open(&store, &recovery));
@@ -64,8 +69,7 @@ static int a_link_that_changed_is_not_believed(void *arg)
 	CHECK(archive_there(store, 0, ARCHIVE_BLOCKS) == 0);
 	CHECK_RC(0, test_get_range(store, 2000, 2010));
 	CHECK_RC(-EBADMSG, test_get(store, 3, ARCHIVE_BLOCK));
-	test_block(3, ARCHIVE_BLOCK, data, &cid);
-	store_explain(store, &cid, text, sizeof(text));
+	CHECK(store_explain(store, &cid, text, sizeof(text)));
 	CHECK(strstr(text, "was changed since it was adopted") != NULL);
 	CHECK(store_has(store, &cid) == 0);
 	CHECK(test_verify(store) == 1);
@@ -81,6 +85,11 @@ static int a_link_that_changed_is_not_believed(void *arg)
 	CHECK_RC(0, test_open(&store, &recovery));
 	CHECK(recovery.gaps == 0 && archive_there(store, 0, ARCHIVE_BLOCKS) == ARCHIVE_BLOCKS);
 	CHECK_RC(0, test_verify(store));
+	/* Given up, it is nobody's; but who made it may want it. */
+	CHECK_RC(0, store_collect(store, &every, &collected));
+	CHECK(archive_there(store, 0, ARCHIVE_BLOCKS) == 0);
+	CHECK(test_file_size(test_segment(changed)) == (long)same.len);
+	CHECK(!store_explain(store, &cid, text, sizeof(text)));
 	return store_close(store);
 }
 
