@@ -4,7 +4,7 @@
 set -eu
 
 anyio="gcc make pkg-config meson ninja-build liburing-dev libuv1-dev libssl-dev"
-packages="$anyio python3 libsodium-dev liblmdb-dev libhttp-parser-dev libjansson-dev
+packages="$anyio python3 libsodium-dev libxxhash-dev liblmdb-dev libhttp-parser-dev libjansson-dev
 libcmocka-dev libcurl4-openssl-dev libexpat1-dev libssh2-1-dev openssl"
 [ "${1:-}" != anyio ] || packages=$anyio
 [ "${1:-}" != bench ] || packages="g++ libboost-fiber-dev librocksdb-dev libsqlite3-dev"

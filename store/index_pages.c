@@ -10,11 +10,16 @@
  *
  * LMDB reads and changes such a file without leaving it or itself. What stands in keys and values
  * is the caller's to judge. Numbers are in the machine's order, as LMDB writes them.
+ *
+ * A large tree is walked by two threads, each from one side of a separator of its root: what opens a repo waits
+ * for this, and has no more to do meanwhile.
  */
 #include "index_pages.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -34,6 +39,8 @@ enum {
 	NODE_TABLE = 2, /* the value is a tree's record */
 	INTEGER_KEYS = 8,
 	DEPTH_MAX = 16,         /* a file that needs more has no room on a disk */
+	WALKS_MAX = 3,          /* of trees at a time: a table, from both ends, in that of tables */
+	TWO_FROM = 256,         /* leaves that are worth a thread */
 	FETCH_SIZE = 128 << 10, /* Linux cuts what it is asked for to its read-ahead, mostly this */
 };
 
@@ -71,11 +78,11 @@ struct node {
 struct check {
 	int fd;
 	index_entry_fn entry;
-	void *arg;
+	void *const *args;
 	size_t page_size, end; /* end: pages in the file that count */
 	struct meta meta;
-	uint8_t *seen;  /* a bit a page */
-	uint8_t *pages; /* one for each level of each of two trees */
+	atomic_uchar *seen; /* a bit a page */
+	uint8_t *pages;     /* one for each level of each walk */
 };
 
 /* One tree under way. */
@@ -83,6 +90,7 @@ struct walk {
 	struct check *check;
 	const struct tree *tree;
 	uint8_t *pages;
+	void *arg;
 	int table; /* or one of these */
 	struct tree found;
 	uint8_t last[INDEX_KEY_MAX]; /* the key before, or the separator */
@@ -104,9 +112,10 @@ static bool meet(struct check *check, size_t first, size_t count)
 	if (first < FIRST_PAGE || first >= check->end || count > check->end - first)
 		return false;
 	for (size_t i = first; i < first + count; i++) {
-		if (check->seen[i / 8] & 1 << i % 8)
+		unsigned char bit = 1 << i % 8;
+
+		if (atomic_fetch_or_explicit(&check->seen[i / 8], bit, memory_order_relaxed) & bit)
 			return false;
-		check->seen[i / 8] |= 1 << i % 8;
 	}
 	return true;
 }
@@ -200,7 +209,7 @@ static bool in_order(struct walk *walk, const struct node *node, bool separator)
 	return true;
 }
 
-static int walk_tree(struct check *check, const struct tree *tree, int table, uint8_t *pages);
+static int walk_tree(struct check *check, const struct tree *tree, int table);
 
 static int take_table(struct walk *walk, const struct node *node)
 {
@@ -212,8 +221,7 @@ static int take_table(struct walk *walk, const struct node *node)
 	for (int i = 0; i < INDEX_TABLES; i++)
 		if (node->key_len == strlen(index_table_names[i]) &&
 			memcmp(node->key, index_table_names[i], node->key_len) == 0)
-			return walk_tree(walk->check, &tree, i,
-				walk->check->pages + DEPTH_MAX * walk->check->page_size);
+			return walk_tree(walk->check, &tree, i);
 	return -EUCLEAN;
 }
 
@@ -278,25 +286,19 @@ static int take_leaf(struct walk *walk, const struct node *node)
 	if (walk->table == TABLE_FREE)
 		return take_free(walk, node->value, node->len);
 	return check->entry(
-		check->arg, walk->table, node->key, node->key_len, node->value, node->len);
+		walk->arg, walk->table, node->key, node->key_len, node->value, node->len);
 }
 
-static int walk_page(struct walk *walk, size_t number, int level)
-{
-	struct check *check = walk->check;
-	uint8_t *page = walk->pages + level * check->page_size;
-	bool leaf = level + 1 == walk->tree->depth;
-	size_t count = 0;
+static int walk_page(struct walk *walk, size_t number, int level);
 
-	if (!meet(check, number, 1))
-		return -EUCLEAN;
-	int rc = read_at(check, page, check->page_size, (uint64_t)number * check->page_size);
-	if (rc == 0)
-		rc = check_page(walk, page, number, leaf, &count);
-	if (rc < 0)
-		return rc;
-	++*(leaf ? &walk->found.leaves : &walk->found.branches);
-	for (size_t i = 0; i < count && rc == 0; i++) {
+/* Nodes of the page at this level. Nobody reads the first key of a branch. */
+static int walk_nodes(struct walk *walk, int level, size_t from, size_t to)
+{
+	const uint8_t *page = walk->pages + level * walk->check->page_size;
+	bool leaf = level + 1 == walk->tree->depth;
+	int rc = 0;
+
+	for (size_t i = from; i < to && rc == 0; i++) {
 		struct node node;
 
 		get_node(walk, page, i, &node);
@@ -304,7 +306,6 @@ static int walk_page(struct walk *walk, size_t number, int level)
 			rc = take_leaf(walk, &node);
 			continue;
 		}
-		/* Nobody reads the first key of a branch. */
 		if (i > 0 && !in_order(walk, &node, true))
 			return -EUCLEAN;
 		size_t child = node.number;
@@ -315,11 +316,73 @@ static int walk_page(struct walk *walk, size_t number, int level)
 	return rc;
 }
 
-static int walk_tree(struct check *check, const struct tree *tree, int table, uint8_t *pages)
+struct half {
+	struct walk walk;
+	size_t from, to; /* children of the root */
+	int rc;
+};
+
+static void *walk_half(void *arg)
 {
-	struct walk walk = { .check = check, .tree = tree, .pages = pages, .table = table };
+	struct half *half = arg;
+
+	half->rc = walk_nodes(&half->walk, 0, half->from, half->to);
+	return NULL;
+}
+
+/* All children of the root, the later ones on another thread, where there can be one. */
+static int walk_both_halves(struct walk *walk, size_t count)
+{
+	size_t size = walk->check->page_size;
+	struct half later = { .walk = *walk, .from = count / 2, .to = count };
+	struct node separator;
+	pthread_t thread;
+
+	later.walk.pages += DEPTH_MAX * size;
+	later.walk.arg = walk->check->args[1];
+	later.walk.found = (struct tree){ 0 };
+	memcpy(later.walk.pages, walk->pages, size);
+	bool started = pthread_create(&thread, NULL, walk_half, &later) == 0;
+	int rc = walk_nodes(walk, 0, 0, later.from);
+	if (started)
+		pthread_join(thread, NULL);
+	else
+		walk_half(&later);
+	get_node(walk, walk->pages, later.from, &separator);
+	if (rc == 0 && !in_order(walk, &separator, true))
+		rc = -EUCLEAN;
+	walk->found.branches += later.walk.found.branches;
+	walk->found.leaves += later.walk.found.leaves;
+	walk->found.entries += later.walk.found.entries;
+	return rc < 0 ? rc : later.rc;
+}
+
+static int walk_page(struct walk *walk, size_t number, int level)
+{
+	struct check *check = walk->check;
+	const struct tree *tree = walk->tree;
+	uint8_t *page = walk->pages + level * check->page_size;
+	bool leaf = level + 1 == tree->depth;
+	size_t count = 0;
+
+	if (!meet(check, number, 1))
+		return -EUCLEAN;
+	int rc = read_at(check, page, check->page_size, (uint64_t)number * check->page_size);
+	if (rc == 0)
+		rc = check_page(walk, page, number, leaf, &count);
+	if (rc < 0)
+		return rc;
+	++*(leaf ? &walk->found.leaves : &walk->found.branches);
+	bool large = walk->table == INDEX_BLOCKS && level == 0 && tree->leaves >= TWO_FROM;
+	return large ? walk_both_halves(walk, count) : walk_nodes(walk, level, 0, count);
+}
+
+static int walk_tree(struct check *check, const struct tree *tree, int table)
+{
+	struct walk walk = { .check = check, .tree = tree, .arg = check->args[0], .table = table };
 	int rc = 0;
 
+	walk.pages = check->pages + (table < 0 ? 0 : DEPTH_MAX * check->page_size);
 	if (tree->flags != (table == TABLE_FREE ? INTEGER_KEYS : 0) || tree->depth > DEPTH_MAX ||
 		(tree->root == no_page) != (tree->depth == 0))
 		return -EUCLEAN;
@@ -387,20 +450,20 @@ void index_pages_fetch(int fd)
 		posix_fadvise(fd, at, FETCH_SIZE, POSIX_FADV_WILLNEED);
 }
 
-int index_pages_check(int fd, index_entry_fn entry, void *arg)
+int index_pages_check(int fd, index_entry_fn entry, void *const args[2])
 {
-	struct check check = { .fd = fd, .entry = entry, .arg = arg };
+	struct check check = { .fd = fd, .entry = entry, .args = args };
 	int rc = read_metas(&check);
 
 	if (rc < 0)
 		return rc;
 	check.seen = anyio_calloc(1, check.end / 8 + 1);
-	check.pages = anyio_malloc(2 * DEPTH_MAX * check.page_size);
+	check.pages = anyio_malloc(WALKS_MAX * DEPTH_MAX * check.page_size);
 	if (check.seen && check.pages) {
 		index_pages_fetch(fd);
-		rc = walk_tree(&check, &check.meta.main, TABLE_MAIN, check.pages);
+		rc = walk_tree(&check, &check.meta.main, TABLE_MAIN);
 		if (rc == 0)
-			rc = walk_tree(&check, &check.meta.free, TABLE_FREE, check.pages);
+			rc = walk_tree(&check, &check.meta.free, TABLE_FREE);
 	} else {
 		rc = -ENOMEM;
 	}

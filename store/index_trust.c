@@ -5,8 +5,9 @@
  *   are what they were; or
  * - it has been read from end to end: its pages are sound (index_pages.h), its entries are of our
  *   making, as many as the checkpoint says, and their sum is the checkpoint's. The sum is of a
- *   keyed hash of each entry, so that none can be changed, lost or come by unnoticed, and so that a
- *   checkpoint need only add and take away what it changes.
+ *   hash of each entry, with the repo for a seed, so that none is changed, lost or another repo's unnoticed, and so
+ *   that a checkpoint need only add and take away what it changes. It is there for accidents: who can write to
+ *   the file can write to the segments, too.
  *
  * Else it is made anew from the segments. The seal is broken before LMDB comes near the file, and
  * set only when nothing came up that might be the index's fault. So whatever brings a process down,
@@ -23,11 +24,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <xxhash.h>
 #include <anyio/error.h>
 #include <anyio/plain.h>
 #include "bytes.h"
@@ -46,7 +47,7 @@ const char index_meta_key[11] = "checkpoint";
 uint64_t index_entry_sum(const struct index *index, enum index_table table, const void *key,
 	size_t key_len, const void *value, size_t len)
 {
-	uint8_t bytes[ENTRY_MAX], sum[crypto_shorthash_BYTES];
+	uint8_t bytes[ENTRY_MAX];
 	size_t n = 0;
 
 	bytes[n++] = table;
@@ -55,8 +56,7 @@ uint64_t index_entry_sum(const struct index *index, enum index_table table, cons
 	memcpy(bytes + n, value, len);
 	n += len;
 	memcpy(bytes + n, key, key_len);
-	crypto_shorthash(sum, bytes, n + key_len, index->repo);
-	return get_u64(sum);
+	return XXH3_64bits_withSeed(bytes, n + key_len, get_u64(index->repo));
 }
 
 void index_meta_encode(
@@ -106,7 +106,6 @@ struct adding {
 	const struct index *index;
 	uint64_t sum, blocks, pins, state_bytes;
 	struct index_meta meta;
-	bool any; /* there is a checkpoint */
 };
 
 static int add_entry(void *arg, enum index_table table, const uint8_t *key, size_t key_len,
@@ -115,7 +114,6 @@ static int add_entry(void *arg, enum index_table table, const uint8_t *key, size
 	struct adding *adding = arg;
 
 	if (table == INDEX_META) {
-		adding->any = true;
 		return key_len == sizeof(index_meta_key) &&
 				memcmp(key, index_meta_key, key_len) == 0 &&
 				index_meta_decode(adding->index, value, len, &adding->meta)
@@ -138,11 +136,13 @@ static int add_entry(void *arg, enum index_table table, const uint8_t *key, size
 
 static int check_file(const struct index *index, int fd)
 {
-	struct adding adding = { .index = index };
-	int rc = index_pages_check(fd, add_entry, &adding);
+	struct adding adding = { .index = index }, later = { .index = index };
+	int rc = index_pages_check(fd, add_entry, (void *[]){ &adding, &later });
 
 	if (rc < 0)
 		return rc;
+	adding.sum += later.sum;
+	adding.blocks += later.blocks;
 	return adding.sum == adding.meta.sum && adding.blocks == adding.meta.counts.blocks &&
 			adding.pins == adding.meta.counts.pins &&
 			adding.state_bytes == adding.meta.counts.state_bytes

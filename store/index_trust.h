@@ -6,7 +6,7 @@
 #include "index_pages.h"
 
 enum {
-	INDEX_FORMAT = 6,
+	INDEX_FORMAT = 7,
 	INDEX_BLOCK_SIZE = 18,    /* bytes of a block's entry, */
 	INDEX_BLOCK_MAX = 22,     /* or, with a rare codec, these */
 	INDEX_DAMAGED_BIT = 0x80, /* of its first */

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "index.h"
+#include "index_pages.h"
 
 enum { BLOCKS = 1500, PAGE = 4096 };
 
@@ -393,12 +394,131 @@ static int every_kind_of_hash_has_a_key_of_its_own(void *arg)
 	return store_close(store);
 }
 
+/* ---- A large tree, which two threads look over ---- */
+
+enum { LARGE = 60000, KEY_AT = 8, NODES_AT = 16 };
+
+static int count_entry(void *arg, enum index_table table, const uint8_t *key, size_t key_len,
+	const uint8_t *value, size_t len)
+{
+	*(size_t *)arg += table == INDEX_BLOCKS;
+	return 0;
+}
+
+/* Looks over a file with these bytes; *first and *later: blocks that came with either argument. */
+static int look_over(const uint8_t *bytes, size_t len, size_t *first, size_t *later)
+{
+	char path[128];
+
+	*first = *later = 0;
+	snprintf(path, sizeof(path), "%s/spoiled", test_repo);
+	CHECK_RC(0, save(path, bytes, len));
+	int fd = open(path, O_RDONLY);
+	CHECK(fd >= 0);
+	int rc = index_pages_check(fd, count_entry, (void *[]){ first, later });
+	close(fd);
+	return rc;
+}
+
+/* The root of the table of blocks: its record stands behind its name in the file, and ends with the entries and this page. */
+static uint8_t *root_of(uint8_t *bytes, size_t len)
+{
+	const char name[] = "blocks";
+	size_t record[6];
+
+	for (uint8_t *at = bytes; (at = memmem(at, bytes + len - at, name, strlen(name)));) {
+		at += strlen(name);
+		if (at + sizeof(record) > bytes + len)
+			break;
+		memcpy(record, at, sizeof(record));
+		if (record[4] == LARGE)
+			return bytes + record[5] * PAGE;
+	}
+	return NULL;
+}
+
+static uint8_t *node_of(uint8_t *page, size_t i)
+{
+	uint16_t at;
+
+	memcpy(&at, page + NODES_AT + 2 * i, sizeof(at));
+	return page + at;
+}
+
+static uint32_t child_of(uint8_t *page, size_t i)
+{
+	uint32_t number;
+
+	memcpy(&number, node_of(page, i), sizeof(number));
+	return number;
+}
+
+static int fill_large(void)
+{
+	struct index_position position;
+	struct index_place place = { .segment = 1, .len = 10, .version = 1 };
+	const uint8_t repo[16] = { 0 };
+	struct index index;
+	struct mf_cid cid;
+
+	CHECK_RC(0, index_open(&index, test_repo, repo, &position));
+	CHECK_RC(0, index_reserve(&index, LARGE));
+	for (int i = 0; i < LARGE; i++) {
+		mf_cid_of(&cid, 1, MF_CODEC_RAW, &i, sizeof(i));
+		index_add(&index, &cid, &place);
+	}
+	index_freeze(&index, &position, &(struct ops_position){ 0 });
+	CHECK_RC(0, index_write(&index));
+	index_close(&index);
+	return 0;
+}
+
+/* What is wrong is found in either half, and between them. */
+static int both_halves_of_a_large_tree_are_looked_over(void *arg)
+{
+	char path[128];
+	size_t len, first, later;
+
+	CHECK_RC(0, fill_large());
+	snprintf(path, sizeof(path), "%s/data.mdb", test_repo);
+	uint8_t *good = load(path, &len);
+	uint8_t *bad = malloc(len);
+	CHECK(good && bad);
+	CHECK_RC(0, look_over(good, len, &first, &later));
+	CHECK(first + later == LARGE && first > LARGE / 4 && later > LARGE / 4);
+	uint8_t *root = root_of(good, len);
+	CHECK(root);
+	uint16_t lower;
+	memcpy(&lower, root + NODES_AT - 4, sizeof(lower));
+	size_t count = (lower - NODES_AT) / 2, middle = count / 2;
+	CHECK(count >= 4);
+	root = bad + (root - good);
+	for (int way = 0; way < 6; way++) {
+		memcpy(bad, good, len);
+		if (way < 2) { /* a key of a child's is none any more */
+			uint32_t child = child_of(root, way ? middle : middle - 1);
+			memset(node_of(bad + child * PAGE, 1) + KEY_AT, way ? 0 : 0xff, 32);
+		} else if (way <
+			4) { /* the separator of both is before all of one half, or behind all of the other */
+			memset(node_of(root, middle) + KEY_AT, way == 2 ? 0 : 0xff, 32);
+		} else { /* a child is met twice, by one or by both */
+			uint32_t other = child_of(root, way == 4 ? 0 : middle - 1);
+			memcpy(node_of(root, way == 4 ? 1 : middle), &other, sizeof(other));
+		}
+		CHECK_RC(-EUCLEAN, look_over(bad, len, &first, &later));
+	}
+	free(good);
+	free(bad);
+	return 0;
+}
+
 ON_BACKENDS(what_is_written_is_read)
 ON_BACKENDS(every_kind_of_hash_has_a_key_of_its_own)
 ON_BACKENDS(whatever_is_in_the_file_no_block_is_lost)
 ON_BACKENDS(other_files_of_the_index_do_not_matter)
 ON_BACKENDS(a_good_file_is_believed_without_its_seal)
 ON_BACKENDS(long_lists_of_free_pages_are_understood)
+ON_BACKENDS(both_halves_of_a_large_tree_are_looked_over)
 ON_BACKENDS(damage_noted_meanwhile_takes_nobodys_room)
 
 int main(void)
@@ -410,6 +530,7 @@ int main(void)
 		cmocka_unit_test(test_other_files_of_the_index_do_not_matter),
 		cmocka_unit_test(test_a_good_file_is_believed_without_its_seal),
 		cmocka_unit_test(test_long_lists_of_free_pages_are_understood),
+		cmocka_unit_test(test_both_halves_of_a_large_tree_are_looked_over),
 		cmocka_unit_test(test_damage_noted_meanwhile_takes_nobodys_room),
 	};
 

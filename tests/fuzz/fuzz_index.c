@@ -91,7 +91,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int fd = mkstemp(path);
 	if (fd < 0 || write(fd, data, size) != (ssize_t)size)
 		abort();
-	if (index_pages_check(fd, entry, NULL) == 0)
+	if (index_pages_check(fd, entry, (void *[2]){ NULL, NULL }) == 0)
 		use(path);
 	close(fd);
 	unlink(path);
