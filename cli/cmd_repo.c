@@ -234,8 +234,8 @@ static void print_collected(const struct cli *cli, json_t *summary)
 {
 	json_int_t damaged = number(summary, "DamagedSegments");
 
-	cli_tell(cli, "%lld blocks of %s removed, %s given back on the disk; %lld block%s kept",
-		(long long)number(summary, "Removed"),
+	cli_tell(cli, "%lld block%s of %s removed, %s given back on the disk; %lld block%s kept",
+		(long long)number(summary, "Removed"), number(summary, "Removed") == 1 ? "" : "s",
 		cli_size((uint64_t)number(summary, "RemovedBytes")),
 		cli_size((uint64_t)number(summary, "FreedBytes")),
 		(long long)number(summary, "Kept"), number(summary, "Kept") == 1 ? "" : "s");

@@ -71,7 +71,7 @@ static const char *why(void *arg)
 {
 	const struct tier *tier = arg;
 
-	return tier->text[0] ? tier->text : NULL;
+	return tier->error < 0 && tier->text[0] ? tier->text : NULL;
 }
 
 /* ---- making them ---- */

@@ -1,7 +1,7 @@
 /*
  * Writing the index. Puts do it when enough is new; while one does, others go on, up to CHECKPOINT_LATE times as much. While a
- * collection sweeps, it alone does, and less often: its keys are in nearly all leaves of the tree, each of which is written anew
- * for one of them as for many.
+ * collection sweeps a repo without a limit, they leave it to that up to then; and it does so less often: its keys are in nearly
+ * all leaves of the tree, each of which is written anew for one of them as for many.
  */
 #include "collecting.h"
 
@@ -64,7 +64,7 @@ int store_checkpoint(struct store *store)
 	return rc < 0 ? rc : checkpoint_locked(store);
 }
 
-/* While it marks it writes nothing; and under a limit the index file counts, and is not to lag behind. */
+/* A collection that does not sweep yet writes no index; and under a limit the index file counts, and is not to lag behind. */
 static bool is_left_to_collection(const struct store *store)
 {
 	return store->collecting && collecting_is_sweeping(store->collecting) && !store->limit.max;

@@ -1,5 +1,6 @@
 /*
- * Collecting: mark, then sweep the segments that were closed when marking began (sweep.c). A segment goes when what was
+ * Collecting: mark (mark.c), take what is dead out of the index, if every dead block is to go or a tier has some, then sweep the
+ * segments that were closed when marking began (sweep.c). A segment goes when what was
  * moved out of it is durable, the index that says so is written, and the state of the repo says that it is gone
  * (collect_drop.c); so whatever stops this in between, no block is lost, and nobody misses the file.
  */
@@ -113,8 +114,8 @@ static bool is_dead(const struct collecting *collecting, const struct index_plac
 		!live_has(&collecting->live, place->segment, place->ordinal);
 }
 
-/* Some, up to one in a segment of which it is yet to be said that blocks of it have left the index: *unsaid. How many were looked
- * at; 0 at the end; or a negative code. */
+/* Some, up to one in a segment of which it is yet to be said that blocks of it have left the index: *unsaid. 0 at the end;
+ * more when there may be others; or a negative code. */
 static ssize_t drop_some(
 	struct collecting *collecting, struct index_key *key, struct segment_file **unsaid)
 {

@@ -41,7 +41,7 @@ uint32_t leases_segment(const struct store *store);
 /* A block that is dead leaves the index, which has just said that it is there, with the lock `writing` held (sweep.c). */
 int collecting_drop(
 	struct collecting *collecting, const struct mf_cid *cid, const struct index_place *place);
-/* What is live goes elsewhere, what is dead leaves the index; if nothing needs the segment then, it is ready. 0, or
+/* What is live goes elsewhere, what is dead has left the index, or does now; if nothing needs the segment then, it is ready. 0, or
  * what stopped it, which a progress call may have done with any value. */
 int collecting_sweep(struct collecting *collecting, uint32_t number);
 

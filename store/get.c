@@ -75,10 +75,13 @@ void store_believe(struct store *store, const struct mf_cid *cid, const struct i
 	anyio_lock_release(&store->writing);
 }
 
-static void explain_remote(struct store *store, const struct segment_remote *remote,
+/* Whether it is so by now: it may be whole, in a tier that answers. */
+static bool explain_remote(struct store *store, const struct segment_remote *remote,
 	const struct index_place *place, char *out, size_t cap)
 {
 	const struct tier *tier = tier_find(store, remote->tier);
+	bool attached = tier && tier->stat.attached;
+	const char *why = attached && tier->verbs.why ? tier->verbs.why(tier->verbs.arg) : NULL;
 	char object[SEGMENT_REMOTE_OBJECT_MAX];
 
 	segment_remote_object(remote, object);
@@ -86,31 +89,30 @@ static void explain_remote(struct store *store, const struct segment_remote *rem
 		snprintf(out, cap, "is damaged, or lost: bytes %llu to %llu of %s in the tier %s",
 			(unsigned long long)place->offset,
 			(unsigned long long)(place->offset + place->len), object, remote->tier);
-	else if (!tier || !tier->stat.attached)
+	else if (!attached)
 		snprintf(out, cap, "lies in the tier %s, which is not configured, or not open",
 			remote->tier);
 	else
 		snprintf(out, cap, "lies in the tier %s, which fails: %s", remote->tier,
-			tier->verbs.why && tier->verbs.why(tier->verbs.arg)
-				? tier->verbs.why(tier->verbs.arg)
-				: anyio_error_text(tier->stat.last_error));
+			why ? why : anyio_error_text(tier->stat.last_error));
+	return place->state == INDEX_DAMAGED || !attached || why;
 }
 
 bool store_explain(struct store *store, const struct mf_cid *cid, char *out, size_t cap)
 {
-	struct index_place place;
+	struct index_place place = { .state = INDEX_GONE };
 	int rc = index_find(&store->index, cid, &place);
-	const struct segment_file *file =
-		rc < 0 ? NULL : segment_set_find(&store->segments, place.segment);
 
+	snprintf(out, cap, "is damaged");
+	if (rc < 0 || place.state == INDEX_GONE)
+		return rc < 0;
+	const struct segment_file *file = segment_set_find(&store->segments, place.segment);
 	const struct segment_remote *remote =
-		rc < 0 || file ? NULL : segment_set_find_remote(&store->segments, place.segment);
+		file ? NULL : segment_set_find_remote(&store->segments, place.segment);
 
 	if (remote)
-		explain_remote(store, remote, &place, out, cap);
-	else if (rc < 0 || (rc == 0 && place.state == INDEX_GONE))
-		snprintf(out, cap, "is damaged");
-	else if (file && file->adopted && file->adopted->changed)
+		return explain_remote(store, remote, &place, out, cap);
+	if (file && file->adopted && file->adopted->changed)
 		snprintf(out, cap,
 			"is lost: segments/%08u.car, a link, was changed since it was adopted",
 			place.segment);
@@ -124,8 +126,7 @@ bool store_explain(struct store *store, const struct mf_cid *cid, char *out, siz
 			(unsigned long long)place.offset,
 			(unsigned long long)(place.offset + place.len), place.segment);
 	/* What is whole by now is neither. */
-	return rc < 0 || remote || place.state == INDEX_DAMAGED ||
-		(rc > 0 && !store_reaches(store, &place));
+	return place.state == INDEX_DAMAGED || !store_reaches(store, &place);
 }
 
 int store_has(struct store *store, const struct mf_cid *cid)

@@ -4,8 +4,9 @@
  * Three generations: what is new (fresh), what a checkpoint is writing right now (frozen), and
  * LMDB. A question is put to them in that order. A checkpoint freezes the fresh one at the very
  * moment a commit is written, waits until that commit is durable, and then writes the frozen one to
- * LMDB together with the commit's position, in one synced transaction on a worker thread. So LMDB
- * is always exactly both logs up to a durable commit. If that write fails the frozen generation
+ * LMDB on a worker thread, in synced transactions, the last with the commit's position. So LMDB always has
+ * both logs up to that durable commit, and nothing that is not durable; in the midst of it, and when it fails, some of what comes
+ * behind that too, which it may be told again. If that write fails the frozen generation
  * stays, and the next checkpoint begins with it.
  *
  * The loop's thread reads LMDB, in transactions that never outlive a call.

@@ -1,4 +1,4 @@
-/* The index's part on disk. Private to index.c. */
+/* The index's part on disk. Private to index.c, but for what is asked without one (wal.c). */
 #ifndef STORE_INDEX_DB_H
 #define STORE_INDEX_DB_H
 

@@ -11,8 +11,8 @@
  * LMDB reads and changes such a file without leaving it or itself. What stands in keys and values
  * is the caller's to judge. Numbers are in the machine's order, as LMDB writes them.
  *
- * A large tree is walked by two threads, each from one side of a separator of its root: what opens a repo waits
- * for this, and has no more to do meanwhile.
+ * A large table of blocks is walked by two threads, from its first key on and from a separator of its root on: what opens
+ * a repo waits for this, and has no more to do meanwhile.
  */
 #include "index_pages.h"
 
@@ -39,7 +39,7 @@ enum {
 	NODE_TABLE = 2, /* the value is a tree's record */
 	INTEGER_KEYS = 8,
 	DEPTH_MAX = 16,         /* a file that needs more has no room on a disk */
-	WALKS_MAX = 3,          /* of trees at a time: a table, from both ends, in that of tables */
+	WALKS_MAX = 3,          /* of trees at a time: a table by two, in that of tables */
 	TWO_FROM = 256,         /* leaves that are worth a thread */
 	FETCH_SIZE = 128 << 10, /* Linux cuts what it is asked for to its read-ahead, mostly this */
 };

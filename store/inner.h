@@ -112,7 +112,7 @@ int store_move_many(struct store *store, const struct store_block *blocks,
 enum segment_state {
 	SEGMENT_STATE_GONE =
 		'g', /* it is missing, or has lost its end, and nobody is to complain */
-	SEGMENT_STATE_SWEPT = 's', /* a collection has been at it */
+	SEGMENT_STATE_SWEPT = 's', /* blocks of it left the index, or are about to */
 	SEGMENT_STATE_DROPPED =
 		'd', /* and needs it no more: it is away, or the next one takes it away */
 	SEGMENT_STATE_REMOTE = 'r',  /* segment_remote.h, and there is more of it */

@@ -1,5 +1,6 @@
 /*
- * Sweeping one segment: what lives in it is written again at the end of the log, what is dead leaves the index.
+ * Sweeping one segment: what lives in it is written again at the end of the log; what is dead leaves the index, where it has
+ * not (collect.c).
  *
  * A block found dead leaves the index in the same step that finds it so, with the lock `writing` held: a put looks
  * at the index under that lock, and either finds the block, which marks it live, or writes it anew.

@@ -92,7 +92,8 @@ static int remove_object(void *arg, const char *object)
 
 static const char *why(void *arg)
 {
-	return "the disk is not plugged in; plug it in";
+	return place.fail_read || place.fail_write ? "the disk is not plugged in; plug it in"
+						   : NULL;
 }
 
 static const struct store_tier verbs = { read_object, write_object, remove_object, why, NULL };

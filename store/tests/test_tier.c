@@ -134,7 +134,9 @@ static int a_tier_that_fails_says_so(void *arg)
 	int results[LEAVES + 1];
 	struct store_move_result moved;
 	struct store_tier_stat stat;
-	char text[320];
+	struct mf_cid absent;
+	uint8_t data[LEN];
+	char text[320], other[320];
 
 	CHECK_RC(0, begin(&store));
 	CHECK_RC(0, put_trees(store, roots));
@@ -157,6 +159,7 @@ static int a_tier_that_fails_says_so(void *arg)
 	CHECK_RC(0, demote(store, 1, &moved));
 	leaves_of(1, cids);
 	cids[LEAVES] = roots[0];
+	CHECK(!store_explain(store, &cids[5], text, sizeof(text)));
 	place.fail_read = -EHOSTDOWN;
 	CHECK_RC(0, store_get_many(store, cids, LEAVES + 1, blocks, results));
 	for (int i = 0; i < LEAVES; i++)
@@ -164,7 +167,7 @@ static int a_tier_that_fails_says_so(void *arg)
 	CHECK(results[LEAVES] == 0);
 	store_block_release(&blocks[LEAVES]);
 	CHECK_RC(-EREMOTEIO, test_get(store, 105, LEN));
-	store_explain(store, &cids[5], text, sizeof(text));
+	CHECK(store_explain(store, &cids[5], text, sizeof(text)));
 	CHECK(strcmp(text,
 		      "lies in the tier cold, which fails: the disk is not plugged in; plug it in") ==
 		0);
@@ -176,7 +179,10 @@ static int a_tier_that_fails_says_so(void *arg)
 	place.fail_read = 0;
 	store_tier_detach(store, "cold");
 	CHECK_RC(-EREMOTEIO, test_get(store, 105, LEN));
-	store_explain(store, &cids[5], text, sizeof(text));
+	CHECK(store_explain(store, &cids[5], text, sizeof(text)));
+	/* Asked behind that, one that was never here has nothing to do with the tier. */
+	test_block(999999, LEN, data, &absent);
+	CHECK(!store_explain(store, &absent, other, sizeof(other)));
 	CHECK(strcmp(text, "lies in the tier cold, which is not configured, or not open") == 0);
 	CHECK_RC(0, attach(store));
 	CHECK_RC(0, store_get_many(store, cids, LEAVES + 1, blocks, results));

@@ -112,7 +112,7 @@ void store_cache_stat(const struct store *store, struct store_cache_stat *out);
 
 /* Why store_get gave -EBADMSG or -EREMOTEIO, as the rest of a sentence whose subject is the block: "is lost:
  * segments/00000002.car is missing". Cuts what is longer than cap; 320 bytes are enough. false: nothing of the
- * kind is known of it; it is here, or is not. Does not wait. */
+ * kind is known of it: it is here, or in a tier of which no failure is known, or is not. Does not wait. */
 bool store_explain(struct store *store, const struct mf_cid *cid, char *out, size_t cap);
 /* From now on found(arg, cid) is called for each block that is found damaged or lost, by a read, a verification or a
  * collection, and did not count as that before; NULL: nobody is told. It is called in the loop's thread, by the task

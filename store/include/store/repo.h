@@ -36,7 +36,7 @@ struct store_options {
 	const char *index_dir;  /* elsewhere than DIR/index; always on the real disk */
 	uint64_t segment_bytes; /* a segment is closed when it has grown past this; 0: 512 MiB */
 	uint64_t group_bytes;   /* a commit section is written at least this often; 0: 32 MiB */
-	/* The index is written after this many new blocks (a collection lets up to four times as many come); 0: 65536. */
+	/* The index is written after this many new blocks (beside a collection up to eight times as many may come); 0: 65536. */
 	size_t checkpoint_blocks;
 	uint64_t
 		operations_bytes; /* the operation log is written anew when it is longer than this and four

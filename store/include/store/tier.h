@@ -43,7 +43,7 @@ struct store_tier {
 	int (*write)(void *arg, const char *object, const struct store_tier_source *source);
 	/* 0 also when there is none. */
 	int (*remove)(void *arg, const char *object);
-	/* The last failure in words, and what to do about it; NULL: there are none. May be NULL. */
+	/* When its last answer was a failure: that in words, and what to do about it; else NULL. May be NULL. */
 	const char *(*why)(void *arg);
 	void *arg;
 };
