@@ -46,7 +46,7 @@ struct gc {
 	} far;
 };
 
-/* The store waits for nobody here, nor in on_progress. */
+/* With a lock of the store held: it waits for nobody here. */
 static void note_gone(void *arg, const struct mf_cid *cid, uint32_t len)
 {
 	struct gc *gc = arg;
@@ -65,7 +65,8 @@ static int on_progress(void *arg, bool sweeping, uint64_t done, uint64_t total)
 	gc->far.done = done;
 	gc->far.total = total;
 	telling_wake(&gc->telling);
-	return gc->telling.failed;
+	int rc = telling_pace(&gc->telling);
+	return rc ? rc : gc->telling.failed;
 }
 
 static int tell(void *arg, const void *note, size_t len)

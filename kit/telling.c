@@ -5,7 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
-enum { KEPT_MAX = 8 << 20, HEAD = sizeof(uint32_t) };
+enum { KEPT_MAX = 8 << 20, PACE = 1 << 20, HEAD = sizeof(uint32_t) };
+static const anyio_time patience = 5 * ANYIO_SECOND;
 
 void telling_wake(struct telling *telling)
 {
@@ -52,6 +53,7 @@ static int tell_each(struct telling *telling, const uint8_t *notes, size_t used)
 	for (size_t at = 0; at < used && !rc; at += HEAD + len) {
 		memcpy(&len, notes + at, HEAD);
 		rc = telling->tell(telling->arg, notes + at + HEAD, len);
+		telling->told++;
 	}
 	return rc;
 }
@@ -64,6 +66,7 @@ static int tell_kept(struct telling *telling)
 
 	telling->notes = NULL;
 	telling->used = telling->place = telling->held = 0;
+	anyio_event_set(&telling->taken);
 	int rc = tell_each(telling, notes, used);
 	anyio_free(notes);
 	if (telling->room)
@@ -86,12 +89,36 @@ static int tell_all(void *arg)
 		rc = tell_kept(telling);
 	}
 	telling->failed = rc;
+	anyio_event_set(&telling->taken);
 	return rc == ANYIO_CANCELLED ? rc : 0;
+}
+
+static int wait_until_taken(void *arg)
+{
+	return anyio_event_wait(&((struct telling *)arg)->taken);
+}
+
+int telling_pace(struct telling *telling)
+{
+	int rc = 0;
+
+	while (rc == 0 && telling->used > PACE && !telling->failed &&
+		telling->told != telling->stood_at) {
+		uint64_t told = telling->told;
+
+		anyio_event_init(&telling->taken);
+		rc = anyio_move_on_after(patience, wait_until_taken, telling);
+		if (telling->told == told && telling->used > PACE)
+			telling->stood_at = told;
+	}
+	return rc;
 }
 
 int telling_run(struct telling *telling, anyio_task_fn body, void *arg)
 {
 	anyio_event_init(&telling->more);
+	anyio_event_init(&telling->taken);
+	telling->stood_at = UINT64_MAX;
 	ANYIO_TASK_GROUP(group);
 	int rc = anyio_try_start_soon(&group, tell_all, telling, "telling");
 	if (!rc)

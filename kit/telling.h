@@ -1,6 +1,7 @@
 /*
  * What a call tells while it holds locks of the store, to somebody who may read it slowly or not at all: notes of it are
- * kept, and told by a task of their own, so that nobody waits for him but the call itself, at its end.
+ * kept, and told by a task of their own, so that nobody waits for him but the call itself: at its end, and where it holds
+ * nothing that others want, if it is far ahead of him.
  */
 #ifndef KIT_TELLING_H
 #define KIT_TELLING_H
@@ -17,7 +18,8 @@ struct telling {
 	/* From here on private. */
 	uint8_t *notes; /* each behind its length, u32 */
 	size_t used, place, held;
-	struct anyio_event more;
+	uint64_t told, stood_at; /* notes; so many were told when he took no more for a while */
+	struct anyio_event more, taken;
 	bool over;
 };
 
@@ -26,6 +28,8 @@ struct telling {
 int telling_run(struct telling *telling, anyio_task_fn body, void *arg);
 /* Keeps a note. Never waits. */
 void telling_note(struct telling *telling, const void *note, size_t len);
+/* Waits while much is kept, so that all can be told: as long as he takes any, and then for 5 s. 0 or ANYIO_CANCELLED. */
+int telling_pace(struct telling *telling);
 /* Has what is not a note told. Never waits. */
 void telling_wake(struct telling *telling);
 

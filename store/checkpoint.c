@@ -53,6 +53,8 @@ static int checkpoint_locked(struct store *store)
 	anyio_cancel_scope_init(&scope);
 	anyio_cancel_scope_set_shield(&scope, true);
 	int rc = anyio_cancel_scope_run(&scope, checkpoint_body, store);
+	store->due_at = rc < 0 ? index_fresh(&store->index) + store->options.checkpoint_blocks
+			       : store->options.checkpoint_blocks;
 	anyio_lock_release(&store->checkpointing);
 	return rc;
 }
@@ -72,11 +74,11 @@ static bool is_left_to_collection(const struct store *store)
 
 int store_checkpoint_if_due(struct store *store)
 {
-	bool late =
-		index_fresh(&store->index) >= CHECKPOINT_LATE * store->options.checkpoint_blocks;
+	size_t fresh = index_fresh(&store->index), due = store->options.checkpoint_blocks;
+	bool late = fresh >= CHECKPOINT_LATE * due;
 
-	if (store->broken || index_fresh(&store->index) < store->options.checkpoint_blocks ||
-		(!late && is_left_to_collection(store)))
+	if (store->broken || fresh < due ||
+		(!late && (fresh < store->due_at || is_left_to_collection(store))))
 		return 0;
 	if (anyio_lock_acquire_nowait(&store->checkpointing) == 0) {
 		int rc = checkpoint_locked(store);

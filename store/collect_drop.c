@@ -163,13 +163,13 @@ int collecting_write_if_late(struct collecting *collecting)
 /* Also those that could not go before, when the disk was full: else it would be every time. */
 int collecting_drop_rest(struct collecting *collecting)
 {
-	int rc = wait_for_dropper(collecting);
+	int rc = wait_for_dropper(collecting), failed = collecting->drop_failed;
 
 	if (rc == 0 && collecting->going.count > 0)
-		rc = drop(collecting);
+		rc = failed = drop(collecting);
 	if (rc < 0)
 		return rc;
 	take_ready(collecting);
 	rc = drop(collecting);
-	return rc < 0 ? rc : collecting->unsynced;
+	return rc < 0 ? rc : failed < 0 ? failed : collecting->unsynced;
 }

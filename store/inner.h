@@ -53,7 +53,8 @@ struct store {
 	struct ops ops;
 	struct arc cache;                 /* of struct shared (get.c) */
 	struct index_position checkpoint; /* what LMDB holds */
-	uint64_t recovered;               /* the highest sequence an opening found */
+	size_t due_at; /* when so much is new puts write the index again: later where they just failed to */
+	uint64_t recovered; /* the highest sequence an opening found */
 	/* arranging: segments are looked over, or collected; before all others. */
 	struct anyio_lock arranging, checkpointing, syncing, writing;
 	struct leases leases;

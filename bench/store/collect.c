@@ -151,10 +151,26 @@ static double slow_percent(struct reader *reader)
 	return time;
 }
 
+static void note_dropped(void *arg, const struct mf_cid *cid, uint32_t len)
+{
+	uint8_t bytes[MF_CID_BYTES_MAX];
+
+	*(size_t *)arg += (size_t)mf_cid_encode(cid, bytes, sizeof(bytes));
+}
+
+static int go_on(void *arg, bool sweeping, uint64_t done, uint64_t total)
+{
+	return 0;
+}
+
 static int collect_repo(const struct job *job)
 {
 	struct store_options options = { .segment_bytes = SEGMENT };
-	struct store_collect_options every = { .every = true }; /* as `repo gc` has it */
+	size_t noted = 0;
+	/* As `repo gc` has it, but for whoever reads what went. */
+	struct store_collect_options every = {
+		.every = true, .dropped = note_dropped, .progress = go_on, .arg = &noted
+	};
 	struct store_collect_result result = { 0 };
 	struct store *store;
 	struct store_stat stat;

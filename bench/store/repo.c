@@ -122,12 +122,12 @@ static int write_car(const char *path, size_t count, size_t size)
 
 	if (!data || !file)
 		die(path);
-	fill(data, size);
+	memset(data, 0, size);
 	mf_cid_of(&cid, 1, MF_CODEC_RAW, data, size);
 	car_put_header(&header, &cid, 1);
 	fwrite(header.data, 1, header.len, file);
 	for (size_t i = 0; i < count; i++) {
-		stamp(data, i);
+		fill(data, size);
 		mf_cid_of(&cid, 1, MF_CODEC_RAW, data, size);
 		ssize_t len = car_section_prefix(&cid, size, prefix, sizeof(prefix));
 		fwrite(prefix, 1, (size_t)len, file);

@@ -179,6 +179,22 @@ def who_does_not_read_holds_nobody_up():
         check('the daemon lives', daemon.alive())
 
 
+def who_reads_slowly_is_told_of_all():
+    """A collection does not run away from a client that reads, however slowly: here a piece for each answer to somebody else."""
+    count = 450000
+    with Daemon() as daemon:
+        equal('many blocks', kit('dag', 'import', many_small(count), repo=daemon.repo).code, 0)
+        with daemon.connect() as client:
+            client.sendall(b'POST /api/v0/repo/gc HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
+            pieces, codes = [], set()
+            while piece := client.recv(1 << 16):
+                pieces.append(piece)
+                codes.add(daemon.rpc('repo/stat')[0])
+        answer = b''.join(pieces)
+        equal('others are answered meanwhile', codes, {200})
+        equal('it is told of every block', (answer.count(b'{"Key"'), b'too slowly' in answer), (count, False))
+
+
 def adding_meanwhile():
     """What is being added is not taken, however often somebody collects: new, or there already and dead."""
     with Daemon() as daemon:
@@ -234,4 +250,4 @@ def a_pin_that_lacks_something():
     equal('all of it', number(repo, 'NumObjects'), 0)
 
 
-run_all([here, through_a_daemon, the_limit_here, the_limit_in_a_daemon, a_lower_limit_is_in_force_at_once, who_only_fetches_keeps_the_limit, who_does_not_read_holds_nobody_up, adding_meanwhile, an_add_that_was_interrupted, a_pin_that_lacks_something])
+run_all([here, through_a_daemon, the_limit_here, the_limit_in_a_daemon, a_lower_limit_is_in_force_at_once, who_only_fetches_keeps_the_limit, who_does_not_read_holds_nobody_up, who_reads_slowly_is_told_of_all, adding_meanwhile, an_add_that_was_interrupted, a_pin_that_lacks_something])
