@@ -140,7 +140,7 @@ static int list_missing(void *arg, const struct bitswap_missing *missing)
 	if (!store_explain(list->store, &missing->cid, why, sizeof(why)))
 		*why = 0;
 	return json_array_append_new(list->keys, key) ||
-			json_array_append_new(list->damaged, json_string(why)) ||
+			json_array_append_new(list->damaged, call_text(why)) ||
 			json_array_append_new(
 				list->offers, json_integer((json_int_t)missing->offers))
 		? -ENOMEM

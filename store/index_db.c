@@ -406,6 +406,8 @@ static int write_entry(MDB_cursor *cursor, struct write_call *call, enum index_t
 		return 0;
 	/* Now v is what was there. */
 	if (rc == (bytes ? MDB_KEYEXIST : 0)) {
+		if (v.mv_size > STORE_STATE_VALUE_MAX)
+			return MDB_CORRUPTED;
 		account(call, table, entry, &v, -1);
 		v = (MDB_val){ len, (void *)bytes };
 		rc = bytes ? mdb_cursor_put(cursor, &k, &v, MDB_CURRENT)

@@ -30,6 +30,7 @@ enum {
 	MAGIC = 0xBEEFC0DE,
 	VERSION = 1,
 	FIRST_PAGE = 2,
+	PAGE_SIZE_MAX = 32768,
 	PAGE_BRANCH = 1,
 	PAGE_LEAF = 2,
 	PAGE_OVERFLOW = 4,
@@ -144,12 +145,20 @@ static bool get_node(const struct walk *walk, const uint8_t *page, size_t i, str
 	return key_len <= INDEX_KEY_MAX && key_len <= left && node->len <= left - key_len;
 }
 
+/* Whether nodes begin at the lowest byte in use and one where the other ends: their starts are bits, two bytes each. */
+static bool is_start(const uint64_t *starts, size_t at)
+{
+	return starts[at / 128] >> at / 2 % 64 & 1;
+}
+
 static int check_page(
 	const struct walk *walk, const uint8_t *page, size_t number, bool leaf, size_t *count)
 {
+	uint64_t starts[PAGE_SIZE_MAX / 128 + 1];
 	struct head head;
 	struct node node;
 	size_t used = 0, size = walk->check->page_size;
+	size_t most = ((size - HEAD_SIZE) / 2 & ~(size_t)1) - 2;
 
 	memcpy(&head, page, HEAD_SIZE);
 	if (head.number != number || head.flags != (leaf ? PAGE_LEAF : PAGE_BRANCH) ||
@@ -157,15 +166,27 @@ static int check_page(
 		head.lower > head.upper || head.upper > size)
 		return -EUCLEAN;
 	*count = (head.lower - HEAD_SIZE) / 2;
-	/* In the tree of free pages LMDB may leave a branch with one child. */
-	if (*count < (leaf || walk->table == TABLE_FREE ? 1U : 2U))
+	/* LMDB stops the program at a branch with one child, in the tree of free pages too. */
+	if (*count < (leaf ? 1U : 2U))
 		return -EUCLEAN;
+	memset(starts, 0, size / 16 + sizeof(*starts));
+	starts[size / 128] |= (uint64_t)1 << size / 2 % 64;
 	for (size_t i = 0; i < *count; i++) {
 		if (!get_node(walk, page, i, &node))
 			return -EUCLEAN;
-		used += (NODE_HEAD + node.key_len + node.len + 1) & ~(size_t)1;
+		size_t at = node.key - NODE_HEAD - page;
+		starts[at / 128] |= (uint64_t)1 << at / 2 % 64;
 	}
-	return used == size - head.upper ? 0 : -EUCLEAN;
+	for (size_t i = 0; i < *count; i++) {
+		get_node(walk, page, i, &node);
+		size_t at = node.key - NODE_HEAD - page;
+		size_t len = (NODE_HEAD + node.key_len + node.len + 1) & ~(size_t)1;
+		/* What is larger LMDB keeps on pages of its own, and counts on that when it joins two pages. */
+		if (!is_start(starts, at + len) || NODE_HEAD + node.key_len + node.len > most)
+			return -EUCLEAN;
+		used += len;
+	}
+	return is_start(starts, head.upper) && used == size - head.upper ? 0 : -EUCLEAN;
 }
 
 /* Keys of the free tree are numbers: with the highest byte first they compare like others. */
@@ -252,7 +273,9 @@ static int take_big_free(struct walk *walk, const struct node *node)
 	uint32_t pages;
 
 	memcpy(&first, node->value, sizeof(first));
-	if (!meet(check, first, count))
+	/* LMDB leaves room for less than a page of numbers behind those of all pages. */
+	if (node->number / sizeof(size_t) > check->end + check->page_size / sizeof(size_t) ||
+		!meet(check, first, count))
 		return -EUCLEAN;
 	uint8_t *bytes = anyio_malloc(count * check->page_size);
 	if (!bytes)
@@ -446,7 +469,9 @@ void index_pages_fetch(int fd)
 
 	if (fstat(fd, &st) < 0)
 		return;
-	for (off_t at = 0; at < st.st_size; at += FETCH_SIZE)
+	/* Of a file with holes no more than is on the disk. */
+	off_t there = (off_t)st.st_blocks * 512;
+	for (off_t at = 0; at < st.st_size && at < there; at += FETCH_SIZE)
 		posix_fadvise(fd, at, FETCH_SIZE, POSIX_FADV_WILLNEED);
 }
 

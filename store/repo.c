@@ -191,7 +191,7 @@ static int read_secret(struct store *store, struct store_recovery *report)
 	}
 	store_say(report,
 		"%s/secret is %s; without it the log cannot be trusted: put it back, or import "
-		"segments/*.car into a new repo",
+		"segments/*.car into a new repo and pin there what is to stay",
 		store->dir, len == -ENOENT ? "missing" : "damaged");
 	return -EKEYREJECTED;
 }

@@ -5,6 +5,7 @@
 #include "support.h"
 #include "../inner.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <lmdb.h>
 #include <multiformats/multihash.h>
@@ -396,7 +397,15 @@ static int every_kind_of_hash_has_a_key_of_its_own(void *arg)
 
 /* ---- A large tree, which two threads look over ---- */
 
-enum { LARGE = 60000, KEY_AT = 8, NODES_AT = 16 };
+enum {
+	LARGE = 60000,
+	KEY_AT = 8,
+	FLAGS_AT = 10,
+	BRANCH = 1,
+	LOWER_AT = 12,
+	UPPER_AT = 14,
+	NODES_AT = 16
+};
 
 static int count_entry(void *arg, enum index_table table, const uint8_t *key, size_t key_len,
 	const uint8_t *value, size_t len)
@@ -405,16 +414,17 @@ static int count_entry(void *arg, enum index_table table, const uint8_t *key, si
 	return 0;
 }
 
-/* Looks over a file with these bytes; *first and *later: blocks that came with either argument. */
+/* Looks over a file with these bytes, and with a hole behind them; *first and *later: blocks that came with either argument. */
 static int look_over(const uint8_t *bytes, size_t len, size_t *first, size_t *later)
 {
+	const off_t hole = (off_t)1 << 43;
 	char path[128];
 
 	*first = *later = 0;
 	snprintf(path, sizeof(path), "%s/spoiled", test_repo);
 	CHECK_RC(0, save(path, bytes, len));
-	int fd = open(path, O_RDONLY);
-	CHECK(fd >= 0);
+	int fd = open(path, O_RDWR);
+	CHECK(fd >= 0 && (ftruncate(fd, hole) == 0 || errno == EFBIG));
 	int rc = index_pages_check(fd, count_entry, (void *[]){ first, later });
 	close(fd);
 	return rc;
@@ -437,12 +447,26 @@ static uint8_t *root_of(uint8_t *bytes, size_t len)
 	return NULL;
 }
 
+static uint16_t u16_at(const uint8_t *page, size_t at)
+{
+	uint16_t value;
+
+	memcpy(&value, page + at, sizeof(value));
+	return value;
+}
+
 static uint8_t *node_of(uint8_t *page, size_t i)
 {
-	uint16_t at;
+	return page + u16_at(page, NODES_AT + 2 * i);
+}
 
-	memcpy(&at, page + NODES_AT + 2 * i, sizeof(at));
-	return page + at;
+/* Moves the start of a node into the one that lies before it. */
+static void overlap(uint8_t *page, size_t i)
+{
+	uint16_t at = u16_at(page, NODES_AT + 2 * i) - 2;
+
+	memmove(page + at, page + at + 2, KEY_AT + 32 + 18);
+	memcpy(page + NODES_AT + 2 * i, &at, sizeof(at));
 }
 
 static uint32_t child_of(uint8_t *page, size_t i)
@@ -473,7 +497,7 @@ static int fill_large(void)
 	return 0;
 }
 
-/* What is wrong is found in either half, and between them. */
+/* What is wrong is found in either half, and between them; and what is far away behind them is not looked for. */
 static int both_halves_of_a_large_tree_are_looked_over(void *arg)
 {
 	char path[128];
@@ -488,12 +512,10 @@ static int both_halves_of_a_large_tree_are_looked_over(void *arg)
 	CHECK(first + later == LARGE && first > LARGE / 4 && later > LARGE / 4);
 	uint8_t *root = root_of(good, len);
 	CHECK(root);
-	uint16_t lower;
-	memcpy(&lower, root + NODES_AT - 4, sizeof(lower));
-	size_t count = (lower - NODES_AT) / 2, middle = count / 2;
+	size_t count = (u16_at(root, LOWER_AT) - NODES_AT) / 2, middle = count / 2;
 	CHECK(count >= 4);
 	root = bad + (root - good);
-	for (int way = 0; way < 6; way++) {
+	for (int way = 0; way < 7; way++) {
 		memcpy(bad, good, len);
 		if (way < 2) { /* a key of a child's is none any more */
 			uint32_t child = child_of(root, way ? middle : middle - 1);
@@ -501,6 +523,12 @@ static int both_halves_of_a_large_tree_are_looked_over(void *arg)
 		} else if (way <
 			4) { /* the separator of both is before all of one half, or behind all of the other */
 			memset(node_of(root, middle) + KEY_AT, way == 2 ? 0 : 0xff, 32);
+		} else if (way == 6) { /* one node lies partly in another */
+			uint8_t *page = root;
+			while (u16_at(page, FLAGS_AT) == BRANCH)
+				page = bad + child_of(page, 0) * PAGE;
+			bool lowest = node_of(page, 0) == page + u16_at(page, UPPER_AT);
+			overlap(page, lowest ? 1 : 0);
 		} else { /* a child is met twice, by one or by both */
 			uint32_t other = child_of(root, way == 4 ? 0 : middle - 1);
 			memcpy(node_of(root, way == 4 ? 1 : middle), &other, sizeof(other));
