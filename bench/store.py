@@ -256,6 +256,34 @@ def repo_rows(place, table):
         shutil.rmtree(one.repo.parent)
 
 
+HALVED = {"rocksdb": "RocksDB, compacted", "sqlite": "SQLite, VACUUM"}
+
+
+def halved_rows(place, table):
+    """Half of all blocks go and their room is given back, as each store does that; ours finds out itself which, from pins."""
+    engines, program = Engines(place), place.program("bench/store/bench-collect")
+    count, size = place.scaled(131072), 1024
+
+    def theirs(name):
+        with place.temporary() as folder:
+            place.number(*engines.words[name], name, "puts", folder, count, size)
+            return place.number(*engines.words[name], name, "halves", folder, count, size)
+
+    def ours():
+        with place.temporary() as folder:
+            run([program, "fill", folder / "repo", count, size])
+            return count / float(run([program, "alone", folder / "repo", count, size]).split()[0])
+
+    names = [name for name in HALVED if name in engines.words]
+    took = rounds({"ours": ours, **{name: lambda name=name: theirs(name) for name in names}}, min(3, place.runs))
+    for name, words in HALVED.items():
+        title = f"collect {count} blocks of 1 KiB, half dead / {words}"
+        if name in names:
+            table.compare(title, "op/s", took["ours"], peer=took[name], quartiles=True)
+        else:
+            table.not_run(title, "op/s", None, engines.missing[name])
+
+
 def collect_rows(place, table):
     """Every other tree is dead, so that each segment is read whole, and half of it written again."""
     program = place.program("bench/store/bench-collect")
@@ -296,4 +324,5 @@ def rows(place, table):
     import_rows(place, table)
     kubo_rows(place, table)
     repo_rows(place, table)
+    halved_rows(place, table)
     collect_rows(place, table)

@@ -53,7 +53,6 @@ static int tell_each(struct telling *telling, const uint8_t *notes, size_t used)
 	for (size_t at = 0; at < used && !rc; at += HEAD + len) {
 		memcpy(&len, notes + at, HEAD);
 		rc = telling->tell(telling->arg, notes + at + HEAD, len);
-		telling->told++;
 	}
 	return rc;
 }
@@ -100,17 +99,11 @@ static int wait_until_taken(void *arg)
 
 int telling_pace(struct telling *telling)
 {
-	int rc = 0;
-
-	while (rc == 0 && telling->used > PACE && !telling->failed &&
-		telling->told != telling->stood_at) {
-		uint64_t told = telling->told;
-
-		anyio_event_init(&telling->taken);
-		rc = anyio_move_on_after(patience, wait_until_taken, telling);
-		if (telling->told == told && telling->used > PACE)
-			telling->stood_at = told;
-	}
+	if (telling->used <= PACE || telling->failed || telling->too_slow)
+		return 0;
+	anyio_event_init(&telling->taken);
+	int rc = anyio_move_on_after(patience, wait_until_taken, telling);
+	telling->too_slow = telling->used > PACE;
 	return rc;
 }
 
@@ -118,7 +111,6 @@ int telling_run(struct telling *telling, anyio_task_fn body, void *arg)
 {
 	anyio_event_init(&telling->more);
 	anyio_event_init(&telling->taken);
-	telling->stood_at = UINT64_MAX;
 	ANYIO_TASK_GROUP(group);
 	int rc = anyio_try_start_soon(&group, tell_all, telling, "telling");
 	if (!rc)

@@ -18,7 +18,7 @@ struct telling {
 	/* From here on private. */
 	uint8_t *notes; /* each behind its length, u32 */
 	size_t used, place, held;
-	uint64_t told, stood_at; /* notes; so many were told when he took no more for a while */
+	bool too_slow; /* to be waited for */
 	struct anyio_event more, taken;
 	bool over;
 };
@@ -28,7 +28,8 @@ struct telling {
 int telling_run(struct telling *telling, anyio_task_fn body, void *arg);
 /* Keeps a note. Never waits. */
 void telling_note(struct telling *telling, const void *note, size_t len);
-/* Waits while much is kept, so that all can be told: as long as he takes any, and then for 5 s. 0 or ANYIO_CANCELLED. */
+/* Waits until what is kept, when it is much, is taken, so that all can be told; but no more after once 5 s were not
+ * enough: who reads a byte now and then holds up nobody. 0 or ANYIO_CANCELLED. */
 int telling_pace(struct telling *telling);
 /* Has what is not a note told. Never waits. */
 void telling_wake(struct telling *telling);

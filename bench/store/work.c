@@ -132,31 +132,45 @@ struct job {
 	const char *what;
 };
 
+static double halve_seconds(const struct engine *engine, const struct work *work)
+{
+	double began = now();
+
+	engine->halve(work);
+	return now() - began;
+}
+
 static int measure(void *arg)
 {
 	struct job *job = arg;
-	bool puts = strcmp(job->what, "puts") == 0;
+	const struct engine *engine = job->engine;
+	double took;
 
-	job->engine->open(&job->work);
-	double took = puts ? puts_seconds(job->engine, &job->work)
-			   : gets_seconds(job->engine, &job->work, strcmp(job->what, "gets") == 0);
-	job->engine->close(&job->work);
+	engine->open(&job->work);
+	if (strcmp(job->what, "puts") == 0)
+		took = puts_seconds(engine, &job->work);
+	else if (strcmp(job->what, "halves") == 0)
+		took = halve_seconds(engine, &job->work);
+	else
+		took = gets_seconds(engine, &job->work, strcmp(job->what, "gets") == 0);
+	engine->close(&job->work);
 	printf("%.1f\n", (double)job->work.count / took);
 	return 0;
 }
 
 static int usage(const char *program, const struct engine *const *engines)
 {
-	fprintf(stderr, "usage: %s ENGINE puts|gets|raw DIR COUNT SIZE; engines:", program);
+	fprintf(stderr, "usage: %s ENGINE puts|gets|raw|halves DIR COUNT SIZE; engines:", program);
 	for (; *engines; engines++)
 		fprintf(stderr, " %s", (*engines)->name);
 	fprintf(stderr, "\n");
 	return 2;
 }
 
-static bool is_measure(const char *what)
+static bool is_measure(const struct engine *engine, const char *what)
 {
-	return strcmp(what, "puts") == 0 || strcmp(what, "gets") == 0 || strcmp(what, "raw") == 0;
+	return strcmp(what, "puts") == 0 || strcmp(what, "gets") == 0 || strcmp(what, "raw") == 0 ||
+		(engine->halve && strcmp(what, "halves") == 0);
 }
 
 int work_main(int argc, char **argv, const struct engine *const *engines)
@@ -165,7 +179,7 @@ int work_main(int argc, char **argv, const struct engine *const *engines)
 
 	while (argc == 6 && *engine && strcmp((*engine)->name, argv[1]) != 0)
 		engine++;
-	if (argc != 6 || !*engine || !is_measure(argv[2]))
+	if (argc != 6 || !*engine || !is_measure(*engine, argv[2]))
 		return usage(argv[0], engines);
 	struct job job = { .engine = *engine, .what = argv[2], .work.dir = argv[3] };
 	struct work *work = &job.work;

@@ -37,6 +37,8 @@ struct engine {
 	/* Calls body(arg) where the others can be called; NULL: they can be anywhere. */
 	int (*run)(int (*body)(void *arg), void *arg);
 	bool verifies; /* get has held the bytes against their key already */
+	/* Removes every other group, so that the file system has their room again. NULL: that is not measured. */
+	void (*halve)(const struct work *work);
 };
 
 /* NAME MEASURE DIR COUNT SIZE, NAME an engine's: see work.c. */

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { CACHE = 256 << 20, FILTER_BITS = 10 };
+enum { CACHE = 256 << 20, FILTER_BITS = 10, FORCE = 3 /* kForceOptimized */ };
 
 static rocksdb_t *db;
 static rocksdb_options_t *options;
@@ -39,6 +39,8 @@ static void open_rocksdb(const struct work *work)
 	rocksdb_options_set_enable_blob_files(options, 1);
 	rocksdb_options_set_min_blob_size(options, 0);
 	rocksdb_options_set_blob_compression_type(options, rocksdb_no_compression);
+	rocksdb_options_set_enable_blob_gc(options, 1);
+	rocksdb_options_set_blob_gc_age_cutoff(options, 1);
 	synced = rocksdb_writeoptions_create();
 	rocksdb_writeoptions_set_sync(synced, 1);
 	reads = rocksdb_readoptions_create();
@@ -74,6 +76,28 @@ static const uint8_t *get(const struct work *work, size_t number)
 	return (const uint8_t *)data;
 }
 
+/* Deletes are synced once; then all is compacted, blobs too. */
+static void halve(const struct work *work)
+{
+	rocksdb_writeoptions_t *unsynced = rocksdb_writeoptions_create();
+	rocksdb_compactoptions_t *all = rocksdb_compactoptions_create();
+	char *error = NULL;
+
+	for (size_t first = GROUP; first < work->count; first += 2 * GROUP) {
+		rocksdb_writebatch_t *batch = rocksdb_writebatch_create();
+		for (size_t i = first; i < first + GROUP && i < work->count; i++)
+			rocksdb_writebatch_delete(batch, (const char *)work->keys[i], KEY);
+		rocksdb_write(
+			db, first + 2 * GROUP < work->count ? unsynced : synced, batch, &error);
+		fail_if(error);
+		rocksdb_writebatch_destroy(batch);
+	}
+	rocksdb_compactoptions_set_bottommost_level_compaction(all, FORCE);
+	rocksdb_compact_range_opt(db, all, NULL, 0, NULL, 0);
+	rocksdb_compactoptions_destroy(all);
+	rocksdb_writeoptions_destroy(unsynced);
+}
+
 static void close_rocksdb(const struct work *work)
 {
 	if (got)
@@ -83,7 +107,8 @@ static void close_rocksdb(const struct work *work)
 
 int main(int argc, char **argv)
 {
-	static const struct engine rocksdb = { "rocksdb", open_rocksdb, put, get, close_rocksdb };
+	static const struct engine rocksdb = { "rocksdb", open_rocksdb, put, get, close_rocksdb,
+		.halve = halve };
 
 	return work_main(argc, argv, (const struct engine *const[]){ &rocksdb, NULL });
 }

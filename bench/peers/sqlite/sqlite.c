@@ -68,6 +68,26 @@ static const uint8_t *get(const struct work *work, size_t number)
 	return data;
 }
 
+static void halve(const struct work *work)
+{
+	sqlite3_stmt *remove;
+
+	check(sqlite3_prepare_v2(db, "DELETE FROM blocks WHERE key = ?", -1, &remove, NULL),
+		SQLITE_OK);
+	run("BEGIN");
+	for (size_t i = GROUP; i < work->count; i++) {
+		if (i / GROUP % 2 == 0)
+			continue;
+		bind(remove, 1, work->keys[i], KEY);
+		check(sqlite3_step(remove), SQLITE_DONE);
+		check(sqlite3_reset(remove), SQLITE_OK);
+	}
+	run("COMMIT");
+	sqlite3_finalize(remove);
+	run("VACUUM");
+	run("PRAGMA wal_checkpoint(TRUNCATE)");
+}
+
 static void close_sqlite(const struct work *work)
 {
 	sqlite3_finalize(insert);
@@ -77,7 +97,8 @@ static void close_sqlite(const struct work *work)
 
 int main(int argc, char **argv)
 {
-	static const struct engine sqlite = { "sqlite", open_sqlite, put, get, close_sqlite };
+	static const struct engine sqlite = { "sqlite", open_sqlite, put, get, close_sqlite,
+		.halve = halve };
 
 	return work_main(argc, argv, (const struct engine *const[]){ &sqlite, NULL });
 }
