@@ -18,7 +18,7 @@ struct telling {
 	/* From here on private. */
 	uint8_t *notes; /* each behind its length, u32 */
 	size_t used, place, held;
-	bool too_slow; /* to be waited for */
+	bool too_slow; /* he who is told, to be waited for again */
 	struct anyio_event more, taken;
 	bool over;
 };

@@ -180,7 +180,7 @@ def who_does_not_read_holds_nobody_up():
 
 
 def who_reads_slowly_is_told_of_all():
-    """A collection does not run away from a client that reads, however slowly: here a piece for each answer to somebody else."""
+    """A collection does not run away from a client that reads more slowly than it goes: here a piece for each answer to somebody else."""
     count = 300000
     with Daemon() as daemon:
         equal('many blocks', kit('dag', 'import', many_small(count), repo=daemon.repo).code, 0)
