@@ -62,14 +62,15 @@ def several_paths_are_wrapped_together():
 def api_before_daemon():
     """--api is the daemon's own on either side of its name, so that the hint of who finds nobody can be typed."""
     repo = new_repo()
-    with socket.create_server(('127.0.0.1', 0)) as free:
-        port = free.getsockname()[1]
-    api = f'/ip4/127.0.0.1/tcp/{port}'
-    nobody = kit('--api', api, 'id', repo=repo)
-    check('nobody answers: the hint is a daemon there', f'--api {api} daemon' in nobody.err, nobody)
-    with Daemon(repo=repo, api=None, before=['--api', api]) as daemon:
-        equal('--api ADDR daemon listens there', daemon.api, [api])
-        equal('and answers there', kit('--api', api, 'id', repo=repo).code, 0)
+    with socket.socket() as held:  # a port that nobody else is given meanwhile: bound, and nobody listens
+        held.bind(('127.0.0.1', 0))
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        api = f'/ip4/127.0.0.1/tcp/{held.getsockname()[1]}'
+        nobody = kit('--api', api, 'id', repo=repo)
+        check('nobody answers: the hint is a daemon there', f'--api {api} daemon' in nobody.err, nobody)
+        with Daemon(repo=repo, api=None, before=['--api', api]) as daemon:
+            equal('--api ADDR daemon listens there', daemon.api, [api])
+            equal('and answers there', kit('--api', api, 'id', repo=repo).code, 0)
     both = kit('--api', 'nowhere', 'daemon', '--api', 'nor here', repo=repo)
     check('what comes after the name holds', both.code and 'nor here' in both.err, both)
 

@@ -56,19 +56,29 @@ def main(name, run, *arguments):
     return 0
 
 
-def free_ports(count):
-    """Ports that nobody has now, and whose number plus 10,000 is one too: SeaweedFS takes that for itself."""
-    with contextlib.ExitStack() as held:
-        ports = []
-        while len(ports) < count:
-            port = random.randrange(20000, 32000)
-            try:
-                for number in (port, port + 10000):
-                    held.enter_context(socket.socket()).bind(("127.0.0.1", number))
-            except OSError:
-                continue
-            ports.append(port)
-        return ports
+reserved = []  # sockets that are bound and never listen, until the program ends
+
+
+def reserve_ports(count):
+    """Ports that a server started here can listen on, and whose number plus 10,000 is one too: SeaweedFS takes that for
+    itself. Until this program ends nobody else is given them, neither another test nor a connection, whose port the system
+    chooses (from 32768 on, by default). A server asks for SO_REUSEADDR, which lets it in beside one that does not listen."""
+    ports = []
+    while len(ports) < count:
+        port = random.randrange(10000, 22000)
+        pair = [socket.socket(), socket.socket()]
+        try:
+            for held, number in zip(pair, (port, port + 10000)):
+                held.bind(("127.0.0.1", number))  # not yet with SO_REUSEADDR: of two tests, one is refused
+        except OSError:
+            for held in pair:
+                held.close()
+            continue
+        for held in pair:
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reserved.extend(pair)
+        ports.append(port)
+    return ports
 
 
 def run_builder(script):

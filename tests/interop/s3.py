@@ -44,7 +44,7 @@ class Versitygw(S3Store):
     certificate = None
 
     def prepare(self):
-        (self.port,) = peers.free_ports(1)
+        (self.port,) = peers.reserve_ports(1)
         (self.folder / "data" / BUCKET).mkdir(parents=True)
 
     def env(self):
@@ -76,7 +76,7 @@ class Seaweedfs(S3Store):
     name, builder = "seaweedfs", "seaweedfs/build.sh"
 
     def prepare(self):
-        self.port, self.master, self.volume, self.filer = peers.free_ports(4)
+        self.port, self.master, self.volume, self.filer = peers.reserve_ports(4)
         (self.folder / "data").mkdir(parents=True)
         identity = {"name": KEY, "credentials": [{"accessKey": KEY, "secretKey": SECRET}],
                     "actions": ["Admin", "Read", "Write", "List", "Tagging"]}
@@ -114,7 +114,7 @@ class SeaweedfsPair(Seaweedfs):
 
     def prepare(self):
         super().prepare()
-        self.ports, self.volumes = peers.free_ports(2), [None, None]
+        self.ports, self.volumes = peers.reserve_ports(2), [None, None]
 
     def words(self):
         return [*super().words(), "-volume=false", "-master.defaultReplication=001"]

@@ -64,7 +64,7 @@ class Sshd(stores.Store):
     def prepare(self):
         if not SSHD.exists():
             raise peers.Missing(f"{SSHD} is not there: apt-get install {PACKAGES}")
-        (self.port,) = peers.free_ports(1)
+        (self.port,) = peers.reserve_ports(1)
         self.data = self.folder / "data"
         self.data.mkdir()
         self.key = make_key(self.folder / "key")
