@@ -302,15 +302,21 @@ def collect_rows(place, table):
                 for segment in (repo / "segments").iterdir():
                     ready(segment)
                 took = run([program, "run" if reader else "alone", repo, count, size]).split()
+                index = (repo / "index" / "data.mdb").stat().st_size
             seconds, segments, _, before, meanwhile = map(float, took)
-            return {"ours": segments / seconds / MIB, "bare": segments / bare / MIB, "before": before, "meanwhile": meanwhile}
+            return {"ours": segments / seconds / MIB, "bare": segments / bare / MIB, "before": before, "meanwhile": meanwhile,
+                    "index": index / (count / 2)}
 
         def rated(title, took):
             table.compare(f"{title} / read all, write half", "MiB/s", [each["ours"] for each in took],
                           limit=[each["bare"] for each in took], quartiles=True)
 
         title = f"collect {count} blocks of {words}, half dead"
-        rated(title, [collected(False) for _ in range(min(3, place.runs))])
+        took = [collected(False) for _ in range(min(3, place.runs))]
+        rated(title, took)
+        if size == 1024:
+            table.compare("index on disk a block after that / asked", "B", [each["index"] for each in took], 1,
+                          limit=[INDEX_BYTES] * len(took), less_is_better=True, quartiles=True)
         if "cold" in words:
             continue  # the reader would warm it for ours
         took = [collected(True) for _ in range(min(3, place.runs))]

@@ -66,6 +66,24 @@ int store_checkpoint(struct store *store)
 	return rc < 0 ? rc : checkpoint_locked(store);
 }
 
+int store_compact_index(struct store *store)
+{
+	uint64_t least = store->options.compact_bytes, held;
+	int rc = index_is_loose(&store->index, least) ? store_checkpoint(store) : 1;
+
+	if (rc == 0)
+		rc = anyio_lock_acquire(&store->checkpointing);
+	if (rc)
+		return rc < 0 ? rc : 0;
+	if (index_is_loose(&store->index, least) && !store->index.frozen.used &&
+		limit_hold(store, index_file_size(&store->index) / 3, &held)) {
+		rc = index_compact(&store->index);
+		limit_leave(store, held);
+	}
+	anyio_lock_release(&store->checkpointing);
+	return rc;
+}
+
 /* A collection that does not sweep yet writes no index; and under a limit the index file counts, and is not to lag behind. */
 static bool is_left_to_collection(const struct store *store)
 {

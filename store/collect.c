@@ -182,6 +182,9 @@ static int collect(struct collecting *collecting)
 	rc = collecting_mark(collecting);
 	if (rc == 0 && (collecting_judge_remote(collecting) || collecting->options->every))
 		rc = drop_all_dead(collecting);
+	/* Of what is moved each writing of the index touches nearly every leaf there is. */
+	if (rc == 0)
+		rc = store_compact_index(store);
 	if (rc == 0)
 		rc = sweep_all(collecting);
 	if (rc == 0)

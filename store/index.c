@@ -333,7 +333,7 @@ int index_write(struct index *index)
 {
 	if (!index->frozen.used)
 		return 0;
-	int rc = index_db_write(index);
+	int rc = index->unsynced ? index->unsynced : index_db_write(index);
 	if (rc == 0)
 		free_generation(&index->frozen);
 	return rc;

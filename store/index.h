@@ -102,6 +102,7 @@ struct index {
 	uint64_t damaged; /* blocks that were found to be, since the opening */
 	bool suspect;     /* LMDB's file is damaged: it will be made anew by the next opening */
 	bool doubtful;    /* it may be: the next opening will look it over first */
+	int unsynced; /* why the name of its file may not be there to stay: nothing is written until the next opening */
 };
 
 /* Opens or makes the index in dir (which exists). *position is that of its last checkpoint, or
@@ -178,5 +179,11 @@ ssize_t index_next_blocks(
 int index_fetch(struct index *index);
 
 uint64_t index_file_size(const struct index *index);
+
+/* Whether its file is of at least so many bytes, and three times as large as what it holds. */
+bool index_is_loose(const struct index *index, uint64_t least);
+/* Writes its file anew, without gaps; nothing is frozen, and nobody writes it meanwhile. 0, also when there was no room for that
+ * or anything else was in its way; -EUCLEAN: what was written is damaged; or why it cannot be written to any more. Waits. */
+int index_compact(struct index *index);
 
 #endif

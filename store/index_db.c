@@ -22,8 +22,7 @@ static const size_t map_least = 64 << 20;
 /* Blocks in one part of a checkpoint, and how many must be new for it to have parts: each is synced. */
 enum { PART = 2048, PARTS_FROM = 16384 };
 
-/* Codes of LMDB's own mean that its file is not what it should be. */
-static int from_lmdb(int rc)
+int index_db_code(int rc)
 {
 	if (rc == 0)
 		return 0;
@@ -102,12 +101,12 @@ static int open_tables(struct index *index, struct index_position *position, boo
 	int rc = mdb_txn_begin(index->env, NULL, 0, &txn);
 
 	if (rc)
-		return from_lmdb(rc);
+		return index_db_code(rc);
 	if ((rc = mdb_dbi_open(txn, "blocks", MDB_CREATE, &index->blocks)) ||
 		(rc = mdb_dbi_open(txn, "state", MDB_CREATE, &index->state)) ||
 		(rc = mdb_dbi_open(txn, "meta", MDB_CREATE, &index->meta))) {
 		mdb_txn_abort(txn);
-		return from_lmdb(rc);
+		return index_db_code(rc);
 	}
 	rc = mdb_get(txn, index->meta, &key, &value);
 	*usable = rc == MDB_NOTFOUND ||
@@ -121,24 +120,24 @@ static int open_tables(struct index *index, struct index_position *position, boo
 	*position = meta.position;
 	index->counts = meta.counts;
 	index->written = meta;
-	return from_lmdb(mdb_txn_commit(txn));
+	return index_db_code(mdb_txn_commit(txn));
 }
 
 static int open_once(struct index *index, struct index_position *position, bool *usable)
 {
 	*usable = false;
 	*position = (struct index_position){ 0 };
-	int rc = index_reserve_lock(index);
+	int rc = index_reserve_lock(index, "lock.mdb");
 	if (rc < 0)
 		return rc;
 	rc = mdb_env_create(&index->env);
 	if (rc)
-		return from_lmdb(rc);
+		return index_db_code(rc);
 	mdb_env_set_maxdbs(index->env, 3);
 	mdb_env_set_mapsize(index->env, map_least);
 	rc = mdb_env_open(index->env, index->dir, MDB_NOTLS | MDB_NORDAHEAD, 0644);
 	if (rc)
-		return from_lmdb(rc);
+		return index_db_code(rc);
 	return why_short(index, open_tables(index, position, usable));
 }
 
@@ -153,8 +152,10 @@ static int open_work(void *arg)
 	struct open_call *call = arg;
 	struct index *index = call->index;
 	bool usable;
-	int rc = index_trusted(index);
+	int rc = index_compact_clear(index);
 
+	if (rc == 0)
+		rc = index_trusted(index);
 	if (rc < 0)
 		return rc;
 	if (rc > 0) {
@@ -190,6 +191,7 @@ void index_db_close(struct index *index)
 		index_seal(index);
 	index->env = NULL;
 	index->suspect = index->doubtful = false;
+	index->unsynced = 0;
 }
 
 int index_db_remove(struct index *index)
@@ -205,8 +207,8 @@ int index_db_remove(struct index *index)
 static int read_begin(struct index *index)
 {
 	if (index->reader)
-		return from_lmdb(mdb_txn_renew(index->reader));
-	return from_lmdb(mdb_txn_begin(index->env, NULL, MDB_RDONLY, &index->reader));
+		return index_db_code(mdb_txn_renew(index->reader));
+	return index_db_code(mdb_txn_begin(index->env, NULL, MDB_RDONLY, &index->reader));
 }
 
 int index_db_block(struct index *index, const struct index_key *key, struct index_place *place)
@@ -217,7 +219,7 @@ int index_db_block(struct index *index, const struct index_key *key, struct inde
 	if (rc < 0)
 		return rc;
 	rc = mdb_get(index->reader, index->blocks, &k, &v);
-	rc = rc == 0 ? decode_place(&v, place) : rc == MDB_NOTFOUND ? 0 : from_lmdb(rc);
+	rc = rc == 0 ? decode_place(&v, place) : rc == MDB_NOTFOUND ? 0 : index_db_code(rc);
 	mdb_txn_reset(index->reader);
 	return noted(index, rc);
 }
@@ -235,7 +237,7 @@ ssize_t index_db_state(struct index *index, const struct index_key *key, void *v
 		if (rc >= 0)
 			memcpy(value, v.mv_data, v.mv_size < size ? v.mv_size : size);
 	} else {
-		rc = from_lmdb(rc);
+		rc = index_db_code(rc);
 	}
 	mdb_txn_reset(index->reader);
 	return rc == -ENOENT ? rc : noted(index, rc);
@@ -282,7 +284,7 @@ static int each_after(struct index *index, MDB_dbi table, struct index_key *key,
 		mdb_cursor_close(cursor);
 	}
 	mdb_txn_reset(index->reader);
-	rc = rc == MDB_NOTFOUND ? 0 : rc ? from_lmdb(rc) : taken;
+	rc = rc == MDB_NOTFOUND ? 0 : rc ? index_db_code(rc) : taken;
 	return noted(index, rc < 0 ? rc : 0);
 }
 
@@ -510,7 +512,7 @@ static int write_work(void *arg)
 		if (rc == 0)
 			call->written = call->meta;
 	}
-	return rc == MDB_MAP_FULL ? -EOVERFLOW : why_short(index, from_lmdb(rc));
+	return rc == MDB_MAP_FULL ? -EOVERFLOW : why_short(index, index_db_code(rc));
 }
 
 /* Doubles the map. LMDB gives the old one up before it asks for the new one, and cannot go on
@@ -525,7 +527,7 @@ static int grow(struct index *index)
 	if (room == MAP_FAILED)
 		return -errno;
 	munmap(room, info.me_mapsize * 2);
-	return from_lmdb(mdb_env_set_mapsize(index->env, info.me_mapsize * 2));
+	return index_db_code(mdb_env_set_mapsize(index->env, info.me_mapsize * 2));
 }
 
 int index_db_write(struct index *index)
@@ -552,17 +554,23 @@ int index_db_write(struct index *index)
 
 static int fetch_work(void *arg)
 {
-	struct index *index = arg;
-	int fd;
-
-	if (mdb_env_get_fd(index->env, &fd) == 0)
-		index_pages_fetch(fd);
+	index_pages_fetch(*(const int *)arg);
 	return 0;
 }
 
+/* By a descriptor of its own: meanwhile another file may come to be the index. */
 int index_fetch(struct index *index)
 {
-	return anyio_to_thread(fetch_work, index, NULL);
+	int fd;
+
+	if (mdb_env_get_fd(index->env, &fd))
+		return -EBADF;
+	fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	int rc = anyio_to_thread(fetch_work, &fd, NULL);
+	close(fd);
+	return rc;
 }
 
 uint64_t index_file_size(const struct index *index)

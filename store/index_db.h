@@ -16,6 +16,11 @@ ssize_t index_db_next_blocks(
 /* As index_state_find. */
 ssize_t index_db_state(struct index *index, const struct index_key *key, void *value, size_t size);
 
+/* A code of LMDB's as one of ours: its own mean that its file is not what it should be. */
+int index_db_code(int rc);
+/* Takes away what a compaction that did not end left: 0 or a negative code (index_compact.c). */
+int index_compact_clear(const struct index *index);
+
 /* Writes index->frozen, growing the map as needed. Waits on a worker thread. */
 int index_db_write(struct index *index);
 

@@ -39,6 +39,7 @@ enum {
 	NODE_BIG = 1,   /* the value is on pages of its own */
 	NODE_TABLE = 2, /* the value is a tree's record */
 	INTEGER_KEYS = 8,
+	OF_A_FILE = 0x4000,     /* beside those: the file was made without a folder of its own */
 	DEPTH_MAX = 16,         /* a file that needs more has no room on a disk */
 	WALKS_MAX = 3,          /* of trees at a time: a table by two, in that of tables */
 	TWO_FROM = 256,         /* leaves that are worth a thread */
@@ -403,10 +404,11 @@ static int walk_page(struct walk *walk, size_t number, int level)
 static int walk_tree(struct check *check, const struct tree *tree, int table)
 {
 	struct walk walk = { .check = check, .tree = tree, .arg = check->args[0], .table = table };
+	uint16_t flags = table == TABLE_FREE ? INTEGER_KEYS | (tree->flags & OF_A_FILE) : 0;
 	int rc = 0;
 
 	walk.pages = check->pages + (table < 0 ? 0 : DEPTH_MAX * check->page_size);
-	if (tree->flags != (table == TABLE_FREE ? INTEGER_KEYS : 0) || tree->depth > DEPTH_MAX ||
+	if (tree->flags != flags || tree->depth > DEPTH_MAX ||
 		(tree->root == no_page) != (tree->depth == 0))
 		return -EUCLEAN;
 	if (tree->root != no_page)

@@ -162,8 +162,7 @@ static void seal_of(const struct stat *st, uint8_t out[SEAL_SIZE])
 	put_u64(out + 40, st->st_ctim.tv_nsec);
 }
 
-/* Its path; false when that is too long. */
-static bool path_of(const struct index *index, const char *name, char path[PATH_MAX])
+bool index_path(const struct index *index, const char *name, char path[PATH_MAX])
 {
 	return snprintf(path, PATH_MAX, "%s/%s", index->dir, name) < PATH_MAX;
 }
@@ -172,7 +171,7 @@ int index_clear_name(const struct index *index, const char *name)
 {
 	char path[PATH_MAX], aside[PATH_MAX + 32];
 
-	if (!path_of(index, name, path))
+	if (!index_path(index, name, path))
 		return -ENAMETOOLONG;
 	if (unlink(path) == 0 || errno == ENOENT)
 		return 0;
@@ -195,18 +194,18 @@ static int clear_unless_file(const struct index *index, const char *name)
 	char path[PATH_MAX];
 	struct stat st;
 
-	if (!path_of(index, name, path))
+	if (!index_path(index, name, path))
 		return -ENAMETOOLONG;
 	if (lstat(path, &st) < 0)
 		return errno == ENOENT ? 0 : -errno;
 	return S_ISREG(st.st_mode) ? 0 : index_clear_name(index, name);
 }
 
-int index_reserve_lock(const struct index *index)
+int index_reserve_lock(const struct index *index, const char *name)
 {
 	char path[PATH_MAX];
 
-	if (!path_of(index, "lock.mdb", path))
+	if (!index_path(index, name, path))
 		return -ENAMETOOLONG;
 	int fd = anyio_plain_openat_blocking(AT_FDCWD, path, O_RDWR | O_CREAT, 0644);
 	if (fd < 0)
@@ -223,7 +222,7 @@ static int break_seal(const struct index *index, const struct stat *st, bool *wh
 	char path[PATH_MAX];
 
 	*whole = false;
-	if (!path_of(index, "sealed", path))
+	if (!index_path(index, "sealed", path))
 		return -ENAMETOOLONG;
 	int fd = anyio_plain_openat_blocking(AT_FDCWD, path, O_RDONLY, 0);
 	if (fd >= 0) {
@@ -246,7 +245,7 @@ int index_trusted(const struct index *index)
 		rc = clear_unless_file(index, "sealed.new");
 	if (rc < 0)
 		return rc;
-	if (!path_of(index, "data.mdb", path))
+	if (!index_path(index, "data.mdb", path))
 		return -ENAMETOOLONG;
 	int fd = anyio_plain_openat_blocking(AT_FDCWD, path, O_RDONLY, 0);
 	if (fd < 0)
@@ -265,10 +264,10 @@ void index_seal(const struct index *index)
 	uint8_t seal[SEAL_SIZE];
 	struct stat st;
 
-	if (!path_of(index, "data.mdb", path) || lstat(path, &st) < 0 || !S_ISREG(st.st_mode))
+	if (!index_path(index, "data.mdb", path) || lstat(path, &st) < 0 || !S_ISREG(st.st_mode))
 		return;
 	seal_of(&st, seal);
-	path_of(index, "sealed", path);
+	index_path(index, "sealed", path);
 	/* Not synced: a seal that a power cut takes is read for, and half a seal is none. */
 	anyio_plain_replace(AT_FDCWD, path, 0644, NULL, seal, SEAL_SIZE, false);
 }

@@ -1,7 +1,8 @@
-/* Whether the index on disk can be believed. Private to index_db.c. */
+/* Whether the index on disk can be believed. Private to index_db.c and index_compact.c. */
 #ifndef STORE_INDEX_TRUST_H
 #define STORE_INDEX_TRUST_H
 
+#include <limits.h>
 #include "index.h"
 #include "index_pages.h"
 
@@ -22,9 +23,11 @@ void index_seal(const struct index *index);
  * somebody's, and is renamed. 0 or a negative code. */
 int index_clear_name(const struct index *index, const char *name);
 
-/* Room on the disk for lock.mdb, which LMDB writes through memory: there a full disk would be SIGBUS.
+/* The path of a name in index->dir; false when that is too long. */
+bool index_path(const struct index *index, const char *name, char path[PATH_MAX]);
+/* Room on the disk for a lock file, which LMDB writes through memory: there a full disk would be SIGBUS.
  * 0 or a negative code. */
-int index_reserve_lock(const struct index *index);
+int index_reserve_lock(const struct index *index, const char *name);
 
 /* What an entry adds to the sum of all. */
 uint64_t index_entry_sum(const struct index *index, enum index_table table, const void *key,

@@ -291,6 +291,8 @@ static struct store *make_store(const char *dir, const struct store_options *opt
 		store->options.group_bytes = 32 << 20;
 	if (!store->options.checkpoint_blocks)
 		store->options.checkpoint_blocks = 65536;
+	if (!store->options.compact_bytes)
+		store->options.compact_bytes = 4 << 20;
 	if (!store->options.operations_bytes)
 		store->options.operations_bytes = 1 << 20;
 	store->dir_fd = store->lock_fd = store->segments.dir_fd = store->log.direct_fd =

@@ -106,9 +106,11 @@ void test_block(uint64_t n, size_t len, uint8_t *out, struct mf_cid *cid)
 	*cid = made->cid;
 }
 
-struct store_options test_options = {
-	.create = true, .segment_bytes = 1 << 20, .group_bytes = 200000, .checkpoint_blocks = 50
-};
+struct store_options test_options = { .create = true,
+	.segment_bytes = 1 << 20,
+	.group_bytes = 200000,
+	.checkpoint_blocks = 50,
+	.compact_bytes = 1 };
 
 int test_open(struct store **store, struct store_recovery *recovery)
 {

@@ -122,6 +122,7 @@ static void sweep(enum anyio_fault_kind kind, int error, bool sticky, uint64_t s
 						      .segment_bytes = 60000,
 						      .group_bytes = 30000,
 						      .checkpoint_blocks = 10,
+						      .compact_bytes = 1,
 						      .operations_bytes = 1 },
 		.live = live,
 		.look_after = look_after,
@@ -247,7 +248,8 @@ static void an_opening_names_what_it_cannot_read_test(void **state)
 	test_options = (struct store_options){ .create = true,
 		.segment_bytes = 60000,
 		.group_bytes = 30000,
-		.checkpoint_blocks = 10 };
+		.checkpoint_blocks = 10,
+		.compact_bytes = 1 };
 	run_body(an_opening_names_what_it_cannot_read);
 }
 
@@ -256,7 +258,8 @@ static void a_verification_reads_on_test(void **state)
 	test_options = (struct store_options){ .create = true,
 		.segment_bytes = 60000,
 		.group_bytes = 30000,
-		.checkpoint_blocks = 10 };
+		.checkpoint_blocks = 10,
+		.compact_bytes = 1 };
 	run_body(a_verification_reads_on);
 }
 
@@ -445,7 +448,9 @@ static int the_index_cannot_be_written(void *arg)
 
 static void the_index_may_find_no_room(void **state)
 {
-	test_options = (struct store_options){ .create = true, .checkpoint_blocks = 10 };
+	test_options = (struct store_options){
+		.create = true, .checkpoint_blocks = 10, .compact_bytes = 1
+	};
 	signal(SIGXFSZ, SIG_IGN);
 	simulated_start();
 	int rc = run_simulated(the_index_cannot_be_written, NULL, 1, NULL);

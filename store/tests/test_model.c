@@ -116,6 +116,7 @@ static void start(struct model *model, uint64_t seed)
 		.segment_bytes = 400000,
 		.group_bytes = 60000,
 		.checkpoint_blocks = 25,
+		.compact_bytes = 1,
 		.operations_bytes = 400 };
 	simulated_start();
 	model_tier_reset();

@@ -130,6 +130,7 @@ static bool fail_at(enum anyio_fault_kind kind, uint64_t at, int error, bool ane
 		.segment_bytes = 20000,
 		.group_bytes = 30000,
 		.checkpoint_blocks = 10,
+		.compact_bytes = 1,
 		.operations_bytes = 1 };
 	simulated_start();
 	model_tier_reset();

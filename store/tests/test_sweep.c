@@ -139,6 +139,7 @@ static void sweep(enum anyio_fault_kind kind, int error, bool sticky, uint64_t s
 						      .segment_bytes = 30000,
 						      .group_bytes = 30000,
 						      .checkpoint_blocks = 20,
+						      .compact_bytes = 1,
 						      .operations_bytes = 400 },
 		.live = live,
 		.look_after = look_after,

@@ -165,6 +165,7 @@ static void run(anyio_task_fn body, bool verifies)
 			.segment_bytes = 20000,
 			.group_bytes = 30000,
 			.checkpoint_blocks = 60,
+			.compact_bytes = 1,
 			.operations_bytes = 1000 };
 		simulated_start();
 		model_tier_reset();

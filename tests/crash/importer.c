@@ -31,9 +31,11 @@ enum {
 	TOGETHER = 12
 };
 
-const struct store_options small = {
-	.create = true, .segment_bytes = 1 << 20, .group_bytes = 100000, .checkpoint_blocks = 40
-};
+const struct store_options small = { .create = true,
+	.segment_bytes = 1 << 20,
+	.group_bytes = 100000,
+	.checkpoint_blocks = 40,
+	.compact_bytes = 1 };
 
 struct import {
 	struct store *store;

@@ -124,7 +124,8 @@ static int open_store(struct node *node)
 		.index_dir = node->index,
 		.segment_bytes = 1 << 20,
 		.group_bytes = 200000,
-		.checkpoint_blocks = 20 };
+		.checkpoint_blocks = 20,
+		.compact_bytes = 1 };
 
 	return store_open(node->dir, &options, &node->store, NULL);
 }

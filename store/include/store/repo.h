@@ -38,6 +38,8 @@ struct store_options {
 	uint64_t group_bytes;   /* a commit section is written at least this often; 0: 32 MiB */
 	/* The index is written after this many new blocks (beside a collection up to eight times as many may come); 0: 65536. */
 	size_t checkpoint_blocks;
+	/* A collection writes the index anew when most of its file is empty, and it is of at least so many bytes; 0: 4 MiB. */
+	uint64_t compact_bytes;
 	uint64_t
 		operations_bytes; /* the operation log is written anew when it is longer than this and four
 	                            * times what it says; 0: 1 MiB */
