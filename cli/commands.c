@@ -318,7 +318,9 @@ const struct cli_command cli_commands[] = {
 		"  ipfs-kit pin ls --type=recursive -q",
 		pin_ls_table, 0, -1, .run = cmd_pin_ls },
 	{ "pin rm", "PATH...", "Take a pin away",
-		"The blocks stay in the repo until it is collected ('ipfs-kit repo gc').\n\n  ipfs-kit pin rm bafy...",
+		"The blocks stay in the repo until it is collected ('ipfs-kit repo gc'). Of several paths one is taken after\n"
+		"the other, up to the first that is not pinned, which ends it, and tells how many were before it.\n\n"
+		"  ipfs-kit pin rm bafy...",
 		pin_rm_table, 1, -1, .run = cmd_pin_rm },
 	{ "pin update", "OLD NEW", "Let a pin keep other content",
 		"Pins NEW as if by pin add, with the name that the recursive pin of OLD has,\n"

@@ -5,21 +5,37 @@
 #include <stdio.h>
 #include <string.h>
 
-static int each_pin(
-	struct call *call, int (*one)(struct call *call, const char *path, struct mf_cid *cid))
+/* As Kubo, one path after the other up to the first that fails; but what became of those before it is said. */
+static int tell_how_far(struct call *call, size_t done, const char *verb, int rc)
+{
+	char why[sizeof(call->node->error)];
+
+	if (call->count == 1 || rc == ANYIO_CANCELLED)
+		return rc;
+	snprintf(why, sizeof(why), "%s",
+		*call->node->error ? call->node->error : anyio_error_text(rc));
+	return done ? kit_fail(call->node, rc, "%s the first %zu of %zu, then: %.440s", verb, done,
+			      call->count, why)
+		    : kit_fail(call->node, rc, "%s none of %zu: %.440s", verb, call->count, why);
+}
+
+static int each_pin(struct call *call, const char *verb,
+	int (*one)(struct call *call, const char *path, struct mf_cid *cid))
 {
 	json_t *pins = json_array();
+	size_t done = 0;
 	int rc = pins ? 0 : -ENOMEM;
 
-	for (size_t i = 0; !rc && i < call->count; i++) {
+	while (!rc && done < call->count) {
 		struct mf_cid cid;
-		rc = one(call, call->from->args[i], &cid);
+		rc = one(call, call->from->args[done], &cid);
+		done += !rc;
 		if (!rc && json_array_append_new(pins, call_cid(&cid)))
 			rc = -ENOMEM;
 	}
 	if (rc) {
 		json_decref(pins);
-		return rc;
+		return tell_how_far(call, done, verb, rc);
 	}
 	return call_answer(call, json_pack("{s:o}", "Pins", pins));
 }
@@ -56,12 +72,12 @@ int call_pin_update(struct call *call)
 
 int call_pin_add(struct call *call)
 {
-	return each_pin(call, pin_one);
+	return each_pin(call, "pinned", pin_one);
 }
 
 int call_pin_rm(struct call *call)
 {
-	return each_pin(call, unpin_one);
+	return each_pin(call, "unpinned", unpin_one);
 }
 
 struct pin_listing {

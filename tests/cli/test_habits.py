@@ -100,6 +100,30 @@ def what_a_pin_above_keeps_is_pinned():
         equal('the RPC, streamed', json.loads(daemon.rpc('pin/ls', leaf, stream=True)[2]), {'Cid': leaf, 'Type': told.split(' ', 1)[1]})
 
 
+def of_several_pins_is_told_how_far_it_came():
+    """One path after the other up to the first that fails, as Kubo's; what became of those before it is said."""
+    def show(repo, how):
+        one, two, loose = (kit('add', '-Q', f'--pin={pin}', repo=repo, stdin=text).text for text, pin in ((b'1', True), (b'2', True), (b'3', False)))
+        before = kit('pin', 'ls', '-q', repo=repo).text.split()
+
+        def pinned():
+            return {cid for cid in (one, two) if cid in kit('pin', 'ls', '-q', repo=repo).text.split()}
+        done = kit('pin', 'rm', loose, one, repo=repo)
+        check(f'{how}: the first of them is not pinned', done.code == 3 and f"unpinned none of 2: '{loose}' is not pinned" in done.err, done)
+        equal(f'{how}: and nothing was unpinned', kit('pin', 'ls', '-q', repo=repo).text.split(), before)
+        done = kit('pin', 'rm', one, loose, two, repo=repo)
+        check(f'{how}: one of them is not pinned', done.code == 3 and f"unpinned the first 1 of 3, then: '{loose}' is not pinned" in done.err, done)
+        equal(f'{how}: the one before it is unpinned, the one after it is not', pinned(), {two})
+        done = kit('--json', 'pin', 'rm', two, one, repo=repo)
+        check(f'{how}: in JSON', done.code == 3 and 'unpinned the first 1 of 2, then: ' in json.loads(done.err)['Error'] and not done.out, done)
+        equal(f'{how}: so it is', pinned(), set())
+        done = kit('--offline', 'pin', 'add', one, ABSENT, two, repo=repo)
+        check(f'{how}: pin add too', done.code == 3 and 'pinned the first 1 of 3, then: ' in done.err and ABSENT in done.err and pinned() == {one}, done)
+        done = kit('pin', 'rm', two, repo=repo)
+        check(f'{how}: of a single one there is nothing to tell', done.code == 3 and f"pin rm: '{two}' is not pinned" in done.err, done)
+    both_ways(show)
+
+
 def bad_input_is_not_blamed_on_the_repo():
     text = write(temp('hello.txt'), b'hello\n')
     document = write(temp('document'), b'{"a":1}')
@@ -275,4 +299,4 @@ def documents_are_lines_with_json():
     both_ways(show)
 
 
-run_all([names_as_clients_send_them, documents_are_lines_with_json, an_api_for_the_world, what_the_rpc_was_asked_for, options_and_paths, archives_together, files_go_into_folders, offline_asks_nobody, a_symlink_is_its_target, what_a_pin_above_keeps_is_pinned, bad_input_is_not_blamed_on_the_repo, api_before_daemon, several_paths_are_wrapped_together])
+run_all([names_as_clients_send_them, documents_are_lines_with_json, an_api_for_the_world, what_the_rpc_was_asked_for, options_and_paths, archives_together, files_go_into_folders, offline_asks_nobody, a_symlink_is_its_target, what_a_pin_above_keeps_is_pinned, of_several_pins_is_told_how_far_it_came, bad_input_is_not_blamed_on_the_repo, api_before_daemon, several_paths_are_wrapped_together])
