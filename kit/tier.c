@@ -270,11 +270,11 @@ static int explain_none(struct kit_node *node, const char *tier)
 		return kit_fail(node, -ENODEV,
 			"the tier %.40s was named after the daemon started, which takes tier.places when it starts again",
 			tier);
-	return kit_fail(node, -ENODEV,
-		kit_tier_is(node, tier) || store_tier_stat(node->core->store, tier, &stat) == 0
-			? "the tier %.40s cannot be used; 'ipfs-kit tier list' tells why"
-			: "no tier is called '%.40s'; 'ipfs-kit config tier.places' names them",
-		tier);
+	if (kit_tier_is(node, tier) || store_tier_stat(node->core->store, tier, &stat) == 0)
+		return kit_fail(node, -ENODEV,
+			"the tier %.40s cannot be used; 'ipfs-kit tier list' tells why", tier);
+	return kit_fail(node, -ENOENT,
+		"no tier is called '%.40s'; 'ipfs-kit config tier.places' names them", tier);
 }
 
 static int explain(struct kit_node *node, const char *tier, int rc)
@@ -287,7 +287,7 @@ static int explain(struct kit_node *node, const char *tier, int rc)
 		for (size_t i = 0; node->core->tiers && i < node->core->tiers->count; i++)
 			if (!strcmp(node->core->tiers->list[i].place.name, tier))
 				return kit_fail(node, rc,
-					"the tier %.40s fails: %s; what was not moved is where it was",
+					"the tier %.40s fails, and what was not moved is where it was: %s",
 					tier, node->core->tiers->list[i].text);
 	}
 	if (rc == -EREMOTEIO)

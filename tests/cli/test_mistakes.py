@@ -155,6 +155,22 @@ def words():
     check('--json and no command: a line of JSON', nothing.code == 2 and json.loads(nothing.err)['Code'] == 'usage' and not nothing.out, nothing)
 
 
+def tiers():
+    """A name that no tier has is not found; what is no heat is told what one is."""
+    repo, cold = new_repo(), temp('cold')
+    kit('config', 'tier.places', f'cold=file://{cold}', repo=repo)
+    root = kit('add', '-Q', repo=repo, stdin=b'x').text
+
+    def show(how):
+        fails(['tier', 'move', root, 'nowhere'], 3, ["no tier is called 'nowhere'"], 'config tier.places', repo=repo, name=f'{how}: tier move to nowhere')
+        fails(['tier', 'move', root, 'cold'], 1, ['the tier cold fails', cold], 'mount', repo=repo, name=f'{how}: tier move to where no folder is')
+        for option in ('cold', 'hot'):
+            fails(['tier', 'policy', f'--{option}=abc'], 2, ["'abc'", f'tier.{option}'], 'A number, 0 or more', repo=repo, name=f'{how}: tier policy --{option}=abc')
+    show('alone')
+    with Daemon(repo=repo):
+        show('through a daemon')
+
+
 def repos():
     none, file = temp('none'), write(temp('file'))
     for words in (['id'], ['add', '/dev/null'], ['config', 'store.max'], ['config', 'store.max', '1'], ['config', 'show'], ['daemon']):
@@ -365,4 +381,4 @@ def interrupted():
             pass
 
 
-run_all([files, content, words, repos, daemons, dialling, sockets, gone_in_the_middle, full, interrupted])
+run_all([files, content, words, tiers, repos, daemons, dialling, sockets, gone_in_the_middle, full, interrupted])
