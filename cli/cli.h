@@ -16,7 +16,7 @@ enum {
 	CLI_OK = 0,
 	CLI_FAILED = 1,    /* the work was not done; stderr says why */
 	CLI_USAGE = 2,     /* wrong options or arguments */
-	CLI_NOT_FOUND = 3, /* no such content, pin, key or peer */
+	CLI_NOT_FOUND = 3, /* no such content, pin, setting, tier or peer */
 	CLI_REPO = 4,      /* the repo is missing, locked, damaged or of another version */
 	CLI_TIMEOUT = 5,   /* --timeout passed */
 	CLI_INTERRUPTED = 130,
@@ -49,6 +49,7 @@ struct cli {
 	const char *durability; /* as --durability gave it, or NULL */
 	anyio_time durable_within;
 	bool silent;             /* --progress=false was said */
+	bool dies_of_pipe;       /* SIGPIPE was not ignored by whoever started this */
 	bool homeless;           /* there is no $HOME: repo is below the current folder */
 	const char *const *args; /* positional, NULL-terminated */
 	size_t count;
@@ -158,6 +159,10 @@ int cli_fail_node(const struct cli *cli, int code, const char *subject);
 int cli_fail_file(const struct cli *cli, int code, const char *path);
 /* The same for a peer that was not reached at this address. */
 int cli_fail_peer(const struct cli *cli, int code, const char *address);
+/* Whether standard output is a pipe that nobody reads any more. */
+bool cli_nobody_reads(void);
+/* Whether a failure was that, and nothing was said of it: the program dies of SIGPIPE, as others do. */
+bool cli_ended_unread(void);
 /* Says when the repo is one of Kubo, which is no repo of ours. CLI_OK when it is not, or CLI_REPO. */
 int cli_refuse_kubo_repo(const struct cli *cli);
 /* For a repo that cannot be opened, with why; returns CLI_REPO. */

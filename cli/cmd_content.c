@@ -282,8 +282,6 @@ int cmd_cat(struct cli *cli)
 			return cli_fail(cli, rc,
 				"'%s' is a directory; 'ipfs-kit get' fetches it, 'ipfs-kit ls' lists it",
 				cli->args[i]);
-		if (rc == -EPIPE)
-			return CLI_FAILED; /* whoever read has had enough */
 		if (rc)
 			return cli_fail_node(cli, rc, NULL);
 	}

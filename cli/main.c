@@ -175,12 +175,10 @@ static void catch_termination(void)
 		sigaction(SIGTERM, &action, NULL);
 }
 
-static void die_if_terminated(void)
+static void die_of(int number)
 {
-	if (terminated) {
-		signal(SIGTERM, SIG_DFL);
-		raise(SIGTERM);
-	}
+	signal(number, SIG_DFL);
+	raise(number);
 }
 
 /* What was printed and could not be written is work not done, wherever in the output that was. */
@@ -191,8 +189,10 @@ static int flush_output(const struct cli *cli, int code)
 		return code;
 	if (code != CLI_OK)
 		return code;
-	return cli_fail(cli, errno ? -errno : -EIO, "writing to standard output: %s",
-		errno ? strerror(errno) : "not all of it could be");
+	/* Of a write before the last nothing is left but that it failed. */
+	int why = errno ? errno : cli_nobody_reads() ? EPIPE : 0;
+	return cli_fail(cli, why ? -why : -EIO, "writing to standard output: %s",
+		why ? strerror(why) : "not all of it could be");
 }
 
 int main(int argc, char **argv)
@@ -206,7 +206,8 @@ int main(int argc, char **argv)
 
 	if (rc)
 		return rc < 0 ? flush_output(&cli, CLI_OK) : rc;
-	signal(SIGPIPE, SIG_IGN);
+	/* Sockets break too, which is no reason to die; of standard output it is, once all is put in order. */
+	cli.dies_of_pipe = signal(SIGPIPE, SIG_IGN) != SIG_IGN;
 	/* A script's background ignores it, but whoever sends it wants to know what a daemon is at. */
 	if (cli.command->run == cmd_daemon)
 		signal(SIGQUIT, SIG_DFL);
@@ -222,6 +223,9 @@ int main(int argc, char **argv)
 	if (timed.code == CLI_INTERRUPTED)
 		say_interrupted(&cli);
 	int code = flush_output(&cli, timed.code);
-	die_if_terminated();
+	if (terminated)
+		die_of(SIGTERM);
+	if (cli_ended_unread())
+		die_of(SIGPIPE);
 	return code;
 }

@@ -271,7 +271,7 @@ static void put_exit_status(FILE *out)
 		{ "0", "The work was done." },
 		{ "1", "It was not; standard error says why." },
 		{ "2", "Wrong options or arguments." },
-		{ "3", "There is no such content, pin, setting or peer." },
+		{ "3", "There is no such content, pin, setting, tier or peer." },
 		{ "4",
 			"The repo is missing, in use (for more than a second), damaged or of another version. Of a damaged repo, "
 			"what is whole can be had all the same: then a line on standard error warns, and the exit status is that "
@@ -283,6 +283,10 @@ static void put_exit_status(FILE *out)
 
 	fputs(".SH EXIT STATUS\n", out);
 	put_items(out, codes, 'B');
+	fputs(".PP\n", out);
+	put_filled(out,
+		"When nobody reads standard output any more, it ends by SIGPIPE and says nothing, as other programs do; where "
+		"that signal is ignored, this is a failure like any other.");
 }
 
 /* What the table knows of a command beside its help. */

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,6 +24,20 @@ int cli_exit_code(int code)
 
 /* Of the last write to standard output. */
 static int stdout_failure;
+/* A command has ended because nobody reads that any more. */
+static bool ended_unread;
+
+bool cli_nobody_reads(void)
+{
+	struct pollfd out = { .fd = STDOUT_FILENO, .events = POLLOUT };
+
+	return poll(&out, 1, 0) > 0 && (out.revents & (POLLERR | POLLHUP));
+}
+
+bool cli_ended_unread(void)
+{
+	return ended_unread;
+}
 
 /* Text that grows in a buffer of fixed size; what does not fit is left out. */
 struct sentence {
@@ -198,6 +213,11 @@ int cli_fail(const struct cli *cli, int code, const char *format, ...)
 	/* What was printed before an interruption is the caller's; the interruption says itself. */
 	if (code == ANYIO_CANCELLED)
 		return CLI_INTERRUPTED;
+	/* Whoever read has had enough, as head has: that is no failure to tell of. */
+	if (code == -EPIPE && cli->dies_of_pipe && cli_nobody_reads()) {
+		ended_unread = true;
+		return CLI_FAILED;
+	}
 	va_start(ap, format);
 	say(cli, cli_exit_code(code), cli_next_step(cli, code), format, ap);
 	va_end(ap);

@@ -363,6 +363,36 @@ def full():
         'make room' in told['Hint'], told)
 
 
+def nobody_reads():
+    """Who has had enough, as head has, is no failure: it ends as any program does in a pipe, and says nothing. Where SIGPIPE is ignored it does."""
+    repo = new_repo()
+    cid = kit('add', '-Q', repo=repo, stdin=noise(1_000_000)).text
+    ends = write(temp('f'), b'x')
+
+    def ended(words, **more):
+        reader, writer = os.pipe()
+        os.close(reader)
+        try:
+            return subprocess.run([PROGRAM, '--repo', repo, *words], stdin=subprocess.DEVNULL, stdout=writer, stderr=subprocess.PIPE, text=True, env=environment(),
+                timeout=BOUND, **more)
+        finally:
+            os.close(writer)
+
+    def show(how):
+        for words in (['cat', cid], ['dag', 'export', cid], ['block', 'get', cid], ['pin', 'ls'], ['id'], ['config', 'show'], ['wal', 'list'], ['add', ends],
+                ['wal', 'export', '1'], ['--json', 'id'], ['--json', 'pin', 'ls'], ['--json', 'dag', 'export', cid], ['repo', 'stat']):
+            done, name = ended(words), f'{how}: {" ".join(words[:3]).replace(cid, "CID")}'
+            check(f'{name}: dies of SIGPIPE, silently', done.returncode == -signal.SIGPIPE and not done.stderr, done)
+            done = ended(words, restore_signals=False)  # Python ignores it
+            check(f'{name}: where that is ignored it fails', done.returncode == 1 and 'tandard output' in done.stderr and 'roken pipe' in done.stderr, done)
+        equal(f'{how}: what was to be done is done', kit('pin', 'ls', '-q', cid_raw(b'x'), repo=repo).code, 0)
+        done = ended(['cat', ABSENT, '--offline'])
+        check(f'{how}: what fails before it has anything to write is told', done.returncode == 3 and ABSENT in done.stderr, done)
+    show('alone')
+    with Daemon(repo=repo):
+        show('through a daemon')
+
+
 def interrupted():
     repo = new_repo()
     process = subprocess.Popen([PROGRAM, '--json', '--repo', repo, 'add', '-Q'], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -381,4 +411,4 @@ def interrupted():
             pass
 
 
-run_all([files, content, words, tiers, repos, daemons, dialling, sockets, gone_in_the_middle, full, interrupted])
+run_all([files, content, words, tiers, repos, daemons, dialling, sockets, gone_in_the_middle, full, nobody_reads, interrupted])
