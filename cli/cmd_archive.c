@@ -115,10 +115,12 @@ struct importing {
 	struct cli *cli;
 	struct cli_progress progress;
 	struct kit_imported all; /* of every archive */
+	size_t roots;            /* of this one that were told of */
 };
 
 static int print_root(struct importing *importing, const char *cid, const char *error)
 {
+	importing->roots++;
 	cli_progress_clear(&importing->progress);
 	if (importing->cli->json)
 		return cli_put_json(stdout,
@@ -217,6 +219,18 @@ static int take_file(struct importing *importing, struct cli_input *input,
 	return kit_dag_adopt(cli->node, input->fd, &adopt, imported);
 }
 
+/* Who did not ask for it would learn from a collection that nothing was pinned. */
+static void warn_of_no_roots(const struct importing *importing, const char *name)
+{
+	char text[600];
+
+	snprintf(text, sizeof(text),
+		"%.300s names no root to pin, and 'ipfs-kit repo gc' would take all of it; 'ipfs-kit pin add CID' keeps what is to stay",
+		name);
+	if (!importing->roots && cli_flag(importing->cli, "pin-roots", true))
+		cli_warn(importing->cli, text);
+}
+
 static int import_one(struct importing *importing, const char *path)
 {
 	struct cli *cli = importing->cli;
@@ -230,12 +244,15 @@ static int import_one(struct importing *importing, const char *path)
 
 	if (rc)
 		return rc;
+	importing->roots = 0;
 	cli_progress_start(&importing->progress, cli, "importing");
 	rc = take_file(importing, &input, &options, &imported);
 	cli_progress_end(&importing->progress);
 	cli_input_close(&input);
 	importing->all.blocks += imported.blocks;
 	importing->all.bytes += imported.bytes;
+	if (!rc)
+		warn_of_no_roots(importing, input.name);
 	return rc ? cli_fail_node(cli, rc, input.name) : CLI_OK;
 }
 

@@ -245,7 +245,8 @@ const struct cli_command cli_commands[] = {
 	{ "dag import", "[FILE...]", "Take the blocks of CAR archives",
 		"CARv1 or CARv2, from files or standard input. Every block is checked against its CID; the roots\n"
 		"are pinned. When import returns, all of it is on disk. A bad block ends it: it is named, with the\n"
-		"byte where it starts; nothing is pinned then, and the blocks before it stay.\n\n"
+		"byte where it starts; nothing is pinned then, and the blocks before it stay. Of an archive that names no\n"
+		"roots nothing is pinned either, which a warning says.\n\n"
 		"--adopt takes a file in whole, once all of it is checked, or not at all, and writes no block of it\n"
 		"again: the file system shares its bytes with the repo where it can, else they are copied.\n"
 		"--adopt=link takes a hard link to a file of your own: who changes that file afterwards loses the\n"

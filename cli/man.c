@@ -421,8 +421,8 @@ static void put_whole(FILE *out)
 		"With --json every answer is JSON, one value a line, but for content (cat, block get, dag get, dag export) and "
 		"text (help, completion). A failure is one line on standard error, an object with Error, what failed and why, "
 		"and what to do; Code, one of failed, usage, not-found, repo, timed-out, interrupted; Exit, the exit status; "
-		"and Hint, what to do, when there is something. What opening the repo found damaged or had to make anew, and "
-		"what a daemon finds damaged later, is another such line, with Warning and Hint.");
+		"and Hint, what to do, when there is something. What is warned of, as what opening the repo found damaged or had to "
+		"make anew, and what a daemon finds damaged later, is another such line, with Warning and Hint.");
 	fputs(".SH TERMINALS\n", out);
 	put_filled(out,
 		"Names of content and what peers and daemons say of themselves are chosen by strangers. On a terminal, and "

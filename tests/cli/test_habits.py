@@ -198,6 +198,28 @@ def archives_together():
     both_ways(show)
 
 
+def an_archive_without_roots():
+    """Nothing of it is pinned, and that is said, as a collection would take all of it; not when it was asked for, as with add --pin=false."""
+    source = new_repo()
+    whole, bare = temp('whole.car'), temp('bare.car')
+    cid = kit('add', '-Q', repo=source, stdin=b'a block').text
+    kit('dag', 'export', '-o', whole, cid, repo=source)
+    archive = read(whole)
+    write(bare, b'\x11' + bytes.fromhex('a265726f6f7473806776657273696f6e01') + archive[1 + archive[0]:])
+
+    def show(repo, how):
+        done = kit('dag', 'import', bare, repo=repo)
+        check(f'{how}: it is told', done.code == 0 and not done.out and done.err.count('\n') == 1 and f'{bare} names no root to pin' in done.err and 'pin add' in done.err, done)
+        done = kit('--json', 'dag', 'import', '--stats', bare, repo=repo)
+        check(f'{how}: in JSON', done.code == 0 and bare in json.loads(done.err)['Warning'] and 'pin add' in json.loads(done.err)['Hint'] and json.loads(done.out)['Stats']['BlockCount'] == 1, done)
+        done = kit('dag', 'import', whole, bare, repo=repo)
+        check(f'{how}: of which of two', done.text == f'imported {cid}' and done.err.count('names no root') == 1 and bare in done.err, done)
+        for words in (['dag', 'import', whole], ['dag', 'import', '--pin-roots=false', bare], ['dag', 'import', '--pin-roots=false', whole], ['add', '--pin=false', __file__]):
+            done = kit(*words, repo=repo)
+            check(f'{how}: {" ".join(words[:3])}: nothing is to be told', done.code == 0 and 'root' not in done.err and 'pin' not in done.err, done)
+    both_ways(show)
+
+
 def files_go_into_folders():
     top = tree()
 
@@ -299,4 +321,4 @@ def documents_are_lines_with_json():
     both_ways(show)
 
 
-run_all([names_as_clients_send_them, documents_are_lines_with_json, an_api_for_the_world, what_the_rpc_was_asked_for, options_and_paths, archives_together, files_go_into_folders, offline_asks_nobody, a_symlink_is_its_target, what_a_pin_above_keeps_is_pinned, of_several_pins_is_told_how_far_it_came, bad_input_is_not_blamed_on_the_repo, api_before_daemon, several_paths_are_wrapped_together])
+run_all([names_as_clients_send_them, documents_are_lines_with_json, an_api_for_the_world, what_the_rpc_was_asked_for, options_and_paths, archives_together, an_archive_without_roots, files_go_into_folders, offline_asks_nobody, a_symlink_is_its_target, what_a_pin_above_keeps_is_pinned, of_several_pins_is_told_how_far_it_came, bad_input_is_not_blamed_on_the_repo, api_before_daemon, several_paths_are_wrapped_together])
