@@ -389,11 +389,13 @@ const struct cli_command cli_commands[] = {
 		version_table, 0, 0, .no_repo = true, .run = cmd_version },
 	{ "tier list", "", "List the places where blocks can lie",
 		"One line a tier: its name, its kind, whether it can be asked, how many objects it has, their bytes, and what\n"
-		"it fails with. 'fast' is the repo itself. The others are what the config calls tier.places, as\n"
-		"cold=file:///mnt/cold: another disk (file://), any S3-compatible store (s3://), a folder of an SFTP server\n"
-		"(sftp://); folders and buckets have to be there already. Keys and passwords are no part of it: they come from the\n"
-		"environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, SFTP_PASSWORD), or from the file\n"
-		"tier-NAME.credentials in the repo, which nobody else may read.\n\n"
+		"it fails with. Without a daemon a folder is looked at now; nothing waits for what is on another machine, which\n"
+		"is 'not asked yet' until a daemon has wanted something of it.\n\n"
+		"'fast' is the repo itself. The others are what the config calls tier.places, as cold=file:///mnt/cold: another\n"
+		"disk (file://), any S3-compatible store (s3://; s3+http:// for one that has no TLS, where everybody on the way\n"
+		"reads what is sent), a folder of an SFTP server (sftp://); folders and buckets have to be there already. Keys\n"
+		"and passwords are no part of it: they come from the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,\n"
+		"SFTP_PASSWORD), or from the file tier-NAME.credentials in the repo, which nobody else may read.\n\n"
 		"  ipfs-kit tier list",
 		NULL, 0, 0, .run = cmd_tier_list },
 	{ "tier move", "PATH TIER", "Move content to a tier, or back ('fast')",

@@ -125,8 +125,9 @@ static const struct {
 		"How long until a use of content counts half as much ('ipfs-kit heat top'): 24h, 30m.",
 		check_some_time },
 	{ "tier.places", "",
-		"Colder places, separated by spaces: NAME=file:///FOLDER, NAME=s3://HOST[:PORT]/BUCKET[/PREFIX][?region=REGION], "
-		"NAME=sftp://USER@HOST[:PORT]/FOLDER. Folders and buckets have to exist. By itself only the first is used.",
+		"Colder places, separated by spaces: NAME=file:///FOLDER, NAME=s3://HOST[:PORT]/BUCKET[/PREFIX][?region=REGION] "
+		"(s3+http:// without TLS), NAME=sftp://USER@HOST[:PORT]/FOLDER. Folders and buckets have to exist. By itself only the "
+		"first is used.",
 		tier_places_check },
 	{ "tier.interval", "10m",
 		"How often roots are moved between the tiers ('ipfs-kit tier policy'): 10m, 1h. 0: never.",

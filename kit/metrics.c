@@ -215,9 +215,11 @@ static int add_tier(void *arg, const struct kit_tier_stat *stat)
 {
 	if (!strcmp(stat->kind, "repo"))
 		return 0;
+	/* Of a tier that nobody has asked there is nothing to raise an alarm about. */
+	bool up = !strcmp(stat->state, "up") || !strcmp(stat->state, "not asked yet");
 	counting_add_of(arg, KIT_GAUGE, "ipfs_kit_tier_up",
-		"1: a tier can be asked; 0: it counts as down, or is not configured as it should be.",
-		"tier", stat->name, !strcmp(stat->state, "up"));
+		"1: a tier can be asked, as far as is known; 0: it counts as down, or is not configured as it should be.",
+		"tier", stat->name, up);
 	for (size_t i = 0; i < sizeof(tier_fields) / sizeof(*tier_fields); i++) {
 		const struct field *field = &tier_fields[i];
 		counting_add_of(arg, field->kind, field->name, field->help, "tier", stat->name,

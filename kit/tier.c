@@ -440,6 +440,8 @@ static int tell(struct kit_node *node, const char *name, struct tier *tier,
 		out.state = "down";
 	else if (!tier->remote || tier->error == -ENXIO || tier->error == -EPERM)
 		out.state = "unusable";
+	else if (remote.requests == 0)
+		out.state = "not asked yet";
 	out.objects = stat.objects;
 	out.blocks = stat.blocks;
 	out.bytes = stat.bytes;

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
@@ -198,6 +199,35 @@ def a_store_that_is_not_there():
     equal('said once', done.err.count('no connection'), 1)
 
 
+def what_nobody_asked_is_not_up():
+    """What is on another machine is not waited for by a list; that it is up was not seen then, and is not said."""
+    repo, _, _, root = begin()
+    silent = socket.create_server(('127.0.0.1', 0))  # the kernel takes connections, and nobody answers
+    kit('config', 'tier.places', f'cold=s3+http://127.0.0.1:{silent.getsockname()[1]}/bucket', repo=repo)
+    if any(text in tiers(repo)['cold']['Why'] for text in ('is not installed', 'this was built with')):
+        skip('no S3 here')
+        return
+
+    def show(how):
+        row = tiers(repo)['cold']
+        equal(f'{how}: it was not asked', (row['State'], row['Why']), ('not asked yet', ''))
+        check(f'{how}: in the list', re.search('^cold +S3 +not asked yet +0 +0$', kit('tier', 'list', repo=repo).text, re.M), kit('tier', 'list', repo=repo))
+        silent.settimeout(0)
+        try:
+            silent.accept()
+            check(f'{how}: nobody was asked for it', False)
+        except BlockingIOError:
+            check(f'{how}: nobody was asked for it', True)
+    show('alone')
+    with Daemon(repo=repo):
+        show('by a daemon')
+        check('for its metrics nothing is wrong', 'ipfs_kit_tier_up{tier="cold"} 1' in kit('metrics', repo=repo).text)
+        silent.close()
+        check('it cannot be had', kit('tier', 'move', root, 'cold', repo=repo).code != 0)
+        row = tiers(repo)['cold']
+        check('once it was asked, that is told', row['State'] != 'not asked yet' and row['Why'], row)
+
+
 def a_verification_tells_of_tiers():
     """Without its index a repo asks the tier what lies there; what cannot be asked, or was found damaged, is told by its object."""
     repo, cold, path, root = begin()
@@ -311,6 +341,9 @@ def mistakes():
     for value in ('cold', 'cold=', '=file:///x', 'fast=file:///x', 'memory=file:///x', 'c=file://x', 'c=ftp://h/x', 'c=s3://h', 'c=sftp://h/x', 'C=file:///x',
             'c=file:///x c=file:///y', 'c=s3://u:p@h/b'):
         check(f'no place: {value}', kit('config', 'tier.places', value, repo=repo).code != 0)
+    for scheme in ('file://', 's3://', 's3+http://', 'sftp://'):
+        check(f'{scheme}: told where places are set', all(scheme in text for text in (kit('config', 'tier.places', 'nowhere', repo=repo).err, read(f'{repo}/config').decode(),
+            kit('tier', 'list', '--help').text)))
     for value in ('x', '-1', '', '1e'):
         check(f'no heat: {value}', kit('config', 'tier.cold', value, repo=repo).code != 0)
     policy = json.loads(kit('tier', 'policy', '--json', repo=repo).out)
@@ -384,4 +417,4 @@ def what_a_warm_root_needs_stays():
     check('this is not', kit('cat', f'{roots[0]}/own', repo=repo).code != 0)
 
 
-run_all([what_is_there_is_told_to_be_there, there_and_back, another_place_is_not_the_tier, what_is_mostly_dead_is_written_anew, what_fails_is_said, what_is_away_is_down, a_store_that_is_not_there, a_verification_tells_of_tiers, a_verification_reads_tiers, a_place_that_waits, mistakes, the_policy_is_set, a_daemon_moves_by_itself, what_a_warm_root_needs_stays])
+run_all([what_is_there_is_told_to_be_there, there_and_back, another_place_is_not_the_tier, what_is_mostly_dead_is_written_anew, what_fails_is_said, what_is_away_is_down, a_store_that_is_not_there, what_nobody_asked_is_not_up, a_verification_tells_of_tiers, a_verification_reads_tiers, a_place_that_waits, mistakes, the_policy_is_set, a_daemon_moves_by_itself, what_a_warm_root_needs_stays])

@@ -522,8 +522,8 @@ KIT_API int kit_tier_move(
 struct kit_tier_stat {
 	const char *name;
 	const char *kind; /* "repo", "folder", "S3", "SFTP", or "" when it is not configured */
-	const char *
-		state; /* "up", "down", "unusable" (its place is not there, or is another's), "not configured" */
+	/* "up", "not asked yet" (by this process), "down", "unusable" (its place is not there, or is another's), "not configured" */
+	const char *state;
 	const char *why;                 /* what it fails with; "" once a call gets through */
 	uint64_t objects, blocks, bytes; /* bytes of the files; blocks: 0 for the repo */
 	uint64_t unwanted;               /* objects that are still to be removed */
