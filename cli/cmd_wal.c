@@ -127,8 +127,9 @@ static int print_replay(struct cli *cli, json_t *answer)
 			cli_note("the operation log has lost its end, or is an older copy");
 		else
 			cli_note("damaged: bytes %" JSON_INTEGER_FORMAT " to %" JSON_INTEGER_FORMAT
-				 " of the operation log",
-				number(answer, "From"), number(answer, "To"));
+				 " of ops/%08" JSON_INTEGER_FORMAT ".log, the operation log",
+				number(answer, "From"), number(answer, "To"),
+				number(answer, "Operations"));
 		return 0;
 	}
 	printf("an opening would read %" JSON_INTEGER_FORMAT " bytes and take %" JSON_INTEGER_FORMAT

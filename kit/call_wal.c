@@ -127,11 +127,18 @@ int call_wal_list(struct call *call)
 					     : rc;
 }
 
+/* Of the operation log, Operations is the number of its file. */
 static int tell_damage(void *arg, uint32_t segment, uint64_t from, uint64_t to)
 {
-	return call_answer(arg,
-		json_pack("{s:s, s:I, s:I, s:I}", "Type", "damage", "Segment", (json_int_t)segment,
-			"From", (json_int_t)from, "To", (json_int_t)to));
+	struct call *call = arg;
+	struct store_wal_status status;
+
+	store_wal_status(call->node->core->store, &status);
+	return call_answer(call,
+		json_pack("{s:s, s:I, s:I, s:I, s:I}", "Type", "damage", "Segment",
+			(json_int_t)segment, "Operations",
+			(json_int_t)(segment ? 0 : status.operations), "From", (json_int_t)from,
+			"To", (json_int_t)to));
 }
 
 int call_wal_verify(struct call *call)
@@ -153,7 +160,7 @@ int call_wal_verify(struct call *call)
 	return rc || !replay.damaged
 		? rc
 		: kit_fail(call->node, -EUCLEAN,
-			  "%llu damaged place%s in durable log; 'ipfs-kit repo verify' tells which blocks are lost",
+			  "%llu damaged place%s in durable log; 'ipfs-kit repo verify' tells what is lost",
 			  (unsigned long long)replay.damaged, replay.damaged == 1 ? "" : "s");
 }
 

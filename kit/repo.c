@@ -41,6 +41,7 @@ struct verifying {
 	struct heal heal;
 	struct store_verify_result result;
 	bool segments; /* some are damaged, or missing */
+	bool log;      /* the operation log is, of which nothing comes back with content */
 	bool unread;   /* objects in tiers are not known yet */
 };
 
@@ -105,8 +106,12 @@ static void describe(const struct store_fault *fault, char *out, size_t cap)
 	case STORE_FAULT_OPERATIONS:
 		if (to)
 			snprintf(out, cap,
-				"the operation log, which has the pins, is damaged: bytes %llu to %llu",
-				from, to);
+				"ops/%08u.log, the operation log, which has the pins, is damaged: bytes %llu to %llu%s",
+				fault->segment, from, to,
+				fault->accepted
+					? ""
+					: "; put a whole copy of it back, or 'ipfs-kit repo verify "
+					  "--accept-loss' writes it anew with the pins that 'ipfs-kit pin ls' lists");
 		else
 			snprintf(out, cap,
 				"the operation log (ops/), which has the pins, is missing, has lost its end, or is an older copy");
@@ -187,8 +192,10 @@ static void on_fault(void *arg, const struct store_fault *fault)
 	if (verifying->options->heal)
 		note_to_heal(verifying, fault);
 	verifying->unread |= fault->kind == STORE_FAULT_UNREAD;
+	verifying->log |= fault->kind == STORE_FAULT_OPERATIONS && !fault->accepted;
 	verifying->segments |= fault->kind != STORE_FAULT_PIN &&
-		fault->kind != STORE_FAULT_UNREAD && !fault->accepted;
+		fault->kind != STORE_FAULT_UNREAD && fault->kind != STORE_FAULT_OPERATIONS &&
+		!fault->accepted;
 	if (verifying->options->problem)
 		note_problem(verifying, fault->kind == STORE_FAULT_PIN ? fault->pin : fault->cid,
 			fault->error, text);
@@ -241,6 +248,18 @@ static int refuse_to_heal(struct kit_node *node)
 		"what is damaged is healed by peers, and none is asked here; start 'ipfs-kit daemon' and connect to one that has it");
 }
 
+static const char *next_step(const struct verifying *verifying)
+{
+	if (!verifying->segments && !verifying->log)
+		return verifying->unread
+			? "'ipfs-kit tier list' tells what the tier lacks; then run it again"
+			: "'ipfs-kit pin add' fetches what a pin needs through a daemon, 'ipfs-kit pin rm' takes the pin away";
+	return verifying->node->core->read_only || !verifying->segments
+		? "put a whole copy of that file back, or 'ipfs-kit repo verify --accept-loss' gives up what is lost"
+		: "put a whole copy of that file back, or add or fetch the content again, or "
+		  "'ipfs-kit repo verify --accept-loss' gives up what is lost";
+}
+
 int kit_repo_verify(struct kit_node *node, const struct kit_verify_options *options)
 {
 	static const struct kit_verify_options none;
@@ -273,14 +292,7 @@ int kit_repo_verify(struct kit_node *node, const struct kit_verify_options *opti
 		return kit_fail(node, -EUCLEAN, "%s found%s, every other block is whole; %s",
 			count(problems, result->faults - verifying.heal.healed, "problem"),
 			verifying.telling.lost ? ", more than could be told" : "",
-			!verifying.segments && verifying.unread
-				? "'ipfs-kit tier list' tells what the tier lacks; then run it again"
-				: !verifying.segments
-				? "'ipfs-kit pin add' fetches what a pin needs through a daemon, 'ipfs-kit pin rm' takes the pin away"
-				: node->core->read_only
-				? "put a whole copy of that file back, or 'ipfs-kit repo verify --accept-loss' gives up what is lost"
-				: "put a whole copy of that file back, or add or fetch the content again, or "
-				  "'ipfs-kit repo verify --accept-loss' gives up what is lost");
+			next_step(&verifying));
 	return 0;
 }
 

@@ -269,6 +269,7 @@ static int report_operations(void *arg, uint64_t from, uint64_t to)
 	verifying->operations_damaged = true;
 	verifying_report(verifying,
 		&(struct store_fault){ .kind = STORE_FAULT_OPERATIONS,
+			.segment = verifying->store->ops.generation,
 			.from = from,
 			.to = to,
 			.error = to ? -EBADMSG : -ENOENT,

@@ -2,6 +2,7 @@
 """The log as a person sees it: wal status, list, verify, checkpoint; here, through a daemon, and after kill -9."""
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -189,6 +190,32 @@ def operations_are_kept():
 
 
 
+def damage_that_the_index_covers():
+    """Of the operation log nobody reads what the index has; a verification does, and names the file and the way out, by which no pin is lost."""
+    repo = new_repo()
+    roots = sorted(kit('add', '-Q', repo=repo, stdin=bytes([i])).text for i in range(3))
+    flip(f'{repo}/ops/00000001.log', 150)
+
+    def pins():
+        return sorted(kit('pin', 'ls', '-q', repo=repo).text.split())
+
+    def show(how):
+        equal(f'{how}: the pins are known', pins(), roots)
+        done = kit('repo', 'verify', repo=repo)
+        lines = done.err.splitlines()
+        check(f'{how}: the file, and what to do', done.code == 4 and re.match(r'ops/00000001\.log, the operation log, which has the pins, is damaged: bytes 64 to \d+; put a whole copy of it '
+            "back, or 'ipfs-kit repo verify --accept-loss' writes it anew with the pins that 'ipfs-kit pin ls' lists", lines[0]), done)
+        check(f'{how}: adding content does not bring it back', 'put a whole copy of that file back, or' in lines[1] and 'add or fetch' not in lines[1], done)
+        done = kit('wal', 'verify', '--all', repo=repo)
+        check(f'{how}: wal verify names the file too', done.code == 4 and 'of ops/00000001.log, the operation log' in done.err and 'which blocks' not in done.err, done)
+    show('alone')
+    with Daemon(repo=repo):
+        show('through a daemon')
+    done = kit('repo', 'verify', '--accept-loss', repo=repo)
+    check('it is given up', done.code == 0 and 'given up: ops/00000001.log' in done.err and 'put a whole copy' not in done.err, done)
+    equal('written anew', (os.listdir(f'{repo}/ops'), pins(), kit('repo', 'verify', repo=repo).code), (['00000002.log'], roots, 0))
+
+
 def what_is_missing_is_damage():
     repo = new_repo()
     added(repo)
@@ -287,4 +314,4 @@ def adopted_files_are_exported():
     check('a link to what was changed', done.code != 0 and done.out == b'' and 'not what was adopted' in done.err, done)
 
 
-run_all([the_last_write_is_damaged, a_segment_is_an_archive, who_does_not_read_can_be_left, what_is_damaged_is_not_exported, adopted_files_are_exported, everything_is_told, an_opening_is_foretold, a_command_is_an_opening, operations_are_kept, who_writes_chooses, damage_is_found, what_is_missing_is_damage])
+run_all([the_last_write_is_damaged, a_segment_is_an_archive, who_does_not_read_can_be_left, what_is_damaged_is_not_exported, adopted_files_are_exported, everything_is_told, an_opening_is_foretold, a_command_is_an_opening, operations_are_kept, damage_that_the_index_covers, who_writes_chooses, damage_is_found, what_is_missing_is_damage])

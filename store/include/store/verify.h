@@ -33,8 +33,8 @@ enum store_fault_kind {
 	STORE_FAULT_POINTERS, /* `blocks` entries of the index point at no block */
 	STORE_FAULT_SEGMENT, /* segment is missing (from 0), or ends at from, and was `to` bytes long; it
 	                       * held `blocks` blocks that are lost with it */
-	STORE_FAULT_OPERATIONS, /* bytes from..to of the operation log are not what was written; both 0: it
-	                         * is missing, or an older copy */
+	STORE_FAULT_OPERATIONS, /* bytes from..to of the operation log, the file of the number `segment`, are not what was
+	                         * written; both 0: it is missing, or an older copy */
 	STORE_FAULT_CHANGED, /* segment, a link to somebody else's file, was changed since it was adopted: `blocks`
 	                      * blocks in it are not believed */
 	STORE_FAULT_PIN, /* pin, recursive or direct, needs `blocks` blocks that are missing or bad, cid
