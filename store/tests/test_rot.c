@@ -28,7 +28,7 @@ struct rot {
 
 static const char *file_name(uint64_t i)
 {
-	static char path[64];
+	static char path[sizeof(test_repo) + sizeof("/segments/4294967295.car")];
 
 	snprintf(path, sizeof(path), i < FILES ? "%s/segments/%08u.car" : "%s/ops/%08u.log",
 		test_repo, (unsigned)(i % FILES));
