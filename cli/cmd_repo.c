@@ -360,8 +360,17 @@ static void warn_of_limit(struct cli *cli)
 	static const char *const none[] = { NULL };
 	uint64_t max = 0, taken = 0;
 
-	if (!is_limit(cli->args[0]) || kit_size_parse(cli->args[1], &max) || max == 0 ||
-		bytes_taken(cli->repo) <= max || !cli_try_open(cli) ||
+	if (!is_limit(cli->args[0]) || kit_size_parse(cli->args[1], &max) || max == 0)
+		return;
+	if (max < KIT_STORE_MAX_LEAST) {
+		cli_tell(cli,
+			"next to nothing fits into that: a MiB of it is kept free for collections to write into, and the index and the "
+			"operation log take some; "
+			"'ipfs-kit config %s 4MiB' is the least that is of use",
+			cli->args[0]);
+		return;
+	}
+	if (bytes_taken(cli->repo) <= max || !cli_try_open(cli) ||
 		cli_call(cli, "repo/stat", none, NULL, take_size, &taken) || taken <= max)
 		return;
 	cli_tell(cli,

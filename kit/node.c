@@ -37,6 +37,24 @@ int kit_fail(struct kit_node *node, int code, const char *format, ...)
 	return code;
 }
 
+_Static_assert((int)KIT_STORE_MAX_LEAST == (int)STORE_LIMIT_LEAST, "they are one limit");
+
+/* The setting has two names, and nobody knows here which of them was set. */
+static int fail_limit(struct kit_node *node, const char *what)
+{
+	uint64_t max = kit_config_size(node->core->config, "store.max");
+
+	if (max < KIT_STORE_MAX_LEAST)
+		return kit_fail(node, -EDQUOT,
+			"%s: the repo's limit, store.max (or storage_max), is %llu bytes, into which next to nothing fits; raise it: "
+			"'ipfs-kit config store.max 4MiB' is the least that is of use (0: none)",
+			what, (unsigned long long)max);
+	return kit_fail(node, -EDQUOT,
+		"%s: the repo would grow past its limit, store.max (or storage_max), and too little of it can go, being pinned or just "
+		"added; take pins away with 'ipfs-kit pin rm', or raise it: 'ipfs-kit config store.max SIZE' (0: none)",
+		what);
+}
+
 int kit_fail_code(struct kit_node *node, int code, const char *what)
 {
 	if (code == -ENOSPC)
@@ -45,10 +63,7 @@ int kit_fail_code(struct kit_node *node, int code, const char *what)
 			what, node->core->dir);
 	/* Else it is the disk's own quota. */
 	if (code == -EDQUOT && kit_config_size(node->core->config, "store.max"))
-		return kit_fail(node, code,
-			"%s: the repo would grow past its limit, store.max, and too little of it is unpinned; take pins away with "
-			"'ipfs-kit pin rm', or raise it: 'ipfs-kit config store.max SIZE' (0: none)",
-			what);
+		return fail_limit(node, what);
 	if (code == -EBADMSG)
 		return kit_fail(
 			node, code, "%s: the data is malformed or does not match its CID", what);

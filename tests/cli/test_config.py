@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Settings that are changed at the same time all stay, by whatever way they come; which of them a daemon takes at once."""
+import contextlib
 import json
 import os
 import subprocess
@@ -79,7 +80,7 @@ def what_a_daemon_takes():
 
 def a_limit_below_what_is_there_is_told():
     repo = new_repo()
-    root = kit('add', '-Q', repo=repo, stdin=noise(3 << 20)).text
+    root = kit('add', '-Q', repo=repo, stdin=noise(5 << 20)).text
 
     def said(key, value):
         done = kit('config', key, value, repo=repo)
@@ -88,9 +89,12 @@ def a_limit_below_what_is_there_is_told():
 
     def all_ways():
         for key in 'store.max', 'storage_max':
-            for value in '3', '2MiB':
+            told = said(key, '4MiB')
+            check('too little', 'the repo takes 5.' in told and 'MiB now' in told and 'ipfs-kit' in told and 'repo gc' in told, told)
+            for value in '3', '1MiB', '4095KiB':
                 told = said(key, value)
-                check('too little', 'the repo takes 3.' in told and 'MiB now' in told and 'ipfs-kit' in told and 'repo gc' in told, told)
+                check('too little for anything: the least, and why; no collection helps', 'next to nothing fits' in told and 'kept free' in told and
+                    f"config {key} 4MiB'" in told and 'repo gc' not in told, told)
             for value in '0', '10MiB':
                 equal('enough', said(key, value), '')
 
@@ -101,9 +105,26 @@ def a_limit_below_what_is_there_is_told():
     archive = write(temp('archive'), kit('dag', 'export', root, repo=repo).out)
     other = new_repo()
     equal('adopted', kit('dag', 'import', '--adopt=link', archive, repo=other).code, 0)
-    equal('what is linked does not count', kit('config', 'store.max', '2MiB', repo=other).err, '')
-    done = kit('add', repo=repo, stdin=b'more')
-    check('nothing can be added then', done.code != 0 and 'store.max' in done.err, done)
+    equal('what is linked does not count', kit('config', 'store.max', '4MiB', repo=other).err, '')
+    for how in 'alone', 'through a daemon':
+        with contextlib.nullcontext() if how == 'alone' else Daemon(repo=repo):
+            kit('config', 'storage_max', '3', repo=repo)
+            done = kit('add', repo=repo, stdin=how.encode())
+            check(f'{how}: nothing can be added then, and pins are not to blame', done.code != 0 and all(text in done.err for text in ('storage_max', 'store.max', '4MiB')) and
+                'pin rm' not in done.err, done)
+            kit('config', 'storage_max', '5MiB', repo=repo)
+            done = kit('add', repo=repo, stdin=how.encode())
+            check(f'{how}: more, but too little: by either name of the setting', done.code != 0 and all(text in done.err for text in ('storage_max', 'store.max', 'pin rm')), done)
 
 
-run_all([at_once, with_a_daemon, what_a_daemon_takes, a_limit_below_what_is_there_is_told])
+def the_least_limit_is_of_use():
+    """One block of any size fits, and files come and go."""
+    repo = new_repo()
+    equal('nothing is to be told', kit('config', 'storage_max', '4MiB', repo=repo).err, '')
+    equal('the largest block', kit('block', 'put', repo=repo, stdin=noise(2 << 20)).code, 0)
+    repo = new_repo()
+    kit('config', 'storage_max', '4MiB', repo=repo)
+    equal('files', [kit('add', '-Q', '--pin=false', repo=repo, stdin=noise(1_000_000, seed)).code for seed in range(6)], [0] * 6)
+
+
+run_all([at_once, with_a_daemon, what_a_daemon_takes, a_limit_below_what_is_there_is_told, the_least_limit_is_of_use])

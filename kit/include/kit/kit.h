@@ -564,6 +564,8 @@ KIT_API int kit_config_show(const char *dir, char **text);
 /* Whether the file is there and well-formed: 0, or a negative code with the file, the line and what is
  * wrong in error. */
 KIT_API int kit_config_check(const char *dir, char *error, size_t cap);
+/* Bytes: what a store.max, unless it is 0, has to have for blocks of any size to fit into an empty repo. */
+enum { KIT_STORE_MAX_LEAST = 4 << 20 };
 /* The keys by number, from 0 on; NULL after the last. Any thread. */
 KIT_API const char *kit_config_key(size_t i);
 

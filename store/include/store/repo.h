@@ -101,6 +101,9 @@ int store_checkpoint(struct store *store);
  * pin needs, the segments with the most of it first, down to three quarters; a put that finds no room
  * collects itself, waits for that, and fails with -EDQUOT when it is not enough. At once, and as often as wanted. */
 void store_set_limit(struct store *store, uint64_t max_bytes);
+/* Bytes: under a lower limit next to nothing fits, whatever is collected. 17/16 MiB are kept free, a block may have 2 MiB,
+ * and the rest is for the index and the operation log. */
+enum { STORE_LIMIT_LEAST = 4 << 20 };
 /* As it was set last; 0: any number. */
 uint64_t store_limit(const struct store *store);
 /* Bytes that count: segments, index, operation log. */
