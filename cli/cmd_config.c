@@ -122,6 +122,48 @@ static void warn_of_limit(struct cli *cli)
 		cli_size(taken));
 }
 
+/* Whether tier.places, as it is written, names a tier. */
+static bool is_named(const char *places, const char *tier, size_t len)
+{
+	for (; *(places += strspn(places, " ")); places += strcspn(places, " "))
+		if (strcspn(places, "=") == len && !strncmp(places, tier, len))
+			return true;
+	return false;
+}
+
+/* What lies in a tier is told of when its name goes. */
+static int take_tier(void *arg, json_t *answer)
+{
+	struct cli *cli = arg;
+	const char *name = json_string_value(json_object_get(answer, "Name"));
+	json_int_t bytes = json_integer_value(json_object_get(answer, "Bytes"));
+	char text[400];
+
+	if (!name || !strcmp(name, "fast") || !bytes || is_named(cli->args[1], name, strlen(name)))
+		return 0;
+	snprintf(text, sizeof(text),
+		"%s of content lie in the tier %.40s, which is not named any more, and cannot be had without it; name it again, and "
+		"'ipfs-kit tier move CID fast' takes back what is to stay",
+		cli_size((uint64_t)bytes), name);
+	cli_warn(cli, text);
+	return 0;
+}
+
+/* The repo is opened only when a name has gone. */
+static void warn_of_places(struct cli *cli, const char *before)
+{
+	static const char *const none[] = { NULL };
+	bool gone = false;
+	size_t len;
+
+	for (; *(before += strspn(before, " ")); before += strcspn(before, " ")) {
+		len = strcspn(before, "=");
+		gone |= !is_named(cli->args[1], before, len);
+	}
+	if (gone && cli_try_open(cli))
+		cli_call(cli, "tier/list", none, NULL, take_tier, cli);
+}
+
 /* What a daemon that runs has read already; but some it takes at once, when it is asked for one. */
 static void tell_of_daemon(struct cli *cli)
 {
@@ -140,23 +182,37 @@ static void tell_of_daemon(struct cli *cli)
 		cli_tell(cli, "the daemon that runs takes %s when it starts again", key);
 }
 
+static int set(struct cli *cli)
+{
+	char error[512] = "", *before = NULL;
+	bool places = !strcmp(cli->args[0], "tier.places");
+	int rc = places ? kit_config_get(cli->repo, cli->args[0], &before) : 0;
+
+	if (!rc)
+		rc = kit_config_set(cli->repo, cli->args[0], cli->args[1], error, sizeof(error));
+	if (rc) {
+		free(before);
+		return cli_fail(cli, rc, "%s", *error ? error : anyio_error_text(rc));
+	}
+	if (!cli->json)
+		warn_of_listen(cli);
+	tell_of_daemon(cli);
+	if (!cli->json)
+		warn_of_limit(cli);
+	if (places)
+		warn_of_places(cli, before);
+	free(before);
+	return CLI_OK;
+}
+
 int cmd_config(struct cli *cli)
 {
-	char error[512] = "";
-	int code = check_config(cli), rc;
+	int code = check_config(cli);
 
+	if (code == CLI_OK && cli->count == 2)
+		code = set(cli);
 	if (code)
 		return code;
-	if (cli->count == 2) {
-		rc = kit_config_set(cli->repo, cli->args[0], cli->args[1], error, sizeof(error));
-		if (rc)
-			return cli_fail(cli, rc, "%s", *error ? error : anyio_error_text(rc));
-		if (!cli->json)
-			warn_of_listen(cli);
-		tell_of_daemon(cli);
-		if (!cli->json)
-			warn_of_limit(cli);
-	}
 	return cli->count == 1 || cli->json ? print_setting(cli, cli->args[0]) : CLI_OK;
 }
 

@@ -335,6 +335,50 @@ def a_place_that_waits():
     check('back from where nothing is configured', done.code not in (0, 139, -11) and done.err, done)
 
 
+def a_place_that_is_taken_away():
+    """Whoever takes the name of a tier away in which something lies is told how to have it back."""
+    repo, cold, path, root = begin()
+    named, other = f'cold=file://{cold}', f'other=file://{temp("other")}'
+
+    def said(value, *more):
+        done = kit(*more, 'config', 'tier.places', value, repo=repo)
+        equal('it is set', (done.code, kit('config', 'tier.places', repo=repo).text), (0, value))
+        return '\n'.join(line for line in done.err.splitlines() if 'when it starts again' not in line)
+
+    def told(text):
+        return 'lie in the tier cold, which is not named any more' in text and '4.8 MiB of content' in text and 'name it again' in text and 'tier move CID fast' in text
+
+    def it_stays(how):
+        for value in f'{named} {other}', f'{other} {named}', named:
+            equal(f'{how}: named still', said(value), '')
+    for value in '', other:
+        said(named)
+        equal('nothing lies there', said(value), '')
+    said(f'{named} {other}')
+    kit('tier', 'move', root, 'cold', repo=repo)
+    kit('repo', 'gc', '--silent', repo=repo)
+    it_stays('alone')
+    for value in '', other, f'colder=file://{cold}':
+        text = said(value)
+        check('it is told', told(text) and text.count('\n') == 0, text)
+        equal('once', said(value), '')
+        said(named)
+    equal('so it is', kit('cat', root, repo=repo).out, read(path))
+    line = json.loads(said('', '--json'))
+    check('in JSON', told(line['Warning']) and line['Hint'].startswith('name it again'), line)
+    said(named)
+    with Daemon(repo=repo):
+        it_stays('with a daemon')
+        text = said(other)
+        check('with a daemon', told(text), text)
+        equal('which has it until it ends', kit('cat', root, repo=repo).out, read(path))
+    check('as was told', 'not configured' in kit('cat', root, repo=repo).err)
+    said(named)
+    equal('named again, it is back', [kit('tier', 'move', root, 'fast', repo=repo).code, kit('cat', root, repo=repo).out == read(path)], [0, True])
+    kit('repo', 'gc', '--silent', repo=repo)
+    equal('nothing lies there any more', said(''), '')
+
+
 def mistakes():
     repo, _, _, root = begin()
     check('no such tier', 'no tier is called' in kit('tier', 'move', root, 'nowhere', repo=repo).err)
@@ -417,4 +461,4 @@ def what_a_warm_root_needs_stays():
     check('this is not', kit('cat', f'{roots[0]}/own', repo=repo).code != 0)
 
 
-run_all([what_is_there_is_told_to_be_there, there_and_back, another_place_is_not_the_tier, what_is_mostly_dead_is_written_anew, what_fails_is_said, what_is_away_is_down, a_store_that_is_not_there, what_nobody_asked_is_not_up, a_verification_tells_of_tiers, a_verification_reads_tiers, a_place_that_waits, mistakes, the_policy_is_set, a_daemon_moves_by_itself, what_a_warm_root_needs_stays])
+run_all([what_is_there_is_told_to_be_there, there_and_back, another_place_is_not_the_tier, what_is_mostly_dead_is_written_anew, what_fails_is_said, what_is_away_is_down, a_store_that_is_not_there, what_nobody_asked_is_not_up, a_verification_tells_of_tiers, a_verification_reads_tiers, a_place_that_waits, a_place_that_is_taken_away, mistakes, the_policy_is_set, a_daemon_moves_by_itself, what_a_warm_root_needs_stays])
