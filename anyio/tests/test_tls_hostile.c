@@ -191,10 +191,11 @@ static int renegotiation_is_refused(void *arg)
 struct flood {
 	struct secured pair;
 	struct anyio_stream *asks, *answers, *under; /* under: the transport of who asks */
-	size_t asked;
+	size_t most, asked;
 };
 
-enum { FLOOD = 800 << 10, FLOOD_KEPT = 400 << 10 };
+/* Much more than a transport holds; of what goes nowhere, less shows as much, and each answer costs new keys. */
+enum { FLOOD = 800 << 10, FLOOD_KEPT = 400 << 10, DROPPED = 100 << 10, DROPPED_KEPT = 50 << 10 };
 
 static void flood_ask(struct flood *self)
 {
@@ -213,7 +214,7 @@ static int flood_run(void *arg)
 	struct tls *tls = tls_of(self->asks);
 	int rc = 0;
 
-	while (rc == 0 && self->asked < FLOOD) {
+	while (rc == 0 && self->asked < self->most) {
 		for (int i = 0; i < 200; i++)
 			flood_ask(self);
 		rc = anyio_stream_send(
@@ -244,7 +245,7 @@ static void flood_begin(struct flood *self, enum anyio_tls_version version)
 {
 	bool client = version == ANYIO_TLS_VERSION_1_3;
 
-	*self = (struct flood){ .asked = 0 };
+	*self = (struct flood){ .most = FLOOD };
 	secure_plain(&self->pair, version);
 	pass(self->pair.server, self->pair.client, "tickets too");
 	self->asks = client ? self->pair.client : self->pair.server;
@@ -298,12 +299,13 @@ static int answers_nobody_can_be_sent_are_dropped(void *arg)
 
 		flood_begin(&self, v);
 		anyio_task_group_enter(&group);
+		self.most = DROPPED;
 		tls_of(self.answers)->out_failed = ANYIO_BROKEN;
 		spawn(&group, flood_receive, &self, NULL);
 		spawn(&group, flood_run, &self, NULL);
 		anyio_wait_all_tasks_blocked();
-		CHECK(self.asked >= FLOOD);
-		CHECK(flood_kept(&self) <= FLOOD_KEPT);
+		CHECK(self.asked >= DROPPED);
+		CHECK(flood_kept(&self) <= DROPPED_KEPT);
 		anyio_task_group_cancel(&group, "test");
 		anyio_task_group_exit(&group, 0);
 		secured_free(&self.pair);
