@@ -248,8 +248,10 @@ static int check_window(struct check *check, struct window *window, struct windo
 
 static int window_make(struct adopting *adopting, struct window *window)
 {
+	uint64_t all = adopting->adopted.to - adopting->adopted.from;
+
 	window->adopting = adopting;
-	window->data = anyio_malloc(WINDOW_SIZE);
+	window->data = anyio_malloc(all < WINDOW_SIZE ? all + 1 : WINDOW_SIZE);
 	window->blocks = anyio_calloc(WINDOW_BLOCKS, sizeof(*window->blocks));
 	window->sections = anyio_calloc(WINDOW_BLOCKS, sizeof(*window->sections));
 	window->results = anyio_calloc(WINDOW_BLOCKS, sizeof(*window->results));

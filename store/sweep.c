@@ -365,7 +365,7 @@ int collecting_sweep(struct collecting *collecting, uint32_t number)
 	sweep->collecting = collecting;
 	sweep->file = file;
 	sweep->ahead = AHEAD_LEAST;
-	sweep->window = anyio_malloc(WINDOW_SIZE);
+	sweep->window = anyio_malloc(file->size < WINDOW_SIZE ? file->size + 1 : WINDOW_SIZE);
 	rc = sweep->window ? store_begin_sweeping(collecting->store, file) : -ENOMEM;
 	if (rc == 0)
 		rc = scan_segment(sweep);
