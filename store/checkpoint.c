@@ -68,16 +68,17 @@ int store_checkpoint(struct store *store)
 
 int store_compact_index(struct store *store)
 {
-	uint64_t least = store->options.compact_bytes, held;
-	int rc = index_is_loose(&store->index, least) ? store_checkpoint(store) : 1;
+	struct index *index = &store->index;
+	uint64_t bytes, held;
+	int rc = store_checkpoint(store);
 
 	if (rc == 0)
 		rc = anyio_lock_acquire(&store->checkpointing);
-	if (rc)
-		return rc < 0 ? rc : 0;
-	if (index_is_loose(&store->index, least) && !store->index.frozen.used &&
-		limit_hold(store, index_file_size(&store->index) / 3, &held)) {
-		rc = index_compact(&store->index);
+	if (rc < 0)
+		return rc;
+	if (!index->frozen.used && index_is_loose(index, store->options.compact_bytes, &bytes) &&
+		limit_hold(store, bytes, &held)) {
+		rc = index_compact(index, bytes);
 		limit_leave(store, held);
 	}
 	anyio_lock_release(&store->checkpointing);

@@ -164,7 +164,8 @@ static int drop_all_dead(struct collecting *collecting)
 		if (rc == 0 && options->progress)
 			rc = options->progress(options->arg, true, 0, 0);
 	}
-	return rc;
+	/* What is moved then will be in nearly every leaf there is. */
+	return rc == 0 ? store_compact_index(store) : rc;
 }
 
 static int collect(struct collecting *collecting)
@@ -182,9 +183,6 @@ static int collect(struct collecting *collecting)
 	rc = collecting_mark(collecting);
 	if (rc == 0 && (collecting_judge_remote(collecting) || collecting->options->every))
 		rc = drop_all_dead(collecting);
-	/* Of what is moved each writing of the index touches nearly every leaf there is. */
-	if (rc == 0)
-		rc = store_compact_index(store);
 	if (rc == 0)
 		rc = sweep_all(collecting);
 	if (rc == 0)

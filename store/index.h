@@ -180,10 +180,11 @@ int index_fetch(struct index *index);
 
 uint64_t index_file_size(const struct index *index);
 
-/* Whether its file is of at least so many bytes, and three times as large as what it holds. */
-bool index_is_loose(const struct index *index, uint64_t least);
-/* Writes its file anew, without gaps; nothing is frozen, and nobody writes it meanwhile. 0, also when there was no room for that
- * or anything else was in its way; -EUCLEAN: what was written is damaged; or why it cannot be written to any more. Waits. */
-int index_compact(struct index *index);
+/* Whether its file is of at least so many bytes, and mostly empty; and how many it would be of without gaps. */
+bool index_is_loose(const struct index *index, uint64_t least, uint64_t *bytes);
+/* Writes its file anew, without gaps, which takes so many bytes; nothing is frozen, and nobody writes it meanwhile. 0, also when
+ * there was no room for that or anything else was in its way; -EUCLEAN: what was written is damaged; or why it cannot be written
+ * to any more. Waits. */
+int index_compact(struct index *index, uint64_t bytes);
 
 #endif

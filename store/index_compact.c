@@ -7,23 +7,21 @@
 #include "index_db.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 #include <anyio/cancel.h>
 #include <anyio/thread.h>
 #include "index_trust.h"
 
-/* Entries of a transaction, all of whose pages are in memory until it ends. */
-enum { PART = 16384 };
-
-/* What an entry of a block takes of a leaf: key, value, LMDB's head of it and its place there. */
-enum { ENTRY_SIZE = 32 + INDEX_BLOCK_SIZE + 8 + 2 };
-
 enum {
-	LOOSE = 3
-}; /* times as large as its entries: a tree that grows and grows comes to 1.8 at most */
+	PART = 16384, /* entries of a transaction, all of whose pages are in memory until it ends */
+	SYNC_EVERY =
+		16, /* of these: others, who sync the log, are not to wait for all of the new file */
+	NODE_SIZE = 10, /* what LMDB adds to an entry in a leaf */
+	ENTRY_SIZE = 32 + INDEX_BLOCK_SIZE + NODE_SIZE,
+};
 
 static const char file_name[] = "compact.mdb", lock_name[] = "compact.mdb-lock";
 
@@ -34,9 +32,10 @@ struct compacting {
 	MDB_txn *reader; /* of the old one */
 	MDB_cursor *cursor;
 	int table; /* that is being copied */
-	uint64_t sum;
+	size_t parts;
+	uint64_t bytes, sum;
 	bool damaged; /* the old one */
-	bool in_place;
+	bool in_place, ended;
 	int unsynced;
 };
 
@@ -47,12 +46,24 @@ int index_compact_clear(const struct index *index)
 	return rc < 0 ? rc : index_clear_name(index, lock_name);
 }
 
-bool index_is_loose(const struct index *index, uint64_t least)
+/* A tree that only grows comes to 1.9 times its entries, one that half of them leave to 2.9; and a file, with pages that are free
+ * for the next transaction, to four and a half times. */
+bool index_is_loose(const struct index *index, uint64_t least, uint64_t *bytes)
 {
-	const struct index_counts *counts = &index->counts;
-	uint64_t size = index_file_size(index);
+	uint64_t held = index->written.counts.state_bytes, tree = 0, size = index_file_size(index);
+	MDB_stat blocks, state;
+	MDB_txn *txn;
 
-	return size >= least && size / LOOSE > counts->blocks * ENTRY_SIZE + counts->state_bytes;
+	if (mdb_txn_begin(index->env, NULL, MDB_RDONLY, &txn))
+		return false;
+	mdb_stat(txn, index->blocks, &blocks);
+	mdb_stat(txn, index->state, &state);
+	mdb_txn_abort(txn);
+	held += blocks.ms_entries * ENTRY_SIZE + state.ms_entries * NODE_SIZE;
+	tree += (blocks.ms_branch_pages + blocks.ms_leaf_pages) * (uint64_t)blocks.ms_psize;
+	tree += (state.ms_branch_pages + state.ms_leaf_pages) * (uint64_t)state.ms_psize;
+	*bytes = held + held / 16;
+	return size >= least && (tree > held / 5 * 12 || size > 6 * held);
 }
 
 static MDB_dbi table_of(const struct index *index, int table)
@@ -79,7 +90,15 @@ static int make_tables(struct compacting *compacting)
 	return rc;
 }
 
-/* Not synced until it is whole. */
+/* Whether the disk has as much again for those who put meanwhile. */
+static bool has_room(const struct compacting *compacting)
+{
+	struct statvfs disk;
+
+	return statvfs(compacting->index->dir, &disk) == 0 &&
+		(uint64_t)disk.f_bavail * disk.f_frsize >= 2 * compacting->bytes;
+}
+
 static int begin_work(void *arg)
 {
 	struct compacting *compacting = arg;
@@ -89,7 +108,7 @@ static int begin_work(void *arg)
 	int rc = index_compact_clear(index);
 
 	if (rc == 0)
-		rc = index_reserve_lock(index, lock_name);
+		rc = has_room(compacting) ? index_reserve_lock(index, lock_name) : -ENOSPC;
 	if (rc == 0)
 		rc = index_path(index, file_name, path) ? 0 : -ENAMETOOLONG;
 	if (rc < 0)
@@ -164,6 +183,8 @@ static int copy_work(void *arg)
 		mdb_txn_abort(txn);
 	else
 		rc = mdb_txn_commit(txn);
+	if (rc == 0 && ++compacting->parts % SYNC_EVERY == 0)
+		rc = mdb_env_sync(compacting->env, 1);
 	if (whole) {
 		mdb_cursor_close(compacting->cursor);
 		compacting->cursor = NULL;
@@ -196,23 +217,20 @@ static int place_work(void *arg)
 		rc = index_db_code(mdb_env_set_flags(compacting->env, MDB_NOSYNC, 0));
 	if (rc < 0)
 		return rc;
-	int fd = open(index->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
 	index_path(index, file_name, from);
 	index_path(index, "data.mdb", to);
-	rc = rename(from, to) < 0 ? -errno : 0;
-	compacting->in_place = rc == 0;
-	if (rc == 0)
-		compacting->unsynced = fsync(fd) < 0 ? -errno : 0;
-	close(fd);
-	return rc;
+	if (rename(from, to) < 0)
+		return -errno;
+	compacting->in_place = true;
+	compacting->unsynced = index_sync_names(index);
+	return 0;
 }
 
 static int end_work(void *arg)
 {
 	struct compacting *compacting = arg;
 
+	compacting->ended = true;
 	if (compacting->cursor)
 		mdb_cursor_close(compacting->cursor);
 	if (compacting->reader)
@@ -238,39 +256,32 @@ static void take_new(struct compacting *compacting)
 	compacting->env = old;
 }
 
-static int place(void *arg)
-{
-	return anyio_to_thread(place_work, arg, NULL);
-}
-
 static int end(void *arg)
 {
 	return anyio_to_thread(end_work, arg, NULL);
 }
 
-static int shielded(int (*fn)(void *arg), struct compacting *compacting)
+int index_compact(struct index *index, uint64_t bytes)
 {
+	struct compacting compacting = { .index = index, .bytes = bytes };
 	struct anyio_cancel_scope scope;
 
-	anyio_cancel_scope_init(&scope);
-	anyio_cancel_scope_set_shield(&scope, true);
-	return anyio_cancel_scope_run(&scope, fn, compacting);
-}
-
-int index_compact(struct index *index)
-{
-	struct compacting compacting = { .index = index };
-	int rc = copy(&compacting);
-
-	if (rc == 0)
-		rc = shielded(place, &compacting);
-	if (compacting.in_place)
-		take_new(&compacting);
-	shielded(end, &compacting);
-	index->unsynced = compacting.unsynced;
-	index->suspect |= compacting.damaged;
 	if (index->unsynced)
 		return index->unsynced;
+	int rc = copy(&compacting);
+	if (rc == 0)
+		rc = anyio_to_thread(place_work, &compacting, NULL);
+	if (compacting.in_place)
+		take_new(&compacting);
+	anyio_cancel_scope_init(&scope);
+	anyio_cancel_scope_set_shield(&scope, true);
+	anyio_cancel_scope_run(&scope, end, &compacting);
+	/* Without memory for a thread: a reader that stays would keep all pages for ever. */
+	if (!compacting.ended)
+		end_work(&compacting);
+	index->suspect |= compacting.damaged;
+	if (compacting.in_place)
+		return index->unsynced = compacting.unsynced;
 	/* Whatever else stopped it, the index is as it was. */
 	return rc == ANYIO_CANCELLED || compacting.damaged ? rc : 0;
 }

@@ -146,27 +146,29 @@ struct open_call {
 	struct index_position *position;
 };
 
-/* On a worker thread: making an index syncs. */
+/* On a worker thread: making an index syncs. Nothing is written to a file whose name may not last: one that is sealed has been
+ * through this. */
 static int open_work(void *arg)
 {
 	struct open_call *call = arg;
 	struct index *index = call->index;
-	bool usable;
+	bool sealed = false, usable;
 	int rc = index_compact_clear(index);
 
 	if (rc == 0)
-		rc = index_trusted(index);
+		rc = index_trusted(index, &sealed);
 	if (rc < 0)
 		return rc;
 	if (rc > 0) {
 		rc = open_once(index, call->position, &usable);
 		if ((rc == 0 && usable) || (rc < 0 && rc != -EUCLEAN && rc != -EINVAL))
-			return rc;
+			return rc < 0 || sealed ? rc : index_sync_names(index);
 	}
 	index_db_close(index);
-	if ((rc = index_db_remove(index)) < 0)
-		return rc;
-	return open_once(index, call->position, &usable);
+	rc = index_db_remove(index);
+	if (rc == 0)
+		rc = open_once(index, call->position, &usable);
+	return rc < 0 ? rc : index_sync_names(index);
 }
 
 int index_db_open(struct index *index, struct index_position *position)
@@ -187,7 +189,7 @@ void index_db_close(struct index *index)
 	index->reader = NULL;
 	if (index->suspect)
 		index_db_remove(index);
-	else if (index->env && !index->doubtful)
+	else if (index->env && !index->doubtful && !index->unsynced)
 		index_seal(index);
 	index->env = NULL;
 	index->suspect = index->doubtful = false;
@@ -552,9 +554,14 @@ int index_db_write(struct index *index)
 	return rc;
 }
 
+/* Closing the last one of a file that is gone takes long, too. */
 static int fetch_work(void *arg)
 {
-	index_pages_fetch(*(const int *)arg);
+	int *fd = arg;
+
+	index_pages_fetch(*fd);
+	close(*fd);
+	*fd = -1;
 	return 0;
 }
 
@@ -569,7 +576,8 @@ int index_fetch(struct index *index)
 	if (fd < 0)
 		return -errno;
 	int rc = anyio_to_thread(fetch_work, &fd, NULL);
-	close(fd);
+	if (fd >= 0)
+		close(fd);
 	return rc;
 }
 

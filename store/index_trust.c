@@ -234,11 +234,21 @@ static int break_seal(const struct index *index, const struct stat *st, bool *wh
 	return index_clear_name(index, "sealed");
 }
 
-int index_trusted(const struct index *index)
+int index_sync_names(const struct index *index)
+{
+	int fd = open(index->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	int rc = fsync(fd) < 0 ? -errno : 0;
+	close(fd);
+	return rc;
+}
+
+int index_trusted(const struct index *index, bool *sealed)
 {
 	char path[PATH_MAX];
 	struct stat st;
-	bool sealed = false;
 	int rc = clear_unless_file(index, "lock.mdb");
 
 	if (rc == 0)
@@ -250,8 +260,8 @@ int index_trusted(const struct index *index)
 	int fd = anyio_plain_openat_blocking(AT_FDCWD, path, O_RDONLY, 0);
 	if (fd < 0)
 		return fd == -ENOENT ? 1 : fd == ANYIO_NOT_A_FILE ? 0 : fd;
-	rc = fstat(fd, &st) < 0 ? -errno : break_seal(index, &st, &sealed);
-	if (rc == 0 && !sealed)
+	rc = fstat(fd, &st) < 0 ? -errno : break_seal(index, &st, sealed);
+	if (rc == 0 && !*sealed)
 		rc = check_file(index, fd);
 	close(fd);
 	/* What the disk does not give back can be made anew too. */

@@ -15,8 +15,10 @@ enum {
 };
 
 /* 1 when the index in index->dir may be opened, or there is none; 0 when it must be made anew; or
- * a negative code. From now on it is not sealed. Blocks. */
-int index_trusted(const struct index *index);
+ * a negative code. From now on it is not sealed; *sealed, false before, tells whether it was. Blocks. */
+int index_trusted(const struct index *index, bool *sealed);
+/* The names in index->dir are there to stay: 0 or a negative code. Blocks. */
+int index_sync_names(const struct index *index);
 /* It is closed, and as it should be. Failing only costs the next opening time. */
 void index_seal(const struct index *index);
 /* Takes away what stands at a name in index->dir, if anything; a folder that holds something is

@@ -183,7 +183,7 @@ enum { CHECKPOINT_LATE = 4 };
 /* Writes the index when enough is new, unless a collection that sweeps a repo without a limit sees to that; when it is late,
  * waits for whoever does, and fails with it. */
 int store_checkpoint_if_due(struct store *store);
-/* Writes the index, then its file anew if most of that is empty and there is room for it. */
+/* Writes the index, and its file anew if that is mostly empty and there is room for it. */
 int store_compact_index(struct store *store);
 
 /* Everything of both logs from the last checkpoint on; makes the store ready for writing. */
