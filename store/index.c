@@ -293,6 +293,14 @@ int index_state_put(struct index *index, const struct index_key *key, const void
 	return 0;
 }
 
+uint64_t index_grown_size(const struct index *index)
+{
+	uint64_t file = index_file_size(index),
+		 grown = index->counts.blocks * INDEX_GROWN_BLOCK + index->counts.state_bytes * 2;
+
+	return file > grown ? file : grown;
+}
+
 size_t index_fresh(const struct index *index)
 {
 	return index->fresh.blocks.count + index->fresh.state.count;

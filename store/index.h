@@ -100,8 +100,9 @@ struct index {
 	struct index_meta written;  /* as the last checkpoint left it */
 	size_t promised;  /* blocks for which a put may have reserved room it has not used */
 	uint64_t damaged; /* blocks that were found to be, since the opening */
-	bool suspect;     /* LMDB's file is damaged: it will be made anew by the next opening */
-	bool doubtful;    /* it may be: the next opening will look it over first */
+	bool sparing; /* its file counts: it is written in smaller parts, which takes longer and less room */
+	bool suspect;  /* LMDB's file is damaged: it will be made anew by the next opening */
+	bool doubtful; /* it may be: the next opening will look it over first */
 	int unsynced; /* why the name of its file may not be there to stay: nothing is written until the next opening */
 };
 
@@ -179,6 +180,9 @@ ssize_t index_next_blocks(
 int index_fetch(struct index *index);
 
 uint64_t index_file_size(const struct index *index);
+/* The same, or as large as it comes to be in the course of time with what is in it by now, if that is more. */
+uint64_t index_grown_size(const struct index *index);
+enum { INDEX_GROWN_BLOCK = 125 }; /* bytes, of that, for a block */
 
 /* Whether its file is of at least so many bytes, and mostly empty; and how many it would be of without gaps. */
 bool index_is_loose(const struct index *index, uint64_t least, uint64_t *bytes);

@@ -19,8 +19,8 @@
 
 static const size_t map_least = 64 << 20;
 
-/* Blocks in one part of a checkpoint, and how many must be new for it to have parts: each is synced. */
-enum { PART = 2048, PARTS_FROM = 16384 };
+/* Blocks in one part of a checkpoint, and how many must be new for it to have parts: each is synced. And small ones, up to so many. */
+enum { PART = 2048, PARTS_FROM = 16384, SMALL_PART = 128, SMALL_PARTS = 32 };
 
 int index_db_code(int rc)
 {
@@ -486,6 +486,14 @@ static int write_part(MDB_txn *txn, struct write_call *call, size_t part, size_t
 	return rc ? rc : write_meta(txn, call);
 }
 
+static size_t count_parts(const struct index *index)
+{
+	size_t count = index->frozen.blocks.count, parts = count < PARTS_FROM ? 1 : count / PART;
+	size_t small = count / SMALL_PART < SMALL_PARTS ? count / SMALL_PART : SMALL_PARTS;
+
+	return index->sparing && small > parts ? small : parts;
+}
+
 /*
  * On a worker thread. In parts of neighbouring keys, each a transaction: what one copies of the tree, the next but
  * one has for free pages, so that the file need have room for two parts more than the tree, and not for all of it
@@ -495,7 +503,7 @@ static int write_work(void *arg)
 {
 	struct write_call *call = arg;
 	struct index *index = call->index;
-	size_t count = index->frozen.blocks.count, parts = count < PARTS_FROM ? 1 : count / PART;
+	size_t parts = count_parts(index);
 	int rc = 0;
 
 	sort(&index->frozen.blocks, call->sorted);

@@ -7,13 +7,21 @@
 #include "collecting.h"
 #include "segment_adopted.h"
 
-enum { SEGMENTS_LEAST = 64, SEGMENT_LEAST = 1 << 20, SECTION_HEAD_MOST = 64 };
+enum {
+	SEGMENTS_LEAST = 64,
+	SEGMENT_LEAST = 1 << 20,
+	BLOCK_MOST = 64 +
+		INDEX_GROWN_BLOCK, /* beside its data: its head, and what the index has of it */
+};
 
 uint64_t store_used(const struct store *store)
 {
 	const struct segment_set *segments = &store->segments;
 	const struct segment_file *active = store->log.active;
-	uint64_t used = index_file_size(&store->index) + store->ops.end + store->ops.used;
+	/* A file that was written in one go has full leaves: a little more, and it is twice as large. */
+	uint64_t index =
+		store->limit.max ? index_grown_size(&store->index) : index_file_size(&store->index);
+	uint64_t used = index + store->ops.end + store->ops.used;
 
 	for (size_t i = 0; i < segments->count; i++)
 		used += segments->files[i] == active ? store->log.end : segments->files[i]->size;
@@ -47,6 +55,7 @@ void store_set_limit(struct store *store, uint64_t max_bytes)
 	if (max_bytes == store->limit.max)
 		return;
 	store->limit.max = max_bytes;
+	store->index.sparing = max_bytes != 0;
 	store->limit.stuck = store->limit.settled = 0;
 	store->options.segment_bytes = store->limit.segment_bytes;
 	if (max_bytes && part < store->options.segment_bytes)
@@ -123,7 +132,7 @@ static uint64_t absent_bytes(struct store *store, const struct store_block *bloc
 
 	for (size_t i = 0; i < count; i++)
 		if (store_find(store, &blocks[i].cid, &place) <= 0)
-			bytes += blocks[i].len + SECTION_HEAD_MOST;
+			bytes += blocks[i].len + BLOCK_MOST;
 	return bytes;
 }
 
@@ -132,7 +141,7 @@ int limit_enter(struct store *store, const struct store_block *blocks, size_t co
 	uint64_t bytes = 0;
 
 	for (size_t i = 0; i < count && store->limit.max; i++)
-		bytes += blocks[i].len + SECTION_HEAD_MOST;
+		bytes += blocks[i].len + BLOCK_MOST;
 	if (!has_room(store, bytes))
 		bytes = absent_bytes(store, blocks, count);
 	return limit_enter_bytes(store, bytes, held);

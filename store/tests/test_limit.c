@@ -150,6 +150,52 @@ static int full_is_full(void *arg)
 }
 ON_BACKENDS(full_is_full)
 
+/* What the files of the repo have, by the file system. */
+static uint64_t on_disk(void)
+{
+	char command[128];
+	unsigned long long bytes = UINT64_MAX;
+
+	snprintf(command, sizeof(command), "du -sb %s", test_repo);
+	FILE *out = popen(command, "r");
+	if (out && fscanf(out, "%llu", &bytes) != 1)
+		bytes = UINT64_MAX;
+	if (out)
+		pclose(out);
+	return bytes;
+}
+
+/* Of which the index is a large part, and grows when it is written. */
+static int little_blocks_stay_below_too(void *arg)
+{
+	enum { LITTLE = 40, LOW = 8 << 20 };
+	struct store *store;
+	struct store_lease lease;
+	store_ticket ticket = 0;
+	int n = 0, rc = 0;
+
+	struct store_options often = test_options;
+	test_options = (struct store_options){ .create = true };
+	CHECK_RC(0, test_open(&store, NULL));
+	test_options = often;
+	store_set_limit(store, LOW);
+	store_lease_begin(store, &lease);
+	for (; rc == 0; n++) {
+		rc = test_put(store, n, LITTLE, &ticket);
+		if (n % 1000 == 0)
+			CHECK(on_disk() <= LOW);
+	}
+	CHECK(rc == -EDQUOT && n > LOW / (LITTLE + 64 + 125) * 3 / 4);
+	CHECK_RC(0, store_sync(store, ticket));
+	store_lease_end(&lease);
+	CHECK_RC(0, store_checkpoint(store));
+	CHECK(on_disk() <= LOW && store_used(store) <= LOW);
+	CHECK_RC(0, store_close(store));
+	CHECK(on_disk() <= LOW);
+	return 0;
+}
+ON_BACKENDS(little_blocks_stay_below_too)
+
 static int look_at_size(void *arg, bool sweeping, uint64_t done, uint64_t total)
 {
 	return store_used(arg) > LIMIT ? -EFBIG : 0;
@@ -335,6 +381,7 @@ int main(void)
 		cmocka_unit_test(test_what_flows_through_stays_below),
 		cmocka_unit_test(test_it_is_kept_by_the_store_itself),
 		cmocka_unit_test(test_full_is_full),
+		cmocka_unit_test(test_little_blocks_stay_below_too),
 		cmocka_unit_test(test_adopted_files_count),
 		cmocka_unit_test(test_a_collection_stays_below_too),
 		cmocka_unit_test(test_a_marking_hides_nothing_from_the_limit),

@@ -106,7 +106,7 @@ void store_set_limit(struct store *store, uint64_t max_bytes);
 enum { STORE_LIMIT_LEAST = 4 << 20 };
 /* As it was set last; 0: any number. */
 uint64_t store_limit(const struct store *store);
-/* Bytes that count: segments, index, operation log. */
+/* Bytes that count: segments, index, operation log. With a limit the index counts with 125 bytes a block at least. */
 uint64_t store_used(const struct store *store);
 
 /* The body of a task beside those that use the store: has the index read into memory, so that
