@@ -197,6 +197,8 @@ int cli_call(struct cli *cli, const char *command, const char *const *args,
 	struct cli_remote_request request = { .command = command,
 		.args = args,
 		.query = query,
+		/* What takes any number takes one after the other. */
+		.in_lots = cli->command->max_args < 0,
 		.answer = cli_remote_lines_sink(&lines) };
 	int rc = cli_remote_call(cli->remote, &request);
 	return cli_remote_lines_end(&lines, rc);

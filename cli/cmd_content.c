@@ -405,10 +405,13 @@ int cmd_get(struct cli *cli)
 /* ---- ls, stat, resolve ---- */
 
 /* Of several folders, each has its name above. */
-static void print_heading(size_t i, const char *name)
+static void print_heading(const char *name)
 {
-	if (i)
+	static bool again;
+
+	if (again)
 		putchar('\n');
+	again = true;
 	cli_print_text(name);
 	puts(":");
 }
@@ -421,7 +424,7 @@ static int print_ls(struct cli *cli, json_t *answer)
 
 	json_array_foreach (objects, i, object) {
 		if (cli->count > 1)
-			print_heading(i, json_string_value(json_object_get(object, "Hash")));
+			print_heading(json_string_value(json_object_get(object, "Hash")));
 		if (cli_flag(cli, "headers", false))
 			puts(sized ? "Hash Size Name" : "Hash Name");
 		json_array_foreach (json_object_get(object, "Links"), j, link) {

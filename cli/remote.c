@@ -11,7 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { READ_SIZE = 64 << 10, ERROR_MAX = 4096 };
+enum {
+	READ_SIZE = 64 << 10,
+	ERROR_MAX = 4096,
+	/* Of a lot; the daemon's bounds (serve/http.h) are a little above. */
+	LOT_HEAD_MAX = 30 << 10,
+	LOT_ARGS_MAX = 1000,
+};
 
 struct cli_remote {
 	char host[256]; /* empty: a UNIX socket at path */
@@ -150,19 +156,16 @@ static void put_escaped(struct text *text, const char *data)
 	}
 }
 
-static void put_head(struct text *text, const struct cli_remote *remote,
-	const struct cli_remote_request *request)
+static void put_arg(struct text *text, const char *arg, bool first)
 {
-	char separator = '?';
+	put_text(text, first ? "?arg=" : "&arg=");
+	put_escaped(text, arg);
+}
 
-	put_text(text, "POST /api/v0/");
-	put_text(text, request->command);
-	for (const char *const *arg = request->args; arg && *arg; arg++) {
-		put(text, &separator, 1);
-		put_text(text, "arg=");
-		put_escaped(text, *arg);
-		separator = '&';
-	}
+/* What comes behind the arguments. */
+static void put_rest(struct text *text, const struct cli_remote *remote,
+	const struct cli_remote_request *request, char separator)
+{
 	for (const struct cli_remote_query *q = request->query; q && q->name; q++) {
 		if (!q->value)
 			continue;
@@ -199,11 +202,38 @@ static void put_head(struct text *text, const struct cli_remote *remote,
 	}
 }
 
+/* The request for args, or for those of them that one lot holds; how many. */
+static size_t put_head(struct text *text, const struct cli_remote *remote,
+	const struct cli_remote_request *request, const char *const *args)
+{
+	struct text rest = { 0 };
+	size_t count = 0, before;
+
+	put_rest(&rest, remote, request, args && *args ? '&' : '?');
+	put_text(text, "POST /api/v0/");
+	put_text(text, request->command);
+	for (; args && args[count]; count++) {
+		before = text->used;
+		put_arg(text, args[count], !count);
+		bool full = count == LOT_ARGS_MAX || text->used + rest.used > LOT_HEAD_MAX;
+		if (request->in_lots && count && full) {
+			text->used = before;
+			break;
+		}
+	}
+	put(text, rest.data, rest.used);
+	text->failed |= rest.failed;
+	anyio_free(rest.data);
+	return count;
+}
+
 /* ---- One call ---- */
 
 struct call {
 	struct cli_remote *remote;
 	const struct cli_remote_request *request;
+	const char *const *args; /* that are still to be asked for */
+	size_t count;            /* of them that this call asks for */
 	struct anyio_stream *stream;
 	http_parser parser;
 	int failure; /* of the answer's sink */
@@ -319,7 +349,7 @@ static int converse(void *arg)
 	struct text head = { 0 };
 	int rc;
 
-	put_head(&head, call->remote, call->request);
+	call->count = put_head(&head, call->remote, call->request, call->args);
 	rc = head.failed ? -ENOMEM : anyio_stream_send(call->stream, head.data, head.used);
 	anyio_free(head.data);
 	if (rc)
@@ -402,21 +432,21 @@ static int dial(struct cli_remote *remote, struct anyio_stream **stream)
 	return rc == -ENOENT ? -ECONNREFUSED : rc;
 }
 
-int cli_remote_call(struct cli_remote *remote, const struct cli_remote_request *request)
+static int call_once(struct call *call)
 {
-	struct call call = { .remote = remote, .request = request };
+	struct cli_remote *remote = call->remote;
 	int rc;
 
 	remote->error[0] = 0;
-	rc = dial(remote, &call.stream);
+	rc = dial(remote, &call->stream);
 	if (rc)
 		return rc;
-	http_parser_init(&call.parser, HTTP_RESPONSE);
-	call.parser.data = &call;
-	rc = converse(&call);
-	anyio_stream_free(call.stream);
-	if (!rc && (call.parser.status_code != 200 || call.stream_error))
-		return daemon_error(remote, call.parser.status_code);
+	http_parser_init(&call->parser, HTTP_RESPONSE);
+	call->parser.data = call;
+	rc = converse(call);
+	anyio_stream_free(call->stream);
+	if (!rc && (call->parser.status_code != 200 || call->stream_error))
+		return daemon_error(remote, call->parser.status_code);
 	if (rc == ANYIO_INCOMPLETE_READ || rc == ANYIO_BROKEN || rc == -ECONNRESET)
 		snprintf(remote->error, sizeof(remote->error),
 			"the daemon went away before its answer was whole; 'ipfs-kit daemon' starts one again, then run this again");
@@ -424,6 +454,38 @@ int cli_remote_call(struct cli_remote *remote, const struct cli_remote_request *
 		snprintf(remote->error, sizeof(remote->error),
 			"what answers at %s is no daemon of IPFS; check the address",
 			remote->host[0] ? remote->host : remote->path);
+	return rc;
+}
+
+/* What the daemon says is about the lot that failed. */
+static void tell_lots_before(struct cli_remote *remote, size_t done, const char *const *args)
+{
+	char said[ERROR_MAX - 100];
+	size_t count = done;
+
+	while (args[count])
+		count++;
+	snprintf(said, sizeof(said), "%.*s", (int)sizeof(said) - 1, remote->error);
+	if (*said)
+		snprintf(remote->error, sizeof(remote->error),
+			"the first %zu of %zu are done; of those after them: %s", done, count,
+			said);
+}
+
+int cli_remote_call(struct cli_remote *remote, const struct cli_remote_request *request)
+{
+	size_t done = 0;
+	int rc;
+
+	do {
+		struct call call = { .remote = remote,
+			.request = request,
+			.args = request->args ? request->args + done : NULL };
+		rc = call_once(&call);
+		done += rc ? 0 : call.count;
+	} while (!rc && request->args && request->args[done]);
+	if (rc && done)
+		tell_lots_before(remote, done, request->args);
 	return rc;
 }
 

@@ -33,6 +33,9 @@ struct cli_remote_request {
 	const char *command;                  /* "pin/ls" */
 	const char *const *args;              /* NULL-terminated; NULL for none */
 	const struct cli_remote_query *query; /* may be NULL */
+	/* The args may be asked for in lots, one request after the other, since a daemon takes a head of
+	 * so many bytes. The answers follow each other. */
+	bool in_lots;
 	/* Writes the body to sink, chunk by chunk; NULL: an empty body. */
 	int (*body)(void *arg, const struct kit_sink *sink);
 	void *body_arg;

@@ -263,6 +263,8 @@ static int call_block_stat(struct call *call)
 
 /* ---- The table ---- */
 
+#define ANY SIZE_MAX /* one after the other */
+
 static const struct {
 	const char *name;
 	size_t min_args, max_args;
@@ -275,11 +277,11 @@ static const struct {
 	{ "files/stat", 1, 1, call_stat },
 	{ "heat/top", 0, 0, call_heat_top },
 	{ "id", 0, 1, call_id },
-	{ "ls", 1, 1000, call_ls },
+	{ "ls", 1, ANY, call_ls },
 	{ "metrics", 0, 0, call_metrics },
-	{ "pin/add", 1, 1000, call_pin_add },
-	{ "pin/ls", 0, 1000, call_pin_ls },
-	{ "pin/rm", 1, 1000, call_pin_rm },
+	{ "pin/add", 1, ANY, call_pin_add },
+	{ "pin/ls", 0, ANY, call_pin_ls },
+	{ "pin/rm", 1, ANY, call_pin_rm },
 	{ "pin/update", 2, 2, call_pin_update },
 	{ "ping", 1, 1, call_ping },
 	{ "repo/gc", 0, 0, call_repo_gc },
@@ -289,8 +291,8 @@ static const struct {
 	{ "resolve", 1, 1, call_resolve },
 	{ "stat", 1, 1, call_stat },
 	{ "swarm/addrs/local", 0, 0, call_swarm_addrs_local },
-	{ "swarm/connect", 1, 1000, call_swarm_connect },
-	{ "swarm/disconnect", 1, 1000, call_swarm_disconnect },
+	{ "swarm/connect", 1, ANY, call_swarm_connect },
+	{ "swarm/disconnect", 1, ANY, call_swarm_disconnect },
 	{ "swarm/peers", 0, 0, call_swarm_peers },
 	{ "tier/list", 0, 0, call_tier_list },
 	{ "tier/move", 2, 2, call_tier_move },
@@ -317,7 +319,9 @@ int kit_call_run(struct kit_node *node, const struct kit_call *from)
 		if (call.count < commands[i].min_args)
 			return kit_fail(node, -EINVAL, "%s: an argument is missing", from->command);
 		if (call.count > commands[i].max_args)
-			return kit_fail(node, -EINVAL, "%s: too many arguments", from->command);
+			return kit_fail(node, -EINVAL,
+				"%s: too many arguments; at most %zu are taken", from->command,
+				commands[i].max_args);
 		int rc = commands[i].run(&call);
 		anyio_free(call.text);
 		return rc;

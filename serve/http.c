@@ -272,7 +272,9 @@ void http_close(struct http_connection *c)
 {
 	anyio_free(c->buffer);
 	anyio_free(c->head);
+	anyio_free(c->params);
 	c->buffer = c->head = NULL;
+	c->params = NULL;
 }
 
 static int hex(char c)
@@ -312,10 +314,27 @@ bool http_unescape(char *text, bool query)
 	return true;
 }
 
-static bool split_url(struct http_connection *c)
+/* Room for all that the query may hold. */
+static int make_params(struct http_connection *c, const char *query)
+{
+	size_t most = 1;
+
+	for (; (query = strchr(query, '&')); query++)
+		most++;
+	if (most > HTTP_PARAMS_MAX)
+		return -EMSGSIZE;
+	c->params = anyio_malloc(most * sizeof(*c->params));
+	return c->params ? 0 : -ENOMEM;
+}
+
+/* 0, -EPROTO for what is malformed, or what make_params gives. */
+static int split_url(struct http_connection *c)
 {
 	char *query = strchr(c->url, '?');
+	int rc = query ? make_params(c, query) : 0;
 
+	if (rc)
+		return rc;
 	c->path = c->url;
 	if (query)
 		*query++ = 0;
@@ -324,19 +343,17 @@ static bool split_url(struct http_connection *c)
 		if (end)
 			*end++ = 0;
 		if (*query) {
-			if (c->param_count == HTTP_PARAMS_MAX)
-				return false;
 			equals = strchr(query, '=');
 			if (equals)
 				*equals++ = 0;
 			struct http_param *param = &c->params[c->param_count++];
 			*param = (struct http_param){ query, equals ? equals : empty };
 			if (!http_unescape(param->name, true) || !http_unescape(param->value, true))
-				return false;
+				return -EPROTO;
 		}
 		query = end;
 	}
-	return http_unescape(c->path, false);
+	return http_unescape(c->path, false) ? 0 : -EPROTO;
 }
 
 static void reset(struct http_connection *c)
@@ -345,6 +362,7 @@ static void reset(struct http_connection *c)
 	char *head = c->head, *buffer = c->buffer;
 	size_t rest_at = c->rest_at, rest_len = c->rest_len;
 
+	anyio_free(c->params);
 	*c = (struct http_connection){ .stream = stream,
 		.head = head,
 		.buffer = buffer,
@@ -402,16 +420,26 @@ static int wait_for_head(struct http_connection *c)
 	return rc;
 }
 
+static int too_much(struct http_connection *c, int status, const char *what, int bound)
+{
+	char text[120];
+
+	c->keep_alive = false;
+	snprintf(text, sizeof(text), "%s; at most %d%s are taken, so ask for fewer at once\n", what,
+		bound, status == 431 ? " KiB" : "");
+	http_reply(c, status, "text/plain", text);
+	return -EMSGSIZE;
+}
+
 int http_next(struct http_connection *c)
 {
 	if (!c->head && !(c->head = anyio_malloc(HTTP_HEAD_MAX)))
 		return -ENOMEM;
 	reset(c);
 	int rc = wait_for_head(c);
-	if (c->failure == 431) {
-		http_reply(c, 431, "text/plain", "the request's head is too long\n");
-		return -EMSGSIZE;
-	}
+	/* The parser's own bound is higher, but a read may pass both. */
+	if (c->failure == 431 || HTTP_PARSER_ERRNO(&c->parser) == HPE_HEADER_OVERFLOW)
+		return too_much(c, 431, "the request's head is too long", HTTP_HEAD_MAX >> 10);
 	if (rc == -EPROTO || (rc == 0 && c->parser.http_major != 1)) {
 		c->keep_alive = false;
 		http_reply(c, 400, "text/plain", "this is not an HTTP/1.1 request\n");
@@ -420,12 +448,14 @@ int http_next(struct http_connection *c)
 	if (rc)
 		return rc;
 	c->keep_alive = http_should_keep_alive(&c->parser);
-	if (!split_url(c)) {
+	rc = split_url(c);
+	if (rc == -EMSGSIZE)
+		return too_much(c, 400, "too many parameters", HTTP_PARAMS_MAX);
+	if (rc == -EPROTO) {
 		c->keep_alive = false;
 		http_reply(c, 400, "text/plain", "malformed address\n");
-		return -EPROTO;
 	}
-	return 0;
+	return rc;
 }
 
 ssize_t http_body(struct http_connection *c, void *buffer, size_t size)

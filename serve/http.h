@@ -2,7 +2,7 @@
  * One HTTP/1.1 connection, as straight-line code: read a request's head, read its body as it is
  * wanted, write an answer whose body is sent in chunks. http_parser does the parsing.
  *
- * Bounds: head 32 KiB, HTTP_HEAD_TIME, 64 query parameters. A body is never kept, so it has no bound.
+ * Bounds: head 32 KiB, HTTP_HEAD_TIME, 1,024 query parameters. A body is never kept, so it has no bound.
  * A client may send its body and take its answer as slowly as it likes, or pause, until others wait
  * for what it holds. So that one who moves a byte now and then holds nothing longer than one who moves
  * none, standing still is counted as a debt: it grows while the client keeps us waiting, and each byte
@@ -22,8 +22,8 @@
 enum {
 	HTTP_HEAD_MAX = 32 << 10,
 	HTTP_BUFFER = 64 << 10,
-	HTTP_PARAMS_MAX = 64,
-	HTTP_RATE = 64 << 10, /* bytes a second that keep a client from owing time */
+	HTTP_PARAMS_MAX = 1024, /* 16 KiB of them, while the request is answered */
+	HTTP_RATE = 64 << 10,   /* bytes a second that keep a client from owing time */
 };
 
 struct http_param {
@@ -43,7 +43,7 @@ struct http_connection {
 	size_t head_used;
 	char *url, *path;
 	char *origin, *referer, *authorization, *content_type, *host, *fetch_site, *expect;
-	struct http_param params[HTTP_PARAMS_MAX];
+	struct http_param *params; /* param_count of them */
 	size_t param_count;
 	size_t header_start, value_start;
 	int failure; /* HTTP status when the head was refused */
@@ -73,8 +73,9 @@ void http_open(struct http_connection *connection, struct anyio_stream *stream);
 void http_close(struct http_connection *connection);
 
 /* Waits for a request and reads its head. 0; ANYIO_END_OF_STREAM when the client is done; -EPROTO
- * for what is not HTTP (an answer was sent); -EMSGSIZE for a head over the bound and -ETIMEDOUT for
- * one that took too long (likewise); -ETIMEDOUT when none came. An idle connection holds no buffer. */
+ * for what is not HTTP (an answer was sent); -EMSGSIZE for a head or parameters over the bound and
+ * -ETIMEDOUT for one that took too long (likewise); -ETIMEDOUT when none came. An idle connection holds
+ * no buffer. */
 int http_next(struct http_connection *connection);
 
 /* How long the client has stood still, while we wait for it; else 0. */

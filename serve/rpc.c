@@ -138,11 +138,12 @@ static int call(void *arg)
 	struct rpc_request *request = arg;
 	struct http_connection *http = request->http;
 	struct rpc_stream stream = { .request = request, .type = "application/json" };
-	struct kit_call_option options[HTTP_PARAMS_MAX + 1] = { { 0 } };
-	const char *args[HTTP_PARAMS_MAX + 1] = { 0 };
+	struct kit_call_option *options = anyio_calloc(http->param_count + 1, sizeof(*options));
+	const char **args = anyio_calloc(http->param_count + 1, sizeof(*args));
 	size_t arg_count = 0, option_count = 0;
+	int rc = options && args ? 0 : -ENOMEM;
 
-	for (size_t i = 0; i < http->param_count; i++) {
+	for (size_t i = 0; !rc && i < http->param_count; i++) {
 		const struct http_param *param = &http->params[i];
 		if (!strcmp(param->name, "arg"))
 			args[arg_count++] = param->value;
@@ -156,7 +157,10 @@ static int call(void *arg)
 		.answer = on_answer,
 		.arg = &stream,
 		.pieces = true };
-	int rc = kit_call_run(request->node, &it);
+	if (!rc)
+		rc = kit_call_run(request->node, &it);
+	anyio_free(options);
+	anyio_free(args);
 	if (rc == -ENOSYS && !http->answered)
 		return http_reply(http, 404, "text/plain", "404 page not found\n");
 	return rpc_stream_end(&stream, rc);

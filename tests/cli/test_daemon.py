@@ -275,4 +275,37 @@ def two_nodes():
         check('fetched is kept', kit('cat', cid, repo=alone).out == data)
 
 
-run_all([adding_is_the_same, an_interrupted_add_is_not_written_twice, reading_is_the_same, names_that_are_not_utf8, a_secret_of_the_repo, protocols, two_nodes])
+def many_paths():
+    """A request holds so many: what is more goes in several, and nobody sees that."""
+    top, alone = temp('many'), new_repo()
+    for i in range(1100):
+        write(f'{top}/{i}', f'{i} of many'.encode())
+    write(f'{top}/{"%" * 80}', b'escaped')
+    with Daemon() as daemon:
+        roots = [kit('add', '-rQ', '--pin=false', '--cid-version=1', top, repo=repo).text for repo in (alone, daemon.repo)]
+        equal('both have it', roots[0], roots[1])
+        cids = [line.split()[0] for line in kit('ls', '--size=false', roots[0], repo=alone).text.splitlines()]
+        equal('of CIDs there are', (len(cids), len(cids[0])), (1101, 59))
+        for count in (63, 64, 400, 1100):
+            for ask in (['pin', 'add', *cids[:count]], ['pin', 'ls', *cids[:count]], ['pin', 'rm', *cids[:count]]):
+                here, there = (kit(*ask, repo=repo) for repo in (alone, daemon.repo))
+                check(f'{ask[0]} {ask[1]} of {count}: the same, done', here.code == 0 and (there.code, there.out, there.err) == (0, here.out, here.err)
+                    and len(here.text.splitlines()) == count, f'{here} and {there}')
+        for what, paths in (('1,100 paths', roots[:1] + cids[:1099]), ('paths of bytes that are escaped', [f'{roots[0]}/{"%" * 80}'] * 200)):
+            here, there = (kit('ls', *paths, repo=repo) for repo in (alone, daemon.repo))
+            check(f'ls of {what}: the same, done', here.code == 0 and (there.code, there.out) == (0, here.out), f'{here} and {there}')
+
+        # One that fails in the second request: those before it stay, and that is said.
+        words = ['pin', 'add', *cids[:600], 'nonsense', cids[600]]
+        done = kit(*words, repo=daemon.repo)
+        check('one of 602 that fails: how many of all were done is said', done.code == 2 and 'of 602 are done' in done.err and 'nonsense' in done.err
+            and 'malformed' not in done.err, done)
+        told = re.search(r'first (\d+) of 602 are done; of those after them: pinned the first (\d+) of', done.err)
+        check('and the numbers are true', told and int(told[1]) + int(told[2]) == 600, done.err)
+        equal('those before it are pinned', len(kit('pin', 'ls', '-q', repo=daemon.repo).text.splitlines()), 600)
+        done = kit('cat', 'x' * 40000, repo=daemon.repo)
+        check('a path that no request holds: why', done.code and 'at most 32 KiB' in done.err, done)
+        equal('stopped with 0', daemon.stop(), 0)
+
+
+run_all([adding_is_the_same, an_interrupted_add_is_not_written_twice, reading_is_the_same, many_paths, names_that_are_not_utf8, a_secret_of_the_repo, protocols, two_nodes])

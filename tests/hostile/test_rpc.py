@@ -445,6 +445,47 @@ def malformed_http():
             check('endless headers are cut off', sent < 20 << 20, sent)
 
 
+def many_parameters():
+    """Up to the bound they are taken, and hold little; more are refused by name, as is a head that is too long."""
+    def post(command, query):
+        return POST_ID.replace(b'/id', b'/' + command + b'?' + query).replace(b'\r\n\r\n', b'\r\nConnection: close\r\n\r\n')
+    with Daemon() as daemon:
+        cid = daemon.add(b'many').encode()
+        for round in range(2):
+            usage = Usage(daemon)
+            for what, query, wants in (('1,024', b'&'.join([b'arg=' + cid[:20]] * 1024), None), ('1,025', b'&'.join([b'a=b'] * 1025), b'at most 1024'),
+                    ('16,000', b'a&' * 16000, b'at most 1024'), ('only separators', b'&' * 32000, b'at most 1024'),
+                    ('5,000 CIDs', b'&'.join([b'arg=' + cid] * 5000), b'at most 32 KiB'), ('malformed ones', b'arg=%zz', b'malformed')):
+                answer = talk(daemon, post(b'pin/add', query))
+                if round == 0 and wants:
+                    check(f'{what}: refused with the bound', (answer == b'' and what == '5,000 CIDs') or
+                        (400 <= status_of(answer) < 500 and wants in answer), answer[:300])
+                elif round == 0:
+                    check(f'{what}: taken', status_of(answer) == 500 and b'is not a CID' in answer, answer[:300])
+            answer = talk(daemon, post(b'pin/add', b'&'.join([b'arg=' + cid] * 400)))
+            check('400 CIDs: all of them', status_of(answer) == 200 and answer.count(cid) == 400, answer[:300])
+            answer = talk(daemon, post(b'pin/ls', b'&'.join([b'arg=' + cid] + [b'x%d=y' % i for i in range(1023)])))
+            check('1,023 that nobody knows: no matter', status_of(answer) == 200, answer[:300])
+            answer = talk(daemon, post(b'pin/add', b'&'.join([b'arg=' + cid] + [b'recursive=true'] * 1023)))
+            check('one option 1,023 times: refused', status_of(answer) == 400 and b'more than once' in answer, answer[:300])
+        usage.returned('many parameters')
+
+        fds, memory = daemon.descriptors(), daemon.anonymous()
+        absent = cid_raw(b'nobody has this').encode()
+        sockets = [daemon.connect() for _ in range(200)]
+        for s in sockets:
+            s.sendall(post(b'pin/add', b'&'.join([b'arg=' + absent] + [b'arg=x'] * 1023)))
+        until('200 are accepted', lambda: daemon.descriptors() >= fds + 200)
+        check('an honest client is served beside them', daemon.serves())
+        held = daemon.anonymous() - memory
+        check('200 requests of 1,024 parameters that wait: at most 160 KiB each', held < 200 * (160 << 10), held // 200)
+        for s in sockets:
+            s.close()
+        until('their descriptors are given back', lambda: daemon.descriptors() <= fds)
+        check('an honest client is served', daemon.serves())
+        equal('it stops cleanly', daemon.stop(), 0)
+
+
 def malformed_multipart():
     with Daemon() as daemon:
         good = form([('f', b'x' * 1000)])
@@ -678,5 +719,5 @@ def a_deadline_before_the_answer():
                 check(f'{command}, {timeout}: it has a head', answer.startswith(b'HTTP/1.1 '), answer[:200])
 
 
-run_all([callers, a_deadline_before_the_answer, errors_are_json, the_page_of_metrics, adding_streams, bodies_and_connections, get_is_a_tar, import_counts, errors_name_the_path, malformed_http, malformed_multipart,
+run_all([callers, a_deadline_before_the_answer, errors_are_json, the_page_of_metrics, adding_streams, bodies_and_connections, get_is_a_tar, import_counts, errors_name_the_path, malformed_http, many_parameters, malformed_multipart,
     departed_callers, readers_that_read_nothing, listening, slow_loris, the_stock_client])
