@@ -116,11 +116,14 @@ struct importing {
 	struct cli_progress progress;
 	struct kit_imported all; /* of every archive */
 	size_t roots;            /* of this one that were told of */
+	size_t all_roots, unpinned;
 };
 
 static int print_root(struct importing *importing, const char *cid, const char *error)
 {
 	importing->roots++;
+	importing->all_roots++;
+	importing->unpinned += !!*error;
 	cli_progress_clear(&importing->progress);
 	if (importing->cli->json)
 		return cli_put_json(stdout,
@@ -138,10 +141,11 @@ static int print_root(struct importing *importing, const char *cid, const char *
 
 static int on_root(void *arg, const struct mf_cid *cid, int pin_error)
 {
+	struct importing *importing = arg;
 	char text[MF_CID_TEXT_MAX];
 
 	mf_cid_format(cid, text, sizeof(text));
-	return print_root(arg, text, pin_error ? anyio_error_text(pin_error) : "");
+	return print_root(importing, text, pin_error ? kit_error_text(importing->cli->node) : "");
 }
 
 static void import_progress(void *arg, uint64_t done, uint64_t total)
@@ -267,6 +271,16 @@ static void print_stats(struct cli *cli, const struct kit_imported *all)
 			(unsigned long long)all->bytes);
 }
 
+/* Who removes an archive once it is imported is to be told by the exit code that not all of it stays. Kubo's is the
+ * same. */
+static int refuse_unpinned(const struct importing *importing)
+{
+	return cli_refuse(importing->cli, CLI_FAILED,
+		"%zu of %zu roots could not be pinned, and 'ipfs-kit repo gc' would take what was imported below; keep the "
+		"archive, import what is missing or fetch it through a daemon, and pin with 'ipfs-kit pin add CID'",
+		importing->unpinned, importing->all_roots);
+}
+
 int cmd_dag_import(struct cli *cli)
 {
 	struct importing importing = { .cli = cli };
@@ -276,5 +290,5 @@ int cmd_dag_import(struct cli *cli)
 		code = import_one(&importing, cli->args[i]);
 	if (code == CLI_OK && cli_flag(cli, "stats", false))
 		print_stats(cli, &importing.all);
-	return code;
+	return code == CLI_OK && importing.unpinned ? refuse_unpinned(&importing) : code;
 }

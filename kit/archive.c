@@ -23,7 +23,8 @@ struct importing {
 	size_t have;            /* of it */
 	uint64_t bytes;         /* of the archive */
 	struct mf_cid *roots;
-	int *pins; /* what pinning each root gave */
+	int *pins;    /* what pinning each root gave */
+	char **words; /* and said, of those that failed */
 	size_t root_count;
 	store_ticket ticket;
 };
@@ -78,7 +79,8 @@ static int import_header(struct importing *importing, const struct car_header *h
 	importing->roots = anyio_malloc(
 		(header->root_count ? header->root_count : 1) * sizeof(*importing->roots));
 	importing->pins = anyio_calloc(header->root_count + 1, sizeof(*importing->pins));
-	if (!importing->roots || !importing->pins)
+	importing->words = anyio_calloc(header->root_count + 1, sizeof(*importing->words));
+	if (!importing->roots || !importing->pins || !importing->words)
 		return kit_fail_code(importing->node, -ENOMEM, "importing");
 	importing->root_count = header->root_count;
 	car_header_roots(header, importing->roots, header->root_count);
@@ -178,6 +180,25 @@ static int import_bytes(struct importing *importing, const struct kit_source *so
 	return rc ? rc : import_end(importing);
 }
 
+/* Keeps what was said of a root, which the next would say over. Without memory for it its code must do. */
+static void keep_words(struct importing *importing, size_t i)
+{
+	size_t size = strlen(importing->node->error) + 1;
+
+	importing->words[i] = anyio_malloc(size);
+	if (importing->words[i])
+		memcpy(importing->words[i], importing->node->error, size);
+}
+
+static void free_roots(struct importing *importing)
+{
+	for (size_t i = 0; importing->words && i < importing->root_count; i++)
+		anyio_free(importing->words[i]);
+	anyio_free(importing->words);
+	anyio_free(importing->roots);
+	anyio_free(importing->pins);
+}
+
 /* A root is pinned only when all below it is here: fetching the rest is what pin add is for. The node's
  * own trouble ends the import. */
 static int import_roots(struct importing *importing)
@@ -190,11 +211,14 @@ static int import_roots(struct importing *importing)
 		if (importing->roots[i].hash == MF_HASH_IDENTITY)
 			continue;
 		kit_blocks_open(&blocks, importing->node);
-		blocks.offline = true;
+		blocks.offline = blocks.imported = true;
+		importing->node->error[0] = 0;
 		int pin = kit_pin_below(&blocks, &importing->roots[i], &importing->ticket);
 		kit_blocks_close(&blocks);
 		if (pin && (!options->root || !kit_pin_is_of_content(pin)))
 			rc = pin;
+		else if (pin)
+			keep_words(importing, i);
 		importing->pins[i] = pin;
 	}
 	return rc;
@@ -207,9 +231,17 @@ static int report_roots(struct importing *importing)
 	int rc = 0;
 
 	for (size_t i = 0; !rc && options->root && !options->no_pin && i < importing->root_count;
-		i++)
-		if (importing->roots[i].hash != MF_HASH_IDENTITY)
-			rc = options->root(options->arg, &importing->roots[i], importing->pins[i]);
+		i++) {
+		if (importing->roots[i].hash == MF_HASH_IDENTITY)
+			continue;
+		int pin = importing->pins[i];
+		const char *words = importing->words[i];
+		kit_fail(importing->node, pin, "%s",
+			!pin                      ? ""
+				: words && *words ? words
+						  : anyio_error_text(pin));
+		rc = options->root(options->arg, &importing->roots[i], importing->pins[i]);
+	}
 	return rc;
 }
 
@@ -261,8 +293,7 @@ int kit_dag_import(struct kit_node *node, const struct kit_source *source,
 	store_lease_end(&lease);
 	car_reader_free(importing.reader);
 	anyio_free(importing.buffer);
-	anyio_free(importing.roots);
-	anyio_free(importing.pins);
+	free_roots(&importing);
 	return rc;
 }
 
@@ -279,7 +310,8 @@ static int adopt_roots(void *arg, const struct mf_cid *roots, size_t count)
 
 	importing->roots = anyio_malloc((count + 1) * sizeof(*roots));
 	importing->pins = anyio_calloc(count + 1, sizeof(*importing->pins));
-	if (!importing->roots || !importing->pins)
+	importing->words = anyio_calloc(count + 1, sizeof(*importing->words));
+	if (!importing->roots || !importing->pins || !importing->words)
 		return -ENOMEM;
 	if (count)
 		memcpy(importing->roots, roots, count * sizeof(*roots));
@@ -392,7 +424,6 @@ int kit_dag_adopt(struct kit_node *node, int fd, const struct kit_adopt_options 
 	kit_writing_begin(node, &lease);
 	int rc = adopt(&adopting, fd, imported);
 	store_lease_end(&lease);
-	anyio_free(adopting.importing.roots);
-	anyio_free(adopting.importing.pins);
+	free_roots(&adopting.importing);
 	return rc;
 }

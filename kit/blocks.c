@@ -88,6 +88,9 @@ static int missing(struct kit_blocks *blocks, const struct mf_cid *cid)
 			"block %s is not in the repo as far as its index tells, which was made anew and does not know yet what lies in "
 			"all tiers; 'ipfs-kit tier stat' tells which are unread, and why",
 			text);
+	if (blocks->imported)
+		return kit_fail(blocks->node, -ENOENT,
+			"block %s is neither in the archive nor in the repo", text);
 	return kit_fail(blocks->node, -ENOENT,
 		blocks->node->offline
 			? "block %s is not in the repo, and no peer was asked for it, as offline wants it; run it without --offline"

@@ -87,6 +87,7 @@ struct kit_blocks {
 	struct bitswap_session *session; /* opened at the first block that is missing */
 	uint64_t unsynced;               /* bytes fetched since the last sync */
 	bool offline;                    /* ask no peer */
+	bool imported; /* what is missing should have been in an archive: that is told, not how to ask peers */
 	size_t held; /* of the node's room: what the last get gave, until the next one, and what is kept */
 	size_t kept;        /* bytes that no get gives back; of few of them the room holds none */
 	struct mf_cid root; /* where the path begins that was walked */

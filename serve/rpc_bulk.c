@@ -3,6 +3,7 @@
 #include "rpc.h"
 
 #include <errno.h>
+#include <jansson.h>
 #include <kit/call.h>
 #include <multiformats/multihash.h>
 #include <stdio.h>
@@ -136,13 +137,19 @@ int rpc_block_put(struct rpc_request *request)
 
 static int on_root(void *arg, const struct mf_cid *cid, int pin_error)
 {
-	char text[MF_CID_TEXT_MAX], line[MF_CID_TEXT_MAX + 256];
+	struct rpc_stream *stream = arg;
+	char text[MF_CID_TEXT_MAX];
 
 	mf_cid_format(cid, text, sizeof(text));
-	int len = snprintf(line, sizeof(line),
-		"{\"Root\":{\"Cid\":{\"/\":\"%s\"},\"PinErrorMsg\":\"%s\"}}\n", text,
-		pin_error ? anyio_error_text(pin_error) : "");
-	return rpc_stream_write(arg, line, (size_t)len);
+	json_t *answer = json_pack("{s:{s:{s:s}, s:s}}", "Root", "Cid", "/", text, "PinErrorMsg",
+		pin_error ? kit_error_text(stream->request->node) : "");
+	char *line = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
+	int rc = line ? rpc_stream_write(stream, line, strlen(line)) : -ENOMEM;
+	if (!rc)
+		rc = rpc_stream_write(stream, "\n", 1);
+	free(line);
+	json_decref(answer);
+	return rc;
 }
 
 int rpc_dag_import(struct rpc_request *request)

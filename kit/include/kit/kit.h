@@ -358,8 +358,8 @@ KIT_API int kit_wal_export(
 	struct kit_node *node, uint32_t segment, const struct kit_wal_export_options *options);
 struct kit_import_options {
 	bool no_pin;
-	/* pin_error: 0: pinned; else what is wrong with the DAG below it. The node's own trouble (no
-	 * memory, no room) ends the import. */
+	/* pin_error: 0: pinned; else what is wrong with the DAG below it, which the node's text tells
+	 * with the block. The node's own trouble (no memory, no room) ends the import. */
 	int (*root)(void *arg, const struct mf_cid *cid, int pin_error);
 	void (*progress)(void *arg, uint64_t done, uint64_t total);
 	void *arg;
