@@ -124,7 +124,8 @@ static int print_replay(struct cli *cli, json_t *answer)
 				number(answer, "From"), number(answer, "To"),
 				number(answer, "Segment"));
 		else if (number(answer, "To") == 0)
-			cli_note("the operation log has lost its end, or is an older copy");
+			cli_note(
+				"the operation log (ops/), which has the pins, is missing, has lost its end, or is an older copy");
 		else
 			cli_note("damaged: bytes %" JSON_INTEGER_FORMAT " to %" JSON_INTEGER_FORMAT
 				 " of ops/%08" JSON_INTEGER_FORMAT ".log, the operation log",

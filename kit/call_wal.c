@@ -12,6 +12,15 @@ static json_t *place_json(const struct store_wal_place *place)
 		(json_int_t)place->offset, "Sequence", (json_int_t)place->sequence);
 }
 
+/* Of a repo that is only read the opening told what is the matter, and what to do. */
+static const char *why_stopped(const struct kit_node *node, int code)
+{
+	return !code ? ""
+		: code == -EUCLEAN && node->core->read_only && *node->core->warning
+		? node->core->warning
+		: anyio_error_text(code);
+}
+
 int call_wal_status(struct call *call)
 {
 	struct store_wal_status status;
@@ -27,7 +36,7 @@ int call_wal_status(struct call *call)
 			(json_int_t)status.operations_bytes, "OperationsPending",
 			(json_int_t)status.operations_pending, "Segments",
 			(json_int_t)status.segments, "Bytes", (json_int_t)status.bytes, "Stopped",
-			status.stopped ? anyio_error_text(status.stopped) : ""));
+			why_stopped(call->node, status.stopped)));
 }
 
 struct listing {

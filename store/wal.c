@@ -345,6 +345,28 @@ static int on_operations_damaged(void *arg, uint64_t from, uint64_t to)
 	return remember(arg, 0, from, to);
 }
 
+/* A file that was cut or taken away under who has it open is what the next opening meets, whatever the descriptor still
+ * gives. In the order of an opening: lost as a whole tells more than where. */
+static int find_operations_lost(struct rehearsal *rehearsal)
+{
+	const struct ops *ops = &rehearsal->store->ops;
+	uint32_t generation = ops->generation;
+	uint64_t durable = ops->durable_end;
+	struct stat st;
+
+	if (ops->lost)
+		return on_operations_damaged(rehearsal, 0, 0);
+	if (ops->fd < 0)
+		return 0;
+	int rc = anyio_fstat(ops->fd, &st);
+	/* Another took its place meanwhile. */
+	if (generation != ops->generation)
+		return 0;
+	if (rc == 0 && (st.st_nlink == 0 || (uint64_t)st.st_size < durable))
+		rc = on_operations_damaged(rehearsal, 0, 0);
+	return rc;
+}
+
 static int on_progress(void *arg, uint64_t bytes)
 {
 	((struct rehearsal *)arg)->out->bytes += bytes;
@@ -423,21 +445,27 @@ int store_wal_replay(struct store *store, bool all,
 
 	*out = (struct store_wal_replay){ 0 };
 	int rc = store_each_gap(store, on_gap, &rehearsal);
+	size_t gaps = rehearsal.count;
+	if (rc == 0)
+		rc = find_operations_lost(&rehearsal);
+	bool lost = rehearsal.count > gaps;
 	if (rc == 0)
 		rc = replay_all(&replay, &from, false);
 	if (rc == 0)
 		rc = rehearse_adopted(&rehearsal, all);
 	if (rc == 0 && store->log.active)
 		out->cut = replay.end - replay.tail;
-	if (rc == 0)
+	if (rc == 0 && !lost)
 		rc = store_last_believed(store, &replay, first, &believed);
 	/* Then nothing of them is unfinished, and an opening only reads. */
 	if (rc == 0 && replay.operations_lost)
 		rc = on_operations_damaged(&rehearsal, 0, 0);
 	else
 		out->unfinished += rc == 0 && replay.operations_fewer && !replay.torn;
-	if (rc == 0)
-		rc = ops_read(store, first, believed, &operations, &rehearsal, &end);
+	/* Of what is cut under who has it open not even the length is known. */
+	if (rc == 0 && (!lost || store->ops.lost))
+		rc = ops_read(
+			store, first, lost ? UINT64_MAX : believed, &operations, &rehearsal, &end);
 	out->damaged = replay_without_void(&replay, rehearsal.damaged, rehearsal.count);
 	for (size_t i = 0; i < out->damaged && fault && rc == 0; i++) {
 		const struct store_range *range = &rehearsal.damaged[i];

@@ -227,6 +227,43 @@ def what_is_missing_is_damage():
     equal('and back again', kit('wal', 'verify', '--all', repo=repo).code, 0)
 
 
+def operations_that_are_lost_are_damage():
+    """wal verify tells that the operation log was cut or taken away, before a daemon or under it; wal status, why nothing is written."""
+    def cut(path):
+        os.truncate(path, 500)
+
+    def show(how, repo):
+        for more in [], ['--all'], ['--json']:
+            done = kit('wal', 'verify', *more, repo=repo)
+            check(f'{how}: wal verify {" ".join(more)}: 4, and what', done.code == 4 and 'damaged place' in done.err and 'repo verify' in done.err and
+                ('"damage"' in done.text if '--json' in more else 'the operation log (ops/)' in done.err), done)
+
+    def stopped(how, repo):
+        done = kit('wal', 'status', repo=repo)
+        line = done.text.splitlines()[-1]
+        check(f'{how}: wal status says what and what to do', done.code == 0 and line.startswith('Stopped: ops/00000001.log') and '--accept-loss' in line, done)
+
+    for how, spoil in ('cut', cut), ('removed', os.unlink):
+        repo = new_repo()
+        for seed in range(8):
+            added(repo, seed, 1000)
+        path = f'{repo}/ops/00000001.log'
+        kept = read(path)
+        with Daemon(repo=repo):
+            equal('whole', kit('wal', 'verify', '--all', repo=repo).code, 0)
+            spoil(path)
+            show(f'{how} under a daemon', repo)
+        if os.path.exists(path):
+            spoil(path)
+        show(how, repo)
+        stopped(how, repo)
+        with Daemon(repo=repo):
+            show(f'{how} before a daemon', repo)
+            stopped(f'{how} before a daemon', repo)
+        write(path, kept)
+        equal(f'{how}, and back again', kit('wal', 'verify', '--all', repo=repo).code, 0)
+
+
 def a_segment_is_an_archive():
     """wal export: the file as it lies, which any dag import takes; here, into a file or a pipe, and through a daemon."""
     repo, other, third = new_repo(), new_repo(), new_repo()
@@ -314,4 +351,4 @@ def adopted_files_are_exported():
     check('a link to what was changed', done.code != 0 and done.out == b'' and 'not what was adopted' in done.err, done)
 
 
-run_all([the_last_write_is_damaged, a_segment_is_an_archive, who_does_not_read_can_be_left, what_is_damaged_is_not_exported, adopted_files_are_exported, everything_is_told, an_opening_is_foretold, a_command_is_an_opening, operations_are_kept, damage_that_the_index_covers, who_writes_chooses, damage_is_found, what_is_missing_is_damage])
+run_all([the_last_write_is_damaged, a_segment_is_an_archive, who_does_not_read_can_be_left, what_is_damaged_is_not_exported, adopted_files_are_exported, everything_is_told, an_opening_is_foretold, a_command_is_an_opening, operations_are_kept, damage_that_the_index_covers, who_writes_chooses, damage_is_found, what_is_missing_is_damage, operations_that_are_lost_are_damage])
