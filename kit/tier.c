@@ -243,6 +243,8 @@ struct moving {
 	size_t count;
 	uint64_t bytes;
 	struct kit_tier_moved *moved;
+	uint64_t missing;     /* leaves that are neither here nor in a tier */
+	struct mf_cid absent; /* the first of them */
 };
 
 /* Whether the config's file, as it is now, names a tier. A file that is broken just now names none. */
@@ -347,11 +349,35 @@ static int take_leaf(void *arg, const struct mf_cid *cid, const void *data, size
 	if (size == -ENOENT && !moving->tier &&
 		store_where(moving->node->core->store, cid, from) == 0 && *from)
 		size = 0;
+	if (size == -ENOENT && cid->codec == MF_CODEC_RAW && moving->missing++ == 0)
+		moving->absent = *cid;
 	if (size < 0)
 		return size == -ENOENT ? 0 : kit_fail_code(moving->node, (int)size, "tier move");
 	moving->cids[moving->count++] = *cid;
 	moving->bytes += (uint64_t)size;
 	return moving->count == BATCH || moving->bytes >= BATCH_BYTES ? move_batch(moving) : 0;
+}
+
+/* The names of leaves are walked without reading them, so that nobody else tells of what is not there. */
+static int explain_missing(
+	const struct moving *moving, struct kit_blocks *blocks, const struct mf_cid *root)
+{
+	struct store_block block;
+	char text[MF_CID_TEXT_MAX];
+
+	if (mf_cid_equal(&moving->absent, root)) {
+		int rc = kit_blocks_get(blocks, root, &block);
+		if (rc == 0)
+			store_block_release(&block);
+		return rc;
+	}
+	mf_cid_format(&moving->absent, text, sizeof(text));
+	return kit_fail(moving->node, -ENOENT,
+		"%llu block%s below it %s not in the repo, %s%s; all others are moved (%llu now); 'ipfs-kit pin add CID' "
+		"through a daemon fetches what is missing",
+		(unsigned long long)moving->missing, moving->missing == 1 ? "" : "s",
+		moving->missing == 1 ? "is" : "are", moving->missing == 1 ? "" : "the first is ",
+		text, (unsigned long long)moving->moved->blocks);
 }
 
 /* What earlier moves have left there goes first. */
@@ -374,8 +400,8 @@ static int tidy(struct kit_node *node, const char *name)
 	return store_tier_tend(node->core->store, name);
 }
 
-int tier_move(struct kit_node *node, const char *path, const char *tier, struct store_marks *skip,
-	struct kit_tier_moved *moved)
+static int move(struct kit_node *node, const char *path, const char *tier, struct store_marks *skip,
+	bool told, struct kit_tier_moved *moved)
 {
 	struct moving moving = { .node = node, .tier = tier, .skip = skip, .moved = moved };
 	struct kit_blocks blocks;
@@ -396,14 +422,23 @@ int tier_move(struct kit_node *node, const char *path, const char *tier, struct 
 		rc = kit_walk_names(&blocks, &root, take_leaf, &moving);
 	if (rc == 0)
 		rc = move_batch(&moving);
+	/* What moves by itself takes what there is. */
+	if (rc == 0 && moving.missing && told)
+		rc = explain_missing(&moving, &blocks, &root);
 	anyio_free(moving.cids);
 	return kit_reading_end(&blocks, rc);
+}
+
+int tier_move(struct kit_node *node, const char *path, const char *tier, struct store_marks *skip,
+	struct kit_tier_moved *moved)
+{
+	return move(node, path, tier, skip, false, moved);
 }
 
 int kit_tier_move(
 	struct kit_node *node, const char *path, const char *tier, struct kit_tier_moved *moved)
 {
-	return tier_move(node, path, tier, NULL, moved);
+	return move(node, path, tier, NULL, true, moved);
 }
 
 /* ---- what there is ---- */

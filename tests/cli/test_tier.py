@@ -8,7 +8,7 @@ import socket
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
-from node import Daemon, check, equal, flip, kit, new_repo, noise, read, run_all, skip, temp, until, write
+from node import ABSENT, Daemon, check, cid_raw, equal, flip, kit, new_repo, noise, read, run_all, skip, temp, until, write
 
 SIZE = 5_000_000
 
@@ -461,4 +461,34 @@ def what_a_warm_root_needs_stays():
     check('this is not', kit('cat', f'{roots[0]}/own', repo=repo).code != 0)
 
 
-run_all([what_is_there_is_told_to_be_there, there_and_back, another_place_is_not_the_tier, what_is_mostly_dead_is_written_anew, what_fails_is_said, what_is_away_is_down, a_store_that_is_not_there, what_nobody_asked_is_not_up, a_verification_tells_of_tiers, a_verification_reads_tiers, a_place_that_waits, a_place_that_is_taken_away, mistakes, the_policy_is_set, a_daemon_moves_by_itself, what_a_warm_root_needs_stays])
+def repo_with_cold():
+    repo, place = new_repo(), temp('cold')
+    os.mkdir(place)
+    equal('a tier', kit('config', 'tier.places', f'cold=file://{place}', repo=repo).code, 0)
+    return repo
+
+
+def what_is_not_there_is_not_moved():
+    """A raw CID, or a leaf, that is neither in the repo nor in a tier: 3, by all ways."""
+    repo = new_repo()
+    data = noise(600_000, 9)
+    root = kit('add', '-Q', '--cid-version=1', '--chunker=size-262144', '--pin=false', repo=repo, stdin=data).text
+    leaf = cid_raw(data[:262144])
+    top, repo = kit('block', 'get', root, repo=repo).out, repo_with_cold()
+    equal('the root', kit('block', 'put', '--cid-codec=dag-pb', repo=repo, stdin=top).text, root)
+    for part in data[262144:524288], data[524288:]:
+        equal('a leaf', kit('block', 'put', repo=repo, stdin=part).text, cid_raw(part))
+
+    def show(how):
+        for tier in 'cold', 'fast':
+            for more in [], ['--json']:
+                done = kit('tier', 'move', *more, ABSENT, tier, repo=repo)
+                check(f'{how}: {tier} {more}: absent', done.code == 3 and not done.out and f'block {ABSENT} is not in the repo' in done.err, done)
+                done = kit('tier', 'move', *more, root, tier, repo=repo)
+                check(f'{how}: {tier} {more}: a leaf', done.code == 3 and '1 block below it is not in the repo' in done.err and leaf in done.err, done)
+    show('alone')
+    with Daemon(repo=repo):
+        show('through a daemon')
+
+
+run_all([what_is_not_there_is_not_moved, what_is_there_is_told_to_be_there, there_and_back, another_place_is_not_the_tier, what_is_mostly_dead_is_written_anew, what_fails_is_said, what_is_away_is_down, a_store_that_is_not_there, what_nobody_asked_is_not_up, a_verification_tells_of_tiers, a_verification_reads_tiers, a_place_that_waits, a_place_that_is_taken_away, mistakes, the_policy_is_set, a_daemon_moves_by_itself, what_a_warm_root_needs_stays])

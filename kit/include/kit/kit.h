@@ -515,7 +515,7 @@ struct kit_tier_moved {
 };
 /* Moves the raw leaves below a path, those of the repo to a tier, or those of all tiers back ("fast"). What other roots share moves
  * too. When it fails, what was moved by then is. The bytes that are left behind the next collection gives back. -ENOENT: also
- * when no tier is called so. */
+ * when no tier is called so, and when leaves are missing, once all others are moved. */
 KIT_API int kit_tier_move(
 	struct kit_node *node, const char *path, const char *tier, struct kit_tier_moved *moved);
 
