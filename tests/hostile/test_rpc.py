@@ -478,7 +478,7 @@ def many_parameters():
         until('200 are accepted', lambda: daemon.descriptors() >= fds + 200)
         check('an honest client is served beside them', daemon.serves())
         held = daemon.anonymous() - memory
-        check('200 requests of 1,024 parameters that wait: at most 160 KiB each', held < 200 * (160 << 10), held // 200)
+        check('200 requests of 1,024 parameters that wait: at most 224 KiB each', held < 200 * (224 << 10), held // 200)
         for s in sockets:
             s.close()
         until('their descriptors are given back', lambda: daemon.descriptors() <= fds)
