@@ -15,13 +15,12 @@
 #include <anyio/thread.h>
 #include "index_trust.h"
 
-enum {
-	PART = 16384, /* entries of a transaction, all of whose pages are in memory until it ends */
-	SYNC_EVERY =
-		16, /* of these: others, who sync the log, are not to wait for all of the new file */
-	NODE_SIZE = 10, /* what LMDB adds to an entry in a leaf */
-	ENTRY_SIZE = 32 + INDEX_BLOCK_SIZE + NODE_SIZE,
-};
+/* Entries of a transaction, all of whose pages are in memory until it ends; and how many of those are synced at a time, as others,
+ * who sync the log, are not to wait for all of the new file. */
+enum { PART = 16384, SYNC_EVERY = 16 };
+
+/* What LMDB adds to an entry in a leaf; and a block's with that. */
+enum { NODE_SIZE = 10, ENTRY_SIZE = 32 + INDEX_BLOCK_SIZE + NODE_SIZE };
 
 static const char file_name[] = "compact.mdb", lock_name[] = "compact.mdb-lock";
 
@@ -99,6 +98,7 @@ static bool has_room(const struct compacting *compacting)
 		(uint64_t)disk.f_bavail * disk.f_frsize >= 2 * compacting->bytes;
 }
 
+/* Not synced as it grows: it has no name that counts. */
 static int begin_work(void *arg)
 {
 	struct compacting *compacting = arg;
