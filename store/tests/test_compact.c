@@ -172,7 +172,6 @@ static int a_collection_gives_the_room_of_the_index_back(void *arg)
 
 struct impatient {
 	struct anyio_cancel_scope scope;
-	struct store *store;
 	bool over;
 };
 
@@ -189,7 +188,7 @@ static int cancel_it(void *arg)
 
 static int compact_cancelled(struct store *store)
 {
-	struct impatient impatient = { .store = store };
+	struct impatient impatient = { 0 };
 
 	anyio_cancel_scope_init(&impatient.scope);
 	ANYIO_TASK_GROUP(group);
