@@ -262,9 +262,9 @@ static bool pool_done(struct anyio_pool *pool, struct anyio_op *op)
 {
 	bool first = !pool->done.head;
 	fifo_push(&pool->done, op);
-	/* Either this sees that the loop looks, or the loop, when it has looked, sees this. */
-	atomic_store(&pool->news, true);
-	return first && !atomic_load(&pool->loop_looks);
+	atomic_store_explicit(&pool->news, true, memory_order_relaxed);
+	atomic_thread_fence(memory_order_seq_cst); /* the one in anyio_pool_look meets it */
+	return first && !atomic_load_explicit(&pool->loop_looks, memory_order_relaxed);
 }
 
 static bool worker_hand_in(const struct worker *self)
@@ -498,10 +498,13 @@ bool anyio_pool_look(struct anyio_loop *loop)
 	struct anyio_pool *pool = anyio_loop_slot(loop, ANYIO_SLOT_POOL)->value;
 	if (!pool || pool->out == 0)
 		return false;
-	atomic_store(&pool->loop_looks, true);
+	atomic_store_explicit(&pool->loop_looks, true, memory_order_relaxed);
 	look_at(&pool->looking, &pool->news);
-	atomic_store(&pool->loop_looks, false);
-	return atomic_load(&pool->news);
+	atomic_store_explicit(&pool->loop_looks, false, memory_order_relaxed);
+	/* Either this sees the news, or who had it sees that nobody looks, and wakes. By fences, as stores and loads that
+	 * are ordered by themselves are not so in every emulator (qemu 7.2 lets LDAR overtake STLR). */
+	atomic_thread_fence(memory_order_seq_cst);
+	return atomic_load_explicit(&pool->news, memory_order_relaxed);
 }
 
 bool anyio_pool_news(struct anyio_loop *loop)

@@ -191,6 +191,8 @@ int run_conformance(const struct conformance_case *cases, size_t count)
 {
 	const char *only = getenv("ANYIO_BACKEND");
 	size_t backends = 0;
+	setvbuf(stdout, NULL, _IOLBF,
+		0); /* so that one that is killed has said in which case it was */
 	rings_begin();
 	while (anyio_backends_all()[backends])
 		backends++;
