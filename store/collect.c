@@ -11,8 +11,10 @@
 
 enum {
 	DEAD_PERCENT = 20,
-	LIMIT_PERCENT = 5, /* where room is needed, more is written for less */
-	DROPS_A_TURN = 16, /* blocks that are looked at before others have a turn */
+	LIMIT_PERCENT = 5,      /* where room is needed, more is written for less */
+	DROPS_A_TURN = 16,      /* blocks that are looked at before others have a turn */
+	ROOM_LEAST = 8 << 20,   /* bytes to be free on the disk beside what is to be moved */
+	ROOM_ENOUGH = 64 << 20, /* beside the index: with less it is written in smaller parts */
 };
 
 /* Whether a segment belongs to this collection. Of one that is being adopted, or was adopted since the marking began,
@@ -68,19 +70,65 @@ static bool is_enough(const struct collecting *collecting)
 		freed - written >= collecting->options->enough;
 }
 
+/* Whether the disk has no room to move so much; what waits to be dropped goes first. 1, 0, or a negative code. */
+static int is_scarce(struct collecting *collecting, uint64_t bytes)
+{
+	uint64_t wanted = bytes + ROOM_LEAST;
+
+	if (bytes == 0 || store_disk_room(collecting->store) >= wanted)
+		return 0;
+	int rc = collecting_drop_rest(collecting);
+	return rc < 0 ? rc : store_disk_room(collecting->store) < wanted;
+}
+
+/* No file of somebody else's is cut. */
+static int sweep_where_scarce(struct collecting *collecting, uint32_t number)
+{
+	if (!segment_set_find_adopted(&collecting->store->segments, number))
+		return collecting_sweep(collecting, number, true);
+	collecting->without_room = true;
+	return 0;
+}
+
 /* One segment, if there is room for what lives in it. */
 static int sweep_next(struct collecting *collecting, uint32_t number)
 {
 	const struct live_segment *live = live_of(&collecting->live, number);
-	uint64_t held;
+	uint64_t bytes = live ? live->bytes : 0, held;
 
-	if (!limit_hold(collecting->store, live ? live->bytes : 0, &held))
+	collecting->without_room = false;
+	if (!limit_hold(collecting->store, bytes, &held))
 		return 0;
-	int rc = collecting_sweep(collecting, number);
+	int rc = is_scarce(collecting, bytes);
+	if (rc == 0)
+		rc = collecting_sweep(collecting, number, false);
+	else if (rc > 0)
+		rc = sweep_where_scarce(collecting, number);
 	if (rc == 0)
 		rc = collecting_drop_if_time(collecting);
 	limit_leave(collecting->store, held);
 	return rc;
+}
+
+/* Each of them; those for which the disk had no room once more, when others have gone. */
+static int sweep_each(struct collecting *collecting, struct candidate *candidates, size_t count)
+{
+	size_t left = 0, before;
+
+	do {
+		before = count;
+		left = 0;
+		for (size_t i = 0; i < count && !is_enough(collecting); i++) {
+			int rc = sweep_next(collecting, candidates[i].number);
+
+			if (rc != 0)
+				return rc;
+			if (collecting->without_room)
+				candidates[left++] = candidates[i];
+		}
+		count = left;
+	} while (left > 0 && left < before && !is_enough(collecting));
+	return left > 0 && !is_enough(collecting) ? -ENOSPC : 0;
 }
 
 static int sweep_all(struct collecting *collecting)
@@ -96,8 +144,7 @@ static int sweep_all(struct collecting *collecting)
 	collecting->store->last_read = 0; /* what the marking read, nobody else did */
 	ANYIO_TASK_GROUP(group);
 	collecting->droppers = &group;
-	for (size_t i = 0; i < count && rc == 0 && !is_enough(collecting); i++)
-		rc = sweep_next(collecting, candidates[i].number);
+	rc = sweep_each(collecting, candidates, count);
 	anyio_free(candidates);
 	int dropped = anyio_task_group_exit(&group, collecting_drop_rest(collecting));
 	collecting->droppers = NULL;
@@ -212,8 +259,13 @@ static int run(struct store *store, const struct store_collect_options *options,
 {
 	struct collecting collecting = { .store = store, .options = options, .result = result };
 	anyio_time began = anyio_now();
-	int rc = store->broken ? store->broken : collect(&collecting);
+	int rc = store->broken ? store->broken : 0;
 
+	store->index.sparing |=
+		store_disk_room(store) < ROOM_ENOUGH + index_file_size(&store->index);
+	if (rc == 0)
+		rc = collect(&collecting);
+	store->index.sparing = store->limit.max != 0;
 	live_free(&collecting.live);
 	count(&store->collected, result, rc, anyio_now() - began);
 	return rc;

@@ -29,6 +29,7 @@ struct collecting {
 	struct anyio_task_handle dropper;
 	bool dropping;
 	int drop_failed;
+	bool without_room; /* the disk had none for what lives in the segment that was to be swept, or for some of it */
 	int unsynced; /* why the folder of the segments could not be synced; or 0 */
 };
 
@@ -42,8 +43,8 @@ uint32_t leases_segment(const struct store *store);
 int collecting_drop(
 	struct collecting *collecting, const struct mf_cid *cid, const struct index_place *place);
 /* What is live goes elsewhere, what is dead has left the index, or does now; if nothing needs the segment then, it is ready. 0, or
- * what stopped it, which a progress call may have done with any value. */
-int collecting_sweep(struct collecting *collecting, uint32_t number);
+ * what stopped it, which a progress call may have done with any value. in_parts: the disk has little room. */
+int collecting_sweep(struct collecting *collecting, uint32_t number, bool in_parts);
 
 /* Whether it sweeps, and so sees to the index (collect_drop.c). */
 bool collecting_is_sweeping(const struct collecting *collecting);

@@ -115,7 +115,7 @@ enum segment_state {
 		'g', /* it is missing, or has lost its end, and nobody is to complain */
 	SEGMENT_STATE_SWEPT = 's', /* blocks of it left the index, or are about to */
 	SEGMENT_STATE_DROPPED =
-		'd', /* and needs it no more: it is away, or the next one takes it away */
+		'd', /* and needs it no more, or not its end: it is away, or cut, or the next one does that */
 	SEGMENT_STATE_REMOTE = 'r',  /* segment_remote.h, and there is more of it */
 	SEGMENT_STATE_ADOPTED = 'a', /* segment_adopted.h, and there is more of it */
 	SEGMENT_STATE_ENTERED = 'e', /* only of what is adopted: the index has all its blocks */
@@ -169,6 +169,8 @@ int store_get_aside(struct store *store, const struct mf_cid *cid, struct store_
 int store_doubt(struct store *store, const struct mf_cid *cid, uint32_t number);
 /* Whether the log has a segment that goes so far. */
 bool store_reaches(const struct store *store, const struct index_place *place);
+/* Bytes free on the disk that the repo lies on, for us; UINT64_MAX where that cannot be told. */
+uint64_t store_disk_room(const struct store *store);
 /* Whether others read, or did a moment ago. */
 bool store_is_read(const struct store *store);
 /* A cached block goes (arc_init's drop). */

@@ -4,6 +4,7 @@
  * free, into which a collection moves what lives, and a little, by which the index and the operation log grow then.
  */
 #include <errno.h>
+#include <sys/statvfs.h>
 #include "collecting.h"
 #include "segment_adopted.h"
 
@@ -28,6 +29,14 @@ uint64_t store_used(const struct store *store)
 	for (size_t i = 0; i < segments->adopted_count; i++)
 		used += segments->adopted[i]->adopted->foreign ? 0 : segments->adopted[i]->size;
 	return used;
+}
+
+uint64_t store_disk_room(const struct store *store)
+{
+	struct statvfs disk;
+
+	return statvfs(store->dir, &disk) == 0 ? (uint64_t)disk.f_bavail * disk.f_frsize
+					       : UINT64_MAX;
 }
 
 static uint64_t ceiling(const struct store *store)
@@ -113,11 +122,11 @@ static int make_room(struct store *store, uint64_t bytes)
 			return -EDQUOT;
 		uint64_t mark = most - wanted, goal = low_mark(store);
 		rc = collect_down_to(store, mark, goal < mark ? goal : mark);
+		if ((rc == 0 || rc == -ENOSPC) && has_room(store, bytes))
+			return 0;
 		/* A pin lacks a node: what it keeps is not known, so nothing can go. */
 		if (rc < 0 && rc != -ENOENT)
 			return rc;
-		if (rc == 0 && has_room(store, bytes))
-			return 0;
 		vain += store_used(store) >= used;
 	}
 	limit->stuck = store_used(store);

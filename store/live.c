@@ -120,6 +120,24 @@ bool live_has(const struct live *live, uint32_t number, uint32_t ordinal)
 		segment->bits[ordinal / 64] >> ordinal % 64 & 1;
 }
 
+uint64_t live_count(const struct live *live, uint32_t number, uint32_t first, uint32_t end)
+{
+	const struct live_segment *segment = live_of(live, number);
+	uint32_t room = segment ? segment->room : 0;
+	uint64_t count = 0;
+
+	if (end > room)
+		end = room;
+	for (uint32_t i = first; i < end; i += 64 - i % 64) {
+		uint64_t bits = segment->bits[i / 64] >> i % 64;
+
+		if (end - i < 64 - i % 64)
+			bits &= (UINT64_C(1) << (end - i)) - 1;
+		count += (uint64_t)__builtin_popcountll(bits);
+	}
+	return count;
+}
+
 void live_free(struct live *live)
 {
 	for (size_t i = 0; i < live->count; i++)

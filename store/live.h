@@ -29,6 +29,8 @@ int live_add(struct live *live, uint32_t segment, uint32_t ordinal, uint32_t len
 /* All of another: 0 or -ENOMEM. How many bytes are live is then an estimate. */
 int live_merge(struct live *live, const struct live *from);
 bool live_has(const struct live *live, uint32_t segment, uint32_t ordinal);
+/* How many of a segment, from the one ordinal up to before the other, are. */
+uint64_t live_count(const struct live *live, uint32_t segment, uint32_t first, uint32_t end);
 /* Of a segment; NULL: none of its blocks is live. Valid until the next live_add. */
 const struct live_segment *live_of(const struct live *live, uint32_t segment);
 void live_free(struct live *live);

@@ -8,13 +8,10 @@
 #include <errno.h>
 #include <string.h>
 #include <store/gate.h>
-#include "collecting.h"
-#include "scan.h"
 #include "segment_adopted.h"
+#include "sweeping.h"
 
 enum {
-	WINDOW_SIZE = 4 << 20,
-	BATCH_BLOCKS = 64,
 	BATCH_BYTES = 4 << 20,
 	POLITE_BYTES = 1 << 20, /* the same while others read */
 	/* Behind a block of so many bytes little but the next head is read: if what it is of lives, that is read to where it is
@@ -24,24 +21,6 @@ enum {
 	STEPS_A_TURN = 8, /* blocks, before others have a turn */
 	TINY = 2048, /* bytes of a block, in the mean, up to which so many are hashed at a time */
 	TINY_A_TURN = 16,
-};
-
-/* A segment being swept. */
-struct sweep {
-	struct collecting *collecting;
-	struct segment_file *file;
-	uint8_t *window;
-	uint64_t from; /* what is in it, of the file */
-	size_t len;
-	struct store_block blocks[BATCH_BLOCKS]; /* live, to be moved */
-	struct index_place places[BATCH_BLOCKS];
-	size_t count, bytes;
-	bool lends;    /* the window is as large as any, or the last */
-	bool borrowed; /* some of them lie in it */
-	size_t ahead;  /* to be read next time: more each time, until a large block is met */
-	uint64_t steps;
-	bool keep;     /* something in it is damaged */
-	uint64_t live; /* blocks that were met of those that are live */
 };
 
 static void free_batch(struct sweep *sweep)
@@ -106,7 +85,7 @@ static int pass_gate(struct sweep *sweep, int *results)
 /* Those that pass the gate, at the front; the others keep the segment. */
 static int check_batch(struct sweep *sweep)
 {
-	int results[BATCH_BLOCKS];
+	int results[SWEEP_BATCH];
 	size_t good = 0;
 	int rc = pass_gate(sweep, results);
 
@@ -239,7 +218,7 @@ static int take_live(struct sweep *sweep, const struct scan_event *event)
 	sweep->count++;
 	sweep->bytes += place->len;
 	size_t most = store_is_read(sweep->collecting->store) ? POLITE_BYTES : BATCH_BYTES;
-	return sweep->count == BATCH_BLOCKS || sweep->bytes >= most ? move_batch(sweep) : 0;
+	return sweep->count == SWEEP_BATCH || sweep->bytes >= most ? move_batch(sweep) : 0;
 }
 
 static int take_block(struct sweep *sweep, const struct scan_event *event)
@@ -293,44 +272,42 @@ static int take_event(struct sweep *sweep, const struct scan_event *event)
 	return 0;
 }
 
-/* How many of its blocks are marked live by now: all of them must have been met. */
-static uint64_t live_in(const struct sweep *sweep)
+/* Whether all that are marked live by now, of those that lie where it has been, were met. */
+static bool has_met_all(const struct sweep *sweep, uint32_t first, uint32_t end)
 {
-	const struct live_segment *live = live_of(&sweep->collecting->live, sweep->file->number);
-
-	return live ? live->count : 0;
+	return sweep->live >= live_count(&sweep->collecting->live, sweep->file->number, first, end);
 }
 
-static int read_window(
-	struct sweep *sweep, const struct scan *scan, const struct scan_event *wanted)
+int sweep_read_window(struct sweep *sweep, const struct scan *scan, const struct scan_event *wanted)
 {
 	uint64_t left = scan->size - wanted->offset;
-	size_t len = scan->searching ? WINDOW_SIZE : sweep->ahead;
+	size_t len = scan->searching ? SWEEP_WINDOW : sweep->ahead;
 
 	if (len < wanted->len)
 		len = wanted->len;
 	sweep->from = wanted->offset;
 	sweep->len = left < len ? left : len;
-	sweep->lends = sweep->len == WINDOW_SIZE || sweep->len == left;
-	sweep->ahead = 2 * len < WINDOW_SIZE ? 2 * len : WINDOW_SIZE;
+	sweep->lends = sweep->len == SWEEP_WINDOW || sweep->len == left;
+	sweep->ahead = 2 * len < SWEEP_WINDOW ? 2 * len : SWEEP_WINDOW;
 	return anyio_pread_all(sweep->file->fd, sweep->window, sweep->len, sweep->from);
 }
 
-static int scan_segment(struct sweep *sweep)
+int sweep_through(struct sweep *sweep, struct scan *scan, uint32_t end)
 {
 	struct collecting *collecting = sweep->collecting;
 	const struct store_collect_options *options = collecting->options;
-	struct scan scan;
+	uint32_t first = scan->ordinal;
 	struct scan_event event;
 	int rc = 0;
 
-	segment_scan_start(&scan, &collecting->store->keys, sweep->file, sweep->file->size);
+	sweep->live = 0;
+	sweep->len = 0;
 	while (rc == 0) {
-		scan_next(&scan, sweep->window, sweep->from, sweep->len, &event);
+		scan_next(scan, sweep->window, sweep->from, sweep->len, &event);
 		if (event.what == SCAN_END) {
-			sweep->keep |= scan.searching || sweep->live < live_in(sweep) ||
+			sweep->keep |= scan->searching || !has_met_all(sweep, first, end) ||
 				(sweep->file->adopted &&
-					!segment_adopted_has_heads(sweep->file->adopted, &scan));
+					!segment_adopted_has_heads(sweep->file->adopted, scan));
 			return move_batch(sweep);
 		}
 		if (event.what != SCAN_MORE) {
@@ -339,7 +316,7 @@ static int scan_segment(struct sweep *sweep)
 		}
 		if (sweep->borrowed && (rc = move_batch(sweep)) < 0)
 			return rc;
-		rc = read_window(sweep, &scan, &event);
+		rc = sweep_read_window(sweep, scan, &event);
 		if (rc < 0)
 			return (rc = spare(sweep, rc)) < 0 ? rc : move_batch(sweep);
 		if (options->progress)
@@ -349,7 +326,15 @@ static int scan_segment(struct sweep *sweep)
 	return rc;
 }
 
-int collecting_sweep(struct collecting *collecting, uint32_t number)
+static int sweep_whole(struct sweep *sweep)
+{
+	struct scan scan;
+
+	segment_scan_start(&scan, &sweep->collecting->store->keys, sweep->file, sweep->file->size);
+	return sweep_through(sweep, &scan, UINT32_MAX);
+}
+
+int collecting_sweep(struct collecting *collecting, uint32_t number, bool in_parts)
 {
 	struct segment_set *segments = &collecting->store->segments;
 	struct segment_file *file = segment_set_find(segments, number);
@@ -365,17 +350,17 @@ int collecting_sweep(struct collecting *collecting, uint32_t number)
 	sweep->collecting = collecting;
 	sweep->file = file;
 	sweep->ahead = AHEAD_LEAST;
-	sweep->window = anyio_malloc(file->size < WINDOW_SIZE ? file->size + 1 : WINDOW_SIZE);
+	sweep->window = anyio_malloc(file->size < SWEEP_WINDOW ? file->size + 1 : SWEEP_WINDOW);
 	rc = sweep->window ? store_begin_sweeping(collecting->store, file) : -ENOMEM;
 	if (rc == 0)
-		rc = scan_segment(sweep);
+		rc = in_parts ? sweep_in_parts(sweep) : sweep_whole(sweep);
 	segment_file_release(file);
 	free_batch(sweep);
 	if (rc == 0) {
 		collecting->swept += file->size;
 		collecting->result->kept_damaged += sweep->keep;
 	}
-	if (rc == 0 && !sweep->keep)
+	if (rc == 0 && !sweep->keep && !collecting->without_room)
 		collecting->ready.numbers[collecting->ready.count++] = number;
 	anyio_free(sweep->window);
 	anyio_free(sweep);

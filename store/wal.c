@@ -180,10 +180,10 @@ static int walk_file(struct walk *walk, struct segment_file *file)
 		len = scan.size - from < WINDOW_SIZE ? scan.size - from : WINDOW_SIZE;
 		rc = anyio_pread_all(file->fd, walk->window, len, from);
 	}
-	return rc;
+	return rc == ANYIO_INCOMPLETE_READ && file->size < scan.size ? 0 : rc;
 }
 
-/* A collection may take one away meanwhile. */
+/* A collection may take one away meanwhile, or its end. */
 static int walk_segments(struct walk *walk, uint32_t segment)
 {
 	struct segment_set *segments = &walk->store->segments;

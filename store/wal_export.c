@@ -79,12 +79,12 @@ static int on_block(void *arg, const struct replay_block *block)
 	return 0;
 }
 
-/* One that a collection has taken away cannot be gone through any more. */
+/* One that a collection has taken away, or cut, cannot be gone through any more. */
 static int on_fault(void *arg, const struct replay_fault *fault)
 {
 	struct exporting *exporting = arg;
 
-	if (!exporting->file->set)
+	if (!exporting->file->set || exporting->file->size < exporting->to)
 		return -ENOENT;
 	add_fault(exporting, fault->from, fault->to, fault->cid);
 	return 0;

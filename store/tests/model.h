@@ -36,7 +36,7 @@ struct worker {
 
 /* What all seeds together must have met, or they showed nothing. */
 extern uint64_t met_histories, met_cuts, met_unfinished, met_acknowledged, met_faults, met_dropped,
-	met_full, met_stopped, met_adopted;
+	met_full, met_stopped, met_adopted, met_short;
 
 uint64_t draw(struct model *model, uint64_t below);
 size_t length_of(int task, int id);

@@ -5,7 +5,7 @@
 #include <errno.h>
 
 uint64_t met_histories, met_cuts, met_unfinished, met_acknowledged, met_faults, met_dropped,
-	met_full, met_stopped, met_adopted;
+	met_full, met_stopped, met_adopted, met_short;
 
 uint64_t draw(struct model *model, uint64_t below)
 {
@@ -279,7 +279,7 @@ int work(void *arg)
 			return -EFBIG;
 		}
 		met_full += rc == -EDQUOT;
-		if (rc == -EDQUOT && model->collects)
+		if ((rc == -EDQUOT || (rc == -ENOSPC && test_room)) && model->collects)
 			rc = 0;
 		if (rc < 0 && !model->crashed && !model->faulty) {
 			print_error("step: %s\n", anyio_error_name(rc));

@@ -3,6 +3,7 @@
 
 #include <ftw.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 char test_repo[64];
@@ -104,6 +105,21 @@ void test_block(uint64_t n, size_t len, uint8_t *out, struct mf_cid *cid)
 	}
 	memcpy(out, made->data, len);
 	*cid = made->cid;
+}
+
+uint64_t (*test_room)(void *arg);
+void *test_room_arg;
+
+/* By the name it has where files may be large (_FILE_OFFSET_BITS). */
+int __real_statvfs64(const char *path, struct statvfs *out);
+int __wrap_statvfs64(const char *path, struct statvfs *out);
+
+int __wrap_statvfs64(const char *path, struct statvfs *out)
+{
+	if (!test_room)
+		return __real_statvfs64(path, out);
+	*out = (struct statvfs){ .f_bavail = test_room(test_room_arg), .f_frsize = 1 };
+	return 0;
 }
 
 struct store_options test_options = { .create = true,

@@ -66,6 +66,10 @@ int test_crash(struct store *store);
 long test_verify(struct store *store);
 long test_verify_segments(struct store *store); /* pins left out */
 
+/* How many bytes the disk has free, as the store sees it; NULL: as many as there are. */
+extern uint64_t (*test_room)(void *arg);
+extern void *test_room_arg;
+
 /* The path of a segment's file. */
 const char *test_segment(unsigned number);
 /* Inverts one byte of a file. */

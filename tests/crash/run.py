@@ -146,10 +146,16 @@ def imports(default, *more):
 def collect():
     first = Repo()
     first.killed(0, "import", first.path, "3", "8", "4", "60000")
-    kills = each_stop(first, lambda repo: ["collect", repo.path],
-                      lambda repo, what: repo.check(what, "collected"))
-    killed, again = imports(40, "collect")
-    return kills + killed, again
+    kills = again = 0
+    for scarce in False, True:  # as where the disk has little room: in parts
+        os.environ.update({"SCARCE": "1"} if scarce else {})
+        kills += each_stop(Repo(copied=first), lambda repo: ["collect", repo.path],
+                           lambda repo, what: repo.check(what, "collected"))
+        killed, more = imports(20, "collect")
+        kills, again = kills + killed, again + more
+    del os.environ["SCARCE"]
+    first.remove()
+    return kills, again
 
 
 def tier():
