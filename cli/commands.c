@@ -340,7 +340,8 @@ const struct cli_command cli_commands[] = {
 		"it any more. Space is given back where a fifth or more of a segment is free by then: what lives in it\n"
 		"is written anew, verified, then the file goes. Others read and write meanwhile, and what is just being\n"
 		"added stays. To stop it, or to kill it, is harmless. When a pin lacks a node, so that what lies below\n"
-		"cannot be told, nothing is removed. It needs some room itself, for what it writes anew and for the index.\n"
+		"cannot be told, nothing is removed. It needs some room itself, for what it writes anew and for the index; where\n"
+		"the disk has little, segments go in small parts: a few MiB free are enough, 40 where much was added at once.\n"
 		"A repo with a limit ('ipfs-kit config storage_max 10GiB') collects by itself.\n\n"
 		"  ipfs-kit repo gc --silent",
 		gc_table, 0, 0, .again = "what is gone is gone, and it goes on from there",

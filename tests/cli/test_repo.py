@@ -337,7 +337,35 @@ rm filler*
     check('a disk full to the last byte: get exits 1 and leaves no part', 'get: 1' in done.stdout and 'part' not in done.stdout, told)
     check('a disk full to the last byte: the config stays whole', 'config: 1\n0' in done.stdout or 'config: 0\n5' in done.stdout, told)
     check('with room again it goes on', 'add: 0' in done.stdout, told)
+    nearly_full_disk(place)
     read_only(place)
+
+
+def nearly_full_disk(place):
+    """All in one segment, half of it dead, and less room than the other half takes."""
+    script = f'''
+mount -t tmpfs -o size=90m none {place} && cd {place} || exit 90
+"{PROGRAM}" --repo repo init --test >/dev/null
+for i in 1 2 3 4 5 6 7 8; do
+    cid=$(head -c 8000000 /dev/urandom | "{PROGRAM}" --repo repo add -Q)
+    [ $((i % 2)) = 0 ] && drop="$drop $cid" || keep="$keep $cid"
+done
+dd if=/dev/zero of=room bs=1M count=5 2>/dev/null
+dd if=/dev/zero of=filler bs=64k 2>/dev/null; dd if=/dev/zero of=filler2 bs=1k 2>/dev/null
+rm room
+"{PROGRAM}" --repo repo pin rm $drop >/dev/null; echo "rm: $?"
+"{PROGRAM}" --repo repo repo gc --silent; echo "gc: $?"
+[ $(df --output=avail . | tail -1) -gt 30000 ]; echo "room: $?"
+for cid in $keep; do "{PROGRAM}" --repo repo cat $cid | wc -c; done | sort -u
+"{PROGRAM}" --repo repo repo verify; echo "verify: $?"
+rm -r repo/index
+"{PROGRAM}" --repo repo repo verify; echo "without the index: $?"
+'''
+    done = subprocess.run(['unshare', '-m', 'bash', '-c', script], capture_output=True, text=True, env=environment(), timeout=120)
+    told = f'{done.returncode} {done.stdout} {done.stderr}'
+    check('a nearly full disk: is collected', all(word in done.stdout for word in ('rm: 0', 'gc: 0', 'room: 0')), told)
+    check('a nearly full disk: what is pinned is there', '\n8000000\nverify' in done.stdout.replace('verify complete, all blocks validated.\n', ''), told)
+    check('a nearly full disk: the repo is whole', 'verify: 0' in done.stdout and 'without the index: 0' in done.stdout, told)
 
 
 def limited_files():

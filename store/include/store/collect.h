@@ -5,7 +5,7 @@
  * but no raw leaf. Then each segment that was closed when the marking began, and has enough in it that is not
  * live, is read once: its live blocks are written again at the end of the log, verified, the others leave the
  * index, if all that is dead has not left it before (`every`); when both are durable the segment's file goes.
- * Others put, get and pin meanwhile. To be killed is harmless anywhere: what was not yet taken away is taken by
+ * Where the disk has less room than that takes, a segment goes from its end, in parts that end with a commit. Others put, get and pin meanwhile. To be killed is harmless anywhere: what was not yet taken away is taken by
  * the next collection.
  *
  * What a task has put, or found present, but not yet pinned, is kept by a lease:
@@ -68,7 +68,8 @@ struct store_collect_result {
 /*
  * Collects. -EALREADY: one is under way, or a verification. -ENOENT: a recursive pin lacks a node (result->missing), so that what lies
  * below it cannot be told from what nobody needs; nothing is taken away. -EUCLEAN, ANYIO_BROKEN: nothing is written
- * to this store. The errors of store_get and store_put; what was freed by then stays freed. options may be NULL.
+ * to this store. -ENOSPC: for what lives in some segment the disk has no room, not even in parts. The errors of store_get and
+ * store_put; what was freed by then stays freed. options may be NULL.
  * Memory: an eighth of a byte a block, and 64 bytes a link of the node at hand.
  */
 int store_collect(struct store *store, const struct store_collect_options *options,
