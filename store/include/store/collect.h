@@ -4,8 +4,9 @@
  * What is live is marked first: all that pins name, with what recursive ones link to, found by reading every node
  * but no raw leaf. Then each segment that was closed when the marking began, and has enough in it that is not
  * live, is read once: its live blocks are written again at the end of the log, verified, the others leave the
- * index, if all that is dead has not left it before (`every`); when both are durable the segment's file goes.
- * Where the disk has less room than that takes, a segment goes from its end, in parts that end with a commit. Others put, get and pin meanwhile. To be killed is harmless anywhere: what was not yet taken away is taken by
+ * index, if all that is dead has not left it before (`every`); when both are durable the segment's file goes. Where
+ * the disk has less room than that takes, it goes from its end, in parts that end with a commit.
+ * Others put, get and pin meanwhile. To be killed is harmless anywhere: what was not yet taken away is taken by
  * the next collection.
  *
  * What a task has put, or found present, but not yet pinned, is kept by a lease:
