@@ -107,6 +107,11 @@ static int explain(struct kit_node *node, int rc, const struct store_collect_res
 	if (rc == -EALREADY)
 		return kit_fail(node, rc,
 			"the repo is being collected or verified already; run it again when that has ended");
+	if (rc == -ENOSPC)
+		return kit_fail(node, rc,
+			"collecting: no space left on the disk of %s for what is to be written anew (%llu MiB were given back, nothing "
+			"acknowledged is lost); make a few MiB of room there, or 40 where much was added at once, and run it again",
+			node->core->dir, (unsigned long long)(result->freed >> 20));
 	if (rc != -ENOENT)
 		return kit_fail_code(node, rc, "collecting");
 	mf_cid_format(&result->pin, pin, sizeof(pin));
