@@ -40,6 +40,18 @@ static ssize_t read_object(void *arg, const char *object, uint64_t offset, void 
 	return n;
 }
 
+/* A place that is not there, or not this one, leaves nothing that is to be removed from it. */
+static int ready(void *arg)
+{
+	struct tier *tier = arg;
+	struct remote_why why = { .what = "" };
+
+	tier->tiers->calls++;
+	int rc = tier_mark_check(tier, true, &why);
+	end(tier, rc, &why);
+	return rc;
+}
+
 static int write_object(void *arg, const char *object, const struct store_tier_source *source)
 {
 	struct tier *tier = arg;
@@ -47,9 +59,7 @@ static int write_object(void *arg, const char *object, const struct store_tier_s
 	struct remote_why why = { .what = "" };
 
 	tier->tiers->calls++;
-	int rc = tier_mark_check(tier, true, &why);
-	if (rc == 0)
-		rc = remote_put_from(tier->remote, object, &from, NULL, &why);
+	int rc = remote_put_from(tier->remote, object, &from, NULL, &why);
 	end(tier, rc, &why);
 	return rc;
 }
@@ -129,7 +139,8 @@ static int make(void *arg)
 
 static int open_one(struct kit_tiers *tiers, struct tier *tier)
 {
-	static const struct store_tier verbs = { read_object, write_object, remove_object, why };
+	static const struct store_tier verbs = { read_object, write_object, remove_object, why,
+		.ready = ready };
 	struct store_tier with = verbs;
 
 	tier->tiers = tiers;

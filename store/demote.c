@@ -1,5 +1,5 @@
 /*
- * Moving leaves to a tier. In this order, so that it may be stopped anywhere: the state says that the object of
+ * Moving leaves to a tier. In this order, so that it may be stopped anywhere: the tier is ready; the state says that the object of
  * that name is to go; it is written, read back, and compared with what is here; the state says that it is a segment; the
  * index gets its blocks, and is written; the state says that, too. Only then does a collection find the old bytes dead.
  * An object that the state would have gone, store_tier_tend removes.
@@ -426,10 +426,20 @@ static int announce(struct demoting *demoting)
 	return remote->number ? note(demoting, true, false) : -EOVERFLOW;
 }
 
+static int ask_first(struct demoting *demoting)
+{
+	struct store_tier verbs;
+	int rc = tier_ask(demoting->tier, &verbs);
+
+	return tier_judge(demoting->tier, rc == 0 && verbs.ready ? verbs.ready(verbs.arg) : rc);
+}
+
 static int demote(struct demoting *demoting)
 {
 	int rc = lay_out(demoting);
 
+	if (rc == 0)
+		rc = ask_first(demoting);
 	if (rc == 0)
 		rc = announce(demoting);
 	if (rc < 0)

@@ -96,7 +96,13 @@ static const char *why(void *arg)
 						   : NULL;
 }
 
-static const struct store_tier verbs = { read_object, write_object, remove_object, why, NULL };
+static int ready(void *arg)
+{
+	return place.fail_ready;
+}
+
+static const struct store_tier verbs = { read_object, write_object, remove_object, why, NULL,
+	ready };
 
 int attach(struct store *store)
 {

@@ -9,9 +9,9 @@ enum { LEAVES = 20, LEN = 2000, TREES = 4 };
 /* Its verbs can be made to fail, to wait, or to take down what a kill would leave. */
 struct cold_place {
 	char dir[80];
-	int fail_read, fail_write, fail_remove; /* codes */
-	bool spoil;                             /* what is written */
-	bool images;                            /* the repo is copied before each verb */
+	int fail_read, fail_write, fail_ready, fail_remove; /* codes */
+	bool spoil;                                         /* what is written */
+	bool images; /* the repo is copied before each verb */
 	int image_count;
 	int reads, calls;
 	struct anyio_event *hold; /* a read waits for it */

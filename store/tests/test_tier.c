@@ -142,6 +142,12 @@ static int a_tier_that_fails_says_so(void *arg)
 	CHECK_RC(0, put_trees(store, roots));
 	CHECK_RC(-ENODEV, store_demote(store, "warm", roots, TREES, &moved));
 	CHECK_RC(-EINVAL, store_tier_attach(store, "no/name", &(struct store_tier){ 0 }));
+	/* Who is refused at once leaves nothing to be removed. */
+	place.fail_ready = -ENXIO;
+	CHECK_RC(-EREMOTEIO, demote(store, 1, &moved));
+	place.fail_ready = 0;
+	CHECK_RC(0, store_tier_stat(store, "cold", &stat));
+	CHECK(stat.errors == 1 && stat.last_error == -ENXIO && stat.unwanted == 0);
 	/* Nothing is moved that was not written, or was written wrong. */
 	place.fail_write = -ENOSPC;
 	CHECK_RC(-EREMOTEIO, demote(store, 1, &moved));
@@ -172,7 +178,7 @@ static int a_tier_that_fails_says_so(void *arg)
 		      "lies in the tier cold, which fails: the disk is not plugged in; plug it in") ==
 		0);
 	CHECK_RC(0, store_tier_stat(store, "cold", &stat));
-	CHECK(stat.last_error == -EHOSTDOWN && stat.errors == 3 + LEAVES + 1);
+	CHECK(stat.last_error == -EHOSTDOWN && stat.errors == 4 + LEAVES + 1);
 	/* It is there all the same. */
 	CHECK(store_has(store, &cids[5]) == 1 && store_size(store, &cids[5]) == LEN);
 	CHECK_RC(-EREMOTEIO, promote(store, 1, &moved));

@@ -379,6 +379,27 @@ def a_place_that_is_taken_away():
     equal('nothing lies there any more', said(''), '')
 
 
+def what_is_refused_leaves_nothing():
+    """A tier that cannot be written to is as if it had never been named; one in which nothing lies any more may be anywhere."""
+    repo, cold, path, root = begin()
+    named, other = f'cold=file://{cold}', temp('other')
+    os.mkdir(other)
+    kit('config', 'tier.places', f'cold=file://{cold}.none', repo=repo)
+    done = kit('tier', 'move', root, 'cold', repo=repo)
+    check('no such folder', done.code == 1 and f'there is no folder {cold}.none' in done.err, done)
+    equal('nothing is to be removed', tiers(repo)['cold']['Unwanted'], 0)
+    kit('config', 'tier.places', '', repo=repo)
+    equal('it is not known any more', list(tiers(repo)), ['fast'])
+    for place in cold, other, cold:
+        equal('nothing is said', kit('config', 'tier.places', f'cold=file://{place}', repo=repo).err, '')
+        done = kit('tier', 'move', root, 'cold', repo=repo)
+        equal(f'moved to {place}', (done.code, len(objects(place)), tiers(repo)['cold']['State']), (0, 1, 'up'))
+        equal('it is there', kit('cat', root, repo=repo).out, read(path))
+        kit('tier', 'move', root, 'fast', repo=repo)
+        kit('repo', 'gc', '--silent', repo=repo)
+        equal('and back', objects(place), [])
+
+
 def mistakes():
     repo, _, _, root = begin()
     check('no such tier', 'no tier is called' in kit('tier', 'move', root, 'nowhere', repo=repo).err)
@@ -491,4 +512,4 @@ def what_is_not_there_is_not_moved():
         show('through a daemon')
 
 
-run_all([what_is_not_there_is_not_moved, what_is_there_is_told_to_be_there, there_and_back, another_place_is_not_the_tier, what_is_mostly_dead_is_written_anew, what_fails_is_said, what_is_away_is_down, a_store_that_is_not_there, what_nobody_asked_is_not_up, a_verification_tells_of_tiers, a_verification_reads_tiers, a_place_that_waits, a_place_that_is_taken_away, mistakes, the_policy_is_set, a_daemon_moves_by_itself, what_a_warm_root_needs_stays])
+run_all([what_is_not_there_is_not_moved, what_is_there_is_told_to_be_there, there_and_back, another_place_is_not_the_tier, what_is_mostly_dead_is_written_anew, what_fails_is_said, what_is_away_is_down, a_store_that_is_not_there, what_nobody_asked_is_not_up, a_verification_tells_of_tiers, a_verification_reads_tiers, a_place_that_waits, a_place_that_is_taken_away, what_is_refused_leaves_nothing, mistakes, the_policy_is_set, a_daemon_moves_by_itself, what_a_warm_root_needs_stays])

@@ -46,6 +46,9 @@ struct store_tier {
 	/* When its last answer was a failure: that in words, and what to do about it; else NULL. May be NULL. */
 	const char *(*why)(void *arg);
 	void *arg;
+	/* Whether it can be written to: 0, or why not. Asked before each write, while nothing is known of its object yet: who is
+	 * refused now leaves nothing to be removed. May be NULL. */
+	int (*ready)(void *arg);
 };
 
 /* Gives a tier its verbs, in place of those it had. -EINVAL: that is no name; -ENOMEM. */
