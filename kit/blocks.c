@@ -65,36 +65,40 @@ int kit_blocks_sync(struct kit_blocks *blocks)
 					   : rc;
 }
 
-static bool is_unread(struct store *store)
+bool kit_find_unread(struct store *store, struct store_tier_stat *stat)
 {
-	struct store_tier_stat stat = { 0 };
-
-	while (store_tier_next(store, stat.name, &stat) > 0)
-		if (stat.unread > 0)
+	*stat = (struct store_tier_stat){ 0 };
+	while (store_tier_next(store, stat->name, stat) > 0)
+		if (stat->unread > 0)
 			return true;
 	return false;
 }
 
 static int missing(struct kit_blocks *blocks, const struct mf_cid *cid)
 {
-	char text[MF_CID_TEXT_MAX];
+	const struct kit_core *core = blocks->node->core;
+	char text[MF_CID_TEXT_MAX], how[KIT_TIER_HOW];
+	struct store_tier_stat tier;
 
 	/* Who is interrupted goes offline before it is through: that is not why. */
 	if (anyio_checkpoint_if_cancelled() < 0)
 		return ANYIO_CANCELLED;
 	mf_cid_format(cid, text, sizeof(text));
-	if (is_unread(blocks->node->core->store))
+	if (kit_find_unread(core->store, &tier))
 		return kit_fail(blocks->node, -ENOENT,
 			"block %s is not in the repo as far as its index tells, which was made anew and does not know yet what lies in "
-			"all tiers; 'ipfs-kit tier stat' tells which are unread, and why",
-			text);
+			"the tier %s, which %s",
+			text, tier.name,
+			kit_tier_explain(core, tier.name, how, sizeof(how))
+				? how
+				: "was not read yet; 'ipfs-kit repo verify' reads it, or tells why not");
 	if (blocks->imported)
 		return kit_fail(blocks->node, -ENOENT,
 			"block %s is neither in the archive nor in the repo", text);
 	return kit_fail(blocks->node, -ENOENT,
 		blocks->node->offline
 			? "block %s is not in the repo, and no peer was asked for it, as offline wants it; run it without --offline"
-			: blocks->node->core->bitswap
+			: core->bitswap
 			? "block %s is not in the repo"
 			: "block %s is not in the repo, and this node is offline; start 'ipfs-kit daemon' "
 			  "and connect to a peer that has it, or name one with --connect ADDR",
@@ -104,18 +108,20 @@ static int missing(struct kit_blocks *blocks, const struct mf_cid *cid)
 static int damaged(struct kit_blocks *blocks, const struct mf_cid *cid, int rc)
 {
 	const struct kit_core *core = blocks->node->core;
-	char text[MF_CID_TEXT_MAX], why[360];
+	char text[MF_CID_TEXT_MAX], why[KIT_TIER_HOW], tier[STORE_TIER_NAME_MAX + 1];
 
 	if (rc == ANYIO_CANCELLED)
 		return rc;
 	mf_cid_format(cid, text, sizeof(text));
 	if (rc != -EBADMSG && rc != -EREMOTEIO)
 		return kit_fail(blocks->node, rc, "block %s: %s", text, anyio_error_text(rc));
+	if (rc == -EREMOTEIO) {
+		store_where(core->store, cid, tier);
+		kit_tier_explain(core, tier, why, sizeof(why));
+		return kit_fail(blocks->node, rc, "block %s lies in the tier %s, which %s", text,
+			tier, why);
+	}
 	store_explain(core->store, cid, why, sizeof(why));
-	if (rc == -EREMOTEIO)
-		return kit_fail(blocks->node, rc,
-			"block %s %s; 'ipfs-kit tier list' tells how the tiers are, 'ipfs-kit config tier.places' where",
-			text, why);
 	return kit_fail(blocks->node, -EUCLEAN,
 		"block %s %s; put a whole copy of that segment back%s", text, why,
 		core->read_only ? "" : ", or add the content again, or fetch it through a daemon");

@@ -109,6 +109,8 @@ int kit_blocks_get_some(struct kit_blocks *blocks, const struct mf_cid *cids, si
 
 /* Makes durable what was fetched through blocks. */
 int kit_blocks_sync(struct kit_blocks *blocks);
+/* A tier of which the index, made anew, does not know yet all that lies there: what is missing may be that. */
+bool kit_find_unread(struct store *store, struct store_tier_stat *stat);
 
 /* ---- path.c ---- */
 
@@ -128,6 +130,13 @@ int kit_reading_begin(
 	struct kit_node *node, const char *path, struct kit_blocks *blocks, struct mf_cid *cid);
 /* Makes durable what was fetched, unless rc is a failure, and closes blocks. rc, or what failed. */
 int kit_reading_end(struct kit_blocks *blocks, int rc);
+
+/* ---- tier.c ---- */
+
+/* How a tier that was asked for something in vain is, to be put behind its name: "fails: " and what it met last, or that it is not
+ * configured. False: nothing is known against it. A command of its own has to say it, as the next one would begin without asking. */
+enum { KIT_TIER_HOW = 600 };
+bool kit_tier_explain(const struct kit_core *core, const char *name, char *out, size_t cap);
 
 /* ---- tier_policy.c ---- */
 

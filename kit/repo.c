@@ -32,7 +32,7 @@ int kit_repo_stat(struct kit_node *node, struct kit_repo_stat *stat)
 	return 0;
 }
 
-enum { PROBLEM_MAX = MF_CID_TEXT_MAX + 200 };
+enum { PROBLEM_MAX = MF_CID_TEXT_MAX + 200 + KIT_TIER_HOW };
 
 struct verifying {
 	const struct kit_verify_options *options;
@@ -61,10 +61,11 @@ static const char *count(char out[40], uint64_t n, const char *noun)
 	return out;
 }
 
-static void describe(const struct store_fault *fault, char *out, size_t cap)
+static void describe(
+	const struct kit_core *core, const struct store_fault *fault, char *out, size_t cap)
 {
 	unsigned long long from = fault->from, to = fault->to;
-	char blocks[40], first[MF_CID_TEXT_MAX];
+	char blocks[40], first[MF_CID_TEXT_MAX], how[KIT_TIER_HOW];
 	const char *tier = fault->tier, *object = fault->object;
 
 	switch (fault->kind) {
@@ -127,15 +128,18 @@ static void describe(const struct store_fault *fault, char *out, size_t cap)
 				     "'ipfs-kit tier move CID fast' saves what lies in it");
 		break;
 	case STORE_FAULT_UNREAD:
-		if (fault->error == -EREMOTEIO) {
+		if (!kit_tier_explain(core, tier, how, sizeof(how)) && fault->error != -EREMOTEIO)
+			strcpy(how, "was asked, and did not have it whole");
+		count(blocks, fault->blocks, "block");
+		if (fault->error == -EREMOTEIO)
 			snprintf(out, cap,
-				"%s in the tier %s could not be read: it failed first at %s",
-				count(blocks, fault->blocks, "block"), tier, object);
-			break;
-		}
-		snprintf(out, cap,
-			"%s in the tier %s could not be read since the index was made anew: %s in it may be what pins lack",
-			object, tier, count(blocks, fault->blocks, "block"));
+				"%s in the tier %s could not be read, the first of %s: it %s",
+				blocks, tier, object, how);
+		else
+			snprintf(out, cap,
+				"%s in the tier %s could not be read since the index was made anew, and %s in it may be what pins "
+				"lack: it %s",
+				object, tier, blocks, how);
 		break;
 	case STORE_FAULT_PIN:
 		if (fault->blocks == 1 && mf_cid_equal(fault->cid, fault->pin)) {
@@ -188,7 +192,7 @@ static void on_fault(void *arg, const struct store_fault *fault)
 	size_t used = strlen(given_up);
 
 	strcpy(text, given_up);
-	describe(fault, text + used, sizeof(text) - used);
+	describe(verifying->node->core, fault, text + used, sizeof(text) - used);
 	if (verifying->options->heal)
 		note_to_heal(verifying, fault);
 	verifying->unread |= fault->kind == STORE_FAULT_UNREAD;
@@ -252,7 +256,7 @@ static const char *next_step(const struct verifying *verifying)
 {
 	if (!verifying->segments && !verifying->log)
 		return verifying->unread
-			? "'ipfs-kit tier list' tells what the tier lacks; then run it again"
+			? "see to the tier ('ipfs-kit config tier.places' tells where it is), then run it again"
 			: "'ipfs-kit pin add' fetches what a pin needs through a daemon, 'ipfs-kit pin rm' takes the pin away";
 	return verifying->node->core->read_only || !verifying->segments
 		? "put a whole copy of that file back, or 'ipfs-kit repo verify --accept-loss' gives up what is lost"

@@ -278,34 +278,49 @@ static bool is_in_config(struct kit_node *node, const char *tier)
 static int explain_none(struct kit_node *node, const char *tier)
 {
 	struct store_tier_stat stat;
+	char how[KIT_TIER_HOW];
 
 	if (!kit_tier_is(node, tier) && is_in_config(node, tier))
 		return kit_fail(node, -ENODEV,
 			"the tier %.40s was named after the daemon started, which takes tier.places when it starts again",
 			tier);
-	if (kit_tier_is(node, tier) || store_tier_stat(node->core->store, tier, &stat) == 0)
-		return kit_fail(node, -ENODEV,
-			"the tier %.40s cannot be used; 'ipfs-kit tier list' tells why", tier);
+	if (kit_tier_is(node, tier) || store_tier_stat(node->core->store, tier, &stat) == 0) {
+		kit_tier_explain(node->core, tier, how, sizeof(how));
+		return kit_fail(node, -ENODEV, "the tier %.40s %s", tier, how);
+	}
 	return kit_fail(node, -ENOENT,
 		"no tier is called '%.40s'; 'ipfs-kit config tier.places' names them", tier);
 }
 
+/* The first tier from which some of it would not come, and how that is. */
+static int explain_back(const struct moving *moving)
+{
+	struct kit_node *node = moving->node;
+	char tier[STORE_TIER_NAME_MAX + 1], how[KIT_TIER_HOW];
+
+	for (size_t i = 0; i < moving->count; i++)
+		if (store_where(node->core->store, &moving->cids[i], tier) >= 0 && *tier &&
+			kit_tier_explain(node->core, tier, how, sizeof(how)))
+			return kit_fail(node, -EREMOTEIO,
+				"what was not moved is where it was, in the tier %.40s, which %s",
+				tier, how);
+	return kit_fail(node, -EREMOTEIO,
+		"a tier failed just now, and what was not moved is where it was; run it again");
+}
+
 static int explain(struct kit_node *node, const char *tier, int rc)
 {
+	char how[KIT_TIER_HOW];
+
 	if (rc == ANYIO_CANCELLED)
 		return rc;
 	if (rc == -ENODEV && tier)
 		return explain_none(node, tier);
 	if (rc == -EREMOTEIO && tier) {
-		for (size_t i = 0; node->core->tiers && i < node->core->tiers->count; i++)
-			if (!strcmp(node->core->tiers->list[i].place.name, tier))
-				return kit_fail(node, rc,
-					"the tier %.40s fails, and what was not moved is where it was: %s",
-					tier, node->core->tiers->list[i].text);
-	}
-	if (rc == -EREMOTEIO)
+		kit_tier_explain(node->core, tier, how, sizeof(how));
 		return kit_fail(node, rc,
-			"a tier fails ('ipfs-kit tier list' tells which, and why); what was not moved is where it was");
+			"what was not moved is where it was, as the tier %.40s %s", tier, how);
+	}
 	if (rc == -EBADMSG && tier)
 		return kit_fail(node, rc,
 			"what was written to the tier %.40s reads back differently, or a block is damaged here, which 'ipfs-kit repo "
@@ -318,14 +333,32 @@ static int explain(struct kit_node *node, const char *tier, int rc)
 	return kit_fail_code(node, rc, "tier move");
 }
 
-bool kit_tier_is(const struct kit_node *node, const char *name)
+static const struct tier *find(const struct kit_core *core, const char *name)
 {
-	const struct kit_tiers *tiers = node->core->tiers;
+	const struct kit_tiers *tiers = core->tiers;
 
 	for (size_t i = 0; tiers && i < tiers->count; i++)
 		if (!strcmp(tiers->list[i].place.name, name))
-			return true;
-	return false;
+			return &tiers->list[i];
+	return NULL;
+}
+
+bool kit_tier_is(const struct kit_node *node, const char *name)
+{
+	return find(node->core, name) != NULL;
+}
+
+bool kit_tier_explain(const struct kit_core *core, const char *name, char *out, size_t cap)
+{
+	const struct tier *tier = find(core, name);
+
+	if (!tier)
+		snprintf(out, cap,
+			"is not configured, or not open; 'ipfs-kit config tier.places' names those that are");
+	else
+		snprintf(out, cap, "fails: %s",
+			*tier->text ? tier->text : anyio_error_text(-EREMOTEIO));
+	return !tier || tier->error < 0;
 }
 
 static int move_batch(struct moving *moving)
@@ -340,8 +373,11 @@ static int move_batch(struct moving *moving)
 	moving->moved->blocks += result.blocks;
 	moving->moved->bytes += result.bytes;
 	moving->moved->skipped += result.skipped;
+	rc = rc == -EREMOTEIO && !moving->tier ? explain_back(moving)
+		: rc < 0                       ? explain(moving->node, moving->tier, rc)
+					       : 0;
 	moving->count = moving->bytes = 0;
-	return rc < 0 ? explain(moving->node, moving->tier, rc) : 0;
+	return rc;
 }
 
 /* Only raw leaves move. */
@@ -373,14 +409,18 @@ static int take_leaf(void *arg, const struct mf_cid *cid, const void *data, size
 static int explain_missing(
 	const struct moving *moving, struct kit_blocks *blocks, const struct mf_cid *root)
 {
+	struct store_tier_stat unread;
 	struct store_block block;
 	char text[MF_CID_TEXT_MAX];
 
-	if (mf_cid_equal(&moving->absent, root)) {
-		int rc = kit_blocks_get(blocks, root, &block);
-		if (rc == 0)
-			store_block_release(&block);
-		return rc;
+	if (mf_cid_equal(&moving->absent, root) ||
+		kit_find_unread(moving->node->core->store, &unread)) {
+		int rc = kit_blocks_get(blocks, &moving->absent, &block);
+		if (rc < 0)
+			return rc;
+		store_block_release(&block);
+		return kit_fail(moving->node, -ENOENT,
+			"some of it came to be known only now; run it again");
 	}
 	mf_cid_format(&moving->absent, text, sizeof(text));
 	return kit_fail(moving->node, -ENOENT,
