@@ -122,46 +122,85 @@ static void warn_of_limit(struct cli *cli)
 		cli_size(taken));
 }
 
-/* Whether tier.places, as it is written, names a tier. */
-static bool is_named(const char *places, const char *tier, size_t len)
+/* The URL that tier.places, as it is written, has for a tier, "" for none; of one that is longer, its beginning. */
+static void find_url(const char *places, const char *tier, size_t len, char url[200])
 {
+	*url = '\0';
 	for (; *(places += strspn(places, " ")); places += strcspn(places, " "))
 		if (strcspn(places, "=") == len && !strncmp(places, tier, len))
-			return true;
-	return false;
+			snprintf(url, 200, "%.*s", (int)(strcspn(places, " ") - len - 1),
+				places + len + 1);
 }
 
-/* What lies in a tier is told of when its name goes. */
+static json_int_t number(json_t *answer, const char *key)
+{
+	return json_integer_value(json_object_get(answer, key));
+}
+
+static const char *text_of(json_t *answer, const char *key)
+{
+	const char *text = json_string_value(json_object_get(answer, key));
+
+	return text ? text : "";
+}
+
+struct places {
+	struct cli *cli;
+	const char *before;
+};
+
+/* What lies in a tier is told of when its name goes, or leads to another place. */
 static int take_tier(void *arg, json_t *answer)
 {
-	struct cli *cli = arg;
-	const char *name = json_string_value(json_object_get(answer, "Name"));
-	json_int_t bytes = json_integer_value(json_object_get(answer, "Bytes"));
-	char text[400];
+	const struct places *places = arg;
+	struct cli *cli = places->cli;
+	const char *name = text_of(answer, "Name"), *at = text_of(answer, "WrittenAt");
+	const char *size = cli_size((uint64_t)number(answer, "Bytes"));
+	char text[800], before[200], now[200];
 
-	if (!name || !strcmp(name, "fast") || !bytes || is_named(cli->args[1], name, strlen(name)))
+	if (!strcmp(name, "fast") || !number(answer, "Bytes"))
 		return 0;
-	snprintf(text, sizeof(text),
-		"%s of content lie in the tier %.40s, which is not named any more, and cannot be had without it; name it again, and "
-		"'ipfs-kit tier move CID fast' takes back what is to stay",
-		cli_size((uint64_t)bytes), name);
+	find_url(places->before, name, strlen(name), before);
+	find_url(cli->args[1], name, strlen(name), now);
+	if (!strcmp(before, now))
+		return 0;
+	/* What it was just before may have been another wrong one. */
+	snprintf(before, sizeof(before), "%s", *at ? at : "where they are");
+	if (!*now)
+		snprintf(text, sizeof(text),
+			"%s of content lie in the tier %.40s, which is not named any more, and cannot be had without it; "
+			"name it again, and 'ipfs-kit tier move CID fast' takes back what is to stay",
+			size, name);
+	else if (!strcmp(before, now))
+		return 0;
+	else
+		snprintf(text, sizeof(text),
+			"%" JSON_INTEGER_FORMAT
+			" blocks (%s) lie in the tier %.40s where it was, and cannot be had from its new place unless all "
+			"that lies there, the file ipfs-kit-tier too, is brought along; set it back to %s, or, to change it, "
+			"first move them out: 'ipfs-kit tier move CID fast', then 'ipfs-kit repo gc'",
+			number(answer, "Blocks"), size, name, before);
 	cli_warn(cli, text);
 	return 0;
 }
 
-/* The repo is opened only when a name has gone. */
+/* The repo is opened only when a name has gone, or what it leads to has changed. */
 static void warn_of_places(struct cli *cli, const char *before)
 {
 	static const char *const none[] = { NULL };
-	bool gone = false;
-	size_t len;
+	struct places places = { cli, before };
+	bool changed = false;
+	char then[200], now[200];
 
 	for (; *(before += strspn(before, " ")); before += strcspn(before, " ")) {
-		len = strcspn(before, "=");
-		gone |= !is_named(cli->args[1], before, len);
+		size_t len = strcspn(before, "=");
+
+		find_url(before, before, len, then);
+		find_url(cli->args[1], before, len, now);
+		changed |= strcmp(then, now) != 0;
 	}
-	if (gone && cli_try_open(cli))
-		cli_call(cli, "tier/list", none, NULL, take_tier, cli);
+	if (changed && cli_try_open(cli))
+		cli_call(cli, "tier/stat", none, NULL, take_tier, &places);
 }
 
 /* What a daemon that runs has read already; but some it takes at once, when it is asked for one. */

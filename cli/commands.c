@@ -398,6 +398,9 @@ const struct cli_command cli_commands[] = {
 		"reads what is sent), a folder of an SFTP server (sftp://); folders and buckets have to be there already. Keys\n"
 		"and passwords are no part of it: they come from the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,\n"
 		"SFTP_PASSWORD), or from the file tier-NAME.credentials in the repo, which nobody else may read.\n\n"
+		"What lies in a place does not follow its name. Before a tier gets another place, move it out\n"
+		"('tier move PATH fast', then 'repo gc'), or bring along all that lies there. The file ipfs-kit-tier says that it is\n"
+		"the place; do not write it into another one, as all that lies in the first counts as lost then.\n\n"
 		"  ipfs-kit tier list",
 		NULL, 0, 0, .run = cmd_tier_list },
 	{ "tier move", "PATH TIER", "Move content to a tier, or back ('fast')",

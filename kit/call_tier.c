@@ -18,7 +18,7 @@ static int tell_all(void *arg, const struct kit_tier_stat *stat)
 {
 	return call_answer(arg,
 		json_pack(
-			"{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
+			"{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}",
 			"Name", stat->name, "Kind", stat->kind, "State", stat->state, "Objects",
 			(json_int_t)stat->objects, "Blocks", (json_int_t)stat->blocks, "Bytes",
 			(json_int_t)stat->bytes, "Unwanted", (json_int_t)stat->unwanted, "Unread",
@@ -27,7 +27,7 @@ static int tell_all(void *arg, const struct kit_tier_stat *stat)
 			"DemotedBytes", (json_int_t)stat->demoted_bytes, "Promoted",
 			(json_int_t)stat->promoted, "PromotedBytes",
 			(json_int_t)stat->promoted_bytes, "Errors", (json_int_t)stat->errors, "Why",
-			call_text(stat->why)));
+			call_text(stat->why), "WrittenAt", call_text(stat->written_at)));
 }
 
 int call_tier_stat(struct call *call)

@@ -47,7 +47,11 @@ static int ready(void *arg)
 	struct remote_why why = { .what = "" };
 
 	tier->tiers->calls++;
-	int rc = tier_mark_check(tier, true, &why);
+	int rc = anyio_lock_acquire(&tier->marking);
+	if (rc == 0) {
+		rc = tier_mark_check(tier, true, &why);
+		anyio_lock_release(&tier->marking);
+	}
 	end(tier, rc, &why);
 	return rc;
 }
@@ -144,6 +148,7 @@ static int open_one(struct kit_tiers *tiers, struct tier *tier)
 	struct store_tier with = verbs;
 
 	tier->tiers = tiers;
+	anyio_lock_init(&tier->marking);
 	tiers->calls++;
 	int rc = anyio_to_thread(make, tier, NULL);
 	end(tier, rc, &tier->why);
@@ -514,6 +519,7 @@ static int tell(struct kit_node *node, const char *name, struct tier *tier,
 	};
 	struct store_tier_stat stat = { 0 };
 	struct remote_statistics remote = { 0 };
+	char url[TIER_URL];
 
 	store_tier_stat(node->core->store, name, &stat);
 	if (tier)
@@ -541,6 +547,8 @@ static int tell(struct kit_node *node, const char *name, struct tier *tier,
 	out.promoted_bytes = stat.promoted_bytes;
 	out.errors = stat.errors;
 	out.why = tier && tier->error < 0 ? tier->text : "";
+	tier_written_at(node->core, name, url);
+	out.written_at = url;
 	return each(arg, &out);
 }
 
@@ -558,7 +566,8 @@ int kit_tier_each(
 		.state = "up",
 		.objects = fast.segments,
 		.bytes = fast.segment_bytes,
-		.why = "" };
+		.why = "",
+		.written_at = "" };
 	rc = each(arg, &own);
 	for (size_t i = 0; tiers && i < tiers->count && rc == 0; i++)
 		rc = tell(node, tiers->list[i].place.name, &tiers->list[i], each, arg);

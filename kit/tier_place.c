@@ -93,10 +93,11 @@ int tier_place_parse(const char *word, size_t len, struct tier_place *out)
 	struct rest rest = { word, word + len };
 
 	memset(out, 0, sizeof(*out));
-	return take(&rest, "=", out->name, sizeof(out->name)) && is_name(out->name) &&
-			skip(&rest, "=") && take_url(&rest, out) && rest.at == rest.end
-		? 0
-		: -EINVAL;
+	if (!take(&rest, "=", out->name, sizeof(out->name)) || !is_name(out->name) ||
+		!skip(&rest, "="))
+		return -EINVAL;
+	snprintf(out->url, sizeof(out->url), "%.*s", (int)(rest.end - rest.at), rest.at);
+	return take_url(&rest, out) && rest.at == rest.end ? 0 : -EINVAL;
 }
 
 /* Whether a word before this one has its name. */

@@ -6,10 +6,13 @@
 
 #include "node.h"
 
+enum { TIER_URL = 200 };
+
 /* One word of tier.places: NAME=URL. */
 struct tier_place {
 	char name[STORE_TIER_NAME_MAX + 1];
-	const char *kind; /* "folder", "S3", "SFTP" */
+	char url[TIER_URL]; /* its beginning, to be told */
+	const char *kind;   /* "folder", "S3", "SFTP" */
 	char endpoint[300], bucket[256], prefix[256], region[64], user[256], folder[1025];
 };
 /* Pure. -EINVAL: it is no such word. */
@@ -20,18 +23,21 @@ int tier_places_check(const char *value);
 struct tier {
 	struct tier_place place;
 	struct kit_tiers *tiers;
-	bool swept;            /* of what an earlier life has left half written */
-	struct remote *remote; /* NULL: it could not be made, and text says why */
-	struct remote_why why; /* of making it */
+	struct anyio_lock marking; /* so that of several who write there first one makes the mark */
+	bool swept;                /* of what an earlier life has left half written */
+	struct remote *remote;     /* NULL: it could not be made, and text says why */
+	struct remote_why why;     /* of making it */
 	char text[sizeof(struct remote_why) + 4]; /* of the last failure, "" */
 	int error; /* of the last call, and text says why; 0: it went well, and text is for who met that failure */
 };
 
-/* Of the repo's state: the names of tiers that have a mark. */
+/* Of the repo's state: the names of tiers that have a mark, and what it is (tier_mark.c). */
 enum { KIT_SPACE_TIERS = STORE_SPACE_ABOVE };
 /* Whether what answers is the tier (tier_mark.c): 0; -ENXIO, -EPERM, or a code of remote/object.h, with the reason in why. Where
  * nothing lies yet, `make` makes it so, who is about to write. */
 int tier_mark_check(struct tier *tier, bool make, struct remote_why *why);
+/* The URL a tier had when it was written to last, "" when that is not known. */
+void tier_written_at(const struct kit_core *core, const char *name, char url[TIER_URL]);
 
 /* While kit_tiers_run runs. */
 struct kit_tiers {

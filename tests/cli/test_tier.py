@@ -6,6 +6,7 @@ import re
 import shutil
 import socket
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
 from node import ABSENT, Daemon, check, cid_raw, equal, flip, kit, new_repo, noise, read, run_all, skip, temp, until, write
@@ -110,9 +111,9 @@ def another_place_is_not_the_tier():
         os.rename(cold, f'{cold}.away')
         os.mkdir(cold)
         done = kit('tier', 'move', more, 'cold', repo=repo)
-        check('nothing is written', done.code == 1 and 'is its disk mounted?' in done.err and os.listdir(cold) == [], done)
+        check('nothing is written', done.code == 1 and 'mount its disk' in done.err and os.listdir(cold) == [], done)
         row = tiers(repo)['cold']
-        check('it is told so', row['State'] == 'unusable' and 'is its disk mounted?' in row['Why'], row)
+        check('it is told so', row['State'] == 'unusable' and 'mount its disk' in row['Why'], row)
         done = kit('--offline', 'cat', root, repo=repo)
         check('it is away', done.code != 0 and 'the tier cold, which fails' in done.err, done)
         equal('and not lost', kit('repo', 'verify', repo=repo).code, 0)
@@ -400,6 +401,100 @@ def what_is_refused_leaves_nothing():
         equal('and back', objects(place), [])
 
 
+def many_write_there_first():
+    """Of several that come at once one makes the mark; whatever the others wrote is there."""
+    repo, names = new_repo(), [f'cold{number}' for number in range(10)]
+    places = {name: temp(name) for name in names}
+    for place in places.values():
+        os.mkdir(place)
+    kit('config', 'tier.places', ' '.join(f'{name}=file://{place}' for name, place in places.items()), repo=repo)
+
+    def move(job):
+        cid, name = job
+        return daemon.rpc('tier/move', cid, name)[0]
+    with Daemon(repo=repo) as daemon, ThreadPoolExecutor(6) as pool:
+        for name in names:
+            cids = [daemon.add(noise(1000, name + str(number)), raw_leaves='true') for number in range(6)]
+            equal(f'moved to {name}', list(pool.map(move, [(cid, name) for cid in cids])), [200] * 6)
+    equal('each is the tier', [(row['State'], row['Why'], row['Blocks']) for name, row in tiers(repo).items() if name in names], [('up', '', 6)] * len(names))
+
+
+def a_place_that_was_left_is_not_the_tier():
+    """There is a mark of this repo, but an older one: nothing counts as lost, and nothing is given up."""
+    repo, cold, path, root = begin()
+    other = temp('other')
+    os.mkdir(other)
+    kit('tier', 'move', root, 'cold', repo=repo)
+    kit('tier', 'move', root, 'fast', repo=repo)
+    kit('repo', 'gc', '--silent', repo=repo)
+    kit('config', 'tier.places', f'cold=file://{other}', repo=repo)
+    kit('tier', 'move', root, 'cold', repo=repo)
+    kit('repo', 'gc', '--silent', repo=repo)
+    check('the mark was left', os.path.exists(f'{cold}/ipfs-kit-tier') and len(objects(other)) == 1)
+    check('it is told', f'set it back to file://{other},' in kit('config', 'tier.places', f'cold=file://{cold}', repo=repo).err)
+    row = tiers(repo)['cold']
+    check('it is not the tier', row['State'] == 'unusable' and 'ipfs-kit-tier, by which it is known, is an older one' in row['Why'] and
+        f'set it back to file://{other} in tier.places' in row['Why'], row)
+    done = kit('cat', root, repo=repo)
+    check('nor is anything lost', done.code == 1 and 'which fails: this may be another place than before' in done.err and 'damaged' not in done.err, done)
+    more = kit('add', '-Q', write(os.path.join(temp('file'), 'f'), noise(SIZE, 7)), repo=repo).text
+    check('nothing is written', kit('tier', 'move', more, 'cold', repo=repo).code == 1 and objects(cold) == [])
+    done = kit('repo', 'verify', '--tiers', '--accept-loss', repo=repo)
+    check('nothing is given up', done.code == 4 and 'given up' not in done.text + done.err and '5 blocks in the tier cold could not be read' in done.err, done)
+    equal('set back', kit('config', 'tier.places', f'cold=file://{other}', repo=repo).err, '')
+    equal('it is there', kit('cat', root, repo=repo).out, read(path))
+
+
+def a_place_that_is_changed():
+    """Whoever changes a tier's place, under what lies there, is told which way is back, then and by whatever fails for it."""
+    repo, cold, path, root = begin()
+    first, other, third = f'cold=file://{cold}', temp('other'), temp('third')
+    os.mkdir(other)
+
+    def said(value, *more):
+        done = kit(*more, 'config', 'tier.places', value, repo=repo)
+        equal('it is set', (done.code, kit('config', 'tier.places', repo=repo).text), (0, value))
+        return '\n'.join(line for line in done.err.splitlines() if 'when it starts again' not in line)
+
+    def told(text):
+        return all(part in text for part in ('5 blocks (4.8 MiB) lie in the tier cold where it was', f'set it back to file://{cold},', 'tier move CID fast', 'repo gc')) and '\n' not in text
+
+    for value in f'cold=file://{other}', first:
+        equal('nothing lies there', said(value), '')
+    kit('tier', 'move', root, 'cold', repo=repo)
+    kit('repo', 'gc', '--silent', repo=repo)
+    equal('another is named', said(f'b=file://{other} {first}'), '')
+    for value in f'cold=file://{other} b=file://{third}', f'cold=file://{third}', f'cold=file://{other}':
+        text = said(value)
+        check('it is told, and where it was all the while', told(text), text)
+        equal('once', said(value), '')
+    row = tiers(repo)['cold']
+    check('by the list too', row['State'] == 'unusable' and all(part in row['Why'] for part in ('may be another place than before', '5 blocks of this repo',
+        f'; set it back to file://{cold} in tier.places', 'only if you know that it is the same place')), row)
+    done = kit('cat', root, repo=repo)
+    check('and by who wants it', f'which fails: {row["Why"]}' in done.err, done)
+    equal('nothing is written', (kit('tier', 'move', root, 'cold', repo=repo).code, os.listdir(other)), (0, []))
+    equal('set back', said(first), '')
+    equal('it is there', kit('cat', root, repo=repo).out, read(path))
+    for end in '', '\n':
+        os.rename(f'{cold}/ipfs-kit-tier', f'{cold}/old')
+        mark = re.search('mount its disk, or set tier.places back; only if .*, write ([0-9a-f]{32}-[0-9a-f]{16}) into that file', tiers(repo)['cold']['Why'])[1]
+        write(f'{cold}/ipfs-kit-tier', f'{mark}{end}'.encode())
+        equal('a mark that was written by hand', (tiers(repo)['cold']['State'], read(f'{cold}/old').decode().strip()), ('up', mark))
+    line = json.loads(said(f'cold=file://{other}', '--json'))
+    check('in JSON', told(line['Warning']) and line['Hint'].startswith('set it back'), line)
+    said(first)
+    with Daemon(repo=repo):
+        text = said(f'cold=file://{other}')
+        check('with a daemon', told(text), text)
+        equal('which has it until it ends', kit('cat', root, repo=repo).out, read(path))
+    os.rename(cold, third)
+    check('what is brought along', 'is brought along' in said(f'cold=file://{third}'))
+    equal('is there', (kit('cat', root, repo=repo).out == read(path), tiers(repo)['cold']['State']), (True, 'up'))
+    equal('it can be written to', kit('tier', 'move', kit('add', '-Q', '--raw-leaves', repo=repo, stdin=b'more').text, 'cold', repo=repo).code, 0)
+    check('and is where it was from then on', f'set it back to file://{third},' in said(f'cold=file://{cold}'))
+
+
 def what_fails_far_away_is_said():
     """Without a daemon nobody has asked the tier before, or will remember: what fails says why."""
     repo, cold, path, root = begin()
@@ -547,4 +642,4 @@ def what_is_not_there_is_not_moved():
         show('through a daemon')
 
 
-run_all([what_is_not_there_is_not_moved, what_is_there_is_told_to_be_there, there_and_back, another_place_is_not_the_tier, what_is_mostly_dead_is_written_anew, what_fails_is_said, what_is_away_is_down, a_store_that_is_not_there, what_nobody_asked_is_not_up, a_verification_tells_of_tiers, a_verification_reads_tiers, a_place_that_waits, a_place_that_is_taken_away, what_is_refused_leaves_nothing, what_fails_far_away_is_said, mistakes, the_policy_is_set, a_daemon_moves_by_itself, what_a_warm_root_needs_stays])
+run_all([what_is_not_there_is_not_moved, what_is_there_is_told_to_be_there, there_and_back, another_place_is_not_the_tier, what_is_mostly_dead_is_written_anew, what_fails_is_said, what_is_away_is_down, a_store_that_is_not_there, what_nobody_asked_is_not_up, a_verification_tells_of_tiers, a_verification_reads_tiers, a_place_that_waits, a_place_that_is_taken_away, what_is_refused_leaves_nothing, many_write_there_first, a_place_that_was_left_is_not_the_tier, a_place_that_is_changed, what_fails_far_away_is_said, mistakes, the_policy_is_set, a_daemon_moves_by_itself, what_a_warm_root_needs_stays])

@@ -530,7 +530,9 @@ struct kit_tier_stat {
 	uint64_t unread; /* objects whose blocks the index, made anew, does not know yet */
 	/* Since the repo was opened: */
 	uint64_t reads, read_bytes, demoted, demoted_bytes, promoted, promoted_bytes, errors;
-	void *reserved[4];
+	const char *
+		written_at; /* the URL it had when it was written to last, of which 199 bytes are kept; "": not known */
+	void *reserved[3];
 };
 /* The repo itself ("fast"), and all tiers: those that are configured, while kit_tiers_run runs, else those that hold something. A
  * node without a host first looks whether folders are there: may wait. */
