@@ -227,7 +227,8 @@ int index_drop_found(struct index *index, const struct mf_cid *cid, const struct
 ssize_t index_next_blocks(
 	struct index *index, struct index_key *key, struct index_block *blocks, size_t most)
 {
-	ssize_t count = index_db_next_blocks(index, key, blocks, most);
+	ssize_t count = index->only_read ? index_kept_next_block(index, key, blocks)
+					 : index_db_next_blocks(index, key, blocks, most);
 
 	for (ssize_t i = 0; i < count; i++) {
 		struct index_block *block = &blocks[i];
@@ -341,16 +342,18 @@ int index_write(struct index *index)
 {
 	if (!index->frozen.used)
 		return 0;
+	if (index->only_read)
+		return index_keep(index);
 	int rc = index->unsynced ? index->unsynced : index_db_write(index);
 	if (rc == 0)
 		free_generation(&index->frozen);
 	return rc;
 }
 
-int index_open(struct index *index, const char *dir, const uint8_t repo[16],
+static int open_in(struct index *index, const char *dir, const uint8_t repo[16], bool only_read,
 	struct index_position *position)
 {
-	*index = (struct index){ .dir = anyio_strdup(dir) };
+	*index = (struct index){ .dir = anyio_strdup(dir), .only_read = only_read };
 	if (!index->dir)
 		return -ENOMEM;
 	memcpy(index->repo, repo, sizeof(index->repo));
@@ -364,9 +367,22 @@ int index_open(struct index *index, const char *dir, const uint8_t repo[16],
 	return rc;
 }
 
+int index_open(struct index *index, const char *dir, const uint8_t repo[16],
+	struct index_position *position)
+{
+	return open_in(index, dir, repo, false, position);
+}
+
+int index_open_to_read(struct index *index, const char *dir, const uint8_t repo[16],
+	struct index_position *position)
+{
+	return open_in(index, dir, repo, true, position);
+}
+
 void index_close(struct index *index)
 {
 	index_db_close(index);
+	index_let_go(index);
 	free_generation(&index->fresh);
 	free_generation(&index->frozen);
 	anyio_free(index->dir);

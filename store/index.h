@@ -89,6 +89,13 @@ struct index_generation {
 	bool used;
 };
 
+/* An entry of a table, for whoever wants them in the order of their keys. */
+struct index_sorted {
+	const uint8_t *key;
+	size_t len;
+	void *value;
+};
+
 struct index {
 	char *dir;
 	uint8_t repo[16];
@@ -96,6 +103,10 @@ struct index {
 	MDB_dbi blocks, state, meta;
 	MDB_txn *reader;
 	struct index_generation fresh, frozen;
+	/* Only read: what is frozen stays where it is, and here it is in order (index_kept.c); blocks, and state. */
+	bool only_read;
+	struct index_sorted *kept[2];
+	size_t kept_count[2];
 	struct index_counts counts; /* of everything */
 	struct index_meta written;  /* as the last checkpoint left it */
 	size_t promised;  /* blocks for which a put may have reserved room it has not used */
@@ -109,6 +120,9 @@ struct index {
 /* Opens or makes the index in dir (which exists). *position is that of its last checkpoint, or
  * empty when it is new or had to be made anew. 0 or a negative code. */
 int index_open(struct index *index, const char *dir, const uint8_t repo[16],
+	struct index_position *position);
+/* The same where nothing can be written: one that is missing, or cannot be believed, is empty, and stays so in LMDB. */
+int index_open_to_read(struct index *index, const char *dir, const uint8_t repo[16],
 	struct index_position *position);
 /* What is not written is gone. */
 void index_close(struct index *index);
@@ -158,7 +172,8 @@ size_t index_unwritten(const struct index *index);
 /* Freezes what is fresh; nothing is frozen yet. */
 void index_freeze(
 	struct index *index, const struct index_position *position, const struct ops_position *ops);
-/* Writes what is frozen, if anything: 0 or a negative code. Waits. */
+/* Writes what is frozen, if anything: 0 or a negative code. Waits. Only read: it is kept in memory from then on, for good,
+ * and is found by those who go through what is written. */
 int index_write(struct index *index);
 
 /* The first piece of state written whose key is after *key (any, when key->len is 0), and its value, of up to

@@ -98,13 +98,14 @@ static int open_tables(struct index *index, struct index_position *position, boo
 	MDB_txn *txn;
 	MDB_val key = { sizeof(index_meta_key), (void *)index_meta_key }, value;
 	struct index_meta meta = { 0 };
-	int rc = mdb_txn_begin(index->env, NULL, 0, &txn);
+	unsigned create = index->only_read ? 0 : MDB_CREATE;
+	int rc = mdb_txn_begin(index->env, NULL, index->only_read ? MDB_RDONLY : 0, &txn);
 
 	if (rc)
 		return index_db_code(rc);
-	if ((rc = mdb_dbi_open(txn, "blocks", MDB_CREATE, &index->blocks)) ||
-		(rc = mdb_dbi_open(txn, "state", MDB_CREATE, &index->state)) ||
-		(rc = mdb_dbi_open(txn, "meta", MDB_CREATE, &index->meta))) {
+	if ((rc = mdb_dbi_open(txn, "blocks", create, &index->blocks)) ||
+		(rc = mdb_dbi_open(txn, "state", create, &index->state)) ||
+		(rc = mdb_dbi_open(txn, "meta", create, &index->meta))) {
 		mdb_txn_abort(txn);
 		return index_db_code(rc);
 	}
@@ -125,9 +126,11 @@ static int open_tables(struct index *index, struct index_position *position, boo
 
 static int open_once(struct index *index, struct index_position *position, bool *usable)
 {
+	unsigned how = index->only_read ? MDB_RDONLY | MDB_NOLOCK : 0;
+
 	*usable = false;
 	*position = (struct index_position){ 0 };
-	int rc = index_reserve_lock(index, "lock.mdb");
+	int rc = index->only_read ? 0 : index_reserve_lock(index, "lock.mdb");
 	if (rc < 0)
 		return rc;
 	rc = mdb_env_create(&index->env);
@@ -135,7 +138,7 @@ static int open_once(struct index *index, struct index_position *position, bool 
 		return index_db_code(rc);
 	mdb_env_set_maxdbs(index->env, 3);
 	mdb_env_set_mapsize(index->env, map_least);
-	rc = mdb_env_open(index->env, index->dir, MDB_NOTLS | MDB_NORDAHEAD, 0644);
+	rc = mdb_env_open(index->env, index->dir, MDB_NOTLS | MDB_NORDAHEAD | how, 0644);
 	if (rc)
 		return index_db_code(rc);
 	return why_short(index, open_tables(index, position, usable));
@@ -171,10 +174,30 @@ static int open_work(void *arg)
 	return rc < 0 ? rc : index_sync_names(index);
 }
 
+/* The same where nothing can be written: the file is read from end to end, sealed or not, as no seal is broken; and one that
+ * is missing, or is not what it should be, is none. */
+static int open_to_read(void *arg)
+{
+	struct open_call *call = arg;
+	struct index *index = call->index;
+	bool sealed, usable = false;
+	int rc = index_trusted(index, &sealed);
+
+	if (rc > 0)
+		rc = open_once(index, call->position, &usable);
+	if (rc == 0 && usable)
+		return 0;
+	index_db_close(index);
+	index->counts = (struct index_counts){ 0 };
+	index->written = (struct index_meta){ 0 };
+	*call->position = (struct index_position){ 0 };
+	return rc == -EUCLEAN || rc == -EINVAL || rc == -ENOENT ? 0 : rc;
+}
+
 int index_db_open(struct index *index, struct index_position *position)
 {
 	struct open_call call = { index, position };
-	int rc = anyio_to_thread(open_work, &call, NULL);
+	int rc = anyio_to_thread(index->only_read ? open_to_read : open_work, &call, NULL);
 
 	index->doubtful |= rc < 0;
 	return rc;
@@ -187,9 +210,9 @@ void index_db_close(struct index *index)
 	if (index->env)
 		mdb_env_close(index->env);
 	index->reader = NULL;
-	if (index->suspect)
+	if (index->suspect && !index->only_read)
 		index_db_remove(index);
-	else if (index->env && !index->doubtful && !index->unsynced)
+	else if (index->env && !index->doubtful && !index->unsynced && !index->only_read)
 		index_seal(index);
 	index->env = NULL;
 	index->suspect = index->doubtful = false;
@@ -216,9 +239,9 @@ static int read_begin(struct index *index)
 int index_db_block(struct index *index, const struct index_key *key, struct index_place *place)
 {
 	MDB_val k = { key->len, (void *)key->bytes }, v;
-	int rc = read_begin(index);
+	int rc = index->env ? read_begin(index) : 0;
 
-	if (rc < 0)
+	if (rc < 0 || !index->env)
 		return rc;
 	rc = mdb_get(index->reader, index->blocks, &k, &v);
 	rc = rc == 0 ? decode_place(&v, place) : rc == MDB_NOTFOUND ? 0 : index_db_code(rc);
@@ -229,7 +252,7 @@ int index_db_block(struct index *index, const struct index_key *key, struct inde
 ssize_t index_db_state(struct index *index, const struct index_key *key, void *value, size_t size)
 {
 	MDB_val k = { key->len, (void *)key->bytes }, v;
-	ssize_t rc = read_begin(index);
+	ssize_t rc = index->env ? read_begin(index) : -ENOENT;
 
 	if (rc < 0)
 		return rc;
@@ -261,9 +284,9 @@ static int each_after(struct index *index, MDB_dbi table, struct index_key *key,
 {
 	MDB_cursor *cursor;
 	MDB_val k = { key->len, key->bytes }, v;
-	int rc = read_begin(index), taken = 1;
+	int rc = index->env ? read_begin(index) : 0, taken = 1;
 
-	if (rc < 0)
+	if (rc < 0 || !index->env)
 		return rc;
 	rc = mdb_cursor_open(index->reader, table, &cursor);
 	if (rc == 0) {
@@ -308,7 +331,7 @@ static int take_value(const struct index_key *key, const MDB_val *value, void *a
 	return 0;
 }
 
-int index_next_state(struct index *index, struct index_key *key, uint8_t *value, size_t *len)
+int index_db_next_state(struct index *index, struct index_key *key, uint8_t *value, size_t *len)
 {
 	struct value_out out = { value, len, false };
 	int rc = each_after(index, index->state, key, take_value, &out);
@@ -342,40 +365,16 @@ ssize_t index_db_next_blocks(
 	return rc < 0 ? rc : (ssize_t)out.count;
 }
 
-/* Entries in the order of their keys, so that neighbours in the tree are written together. */
-struct sorted {
-	const uint8_t *key;
-	size_t len;
-	void *value;
-};
-
-static int compare(const void *a, const void *b)
-{
-	const struct sorted *x = a, *y = b;
-	int order = memcmp(x->key, y->key, x->len < y->len ? x->len : y->len);
-
-	return order ? order : (x->len > y->len) - (x->len < y->len);
-}
-
-static void sort(const struct table *table, struct sorted *out)
-{
-	size_t at = 0, n = 0;
-
-	while (table_walk(table, &at, &out[n].key, &out[n].len, &out[n].value))
-		n++;
-	qsort(out, n, sizeof(*out), compare);
-}
-
 struct write_call {
 	struct index *index;
-	struct sorted *sorted;
+	struct index_sorted *sorted;
 	struct index_meta written; /* by the transactions that are through */
 	struct index_meta meta;    /* with what the present one does */
 };
 
 /* What an entry adds to the counts: 1, or -1 to take it from them. */
 static void count_entry(struct index_counts *counts, enum index_table table,
-	const struct sorted *entry, const MDB_val *value, int sign)
+	const struct index_sorted *entry, const MDB_val *value, int sign)
 {
 	struct index_place place;
 
@@ -389,8 +388,8 @@ static void count_entry(struct index_counts *counts, enum index_table table,
 	}
 }
 
-static void account(struct write_call *call, enum index_table table, const struct sorted *entry,
-	const MDB_val *value, int sign)
+static void account(struct write_call *call, enum index_table table,
+	const struct index_sorted *entry, const MDB_val *value, int sign)
 {
 	call->meta.sum += sign *
 		index_entry_sum(
@@ -400,7 +399,7 @@ static void account(struct write_call *call, enum index_table table, const struc
 
 /* Puts an entry, or takes it away when there are no bytes. The cursor finds it once for both steps. */
 static int write_entry(MDB_cursor *cursor, struct write_call *call, enum index_table table,
-	const struct sorted *entry, const void *bytes, size_t len)
+	const struct index_sorted *entry, const void *bytes, size_t len)
 {
 	MDB_val k = { entry->len, (void *)entry->key }, v = { len, (void *)bytes };
 	int rc = bytes ? mdb_cursor_put(cursor, &k, &v, MDB_NOOVERWRITE)
@@ -460,7 +459,7 @@ static int write_state(MDB_txn *txn, struct write_call *call)
 
 	if (rc)
 		return rc;
-	sort(state, call->sorted);
+	index_sort(state, call->sorted);
 	for (size_t i = 0; i < state->count && rc == 0; i++) {
 		const struct index_state_value *value = call->sorted[i].value;
 
@@ -506,7 +505,7 @@ static int write_work(void *arg)
 	size_t parts = count_parts(index);
 	int rc = 0;
 
-	sort(&index->frozen.blocks, call->sorted);
+	index_sort(&index->frozen.blocks, call->sorted);
 	for (size_t part = 0; part < parts && rc == 0; part++) {
 		MDB_txn *txn;
 

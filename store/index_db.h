@@ -13,6 +13,8 @@ int index_db_block(struct index *index, const struct index_key *key, struct inde
 /* Up to `most` entries after *key, which the last one's replaces, keys and places: how many, or a negative code. */
 ssize_t index_db_next_blocks(
 	struct index *index, struct index_key *key, struct index_block *blocks, size_t most);
+/* As index_next_state. */
+int index_db_next_state(struct index *index, struct index_key *key, uint8_t *value, size_t *len);
 /* As index_state_find. */
 ssize_t index_db_state(struct index *index, const struct index_key *key, void *value, size_t size);
 
@@ -23,5 +25,15 @@ int index_compact_clear(const struct index *index);
 
 /* Writes index->frozen, growing the map as needed. Waits on a worker thread. */
 int index_db_write(struct index *index);
+
+/* All entries of a table, in the order of their keys, so that neighbours in the tree are written together. */
+void index_sort(const struct table *table, struct index_sorted *out);
+
+/* What is frozen is kept, in order: 0 or -ENOMEM; and given back (index_kept.c). */
+int index_keep(struct index *index);
+void index_let_go(struct index *index);
+/* As index_next_blocks, of one block, of those written and those kept. */
+ssize_t index_kept_next_block(
+	struct index *index, struct index_key *key, struct index_block *block);
 
 #endif

@@ -15,7 +15,8 @@ enum {
 };
 
 /* 1 when the index in index->dir may be opened, or there is none; 0 when it must be made anew; or
- * a negative code. From now on it is not sealed; *sealed, false before, tells whether it was. Blocks. */
+ * a negative code. From now on it is not sealed; *sealed tells whether it was. Only read: nothing is touched, and the seal
+ * counts for nothing. Blocks. */
 int index_trusted(const struct index *index, bool *sealed);
 /* The names in index->dir are there to stay: 0 or a negative code. Blocks. */
 int index_sync_names(const struct index *index);
