@@ -9,6 +9,7 @@
 #ifndef STORE_INNER_H
 #define STORE_INNER_H
 
+#include <errno.h>
 #include <anyio/anyio.h>
 #include <store/store.h>
 #include "arc.h"
@@ -46,6 +47,7 @@ struct store {
 	char *dir;
 	struct store_options options;
 	int dir_fd, lock_fd;
+	int unwritable; /* why the repo cannot be written to: -EROFS or -EACCES; then it is only read. 0: it can be */
 	struct segment_keys keys;
 	struct segment_set segments;
 	struct index index;
@@ -76,9 +78,15 @@ struct store {
 	void (*on_damage)(void *arg, const struct mf_cid *cid); /* store_on_damage; or NULL */
 	void *on_damage_arg;
 	/* Nothing is written any more, and this is why: ANYIO_BROKEN, a sync failed; -EUCLEAN, the end of
-	 * the log, or something of the operation log, is lost (recover.c). */
+	 * the log, or something of the operation log, is lost (recover.c); or as unwritable. */
 	int broken;
 };
+
+/* Nothing was written since the opening, and nothing will be: the index has all. */
+static inline bool store_only_reads(const struct store *store)
+{
+	return store->broken == -EUCLEAN || store->unwritable;
+}
 
 /* store_state_put with the lock `writing` held, and lengths in bounds. -EAGAIN: not before a sync. */
 int store_state_put_locked(struct store *store, unsigned space, const void *key, size_t key_len,

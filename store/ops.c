@@ -154,7 +154,8 @@ static int find_file(struct store *store, uint32_t *generation)
 	for (size_t i = 0; i < names.count && rc == 0; i++) {
 		uint32_t number = numbered_of(names.names[i], "log");
 
-		if ((number && number < sound) || strcmp(names.names[i], "new") == 0)
+		if (!store->unwritable &&
+			((number && number < sound) || strcmp(names.names[i], "new") == 0))
 			anyio_unlinkat(ops->dir_fd, names.names[i], 0);
 	}
 	anyio_names_free(&names);
@@ -162,21 +163,22 @@ static int find_file(struct store *store, uint32_t *generation)
 	return rc;
 }
 
-static int open_file(struct ops *ops)
+static int open_file(struct store *store)
 {
+	struct ops *ops = &store->ops;
 	char name[NUMBERED_MAX];
 	struct stat st;
 
 	numbered_name(ops->generation, "log", name);
-	int fd = anyio_plain_openat(ops->dir_fd, name, O_RDWR, 0);
+	int fd = anyio_plain_openat(ops->dir_fd, name, store->unwritable ? O_RDONLY : O_RDWR, 0);
 	if (fd < 0)
 		return fd;
 	ops->fd = fd;
 	int rc = anyio_fstat(fd, &st);
 	/* What is in the page cache is made durable before it is believed, its name too. */
-	if (rc == 0)
+	if (rc == 0 && !store->unwritable)
 		rc = anyio_fdatasync(fd);
-	if (rc == 0)
+	if (rc == 0 && !store->unwritable)
 		rc = anyio_fsync(ops->dir_fd);
 	if (rc == 0)
 		ops->end = ops->durable_end = st.st_size;
@@ -187,21 +189,24 @@ int ops_open(struct store *store, bool first, struct store_recovery *recovery)
 {
 	struct ops *ops = &store->ops;
 	const struct ops_position *known = &store->index.written.ops;
+	bool none = first && !known->generation;
 
-	int rc = anyio_mkdirat(store->dir_fd, "ops", 0755);
+	int rc = store->unwritable ? 0 : anyio_mkdirat(store->dir_fd, "ops", 0755);
 	if (rc == 0 || rc == -EEXIST)
 		rc = ops->dir_fd = anyio_openat(store->dir_fd, "ops", O_RDONLY | O_DIRECTORY, 0);
 	if (rc >= 0)
 		rc = find_file(store, &ops->generation);
+	else if (rc == -ENOENT && store->unwritable)
+		rc = 0;
 	if (rc == 0 && ops->generation)
-		rc = open_file(ops);
-	else if (rc == 0 && first && !known->generation)
+		rc = open_file(store);
+	else if (rc == 0 && none && !store->unwritable)
 		rc = make_first(store);
 	if (rc < 0) {
 		store_say(recovery, "ops/: %s", anyio_error_text(rc));
 		return rc;
 	}
-	ops->lost = ops->fd < 0 || ops->generation < known->generation ||
+	ops->lost = (ops->fd < 0 && !none) || ops->generation < known->generation ||
 		(ops->generation == known->generation && ops->end < known->end);
 	return 0;
 }
@@ -231,8 +236,8 @@ int ops_cut(struct store *store, uint64_t end)
 
 	if (ops->end == end)
 		return 0;
-	int rc = anyio_ftruncate(ops->fd, end);
-	if (rc == 0)
+	int rc = store->unwritable ? 0 : anyio_ftruncate(ops->fd, end);
+	if (rc == 0 && !store->unwritable)
 		rc = anyio_fdatasync(ops->fd);
 	if (rc == 0)
 		ops->end = ops->durable_end = end;

@@ -57,7 +57,7 @@ int ops_read(struct store *store, uint64_t from, uint64_t last, const struct ops
 
 /* What LMDB holds of this file: where to read on (past its end, when LMDB knows a later one). */
 uint64_t ops_known(const struct store *store);
-/* The file ends here: what follows is cut, durably. */
+/* The file ends here: what follows is cut, durably; or, of a store that only reads, counts for nothing. */
 int ops_cut(struct store *store, uint64_t end);
 /* Says, durably, that up to a sequence nothing else is to come: whatever commits tell of it was never acknowledged. */
 int ops_mark(struct store *store, uint64_t sequence);

@@ -10,6 +10,8 @@
  * before what the index knows, or is damaged behind it. When the log is long enough but its
  * bytes there are no commit, they are damaged, and nothing tells where the tail begins: nothing is
  * cut, and writing goes on in a new segment.
+ *
+ * A repo that cannot be written to is read in the same way, and believed the same; but all of it stays in memory.
  */
 #include <errno.h>
 #include <string.h>
@@ -135,11 +137,12 @@ static int sync_last(struct store *store, struct segment_file *file)
 	return rc;
 }
 
-static int cut_tail(struct segment_file *file, uint64_t tail, struct store_recovery *report)
+static int cut_tail(const struct store *store, struct segment_file *file, uint64_t tail,
+	struct store_recovery *report)
 {
-	if (file->size == tail)
-		return 0;
 	report->cut = file->size - tail;
+	if (file->size == tail || store->unwritable)
+		return 0;
 	int rc = anyio_ftruncate(file->fd, tail);
 	if (rc == 0)
 		rc = anyio_fdatasync(file->fd);
@@ -196,7 +199,7 @@ static int finish_making(const struct segment_file *file)
 	return rc < 0 ? rc : anyio_fdatasync(file->fd);
 }
 
-/* Goes on writing in the last segment. */
+/* Goes on writing in the last segment, if it can be written to. */
 static int start_log(
 	struct store *store, const struct replay *replay, struct store_recovery *report)
 {
@@ -206,8 +209,8 @@ static int start_log(
 	int rc = segment_file_use(segments, file);
 
 	if (rc == 0)
-		rc = cut_tail(file, replay->tail, report);
-	if (rc == 0 && position.offset == SEGMENT_HEADER_SIZE)
+		rc = cut_tail(store, file, replay->tail, report);
+	if (rc == 0 && position.offset == SEGMENT_HEADER_SIZE && !store->unwritable)
 		rc = finish_making(file);
 	if (rc < 0)
 		return rc;
@@ -346,7 +349,7 @@ static void summarise(const struct recovering *recovering)
 			report->unfinished == 1 ? "place" : "places");
 	else if (report->rebuilt)
 		store_say(report, "the index was made anew from the segments");
-	else if (report->cut)
+	else if (report->cut && !recovering->store->unwritable)
 		store_say(report, "unfinished writing of an earlier run was taken back");
 }
 
@@ -379,11 +382,40 @@ static int must_be_apart(struct recovering *recovering, const struct index_posit
 	return rc < 0 ? rc : segments->files[segments->count - 1]->number == from->segment;
 }
 
-/* What was found is all there is; nothing is changed but the index, which knows more now than it says. */
+/* The end of the log, or of the operation log, is lost. */
+static void stop_writing(struct store *store)
+{
+	if (!store->unwritable)
+		store->broken = -EUCLEAN;
+}
+
+/* What was found is all there is; nothing is changed but the index, which knows more now than it says: in memory, where it
+ * cannot be written. */
 static int only_read(struct store *store)
 {
 	index_freeze(&store->index, &store->checkpoint, &store->index.written.ops);
 	return index_write(&store->index);
+}
+
+/* The logs are ready to be written to. */
+static int write_on(struct recovering *recovering, const struct replay *replay, bool apart)
+{
+	struct store *store = recovering->store;
+	const struct ranges *voids = &recovering->voids;
+	int rc = apart ? start_segment(store, replay->sequence, replay->proven)
+		       : start_log(store, replay, recovering->report);
+
+	if (rc == 0)
+		rc = store_write_voids(store, voids->of, voids->count);
+	return rc < 0 ? rc : store_note_entered(store);
+}
+
+/* The log, as far as it is believed, is there to be asked about. */
+static int look_on(struct recovering *recovering, const struct replay *replay, bool apart)
+{
+	int rc = apart ? 0 : start_log(recovering->store, replay, recovering->report);
+
+	return rc < 0 ? rc : only_read(recovering->store);
 }
 
 /* Everything behind the checkpoint, and then the logs are ready, unless they are only read. */
@@ -402,7 +434,7 @@ static int read_on(struct recovering *recovering)
 		.sequence = from.sequence,
 		.last = from };
 
-	if (rc == 0 && segments->count)
+	if (rc == 0 && segments->count && !store->unwritable)
 		rc = sync_last(store, segments->files[segments->count - 1]);
 	if (rc == 0)
 		rc = replay_all(&replay, &from, apart);
@@ -417,7 +449,7 @@ static int read_on(struct recovering *recovering)
 	if (rc == 0 && replay.operations_lost) {
 		store->ops.lost = report->read_only = true;
 		report->gaps++;
-		store->broken = -EUCLEAN;
+		stop_writing(store);
 		store_say(report, "ops/%08u.log has lost its end, or is an older copy",
 			store->ops.generation);
 	}
@@ -427,21 +459,15 @@ static int read_on(struct recovering *recovering)
 	if (rc == 0 && !store->ops.lost && replay.operations_fewer) {
 		/* Of a group that is torn it is told already. */
 		report->unfinished += !replay.torn;
-		rc = ops_mark(store, replay.sequence);
+		rc = store->unwritable ? 0 : ops_mark(store, replay.sequence);
 	}
 	if (rc == 0)
 		rc = store_enter_adopted(store, &replay, report);
-	if (rc == 0 && store->ops.lost) {
+	if (rc == 0 && store->ops.lost)
 		rc = only_read(store);
-	} else if (rc == 0) {
-		rc = apart ? start_segment(store, replay.sequence, replay.proven)
-			   : start_log(store, &replay, report);
-		if (rc == 0)
-			rc = store_write_voids(
-				store, recovering->voids.of, recovering->voids.count);
-		if (rc == 0)
-			rc = store_note_entered(store);
-	}
+	else if (rc == 0)
+		rc = store->unwritable ? look_on(recovering, &replay, apart)
+				       : write_on(recovering, &replay, apart);
 	count_damaged(recovering, &replay);
 	replay_free(&replay);
 	return rc;
@@ -462,7 +488,7 @@ int store_recover(struct store *store, struct store_recovery *report)
 	report->rebuilt |= store->checkpoint.segment == 0 && !first;
 	report->read_only = cut_short || store->ops.lost;
 	if (report->read_only)
-		store->broken = -EUCLEAN;
+		stop_writing(store);
 	if (rc == 0 && cut_short) {
 		rc = store_fold(store, UINT64_MAX);
 		if (rc == 0)
@@ -476,7 +502,7 @@ int store_recover(struct store *store, struct store_recovery *report)
 		summarise(&recovering);
 	anyio_free(recovering.voids.of);
 	anyio_free(recovering.damaged.of);
-	if (rc < 0 || report->read_only)
+	if (rc < 0 || store_only_reads(store))
 		return rc;
 	return first ? store_checkpoint(store) : store_checkpoint_if_due(store);
 }

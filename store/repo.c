@@ -84,12 +84,34 @@ static int check_version(struct store *store, struct store_recovery *report)
 	return -EPROTO;
 }
 
-/* Anybody can remove the file, and a new one locks nobody out: the folder is locked too. */
+/* Anybody can remove the file, and a new one locks nobody out: the folder is locked too. Those who only read share it, and
+ * keep out who writes to the same files by another way to them. */
 static int try_lock(const struct store *store)
 {
-	int rc = anyio_flock(store->lock_fd, LOCK_EX | LOCK_NB);
+	int how = (store->unwritable ? LOCK_SH : LOCK_EX) | LOCK_NB;
+	int rc = store->lock_fd < 0 ? 0 : anyio_flock(store->lock_fd, how);
 
-	return rc < 0 ? rc : anyio_flock(store->dir_fd, LOCK_EX | LOCK_NB);
+	return rc < 0 ? rc : anyio_flock(store->dir_fd, how);
+}
+
+/* Where the file cannot be opened to write, nothing else can be written: then the store only reads, and what it finds
+ * behind the index stays in memory. A copy of a repo may be without the file. */
+static int open_lock(struct store *store)
+{
+	int rc = store->options.only_read
+		? -EROFS
+		: anyio_plain_openat(store->dir_fd, "lock", O_RDWR | O_CREAT, 0644);
+
+	if (rc == -EROFS || rc == -EACCES) {
+		store->unwritable = store->broken = rc;
+		store->options.checkpoint_blocks = SIZE_MAX;
+		rc = anyio_plain_openat(store->dir_fd, "lock", O_RDONLY, 0);
+		if (rc == -ENOENT)
+			return 0;
+	}
+	if (rc >= 0)
+		store->lock_fd = rc;
+	return rc;
 }
 
 /* The kernel may keep the files of a killed process, and their locks, for a moment, while it takes its
@@ -98,12 +120,10 @@ static int take_lock(struct store *store, struct store_recovery *report)
 {
 	static const anyio_time pause = 5 * ANYIO_MILLISECOND, patience = ANYIO_SECOND;
 	anyio_time first = anyio_now();
-	int rc = anyio_plain_openat(store->dir_fd, "lock", O_RDWR | O_CREAT, 0644);
+	int rc = open_lock(store);
 
-	if (rc >= 0) {
-		store->lock_fd = rc;
+	if (rc >= 0)
 		rc = try_lock(store);
-	}
 	while (rc == ANYIO_WOULD_BLOCK && !store->options.no_wait &&
 		anyio_now() - first < patience) {
 		rc = anyio_sleep(pause);
@@ -175,6 +195,13 @@ static int make_repo(struct store *store, struct store_recovery *report)
 	return rc;
 }
 
+static int refuse_to_make(const struct store *store, struct store_recovery *report)
+{
+	store_say(
+		report, "making a repo in %s: %s", store->dir, anyio_error_text(store->unwritable));
+	return store->unwritable;
+}
+
 static int read_secret(struct store *store, struct store_recovery *report)
 {
 	uint8_t secret[SEGMENT_SECRET_SIZE + 1];
@@ -229,7 +256,7 @@ static int open_repo(struct store *store, struct store_recovery *report)
 	if (rc == 0)
 		rc = check_version(store, report);
 	if (rc == 0)
-		rc = make_repo(store, report);
+		rc = store->unwritable ? refuse_to_make(store, report) : make_repo(store, report);
 	return rc < 0 ? rc : read_secret(store, report);
 }
 
@@ -237,7 +264,7 @@ static int open_index(struct store *store, struct store_recovery *report)
 {
 	const char *dir = store->options.index_dir;
 	char *path = NULL;
-	int rc;
+	int rc = 0;
 
 	if (!dir) {
 		size_t size = strlen(store->dir) + sizeof("/index");
@@ -247,11 +274,14 @@ static int open_index(struct store *store, struct store_recovery *report)
 			return -ENOMEM;
 		snprintf(path, size, "%s/index", store->dir);
 		dir = path;
-		rc = anyio_mkdirat(store->dir_fd, "index", 0755);
+		if (!store->unwritable)
+			rc = anyio_mkdirat(store->dir_fd, "index", 0755);
 		if (rc < 0 && rc != -EEXIST)
 			store_say(report, "%s: %s", path, anyio_error_text(rc));
 	}
-	rc = index_open(&store->index, dir, store->keys.repo, &store->checkpoint);
+	rc = store->unwritable
+		? index_open_to_read(&store->index, dir, store->keys.repo, &store->checkpoint)
+		: index_open(&store->index, dir, store->keys.repo, &store->checkpoint);
 	if (rc < 0)
 		store_say(report, "%s: %s", dir, anyio_error_text(rc));
 	anyio_free(path);
@@ -328,13 +358,16 @@ int store_open(const char *dir, const struct store_options *options, struct stor
 		rc = open_index(store, report);
 	if (rc == 0)
 		rc = segment_set_open(&store->segments, store->dir_fd, &store->keys, report);
-	if (rc == 0 && store->segments.count == 0)
+	if (rc == 0)
+		store->segments.only_read = store->unwritable;
+	if (rc == 0 && store->segments.count == 0 && !store->unwritable)
 		rc = sync_names(store);
 	if (rc == 0)
 		rc = ops_open(store, store->segments.count == 0, report);
 	if (rc == 0)
 		rc = store_recover(store, report);
 	if (rc == 0) {
+		report->unwritable = store->unwritable;
 		*out = store;
 		return 0;
 	}
@@ -368,7 +401,7 @@ static int close_body(void *arg)
 	struct store *store = arg;
 	int rc = store->broken ? store->broken : write_proof(store);
 
-	if (rc == -EUCLEAN) /* nothing was written, and nothing is */
+	if (rc == -EUCLEAN || store->unwritable) /* nothing was written, and nothing is */
 		return 0;
 	return rc < 0 ? rc : store_checkpoint(store);
 }

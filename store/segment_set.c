@@ -119,7 +119,8 @@ int segment_file_use(struct segment_set *set, struct segment_file *file)
 		return 0;
 	close_spare(set);
 	numbered_name(file->number, "car", name);
-	int fd = anyio_plain_openat(set->dir_fd, name, file->adopted ? O_RDONLY : O_RDWR, 0);
+	int how = file->adopted || set->only_read ? O_RDONLY : O_RDWR;
+	int fd = anyio_plain_openat(set->dir_fd, name, how, 0);
 	if (file->fd >= 0) { /* another task was faster */
 		if (fd >= 0)
 			anyio_close(fd);

@@ -30,6 +30,7 @@ struct segment_file {
 
 struct segment_set {
 	int dir_fd;
+	bool only_read;              /* no file of it can be opened to write */
 	struct segment_file **files; /* of the log, by number */
 	size_t count, room;
 	struct segment_file **adopted; /* by number */

@@ -181,7 +181,7 @@ int store_state_next(struct store *store, unsigned space, struct store_state_cur
 	struct index_key key;
 	size_t len;
 	/* Of a log that only is read, the index has all. */
-	int rc = cursor->started || store->broken == -EUCLEAN ? 0 : store_checkpoint(store);
+	int rc = cursor->started || store_only_reads(store) ? 0 : store_checkpoint(store);
 
 	cursor->started = true;
 	index_state_key(&key, space, cursor->key, cursor->key_len);

@@ -53,6 +53,11 @@ static int on_block(void *arg, const struct replay_block *block)
 /* Judged at the end: a VOID record comes after what it is about. */
 static int on_fault(void *arg, const struct replay_fault *fault)
 {
+	const struct verifying *verifying = arg;
+
+	/* An opening that could write would have said that nobody is to believe it. */
+	if (fault->unfinished && verifying->store->unwritable)
+		return 0;
 	return verifying_add_damage(arg, fault->segment, fault->from, fault->to, fault->cid);
 }
 
@@ -229,7 +234,9 @@ static int verify_segments(struct verifying *verifying)
 	/* Before anything waits: what is written later is not looked at. */
 	const struct segment_file *active = log->active;
 	size_t count = segments->count;
-	uint64_t durable = log->durable, end = log->durable_end;
+	/* What an opening read behind the index nothing but the log proves, unless that opening made it durable. */
+	uint64_t durable = store->unwritable ? store->checkpoint.sequence : log->durable,
+		 end = log->durable_end;
 	uint32_t last_number = segments->last_number;
 	struct replay replay = {
 		.store = store, .calls = &calls, .arg = verifying, .check_all = true
@@ -251,7 +258,8 @@ static int verify_segments(struct verifying *verifying)
 
 		rc = verify_segment(verifying, &replay, file, last ? end : file->size, last);
 	}
-	replay.proven = durable;
+	if (!store->unwritable || replay.proven < durable)
+		replay.proven = durable;
 	if (rc == 0)
 		rc = replay_finish(&replay);
 	if (rc == 0)
@@ -306,7 +314,7 @@ static int verify_here(struct verifying *verifying)
 	/* The next opening reads the index from end to end, which finds in it what cannot be told from
 	 * the segments, and makes it anew when need be. */
 	store->index.doubtful = true;
-	if (store->broken != -EUCLEAN)
+	if (!store_only_reads(store))
 		rc = store->broken ? store->broken : log_sync(store, store->log.sequence);
 	if (rc == 0)
 		rc = store_each_gap(store, verifying_add_gap, verifying);
@@ -363,6 +371,8 @@ int store_verify(struct store *store, const struct store_verify_options *options
 	};
 
 	*result = (struct store_verify_result){ 0 };
+	if (verifying.options->accept_loss && store->unwritable)
+		return store->unwritable;
 	int rc = verifying.options->tiers ? verify_with_tiers(&verifying)
 					  : arranging(&verifying, verify_all);
 	verifying_free(&verifying);

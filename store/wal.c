@@ -439,7 +439,7 @@ int store_wal_replay(struct store *store, bool all,
 		.calls = &calls,
 		.arg = &rehearsal,
 		.proven = from.sequence,
-		.durable = store->log.durable,
+		.durable = store->unwritable ? 0 : store->log.durable,
 		.sequence = from.sequence,
 		.last = from };
 

@@ -15,11 +15,41 @@ static int live_and_crash(struct model *model)
 	return 0;
 }
 
+/* First as if nothing could be written: the same is found, and nothing is changed. Where there is no repo, none is made. */
+static int look_before_opening(struct model *model, struct store_recovery *found)
+{
+	struct store_wal_replay replay;
+	store_ticket ticket = 0;
+
+	test_options.only_read = true;
+	int rc = test_open(&model->store, found);
+	test_options.only_read = false;
+	if (rc == -EROFS)
+		return 0;
+	CHECK_RC(0, rc);
+	CHECK(found->unwritable == -EROFS);
+	CHECK_RC(0, model_tier_attach(model));
+	CHECK_RC(0, compare(model));
+	CHECK_RC(0, test_verify_segments(model->store));
+	CHECK_RC(0, store_wal_replay(model->store, false, NULL, NULL, &replay));
+	CHECK(replay.blocks == found->blocks && replay.cut == found->cut &&
+		replay.unfinished == found->unfinished && replay.damaged == found->damaged);
+	CHECK_RC(-EROFS, test_put(model->store, number_of(0, 0), length_of(0, 0), &ticket));
+	CHECK_RC(-EROFS, store_checkpoint(model->store));
+	return store_close(model->store);
+}
+
 static int open_after_crash(struct model *model)
 {
-	struct store_recovery recovery;
+	struct store_recovery recovery, found;
 
+	CHECK_RC(0, look_before_opening(model, &found));
 	CHECK_RC(0, test_open(&model->store, &recovery));
+	CHECK(!recovery.unwritable);
+	CHECK(!found.unwritable ||
+		(found.scanned == recovery.scanned && found.blocks == recovery.blocks &&
+			found.cut == recovery.cut && found.unfinished == recovery.unfinished &&
+			found.damaged == recovery.damaged && found.rebuilt == recovery.rebuilt));
 	if (recovery.read_only || recovery.damaged)
 		print_error("opened: %s\n", recovery.text);
 	CHECK(recovery.damaged == 0 && recovery.gaps == 0 && !recovery.read_only);

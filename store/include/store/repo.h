@@ -2,7 +2,7 @@
  * A repo on disk, opened by one process at a time.
  *
  *	DIR/version      the format's number, written last when a repo is made
- *	DIR/lock         held (flock) while a process has the repo open
+ *	DIR/lock         held (flock) while a process has the repo open, shared by those who cannot write to it
  *	DIR/secret       32 random bytes, mode 0600: the key of the log's own records
  *	DIR/segments/    NNNNNNNN.car: the blocks, and their log: valid CARv1 files
  *	DIR/ops/         NNNNNNNN.log: the operation log: all that is no block (store/state.h)
@@ -33,6 +33,7 @@ enum { STORE_VERSION = 2 }; /* of the format on disk */
 struct store_options {
 	bool create;            /* make the repo when there is none */
 	bool no_wait;           /* -EBUSY at once */
+	bool only_read;         /* as if the repo lay on a read-only file system */
 	const char *index_dir;  /* elsewhere than DIR/index; always on the real disk */
 	uint64_t segment_bytes; /* a segment is closed when it has grown past this; 0: 512 MiB */
 	uint64_t group_bytes;   /* a commit section is written at least this often; 0: 32 MiB */
@@ -50,7 +51,8 @@ struct store_recovery {
 	char text[256];   /* one line for people about the error, or what was repaired; may be "" */
 	uint64_t scanned; /* bytes of log read after the last checkpoint */
 	uint64_t blocks;  /* blocks found there */
-	uint64_t cut;     /* bytes of unfinished writing cut from the end of the log */
+	uint64_t
+		cut; /* bytes of unfinished writing cut from the end of the log, or left there (unwritable) */
 	uint64_t unfinished; /* blocks and ranges before that, never acknowledged, that had not
 	                      * reached the disk whole, or were damaged since; operations that went with the last
 	                      * commit count as one: now disregarded */
@@ -62,6 +64,7 @@ struct store_recovery {
 	                * count */
 	bool read_only; /* the end of the log is such a gap: see below */
 	bool rebuilt;   /* the index was missing or unusable and was made anew */
+	int unwritable; /* why the repo cannot be written to: -EROFS or -EACCES; 0: it can be */
 };
 
 /*
@@ -73,10 +76,16 @@ struct store_recovery {
  * and the store only reads (recovery->read_only): what is still there can be had, writing gives
  * -EUCLEAN. Put back what is missing and open again; or let store_verify accept the loss.
  *
+ * A repo that cannot be written to, as it lies on a read-only file system or its files may not be written (recovery->unwritable,
+ * -EROFS or -EACCES), opens too, and is read as any: what an opening would write (the index, the end of the log) stays in
+ * memory, and no byte of the repo is changed. Writing gives that code. Any number of processes may have it open so at once, while
+ * none writes.
+ *
  * -ENOENT: no repo there (and create is not set). -EBUSY: another process, or another store of this
  * one, has it open, and still has after a second (no_wait: at once; but the kernel may keep the lock of a
  * killed process for a moment). -EPROTO: a repo of another version.
- * -EKEYREJECTED: the secret is missing or damaged. ANYIO_NOT_A_FILE: something else stands in a file's place. -ENOTDIR, -EACCES, -EROFS,
+ * -EKEYREJECTED: the secret is missing or damaged. ANYIO_NOT_A_FILE: something else stands in a file's place. -EROFS: no repo can
+ * be made there. -ENOTDIR, -EACCES,
  * -ENOSPC, -EIO, -EMFILE, -ENOMEM from below. recovery->text says what it is about, and why.
  * options may be NULL.
  */
