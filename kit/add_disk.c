@@ -275,7 +275,8 @@ static int add_paths(void *arg)
 		return rc;
 	/* One add at a time keeps the journal: it is taken before it is opened, which waits, and given
 	 * back when it is closed, which may take the file away. */
-	bool journaling = !adding->options->only_hash && !node->core->journaling;
+	bool journaling =
+		!adding->options->only_hash && !node->core->journaling && !node->core->unwritable;
 	if (journaling) {
 		node->core->journaling = true;
 		journal_open(node->core->dir, &adder->pipeline.journal);

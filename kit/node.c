@@ -74,6 +74,14 @@ int kit_fail_code(struct kit_node *node, int code, const char *what)
 				  "of that back, or 'ipfs-kit repo verify --accept-loss' gives up what is lost"
 				: "%s: the index of the repo is damaged; it is made anew when the repo is opened next, so run it again",
 			what);
+	if (code == -EROFS && node->core->unwritable)
+		return kit_fail(node, code,
+			"%s: the repo %s lies on a read-only file system, so it is only read", what,
+			node->core->dir);
+	if (code == -EACCES && node->core->unwritable)
+		return kit_fail(node, code,
+			"%s: the repo %s may not be written to, so it is only read", what,
+			node->core->dir);
 	if (code == ANYIO_BROKEN)
 		return kit_fail(node, code,
 			"%s: the disk of %s failed while syncing; it is read-only until the repo is opened anew",
@@ -263,6 +271,7 @@ static void note_recovery(struct kit_core *core, const struct store_recovery *re
 	char more[80] = "";
 
 	core->read_only = recovery->read_only;
+	core->unwritable = recovery->unwritable;
 	if (recovery->gaps > 1)
 		snprintf(more, sizeof(more), ", and %llu other files are missing or short",
 			(unsigned long long)recovery->gaps - 1);
@@ -308,13 +317,13 @@ static int open_in(struct kit_node *node, bool no_wait, char *error, size_t cap)
 	rc = store_open(node->core->dir, &options, &node->core->store, &recovery);
 	/* Whoever has the repo knows that no daemon has it: an address left behind by one that was
 	 * killed may be another's by now. */
-	if (!rc && !join(path, sizeof(path), node->core->dir, "api"))
+	if (!rc && !recovery.unwritable && !join(path, sizeof(path), node->core->dir, "api"))
 		unlink(path);
 	if (!rc)
 		note_recovery(node->core, &recovery);
 	if (!rc)
 		kit_apply_limit(node);
-	if (!rc)
+	if (!rc && !recovery.unwritable)
 		migrate_remove_copy(node->core->dir);
 	if (rc == -EBUSY)
 		explain_busy(node->core->dir, error, cap);

@@ -28,7 +28,8 @@ struct kit_core {
 	struct anyio_lock opening_heat;
 	struct kit_tiers *tiers; /* NULL while kit_tiers_run does not run (tiering.h) */
 	bool read_only;          /* the end of the store's log is lost */
-	char warning[512];       /* of what opening found, "" */
+	int unwritable;    /* why the repo cannot be written to: -EROFS or -EACCES; 0: it can be */
+	char warning[512]; /* of what opening found, "" */
 };
 
 /* One user's handle: its last error is its own. */
