@@ -403,7 +403,8 @@ static void put_whole(FILE *out)
 		out);
 	put_filled(out,
 		"A node of IPFS. It keeps blocks in a repo, gives them to peers and fetches them from peers. With a daemon "
-		"running, commands talk to it; without one they open the repo themselves.");
+		"running, commands talk to it; without one they open the repo themselves. One that cannot be written to, as it lies on a "
+		"read-only file system, is only read.");
 	fputs(".SH COMMANDS\nEach has a page of its own,\n"
 	      ".BR ipfs\\-kit\\-block\\-get (1)\nfor block get, with its options and examples.\n"
 	      "\\fBipfs\\-kit\\fR \\fICOMMAND\\fR \\fB\\-\\-help\\fR says the same.\n",

@@ -56,7 +56,8 @@ struct kit_options {
  * holds one sentence (cap bytes, 256 is enough). A repo whose segments are damaged opens: what is whole can
  * be had, the rest gives -EUCLEAN. When the end of its log is lost, as of a segment that was cut short or put
  * back from an older copy, writing gives -EUCLEAN too, until that is mended or its loss accepted
- * (kit_repo_verify). kit_warning tells. */
+ * (kit_repo_verify). kit_warning tells. One that cannot be written to, as it lies on a read-only file system or its
+ * files may not be written, opens too, for any number of processes at once: writing gives -EROFS or -EACCES. */
 KIT_API int kit_open(const char *dir, const struct kit_options *options, struct kit_node **node,
 	char *error, size_t cap);
 /* What opening found damaged, or had to make anew: one sentence for people, with what to do; "" when there
