@@ -91,6 +91,9 @@ int kit_network_serve(struct anyio_service *service, void *arg)
 	};
 	struct bitswap_options exchange = { .arg = node->core };
 
+	/* What stays keeps what it fetches, and tells beside the repo where it is. */
+	if (service && node->core->unwritable)
+		return kit_fail_code(node, node->core->unwritable, "serving peers");
 	int rc = p2p_host_create(&options, &node->core->host);
 
 	/* Without heat a node serves all the same. */

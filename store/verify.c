@@ -258,8 +258,7 @@ static int verify_segments(struct verifying *verifying)
 
 		rc = verify_segment(verifying, &replay, file, last ? end : file->size, last);
 	}
-	if (!store->unwritable || replay.proven < durable)
-		replay.proven = durable;
+	replay.proven = durable;
 	if (rc == 0)
 		rc = replay_finish(&replay);
 	if (rc == 0)

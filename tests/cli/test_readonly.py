@@ -97,18 +97,17 @@ def writes_are_refused(what, run, content, why='read-only file system'):
             (['block', 'put'], b'new'), (['dag', 'put'], b'{"new": 1}'), (['dag', 'import', car], b''), (['dag', 'import', '--adopt', car], b''),
             (['pin', 'add', content['loose']], b''), (['pin', 'add', content['large']], b''), (['pin', 'rm', content['large']], b''),
             (['pin', 'update', content['large'], content['tree']], b''), (['repo', 'gc'], b''), (['repo', 'verify', '--accept-loss'], b''),
-            (['wal', 'checkpoint'], b''), (['tier', 'move', content['large'], 'fast'], b'')):
+            (['wal', 'checkpoint'], b''), (['tier', 'move', content['large'], 'fast'], b''),
+            (['daemon', '--listen', '/ip4/127.0.0.1/tcp/0', '--api', '/ip4/127.0.0.1/tcp/0'], b'')):
         done = run(*words, stdin=stdin)
         check(f'{what}: {" ".join(words[:3])} is refused, and told why', done.code not in (0, 2) and why in done.err and 'only read' in done.err
             and done.out == b'' and 'given up' not in done.err, done)
 
 
-def files_are_refused(what, run):
-    """What is no part of the store: the config, and the daemon's address."""
-    free = ['--listen', '/ip4/127.0.0.1/tcp/0', '--api', '/ip4/127.0.0.1/tcp/0']
-    for words in (['config', 'store.max', '5'], ['daemon', *free]):
-        done = run(*words)
-        check(f'{what}: {words[0]} is refused, and told why', done.code not in (0, 2) and 'Read-only file system' in done.err and done.out == b'', done)
+def config_is_refused(what, run):
+    """What is no part of the store: the config."""
+    done = run('config', 'store.max', '5')
+    check(f'{what}: config is refused, and told why', done.code == 1 and 'Read-only file system' in done.err and done.out == b'', done)
     equal(f'{what}: the config can be read', run('config', 'store.max').text, '0')
 
 
@@ -129,7 +128,7 @@ def what_was_closed_is_only_read():
         return only_read(repo, *words, **more)
     there = all_is_read('closed', run, content)
     writes_are_refused('closed', run, content)
-    files_are_refused('closed', run)
+    config_is_refused('closed', run)
     equal('closed: the repo is what it was, to the byte', picture(repo), before)
     equal('closed: it is all there again where it can be written', all_is_read('mounted to write', lambda *words: kit(*words, repo=repo), content), there)
     equal('closed: and it is written', kit('add', '-Q', repo=repo, stdin=b'new').code, 0)
@@ -166,7 +165,7 @@ def what_was_killed_is_only_read():
     check('killed: what an opening that writes would do is told', replay['Blocks'] > 8 and replay['Cut'] >= 5000 and replay['Damaged'] == 0, replay)
     there = all_is_read('killed', run, content)
     writes_are_refused('killed', run, content)
-    files_are_refused('killed', run)
+    config_is_refused('killed', run)
     check('killed: the daemon\'s address is still there', os.path.exists(f'{repo}/api'))
     equal('killed: the repo is what it was, to the byte', picture(repo), before)
 
@@ -206,7 +205,9 @@ def a_backup_may_lack_some():
         done = only_read(repo, 'pin', 'ls')
         equal(f'{what}: pin ls', (done.code, sorted(line.split()[0] for line in done.text.splitlines())), (0, sorted([content['large'], content['tree']])))
         check(f'{what}: it is told', 'warning' in done.err and '--accept-loss' in done.err, done)
-        equal(f'{what}: cat', only_read(repo, 'block', 'get', content['tree']).code, 0)
+        equal(f'{what}: what is left is read', only_read(repo, 'block', 'get', content['tree']).code, 0)
+        done = only_read(repo, 'add', '-Q', stdin=b'new')
+        check(f'{what}: nothing is written', done.code == 1 and 'read-only file system' in done.err, done)
         done = only_read(repo, 'repo', 'verify')
         check(f'{what}: repo verify tells it too', done.code == 4, done)
         done = only_read(repo, 'repo', 'verify', '--accept-loss')
@@ -263,13 +264,22 @@ def files_that_nobody_may_write():
     meek = [] if os.geteuid() else ['setpriv', '--bounding-set=-dac_override', '--inh-caps=-dac_override']
     if meek and subprocess.run([*meek, 'true'], capture_output=True).returncode:
         return skip('a repo without permission to write: root cannot give up its own here')
-    for folder, folders, files in os.walk(repo, topdown=False):
-        for path in [*(os.path.join(folder, name) for name in files), folder]:
-            os.chmod(path, os.stat(path).st_mode & ~0o222)
+    # First of the lock alone: nothing else is written either.
+    os.chmod(f'{repo}/lock', 0o444)
+    write(f'{repo}/api', '/ip4/127.0.0.1/tcp/1')
+    for leftover in ('ops/new', 'segments/00000002.car', 'index/compact.mdb', 'index/sealed.new', 'migrating/file'):
+        write(f'{repo}/{leftover}')
     before = picture(repo)
 
     def run(*words, **more):
         return kit(*words, repo=repo, wrap=meek, **more)
+    all_is_read('no lock to be had', run, content)
+    writes_are_refused('no lock to be had', run, content, 'may not be written to')
+    equal('no lock to be had: the repo is what it was, to the byte', picture(repo), before)
+    for folder, folders, files in os.walk(repo, topdown=False):
+        for path in [*(os.path.join(folder, name) for name in files), folder]:
+            os.chmod(path, os.stat(path).st_mode & ~0o222)
+    before = picture(repo)
     all_is_read('not permitted', run, content)
     writes_are_refused('not permitted', run, content, 'may not be written to')
     equal('not permitted: the repo is what it was, to the byte', picture(repo), before)
