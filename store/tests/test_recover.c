@@ -224,12 +224,102 @@ static int foreign_files_are_ignored(void *arg)
 	return 0;
 }
 
+/* All that is there, of a store that only reads: 0, or the first code. */
+static int read_all(struct store *store)
+{
+	struct store_state_cursor cursor = { 0 };
+	struct store_verify_result result;
+	struct store_pin pin;
+	int pins = 0, rc;
+
+	while ((rc = store_pin_next(store, &cursor, &pin)) > 0)
+		pins++;
+	if (rc < 0)
+		return rc;
+	CHECK(pins == 12);
+	for (int i = 0; i < 40; i++)
+		if ((rc = test_get(store, i, i % 5 ? 700 : 30000)) < 0)
+			return rc;
+	rc = store_verify(store, NULL, &result);
+	CHECK(rc < 0 || (result.faults == 0 && result.pins == 12));
+	return rc;
+}
+
+/* The at-th allocation of an opening that only reads, and of what is read then, fails; whether there were that many. */
+static int only_read(uint64_t at, bool *reached)
+{
+	struct store *store;
+	struct store_recovery recovery;
+
+	test_options.only_read = true;
+	anyio_fault_set(ANYIO_FAULT_MEMORY, at, -ENOMEM);
+	int rc = test_open(&store, &recovery);
+	test_options.only_read = false;
+	if (rc == 0) {
+		rc = read_all(store);
+		CHECK_RC(0, store_close(store));
+	}
+	*reached = anyio_fault_count(ANYIO_FAULT_MEMORY) >= at;
+	anyio_fault_set(ANYIO_FAULT_MEMORY, 0, 0);
+	CHECK(rc == 0 || (*reached && rc == -ENOMEM));
+	return 0;
+}
+
+/* Pins, some of which the index has, some of which came later, and took the place of others. */
+static int pin_some(struct store *store, int from, int to)
+{
+	uint8_t *data = malloc(30000);
+	struct mf_cid cid;
+	store_ticket ticket = 0;
+
+	for (int i = from; i < to; i++) {
+		test_block(i, i % 5 ? 700 : 30000, data, &cid);
+		CHECK_RC(0, store_pin_add(store, &cid, STORE_PIN_RECURSIVE, &ticket));
+	}
+	test_block(from, from % 5 ? 700 : 30000, data, &cid);
+	if (from > 0)
+		CHECK_RC(0, store_pin_remove(store, &cid, &ticket));
+	test_block(0, 30000, data, &cid);
+	if (from > 0)
+		CHECK_RC(0, store_pin_remove(store, &cid, &ticket));
+	free(data);
+	return store_sync(store, ticket);
+}
+
+/* Without memory it fails, and nothing else; else all is there: what the index has, what lies behind it, or, when it has gone, all. */
+static int an_opening_that_only_reads_may_fail(void *arg)
+{
+	struct store *store;
+	char path[96];
+
+	CHECK_RC(0, test_open(&store, NULL));
+	CHECK_RC(0, test_put_range(store, 0, 20, true));
+	CHECK_RC(0, pin_some(store, 0, 7));
+	CHECK_RC(0, store_checkpoint(store));
+	CHECK_RC(0, test_put_range(store, 20, 40, true));
+	CHECK_RC(0, pin_some(store, 20, 27));
+	CHECK_RC(0, test_crash(store));
+	for (int turn = 0; turn < 2; turn++) {
+		bool reached = true;
+
+		for (uint64_t at = 1; reached; at++)
+			CHECK_RC(0, only_read(at, &reached));
+		snprintf(path, sizeof(path), "%s/index/data.mdb", test_repo);
+		CHECK(turn || unlink(path) == 0);
+	}
+	CHECK(test_file_size(path) == -ENOENT);
+	CHECK_RC(0, test_open(&store, NULL));
+	CHECK_RC(0, read_all(store));
+	return store_close(store);
+}
+
 ON_BACKENDS(what_was_synced_survives)
 ON_BACKENDS(any_cut_of_the_tail_is_recovered)
 ON_BACKENDS(the_index_can_be_thrown_away)
 ON_BACKENDS(damage_is_kept_reported_and_skipped)
 ON_BACKENDS(a_damaged_commit_loses_no_block_before_another)
 ON_BACKENDS(foreign_files_are_ignored)
+ON_BACKENDS(an_opening_that_only_reads_may_fail)
 
 int main(void)
 {
@@ -240,6 +330,7 @@ int main(void)
 		cmocka_unit_test(test_damage_is_kept_reported_and_skipped),
 		cmocka_unit_test(test_a_damaged_commit_loses_no_block_before_another),
 		cmocka_unit_test(test_foreign_files_are_ignored),
+		cmocka_unit_test(test_an_opening_that_only_reads_may_fail),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
