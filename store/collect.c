@@ -6,14 +6,15 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include "collecting.h"
 #include "segment_adopted.h"
+#include "sweeping.h"
 
 enum {
 	DEAD_PERCENT = 20,
 	LIMIT_PERCENT = 5,      /* where room is needed, more is written for less */
 	DROPS_A_TURN = 16,      /* blocks that are looked at before others have a turn */
 	ROOM_LEAST = 8 << 20,   /* bytes to be free on the disk beside what is to be moved */
+	SPARING_BLOCKS = 4096,  /* that are new at most, then */
 	ROOM_ENOUGH = 64 << 20, /* beside the index: with less it is written in smaller parts */
 };
 
@@ -81,13 +82,14 @@ static int is_scarce(struct collecting *collecting, uint64_t bytes)
 	return rc < 0 ? rc : store_disk_room(collecting->store) < wanted;
 }
 
-/* No file of somebody else's is cut. */
-static int sweep_where_scarce(struct collecting *collecting, uint32_t number)
+/* An adopted file is not cut: it may be somebody else's. */
+static int sweep_where_scarce(struct collecting *collecting, uint32_t number, uint64_t bytes)
 {
-	if (!segment_set_find_adopted(&collecting->store->segments, number))
-		return collecting_sweep(collecting, number, true);
-	collecting->without_room = true;
-	return 0;
+	bool whole = segment_set_find_adopted(&collecting->store->segments, number) != NULL;
+	uint64_t wanted = SWEEP_SPARE + (whole ? bytes + bytes / 8 : 0);
+
+	collecting->without_room = store_disk_room(collecting->store) < wanted;
+	return collecting->without_room ? 0 : collecting_sweep(collecting, number, !whole);
 }
 
 /* One segment, if there is room for what lives in it. */
@@ -103,7 +105,7 @@ static int sweep_next(struct collecting *collecting, uint32_t number)
 	if (rc == 0)
 		rc = collecting_sweep(collecting, number, false);
 	else if (rc > 0)
-		rc = sweep_where_scarce(collecting, number);
+		rc = sweep_where_scarce(collecting, number, bytes);
 	if (rc == 0)
 		rc = collecting_drop_if_time(collecting);
 	limit_leave(collecting->store, held);
@@ -232,8 +234,11 @@ static int collect(struct collecting *collecting)
 		rc = drop_all_dead(collecting);
 	if (rc == 0)
 		rc = sweep_all(collecting);
-	if (rc == 0)
-		rc = collecting_drop_remote(collecting);
+	/* Which takes no room. */
+	if (rc == 0 || rc == -ENOSPC) {
+		int dropped = collecting_drop_remote(collecting);
+		rc = rc ? rc : dropped;
+	}
 	store->collecting = NULL;
 	if (collecting->freed > collecting->written)
 		collecting->result->freed = collecting->freed - collecting->written;
@@ -259,13 +264,18 @@ static int run(struct store *store, const struct store_collect_options *options,
 {
 	struct collecting collecting = { .store = store, .options = options, .result = result };
 	anyio_time began = anyio_now();
-	int rc = store->broken ? store->broken : 0;
+	size_t blocks = store->options.checkpoint_blocks;
+	int rc = store->broken;
 
-	store->index.sparing |=
-		store_disk_room(store) < ROOM_ENOUGH + index_file_size(&store->index);
+	if (rc == 0 && store_disk_room(store) < ROOM_ENOUGH + index_file_size(&store->index)) {
+		store->index.sparing = true;
+		if (blocks > SPARING_BLOCKS)
+			store->options.checkpoint_blocks = SPARING_BLOCKS;
+	}
 	if (rc == 0)
 		rc = collect(&collecting);
 	store->index.sparing = store->limit.max != 0;
+	store->options.checkpoint_blocks = blocks;
 	live_free(&collecting.live);
 	count(&store->collected, result, rc, anyio_now() - began);
 	return rc;

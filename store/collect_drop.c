@@ -13,7 +13,7 @@ static int forget_gone(struct store *store)
 	int rc = 0;
 
 	for (size_t i = segments->gone_count; i-- > 0 && rc == 0;) {
-		uint32_t number = segments->gone[i];
+		uint32_t number = segments->gone[i].number;
 
 		if (!segment_set_is_forgettable(segments, number))
 			continue;

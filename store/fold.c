@@ -65,14 +65,16 @@ static int note_segment(struct store *store, const uint8_t *key, size_t key_len,
 		return note_adopted(segments, number, value, len, counts);
 	if (*value == SEGMENT_STATE_REMOTE)
 		return note_remote(segments, number, value, len, counts);
-	if (len != 1 ||
-		(*value != SEGMENT_STATE_GONE && *value != SEGMENT_STATE_SWEPT &&
-			*value != SEGMENT_STATE_DROPPED))
+	if (*value == SEGMENT_STATE_DROPPED ? len != 1 && len != 9
+					    : len != 1 ||
+				(*value != SEGMENT_STATE_GONE && *value != SEGMENT_STATE_SWEPT))
 		return -EUCLEAN;
 	file = segment_set_find(segments, number);
 	if (file && counts && *value != SEGMENT_STATE_GONE)
 		file->swept = true;
-	return *value == SEGMENT_STATE_SWEPT ? 0 : segment_set_note_gone(segments, number);
+	return *value == SEGMENT_STATE_SWEPT
+		? 0
+		: segment_set_note_gone(segments, number, len == 9 ? get_u64(value + 1) : 0);
 }
 
 static bool says_adopted(uint8_t state)

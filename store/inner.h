@@ -123,7 +123,7 @@ enum segment_state {
 		'g', /* it is missing, or has lost its end, and nobody is to complain */
 	SEGMENT_STATE_SWEPT = 's', /* blocks of it left the index, or are about to */
 	SEGMENT_STATE_DROPPED =
-		'd', /* and needs it no more, or not its end: it is away, or cut, or the next one does that */
+		'd', /* and needs it no more, or not from a place on: it is away, or cut, or the next one does that */
 	SEGMENT_STATE_REMOTE = 'r',  /* segment_remote.h, and there is more of it */
 	SEGMENT_STATE_ADOPTED = 'a', /* segment_adopted.h, and there is more of it */
 	SEGMENT_STATE_ENTERED = 'e', /* only of what is adopted: the index has all its blocks */
@@ -136,6 +136,8 @@ enum segment_state {
 /* Says so; *ticket is raised. Of what is adopted it says what comes to the same. */
 int store_note_segment(
 	struct store *store, uint32_t number, enum segment_state state, store_ticket *ticket);
+/* Says of one of the log that nothing needs it from there on, as SEGMENT_STATE_DROPPED and that place, a u64. */
+int store_note_cut(struct store *store, uint32_t number, uint64_t end, store_ticket *ticket);
 /* Says so of one that is, or is to be, adopted. */
 int store_note_adopted(struct store *store, uint32_t number, const struct segment_adopted *adopted,
 	store_ticket *ticket);

@@ -35,8 +35,9 @@ uint64_t store_disk_room(const struct store *store)
 {
 	struct statvfs disk;
 
-	return statvfs(store->dir, &disk) == 0 ? (uint64_t)disk.f_bavail * disk.f_frsize
-					       : UINT64_MAX;
+	return statvfs(store->dir, &disk) == 0 && disk.f_blocks > 0
+		? (uint64_t)disk.f_bavail * disk.f_frsize
+		: UINT64_MAX;
 }
 
 static uint64_t ceiling(const struct store *store)
@@ -124,13 +125,13 @@ static int make_room(struct store *store, uint64_t bytes)
 		rc = collect_down_to(store, mark, goal < mark ? goal : mark);
 		if ((rc == 0 || rc == -ENOSPC) && has_room(store, bytes))
 			return 0;
-		/* A pin lacks a node: what it keeps is not known, so nothing can go. */
-		if (rc < 0 && rc != -ENOENT)
+		/* A pin lacks a node: what it keeps is not known, so nothing can go; or the disk has no room to move what lives. */
+		if (rc < 0 && rc != -ENOENT && rc != -ENOSPC)
 			return rc;
 		vain += store_used(store) >= used;
 	}
 	limit->stuck = store_used(store);
-	return -EDQUOT;
+	return rc == -ENOSPC ? rc : -EDQUOT;
 }
 
 /* What is here already is not written again. */

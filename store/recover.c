@@ -270,7 +270,10 @@ static int tell_gap(const struct store *store, uint32_t number, uint64_t known,
 		.segment = number, .there = file ? file->size : 0, .known = known, .missing = !file
 	};
 
-	if ((file && file->size >= known) || segment_set_is_gone(&store->segments, number))
+	uint64_t from = segment_set_gone_from(&store->segments, number);
+	if (from < known)
+		gap.known = from;
+	if (gap.known == 0 || (file && file->size >= gap.known))
 		return 0;
 	return each(arg, &gap);
 }

@@ -500,6 +500,13 @@ int replay_segment(struct replay *replay, struct segment_file *file,
 	if (rc < 0)
 		return rc;
 	rc = scan_file(replay, file, &scan);
+	/* A collection has cut it: what lay there is behind, and comes yet. */
+	if (rc == ANYIO_INCOMPLETE_READ && !last && file->size < size) {
+		replay->unreadable = 0;
+		replay->item_count = replay->open_first;
+		segment_file_release(file);
+		return 0;
+	}
 	segment_file_release(file);
 	if (rc != 0)
 		return rc;

@@ -199,7 +199,7 @@ int segment_set_drop(struct segment_set *set, uint32_t number)
 	numbered_name(number, "car", name);
 	int rc = anyio_unlinkat(set->dir_fd, name, 0);
 	if (rc == 0 || rc == -ENOENT)
-		rc = segment_set_note_gone(set, number);
+		rc = segment_set_note_gone(set, number, 0);
 	if (rc == 0)
 		segment_set_let_go(set, segment_set_find(set, number));
 	return rc;
@@ -218,7 +218,7 @@ void segment_set_forget_gone(struct segment_set *set, uint32_t number)
 	size_t left = 0;
 
 	for (size_t i = 0; i < set->gone_count; i++)
-		if (set->gone[i] != number)
+		if (set->gone[i].number != number)
 			set->gone[left++] = set->gone[i];
 	set->gone_count = left;
 }
@@ -346,27 +346,31 @@ static void count_number(struct segment_set *set, uint32_t number)
 		set->last_number = number;
 }
 
-int segment_set_note_gone(struct segment_set *set, uint32_t number)
+int segment_set_note_gone(struct segment_set *set, uint32_t number, uint64_t from)
 {
-	size_t size = (set->gone_count + 1) * sizeof(*set->gone);
+	size_t at = 0;
 
-	if (segment_set_is_gone(set, number))
-		return 0;
-	uint32_t *more = anyio_realloc(set->gone, size);
-	if (!more)
-		return -ENOMEM;
-	set->gone = more;
-	set->gone[set->gone_count++] = number;
-	count_number(set, number);
+	while (at < set->gone_count && set->gone[at].number != number)
+		at++;
+	if (at == set->gone_count) {
+		struct segment_gone *more = anyio_realloc(set->gone, (at + 1) * sizeof(*set->gone));
+
+		if (!more)
+			return -ENOMEM;
+		set->gone = more;
+		set->gone_count++;
+		count_number(set, number);
+	}
+	set->gone[at] = (struct segment_gone){ number, from };
 	return 0;
 }
 
-bool segment_set_is_gone(const struct segment_set *set, uint32_t number)
+uint64_t segment_set_gone_from(const struct segment_set *set, uint32_t number)
 {
 	for (size_t i = 0; i < set->gone_count; i++)
-		if (set->gone[i] == number)
-			return true;
-	return false;
+		if (set->gone[i].number == number)
+			return set->gone[i].from;
+	return UINT64_MAX;
 }
 
 static int add_stray(struct segment_set *set, uint32_t number)
@@ -432,7 +436,7 @@ int segment_set_tidy(
 		numbered_name(set->unwanted[i], "car", name);
 		rc = take_away(set, name);
 		if (rc == 0)
-			rc = segment_set_note_gone(set, set->unwanted[i]);
+			rc = segment_set_note_gone(set, set->unwanted[i], 0);
 	}
 	if (rc == 0 && set->unwanted_count > 0 && !only_read)
 		rc = anyio_fsync(set->dir_fd);

@@ -28,6 +28,12 @@ struct segment_file {
 	struct segment_adopted *adopted; /* NULL: it is of the log */
 };
 
+/* A segment whose loss, or that of what lies from there on, was accepted, or made by a collection. */
+struct segment_gone {
+	uint32_t number;
+	uint64_t from;
+};
+
 struct segment_set {
 	int dir_fd;
 	bool only_read;              /* no file of it can be opened to write */
@@ -44,7 +50,7 @@ struct segment_set {
 	size_t open;
 	uint64_t clock;
 	uint32_t last_number; /* highest in use by any file, ours or not */
-	uint32_t *gone; /* numbers of segments whose loss, or that of their end, was accepted */
+	struct segment_gone *gone;
 	size_t gone_count;
 };
 
@@ -63,9 +69,11 @@ struct segment_file *segment_set_find(const struct segment_set *set, uint32_t nu
 /* Only adopted ones. */
 struct segment_file *segment_set_find_adopted(const struct segment_set *set, uint32_t number);
 
-/* What the state of the repo says of such a segment (STORE_SPACE_SEGMENTS). 0 or -ENOMEM. */
-int segment_set_note_gone(struct segment_set *set, uint32_t number);
-bool segment_set_is_gone(const struct segment_set *set, uint32_t number);
+/* What the state of the repo says of such a segment (STORE_SPACE_SEGMENTS): nobody misses it from there on, 0: at all. What is
+ * noted last counts. 0 or -ENOMEM. */
+int segment_set_note_gone(struct segment_set *set, uint32_t number, uint64_t from);
+/* From where on nobody misses it; UINT64_MAX: all of it is missed. */
+uint64_t segment_set_gone_from(const struct segment_set *set, uint32_t number);
 
 /* The first segment of the log behind this number, or NULL; the first of either kind. Numbers stay, while places
  * in files move when one is dropped. */

@@ -104,6 +104,14 @@ int store_note_segment(
 	return note(store, number, &value, 1, ticket);
 }
 
+int store_note_cut(struct store *store, uint32_t number, uint64_t end, store_ticket *ticket)
+{
+	uint8_t value[9] = { SEGMENT_STATE_DROPPED };
+
+	put_u64(value + 1, end);
+	return note(store, number, value, sizeof(value), ticket);
+}
+
 /* So that nobody misses in the index what has left it. */
 int store_begin_sweeping(struct store *store, struct segment_file *file)
 {
@@ -112,7 +120,10 @@ int store_begin_sweeping(struct store *store, struct segment_file *file)
 
 	if (file->swept)
 		return 0;
-	rc = store_note_segment(store, file->number, SEGMENT_STATE_SWEPT, &ticket);
+	/* Of one that had lost its end nobody is to miss it from now on, either. */
+	bool short_already = segment_set_gone_from(&store->segments, file->number) < UINT64_MAX;
+	rc = store_note_segment(store, file->number,
+		short_already ? SEGMENT_STATE_DROPPED : SEGMENT_STATE_SWEPT, &ticket);
 	if (rc == 0)
 		rc = store_sync(store, ticket);
 	file->swept = rc == 0;

@@ -247,7 +247,8 @@ static int take_record(struct sweep *sweep, const struct segment_record *record)
 	struct store_range range = { record->nothing.segment, record->nothing.from,
 		record->nothing.to };
 
-	if (record->kind != SEGMENT_RECORD_VOID || range.segment == sweep->file->number ||
+	if (record->kind != SEGMENT_RECORD_VOID ||
+		(range.segment == sweep->file->number && range.from >= sweep->start) ||
 		!segment_set_find(&store->segments, range.segment))
 		return 0;
 	return store_write_voids(store, &range, 1);
@@ -301,6 +302,7 @@ int sweep_through(struct sweep *sweep, struct scan *scan, uint32_t end)
 	int rc = 0;
 
 	sweep->live = 0;
+	sweep->start = scan->at;
 	sweep->len = 0;
 	while (rc == 0) {
 		scan_next(scan, sweep->window, sweep->from, sweep->len, &event);
@@ -357,7 +359,7 @@ int collecting_sweep(struct collecting *collecting, uint32_t number, bool in_par
 	segment_file_release(file);
 	free_batch(sweep);
 	if (rc == 0) {
-		collecting->swept += file->size;
+		collecting->swept += collecting->without_room ? 0 : file->size;
 		collecting->result->kept_damaged += sweep->keep;
 	}
 	if (rc == 0 && !sweep->keep && !collecting->without_room)

@@ -5,12 +5,13 @@
  * is left of it in order, all the time. Who finds a block before it is moved, and reads when it is cut off, finds it again.
  */
 #include <errno.h>
+#include <sys/stat.h>
 #include "sweeping.h"
 
 enum {
 	PARTS = 128, /* of a segment */
+	PART_MOST = 256 << 10,
 	STEPS_A_TURN = 64,
-	SPARE = 2 << 20, /* for the index, and the operation log */
 };
 
 /* Where a part begins. */
@@ -43,13 +44,25 @@ static int take_event(struct sweep *sweep, struct parts *parts, const struct sca
 			last->live += event->len;
 		return ++sweep->steps % STEPS_A_TURN == 0 ? anyio_checkpoint() : 0;
 	}
-	parts->damaged |= event->what == SCAN_LOST;
 	if (event->what != SCAN_RECORD || event->record.kind != SEGMENT_RECORD_COMMIT)
 		return 0;
-	parts->damaged |= !event->intact;
+	parts->damaged |= !event->intact; /* so is one in which something is lost */
 	uint64_t least = sweep->collecting->store->options.segment_bytes / PARTS;
+	if (least > PART_MOST)
+		least = PART_MOST;
 	return scan->at - last->scan.at >= least && scan->at < scan->size ? add_part(parts, scan)
 									  : 0;
+}
+
+static int read_on(struct sweep *sweep, const struct scan *scan, const struct scan_event *wanted)
+{
+	const struct collecting *collecting = sweep->collecting;
+	const struct store_collect_options *options = collecting->options;
+	int rc = sweep_read_window(sweep, scan, wanted);
+
+	return rc == 0 && options->progress
+		? options->progress(options->arg, true, collecting->swept, collecting->to_sweep)
+		: rc;
 }
 
 static int find_parts(struct sweep *sweep, struct parts *parts)
@@ -64,18 +77,29 @@ static int find_parts(struct sweep *sweep, struct parts *parts)
 		scan_next(&scan, sweep->window, sweep->from, sweep->len, &event);
 		if (event.what == SCAN_END)
 			break;
-		rc = event.what == SCAN_MORE ? sweep_read_window(sweep, &scan, &event)
+		rc = event.what == SCAN_MORE ? read_on(sweep, &scan, &event)
 					     : take_event(sweep, parts, &scan, &event);
 	}
-	parts->damaged |= scan.searching || scan.tail != scan.size;
-	return rc;
+	/* What cannot be read keeps its segment, as what is damaged. */
+	parts->damaged |= scan.searching || scan.tail != scan.size || rc == -EIO ||
+		rc == ANYIO_INCOMPLETE_READ;
+	return rc == -EIO || rc == ANYIO_INCOMPLETE_READ ? 0 : rc;
+}
+
+/* By another name, as a backup has it, its bytes are not ours alone. 1, 0, or a negative code. */
+static int has_other_names(const struct segment_file *file)
+{
+	struct stat st;
+	int rc = anyio_fstat(file->fd, &st);
+
+	return rc < 0 ? rc : st.st_nlink > 1;
 }
 
 /* How many parts, of those that are left, are swept at a time: as many as fill half of what room there is, or one that fits; or 0. */
 static size_t count_next(const struct sweep *sweep, const struct parts *parts)
 {
 	uint64_t there = store_disk_room(sweep->collecting->store), live = 0;
-	uint64_t room = there > SPARE ? there - SPARE : 0;
+	uint64_t room = there > SWEEP_SPARE ? there - SWEEP_SPARE : 0;
 	size_t count = 0;
 
 	while (count < parts->count) {
@@ -98,20 +122,24 @@ static int cut_off(struct sweep *sweep, uint64_t end)
 	store_ticket ticket = 0;
 	int rc = store_checkpoint(store);
 
-	if (rc == 0 && !segment_set_is_gone(&store->segments, file->number)) {
-		rc = store_note_segment(store, file->number, SEGMENT_STATE_DROPPED, &ticket);
-		if (rc == 0)
-			rc = store_sync(store, ticket);
-		if (rc == 0)
-			rc = segment_set_note_gone(&store->segments, file->number);
-	}
 	if (rc == 0)
-		rc = anyio_ftruncate(file->fd, (int64_t)end);
+		rc = store_note_cut(store, file->number, end, &ticket);
+	if (rc == 0)
+		rc = store_sync(store, ticket);
+	if (rc == 0)
+		rc = segment_set_note_gone(&store->segments, file->number, end);
 	if (rc < 0)
 		return rc;
-	collecting->freed += file->size - end;
-	collecting->swept += file->size - end;
+	/* Before it is shorter, as who reads meets its end from then on. */
+	uint64_t size = file->size;
 	file->size = end;
+	rc = anyio_ftruncate(file->fd, (int64_t)end);
+	if (rc < 0) {
+		file->size = size;
+		return rc;
+	}
+	collecting->freed += size - end;
+	collecting->swept += size - end;
 	return 0;
 }
 
@@ -131,7 +159,7 @@ static int sweep_parts(struct sweep *sweep, struct parts *parts)
 		scan.size = sweep->file->size;
 		int rc = sweep_through(sweep, &scan, ordinals);
 		parts->count -= count;
-		if (rc < 0 || sweep->keep || parts->count == 0)
+		if (rc != 0 || sweep->keep || parts->count == 0)
 			return rc;
 		rc = cut_off(sweep, part->scan.at);
 		if (rc < 0)
@@ -144,8 +172,13 @@ static int sweep_parts(struct sweep *sweep, struct parts *parts)
 int sweep_in_parts(struct sweep *sweep)
 {
 	struct parts parts = { 0 };
-	int rc = find_parts(sweep, &parts);
+	int rc = has_other_names(sweep->file);
 
+	if (rc != 0) {
+		sweep->collecting->without_room = rc > 0;
+		return rc < 0 ? rc : 0;
+	}
+	rc = find_parts(sweep, &parts);
 	/* It would stay anyway. */
 	sweep->keep |= parts.damaged;
 	if (rc == 0 && !sweep->keep)

@@ -5,7 +5,12 @@
 #include "collecting.h"
 #include "scan.h"
 
-enum { SWEEP_WINDOW = 4 << 20, SWEEP_BATCH = 64 };
+enum {
+	SWEEP_WINDOW = 4 << 20,
+	SWEEP_BATCH = 64,
+	SWEEP_SPARE =
+		2 << 20, /* bytes of the disk that are left to the index, and the operation log */
+};
 
 /* A segment being swept. */
 struct sweep {
@@ -21,8 +26,9 @@ struct sweep {
 	bool borrowed; /* some of them lie in it */
 	size_t ahead;  /* to be read next time: more each time, until a large block is met */
 	uint64_t steps;
-	bool keep;     /* something in it is damaged */
-	uint64_t live; /* blocks that were met of those that are live, by this scan */
+	uint64_t start; /* where this scan began: what lies before it stays for now */
+	bool keep;      /* something in it is damaged */
+	uint64_t live;  /* blocks that were met of those that are live, by this scan */
 };
 
 /* What lives from where the scan is to its end, which is where the block of that ordinal is (UINT32_MAX: or would be), is moved;

@@ -232,7 +232,7 @@ static int give_up_segment(struct store *store, uint32_t number)
 
 	if (rc == 0)
 		rc = store_sync(store, ticket);
-	return rc < 0 ? rc : segment_set_note_gone(&store->segments, number);
+	return rc < 0 ? rc : segment_set_note_gone(&store->segments, number, 0);
 }
 
 static int give_up_range(struct store *store, const struct store_range *range)

@@ -118,7 +118,10 @@ int __wrap_statvfs64(const char *path, struct statvfs *out)
 {
 	if (!test_room)
 		return __real_statvfs64(path, out);
-	*out = (struct statvfs){ .f_bavail = test_room(test_room_arg), .f_frsize = 1 };
+	uint64_t room = test_room(test_room_arg);
+	*out = (struct statvfs){ .f_blocks = 1, .f_bavail = room, .f_frsize = 1 };
+	if (room == TEST_ROOM_UNTOLD)
+		*out = (struct statvfs){ .f_frsize = 1 };
 	return 0;
 }
 

@@ -66,7 +66,8 @@ int test_crash(struct store *store);
 long test_verify(struct store *store);
 long test_verify_segments(struct store *store); /* pins left out */
 
-/* How many bytes the disk has free, as the store sees it; NULL: as many as there are. */
+/* How many bytes the disk has free, as the store sees it, or that its file system does not tell; NULL: as many as there are. */
+#define TEST_ROOM_UNTOLD (UINT64_MAX - 1)
 extern uint64_t (*test_room)(void *arg);
 extern void *test_room_arg;
 

@@ -132,7 +132,7 @@ int __wrap_statvfs64(const char *path, struct statvfs *out)
 {
 	if (!getenv("SCARCE"))
 		return __real_statvfs64(path, out);
-	*out = (struct statvfs){ .f_bavail = (2 << 20) + 400000, .f_frsize = 1 };
+	*out = (struct statvfs){ .f_blocks = 1, .f_bavail = (2 << 20) + 400000, .f_frsize = 1 };
 	return 0;
 }
 
