@@ -302,6 +302,7 @@ struct rehearsal {
 	struct store_wal_replay *out;
 	struct store_range *damaged;
 	size_t count, room;
+	bool all;
 };
 
 static int on_block(void *arg, const struct replay_block *block)
@@ -373,15 +374,34 @@ static int on_progress(void *arg, uint64_t bytes)
 	return 0;
 }
 
-/* Those that an opening would enter: whose blocks lie there, and not elsewhere. */
+static bool lies_at(const struct index_place *place, const struct replay_block *block)
+{
+	return place->segment == block->place.segment && place->offset == block->place.offset;
+}
+
+/* Whether the index that was written has it there: a checkpoint may have come in the midst of its segment. */
+static int is_written(struct store *store, const struct replay_block *block)
+{
+	struct index_place place;
+	struct index_key key;
+
+	index_block_key(&key, block->cid);
+	int rc = index_db_block(&store->index, &key, &place);
+	return rc > 0 ? place.state == INDEX_PRESENT && lies_at(&place, block) : rc;
+}
+
+/* Those that an opening would enter: whose blocks lie there, and not elsewhere. all: as if no index was written. */
 static int on_adopted_block(void *arg, const struct replay_block *block)
 {
 	struct rehearsal *rehearsal = arg;
+	struct store *store = rehearsal->store;
 	struct index_place place;
-	int rc = index_find(&rehearsal->store->index, block->cid, &place);
+	int rc = index_find(&store->index, block->cid, &place);
 
-	rehearsal->out->blocks += rc > 0 && place.segment == block->place.segment &&
-		place.offset == block->place.offset;
+	if (rc <= 0 || !lies_at(&place, block))
+		return rc < 0 ? rc : 0;
+	rc = rehearsal->all ? 0 : is_written(store, block);
+	rehearsal->out->blocks += rc == 0;
 	return rc < 0 ? rc : 0;
 }
 
@@ -401,7 +421,7 @@ static int is_entered(struct store *store, uint32_t number)
 }
 
 /* As store_enter_adopted would. */
-static int rehearse_adopted(struct rehearsal *rehearsal, bool all)
+static int rehearse_adopted(struct rehearsal *rehearsal)
 {
 	static const struct replay_calls calls = { on_adopted_block, on_fault, NULL, on_progress };
 	struct store *store = rehearsal->store;
@@ -415,7 +435,7 @@ static int rehearse_adopted(struct rehearsal *rehearsal, bool all)
 		number = file->number;
 		if (!file->adopted || file->size == 0)
 			continue;
-		rc = all ? 0 : is_entered(store, number);
+		rc = rehearsal->all ? 0 : is_entered(store, number);
 		if (rc != 0) {
 			rc = rc < 0 ? rc : 0;
 			continue;
@@ -432,7 +452,7 @@ int store_wal_replay(struct store *store, bool all,
 {
 	static const struct replay_calls calls = { on_block, on_fault, NULL, on_progress };
 	static const struct ops_calls operations = { on_operation, on_operations_damaged };
-	struct rehearsal rehearsal = { .store = store, .out = out };
+	struct rehearsal rehearsal = { .store = store, .out = out, .all = all };
 	uint64_t end, believed, first = all ? 0 : ops_known(store);
 	struct index_position from = all ? (struct index_position){ 0 } : store->checkpoint;
 	struct replay replay = { .store = store,
@@ -452,7 +472,7 @@ int store_wal_replay(struct store *store, bool all,
 	if (rc == 0)
 		rc = replay_all(&replay, &from, false);
 	if (rc == 0)
-		rc = rehearse_adopted(&rehearsal, all);
+		rc = rehearse_adopted(&rehearsal);
 	if (rc == 0 && store->log.active)
 		out->cut = replay.end - replay.tail;
 	if (rc == 0 && !lost)

@@ -1,5 +1,5 @@
 /* The log seen from outside: how far it is durable, where everything lies, what an opening would do. */
-#include "support.h"
+#include "archives.h"
 #include <errno.h>
 
 static uint8_t bytes[TEST_BLOCK_MAX];
@@ -174,9 +174,45 @@ static int a_rehearsal_is_true(void *arg)
 	return store_close(store);
 }
 
+/* The index that was written has some of its blocks, for a checkpoint came in the midst of the adoption: an opening, one that only
+ * reads too, enters the others alone. */
+static int what_is_half_adopted_is_foretold(void *arg)
+{
+	/* So many are entered at a time: the rest comes behind the last checkpoint. */
+	enum { BLOCKS = 300, BATCH = 256, REST = BLOCKS - BATCH };
+	struct archive archive = archive_make(0, BLOCKS);
+	struct store_adopt_result result;
+	struct store *store;
+	struct store_recovery recovery;
+	struct store_wal_replay replay;
+
+	CHECK_RC(0, test_open(&store, NULL));
+	CHECK_RC(0, archive_adopt(store, &archive, false, &result));
+	CHECK_RC(0, store_wal_replay(store, false, NULL, NULL, &replay));
+	CHECK(replay.blocks == REST);
+	CHECK_RC(0, test_crash(store));
+	for (int only_read = 1; only_read >= 0; only_read--) {
+		test_options.only_read = only_read;
+		int rc = test_open(&store, &recovery);
+		test_options.only_read = false;
+		CHECK_RC(0, rc);
+		CHECK(recovery.blocks == REST && recovery.unwritable == (only_read ? -EROFS : 0));
+		CHECK_RC(0, store_wal_replay(store, false, NULL, NULL, &replay));
+		CHECK(replay.blocks == REST);
+		CHECK(archive_there(store, 0, BLOCKS) == BLOCKS);
+		CHECK_RC(0, test_verify(store));
+		/* Without an index all of them would be entered. */
+		CHECK_RC(0, store_wal_replay(store, true, NULL, NULL, &replay));
+		CHECK(replay.blocks == BLOCKS);
+		CHECK_RC(0, store_close(store));
+	}
+	return 0;
+}
+
 ON_BACKENDS(what_is_pending_is_told_from_what_is_durable)
 ON_BACKENDS(a_walk_covers_all_segments_and_begins_anywhere)
 ON_BACKENDS(a_rehearsal_is_true)
+ON_BACKENDS(what_is_half_adopted_is_foretold)
 
 int main(void)
 {
@@ -184,6 +220,7 @@ int main(void)
 		cmocka_unit_test(test_what_is_pending_is_told_from_what_is_durable),
 		cmocka_unit_test(test_a_walk_covers_all_segments_and_begins_anywhere),
 		cmocka_unit_test(test_a_rehearsal_is_true),
+		cmocka_unit_test(test_what_is_half_adopted_is_foretold),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
