@@ -1,4 +1,4 @@
-/* What a collection cuts segments for beside, and after: who reads the log meanwhile, stops, losses, damage, files that are not to be cut. */
+/* Who reads the log while segments are cut, who stops that; losses and damage; and files that are not to be cut. */
 #include "little.h"
 #include "archives.h"
 
@@ -69,7 +69,7 @@ static int a_stop_while_it_is_cut_loses_nothing(void *arg)
 }
 
 /* Of a segment that was cut, too, it is told when what is left of it goes. */
-static int loss_is_noticed(bool whole, bool index)
+static int loss_is_noticed(bool whole)
 {
 	struct store *store;
 	struct store_recovery recovery;
@@ -83,9 +83,11 @@ static int loss_is_noticed(bool whole, bool index)
 		CHECK_RC(0, unlink(test_segment(1)));
 	else
 		CHECK_RC(0, truncate(test_segment(1), 100000));
+	CHECK_RC(0, test_open(&store, &recovery));
+	CHECK(recovery.gaps == 1);
+	CHECK_RC(0, store_close(store));
 	snprintf(command, sizeof(command), "rm -rf %s/index", test_repo);
-	if (!index)
-		CHECK(system(command) == 0);
+	CHECK(system(command) == 0);
 	CHECK_RC(0, test_open(&store, &recovery));
 	CHECK(recovery.gaps == 1);
 	return store_close(store);
@@ -93,17 +95,12 @@ static int loss_is_noticed(bool whole, bool index)
 
 static int what_is_lost_of_what_was_cut_is_noticed(void *arg)
 {
-	return loss_is_noticed(true, true);
+	return loss_is_noticed(true);
 }
 
 static int its_end_too(void *arg)
 {
-	return loss_is_noticed(false, true);
-}
-
-static int and_without_the_index(void *arg)
-{
-	return loss_is_noticed(true, false);
+	return loss_is_noticed(false);
 }
 
 static int accept_loss(struct store *store)
@@ -559,7 +556,6 @@ static int also_where_only_room_is_needed(void *arg)
 ON_BACKENDS(a_stop_while_it_is_cut_loses_nothing)
 ON_BACKENDS(what_is_lost_of_what_was_cut_is_noticed)
 ON_BACKENDS(its_end_too)
-ON_BACKENDS(and_without_the_index)
 ON_BACKENDS(what_was_given_up_stays_so)
 ON_BACKENDS(an_accepted_loss_is_not_told_again)
 ON_BACKENDS(nor_when_more_was_cut)
@@ -582,7 +578,6 @@ int main(void)
 		cmocka_unit_test(test_a_stop_while_it_is_cut_loses_nothing),
 		cmocka_unit_test(test_what_is_lost_of_what_was_cut_is_noticed),
 		cmocka_unit_test(test_its_end_too),
-		cmocka_unit_test(test_and_without_the_index),
 		cmocka_unit_test(test_what_was_given_up_stays_so),
 		cmocka_unit_test(test_an_accepted_loss_is_not_told_again),
 		cmocka_unit_test(test_nor_when_more_was_cut),
