@@ -176,10 +176,11 @@ static int take_tier(void *arg, json_t *answer)
 	else
 		snprintf(text, sizeof(text),
 			"%" JSON_INTEGER_FORMAT
-			" blocks (%s) lie in the tier %.40s where it was, and cannot be had from its new place unless all "
+			" block%s (%s) lie in the tier %.40s where it was, and cannot be had from its new place unless all "
 			"that lies there, the file ipfs-kit-tier too, is brought along; set it back to %s, or, to change it, "
 			"first move them out: 'ipfs-kit tier move CID fast', then 'ipfs-kit repo gc'",
-			number(answer, "Blocks"), size, name, before);
+			number(answer, "Blocks"), number(answer, "Blocks") == 1 ? "" : "s", size,
+			name, before);
 	cli_warn(cli, text);
 	return 0;
 }

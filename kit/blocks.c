@@ -89,8 +89,9 @@ static int missing(struct kit_blocks *blocks, const struct mf_cid *cid)
 			"block %s is not in the repo as far as its index tells, which was made anew and does not know yet what lies in "
 			"the tier %s, which %s",
 			text, tier.name,
-			kit_tier_explain(core, tier.name, how, sizeof(how))
-				? how
+			kit_tier_explain(core, tier.name, how, sizeof(how)) ? how
+				: core->unwritable
+				? "was not read yet: it is when the repo is opened where it can be written to, by 'repo verify'"
 				: "was not read yet; 'ipfs-kit repo verify' reads it, or tells why not");
 	if (blocks->imported)
 		return kit_fail(blocks->node, -ENOENT,

@@ -38,7 +38,7 @@ struct kit_node {
 	struct kit_room *room;     /* of what its readers hold; NULL: no bound */
 	bool offline;              /* asks no peer */
 	anyio_time durable_within; /* of what it writes: see kit_durable_within */
-	char error[512];
+	char error[1024];
 };
 
 /* Keeps a sentence for kit_error_text and returns code. */
@@ -136,7 +136,7 @@ int kit_reading_end(struct kit_blocks *blocks, int rc);
 
 /* How a tier that was asked for something in vain is, to be put behind its name: "fails: " and what it met last, or that it is not
  * configured. False: nothing is known against it. A command of its own has to say it, as the next one would begin without asking. */
-enum { KIT_TIER_HOW = 600 };
+enum { KIT_TIER_HOW = 900 };
 bool kit_tier_explain(const struct kit_core *core, const char *name, char *out, size_t cap);
 
 /* ---- tier_policy.c ---- */

@@ -129,7 +129,10 @@ static void describe(
 		break;
 	case STORE_FAULT_UNREAD:
 		if (!kit_tier_explain(core, tier, how, sizeof(how)) && fault->error != -EREMOTEIO)
-			strcpy(how, "was asked, and did not have it whole");
+			strcpy(how,
+				core->unwritable
+					? "is read when the repo is opened where it can be written to"
+					: "was asked, and did not have it whole");
 		count(blocks, fault->blocks, "block");
 		if (fault->error == -EREMOTEIO)
 			snprintf(out, cap,

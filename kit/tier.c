@@ -436,7 +436,23 @@ static int explain_missing(
 		text, (unsigned long long)moving->moved->blocks);
 }
 
-/* What earlier moves have left there goes first. */
+/* What earlier moves have left there goes first; if it is this tier, and the repo can be written to. */
+static int sweep_parts(struct tier *tier)
+{
+	struct remote_why why = { .what = "" };
+
+	tier->tiers->calls++;
+	int rc = anyio_lock_acquire(&tier->marking);
+	if (rc == 0) {
+		rc = tier_mark_check(tier, false, &why);
+		anyio_lock_release(&tier->marking);
+	}
+	if (rc == 0)
+		rc = remote_sweep(tier->remote, &why);
+	end(tier, rc, &why);
+	return rc;
+}
+
 static int tidy(struct kit_node *node, const char *name)
 {
 	struct kit_tiers *tiers = node->core->tiers;
@@ -445,14 +461,10 @@ static int tidy(struct kit_node *node, const char *name)
 	for (size_t i = 0; tiers && i < tiers->count; i++)
 		if (!strcmp(tiers->list[i].place.name, name) && tiers->list[i].remote)
 			tier = &tiers->list[i];
-	if (tier && !tier->swept) {
-		struct remote_why why = { .what = "" };
-
-		tiers->calls++;
-		int rc = remote_sweep(tier->remote, &why);
-		end(tier, rc, &why);
-		tier->swept = rc >= 0;
-	}
+	if (node->core->unwritable)
+		return node->core->unwritable;
+	if (tier && !tier->swept)
+		tier->swept = sweep_parts(tier) >= 0;
 	return store_tier_tend(node->core->store, name);
 }
 

@@ -116,7 +116,7 @@ static void explain(const struct tier *tier, const struct store_tier_stat *stat,
 		"this may be another place than before: the file %s, by which it is known, is %s, and %s",
 		name, left ? "an older one" : "not there", lies);
 	snprintf(why->hint, sizeof(why->hint),
-		"%s%.80s%s; only if you know that it is the same place, write %.*s into that file",
+		"%s%s%s; only if you know that it is the same place, write %.*s into that file",
 		moved ? "set it back to " : "mount its disk, or set tier.places back",
 		moved ? mark->url : "", moved ? " in tier.places" : "", (int)len - 1, text);
 }

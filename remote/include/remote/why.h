@@ -12,7 +12,7 @@ extern "C" {
  * characters. */
 struct remote_why {
 	char what[320];
-	char hint[240];
+	char hint[480];
 };
 
 #ifdef __cplusplus
