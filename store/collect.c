@@ -116,9 +116,11 @@ static int sweep_next(struct collecting *collecting, uint32_t number)
 static int sweep_each(struct collecting *collecting, struct candidate *candidates, size_t count)
 {
 	size_t left = 0, before;
+	uint64_t freed;
 
 	do {
 		before = count;
+		freed = collecting->freed;
 		left = 0;
 		for (size_t i = 0; i < count && !is_enough(collecting); i++) {
 			int rc = sweep_next(collecting, candidates[i].number);
@@ -129,7 +131,8 @@ static int sweep_each(struct collecting *collecting, struct candidate *candidate
 				candidates[left++] = candidates[i];
 		}
 		count = left;
-	} while (left > 0 && left < before && !is_enough(collecting));
+	} while (
+		left > 0 && (left < before || collecting->freed > freed) && !is_enough(collecting));
 	return left > 0 && !is_enough(collecting) ? -ENOSPC : 0;
 }
 

@@ -40,6 +40,7 @@ struct limit {
 	uint64_t reserved;      /* for puts under way */
 	uint64_t settled;       /* what was used after the last collection beside puts */
 	uint64_t stuck;         /* what was used when a put collected in vain; 0: none did */
+	uint64_t stuck_room;    /* free on the disk then, if that was why; else UINT64_MAX */
 	struct anyio_event over;
 };
 

@@ -11,6 +11,7 @@
 enum {
 	SEGMENTS_LEAST = 64,
 	SEGMENT_LEAST = 1 << 20,
+	ROOM_AGAIN = 1 << 20, /* bytes more on the disk that are worth another try */
 	BLOCK_MOST = 64 +
 		INDEX_GROWN_BLOCK, /* beside its data: its head, and what the index has of it */
 };
@@ -98,9 +99,15 @@ int limit_settle(struct store *store)
 }
 
 /* Collecting has been in vain, and nothing has gone since that could be worth another try. */
-static bool is_stuck(const struct limit *limit, uint64_t used)
+static bool is_stuck(const struct store *store, uint64_t used)
 {
-	return limit->stuck && used >= limit->stuck && used - limit->stuck < limit->max / 64;
+	const struct limit *limit = &store->limit;
+
+	if (!limit->stuck || used < limit->stuck || used - limit->stuck >= limit->max / 64)
+		return false;
+	/* If it was for want of room on the disk, there may be some by now. */
+	return limit->stuck_room == UINT64_MAX ||
+		store_disk_room(store) <= limit->stuck_room + ROOM_AGAIN;
 }
 
 static bool has_room(const struct store *store, uint64_t bytes)
@@ -119,7 +126,9 @@ static int make_room(struct store *store, uint64_t bytes)
 	for (int vain = 0; vain < 2 && rc == 0;) {
 		uint64_t wanted = limit->reserved + bytes, used = store_used(store);
 
-		if (is_stuck(limit, used) || wanted > most)
+		if (is_stuck(store, used))
+			return limit->stuck_room < UINT64_MAX ? -ENOSPC : -EDQUOT;
+		if (wanted > most)
 			return -EDQUOT;
 		uint64_t mark = most - wanted, goal = low_mark(store);
 		rc = collect_down_to(store, mark, goal < mark ? goal : mark);
@@ -131,6 +140,7 @@ static int make_room(struct store *store, uint64_t bytes)
 		vain += store_used(store) >= used;
 	}
 	limit->stuck = store_used(store);
+	limit->stuck_room = rc == -ENOSPC ? store_disk_room(store) : UINT64_MAX;
 	return rc == -ENOSPC ? rc : -EDQUOT;
 }
 

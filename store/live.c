@@ -138,6 +138,20 @@ uint64_t live_count(const struct live *live, uint32_t number, uint32_t first, ui
 	return count;
 }
 
+void live_cut(struct live *live, uint32_t number, uint32_t end, uint64_t bytes)
+{
+	size_t at = place_of(live, number);
+	uint64_t gone = live_count(live, number, end, UINT32_MAX);
+
+	if (gone == 0)
+		return;
+	struct live_segment *segment = &live->segments[at];
+	segment->count -= gone;
+	segment->bytes -= bytes < segment->bytes ? bytes : segment->bytes;
+	for (uint32_t i = end; i < segment->room; i++)
+		segment->bits[i / 64] &= ~(UINT64_C(1) << i % 64);
+}
+
 void live_free(struct live *live)
 {
 	for (size_t i = 0; i < live->count; i++)

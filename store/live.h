@@ -33,6 +33,8 @@ bool live_has(const struct live *live, uint32_t segment, uint32_t ordinal);
 uint64_t live_count(const struct live *live, uint32_t segment, uint32_t first, uint32_t end);
 /* Of a segment; NULL: none of its blocks is live. Valid until the next live_add. */
 const struct live_segment *live_of(const struct live *live, uint32_t segment);
+/* What lived in it from that ordinal on, of so many bytes, lives elsewhere. */
+void live_cut(struct live *live, uint32_t segment, uint32_t end, uint64_t bytes);
 void live_free(struct live *live);
 
 #endif

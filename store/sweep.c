@@ -14,11 +14,7 @@
 enum {
 	BATCH_BYTES = 4 << 20,
 	POLITE_BYTES = 1 << 20, /* the same while others read */
-	/* Behind a block of so many bytes little but the next head is read: if what it is of lives, that is read to where it is
-	 * written from; what is dead is not read. */
-	LARGE = 64 << 10,
-	AHEAD_LEAST = 4 << 10,
-	STEPS_A_TURN = 8, /* blocks, before others have a turn */
+	STEPS_A_TURN = 8,       /* blocks, before others have a turn */
 	TINY = 2048, /* bytes of a block, in the mean, up to which so many are hashed at a time */
 	TINY_A_TURN = 16,
 };
@@ -258,10 +254,10 @@ static int take_event(struct sweep *sweep, const struct scan_event *event)
 {
 	if (event->what == SCAN_BLOCK) {
 		int rc = take_block(sweep, event);
-		bool large = event->section.len >= LARGE;
+		bool large = event->section.len >= SWEEP_LARGE;
 
 		if (large)
-			sweep->ahead = AHEAD_LEAST;
+			sweep->ahead = SWEEP_AHEAD;
 		return rc == 0 && (large || ++sweep->steps % STEPS_A_TURN == 0) ? anyio_checkpoint()
 										: rc;
 	}
@@ -351,7 +347,7 @@ int collecting_sweep(struct collecting *collecting, uint32_t number, bool in_par
 	}
 	sweep->collecting = collecting;
 	sweep->file = file;
-	sweep->ahead = AHEAD_LEAST;
+	sweep->ahead = SWEEP_AHEAD;
 	sweep->window = anyio_malloc(file->size < SWEEP_WINDOW ? file->size + 1 : SWEEP_WINDOW);
 	rc = sweep->window ? store_begin_sweeping(collecting->store, file) : -ENOMEM;
 	if (rc == 0)

@@ -40,6 +40,8 @@ static int take_event(struct sweep *sweep, struct parts *parts, const struct sca
 	struct part *last = &parts->first[parts->count - 1];
 
 	if (event->what == SCAN_BLOCK) {
+		if (event->section.len >= SWEEP_LARGE)
+			sweep->ahead = SWEEP_AHEAD;
 		if (live_has(&sweep->collecting->live, sweep->file->number, event->ordinal))
 			last->live += event->len;
 		return ++sweep->steps % STEPS_A_TURN == 0 ? anyio_checkpoint() : 0;
@@ -95,25 +97,25 @@ static int has_other_names(const struct segment_file *file)
 	return rc < 0 ? rc : st.st_nlink > 1;
 }
 
-/* How many parts, of those that are left, are swept at a time: as many as fill half of what room there is, or one that fits; or 0. */
-static size_t count_next(const struct sweep *sweep, const struct parts *parts)
+/* How many parts, of those that are left, are swept at a time: as many as fill half of what room there is, or one that fits; or 0.
+ * *live: what lives in them. */
+static size_t count_next(const struct sweep *sweep, const struct parts *parts, uint64_t *live)
 {
-	uint64_t there = store_disk_room(sweep->collecting->store), live = 0;
+	uint64_t there = store_disk_room(sweep->collecting->store);
 	uint64_t room = there > SWEEP_SPARE ? there - SWEEP_SPARE : 0;
 	size_t count = 0;
 
-	while (count < parts->count) {
-		uint64_t more = live + parts->first[parts->count - count - 1].live;
+	for (*live = 0; count < parts->count; count++) {
+		uint64_t more = *live + parts->first[parts->count - count - 1].live;
 
 		if (more > room || (count > 0 && more > room / 2))
 			break;
-		live = more;
-		count++;
+		*live = more;
 	}
 	return count;
 }
 
-/* What was in it is elsewhere. */
+/* What was in it is elsewhere. 1: it has other names by now, and stays. */
 static int cut_off(struct sweep *sweep, uint64_t end)
 {
 	struct collecting *collecting = sweep->collecting;
@@ -128,7 +130,10 @@ static int cut_off(struct sweep *sweep, uint64_t end)
 		rc = store_sync(store, ticket);
 	if (rc == 0)
 		rc = segment_set_note_gone(&store->segments, file->number, end);
-	if (rc < 0)
+	/* A backup may have been made of it meanwhile. */
+	if (rc == 0)
+		rc = has_other_names(file);
+	if (rc != 0)
 		return rc;
 	/* Before it is shorter, as who reads meets its end from then on. */
 	uint64_t size = file->size;
@@ -148,7 +153,8 @@ static int sweep_parts(struct sweep *sweep, struct parts *parts)
 	uint32_t ordinals = UINT32_MAX;
 
 	while (parts->count > 0) {
-		size_t count = count_next(sweep, parts);
+		uint64_t live;
+		size_t count = count_next(sweep, parts, &live);
 		struct part *part = &parts->first[parts->count - count];
 
 		if (count == 0) {
@@ -162,9 +168,11 @@ static int sweep_parts(struct sweep *sweep, struct parts *parts)
 		if (rc != 0 || sweep->keep || parts->count == 0)
 			return rc;
 		rc = cut_off(sweep, part->scan.at);
-		if (rc < 0)
-			return rc;
+		sweep->collecting->without_room |= rc > 0;
+		if (rc != 0)
+			return rc < 0 ? rc : 0;
 		ordinals = part->scan.ordinal;
+		live_cut(&sweep->collecting->live, sweep->file->number, ordinals, live);
 	}
 	return 0;
 }

@@ -8,6 +8,10 @@
 enum {
 	SWEEP_WINDOW = 4 << 20,
 	SWEEP_BATCH = 64,
+	/* Behind a block of so many bytes little but the next head is read: if what it is of lives, that is read to where it is
+	 * written from; what is dead is not read. */
+	SWEEP_LARGE = 64 << 10,
+	SWEEP_AHEAD = 4 << 10,
 	SWEEP_SPARE =
 		2 << 20, /* bytes of the disk that are left to the index, and the operation log */
 };

@@ -228,7 +228,11 @@ static void report_all(struct verifying *verifying)
 static int give_up_segment(struct store *store, uint32_t number)
 {
 	store_ticket ticket = 0;
-	int rc = store_note_segment(store, number, SEGMENT_STATE_GONE, &ticket);
+	/* What left the index before is not to be missed in it then. */
+	const struct segment_file *file = segment_set_find(&store->segments, number);
+	bool swept = file && !file->adopted && file->swept;
+	int rc = store_note_segment(
+		store, number, swept ? SEGMENT_STATE_DROPPED : SEGMENT_STATE_GONE, &ticket);
 
 	if (rc == 0)
 		rc = store_sync(store, ticket);

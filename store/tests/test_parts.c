@@ -2,6 +2,7 @@
 #include "little.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -193,6 +194,165 @@ static int nor_as_it_lies(void *arg)
 	return export_meanwhile(true);
 }
 
+/* Trees with a commit each; pinned: every second one, or none. */
+static int put_trees(struct store *store, int first, int count, bool pinned)
+{
+	struct mf_cid root;
+	store_ticket ticket = 0;
+
+	for (int i = first; i < first + count; i++) {
+		CHECK_RC(0, test_put_tree(store, i * 100, LEAVES, LEN, &root, &ticket));
+		if (pinned && i % 2)
+			CHECK_RC(0, store_pin_add(store, &root, STORE_PIN_RECURSIVE, &ticket));
+		CHECK_RC(0, store_sync(store, ticket));
+	}
+	return 0;
+}
+
+static int put_large(struct store *store, int number, size_t len)
+{
+	static uint8_t data[TEST_BLOCK_MAX];
+	store_ticket ticket = 0;
+	struct mf_cid cid;
+
+	test_block(number, len, data, &cid);
+	CHECK_RC(0, test_put(store, number, len, &ticket));
+	CHECK_RC(0, store_pin_add(store, &cid, STORE_PIN_DIRECT, &ticket));
+	return store_sync(store, ticket);
+}
+
+/* The first segment is cut, and then a block is too large for the room; what the second gives makes it, going or cut. */
+static int looks_once_more(bool second_goes)
+{
+	struct store *store;
+	struct store_collect_result result;
+	struct little_disk disk;
+
+	test_options.segment_bytes = 2 << 20;
+	CHECK_RC(0, test_open(&store, NULL));
+	CHECK_RC(0, put_trees(store, 0, 30, true));
+	CHECK_RC(0, put_large(store, 777777, 250000));
+	CHECK_RC(0, put_trees(store, 70, 6, true));
+	CHECK_RC(0, log_roll_anyway(store));
+	CHECK_RC(0, put_trees(store, 100, second_goes ? 10 : 2, false));
+	if (!second_goes) {
+		CHECK_RC(0, put_large(store, 888888, 300000));
+		CHECK_RC(0, put_trees(store, 130, 3, false));
+		CHECK_RC(0, put_trees(store, 137, 1, true));
+	}
+	CHECK_RC(0, log_roll_anyway(store));
+	little_disk_fill(&disk, store, MARGIN);
+	CHECK_RC(0, little_collect(store, &result));
+	test_room = NULL;
+	CHECK(result.kept_damaged == 0 && result.segments == 2 && !disk.over);
+	CHECK_RC(0, test_verify(store));
+	return store_close(store);
+}
+
+static int what_had_no_room_is_looked_at_when_others_have_gone(void *arg)
+{
+	return looks_once_more(true);
+}
+
+static int and_when_others_are_shorter(void *arg)
+{
+	return looks_once_more(false);
+}
+
+/* What left the index is not missed in what is left of it. */
+static int an_accepted_loss_of_what_was_cut_is_one(void *arg)
+{
+	struct store *store;
+	struct store_verify_options options = { .accept_loss = true };
+	struct store_verify_result result;
+	struct store_recovery recovery;
+
+	CHECK_RC(0, little_fill(&store));
+	CHECK_RC(0, little_roll(store));
+	CHECK_RC(0, little_cut(store, 2));
+	CHECK_RC(0, store_close(store));
+	CHECK_RC(0, truncate(test_segment(1), 300000));
+	CHECK_RC(0, test_open(&store, &recovery));
+	CHECK(recovery.gaps == 1);
+	CHECK_RC(0, store_verify(store, &options, &result));
+	CHECK_RC(0, store_close(store));
+	CHECK_RC(0, test_open(&store, &recovery));
+	CHECK(recovery.gaps == 0);
+	CHECK_RC(0, test_verify_segments(store));
+	return store_close(store);
+}
+
+struct backup {
+	struct store *store;
+	uint64_t first; /* the segment's size */
+	char path[128];
+	long size; /* 0: not made yet */
+};
+
+static int back_up_when_cut(void *arg, bool sweeping, uint64_t done, uint64_t total)
+{
+	struct backup *backup = arg;
+
+	if (backup->size || segment_set_find(&backup->store->segments, 1)->size == backup->first)
+		return 0;
+	backup->size = test_file_size(test_segment(1));
+	return link(test_segment(1), backup->path);
+}
+
+static int a_backup_made_meanwhile_is_not_cut(void *arg)
+{
+	struct store *store;
+	struct store_collect_result result;
+	struct little_disk disk;
+	struct backup backup = { .size = 0 };
+	struct store_collect_options options = {
+		.every = true, .progress = back_up_when_cut, .arg = &backup
+	};
+
+	CHECK_RC(0, little_fill(&store));
+	backup.store = store;
+	backup.first = segment_set_find(&store->segments, 1)->size;
+	snprintf(backup.path, sizeof(backup.path), "%s/backup.car", test_repo);
+	little_disk_fill(&disk, store, MARGIN);
+	CHECK_RC(-ENOSPC, store_collect(store, &options, &result));
+	test_room = NULL;
+	CHECK(backup.size > 0 && test_file_size(backup.path) == backup.size);
+	CHECK_RC(0, unlink(backup.path));
+	CHECK_RC(0, little_look_again(&store, false));
+	return store_close(store);
+}
+
+static uint64_t one_mebibyte(void *arg)
+{
+	return 1 << 20;
+}
+
+/* Under a limit: puts that were refused for the disk go through when it has room. */
+static int puts_go_on_when_the_disk_has_room(void *arg)
+{
+	struct store *store;
+	struct mf_cid root;
+	store_ticket ticket = 0;
+	int rc = 0;
+
+	test_options.segment_bytes = 1 << 20;
+	CHECK_RC(0, test_open(&store, NULL));
+	store_set_limit(store, 4 << 20);
+	test_room = one_mebibyte;
+	for (int n = 0; n < 200 && rc == 0; n++) {
+		rc = test_put_tree(store, n * 100, LEAVES, LEN, &root, &ticket);
+		if (rc == 0 && n % 2)
+			rc = store_pin_add(store, &root, STORE_PIN_RECURSIVE, &ticket);
+		if (rc == 0)
+			rc = store_sync(store, ticket);
+	}
+	CHECK_RC(-ENOSPC, rc);
+	CHECK_RC(-ENOSPC, test_put(store, 4999999, LEN, &ticket));
+	test_room = NULL;
+	CHECK_RC(0, test_put(store, 5000000, LEN, &ticket));
+	return store_close(store);
+}
+
 ON_BACKENDS(a_nearly_full_disk_is_collected_in_parts)
 ON_BACKENDS(without_room_for_a_part_it_stays)
 ON_BACKENDS(what_is_cut_is_whole_at_every_step)
@@ -201,6 +361,11 @@ ON_BACKENDS(where_a_block_is_damaged_nothing_is_cut)
 ON_BACKENDS(where_a_head_is_damaged_nothing_is_cut)
 ON_BACKENDS(what_is_cut_meanwhile_is_not_exported)
 ON_BACKENDS(nor_as_it_lies)
+ON_BACKENDS(what_had_no_room_is_looked_at_when_others_have_gone)
+ON_BACKENDS(and_when_others_are_shorter)
+ON_BACKENDS(an_accepted_loss_of_what_was_cut_is_one)
+ON_BACKENDS(a_backup_made_meanwhile_is_not_cut)
+ON_BACKENDS(puts_go_on_when_the_disk_has_room)
 
 int main(void)
 {
@@ -213,6 +378,11 @@ int main(void)
 		cmocka_unit_test(test_where_a_head_is_damaged_nothing_is_cut),
 		cmocka_unit_test(test_what_is_cut_meanwhile_is_not_exported),
 		cmocka_unit_test(test_nor_as_it_lies),
+		cmocka_unit_test(test_what_had_no_room_is_looked_at_when_others_have_gone),
+		cmocka_unit_test(test_and_when_others_are_shorter),
+		cmocka_unit_test(test_an_accepted_loss_of_what_was_cut_is_one),
+		cmocka_unit_test(test_a_backup_made_meanwhile_is_not_cut),
+		cmocka_unit_test(test_puts_go_on_when_the_disk_has_room),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
