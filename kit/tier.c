@@ -40,6 +40,18 @@ static ssize_t read_object(void *arg, const char *object, uint64_t offset, void 
 	return n;
 }
 
+/* tier_mark_check, by one at a time. */
+static int check_mark(struct tier *tier, bool make, struct remote_why *why)
+{
+	int rc = anyio_lock_acquire(&tier->marking);
+
+	if (rc < 0)
+		return rc;
+	rc = tier_mark_check(tier, make, why);
+	anyio_lock_release(&tier->marking);
+	return rc;
+}
+
 /* A place that is not there, or not this one, leaves nothing that is to be removed from it. */
 static int ready(void *arg)
 {
@@ -47,11 +59,7 @@ static int ready(void *arg)
 	struct remote_why why = { .what = "" };
 
 	tier->tiers->calls++;
-	int rc = anyio_lock_acquire(&tier->marking);
-	if (rc == 0) {
-		rc = tier_mark_check(tier, true, &why);
-		anyio_lock_release(&tier->marking);
-	}
+	int rc = check_mark(tier, true, &why);
 	end(tier, rc, &why);
 	return rc;
 }
@@ -338,9 +346,9 @@ static int explain(struct kit_node *node, const char *tier, int rc)
 	return kit_fail_code(node, rc, "tier move");
 }
 
-static const struct tier *find(const struct kit_core *core, const char *name)
+static struct tier *find(const struct kit_core *core, const char *name)
 {
-	const struct kit_tiers *tiers = core->tiers;
+	struct kit_tiers *tiers = core->tiers;
 
 	for (size_t i = 0; tiers && i < tiers->count; i++)
 		if (!strcmp(tiers->list[i].place.name, name))
@@ -442,11 +450,7 @@ static int sweep_parts(struct tier *tier)
 	struct remote_why why = { .what = "" };
 
 	tier->tiers->calls++;
-	int rc = anyio_lock_acquire(&tier->marking);
-	if (rc == 0) {
-		rc = tier_mark_check(tier, false, &why);
-		anyio_lock_release(&tier->marking);
-	}
+	int rc = check_mark(tier, false, &why);
 	if (rc == 0)
 		rc = remote_sweep(tier->remote, &why);
 	end(tier, rc, &why);
@@ -455,15 +459,11 @@ static int sweep_parts(struct tier *tier)
 
 static int tidy(struct kit_node *node, const char *name)
 {
-	struct kit_tiers *tiers = node->core->tiers;
-	struct tier *tier = NULL;
+	struct tier *tier = find(node->core, name);
 
-	for (size_t i = 0; tiers && i < tiers->count; i++)
-		if (!strcmp(tiers->list[i].place.name, name) && tiers->list[i].remote)
-			tier = &tiers->list[i];
 	if (node->core->unwritable)
 		return node->core->unwritable;
-	if (tier && !tier->swept)
+	if (tier && tier->remote && !tier->swept)
 		tier->swept = sweep_parts(tier) >= 0;
 	return store_tier_tend(node->core->store, name);
 }

@@ -30,7 +30,7 @@ struct sweep {
 	bool borrowed; /* some of them lie in it */
 	size_t ahead;  /* to be read next time: more each time, until a large block is met */
 	uint64_t steps;
-	uint64_t start; /* where this scan began: what lies before it stays for now */
+	uint64_t start; /* where this scan began: what is said of bytes before it still holds */
 	bool keep;      /* something in it is damaged */
 	uint64_t live;  /* blocks that were met of those that are live, by this scan */
 };
