@@ -206,4 +206,7 @@ bool index_is_loose(const struct index *index, uint64_t least, uint64_t *bytes);
  * to any more. Waits. */
 int index_compact(struct index *index, uint64_t bytes);
 
+/* Bytes free, for us, on the disk of a folder; UINT64_MAX where that cannot be told. A short call to the kernel. */
+uint64_t disk_room(const char *folder);
+
 #endif

@@ -89,13 +89,19 @@ static int make_tables(struct compacting *compacting)
 	return rc;
 }
 
-/* Whether the disk has as much again for those who put meanwhile. */
-static bool has_room(const struct compacting *compacting)
+uint64_t disk_room(const char *folder)
 {
 	struct statvfs disk;
 
-	return statvfs(compacting->index->dir, &disk) == 0 &&
-		(uint64_t)disk.f_bavail * disk.f_frsize >= 2 * compacting->bytes;
+	return statvfs(folder, &disk) == 0 && disk.f_blocks > 0
+		? (uint64_t)disk.f_bavail * disk.f_frsize
+		: UINT64_MAX;
+}
+
+/* Whether the disk has as much again for those who put meanwhile. */
+static bool has_room(const struct compacting *compacting)
+{
+	return disk_room(compacting->index->dir) >= 2 * compacting->bytes;
 }
 
 /* Not synced as it grows: it has no name that counts. */

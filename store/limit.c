@@ -4,7 +4,6 @@
  * free, into which a collection moves what lives, and a little, by which the index and the operation log grow then.
  */
 #include <errno.h>
-#include <sys/statvfs.h>
 #include "collecting.h"
 #include "segment_adopted.h"
 
@@ -34,11 +33,7 @@ uint64_t store_used(const struct store *store)
 
 uint64_t store_disk_room(const struct store *store)
 {
-	struct statvfs disk;
-
-	return statvfs(store->dir, &disk) == 0 && disk.f_blocks > 0
-		? (uint64_t)disk.f_bavail * disk.f_frsize
-		: UINT64_MAX;
+	return disk_room(store->dir);
 }
 
 static uint64_t ceiling(const struct store *store)
