@@ -23,6 +23,22 @@ int little_fill(struct store **store)
 	return 0;
 }
 
+int little_fill_up(struct store *store, int nth)
+{
+	store_ticket ticket = 0;
+	struct mf_cid root;
+	int rc = 0;
+
+	for (int n = 0; n < 200 && rc == 0; n++) {
+		rc = test_put_tree(store, n * 100, LEAVES, LEN, &root, &ticket);
+		if (rc == 0 && n % nth)
+			rc = store_pin_add(store, &root, STORE_PIN_RECURSIVE, &ticket);
+		if (rc == 0)
+			rc = store_sync(store, ticket);
+	}
+	return rc;
+}
+
 int little_roll(struct store *store)
 {
 	store_ticket ticket = 0;

@@ -9,6 +9,8 @@ enum { TREES = 40, LEAVES = 10, LEN = 3000, MARGIN = 100000 };
 
 /* Each tree with a commit of its own. */
 int little_fill(struct store **store);
+/* Trees until one is refused, all but every nth pinned: why. */
+int little_fill_up(struct store *store, int nth);
 /* Another segment behind it, which knows how long it was; and a pin in that. */
 int little_roll(struct store *store);
 int little_check_kept(struct store *store);

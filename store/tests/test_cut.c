@@ -348,23 +348,14 @@ static int puts_do_not_collect_again_and_again(void *arg)
 {
 	struct store *store;
 	struct store_collect_stat stat;
-	struct mf_cid root;
 	store_ticket ticket = 0;
-	int rc = 0;
 
 	test_options.segment_bytes = 1 << 20;
 	CHECK_RC(0, test_open(&store, NULL));
 	store_set_limit(store, 4 << 20);
 	room = 1 << 20;
 	test_room = fixed_room;
-	for (int n = 0; n < 200 && rc == 0; n++) {
-		rc = test_put_tree(store, n * 100, LEAVES, LEN, &root, &ticket);
-		if (rc == 0 && n % 10)
-			rc = store_pin_add(store, &root, STORE_PIN_RECURSIVE, &ticket);
-		if (rc == 0)
-			rc = store_sync(store, ticket);
-	}
-	CHECK_RC(-ENOSPC, rc);
+	CHECK_RC(-ENOSPC, little_fill_up(store, 10));
 	store_collect_stat(store, &stat);
 	uint64_t before = stat.runs;
 	for (int i = 0; i < 10; i++)

@@ -331,22 +331,13 @@ static uint64_t one_mebibyte(void *arg)
 static int puts_go_on_when_the_disk_has_room(void *arg)
 {
 	struct store *store;
-	struct mf_cid root;
 	store_ticket ticket = 0;
-	int rc = 0;
 
 	test_options.segment_bytes = 1 << 20;
 	CHECK_RC(0, test_open(&store, NULL));
 	store_set_limit(store, 4 << 20);
 	test_room = one_mebibyte;
-	for (int n = 0; n < 200 && rc == 0; n++) {
-		rc = test_put_tree(store, n * 100, LEAVES, LEN, &root, &ticket);
-		if (rc == 0 && n % 2)
-			rc = store_pin_add(store, &root, STORE_PIN_RECURSIVE, &ticket);
-		if (rc == 0)
-			rc = store_sync(store, ticket);
-	}
-	CHECK_RC(-ENOSPC, rc);
+	CHECK_RC(-ENOSPC, little_fill_up(store, 2));
 	CHECK_RC(-ENOSPC, test_put(store, 4999999, LEN, &ticket));
 	test_room = NULL;
 	CHECK_RC(0, test_put(store, 5000000, LEN, &ticket));
