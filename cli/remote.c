@@ -14,6 +14,7 @@
 enum {
 	READ_SIZE = 64 << 10,
 	ERROR_MAX = 4096,
+	CODE_MOST = 100000000,
 	/* Of a lot; the daemon's bounds (serve/http.h) are a little above. */
 	LOT_HEAD_MAX = 30 << 10,
 	LOT_ARGS_MAX = 1000,
@@ -240,6 +241,7 @@ struct call {
 	bool done;
 	char trailer_name[32]; /* Kubo reports late errors in X-Stream-Error */
 	bool stream_error;
+	int stream_code; /* of X-Stream-Errno, ours, which comes before it; 0: none */
 	size_t error_used;
 };
 
@@ -300,6 +302,10 @@ static int on_header_value(http_parser *parser, const char *data, size_t len)
 {
 	struct call *call = parser->data;
 
+	if (strcasecmp(call->trailer_name, "X-Stream-Errno") == 0)
+		for (size_t i = 0; i < len && call->stream_code > -CODE_MOST; i++)
+			if (data[i] >= '0' && data[i] <= '9')
+				call->stream_code = call->stream_code * 10 - (data[i] - '0');
 	if (strcasecmp(call->trailer_name, "X-Stream-Error") == 0) {
 		call->stream_error = true;
 		keep_error(call, data, len);
@@ -445,8 +451,10 @@ static int call_once(struct call *call)
 	call->parser.data = call;
 	rc = converse(call);
 	anyio_stream_free(call->stream);
-	if (!rc && (call->parser.status_code != 200 || call->stream_error))
-		return daemon_error(remote, call->parser.status_code);
+	if (!rc && (call->parser.status_code != 200 || call->stream_error)) {
+		rc = daemon_error(remote, call->parser.status_code);
+		return call->stream_code ? call->stream_code : rc;
+	}
 	if (rc == ANYIO_INCOMPLETE_READ || rc == ANYIO_BROKEN || rc == -ECONNRESET)
 		snprintf(remote->error, sizeof(remote->error),
 			"the daemon went away before its answer was whole; 'ipfs-kit daemon' starts one again, then run this again");

@@ -236,7 +236,7 @@ static int explain(void *arg)
 	else
 		snprintf(text, sizeof(text),
 			"503 - the node was shut down before this request was done\n");
-	return http->answered ? http_end(http, text) : http_reply(http, 503, "text/plain", text);
+	return http->answered ? http_end(http, text, 0) : http_reply(http, 503, "text/plain", text);
 }
 
 /* Also when the service is cancelled. */

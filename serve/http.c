@@ -539,7 +539,7 @@ int http_answer(struct http_connection *c, int status, const char *type, const c
 
 	c->answered = true;
 	len = snprintf(head, sizeof(head),
-		"HTTP/1.1 %d %s\r\nContent-Type: %s\r\nTransfer-Encoding: chunked\r\nTrailer: X-Stream-Error\r\n"
+		"HTTP/1.1 %d %s\r\nContent-Type: %s\r\nTransfer-Encoding: chunked\r\nTrailer: X-Stream-Errno, X-Stream-Error\r\n"
 		"%s%s%s\r\n",
 		status, reason(status), type, headers, cors(c, shared, sizeof(shared)),
 		c->keep_alive ? "" : "Connection: close\r\n");
@@ -560,16 +560,17 @@ int http_write(struct http_connection *c, const void *data, size_t len)
 	return put(c, iov, 3);
 }
 
-int http_end(struct http_connection *c, const char *error)
+int http_end(struct http_connection *c, const char *error, int code)
 {
-	char tail[512];
+	char tail[1280];
 	size_t n;
 
 	c->ended = true;
 	if (!error)
 		return put_bytes(c, "0\r\n\r\n", 5);
 	c->keep_alive = false;
-	n = (size_t)snprintf(tail, sizeof(tail) - 8, "0\r\nX-Stream-Error: ");
+	n = (size_t)snprintf(
+		tail, sizeof(tail) - 8, "0\r\nX-Stream-Errno: %d\r\nX-Stream-Error: ", code);
 	for (; *error && n + 8 < sizeof(tail); error++)
 		tail[n++] = *error == '\r' || *error == '\n' ? ' ' : *error;
 	memcpy(tail + n, "\r\n\r\n", 4);

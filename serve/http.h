@@ -97,8 +97,9 @@ int http_answer(
 	struct http_connection *connection, int status, const char *type, const char *headers);
 /* A piece of its body. */
 int http_write(struct http_connection *connection, const void *data, size_t len);
-/* Ends it. error, when not NULL, goes out as the trailer X-Stream-Error: the body is not whole. */
-int http_end(struct http_connection *connection, const char *error);
+/* Ends it. error, when not NULL, goes out as the trailer X-Stream-Error, as Kubo has it, and code, 0 for none, as X-Stream-Errno
+ * before it: the body is not whole. */
+int http_end(struct http_connection *connection, const char *error, int code);
 /* A whole short answer; to HEAD its head alone. */
 int http_reply(struct http_connection *connection, int status, const char *type, const char *text);
 

@@ -46,7 +46,7 @@ int rpc_fail_text(struct rpc_request *request, int code, const char *text)
 	if (code == ANYIO_CANCELLED)
 		return code;
 	if (request->http->answered)
-		return http_end(request->http, text);
+		return http_end(request->http, text, code);
 	char *message = kit_json_text(text);
 	json_t *error = !message ? NULL
 				 : json_pack("{s:s, s:i, s:s, s:i}", "Message", message, "Code", 0,
@@ -113,7 +113,7 @@ int rpc_stream_end(struct rpc_stream *stream, int rc)
 	if (!stream->begun)
 		rc = http_answer(stream->request->http, 200, stream->type,
 			stream->headers ? stream->headers : "");
-	return rc ? rc : http_end(stream->request->http, NULL);
+	return rc ? rc : http_end(stream->request->http, NULL, 0);
 }
 
 /* ---- Small commands ---- */
