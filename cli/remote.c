@@ -239,7 +239,9 @@ struct call {
 	http_parser parser;
 	int failure; /* of the answer's sink */
 	bool done;
-	char trailer_name[32]; /* Kubo reports late errors in X-Stream-Error */
+	char field
+		[32]; /* the name of a header or trailer; Kubo reports late errors in X-Stream-Error */
+	bool field_whole; /* its value has begun */
 	bool stream_error;
 	int stream_code; /* of X-Stream-Errno, ours, which comes before it; 0: none */
 	size_t error_used;
@@ -290,11 +292,14 @@ static int on_body(http_parser *parser, const char *data, size_t len)
 	return call->failure != 0;
 }
 
+/* In as many pieces as it is read in. */
 static int on_header_field(http_parser *parser, const char *data, size_t len)
 {
 	struct call *call = parser->data;
+	size_t used = call->field_whole ? 0 : strlen(call->field);
 
-	snprintf(call->trailer_name, sizeof(call->trailer_name), "%.*s", (int)len, data);
+	snprintf(call->field + used, sizeof(call->field) - used, "%.*s", (int)len, data);
+	call->field_whole = false;
 	return 0;
 }
 
@@ -302,11 +307,12 @@ static int on_header_value(http_parser *parser, const char *data, size_t len)
 {
 	struct call *call = parser->data;
 
-	if (strcasecmp(call->trailer_name, "X-Stream-Errno") == 0)
+	call->field_whole = true;
+	if (strcasecmp(call->field, "X-Stream-Errno") == 0)
 		for (size_t i = 0; i < len && call->stream_code > -CODE_MOST; i++)
 			if (data[i] >= '0' && data[i] <= '9')
 				call->stream_code = call->stream_code * 10 - (data[i] - '0');
-	if (strcasecmp(call->trailer_name, "X-Stream-Error") == 0) {
+	if (strcasecmp(call->field, "X-Stream-Error") == 0) {
 		call->stream_error = true;
 		keep_error(call, data, len);
 	}

@@ -35,6 +35,8 @@ struct collecting {
 
 /* Mark what leases keep (lease.c), and what pins name and need (mark.c). */
 int leases_mark(struct store *store, struct live *live);
+/* What lived in the segment from that ordinal on was moved, to one of which the leases keep all. */
+void leases_cut(struct store *store, uint32_t segment, uint32_t end);
 int collecting_mark(struct collecting *collecting);
 /* The lowest segment that an open lease writes to. */
 uint32_t leases_segment(const struct store *store);

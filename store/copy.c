@@ -13,7 +13,7 @@ enum {
 };
 
 /* From the best to what always goes. */
-enum way { RANGE, SEND, SPLICE, THROUGH };
+enum way { RANGE, SEND, THROUGH };
 
 struct step {
 	struct copy *copy;
@@ -23,8 +23,9 @@ struct step {
 	ssize_t copied;
 };
 
-/* Descriptors that are not the kernel's are not to be shown to it. Whoever writes to another's pipe has
- * to be able to stop: of all calls only splice can be told not to wait; for a socket or a terminal there is none. */
+/* Descriptors that are not the kernel's are not to be shown to it. Whoever writes to another's pipe or socket has to be
+ * able to stop, which in these calls he is not; and what the kernel moves into a pipe are the file's own pages, which
+ * change when a sweep cuts it before they are read there. */
 static enum way first_way(const struct copy *copy)
 {
 	struct stat st;
@@ -35,7 +36,7 @@ static enum way first_way(const struct copy *copy)
 		return RANGE;
 	if (fstat(copy->to, &st) < 0)
 		return THROUGH;
-	return S_ISREG(st.st_mode) ? SEND : S_ISFIFO(st.st_mode) ? SPLICE : THROUGH;
+	return S_ISREG(st.st_mode) ? SEND : THROUGH;
 }
 
 static bool kernel_cannot(int rc)
@@ -69,28 +70,6 @@ static int send_work(void *arg)
 	return step->copied < 0 ? -errno : 0;
 }
 
-static int splice_work(void *arg)
-{
-	struct step *step = arg;
-	off_t from = step->copy->at;
-
-	step->copied =
-		splice(step->copy->from, &from, step->copy->to, NULL, step->len, SPLICE_F_NONBLOCK);
-	return step->copied < 0 ? -errno : 0;
-}
-
-static int splice_step(struct step *step)
-{
-	int rc;
-
-	do {
-		rc = anyio_wait_writable(step->copy->to);
-		if (rc == 0)
-			rc = anyio_to_thread(splice_work, step, NULL);
-	} while (rc == -EAGAIN);
-	return rc;
-}
-
 static int write_step(struct step *step)
 {
 	struct copy *copy = step->copy;
@@ -119,7 +98,6 @@ static int copy_step(struct step *step)
 	switch (step->way) {
 	case RANGE: return anyio_to_thread(range_work, step, NULL);
 	case SEND: return anyio_to_thread(send_work, step, NULL);
-	case SPLICE: return splice_step(step);
 	case THROUGH: break;
 	}
 	return through_step(step);

@@ -1,7 +1,7 @@
 /*
  * Bytes of one open file into another, without their passing through here where the kernel can do that: shared with it
- * where the file system can (reflink), copied by it, or moved into a pipe; through here where it refuses, and in
- * a simulation.
+ * where the file system can (reflink), or copied by it; through here where it refuses, into what is no file, and in a
+ * simulation.
  */
 #ifndef STORE_COPY_H
 #define STORE_COPY_H

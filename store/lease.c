@@ -63,6 +63,21 @@ int leases_mark(struct store *store, struct live *live)
 	return rc < 0 ? rc : live_merge(live, &store->leases.young);
 }
 
+static void cut(struct live *live, uint32_t segment, uint32_t end)
+{
+	const struct live_segment *of = live_of(live, segment);
+	uint64_t gone = live_count(live, segment, end, UINT32_MAX);
+
+	if (gone > 0)
+		live_cut(live, segment, end, (uint64_t)((double)of->bytes * gone / of->count));
+}
+
+void leases_cut(struct store *store, uint32_t segment, uint32_t end)
+{
+	cut(&store->leases.old, segment, end);
+	cut(&store->leases.young, segment, end);
+}
+
 int store_keep(struct store *store, const struct mf_cid *cid)
 {
 	struct index_place place;

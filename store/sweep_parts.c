@@ -49,7 +49,7 @@ static int take_event(struct sweep *sweep, struct parts *parts, const struct sca
 	if (event->what != SCAN_RECORD || event->record.kind != SEGMENT_RECORD_COMMIT)
 		return 0;
 	parts->damaged |= !event->intact; /* so is one in which something is lost */
-	uint64_t least = sweep->collecting->store->options.segment_bytes / PARTS;
+	uint64_t least = scan->size / PARTS;
 	if (least > PART_MOST)
 		least = PART_MOST;
 	return scan->at - last->scan.at >= least && scan->at < scan->size ? add_part(parts, scan)
@@ -173,6 +173,7 @@ static int sweep_parts(struct sweep *sweep, struct parts *parts)
 			return rc < 0 ? rc : 0;
 		ordinals = part->scan.ordinal;
 		live_cut(&sweep->collecting->live, sweep->file->number, ordinals, live);
+		leases_cut(sweep->collecting->store, sweep->file->number, ordinals);
 	}
 	return 0;
 }

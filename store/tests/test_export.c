@@ -3,8 +3,11 @@
 #include <fcntl.h>
 #include <ipld/block.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include "archives.h"
+#include "../copy.h"
 
 struct exported {
 	struct archive archive;
@@ -296,6 +299,29 @@ static void test_every_operation_and_allocation_may_fail(void **state)
 	fail_each(&faulty, ANYIO_FAULT_MEMORY, -ENOMEM, false, 1);
 }
 
+/* Who reads from a pipe later than it was filled gets what it was filled with, and not what a cut has left. */
+static int what_is_in_a_pipe_is_not_cut(void *arg)
+{
+	static uint8_t bytes[40000], read_back[sizeof(bytes)];
+	int file = memfd_create("segment", MFD_CLOEXEC), ends[2];
+	struct copy copy = { .from = file, .to_at = -1, .len = sizeof(bytes) };
+
+	memset(bytes, 'x', sizeof(bytes));
+	CHECK(file >= 0 && pipe2(ends, O_CLOEXEC) == 0);
+	CHECK(write(file, bytes, sizeof(bytes)) == (ssize_t)sizeof(bytes));
+	copy.to = ends[1];
+	CHECK_RC(0, copy_bytes(&copy));
+	CHECK(ftruncate(file, 10000) == 0);
+	CHECK(read(ends[0], read_back, sizeof(read_back)) == (ssize_t)sizeof(read_back));
+	CHECK(memcmp(read_back, bytes, sizeof(bytes)) == 0);
+	close(file);
+	close(ends[0]);
+	close(ends[1]);
+	return 0;
+}
+
+ON_BACKENDS(what_is_in_a_pipe_is_not_cut)
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -304,6 +330,7 @@ int main(void)
 		cmocka_unit_test(test_it_ends_where_it_is_durable),
 		cmocka_unit_test(test_a_collection_does_not_wait_for_it),
 		cmocka_unit_test(test_damage_is_not_exported),
+		cmocka_unit_test(test_what_is_in_a_pipe_is_not_cut),
 		cmocka_unit_test(test_in_simulations),
 		cmocka_unit_test(test_every_operation_and_allocation_may_fail),
 	};

@@ -344,6 +344,31 @@ static int puts_go_on_when_the_disk_has_room(void *arg)
 	return store_close(store);
 }
 
+/* What it has kept was moved, which is no damage, and goes with the others when it has ended. */
+static int a_lease_ends_what_it_kept_of_what_was_cut(void *arg)
+{
+	struct store *store;
+	struct store_collect_result result;
+	struct store_lease lease;
+	struct mf_cid cid;
+	uint8_t data[LEN];
+
+	CHECK_RC(0, little_fill(&store));
+	CHECK_RC(0, little_roll(store));
+	store_lease_begin(store, &lease);
+	test_block((TREES - 2) * 100, LEN, data, &cid);
+	CHECK_RC(1, store_keep(store, &cid));
+	CHECK_RC(0, little_cut(store, 1));
+	CHECK_RC(0, little_collect(store, &result));
+	CHECK(result.kept_damaged == 0 && result.segments == 1);
+	CHECK_RC(0, test_get(store, (TREES - 2) * 100, LEN));
+	store_lease_end(&lease);
+	CHECK_RC(0, little_collect(store, &result));
+	CHECK_RC(0, little_look_again(&store, true));
+	return store_close(store);
+}
+
+ON_BACKENDS(a_lease_ends_what_it_kept_of_what_was_cut)
 ON_BACKENDS(a_nearly_full_disk_is_collected_in_parts)
 ON_BACKENDS(without_room_for_a_part_it_stays)
 ON_BACKENDS(what_is_cut_is_whole_at_every_step)
@@ -374,6 +399,7 @@ int main(void)
 		cmocka_unit_test(test_an_accepted_loss_of_what_was_cut_is_one),
 		cmocka_unit_test(test_a_backup_made_meanwhile_is_not_cut),
 		cmocka_unit_test(test_puts_go_on_when_the_disk_has_room),
+		cmocka_unit_test(test_a_lease_ends_what_it_kept_of_what_was_cut),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,13 +3,16 @@
 
 Each row of a table is a command that fails: its exit code, words that its sentence must have (the file, path or address that it is
 about), and the command or advice that must come after. --json gives the same in fields, from which the table is read."""
+import fcntl
 import json
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
 import sys
+import termios
 import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
@@ -271,6 +274,30 @@ class Server:
             end.close()
 
 
+def late_errors():
+    """An error that comes behind the answer, however it is cut on its way."""
+    trailers = b'X-Stream-Errno: -117\r\nX-Stream-Error: it is damaged\r\n\r\n'
+    listener, place = socket.socket(socket.AF_UNIX), temp('api')
+    listener.bind(place)
+    listener.listen()
+
+    def serve():
+        for cut in range(len(trailers)):
+            with listener.accept()[0] as client:
+                client.recv(65536)
+                client.sendall(b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n' + trailers[:cut])
+                while any(fcntl.ioctl(client, termios.TIOCOUTQ, bytes(4))):  # what was sent has not been read
+                    select.select([], [], [], 0.001)
+                client.sendall(trailers[cut:])
+                client.recv(1)
+    threading.Thread(target=serve, daemon=True).start()
+    repo = new_repo()
+    ends = [kit(f'--api=/unix{place}', 'cat', ABSENT, repo=repo) for cut in trailers]
+    check('a late error is told however it is cut', all(done.code == 4 and 'it is damaged' in done.err for done in ends),
+        [(at, done) for at, done in enumerate(ends) if done.code != 4][:2])
+    listener.close()
+
+
 def dialling():
     """Who answers that is not the one, or nothing."""
     repo, wanted = new_repo(), NOBODY.rsplit('/')[-1]
@@ -411,4 +438,4 @@ def interrupted():
             pass
 
 
-run_all([files, content, words, tiers, repos, daemons, dialling, sockets, gone_in_the_middle, full, nobody_reads, interrupted])
+run_all([files, content, words, tiers, repos, daemons, late_errors, dialling, sockets, gone_in_the_middle, full, nobody_reads, interrupted])
