@@ -304,6 +304,14 @@ class Daemon:
     def descriptors(self):
         return len(os.listdir(f'/proc/{self.pid}/fd'))
 
+    def sockets(self):
+        """How many of them are sockets: files come and go as the daemon likes."""
+        count = 0
+        for fd in os.listdir(f'/proc/{self.pid}/fd'):
+            with contextlib.suppress(FileNotFoundError):
+                count += os.readlink(f'/proc/{self.pid}/fd/{fd}').startswith('socket:')
+        return count
+
     def unaccepted(self):
         """How many connections to the API wait to be accepted."""
         for line in read('/proc/net/tcp').decode().splitlines()[1:]:

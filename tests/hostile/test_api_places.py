@@ -88,7 +88,7 @@ def a_newcomer_gets_in(kind):
     api = Api(kind)
     with api.daemon as daemon:
         cid = api.add(noise(20_000_000))
-        calm = daemon.descriptors()
+        calm = daemon.sockets()
         cases = {
             'say nothing': b'', 'are idle after a call': POST_ID, 'send half a head': POST_ID[:40], 'send half a body': ADD + b'5\r\n--',
             'drip a body': ADD + b'ffffff\r\n--', 'read nothing': POST_ID.replace(b'/id', b'/cat?arg=' + cid.encode()),
@@ -96,7 +96,7 @@ def a_newcomer_gets_in(kind):
         }
         for what, data in cases.items():
             sockets = [api.ask(data, 4096) for _ in range(PLACES)]
-            until('they are accepted', lambda: daemon.descriptors() >= calm + PLACES - 1)
+            until('they are accepted', lambda: daemon.sockets() >= calm + PLACES - 1)
             stop = threading.Event()
             dripper = threading.Thread(target=drip, args=(sockets, stop, lambda s: s.send(b'x')))
             if 'drip' in what:
@@ -112,7 +112,7 @@ def a_newcomer_gets_in(kind):
                 check(f'{kind}: whoever gave way was told why', b' 503 ' in answer and b'stood still' in answer and b'ulimit' in answer, answer)
             for s in sockets:
                 s.close()
-            until('their descriptors are given back', lambda: daemon.descriptors() <= calm + 2)
+            until('their sockets are given back', lambda: daemon.sockets() <= calm + 2)
         equal(f'{kind}: it stops cleanly', daemon.stop(), 0)
 
 
@@ -128,7 +128,7 @@ def the_busy_stay():
     """An upload that goes on is not ended for newcomers, and one that stands still not while places are left."""
     api = Api('tcp')
     with api.daemon as daemon:
-        data, calm = noise(24 << 20), daemon.descriptors()
+        data, calm = noise(24 << 20), daemon.sockets()
         paused = api.ask(ADD + chunk(part('paused', b'first')[:-2]))
         with api.ask(POST_ID[:40]) as half:
             until('half a head is ended by its time', lambda: select.select([half], [], [], 0)[0])
@@ -141,9 +141,9 @@ def the_busy_stay():
         check('a body that paused for longer than the time of a head is taken', cid_raw(b'first, second').encode() in answer, answer)
         paused.close()
 
-        until('those two are gone', lambda: daemon.descriptors() <= calm)
+        until('those two are gone', lambda: daemon.sockets() <= calm)
         sockets = [api.ask(ADD + b'5\r\n--') for _ in range(PLACES - 1)]
-        until('they are accepted', lambda: daemon.descriptors() >= calm + PLACES - 1)
+        until('they are accepted', lambda: daemon.sockets() >= calm + PLACES - 1)
         busy = api.ask(ADD)
         pieces = [data[i:i + (1 << 18)] for i in range(0, len(data), 1 << 18)]
         busy.sendall(chunk(part('f', b'')[:-2]))
@@ -165,12 +165,12 @@ def who_spoke_while_it_slept_is_heard():
         how = 'on a connection that it had' if accepted else 'on a new connection'
         api = Api('tcp')
         with api.daemon as daemon:
-            calm = daemon.descriptors()
+            calm = daemon.sockets()
             sockets = [api.ask(ADD + b'5\r\n--') for _ in range(PLACES - 1)]
-            until('they are accepted', lambda: daemon.descriptors() >= calm + PLACES - 1)
+            until('they are accepted', lambda: daemon.sockets() >= calm + PLACES - 1)
             if accepted:
                 busy = api.connect()
-                until('and one more', lambda: daemon.descriptors() >= calm + PLACES)
+                until('and one more', lambda: daemon.sockets() >= calm + PLACES)
             os.kill(daemon.pid, signal.SIGSTOP)
             if not accepted:
                 busy = api.connect()
@@ -205,9 +205,9 @@ def a_request_outlasts(what, *options, head=b''):
         return request.replace(b'Content-Length', head + b'Content-Length')
     api = Api('tcp', *options)
     with api.daemon as daemon:
-        calm, stop = daemon.descriptors(), threading.Event()
+        calm, stop = daemon.sockets(), threading.Event()
         waiting = api.ask(with_head(POST_ID.replace(b'/id', b'/cat?timeout=16s&arg=' + ABSENT.encode())))
-        until('it waits', lambda: daemon.descriptors() > calm)
+        until('it waits', lambda: daemon.sockets() > calm)
         crowd = [threading.Thread(target=begin_again, args=(api, stop, PLACES)) for _ in range(3)]
         for thread in crowd:
             thread.start()
@@ -223,7 +223,7 @@ def a_request_outlasts(what, *options, head=b''):
         check(f'{what}: a request that waits is not ended for heads that are begun', b'deadline exceeded' in answer, answer)
         # A newcomer may be slower to ask than a crowd of others is to come.
         check(f'{what}: and others are served meanwhile', served >= asked * 0.9, f'{served} of {asked}')
-        until('the descriptors are given back', lambda: daemon.descriptors() <= calm)
+        until('the sockets are given back', lambda: daemon.sockets() <= calm)
         equal(f'{what}: it stops cleanly', daemon.stop(), 0)
 
 
@@ -235,11 +235,11 @@ def strangers_without_the_secret():
     a_request_outlasts('strangers', '--api-auth', 'sesame', head=b'Authorization: Bearer sesame\r\n')
     api = Api('tcp', '--api-auth', 'sesame')
     with api.daemon as daemon:
-        calm = daemon.descriptors()
+        calm = daemon.sockets()
         known = api.ask(POST_ID.replace(b'Content-Length', b'Authorization: Bearer sesame\r\nContent-Length'))
         check('with the secret', b' 200 ' in known.recv(65536))
         strangers = [api.ask(POST_ID) for _ in range(PLACES - 1)]
-        until('strangers take all other places', lambda: daemon.descriptors() >= calm + PLACES - 1)
+        until('strangers take all other places', lambda: daemon.sockets() >= calm + PLACES - 1)
         for _ in range(PLACES - 1):
             strangers.append(api.ask(POST_ID))
             check('a newcomer is answered', b' 401 ' in strangers[-1].recv(65536))
@@ -254,14 +254,14 @@ def readers_that_take_a_few_bytes():
         data = noise(24 << 20)
         cid = daemon.add(data)
         sockets = []
-        fds = daemon.descriptors()
+        fds = daemon.sockets()
         for _ in range(150):
             s = socket.socket()
             s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             s.connect(('127.0.0.1', daemon.api_port))
             s.sendall(POST_ID.replace(b'/id', b'/cat?arg=' + cid.encode()))
             sockets.append(s)
-        until('they are accepted', lambda: daemon.descriptors() >= fds + 145)
+        until('they are accepted', lambda: daemon.sockets() >= fds + 145)
         stop = threading.Event()
         dripper = threading.Thread(target=drip, args=(sockets, stop, lambda s: s.recv(300, socket.MSG_DONTWAIT)))
         dripper.start()
@@ -273,7 +273,7 @@ def readers_that_take_a_few_bytes():
         until('some of those are ended', lambda: any(ended(s) for s in sockets))
         for s in sockets:
             s.close()
-        until('their descriptors are given back', lambda: daemon.descriptors() <= fds)
+        until('their sockets are given back', lambda: daemon.sockets() <= fds)
         equal('it stops cleanly', daemon.stop(), 0)
 
 
