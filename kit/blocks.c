@@ -124,8 +124,11 @@ static int damaged(struct kit_blocks *blocks, const struct mf_cid *cid, int rc)
 	}
 	store_explain(core->store, cid, why, sizeof(why));
 	return kit_fail(blocks->node, -EUCLEAN,
-		"block %s %s; put a whole copy of that segment back%s", text, why,
-		core->read_only ? "" : ", or add the content again, or fetch it through a daemon");
+		"block %s %s; put a whole copy of that segment back%s%s", text, why,
+		core->read_only ? "" : ", or add the content again, or fetch it through a daemon",
+		!core->read_only && kit_has_tiers(blocks->node)
+			? ", or 'ipfs-kit repo verify --heal' looks for it in tiers"
+			: "");
 }
 
 /* Nobody is asked. What is damaged is there all the same, perhaps whole again by now. */

@@ -51,6 +51,8 @@ static void tell(const struct healing *healing, int rc)
 		why = NULL;
 	else if (rc == -ETIMEDOUT)
 		why = "no peer gave it in time; 'ipfs-kit swarm connect' to one that has it";
+	else if (rc == -ENOTCONN && !heal->node->core->bitswap)
+		why = "no tier has it, and peers are asked by a daemon; start 'ipfs-kit daemon', and connect to one that has it";
 	else if (rc == -ENOTCONN)
 		why = "no peer is connected; 'ipfs-kit swarm connect' to one that has it";
 	heal->healed += !rc;
@@ -77,14 +79,17 @@ static int heal_some(void *arg)
 
 	kit_blocks_open(&blocks, &own);
 	blocks.session = heal->session;
-	blocks.offline |= !heal->session;
 	while (rc != ANYIO_CANCELLED && heal->taken < heal->count) {
 		struct healing healing = { heal, &blocks, heal->taken++ };
 
 		own.error[0] = 0;
-		/* Of nobody an answer is waited for. */
-		rc = has_peers(own.core) ? anyio_fail_after(heal->timeout, heal_one, &healing)
-					 : -ENOTCONN;
+		/* Of nobody an answer is waited for; a tier may have it. */
+		blocks.offline = !heal->session || !has_peers(own.core);
+		rc = anyio_fail_after(heal->timeout, heal_one, &healing);
+		if (blocks.offline && (rc == -EUCLEAN || rc == -ENOENT)) {
+			own.error[0] = 0;
+			rc = -ENOTCONN;
+		}
 		if (rc != ANYIO_CANCELLED)
 			tell(&healing, rc);
 	}
@@ -111,7 +116,8 @@ int heal_all(struct heal *heal)
 	if (!heal->count)
 		return 0;
 	kit_apply_limit(heal->node);
-	if (bitswap)
+	rc = kit_tiers_mend(heal->node->core);
+	if (!rc && bitswap && !heal->node->offline)
 		rc = bitswap_session_open(bitswap, &heal->session);
 	if (!rc)
 		rc = heal_together(heal);

@@ -1,4 +1,5 @@
-/* What a verification found, and peers may have whole: fetched from them, and so written anew. */
+/* What a verification found, and a tier, in which it is found from then on, or peers may have whole: fetched from them, and so
+ * written anew. */
 #ifndef KIT_HEAL_H
 #define KIT_HEAL_H
 

@@ -240,19 +240,23 @@ static int verify(void *arg)
 static void note_healed(void *arg, const struct mf_cid *cid, const char *why)
 {
 	struct verifying *verifying = arg;
-	char text[PROBLEM_MAX];
+	char text[PROBLEM_MAX], tier[STORE_TIER_NAME_MAX + 1];
 
 	if (!verifying->options->problem)
 		return;
-	snprintf(text, sizeof(text), "%s%s", why ? "not healed: " : "healed: a peer had it",
-		why ? why : "");
+	if (why)
+		snprintf(text, sizeof(text), "not healed: %s", why);
+	else if (store_where(verifying->node->core->store, cid, tier) > 0 && *tier)
+		snprintf(text, sizeof(text), "healed: the tier %s had it", tier);
+	else
+		strcpy(text, "healed: a peer had it");
 	note_problem(verifying, cid, 0, text);
 }
 
 static int refuse_to_heal(struct kit_node *node)
 {
 	return kit_fail(node, -ENOTCONN,
-		"what is damaged is healed by peers, and none is asked here; start 'ipfs-kit daemon' and connect to one that has it");
+		"what is damaged is healed by peers, and none is asked here; start 'ipfs-kit daemon', and connect to one that has it");
 }
 
 static const char *next_step(const struct verifying *verifying)
@@ -261,6 +265,9 @@ static const char *next_step(const struct verifying *verifying)
 		return verifying->unread
 			? "see to the tier ('ipfs-kit config tier.places' tells where it is), then run it again"
 			: "'ipfs-kit pin add' fetches what a pin needs through a daemon, 'ipfs-kit pin rm' takes the pin away";
+	if (!verifying->options->heal && verifying->segments && kit_has_tiers(verifying->node))
+		return "'ipfs-kit repo verify --heal' looks for what is damaged in tiers; or put a whole copy of that file back, or add or "
+		       "fetch the content again, or 'ipfs-kit repo verify --accept-loss' gives up what is lost";
 	return verifying->node->core->read_only || !verifying->segments
 		? "put a whole copy of that file back, or 'ipfs-kit repo verify --accept-loss' gives up what is lost"
 		: "put a whole copy of that file back, or add or fetch the content again, or "
@@ -280,7 +287,8 @@ int kit_repo_verify(struct kit_node *node, const struct kit_verify_options *opti
 	const struct store_verify_result *result = &verifying.result;
 	char problems[40];
 
-	if (verifying.options->heal && (!node->core->bitswap || node->offline))
+	bool asks_peers = node->core->bitswap && !node->offline;
+	if (verifying.options->heal && !asks_peers && !kit_has_tiers(node))
 		return refuse_to_heal(node);
 	if (verifying.options->heal_timeout)
 		verifying.heal.timeout = verifying.options->heal_timeout;

@@ -15,6 +15,8 @@ struct entering {
 	struct store *store;
 	struct segment_remote *remote;
 	struct tier_index index;
+	bool mends; /* it has been read before: only what is damaged elsewhere is found here from now on */
+	uint64_t done; /* that were entered */
 };
 
 /* The block of the entry, and its place; at: where its section begins and ends, of the object. */
@@ -51,7 +53,7 @@ static int enter_one(struct entering *entering, size_t i, uint64_t base)
 	const struct car_index_entry *entries = entering->index.entries;
 	uint64_t end = i + 1 < entering->index.count ? base + entries[i + 1].at : remote->to;
 	uint64_t at = base + entries[i].at;
-	struct index_place place, known;
+	struct index_place place, known = { .state = INDEX_GONE };
 	struct mf_cid cid;
 	int rc = at < remote->from || at >= end || end > remote->to
 		? -EBADMSG
@@ -59,12 +61,15 @@ static int enter_one(struct entering *entering, size_t i, uint64_t base)
 
 	if (rc < 0 || (rc = store_find(store, &cid, &known)) != 0)
 		return rc < 0 ? rc : 0;
+	if (entering->mends && (known.state != INDEX_DAMAGED || known.segment == remote->number))
+		return 0;
 	place.ordinal = (uint32_t)i;
 	rc = store_touch(store, &place);
 	if (rc < 0)
 		return rc;
 	index_put(&store->index, &cid, &place);
 	store->moves++;
+	entering->done++;
 	return 0;
 }
 
@@ -78,7 +83,7 @@ static int enter_all(struct entering *entering)
 	for (size_t at = 0; at < count && rc == 0; at += BATCH) {
 		size_t end = at + BATCH < count ? at + BATCH : count;
 
-		for (size_t i = at; i < end && rc == 0; i++) {
+		for (size_t i = at; i < end && rc == 0 && !entering->mends; i++) {
 			tier_index_cid(&entering->index.entries[i], &cid);
 			rc = store_doubt(store, &cid, entering->remote->number);
 		}
@@ -142,15 +147,13 @@ static int thin_out(struct entering *entering)
 	return rc == -ENOENT ? -EBADMSG : rc;
 }
 
-static int with_index(
-	struct store *store, struct segment_remote *remote, int (*body)(struct entering *entering))
+static int with_index(struct entering *entering, int (*body)(struct entering *entering))
 {
-	struct entering entering = { .store = store, .remote = remote };
-	int rc = tier_index_read(store, remote, &entering.index);
+	int rc = tier_index_read(entering->store, entering->remote, &entering->index);
 
 	if (rc == 0)
-		rc = body(&entering);
-	tier_index_free(&entering.index);
+		rc = body(entering);
+	tier_index_free(&entering->index);
 	return rc;
 }
 
@@ -170,11 +173,13 @@ static int remove_object(struct store *store, struct tier *tier, struct segment_
 
 static int see_to(struct store *store, struct tier *tier, struct segment_remote *remote)
 {
+	struct entering entering = { .store = store, .remote = remote };
+
 	if (remote->unwanted)
 		return remove_object(store, tier, remote);
 	if (!remote->entered)
-		return with_index(store, remote, enter_and_note);
-	int rc = with_index(store, remote, thin_out);
+		return with_index(&entering, enter_and_note);
+	int rc = with_index(&entering, thin_out);
 	/* A tier that cannot be asked now is asked again. */
 	remote->thin = rc < 0 && rc != -EBADMSG;
 	return rc;
@@ -216,4 +221,30 @@ int store_tier_tend(struct store *store, const char *name)
 			segment_set_forget_remote(&store->segments, number);
 	}
 	return rc;
+}
+
+int store_tier_mend(struct store *store, const char *name, uint64_t *mended)
+{
+	struct tier *tier = tier_find(store, name);
+	struct segment_remote *remote;
+	uint32_t number = 0;
+	int rc = store_only_reads(store) ? -EROFS : store->broken;
+
+	*mended = 0;
+	if (!tier || !tier->stat.attached)
+		return -ENODEV;
+	while (rc == 0 && (remote = segment_set_next_remote(&store->segments, number))) {
+		struct entering entering = { .store = store, .remote = remote, .mends = true };
+
+		number = remote->number;
+		if (remote->busy || remote->unwanted || !remote->entered ||
+			strcmp(remote->tier, name) != 0)
+			continue;
+		remote->busy = true;
+		rc = with_index(&entering, enter_all);
+		rc = rc == -EBADMSG ? 0 : rc;
+		remote->busy = false;
+		*mended += entering.done;
+	}
+	return rc == 0 && *mended > 0 ? store_checkpoint(store) : rc;
 }

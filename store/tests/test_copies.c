@@ -60,6 +60,38 @@ static int what_cannot_be_read_here_is_read_from_the_tier(void *arg)
 	return end(store);
 }
 
+/* What was moved back lies there until a collection. */
+static int what_went_bad_since_is_found_there(void *arg)
+{
+	struct store *store;
+	struct mf_cid roots[TREES];
+	struct store_move_result moved;
+	struct store_collect_result collected;
+	struct index_place here;
+	uint64_t mended;
+
+	CHECK_RC(0, begin(&store));
+	CHECK_RC(0, put_trees(store, roots));
+	CHECK_RC(0, demote(store, 1, &moved));
+	CHECK_RC(0, promote(store, 1, &moved));
+	CHECK_RC(0, cold_leaves(store));
+	CHECK_RC(0, store_tier_mend(store, "cold", &mended));
+	CHECK(mended == 0);
+	CHECK_RC(1, place_of(store, 100, LEN, &here));
+	test_flip(test_segment(here.segment), (long)here.offset + 7);
+	CHECK_RC(-EBADMSG, test_get(store, 100, LEN));
+	CHECK_RC(-ENODEV, store_tier_mend(store, "none", &mended));
+	CHECK_RC(0, store_tier_mend(store, "cold", &mended));
+	CHECK(mended == 1);
+	CHECK_RC(1, cold_leaves(store));
+	CHECK_RC(TREES * LEAVES, there(store));
+	CHECK_RC(0, collect(store, &collected));
+	CHECK_RC(0, store_tier_tend(store, "cold"));
+	CHECK_RC(TREES * LEAVES, there(store));
+	CHECK_RC(0, test_verify(store));
+	return end(store);
+}
+
 /* By an adoption that mended it. */
 static int what_went_bad_is_read_from_an_adopted_file(void *arg)
 {
@@ -159,6 +191,7 @@ static int a_name_that_changed_can_be_given_up(void *arg)
 
 ON_BACKENDS(what_went_bad_here_is_read_from_the_tier)
 ON_BACKENDS(what_cannot_be_read_here_is_read_from_the_tier)
+ON_BACKENDS(what_went_bad_since_is_found_there)
 ON_BACKENDS(what_went_bad_is_read_from_an_adopted_file)
 ON_BACKENDS(a_name_that_changed_is_told)
 ON_BACKENDS(a_name_that_changed_can_be_given_up)
@@ -168,6 +201,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_went_bad_here_is_read_from_the_tier),
 		cmocka_unit_test(test_what_cannot_be_read_here_is_read_from_the_tier),
+		cmocka_unit_test(test_what_went_bad_since_is_found_there),
 		cmocka_unit_test(test_what_went_bad_is_read_from_an_adopted_file),
 		cmocka_unit_test(test_a_name_that_changed_is_told),
 		cmocka_unit_test(test_a_name_that_changed_can_be_given_up),

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Bit rot in a daemon's repo: found when it is read and by a verification, told with CID and place, and healed by a peer that has it whole."""
+import contextlib
 import json
 import os
 import subprocess
@@ -56,6 +57,29 @@ def what_is_read_is_healed():
                 check('with a peer that has it the content is right', kit('cat', root, repo=repo).out == noise(SIZE, 3))
                 is_whole(repo, root, 3)
             is_whole(repo, root, 3)
+
+
+def a_tier_heals():
+    """What was moved back lies in the tier until a collection, and is whole there when it goes bad here."""
+    for served in False, True:
+        repo, place = new_repo(), temp('cold')
+        os.mkdir(place)
+        kit('config', 'tier.places', f'cold=file://{place}', repo=repo)
+        root = kit('add', '-Q', repo=repo, stdin=noise(SIZE, 7)).text
+        for words in ('tier', 'move', root, 'cold'), ('repo', 'gc'), ('tier', 'move', root, 'fast'):
+            equal(f'{" ".join(words[:2])}: exit code', kit(*words, repo=repo).code, 0)
+        spoilt = [block for block in blocks_of(repo) if block['Cid'] != root][-1]
+        flip(f'{repo}/segments/{spoilt["Segment"]:08}.car', spoilt['End'] - 3)
+        done = kit('cat', '--offline', root, repo=repo)
+        check('a read names the way', done.code == 4 and 'repo verify --heal' in done.err, done)
+        done = kit('repo', 'verify', repo=repo)
+        check('so does a verification', done.code == 4 and 'repo verify --heal' in done.err and told(done, spoilt), done)
+        with Daemon(repo=repo) if served else contextlib.nullcontext():
+            done = kit('repo', 'verify', '--heal', repo=repo)
+            check('it is healed by the tier', done.code == 0 and f'{spoilt["Cid"]}: healed: the tier cold had it' in done.err, done)
+            is_whole(repo, root, 7)
+            equal('and stays so', kit('repo', 'gc', repo=repo).code, 0)
+            is_whole(repo, root, 7)
 
 
 def warnings(daemon):
@@ -231,5 +255,5 @@ def who_goes_away_ends_it():
         check('which its client is told', client.wait(BOUND) != 0)
 
 
-run_all([what_is_read_is_healed, a_daemon_tells_what_rots, a_peer_that_reads_what_is_rotten_fills_no_log, a_daemon_tells_what_it_opens, a_verification_heals, what_nobody_has_is_not_healed, what_a_pin_lacks_is_fetched, many_are_asked_for_together,
+run_all([what_is_read_is_healed, a_tier_heals, a_daemon_tells_what_rots, a_peer_that_reads_what_is_rotten_fills_no_log, a_daemon_tells_what_it_opens, a_verification_heals, what_nobody_has_is_not_healed, what_a_pin_lacks_is_fetched, many_are_asked_for_together,
     without_peers_nobody_is_waited_for, who_goes_away_ends_it])

@@ -434,9 +434,10 @@ struct kit_verify_options {
 	/* Gives up what is damaged or lost: it is told as problems, and then forgotten; the repo goes on with
 	 * what is left. Pins stay; one that needs what is lost is a problem as long as it does. */
 	bool accept_loss;
-	/* Then fetches from peers what is damaged, or missing below a pin, some of it at a time: of each it is told, as a
-	 * problem of error 0, that it is healed, or why not: at once while no peer is connected. -ENOTCONN, before anything is
-	 * read, where no peer is asked. */
+	/* Then looks in tiers for what is damaged, as what was moved back lies there until a collection, and fetches from peers
+	 * what they do not have, or what is missing below a pin, some of it at a time: of each it is told, as a problem of error 0,
+	 * that it is healed, or why not: at once while no peer is connected. -ENOTCONN, before anything is read, where there is no
+	 * tier and no peer is asked. */
 	bool heal;
 	anyio_time heal_timeout; /* of each; 0: half a minute */
 	/* Reads what lies in tiers, too. One that fails is a problem, told once, and no loss. */
