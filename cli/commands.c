@@ -251,7 +251,8 @@ const struct cli_command cli_commands[] = {
 		"--adopt takes a file in whole, once all of it is checked, or not at all, and writes no block of it\n"
 		"again: the file system shares its bytes with the repo where it can, else they are copied.\n"
 		"--adopt=link takes a hard link to a file of your own: who changes that file afterwards loses the\n"
-		"blocks in it, which is noticed whenever one is read. No daemon may have the repo meanwhile.\n\n"
+		"blocks in it, which is noticed whenever one is read. A copy of the repo has no link: import the file\n"
+		"again there. No daemon may have the repo meanwhile.\n\n"
 		"  ipfs-kit dag import photos.car\n"
 		"  ipfs-kit dag import --adopt=link /archive/photos.car",
 		import_table, 0, -1, .again = "what was stored is not stored twice",

@@ -100,8 +100,8 @@ static void describe(
 		break;
 	case STORE_FAULT_CHANGED:
 		snprintf(out, cap,
-			"segments/%08u.car, a link to an adopted file, was changed since: %s not believed until its bytes "
-			"and times are as they were (cp -p onto it)",
+			"segments/%08u.car, a link to an adopted file, was changed since, or is a copy of it, as in a copied repo: %s "
+			"not believed until the file is imported again, or, where it is the link, has its bytes and times (cp -p onto it)",
 			fault->segment, count(blocks, fault->blocks, "block"));
 		break;
 	case STORE_FAULT_OPERATIONS:

@@ -319,8 +319,8 @@ static int say_gap(void *arg, const struct store_gap *gap)
 	report->gaps++;
 	if (gap->changed)
 		store_say(report,
-			"segments/%08u.car, a link, was changed since it was adopted: its blocks are not believed; import "
-			"them again, or copy its original onto it (cp -p)",
+			"segments/%08u.car, a link, was changed since it was adopted, or is a copy of it, as in a copied repo: its blocks "
+			"are not believed; import the file again, or copy its original onto the link (cp -p)",
 			gap->segment);
 	else if (gap->missing)
 		store_say(report, "segments/%08u.car is missing, or nothing of it is left",

@@ -154,7 +154,7 @@ static int move_some(struct model *model)
 	struct store_move_result result = { 0 };
 	struct mf_cid cids[SOME];
 	size_t count = choose(model, cids);
-	uint64_t how = draw(model, 5);
+	uint64_t how = draw(model, 6), mended;
 	int rc;
 
 	if (how < 3) {
@@ -163,8 +163,10 @@ static int move_some(struct model *model)
 	} else if (how < 4) {
 		rc = store_promote(model->store, cids, count, &result);
 		met_promoted += result.blocks;
-	} else {
+	} else if (how < 5) {
 		rc = store_tier_tend(model->store, "cold");
+	} else {
+		rc = store_tier_mend(model->store, "cold", &mended);
 	}
 	/* It went meanwhile; there is no room; the tier did not want. */
 	return rc == -ENOENT || rc == -EDQUOT || (rc == -ENOSPC && test_room) || rc == -EREMOTEIO
