@@ -71,7 +71,26 @@ int cmd_tier_stat(struct cli *cli)
 	return cli_call_print(cli, "tier/stat", cli->args, NULL, print_stat);
 }
 
-static int print_moved(struct cli *cli, json_t *answer)
+struct move {
+	struct cli_progress progress;
+	json_t *moved;
+};
+
+static int take_moved(void *arg, json_t *answer)
+{
+	struct move *move = arg;
+
+	if (json_object_get(answer, "Progress")) {
+		cli_progress_update(&move->progress, (uint64_t)number(answer, "Progress"),
+			(uint64_t)number(answer, "Total"));
+		return 0;
+	}
+	json_decref(move->moved);
+	move->moved = json_incref(answer);
+	return 0;
+}
+
+static void print_moved(const struct cli *cli, json_t *answer)
 {
 	json_int_t skipped = number(answer, "Skipped");
 	/* What lies in another tier is not moved from there to this one. */
@@ -81,12 +100,24 @@ static int print_moved(struct cli *cli, json_t *answer)
 	       " %s %s already\n",
 		number(answer, "Blocks"), cli_size((uint64_t)number(answer, "Bytes")), skipped,
 		skipped == 1 ? "was" : "were", where);
-	return 0;
 }
 
 int cmd_tier_move(struct cli *cli)
 {
-	return cli_call_print(cli, "tier/move", cli->args, NULL, print_moved);
+	struct kit_call_option options[] = { { "progress", cli->progress ? "true" : "false" },
+		{ 0 } };
+	struct move move = { .moved = NULL };
+
+	cli_progress_start(&move.progress, cli, "moving");
+	int rc = cli_call(cli, "tier/move", cli->args, options, take_moved, &move);
+	cli_progress_end(&move.progress);
+	/* No room for what is printed: whoever flushes it at the end tells. */
+	if (!rc && move.moved && cli->json)
+		cli_put_json(stdout, json_incref(move.moved));
+	else if (!rc && move.moved)
+		print_moved(cli, move.moved);
+	json_decref(move.moved);
+	return rc ? cli_fail_node(cli, rc, NULL) : CLI_OK;
 }
 
 static double heat(json_t *answer, const char *key)

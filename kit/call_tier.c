@@ -35,11 +35,38 @@ int call_tier_stat(struct call *call)
 	return kit_tier_each(call->node, tell_all, call);
 }
 
+enum { TELL_EVERY = ANYIO_SECOND / 10 };
+
+struct moving {
+	struct call *call;
+	anyio_time told;
+};
+
+static int tell_moved(void *arg, uint64_t done, uint64_t total)
+{
+	struct moving *moving = arg;
+
+	if (done < total && anyio_now() - moving->told < TELL_EVERY)
+		return 0;
+	moving->told = anyio_now();
+	return call_answer(moving->call,
+		json_pack("{s:I, s:I}", "Progress", (json_int_t)done, "Total", (json_int_t)total));
+}
+
+/* progress: answers without Blocks come before. */
 int call_tier_move(struct call *call)
 {
 	const char *const *args = call->from->args;
+	struct moving moving = { .call = call };
+	struct kit_tier_move_options options = { .arg = &moving };
 	struct kit_tier_moved moved;
-	int rc = kit_tier_move(call->node, args[0], args[1], &moved);
+	bool progress = false;
+	int rc = call_flag(call, "progress", &progress);
+
+	if (progress)
+		options.progress = tell_moved;
+	if (!rc)
+		rc = kit_tier_move(call->node, args[0], args[1], &options, &moved);
 
 	return rc
 		? rc

@@ -56,6 +56,9 @@ struct kit_tiers {
 	size_t rest_count;
 };
 
+/* Does what is left to do in a tier, before more goes there. The errors of store_tier_tend. */
+int tier_tidy(struct kit_node *node, const char *name);
+
 /* As kit_tier_move, but that what is marked stays; skip may be NULL. */
 int tier_move(struct kit_node *node, const char *path, const char *tier, struct store_marks *skip,
 	struct kit_tier_moved *moved);

@@ -98,6 +98,7 @@ static const struct option {
 	{ "swarm/peers", "latency", NULL, FLAG, NULL },
 	{ "swarm/peers", "streams", NULL, FLAG, "false" },
 	{ "swarm/peers", "verbose", "v", FLAG, NULL },
+	{ "tier/move", "progress", NULL, FLAG, NULL },
 	{ "wal/export", "no-verify", NULL, FLAG, NULL },
 	{ "wal/list", "offset", NULL, COUNT, NULL },
 	{ "wal/list", "pending", NULL, FLAG, NULL },

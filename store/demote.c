@@ -34,7 +34,11 @@ struct demoting {
 	struct segment_remote remote;
 	struct store_block held; /* the one that was read last, of the leaf held_leaf */
 	size_t held_leaf;
-	int unreadable; /* why one of them could not be read here */
+	int unreadable; /* why its bytes could not be given */
+	const struct store_move_options *options;
+	uint64_t bytes; /* of the blocks */
+	uint64_t written,
+		checked; /* up to where the tier has asked for it, and where it is read back */
 	struct store_move_result *result;
 };
 
@@ -145,6 +149,7 @@ static int lay_out(struct demoting *demoting)
 		leaf->at = at;
 		leaf->head = (uint32_t)n;
 		at += leaf->head + leaf->from.len;
+		demoting->bytes += leaf->from.len;
 	}
 	remote->to = at;
 	v2.data_size = at - CAR_V2_SIZE;
@@ -235,13 +240,28 @@ static ssize_t read_piece(struct demoting *demoting, uint8_t *buffer, size_t siz
 		: copy_part(demoting->held.data, leaf->from.len, at - leaf->head, buffer, size);
 }
 
+/* What is read a second time, to be sent once more or to be compared, was told. */
+static int tell_progress(struct demoting *demoting, uint64_t *far, uint64_t to)
+{
+	uint64_t bytes = demoting->bytes;
+
+	if (to <= *far || !demoting->options || !demoting->options->progress)
+		return 0;
+	*far = to;
+	uint64_t written = demoting->written < bytes ? demoting->written : bytes;
+	uint64_t checked = demoting->checked < bytes ? demoting->checked : bytes;
+	return demoting->options->progress(demoting->options->arg, (written + checked) / 2);
+}
+
 /* As much as was asked for, so that small blocks are not written one by one. */
 static ssize_t read_source(void *arg, void *buffer, size_t size, uint64_t offset)
 {
+	struct demoting *demoting = arg;
 	size_t done = 0;
 
 	while (done < size) {
-		ssize_t n = read_piece(arg, (uint8_t *)buffer + done, size - done, offset + done);
+		ssize_t n =
+			read_piece(demoting, (uint8_t *)buffer + done, size - done, offset + done);
 
 		if (n < 0)
 			return n;
@@ -249,7 +269,10 @@ static ssize_t read_source(void *arg, void *buffer, size_t size, uint64_t offset
 			break;
 		done += (size_t)n;
 	}
-	return (ssize_t)done;
+	int rc = tell_progress(demoting, &demoting->written, offset + done);
+	if (rc < 0)
+		demoting->unreadable = rc;
+	return rc < 0 ? rc : (ssize_t)done;
 }
 
 static int write_object(struct demoting *demoting)
@@ -295,6 +318,8 @@ static int read_back(struct demoting *demoting)
 		rc = tier_read(demoting->store, remote, at, window, len);
 		if (rc == 0)
 			rc = compare(demoting, window, window + WINDOW_SIZE, at, len);
+		if (rc == 0)
+			rc = tell_progress(demoting, &demoting->checked, at + len);
 	}
 	anyio_free(window);
 	return rc;
@@ -473,10 +498,10 @@ static int demote_all(struct demoting *demoting, const struct mf_cid *cids, size
 }
 
 int store_demote(struct store *store, const char *tier, const struct mf_cid *cids, size_t count,
-	struct store_move_result *result)
+	const struct store_move_options *options, struct store_move_result *result)
 {
 	struct demoting demoting = {
-		.store = store, .tier = tier_find(store, tier), .result = result
+		.store = store, .tier = tier_find(store, tier), .options = options, .result = result
 	};
 
 	*result = (struct store_move_result){ 0 };

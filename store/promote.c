@@ -16,6 +16,7 @@ struct promoting {
 	size_t count, bytes;
 	bool damaged; /* some are */
 	store_ticket ticket;
+	const struct store_move_options *options;
 	struct store_move_result *result;
 };
 
@@ -82,6 +83,9 @@ static int move_back(struct promoting *promoting)
 	for (size_t i = 0; i < promoting->count; i++)
 		store_block_release(&promoting->blocks[i]);
 	promoting->count = promoting->bytes = 0;
+	if (rc == 0 && promoting->options && promoting->options->progress)
+		rc = promoting->options->progress(
+			promoting->options->arg, promoting->result->bytes);
 	return rc;
 }
 
@@ -113,7 +117,7 @@ static int promote_all(struct promoting *promoting, const struct mf_cid *cids, s
 }
 
 int store_promote(struct store *store, const struct mf_cid *cids, size_t count,
-	struct store_move_result *result)
+	const struct store_move_options *options, struct store_move_result *result)
 {
 	struct promoting *promoting = anyio_calloc(1, sizeof(*promoting));
 
@@ -121,6 +125,7 @@ int store_promote(struct store *store, const struct mf_cid *cids, size_t count,
 	if (!promoting)
 		return -ENOMEM;
 	promoting->store = store;
+	promoting->options = options;
 	promoting->result = result;
 	int rc = store->broken ? store->broken : promote_all(promoting, cids, count);
 	int synced = store_sync(store, promoting->ticket);

@@ -181,7 +181,7 @@ int demote(struct store *store, int tree, struct store_move_result *result)
 	struct mf_cid cids[LEAVES];
 
 	leaves_of(tree, cids);
-	return store_demote(store, "cold", cids, LEAVES, result);
+	return store_demote(store, "cold", cids, LEAVES, NULL, result);
 }
 
 int promote(struct store *store, int tree, struct store_move_result *result)
@@ -189,7 +189,7 @@ int promote(struct store *store, int tree, struct store_move_result *result)
 	struct mf_cid cids[LEAVES];
 
 	leaves_of(tree, cids);
-	return store_promote(store, cids, LEAVES, result);
+	return store_promote(store, cids, LEAVES, NULL, result);
 }
 
 int there(struct store *store)

@@ -158,10 +158,10 @@ static int move_some(struct model *model)
 	int rc;
 
 	if (how < 3) {
-		rc = store_demote(model->store, "cold", cids, count, &result);
+		rc = store_demote(model->store, "cold", cids, count, NULL, &result);
 		met_demoted += result.blocks;
 	} else if (how < 4) {
-		rc = store_promote(model->store, cids, count, &result);
+		rc = store_promote(model->store, cids, count, NULL, &result);
 		met_promoted += result.blocks;
 	} else if (how < 5) {
 		rc = store_tier_tend(model->store, "cold");

@@ -47,7 +47,7 @@ static int prepare(void *arg)
 	}
 	CHECK_RC(0, store_sync(*store, ticket));
 	for (int i = 0; i < 50 && rc == -EREMOTEIO; i++)
-		rc = store_demote(*store, "cold", cids, BLOCKS / 2, &moved);
+		rc = store_demote(*store, "cold", cids, BLOCKS / 2, NULL, &moved);
 	CHECK_RC(0, rc);
 	CHECK_RC(0, model_tier_tend(&life->model));
 	return store_close(*store);
@@ -69,10 +69,11 @@ static int live(void *arg)
 		return 0;
 	store = life->model.store;
 	if (!failed(life, model_tier_attach(&life->model))) {
-		failed(life, store_demote(store, "cold", cids + BLOCKS / 2, BLOCKS / 4, &moved));
+		failed(life,
+			store_demote(store, "cold", cids + BLOCKS / 2, BLOCKS / 4, NULL, &moved));
 		failed(life, store_collect(store, &options, &collected));
 		failed(life, store_verify(store, &verify, &verified));
-		failed(life, store_promote(store, cids, BLOCKS / 4 * 3, &moved));
+		failed(life, store_promote(store, cids, BLOCKS / 4 * 3, NULL, &moved));
 		failed(life, store_collect(store, &options, &collected));
 		failed(life, store_tier_tend(store, "cold"));
 	}

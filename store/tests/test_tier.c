@@ -52,7 +52,7 @@ static int what_is_demoted_is_read_from_there(void *arg)
 	/* Once is enough; and nodes stay. */
 	CHECK_RC(0, demote(store, 1, &moved));
 	CHECK(moved.blocks == 0 && moved.skipped == LEAVES);
-	CHECK_RC(0, store_demote(store, "cold", roots, TREES, &moved));
+	CHECK_RC(0, store_demote(store, "cold", roots, TREES, NULL, &moved));
 	CHECK(moved.blocks == 0 && moved.skipped == TREES && objects() == 1);
 
 	/* What they left behind is dead, and goes. */
@@ -140,7 +140,7 @@ static int a_tier_that_fails_says_so(void *arg)
 
 	CHECK_RC(0, begin(&store));
 	CHECK_RC(0, put_trees(store, roots));
-	CHECK_RC(-ENODEV, store_demote(store, "warm", roots, TREES, &moved));
+	CHECK_RC(-ENODEV, store_demote(store, "warm", roots, TREES, NULL, &moved));
 	CHECK_RC(-EINVAL, store_tier_attach(store, "no/name", &(struct store_tier){ 0 }));
 	/* Who is refused at once leaves nothing to be removed. */
 	place.fail_ready = -ENXIO;
@@ -385,7 +385,7 @@ static int an_object_that_is_mostly_dead_is_written_anew(void *arg)
 	CHECK_RC(0, put_trees(store, roots));
 	for (int i = 0; i < 3; i++)
 		leaves_of(i, cids + i * LEAVES);
-	CHECK_RC(0, store_demote(store, "cold", cids, 3 * LEAVES, &moved));
+	CHECK_RC(0, store_demote(store, "cold", cids, 3 * LEAVES, NULL, &moved));
 	CHECK_RC(0, collect(store, &collected));
 	CHECK_RC(0, store_tier_tend(store, "cold"));
 	CHECK(objects() == 1 && collected.objects == 0);
@@ -421,6 +421,57 @@ static int an_object_that_is_mostly_dead_is_written_anew(void *arg)
 	return end(store);
 }
 
+struct told {
+	uint64_t done, stop;
+	int times;
+	bool grows;
+};
+
+static int see_progress(void *arg, uint64_t done)
+{
+	struct told *told = arg;
+
+	told->grows &= done >= told->done;
+	told->done = done;
+	told->times++;
+	return told->stop && done >= told->stop ? -ECANCELED : 0;
+}
+
+/* What is written is half of it, and all is told at the end; who has seen enough ends it, and nothing is moved that was not whole. */
+static int a_move_tells_how_far_it_is(void *arg)
+{
+	static const uint64_t all = LEAVES * LEN, stops[] = { 1, all / 2 + 1 };
+	struct told told;
+	struct store_move_options options = { see_progress, &told };
+	struct store *store;
+	struct mf_cid roots[TREES], cids[LEAVES];
+	struct store_move_result moved;
+
+	CHECK_RC(0, begin(&store));
+	CHECK_RC(0, put_trees(store, roots));
+	leaves_of(1, cids);
+	for (int i = 0; i < 2; i++) {
+		told = (struct told){ .stop = stops[i], .grows = true };
+		CHECK_RC(-ECANCELED, store_demote(store, "cold", cids, LEAVES, &options, &moved));
+		CHECK(moved.blocks == 0 && cold_leaves(store) == 0 && told.grows);
+		CHECK(i == 0 ? told.done <= all / 2 : told.done > all / 2);
+	}
+	told = (struct told){ .grows = true };
+	CHECK_RC(0, store_demote(store, "cold", cids, LEAVES, &options, &moved));
+	CHECK(told.grows && told.times > 1 && told.done == all && moved.bytes == all);
+	told = (struct told){ .grows = true, .stop = 1 };
+	CHECK_RC(-ECANCELED, store_promote(store, cids, LEAVES, &options, &moved));
+	CHECK(told.times == 1 && told.done == moved.bytes && moved.bytes > 0);
+	CHECK_RC(0, demote(store, 1, &moved));
+	told = (struct told){ .grows = true };
+	CHECK_RC(0, store_promote(store, cids, LEAVES, &options, &moved));
+	CHECK(told.grows && told.done == all && cold_leaves(store) == 0);
+	CHECK(there(store) == TREES * LEAVES);
+	CHECK_RC(0, test_verify(store));
+	return end(store);
+}
+
+ON_BACKENDS(a_move_tells_how_far_it_is)
 ON_BACKENDS(what_is_demoted_is_read_from_there)
 ON_BACKENDS(an_object_that_is_mostly_dead_is_written_anew)
 ON_BACKENDS(what_is_promoted_leaves_nothing)
@@ -433,6 +484,7 @@ ON_BACKENDS(a_slow_tier_delays_only_who_asks_it)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_move_tells_how_far_it_is),
 		cmocka_unit_test(test_what_is_demoted_is_read_from_there),
 		cmocka_unit_test(test_an_object_that_is_mostly_dead_is_written_anew),
 		cmocka_unit_test(test_what_is_promoted_leaves_nothing),

@@ -344,9 +344,9 @@ static int a_node_by_its_name_stays(void *arg)
 	mf_cid_of(&raw, 1, MF_CODEC_RAW, "\x0a\x00", 2);
 	mf_cid_of(&node, 1, MF_CODEC_DAG_PB, "\x0a\x00", 2);
 	CHECK_RC(0, store_put(store, &raw, "\x0a\x00", 2, 0, &ticket));
-	CHECK_RC(0, store_demote(store, "cold", &node, 1, &moved));
+	CHECK_RC(0, store_demote(store, "cold", &node, 1, NULL, &moved));
 	CHECK(moved.blocks == 0 && moved.skipped == 1);
-	CHECK_RC(0, store_demote(store, "cold", &raw, 1, &moved));
+	CHECK_RC(0, store_demote(store, "cold", &raw, 1, NULL, &moved));
 	CHECK(moved.blocks == 1);
 	return end(store);
 }

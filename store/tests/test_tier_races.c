@@ -41,7 +41,8 @@ static int demote(struct race *race, int from, int to)
 	int rc = -EREMOTEIO;
 
 	for (int i = 0; i < 50 && rc == -EREMOTEIO; i++)
-		rc = store_demote(race->model.store, "cold", race->cids + from, to - from, &moved);
+		rc = store_demote(
+			race->model.store, "cold", race->cids + from, to - from, NULL, &moved);
 	return rc;
 }
 
@@ -53,7 +54,7 @@ static int to_and_fro(void *arg)
 
 	CHECK_RC(0, demote(race, COUNT / 2, COUNT));
 	anyio_sleep(draw(&race->model, 400) * ANYIO_MICROSECOND);
-	CHECK_RC(0, store_promote(race->model.store, race->cids, COUNT, &moved));
+	CHECK_RC(0, store_promote(race->model.store, race->cids, COUNT, NULL, &moved));
 	race->done = true;
 	return 0;
 }

@@ -144,10 +144,10 @@ static int demote_many(struct store *store, struct mf_cid *cids)
 		test_block(i, many_length(i), data, &cids[i]);
 		CHECK_RC(0, test_put(store, i, many_length(i), &ticket));
 	}
-	CHECK_RC(0, store_demote(store, "cold", cids, MANY + LARGE, &moved));
+	CHECK_RC(0, store_demote(store, "cold", cids, MANY + LARGE, NULL, &moved));
 	/* Some small ones, and a large one. */
-	CHECK_RC(0, store_promote(store, cids + 100, 400, &moved));
-	return store_promote(store, cids + MANY + 5, 1, &moved);
+	CHECK_RC(0, store_promote(store, cids + 100, 400, NULL, &moved));
+	return store_promote(store, cids + MANY + 5, 1, NULL, &moved);
 }
 
 static int all_of_a_large_object_is_read(void *arg)

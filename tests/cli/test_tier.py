@@ -9,7 +9,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
-from node import ABSENT, Daemon, check, cid_raw, equal, flip, kit, new_repo, noise, read, run_all, skip, temp, until, write
+from node import ABSENT, Daemon, check, cid_raw, equal, flip, kit, new_repo, noise, on_terminal, read, run_all, skip, temp, until, write
 
 SIZE = 5_000_000
 
@@ -80,6 +80,37 @@ def there_and_back():
     equal('had without the tier', kit('cat', root, repo=repo).out, read(path))
     kit('repo', 'gc', '--silent', repo=repo)
     equal('the object goes', (tiers(repo)['cold']['Objects'], objects(cold)), (0, []))
+
+
+def a_move_shows_how_far_it_is():
+    """A bar on a terminal, or with -p, there and back, alone and through a daemon; not in what a program reads."""
+    repo, cold, _, root = begin()
+    absent = kit('block', 'put', '--cid-codec=dag-cbor', repo=repo, stdin=bytes.fromhex('81d82a58250001551220') + bytes(32)).text
+
+    def show(how):
+        for tier in 'cold', 'fast':
+            code, shown, out = on_terminal('tier', 'move', root, tier, repo=repo, out=False)
+            lines = shown.decode().split('\n')
+            check(f'{how}, {tier}: a bar, to its end', code == 0 and lines[0].startswith('\rmoving [') and '100%  4.8 MiB of 4.8 MiB' in lines[0] and lines[1:] == [''], shown)
+            check(f'{how}, {tier}: what it was beside it', out.startswith(b'5 blocks of 4.8 MiB moved'), out)
+        for words in ['--json'], ['--progress=false']:
+            code, shown, _ = on_terminal(*words, 'tier', 'move', root, 'cold', repo=repo, out=False)
+            equal(f'{how}, {words}: none', (code, shown), (0, b''))
+            kit('tier', 'move', root, 'fast', repo=repo)
+        equal(f'{how}: none in a pipe', kit('tier', 'move', root, 'cold', repo=repo).err, '')
+        done = kit('-p', 'tier', 'move', root, 'fast', repo=repo)
+        check(f'{how}: -p', done.code == 0 and '\rmoving [' in done.err, done)
+        done = kit('-p', 'tier', 'move', absent, 'cold', repo=repo)
+        check(f'{how}: with -p, too, what is absent is', done.code == 3 and '1 block below it is not in the repo' in done.err, done)
+    show('alone')
+    with Daemon(repo=repo) as daemon:
+        show('through a daemon')
+        for tier in 'cold', 'fast':
+            rows = [json.loads(line) for line in daemon.rpc('tier/move', root, tier, progress='true')[2].splitlines()]
+            steps = [row['Progress'] for row in rows[:-1]]
+            check('by the RPC', steps and steps == sorted(steps) and steps[-1] == SIZE and {row['Total'] for row in rows[:-1]} == {SIZE}, rows)
+            equal('and what came of it', rows[-1]['Blocks'], 5)
+        equal('who does not ask is not told', json.loads(daemon.rpc('tier/move', root, 'cold')[2]), {'Blocks': 5, 'Bytes': SIZE, 'Skipped': 0})
 
 
 def what_is_mostly_dead_is_written_anew():
@@ -646,4 +677,4 @@ def what_is_not_there_is_not_moved():
         show('through a daemon')
 
 
-run_all([what_is_not_there_is_not_moved, what_is_there_is_told_to_be_there, there_and_back, another_place_is_not_the_tier, what_is_mostly_dead_is_written_anew, what_fails_is_said, what_is_away_is_down, a_store_that_is_not_there, what_nobody_asked_is_not_up, a_verification_tells_of_tiers, a_verification_reads_tiers, a_place_that_waits, a_place_that_is_taken_away, what_is_refused_leaves_nothing, many_write_there_first, a_place_that_was_left_is_not_the_tier, a_place_that_is_changed, what_fails_far_away_is_said, mistakes, the_policy_is_set, a_daemon_moves_by_itself, what_a_warm_root_needs_stays])
+run_all([what_is_not_there_is_not_moved, a_move_shows_how_far_it_is, what_is_there_is_told_to_be_there, there_and_back, another_place_is_not_the_tier, what_is_mostly_dead_is_written_anew, what_fails_is_said, what_is_away_is_down, a_store_that_is_not_there, what_nobody_asked_is_not_up, a_verification_tells_of_tiers, a_verification_reads_tiers, a_place_that_waits, a_place_that_is_taken_away, what_is_refused_leaves_nothing, many_write_there_first, a_place_that_was_left_is_not_the_tier, a_place_that_is_changed, what_fails_far_away_is_said, mistakes, the_policy_is_set, a_daemon_moves_by_itself, what_a_warm_root_needs_stays])

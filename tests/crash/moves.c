@@ -90,8 +90,8 @@ void moves_close(struct moves *moves)
 int moves_some(struct moves *moves, const struct mf_cid *cids, size_t count, unsigned how)
 {
 	struct store_move_result result;
-	int rc = how % 4 < 2  ? store_demote(moves->store, "cold", cids, count, &result)
-		: how % 4 < 3 ? store_promote(moves->store, cids, count, &result)
+	int rc = how % 4 < 2  ? store_demote(moves->store, "cold", cids, count, NULL, &result)
+		: how % 4 < 3 ? store_promote(moves->store, cids, count, NULL, &result)
 			      : store_tier_tend(moves->store, "cold");
 
 	/* One went meanwhile: it was not pinned yet, or is not any more. */
@@ -177,11 +177,11 @@ int moves_there_and_back(void *argv)
 	struct store *store = leaves.check.store;
 
 	if (rc == 0)
-		rc = store_demote(store, "cold", leaves.cids, leaves.count, &result);
+		rc = store_demote(store, "cold", leaves.cids, leaves.count, NULL, &result);
 	if (rc == 0)
 		rc = collect_and_tend(store);
 	if (rc == 0)
-		rc = store_promote(store, leaves.cids, leaves.count, &result);
+		rc = store_promote(store, leaves.cids, leaves.count, NULL, &result);
 	if (rc == 0)
 		rc = collect_and_tend(store);
 	return finish(&leaves, rc);
@@ -219,8 +219,8 @@ static int move_all(struct leaves *leaves, const char *tier)
 {
 	struct store *store = leaves->check.store;
 	struct store_move_result result;
-	int rc = *tier ? store_demote(store, tier, leaves->cids, leaves->count, &result)
-		       : store_promote(store, leaves->cids, leaves->count, &result);
+	int rc = *tier ? store_demote(store, tier, leaves->cids, leaves->count, NULL, &result)
+		       : store_promote(store, leaves->cids, leaves->count, NULL, &result);
 
 	if (rc == 0)
 		must_lie_in(leaves, tier);
@@ -247,7 +247,7 @@ int moves_settle(void *arg)
 		rc = must_hold(&leaves, argv[4], 0);
 	if (rc == 0)
 		rc = store_demote(
-			leaves.check.store, "cold", leaves.cids, leaves.count / 2, &result);
+			leaves.check.store, "cold", leaves.cids, leaves.count / 2, NULL, &result);
 	if (rc == 0)
 		rc = must_hold(&leaves, argv[4], leaves.count / 2 > 0);
 	return finish(&leaves, rc);

@@ -511,15 +511,24 @@ KIT_API int kit_tiers_run(void *node);
 /* Whether a tier of that name is configured, while kit_tiers_run runs. */
 KIT_API bool kit_tier_is(const struct kit_node *node, const char *name);
 
+struct kit_tier_move_options {
+	/* Bytes that are moved, of all that are to be; what is written to a tier counts half until it is read back. A negative
+	 * code ends it, and is returned. All calls come from one other task than the caller's, and may wait: nobody waits for
+	 * them but this call, at its end. NULL saves looking first for how much there is. */
+	int (*progress)(void *arg, uint64_t done, uint64_t total);
+	void *arg;
+	void *reserved[4];
+};
 struct kit_tier_moved {
 	uint64_t blocks, bytes; /* that were moved */
 	uint64_t skipped;       /* raw leaves that were there already, or lie in another tier */
 };
 /* Moves the raw leaves below a path, those of the repo to a tier, or those of all tiers back ("fast"). What other roots share moves
- * too. When it fails, what was moved by then is. The bytes that are left behind the next collection gives back. -ENOENT: also
+ * too. When it fails, what was moved by then is. The bytes that are left behind a collection gives back, as any that are dead.
+ * options may be NULL. -ENOENT: also
  * when no tier is called so, and when leaves are missing, once all others are moved. */
-KIT_API int kit_tier_move(
-	struct kit_node *node, const char *path, const char *tier, struct kit_tier_moved *moved);
+KIT_API int kit_tier_move(struct kit_node *node, const char *path, const char *tier,
+	const struct kit_tier_move_options *options, struct kit_tier_moved *moved);
 
 struct kit_tier_stat {
 	const char *name;

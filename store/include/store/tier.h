@@ -72,6 +72,12 @@ int store_tier_tend(struct store *store, const char *name);
  */
 int store_tier_mend(struct store *store, const char *name, uint64_t *mended);
 
+struct store_move_options {
+	/* Bytes of blocks that are done; of what is written to a tier, half, and all when it is read back. A negative code ends
+	 * the move, which returns it. May be NULL, must not wait. */
+	int (*progress)(void *arg, uint64_t done);
+	void *arg;
+};
 struct store_move_result {
 	uint64_t blocks, bytes; /* that were moved */
 	uint64_t skipped;       /* not here, there already, or not to be moved */
@@ -79,14 +85,14 @@ struct store_move_result {
 /*
  * Moves raw leaves to a tier, as one object. -ENODEV, -EREMOTEIO: as above. -EBADMSG: what was written reads back
  * differently, or a block is damaged here. -ENOENT: one of them went meanwhile. Nothing is moved then. The errors of store_put:
- * some may be moved, and store_tier_tend moves the others. Memory: some 250 bytes a block.
+ * some may be moved, and store_tier_tend moves the others. options may be NULL. Memory: some 250 bytes a block.
  */
 int store_demote(struct store *store, const char *tier, const struct mf_cid *cids, size_t count,
-	struct store_move_result *result);
+	const struct store_move_options *options, struct store_move_result *result);
 /* Moves blocks back from whatever tiers they lie in. A tier that fails ends it; those before are moved. -EBADMSG: some
  * are damaged there; all others are moved. -EDQUOT: there is no room below the limit. Else the errors of store_get and store_put. */
 int store_promote(struct store *store, const struct mf_cid *cids, size_t count,
-	struct store_move_result *result);
+	const struct store_move_options *options, struct store_move_result *result);
 
 /* Where a block lies: 1, and the name of the tier, "" for the repo itself; 0: it is not here, or is damaged, then with the
  * tier's name all the same; or a negative code. Does not wait. */
