@@ -251,6 +251,9 @@ void cli_note(const char *format, ...) /* a line on standard error that is no fa
 	__attribute__((format(printf, 1, 2)));
 /* The same, and commands that it shows, 'ipfs-kit WORDS', get the --repo and --api of this one. */
 void cli_tell(const struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* As cli_tell, on standard output. */
+void cli_print_shown(const struct cli *cli, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 void cli_print_text(const char *text); /* on standard output; NULL prints nothing */
 /* One line of JSON, in ASCII alone on a terminal and on standard error. Takes the reference; -ENOMEM for
  * NULL. */

@@ -92,14 +92,16 @@ static int take_moved(void *arg, json_t *answer)
 
 static void print_moved(const struct cli *cli, json_t *answer)
 {
-	json_int_t skipped = number(answer, "Skipped");
-	/* What lies in another tier is not moved from there to this one. */
-	const char *where = !strcmp(cli->args[1], "fast") ? "there" : "in a tier";
+	json_int_t blocks = number(answer, "Blocks"), skipped = number(answer, "Skipped");
+	bool back = !strcmp(cli->args[1], "fast");
 
-	printf("%" JSON_INTEGER_FORMAT " blocks of %s moved, %" JSON_INTEGER_FORMAT
-	       " %s %s already\n",
-		number(answer, "Blocks"), cli_size((uint64_t)number(answer, "Bytes")), skipped,
-		skipped == 1 ? "was" : "were", where);
+	/* What lies in another tier is not moved from there to this one. */
+	cli_print_shown(cli,
+		"%" JSON_INTEGER_FORMAT " blocks of %s moved, %" JSON_INTEGER_FORMAT
+		" %s %s already%s",
+		blocks, cli_size((uint64_t)number(answer, "Bytes")), skipped,
+		skipped == 1 ? "was" : "were", back ? "there" : "in a tier",
+		blocks && !back ? "; 'ipfs-kit repo gc' gives back the room they took here" : "");
 }
 
 int cmd_tier_move(struct cli *cli)

@@ -408,8 +408,9 @@ const struct cli_command cli_commands[] = {
 	{ "tier move", "PATH TIER", "Move content to a tier, or back ('fast')",
 		"The raw leaves below PATH move, which is nearly all of a file's bytes; what has links stays, so that ls and\n"
 		"stat wait for no tier. They are read back and compared before they count as moved, and are read from there by\n"
-		"whoever wants them. The next 'ipfs-kit repo gc' gives back the room they took. Interrupted, everything\n"
-		"is where it was, or there. Leaves that are nowhere are counted, and make the exit code 3; the others move.\n\n"
+		"whoever wants them. 'ipfs-kit repo gc' gives back the room they took, where a fifth or more of a segment is\n"
+		"free by then. Interrupted, everything is where it was, or there. Leaves that are nowhere are counted, and make\n"
+		"the exit code 3; the others move.\n\n"
 		"  ipfs-kit tier move bafy... cold\n"
 		"  ipfs-kit tier move bafy... fast",
 		NULL, 2, 2, .again = "it goes on where it stopped", .run = cmd_tier_move },

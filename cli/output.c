@@ -173,16 +173,35 @@ int cli_refuse(const struct cli *cli, int exit_code, const char *format, ...)
 	return exit_code;
 }
 
-void cli_tell(const struct cli *cli, const char *format, ...)
+static void put_shown_format(
+	struct sentence *out, const struct cli *cli, const char *format, va_list ap)
+{
+	char text[1024];
+
+	vsnprintf(text, sizeof(text), format, ap);
+	put_shown(out, cli, text);
+}
+
+void cli_print_shown(const struct cli *cli, const char *format, ...)
 {
 	struct sentence sentence = { .used = 0 };
-	char text[1024];
 	va_list ap;
 
 	va_start(ap, format);
-	vsnprintf(text, sizeof(text), format, ap);
+	put_shown_format(&sentence, cli, format, ap);
 	va_end(ap);
-	put_shown(&sentence, cli, text);
+	cli_print_text(sentence.text);
+	putchar('\n');
+}
+
+void cli_tell(const struct cli *cli, const char *format, ...)
+{
+	struct sentence sentence = { .used = 0 };
+	va_list ap;
+
+	va_start(ap, format);
+	put_shown_format(&sentence, cli, format, ap);
+	va_end(ap);
 	cli_put_safe(stderr, sentence.text, sentence.used);
 	fputc('\n', stderr);
 }

@@ -46,12 +46,14 @@ def what_is_there_is_told_to_be_there():
     def moved(tier):
         return kit('tier', 'move', root, tier, repo=repo).text.split(' moved, ')
 
+    hint = f"; 'ipfs-kit --repo {repo} repo gc' gives back the room they took here"
     size = f'{SIZE / 1048576:.1f} MiB'
-    equal('to a tier', moved('cold'), [f'5 blocks of {size}', '0 were in a tier already'])
+    equal('to a tier, and what gives the room back', moved('cold'), [f'5 blocks of {size}', f'0 were in a tier already{hint}'])
     equal('again', moved('cold'), ['0 blocks of 0 B', '5 were in a tier already'])
     equal('from there to another nothing moves', moved('other'), ['0 blocks of 0 B', '5 were in a tier already'])
     equal('back', moved('fast'), [f'5 blocks of {size}', '0 were there already'])
     equal('back again', moved('fast'), ['0 blocks of 0 B', '5 were there already'])
+    check('help says when it does', 'a fifth or more of a segment' in kit('tier', 'move', '--help').text)
 
 
 def there_and_back():
