@@ -276,6 +276,22 @@ static int print_pinned(struct cli *cli, json_t *answer)
 	return 0;
 }
 
+/* All of them, before any: a daemon gets many in several requests, and sees those of one. */
+static int check_paths(struct cli *cli)
+{
+	char error[300];
+	int rc = 0;
+
+	for (size_t i = 0; !rc && i < cli->count; i++)
+		rc = kit_path_check(cli->args[i], error, sizeof(error));
+	return !rc ? CLI_OK
+		: cli->count == 1
+		? cli_fail(cli, rc, "%s", error)
+		: cli_fail(cli, rc, "%s none of %zu: %s",
+			  strcmp(cli->command->name, "pin rm") ? "pinned" : "unpinned", cli->count,
+			  error);
+}
+
 int cmd_pin_add(struct cli *cli)
 {
 	const char *name = cli_value(cli, "name"), *meta = cli_value(cli, "meta");
@@ -287,8 +303,8 @@ int cmd_pin_add(struct cli *cli)
 		options[n++] = (struct kit_call_option){ "name", name };
 	if (meta)
 		options[n++] = (struct kit_call_option){ "meta", meta };
-
-	return cli_call_print(cli, "pin/add", cli->args, options, print_pinned);
+	int code = check_paths(cli);
+	return code ? code : cli_call_print(cli, "pin/add", cli->args, options, print_pinned);
 }
 
 int cmd_pin_rm(struct cli *cli)
@@ -296,7 +312,8 @@ int cmd_pin_rm(struct cli *cli)
 	if (!cli_flag(cli, "recursive", true))
 		return cli_refuse(cli, CLI_USAGE,
 			"a pin of either kind is taken away here; leave --recursive=false out");
-	return cli_call_print(cli, "pin/rm", cli->args, NULL, print_pinned);
+	int code = check_paths(cli);
+	return code ? code : cli_call_print(cli, "pin/rm", cli->args, NULL, print_pinned);
 }
 
 static int print_updated(struct cli *cli, json_t *answer)

@@ -322,7 +322,8 @@ const struct cli_command cli_commands[] = {
 		pin_ls_table, 0, -1, .run = cmd_pin_ls },
 	{ "pin rm", "PATH...", "Take a pin away",
 		"The blocks stay in the repo until it is collected ('ipfs-kit repo gc'). Of several paths one is taken after\n"
-		"the other, up to the first that is not pinned, which ends it, and tells how many were before it.\n\n"
+		"the other, up to the first that is not pinned, which ends it, and tells how many were before it. What is no\n"
+		"path is refused before that.\n\n"
 		"  ipfs-kit pin rm bafy...",
 		pin_rm_table, 1, -1, .run = cmd_pin_rm },
 	{ "pin update", "OLD NEW", "Let a pin keep other content",

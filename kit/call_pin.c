@@ -5,6 +5,17 @@
 #include <stdio.h>
 #include <string.h>
 
+/* What is no path is refused before the first of the others is taken: a typing error must not cost half of it. */
+static int check_paths(struct call *call)
+{
+	struct kit_node *node = call->node;
+	int rc = 0;
+
+	for (size_t i = 0; !rc && i < call->count; i++)
+		rc = kit_path_check(call->from->args[i], node->error, sizeof(node->error));
+	return rc;
+}
+
 /* As Kubo, one path after the other up to the first that fails; but what became of those before it is said. */
 static int tell_how_far(struct call *call, size_t done, const char *verb, int rc)
 {
@@ -24,7 +35,7 @@ static int each_pin(struct call *call, const char *verb,
 {
 	json_t *pins = json_array();
 	size_t done = 0;
-	int rc = pins ? 0 : -ENOMEM;
+	int rc = pins ? check_paths(call) : -ENOMEM;
 
 	while (!rc && done < call->count) {
 		struct mf_cid cid;
@@ -62,6 +73,8 @@ int call_pin_update(struct call *call)
 	struct mf_cid from, to;
 	int rc = call_flag(call, "unpin", &unpin);
 
+	if (!rc)
+		rc = check_paths(call);
 	if (!rc)
 		rc = kit_pin_update(
 			call->node, call->from->args[0], call->from->args[1], unpin, &from, &to);

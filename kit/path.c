@@ -2,6 +2,7 @@
 #include "node.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 const char *kit_last_name(const char *path, size_t *len)
@@ -17,26 +18,42 @@ const char *kit_last_name(const char *path, size_t *len)
 	return path + start;
 }
 
-int kit_path_parse(struct kit_node *node, const char *path, struct mf_cid *root, const char **rest)
+static int parse(const char *path, struct mf_cid *root, const char **rest, char *error, size_t cap)
 {
 	const char *text = path;
 
-	if (!strncmp(text, "/ipns/", 6) || !strncmp(text, "ipns://", 7))
-		return kit_fail(node, -ENOTSUP,
+	if (!strncmp(text, "/ipns/", 6) || !strncmp(text, "ipns://", 7)) {
+		snprintf(error, cap,
 			"'%.100s': /ipns names are not resolved here; give the CID that it stands for",
 			path);
+		return -ENOTSUP;
+	}
 	if (!strncmp(text, "/ipfs/", 6))
 		text += 6;
 	else if (!strncmp(text, "ipfs://", 7))
 		text += 7;
 	size_t len = strcspn(text, "/");
-	if (mf_cid_parse(root, text, len))
-		return kit_fail(
-			node, -EINVAL, "'%.100s' is not a CID or a path like /ipfs/CID/name", path);
+	if (mf_cid_parse(root, text, len)) {
+		snprintf(error, cap, "'%.100s' is not a CID or a path like /ipfs/CID/name", path);
+		return -EINVAL;
+	}
 	*rest = text + len;
 	while (**rest == '/')
 		++*rest;
 	return 0;
+}
+
+int kit_path_parse(struct kit_node *node, const char *path, struct mf_cid *root, const char **rest)
+{
+	return parse(path, root, rest, node->error, sizeof(node->error));
+}
+
+int kit_path_check(const char *path, char *error, size_t cap)
+{
+	struct mf_cid root;
+	const char *rest;
+
+	return parse(path, &root, &rest, error, cap);
 }
 
 int kit_path_step(struct kit_blocks *blocks, struct mf_cid *cid, const char *name, size_t len,

@@ -296,9 +296,9 @@ def many_paths():
             check(f'ls of {what}: the same, done', here.code == 0 and (there.code, there.out) == (0, here.out), f'{here} and {there}')
 
         # One that fails in the second request: those before it stay, and that is said.
-        words = ['pin', 'add', *cids[:600], 'nonsense', cids[600]]
+        words = ['--offline', 'pin', 'add', *cids[:600], ABSENT, cids[600]]
         done = kit(*words, repo=daemon.repo)
-        check('one of 602 that fails: how many of all were done is said', done.code == 2 and 'of 602 are done' in done.err and 'nonsense' in done.err
+        check('one of 602 that fails: how many of all were done is said', done.code == 3 and 'of 602 are done' in done.err and ABSENT in done.err
             and 'malformed' not in done.err, done)
         told = re.search(r'first (\d+) of 602 are done; of those after them: pinned the first (\d+) of', done.err)
         check('and the numbers are true', told and int(told[1]) + int(told[2]) == 600, done.err)

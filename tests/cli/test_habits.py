@@ -124,6 +124,26 @@ def of_several_pins_is_told_how_far_it_came():
     both_ways(show)
 
 
+def what_is_no_path_is_refused_before_anything_is_done():
+    """A pin is not taken away before the command line is looked at as a whole, however many requests of a daemon it takes."""
+    def show(repo, how):
+        one, two = (kit('add', '-Q', f'--pin={pin}', repo=repo, stdin=text).text for text, pin in ((b'1', True), (b'2', False)))
+        before = kit('pin', 'ls', '-q', repo=repo).text.split()
+        for words, code, said in ((['rm', one, 'notacid'], 2, "unpinned none of 2: 'notacid' is not a CID"), (['rm', one, f'/ipns/{one}'], 1, 'unpinned none of 2: '),
+                (['add', two, 'notacid'], 2, "pinned none of 2: 'notacid' is not a CID"), (['add', two, *[one] * 600, 'notacid'], 2, 'pinned none of 602: '),
+                (['rm', *[one] * 600, 'notacid'], 2, 'unpinned none of 601: '), (['update', ABSENT, 'notacid'], 2, "'notacid' is not a CID"),
+                (['update', 'notacid', one], 2, "'notacid' is not a CID")):
+            done = kit('pin', *words, repo=repo)
+            check(f'{how}: pin {words[0]} of {len(words) - 1}: refused', done.code == code and said in done.err and not done.out, done)
+            equal(f'{how}: pin {words[0]} of {len(words) - 1}: nothing was done', kit('pin', 'ls', '-q', repo=repo).text.split(), before)
+    both_ways(show)
+    with Daemon() as daemon:
+        one = kit('add', '-Q', repo=daemon.repo, stdin=b'1').text
+        status, _, said = daemon.rpc('pin/rm', one, 'notacid')
+        check('the RPC refuses it', status != 200 and b"unpinned none of 2: 'notacid'" in said, said)
+        equal('the RPC: nothing was done', kit('pin', 'ls', '-q', repo=daemon.repo).text.split(), [one])
+
+
 def bad_input_is_not_blamed_on_the_repo():
     text = write(temp('hello.txt'), b'hello\n')
     document = write(temp('document'), b'{"a":1}')
@@ -321,4 +341,4 @@ def documents_are_lines_with_json():
     both_ways(show)
 
 
-run_all([names_as_clients_send_them, documents_are_lines_with_json, an_api_for_the_world, what_the_rpc_was_asked_for, options_and_paths, archives_together, an_archive_without_roots, files_go_into_folders, offline_asks_nobody, a_symlink_is_its_target, what_a_pin_above_keeps_is_pinned, of_several_pins_is_told_how_far_it_came, bad_input_is_not_blamed_on_the_repo, api_before_daemon, several_paths_are_wrapped_together])
+run_all([names_as_clients_send_them, documents_are_lines_with_json, an_api_for_the_world, what_the_rpc_was_asked_for, options_and_paths, archives_together, an_archive_without_roots, files_go_into_folders, offline_asks_nobody, a_symlink_is_its_target, what_a_pin_above_keeps_is_pinned, of_several_pins_is_told_how_far_it_came, what_is_no_path_is_refused_before_anything_is_done, bad_input_is_not_blamed_on_the_repo, api_before_daemon, several_paths_are_wrapped_together])

@@ -228,6 +228,8 @@ KIT_API void kit_adder_abandon(struct kit_adder *adder);
 /* ---- Reading. Paths are "CID", "CID/a/b", "/ipfs/CID/a/b". Offline, a missing block is -ENOENT;
  * online it is fetched from peers: put a deadline around it. ---- */
 
+/* Whether it is a path at all, whatever is there: 0, -EINVAL, -ENOTSUP for /ipns, with a sentence in error. Any thread. */
+KIT_API int kit_path_check(const char *path, char *error, size_t cap);
 KIT_API int kit_resolve(struct kit_node *node, const char *path, struct mf_cid *cid);
 /* length UINT64_MAX: to the end. -EISDIR for directories; of a symlink, its target. */
 KIT_API int kit_cat(struct kit_node *node, const char *path, uint64_t offset, uint64_t length,
