@@ -128,7 +128,7 @@ static const struct {
 		"Colder places, separated by spaces: NAME=file:///FOLDER, NAME=s3://HOST[:PORT]/BUCKET[/PREFIX][?region=REGION] "
 		"(s3+http:// without TLS), NAME=sftp://USER@HOST[:PORT]/FOLDER. Folders and buckets have to exist. By itself only the "
 		"first is used.",
-		tier_places_check },
+		tier_places_check, tier_places_explain },
 	{ "tier.interval", "10m",
 		"How often roots are moved between the tiers ('ipfs-kit tier policy'): 10m, 1h. 0: never.",
 		check_time },
@@ -490,13 +490,13 @@ int kit_config_set(const char *dir, const char *key, const char *value, char *er
 			"no setting is called '%.60s'; 'ipfs-kit config show' prints all", key);
 		return -ENOENT;
 	}
+	if (settings[i].check_new && settings[i].check_new(value, error, cap))
+		return -EINVAL;
 	if (strpbrk(value, "\n\r") || (settings[i].check && settings[i].check(value))) {
 		snprintf(error, cap, "'%.60s' is no value for %s; it is: %s", value, key,
 			settings[i].about);
 		return -EINVAL;
 	}
-	if (settings[i].check_new && settings[i].check_new(value, error, cap))
-		return -EINVAL;
 	int rc = change_file(dir, i, value);
 	if (rc == -EBUSY)
 		snprintf(error, cap,

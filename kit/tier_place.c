@@ -84,8 +84,8 @@ static bool take_url(struct rest *rest, struct tier_place *place)
 
 static bool is_name(const char *name)
 {
-	return !name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-_")] &&
-		strcmp(name, "fast") != 0 && strcmp(name, "memory") != 0;
+	return !name[strspn(name, TIER_NAME_LETTERS)] && strcmp(name, "fast") != 0 &&
+		strcmp(name, "memory") != 0;
 }
 
 int tier_place_parse(const char *word, size_t len, struct tier_place *out)

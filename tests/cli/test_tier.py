@@ -573,6 +573,10 @@ def mistakes():
     for value in ('cold', 'cold=', '=file:///x', 'fast=file:///x', 'memory=file:///x', 'c=file://x', 'c=ftp://h/x', 'c=s3://h', 'c=sftp://h/x', 'C=file:///x',
             'c=file:///x c=file:///y', 'c=s3://u:p@h/b'):
         check(f'no place: {value}', kit('config', 'tier.places', value, repo=repo).code != 0)
+    for value in ('cold=file:///a,warm=file:///b', 'cold=file:///a, warm=file:///b', 'x=file:///x cold=s3://h/b,warm=file:///b'):
+        done = kit('config', 'tier.places', value, repo=repo)
+        check(f'no place: {value}', done.code == 2 and 'places are separated by spaces' in done.err, done)
+    equal('a comma alone is part of a name', kit('config', 'tier.places', 'x=file:///a,b,=c', repo=new_repo()).code, 0)
     for scheme in ('file://', 's3://', 's3+http://', 'sftp://'):
         check(f'{scheme}: told where places are set', all(scheme in text for text in (kit('config', 'tier.places', 'nowhere', repo=repo).err, read(f'{repo}/config').decode(),
             kit('tier', 'list', '--help').text)))
