@@ -338,7 +338,7 @@ int call_config(struct call *call)
 {
 	const char *key = call->from->args[0], *value;
 	const struct kit_config *config;
-	char error[256] = "";
+	char error[512] = "";
 	int rc = 0;
 
 	if (call->count == 2)

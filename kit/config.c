@@ -45,6 +45,27 @@ static int check_size(const char *value)
 	return kit_size_parse(value, &bytes);
 }
 
+static int explain_size(const char *value, char *why, size_t cap)
+{
+	const char *unit = value + strspn(value, "0123456789.");
+	char one[64];
+
+	if (!check_size(value))
+		return 0;
+	snprintf(one, sizeof(one), "1%s", unit);
+	if (unit == value)
+		snprintf(one, sizeof(one), "it does not begin with a number from 0 on");
+	else if (check_size(one))
+		snprintf(one, sizeof(one), "'%.20s' is no unit", unit);
+	else
+		snprintf(one, sizeof(one), "the number is too large, or none");
+	snprintf(why, cap,
+		"'%.60s' is no size: %s; give bytes, or a number with KiB, MiB, GiB or TiB (of 1024, also K, M, G, T), or with "
+		"kB, MB, GB or TB (of 1000)",
+		value, one);
+	return -EINVAL;
+}
+
 static int check_heat(const char *value)
 {
 	char *end;
@@ -140,10 +161,10 @@ static const struct {
 		check_heat },
 	{ "store.max", "0",
 		"Bytes the repo may take on the disk, such as 10GiB (also: storage_max). Near it, what no pin keeps goes. 0: no bound.",
-		check_size },
+		check_size, explain_size },
 	{ "store.cache", "16MiB",
 		"Bytes of what is read again and again that a daemon keeps in memory, such as 64MiB. 0: none.",
-		check_size },
+		check_size, explain_size },
 };
 enum { SETTINGS = sizeof(settings) / sizeof(*settings) };
 

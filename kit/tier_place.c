@@ -84,8 +84,12 @@ static bool take_url(struct rest *rest, struct tier_place *place)
 
 static bool is_name(const char *name)
 {
-	return !name[strspn(name, TIER_NAME_LETTERS)] && strcmp(name, "fast") != 0 &&
-		strcmp(name, "memory") != 0;
+	return !name[strspn(name, TIER_NAME_LETTERS)] && !tier_name_reserved(name, strlen(name));
+}
+
+bool tier_name_reserved(const char *name, size_t len)
+{
+	return (len == 4 && !memcmp(name, "fast", 4)) || (len == 6 && !memcmp(name, "memory", 6));
 }
 
 int tier_place_parse(const char *word, size_t len, struct tier_place *out)
@@ -100,8 +104,7 @@ int tier_place_parse(const char *word, size_t len, struct tier_place *out)
 	return take_url(&rest, out) && rest.at == rest.end ? 0 : -EINVAL;
 }
 
-/* Whether a word before this one has its name. */
-static bool is_twice(const char *value, const char *word)
+bool tier_name_twice(const char *value, const char *word)
 {
 	size_t len = strcspn(word, "=") + 1;
 
@@ -119,7 +122,7 @@ int tier_places_check(const char *value)
 	value += strspn(value, " ");
 	for (const char *word = value; *word; word += len, word += strspn(word, " ")) {
 		len = strcspn(word, " ");
-		if (tier_place_parse(word, len, &place) < 0 || is_twice(value, word))
+		if (tier_place_parse(word, len, &place) < 0 || tier_name_twice(value, word))
 			return -EINVAL;
 	}
 	return 0;

@@ -17,11 +17,15 @@ struct tier_place {
 };
 /* Pure. -EINVAL: it is no such word. */
 int tier_place_parse(const char *word, size_t len, struct tier_place *out);
-/* Of these letters is a name. */
+/* Of these letters is a name, but for those that mean the repo itself. */
 #define TIER_NAME_LETTERS "abcdefghijklmnopqrstuvwxyz0123456789-_"
+bool tier_name_reserved(const char *name, size_t len);
+/* Whether a word before this one has its name. */
+bool tier_name_twice(const char *value, const char *word);
 /* The whole setting: 0, or -EINVAL for a wrong word or a name that is there twice. */
 int tier_places_check(const char *value);
-/* For one that is set now: -EINVAL for commas between places, with a sentence that says so (tier_fault.c). */
+/* For one that is set now: the same, and -EINVAL for commas between places, with a sentence that names the first fault
+ * (tier_fault.c). */
 int tier_places_explain(const char *value, char *why, size_t cap);
 
 struct tier {

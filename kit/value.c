@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static bool is_one_of(const char *const *words, const char *text)
 {
@@ -94,14 +95,17 @@ int kit_size_parse(const char *text, uint64_t *bytes)
 		const char *unit;
 		double scale;
 	} units[] = { { "", 1 }, { "B", 1 }, { "K", 0x1p10 }, { "KiB", 0x1p10 }, { "kB", 1e3 },
-		{ "KB", 1e3 }, { "M", 0x1p20 }, { "MiB", 0x1p20 }, { "MB", 1e6 }, { "G", 0x1p30 },
+		{ "M", 0x1p20 }, { "MiB", 0x1p20 }, { "MB", 1e6 }, { "G", 0x1p30 },
 		{ "GiB", 0x1p30 }, { "GB", 1e9 }, { "T", 0x1p40 }, { "TiB", 0x1p40 },
 		{ "TB", 1e12 } };
 	double value;
 	const char *end = number(text, &value);
 
+	/* As Kubo reads them. */
+	if (end && end[0] == ' ' && end[1])
+		end++;
 	for (size_t i = 0; end && i < sizeof(units) / sizeof(*units); i++) {
-		if (strcmp(end, units[i].unit) || value * units[i].scale > 0x1p62)
+		if (strcasecmp(end, units[i].unit) || value * units[i].scale > 0x1p62)
 			continue;
 		*bytes = (uint64_t)(value * units[i].scale);
 		return 0;

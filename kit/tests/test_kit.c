@@ -376,7 +376,9 @@ static void test_truths_and_times(void **state)
 		int64_t bytes; /* -1: refused */
 	} sizes[] = { { "0", 0 }, { "4096", 4096 }, { "64MiB", 64 << 20 }, { "1.5K", 1536 },
 		{ "2GB", 2000000000 }, { "7B", 7 }, { "", -1 }, { "MiB", -1 }, { "-1", -1 },
-		{ "1 K", -1 }, { "1e3", -1 }, { "99999999TiB", -1 }, { "lots", -1 } };
+		{ "10mb", 10000000 }, { "10gib", 10LL << 30 }, { "10 GB", 10000000000 },
+		{ "1 K", 1024 }, { "1k", 1024 }, { "1  K", -1 }, { "1 ", -1 }, { " 1", -1 },
+		{ "1 KX", -1 }, { "1e3", -1 }, { "99999999TiB", -1 }, { "lots", -1 } };
 	static const struct {
 		const char *text;
 		anyio_time within; /* -1: refused */

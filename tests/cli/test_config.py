@@ -117,6 +117,16 @@ def a_limit_below_what_is_there_is_told():
             check(f'{how}: more, but too little: by either name of the setting', done.code != 0 and all(text in done.err for text in ('storage_max', 'store.max', 'pin rm')), done)
 
 
+def sizes_are_read_as_kubo_reads_them():
+    with Daemon() as daemon:
+        for value, size in (('10mb', 10_000_000), ('10 GB', 10_000_000_000), ('10gib', 10 << 30), ('12 MiB', 12 << 20)):
+            equal(f'{value}: it is taken', kit('config', 'storage_max', value, repo=daemon.repo).code, 0)
+            equal(f'{value}: and is so many bytes', json.loads(daemon.rpc('repo/stat')[2])['StorageMax'], size)
+        for key, value, last in ('store.max', '10XB', b'(of 1000)'), ('tier.places', 'nowhere', b'FOLDER'):
+            status, _, said = daemon.rpc('config', key, value)
+            check(f'the RPC says all of what is wrong with {key}', status != 200 and last in said, said)
+
+
 def the_least_limit_is_of_use():
     """One block of any size fits, and files come and go."""
     repo = new_repo()
@@ -127,4 +137,4 @@ def the_least_limit_is_of_use():
     equal('files', [kit('add', '-Q', '--pin=false', repo=repo, stdin=noise(1_000_000, seed)).code for seed in range(6)], [0] * 6)
 
 
-run_all([at_once, with_a_daemon, what_a_daemon_takes, a_limit_below_what_is_there_is_told, the_least_limit_is_of_use])
+run_all([at_once, with_a_daemon, what_a_daemon_takes, a_limit_below_what_is_there_is_told, sizes_are_read_as_kubo_reads_them, the_least_limit_is_of_use])

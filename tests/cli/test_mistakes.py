@@ -144,7 +144,8 @@ def words():
         (['add', '--chunker=rabin', '/'], ["'rabin'"], 'size-BYTES'), (['init', '--profile=odd'], ["'odd'"], 'unixfs-v1-2025'),
         (['cat', '--offset=x', ABSENT], ['--offset', "'x'"], 'number'), (['pin', 'ls', '--type=odd'], ["'odd'"], 'recursive'),
         (['block', 'put', '--cid-codec=odd'], ["'odd'"], 'dag-pb'), (['block', 'put', '--mhtype=odd'], ["'odd'"], 'sha2-256'),
-        (['ping', '-n', 'x', NOBODY], ["'x'"], 'number'), (['completion', 'tcsh'], ["'tcsh'"], 'fish'), (['config', 'store.max', 'many'], ["'many'"], 'Bytes'),
+        (['ping', '-n', 'x', NOBODY], ["'x'"], 'number'), (['completion', 'tcsh'], ["'tcsh'"], 'fish'), (['config', 'store.max', 'many'], ["'many'", 'does not begin with a number'], 'KiB, .*kB, '),
+        (['config', 'storage_max', '10 XB'], ["'10 XB'", "' XB' is no unit"], 'bytes, .*GiB.*GB'), (['config', 'store.cache', '99999999TB'], ['too large'], 'GiB'),
         (['config', 'swarm.listen', 'here'], ["'here'"], '/ip4/'), (['--api', 'nowhere', 'id'], ["'nowhere'"], '/ip4/'),
         (['daemon', '--listen', 'here'], ["'here'"], '/ip4/'), (['--connect', 'nowhere', 'cat', ABSENT], ["'nowhere'"], 'address')]
     for row in rows:
@@ -167,6 +168,14 @@ def tiers():
     def show(how):
         fails(['tier', 'move', root, 'nowhere'], 3, ["no tier is called 'nowhere'"], 'config tier.places', repo=repo, name=f'{how}: tier move to nowhere')
         fails(['tier', 'move', root, 'cold'], 1, ['the tier cold fails', cold], 'mount', repo=repo, name=f'{how}: tier move to where no folder is')
+        for value, code, said, hint in (('fast=file:///a', 2, ["'fast=file:///a'", "the name fast is the repo's own"], 'another name'),
+                ('memory=file:///a', 2, ['the name memory is'], 'another name'), ('C=file:///a', 2, ["'C=file:///a'", 'no name'], 'a-z'),
+                ('=file:///a', 2, ['no name'], 'a-z'), ('cold', 2, ["'cold' has no ="], 'NAME=file:///'), ('a=file:///a /b', 2, ["'/b' has no ="], 'NAME=file:///'),
+                ('a=ftp://h/x', 2, ["'a=ftp://h/x'", 'that begin with ftp://'], 's3\\+http://.* or sftp://'), ('a=', 2, ["'a='", 'does not begin'], 'sftp://'),
+                ('a=/mnt/a', 2, ["'a=/mnt/a'", 'is written with file://'], "write 'a=file:///mnt/a'"), ('a=file://x', 2, ["'a=file://x'"], 'NAME=file:///FOLDER'),
+                ('a=s3://k:s@h/b', 2, ["'a=s3://k:s@h/b'"], 'without keys'), ('a=sftp://h/x', 2, ["'a=sftp://h/x'"], 'sftp://USER@HOST'),
+                ('a=file:///a a=file:///b', 2, ["'a=file:///b'", 'is called a too'], 'another name')):
+            fails(['config', 'tier.places', value], code, said, hint, repo=repo, name=f'{how}: config tier.places {value}')
         for option in ('cold', 'hot'):
             fails(['tier', 'policy', f'--{option}=abc'], 2, ["'abc'", f'tier.{option}'], 'A number, 0 or more', repo=repo, name=f'{how}: tier policy --{option}=abc')
     show('alone')

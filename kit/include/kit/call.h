@@ -60,7 +60,7 @@ KIT_API int kit_truth_parse(const char *text, bool *truth);
 KIT_API int kit_time_parse(const char *text, anyio_time *time);
 /* A whole number from 0 on, in plain digits. -EINVAL, also when it is too large. Any thread. */
 KIT_API int kit_number_parse(const char *text, uint64_t *number);
-/* A size: "64MiB", "1.5GB", "4096", "512K" (as KiB). -EINVAL. Any thread. */
+/* A size: "64MiB", "1.5GB", "10 gb", "4096", "512K" (as KiB). -EINVAL. Any thread. */
 KIT_API int kit_size_parse(const char *text, uint64_t *bytes);
 /* For kit_durable_within: "durable", "batched" (100 ms), "batched:TIME", "none". -EINVAL. Any thread. */
 KIT_API int kit_durability_parse(const char *text, anyio_time *within);
