@@ -121,7 +121,11 @@ int call_number(const struct call *call, const char *name, uint64_t most, uint64
 
 	if (!text || !*text || (kit_number_parse(text, number) == 0 && *number <= most))
 		return 0;
-	return kit_fail(call->node, -EINVAL, "%s cannot be '%.40s'", name, text);
+	return most == UINT64_MAX
+		? kit_fail(call->node, -EINVAL, "%s cannot be '%.40s'", name, text)
+		: kit_fail(call->node, -EINVAL,
+			  "%s cannot be '%.40s'; give a number from 0 to %llu", name, text,
+			  (unsigned long long)most);
 }
 
 json_t *call_cid(const struct mf_cid *cid)

@@ -54,8 +54,13 @@ static int explain_none(struct kit_node *node, const char *tier)
 		kit_tier_explain(node->core, tier, how, sizeof(how));
 		return kit_fail(node, -ENODEV, "the tier %.40s %s", tier, how);
 	}
+	/* A CID where the tier is to be, is most likely one of two that were swapped. */
+	if (kit_path_check(tier, node->error, sizeof(node->error)) == 0)
+		return kit_fail(node, -ENOENT,
+			"no tier is called '%.300s'; the CID comes first, then the tier: 'ipfs-kit tier move CID TIER'",
+			tier);
 	return kit_fail(node, -ENOENT,
-		"no tier is called '%.40s'; 'ipfs-kit config tier.places' names them", tier);
+		"no tier is called '%.300s'; 'ipfs-kit config tier.places' names them", tier);
 }
 
 /* The first tier from which some of it would not come, and how that is. */

@@ -167,6 +167,9 @@ def tiers():
 
     def show(how):
         fails(['tier', 'move', root, 'nowhere'], 3, ["no tier is called 'nowhere'"], 'config tier.places', repo=repo, name=f'{how}: tier move to nowhere')
+        for path in root, f'/ipfs/{root}':
+            fails(['tier', 'move', 'cold', path], 3, [f"no tier is called '{path}';"], "^the CID comes first, .*tier move CID TIER'$", repo=repo, name=f'{how}: tier move cold {path}')
+        fails(['heat', 'top', '-n', '1001'], 2, ["'1001'"], 'from 0 to 1000$', repo=repo, name=f'{how}: heat top of too many')
         fails(['tier', 'move', root, 'cold'], 1, ['the tier cold fails', cold], 'mount', repo=repo, name=f'{how}: tier move to where no folder is')
         for value, code, said, hint in (('fast=file:///a', 2, ["'fast=file:///a'", "the name fast is the repo's own"], 'another name'),
                 ('memory=file:///a', 2, ['the name memory is'], 'another name'), ('C=file:///a', 2, ["'C=file:///a'", 'no name'], 'a-z'),
