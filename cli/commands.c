@@ -414,7 +414,9 @@ const struct cli_command cli_commands[] = {
 		"the exit code 3; the others move.\n\n"
 		"  ipfs-kit tier move bafy... cold\n"
 		"  ipfs-kit tier move bafy... fast",
-		NULL, 2, 2, .again = "it goes on where it stopped", .run = cmd_tier_move },
+		NULL, 2, 2,
+		.again = "it goes on behind the last part, of up to 256 MiB, that was moved whole",
+		.run = cmd_tier_move },
 	{ "tier policy", "", "Print or change when content moves by itself",
 		"While a daemon runs, it looks every tier.interval: pinned roots with less heat than tier.cold go to the first\n"
 		"tier while the repo is above two thirds of store.max, those with more than tier.hot come back while it is\n"

@@ -100,6 +100,8 @@ def what_only_the_table_knows():
         equal(f'{name}: whether blocks are fetched', 'are fetched from connected peers' in plain(sections(page_of(name))['DESCRIPTION']), wanted)
     said = plain(sections('ipfs-kit-pin-add')['DESCRIPTION'])
     check('pin add: what a second run does', 'run it again: it goes on where it stopped.' in said, said)
+    said = plain(sections('ipfs-kit-tier-move')['DESCRIPTION'])
+    check('tier move: what a second run does', 'run it again: it goes on behind the last part, of up to 256 MiB, that was moved whole.' in said, said)
 
 
 def fresh():
