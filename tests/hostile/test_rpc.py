@@ -474,7 +474,7 @@ def many_parameters():
         absent = cid_raw(b'nobody has this').encode()
         sockets = [daemon.connect() for _ in range(200)]
         for s in sockets:
-            s.sendall(post(b'pin/add', b'&'.join([b'arg=' + absent] + [b'arg=x'] * 1023)))
+            s.sendall(post(b'pin/add', b'&'.join([b'arg=' + absent] + [b'x%d=y' % i for i in range(1023)])))
         until('200 are accepted', lambda: daemon.descriptors() >= fds + 200)
         check('an honest client is served beside them', daemon.serves())
         held = daemon.anonymous() - memory
