@@ -146,7 +146,7 @@ static const struct cli_option verify_table[] = {
 	{ "accept-loss", 0, NULL,
 		"give up what is damaged or missing, and go on with what is left (see above)" },
 	{ "heal", 0, NULL,
-		"fetch from peers what is damaged, or missing below a pin; needs a daemon" },
+		"look in tiers for what is damaged, and have a daemon fetch from peers what else is, or is missing below a pin" },
 	{ "heal-timeout", 0, "TIME",
 		"give up each after so long, a time above zero (default 30s)" },
 	{ "tiers", 0, NULL, "read what lies in tiers, too: all of it comes from there once" },
@@ -438,7 +438,7 @@ const struct cli_command cli_commands[] = {
 		"  ipfs-kit wal checkpoint",
 		NULL, 0, 0, .run = cmd_wal_checkpoint },
 	{ "wal export", "SEGMENT", "Write a segment of the log as a CAR archive",
-		"A segment is a CARv1 already: its bytes are copied by the kernel, up to where they are durable, and\n"
+		"A segment is a CARv1 already: its bytes are copied, into a file by the kernel, up to where they are durable, and\n"
 		"'dag import' of any node takes them. All blocks in it go out, also those that nothing needs any more, and\n"
 		"the log's own records, as raw blocks. Every block is verified first; when one is damaged, it is named and\n"
 		"nothing is written. An adopted file goes out as it was adopted. What lies in a tier is no file here.\n"

@@ -49,6 +49,8 @@ static void tell(const struct healing *healing, int rc)
 
 	if (!rc)
 		why = NULL;
+	else if (rc == -ETIMEDOUT && healing->blocks->offline)
+		why = "its tier did not give it in time; --heal-timeout gives it more";
 	else if (rc == -ETIMEDOUT)
 		why = "no peer gave it in time; 'ipfs-kit swarm connect' to one that has it";
 	else if (rc == -ENOTCONN && !heal->node->core->bitswap)
@@ -85,7 +87,9 @@ static int heal_some(void *arg)
 		own.error[0] = 0;
 		/* Of nobody an answer is waited for; a tier may have it. */
 		blocks.offline = !heal->session || !has_peers(own.core);
-		rc = anyio_fail_after(heal->timeout, heal_one, &healing);
+		rc = blocks.offline && !own.core->tiers
+			? -ENOTCONN
+			: anyio_fail_after(heal->timeout, heal_one, &healing);
 		if (blocks.offline && (rc == -EUCLEAN || rc == -ENOENT)) {
 			own.error[0] = 0;
 			rc = -ENOTCONN;

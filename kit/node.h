@@ -145,7 +145,7 @@ bool kit_tier_explain(const struct kit_core *core, const char *name, char *out, 
 int kit_tiers_collected(struct kit_core *core);
 /* Does what is left to do in tiers, but not for long. 0, or ANYIO_CANCELLED. */
 int kit_tiers_tend(struct kit_core *core);
-/* What was found damaged is looked for in all of them: store_tier_mend. 0 or ANYIO_CANCELLED. */
+/* What was found damaged is looked for in all of them: store_tier_mend, whose errors it has, but for those of a tier. */
 int kit_tiers_mend(struct kit_core *core);
 /* Settings of it may have changed: the next look is tier.interval after the last, as it is now. */
 void kit_tier_policy_changed(struct kit_core *core);

@@ -39,12 +39,6 @@ static bool has_comma(const char *word, size_t len)
 	return false;
 }
 
-static bool is_name(const char *name, size_t len)
-{
-	return len && len <= STORE_TIER_NAME_MAX && strspn(name, TIER_NAME_LETTERS) == len &&
-		!tier_name_reserved(name, len);
-}
-
 static void explain_name(const struct fault *fault, size_t len)
 {
 	if (tier_name_reserved(fault->word, len))
@@ -103,7 +97,7 @@ static bool explain_word(const struct fault *fault, const char *value, size_t le
 			fault->len, fault->word, (int)name, fault->word);
 	else if (tier_place_parse(fault->word, len, &place) == 0)
 		return false;
-	else if (!is_name(fault->word, name))
+	else if (!tier_name_is(fault->word, name))
 		explain_name(fault, name);
 	else
 		explain_url(fault, fault->word + name + 1);

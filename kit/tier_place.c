@@ -82,9 +82,10 @@ static bool take_url(struct rest *rest, struct tier_place *place)
 	return skip(rest, "sftp://") && take_sftp(rest, place);
 }
 
-static bool is_name(const char *name)
+bool tier_name_is(const char *name, size_t len)
 {
-	return !name[strspn(name, TIER_NAME_LETTERS)] && !tier_name_reserved(name, strlen(name));
+	return len && len <= STORE_TIER_NAME_MAX && strspn(name, TIER_NAME_LETTERS) >= len &&
+		!tier_name_reserved(name, len);
 }
 
 bool tier_name_reserved(const char *name, size_t len)
@@ -97,8 +98,8 @@ int tier_place_parse(const char *word, size_t len, struct tier_place *out)
 	struct rest rest = { word, word + len };
 
 	memset(out, 0, sizeof(*out));
-	if (!take(&rest, "=", out->name, sizeof(out->name)) || !is_name(out->name) ||
-		!skip(&rest, "="))
+	if (!take(&rest, "=", out->name, sizeof(out->name)) ||
+		!tier_name_is(out->name, strlen(out->name)) || !skip(&rest, "="))
 		return -EINVAL;
 	snprintf(out->url, sizeof(out->url), "%.*s", (int)(rest.end - rest.at), rest.at);
 	return take_url(&rest, out) && rest.at == rest.end ? 0 : -EINVAL;

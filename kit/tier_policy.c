@@ -295,19 +295,26 @@ int kit_tiers_tend(struct kit_core *core)
 	return core->tiers ? anyio_move_on_after(patience, tend_body, core->tiers) : 0;
 }
 
-/* A tier that fails has none; who reads the block is told of that. */
+/* One that fails, or is not open, has none, and no repo that is only read can take a block from another place. */
+static int mend_from(struct store *store, const char *tier)
+{
+	uint64_t mended;
+	int rc = store_tier_mend(store, tier, &mended);
+
+	return rc == -EREMOTEIO || rc == -ENODEV || rc == -EROFS ? 0 : rc;
+}
+
 int kit_tiers_mend(struct kit_core *core)
 {
 	struct kit_tiers *tiers = core->tiers;
-	uint64_t mended;
 	int rc = tiers ? anyio_lock_acquire(&tiers->tending) : 0;
 
 	if (rc < 0 || !tiers)
 		return rc;
-	for (size_t i = 0; i < tiers->count && rc != ANYIO_CANCELLED; i++)
-		rc = store_tier_mend(core->store, tiers->list[i].place.name, &mended);
+	for (size_t i = 0; i < tiers->count && rc == 0; i++)
+		rc = mend_from(core->store, tiers->list[i].place.name);
 	anyio_lock_release(&tiers->tending);
-	return rc == ANYIO_CANCELLED ? rc : 0;
+	return rc;
 }
 
 int kit_tiers_collected(struct kit_core *core)

@@ -19,6 +19,7 @@ struct tier_place {
 int tier_place_parse(const char *word, size_t len, struct tier_place *out);
 /* Of these letters is a name, but for those that mean the repo itself. */
 #define TIER_NAME_LETTERS "abcdefghijklmnopqrstuvwxyz0123456789-_"
+bool tier_name_is(const char *name, size_t len);
 bool tier_name_reserved(const char *name, size_t len);
 /* Whether a word before this one has its name. */
 bool tier_name_twice(const char *value, const char *word);

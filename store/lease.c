@@ -69,7 +69,7 @@ static void cut(struct live *live, uint32_t segment, uint32_t end)
 	uint64_t gone = live_count(live, segment, end, UINT32_MAX);
 
 	if (gone > 0)
-		live_cut(live, segment, end, (uint64_t)((double)of->bytes * gone / of->count));
+		live_cut(live, segment, end, of->bytes / of->count * gone);
 }
 
 void leases_cut(struct store *store, uint32_t segment, uint32_t end)

@@ -246,5 +246,7 @@ int store_tier_mend(struct store *store, const char *name, uint64_t *mended)
 		remote->busy = false;
 		*mended += entering.done;
 	}
-	return rc == 0 && *mended > 0 ? store_checkpoint(store) : rc;
+	/* Also what was found before the tier failed. */
+	int kept = *mended > 0 ? store_checkpoint(store) : 0;
+	return kept < 0 ? kept : rc;
 }

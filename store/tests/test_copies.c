@@ -1,5 +1,6 @@
 /* What an index that is made anew is told: of blocks in two places, one of which went bad, that the other is the block; of an adopted
  * file, which blocks were in it. */
+#include <errno.h>
 #include "archives.h"
 #include "cold.h"
 #include "../inner.h"
@@ -89,6 +90,46 @@ static int what_went_bad_since_is_found_there(void *arg)
 	CHECK_RC(0, store_tier_tend(store, "cold"));
 	CHECK_RC(TREES * LEAVES, there(store));
 	CHECK_RC(0, test_verify(store));
+	return end(store);
+}
+
+static int calls_left;
+
+static int fail_by_and_by(void)
+{
+	return calls_left-- > 0 ? 0 : -EIO;
+}
+
+/* Also when the tier fails behind the object in which it is. */
+static int what_was_found_there_lasts(void *arg)
+{
+	struct store *store;
+	struct mf_cid roots[TREES];
+	struct store_move_result moved;
+	struct index_place here;
+	uint64_t mended;
+
+	CHECK_RC(0, begin(&store));
+	CHECK_RC(0, put_trees(store, roots));
+	for (int tree = 1; tree < 3; tree++) {
+		CHECK_RC(0, demote(store, tree, &moved));
+		CHECK_RC(0, promote(store, tree, &moved));
+	}
+	CHECK_RC(1, place_of(store, 100, LEN, &here));
+	test_flip(test_segment(here.segment), (long)here.offset + 7);
+	place.calls = 0;
+	CHECK_RC(0, store_tier_mend(store, "cold", &mended));
+	CHECK(mended == 0 && place.calls > 1);
+	CHECK_RC(-EBADMSG, test_get(store, 100, LEN));
+	calls_left = place.calls / 2;
+	place.before = fail_by_and_by;
+	CHECK_RC(-EREMOTEIO, store_tier_mend(store, "cold", &mended));
+	place.before = NULL;
+	CHECK(mended == 1);
+	CHECK_RC(0, test_crash(store));
+	CHECK_RC(0, open_again(&store));
+	CHECK_RC(1, cold_leaves(store));
+	CHECK_RC(TREES * LEAVES, there(store));
 	return end(store);
 }
 
@@ -192,6 +233,7 @@ static int a_name_that_changed_can_be_given_up(void *arg)
 ON_BACKENDS(what_went_bad_here_is_read_from_the_tier)
 ON_BACKENDS(what_cannot_be_read_here_is_read_from_the_tier)
 ON_BACKENDS(what_went_bad_since_is_found_there)
+ON_BACKENDS(what_was_found_there_lasts)
 ON_BACKENDS(what_went_bad_is_read_from_an_adopted_file)
 ON_BACKENDS(a_name_that_changed_is_told)
 ON_BACKENDS(a_name_that_changed_can_be_given_up)
@@ -202,6 +244,7 @@ int main(void)
 		cmocka_unit_test(test_what_went_bad_here_is_read_from_the_tier),
 		cmocka_unit_test(test_what_cannot_be_read_here_is_read_from_the_tier),
 		cmocka_unit_test(test_what_went_bad_since_is_found_there),
+		cmocka_unit_test(test_what_was_found_there_lasts),
 		cmocka_unit_test(test_what_went_bad_is_read_from_an_adopted_file),
 		cmocka_unit_test(test_a_name_that_changed_is_told),
 		cmocka_unit_test(test_a_name_that_changed_can_be_given_up),

@@ -68,7 +68,8 @@ int store_tier_tend(struct store *store, const char *name);
 /*
  * Looks through the indexes of a tier's objects for blocks that were found damaged elsewhere, here or in another object, as what
  * was moved back lies there until a collection: *mended of them are found there from now on, and verified when they are
- * read. It reads all those indexes. -EROFS: the repo is only read. Else as store_tier_tend.
+ * read, which is durable when this returns. It reads all those indexes. -EROFS: the repo is only read. -EREMOTEIO: it fails, perhaps
+ * after some were found. Else as store_tier_tend.
  */
 int store_tier_mend(struct store *store, const char *name, uint64_t *mended);
 
