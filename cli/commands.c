@@ -146,7 +146,7 @@ static const struct cli_option verify_table[] = {
 	{ "accept-loss", 0, NULL,
 		"give up what is damaged or missing, and go on with what is left (see above)" },
 	{ "heal", 0, NULL,
-		"look in tiers for what is damaged, and have a daemon fetch from peers what else is, or is missing below a pin" },
+		"take what is damaged from tiers; a daemon asks peers, also for what is missing" },
 	{ "heal-timeout", 0, "TIME",
 		"give up each after so long, a time above zero (default 30s)" },
 	{ "tiers", 0, NULL, "read what lies in tiers, too: all of it comes from there once" },
