@@ -208,11 +208,34 @@ struct print {
 	struct cli *cli;
 	int (*print)(struct cli *cli, json_t *answer);
 	bool damage; /* some answer tells of it */
+	bool watched;
+	struct cli_progress progress;
 };
+
+/* Whether it only tells how far it is. Behind the last that does, all is done, also where others made it less. */
+static bool is_progress(struct print *print, json_t *answer)
+{
+	struct cli_progress *progress = &print->progress;
+	json_t *done = json_object_get(answer, "Progress");
+
+	if (print->watched && done) {
+		cli_progress_update(progress, (uint64_t)json_integer_value(done),
+			(uint64_t)json_integer_value(json_object_get(answer, "Total")));
+		return true;
+	}
+	if (print->watched) {
+		progress->done = progress->total;
+		cli_progress_end(progress);
+	}
+	return false;
+}
 
 static int print_answer(void *arg, json_t *answer)
 {
 	struct print *print = arg;
+
+	if (is_progress(print, answer))
+		return 0;
 	const char *type = json_string_value(json_object_get(answer, "Type"));
 
 	print->damage |= type && !strcmp(type, "damage");
@@ -223,16 +246,35 @@ static int print_answer(void *arg, json_t *answer)
 	return rc == 0 && ferror(stdout) ? -EPIPE : rc;
 }
 
-int cli_call_print(struct cli *cli, const char *command, const char *const *args,
-	const struct kit_call_option *options, int (*print)(struct cli *cli, json_t *answer))
+static int call_print(struct print *state, const char *command, const char *const *args,
+	const struct kit_call_option *options)
 {
-	struct print state = { cli, print, false };
-	int rc = cli_call(cli, command, args, options, print_answer, &state);
+	struct cli *cli = state->cli;
+	int rc = cli_call(cli, command, args, options, print_answer, state);
 
+	if (state->watched)
+		cli_progress_end(&state->progress);
 	if (rc == -EPIPE && ferror(stdout))
 		return CLI_OK; /* whoever flushes it at the end tells */
 	/* A daemon's failure comes behind the answers, where there is no room for a code. */
-	if (rc == -EREMOTEIO && state.damage)
+	if (rc == -EREMOTEIO && state->damage)
 		rc = -EUCLEAN;
 	return rc ? cli_fail_node(cli, rc, NULL) : CLI_OK;
+}
+
+int cli_call_print(struct cli *cli, const char *command, const char *const *args,
+	const struct kit_call_option *options, int (*print)(struct cli *cli, json_t *answer))
+{
+	struct print state = { .cli = cli, .print = print };
+
+	return call_print(&state, command, args, options);
+}
+
+int cli_call_watch(struct cli *cli, const char *what, const char *command, const char *const *args,
+	const struct kit_call_option *options, int (*print)(struct cli *cli, json_t *answer))
+{
+	struct print state = { .cli = cli, .print = print, .watched = true };
+
+	cli_progress_start(&state.progress, cli, what);
+	return call_print(&state, command, args, options);
 }

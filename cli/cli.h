@@ -196,6 +196,9 @@ int cli_call(struct cli *cli, const char *command, const char *const *args,
  * called. Returns an exit code. */
 int cli_call_print(struct cli *cli, const char *command, const char *const *args,
 	const struct kit_call_option *options, int (*print)(struct cli *cli, json_t *answer));
+/* The same for what takes long: answers with Progress, of Total, which it was asked for, are a bar that says `what` is done. */
+int cli_call_watch(struct cli *cli, const char *what, const char *command, const char *const *args,
+	const struct kit_call_option *options, int (*print)(struct cli *cli, json_t *answer));
 
 /* Progress on stderr, when it is a terminal: bytes, rate, time left. */
 struct cli_progress {

@@ -146,10 +146,11 @@ static int print_replay(struct cli *cli, json_t *answer)
 int cmd_wal_verify(struct cli *cli)
 {
 	struct kit_call_option options[] = {
-		{ "all", cli_flag(cli, "all", false) ? "true" : "false" }, { 0 }
+		{ "all", cli_flag(cli, "all", false) ? "true" : "false" },
+		{ "progress", cli->progress ? "true" : "false" }, { 0 }
 	};
 
-	return cli_call_print(cli, "wal/verify", cli->args, options, print_replay);
+	return cli_call_watch(cli, "reading", "wal/verify", cli->args, options, print_replay);
 }
 
 static int print_checkpoint(struct cli *cli, json_t *answer)

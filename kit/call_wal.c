@@ -136,10 +136,28 @@ int call_wal_list(struct call *call)
 					     : rc;
 }
 
+enum { TELL_EVERY = ANYIO_SECOND / 10 };
+
+struct replaying {
+	struct call *call;
+	anyio_time told;
+};
+
+static int tell_passed(void *arg, uint64_t done, uint64_t total)
+{
+	struct replaying *replaying = arg;
+
+	if (done < total && anyio_now() - replaying->told < TELL_EVERY)
+		return 0;
+	replaying->told = anyio_now();
+	return call_answer(replaying->call,
+		json_pack("{s:I, s:I}", "Progress", (json_int_t)done, "Total", (json_int_t)total));
+}
+
 /* Of the operation log, Operations is the number of its file. */
 static int tell_damage(void *arg, uint32_t segment, uint64_t from, uint64_t to)
 {
-	struct call *call = arg;
+	struct call *call = ((struct replaying *)arg)->call;
 	struct store_wal_status status;
 
 	store_wal_status(call->node->core->store, &status);
@@ -150,15 +168,22 @@ static int tell_damage(void *arg, uint32_t segment, uint64_t from, uint64_t to)
 			"To", (json_int_t)to));
 }
 
+/* progress: answers without a Type come before. */
 int call_wal_verify(struct call *call)
 {
+	struct replaying replaying = { .call = call };
+	struct store_wal_replay_options options = { .fault = tell_damage, .arg = &replaying };
 	struct store_wal_replay replay;
-	bool all = false;
-	int rc = call_flag(call, "all", &all);
+	bool progress = false;
+	int rc = call_flag(call, "all", &options.all);
 
+	if (!rc)
+		rc = call_flag(call, "progress", &progress);
 	if (rc)
 		return rc;
-	rc = store_wal_replay(call->node->core->store, all, tell_damage, call, &replay);
+	if (progress)
+		options.progress = tell_passed;
+	rc = store_wal_replay(call->node->core->store, &options, &replay);
 	if (rc)
 		return *call->node->error ? rc : kit_fail_code(call->node, rc, "reading the log");
 	rc = call_answer(call,

@@ -105,6 +105,7 @@ static const struct option {
 	{ "wal/list", "records", NULL, FLAG, NULL },
 	{ "wal/list", "segment", NULL, COUNT, NULL },
 	{ "wal/verify", "all", NULL, FLAG, NULL },
+	{ "wal/verify", "progress", NULL, FLAG, NULL },
 };
 
 static const struct option *find(const char *command, const char *name)

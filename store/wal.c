@@ -299,10 +299,11 @@ int store_wal_each(struct store *store, uint32_t segment, uint64_t offset,
 
 struct rehearsal {
 	struct store *store;
+	const struct store_wal_replay_options *options;
 	struct store_wal_replay *out;
+	uint64_t total; /* bytes to go over */
 	struct store_range *damaged;
 	size_t count, room;
-	bool all;
 };
 
 static int on_block(void *arg, const struct replay_block *block)
@@ -370,8 +371,14 @@ static int find_operations_lost(struct rehearsal *rehearsal)
 
 static int on_progress(void *arg, uint64_t bytes)
 {
-	((struct rehearsal *)arg)->out->bytes += bytes;
-	return 0;
+	struct rehearsal *rehearsal = arg;
+	const struct store_wal_replay_options *options = rehearsal->options;
+	uint64_t done = rehearsal->out->bytes += bytes;
+
+	/* A file may be adopted meanwhile. */
+	if (rehearsal->total < done)
+		rehearsal->total = done;
+	return options->progress ? options->progress(options->arg, done, rehearsal->total) : 0;
 }
 
 static bool lies_at(const struct index_place *place, const struct replay_block *block)
@@ -400,7 +407,7 @@ static int on_adopted_block(void *arg, const struct replay_block *block)
 
 	if (rc <= 0 || !lies_at(&place, block))
 		return rc < 0 ? rc : 0;
-	rc = rehearsal->all ? 0 : is_written(store, block);
+	rc = rehearsal->options->all ? 0 : is_written(store, block);
 	rehearsal->out->blocks += rc == 0;
 	return rc < 0 ? rc : 0;
 }
@@ -420,6 +427,39 @@ static int is_entered(struct store *store, uint32_t number)
 	return len > 0 && segment_adopted_decode(&written, value, len) == 0 && written.entered;
 }
 
+/* Whether an opening would go over an adopted file: 1, 0, or a negative code. */
+static int is_to_enter(const struct rehearsal *rehearsal, const struct segment_file *file)
+{
+	if (!file->adopted || file->size == 0)
+		return 0;
+	int rc = rehearsal->options->all ? 0 : is_entered(rehearsal->store, file->number);
+	return rc < 0 ? rc : rc == 0;
+}
+
+/* What the scans of them are going to pass. */
+static int count_total(struct rehearsal *rehearsal, const struct index_position *from)
+{
+	const struct segment_set *segments = &rehearsal->store->segments;
+	const struct segment_file *file;
+
+	for (size_t i = 0; i < segments->count; i++) {
+		file = segments->files[i];
+		uint64_t first = file->number == from->segment ? from->end : SEGMENT_HEADER_SIZE;
+
+		if (file->number >= from->segment && file->size > first)
+			rehearsal->total += file->size - first;
+	}
+	for (size_t i = 0; i < segments->adopted_count; i++) {
+		file = segments->adopted[i];
+		int rc = is_to_enter(rehearsal, file);
+
+		if (rc < 0)
+			return rc;
+		rehearsal->total += rc ? file->adopted->to - file->adopted->from : 0;
+	}
+	return 0;
+}
+
 /* As store_enter_adopted would. */
 static int rehearse_adopted(struct rehearsal *rehearsal)
 {
@@ -433,26 +473,25 @@ static int rehearse_adopted(struct rehearsal *rehearsal)
 		struct replay replay = { .store = store, .calls = &calls, .arg = rehearsal };
 
 		number = file->number;
-		if (!file->adopted || file->size == 0)
+		rc = is_to_enter(rehearsal, file);
+		if (rc <= 0)
 			continue;
-		rc = rehearsal->all ? 0 : is_entered(store, number);
-		if (rc != 0) {
-			rc = rc < 0 ? rc : 0;
-			continue;
-		}
 		rc = replay_adopted(&replay, file);
 		replay_free(&replay);
 	}
 	return rc;
 }
 
-int store_wal_replay(struct store *store, bool all,
-	int (*fault)(void *arg, uint32_t segment, uint64_t from, uint64_t to), void *arg,
+int store_wal_replay(struct store *store, const struct store_wal_replay_options *options,
 	struct store_wal_replay *out)
 {
+	static const struct store_wal_replay_options none;
 	static const struct replay_calls calls = { on_block, on_fault, NULL, on_progress };
 	static const struct ops_calls operations = { on_operation, on_operations_damaged };
-	struct rehearsal rehearsal = { .store = store, .out = out, .all = all };
+	struct rehearsal rehearsal = {
+		.store = store, .options = options ? options : &none, .out = out
+	};
+	bool all = rehearsal.options->all;
 	uint64_t end, believed, first = all ? 0 : ops_known(store);
 	struct index_position from = all ? (struct index_position){ 0 } : store->checkpoint;
 	struct replay replay = { .store = store,
@@ -469,6 +508,8 @@ int store_wal_replay(struct store *store, bool all,
 	if (rc == 0)
 		rc = find_operations_lost(&rehearsal);
 	bool lost = rehearsal.count > gaps;
+	if (rc == 0)
+		rc = count_total(&rehearsal, &from);
 	if (rc == 0)
 		rc = replay_all(&replay, &from, false);
 	if (rc == 0)
@@ -487,10 +528,10 @@ int store_wal_replay(struct store *store, bool all,
 		rc = ops_read(
 			store, first, lost ? UINT64_MAX : believed, &operations, &rehearsal, &end);
 	out->damaged = replay_without_void(&replay, rehearsal.damaged, rehearsal.count);
-	for (size_t i = 0; i < out->damaged && fault && rc == 0; i++) {
+	for (size_t i = 0; i < out->damaged && rehearsal.options->fault && rc == 0; i++) {
 		const struct store_range *range = &rehearsal.damaged[i];
 
-		rc = fault(arg, range->segment, range->from, range->to);
+		rc = options->fault(options->arg, range->segment, range->from, range->to);
 	}
 	anyio_free(rehearsal.damaged);
 	replay_free(&replay);

@@ -447,13 +447,15 @@ static int an_adopted_file_is_seen_in_the_log(void *arg)
 	CHECK_RC(0, archive_adopt(store, &archive, true, &result));
 	CHECK_RC(0, store_wal_each(store, 0, 0, see, &seen));
 	CHECK(seen.adopted == 1 && seen.blocks == ARCHIVE_BLOCKS);
-	CHECK_RC(0, store_wal_replay(store, true, NULL, NULL, &replay));
+	CHECK_RC(0,
+		store_wal_replay(
+			store, &(struct store_wal_replay_options){ .all = true }, &replay));
 	CHECK(replay.blocks == ARCHIVE_BLOCKS && replay.damaged == 0);
-	CHECK_RC(0, store_wal_replay(store, false, NULL, NULL, &replay));
+	CHECK_RC(0, store_wal_replay(store, NULL, &replay));
 	CHECK(replay.blocks == ARCHIVE_BLOCKS);
 	CHECK_RC(0, rebuild_index(store, &recovery));
 	CHECK(recovery.blocks == ARCHIVE_BLOCKS);
-	CHECK_RC(0, store_wal_replay(store, false, NULL, NULL, &replay));
+	CHECK_RC(0, store_wal_replay(store, NULL, &replay));
 	CHECK(replay.blocks == 0);
 	return store_close(store);
 }

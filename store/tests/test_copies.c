@@ -180,10 +180,14 @@ static int a_name_that_changed_is_told(void *arg)
 			CHECK_RC(0, store_close(store));
 			CHECK_RC(0, test_open(&store, &recovery));
 		}
-		CHECK_RC(0, store_wal_replay(store, true, NULL, NULL, &replay));
+		CHECK_RC(0,
+			store_wal_replay(
+				store, &(struct store_wal_replay_options){ .all = true }, &replay));
 		CHECK(replay.damaged == 0);
 		test_flip(test_segment(third.segment), (long)third.offset - 5);
-		CHECK_RC(0, store_wal_replay(store, true, NULL, NULL, &replay));
+		CHECK_RC(0,
+			store_wal_replay(
+				store, &(struct store_wal_replay_options){ .all = true }, &replay));
 		CHECK((int)replay.damaged == summed);
 		CHECK_RC(10, archive_there(store, 0, 10));
 		CHECK(test_verify(store) > 0);
@@ -218,7 +222,9 @@ static int a_name_that_changed_can_be_given_up(void *arg)
 	CHECK_RC(0, store_verify(store, &accept, &verified));
 	CHECK(verified.faults == 0 && verified.accepted == 1);
 	for (int again = 0; again < 2; again++) {
-		CHECK_RC(0, store_wal_replay(store, true, NULL, NULL, &replay));
+		CHECK_RC(0,
+			store_wal_replay(
+				store, &(struct store_wal_replay_options){ .all = true }, &replay));
 		CHECK(replay.damaged == 0);
 		CHECK_RC(0, rebuild_index(store, &recovery));
 		CHECK(recovery.damaged == 0);

@@ -421,7 +421,11 @@ static int rehearse_all_the_time(void *arg)
 	struct store_wal_replay replay;
 
 	for (; !beside->over; beside->rounds++) {
-		CHECK_RC(0, store_wal_replay(beside->store, true, note_damage, beside, &replay));
+		CHECK_RC(0,
+			store_wal_replay(beside->store,
+				&(struct store_wal_replay_options){
+					.all = true, .fault = note_damage, .arg = beside },
+				&replay));
 		CHECK_RC(0, anyio_checkpoint());
 	}
 	return 0;

@@ -31,7 +31,7 @@ static int look_before_opening(struct model *model, struct store_recovery *found
 	CHECK_RC(0, model_tier_attach(model));
 	CHECK_RC(0, compare(model));
 	CHECK_RC(0, test_verify_segments(model->store));
-	CHECK_RC(0, store_wal_replay(model->store, false, NULL, NULL, &replay));
+	CHECK_RC(0, store_wal_replay(model->store, NULL, &replay));
 	CHECK(replay.blocks == found->blocks && replay.cut == found->cut &&
 		replay.unfinished == found->unfinished && replay.damaged == found->damaged);
 	CHECK_RC(-EROFS, test_put(model->store, number_of(0, 0), length_of(0, 0), &ticket));

@@ -160,7 +160,9 @@ static int is_foretold(struct store *store, long damage)
 	struct store_wal_replay replay;
 
 	for (int damaged = 0; damaged < 2; damaged++) {
-		CHECK_RC(0, store_wal_replay(store, true, NULL, NULL, &replay));
+		CHECK_RC(0,
+			store_wal_replay(
+				store, &(struct store_wal_replay_options){ .all = true }, &replay));
 		CHECK((int)replay.damaged == damaged && replay.unfinished == 0);
 		test_flip(ops_path(1), damage);
 	}
@@ -295,7 +297,9 @@ static int what_may_be_torn_is_told(void *arg)
 
 	CHECK_RC(0, fill(&store, end));
 	test_flip(ops_path(1), (long)end[9] - 10);
-	CHECK_RC(0, store_wal_replay(store, true, NULL, NULL, &replay));
+	CHECK_RC(0,
+		store_wal_replay(
+			store, &(struct store_wal_replay_options){ .all = true }, &replay));
 	CHECK_RC(1, (int)replay.unfinished);
 	CHECK_RC(0, test_crash(store));
 	for (int again = 0; again < 2; again++) {

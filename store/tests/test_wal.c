@@ -149,7 +149,7 @@ static int a_rehearsal_is_true(void *arg)
 	CHECK_RC(0, test_put_range(store, 0, 20, true));
 	CHECK_RC(0, test_put_range(store, 20, 30, true));
 	CHECK_RC(0, test_put_range(store, 30, 40, false));
-	CHECK_RC(0, store_wal_replay(store, false, NULL, NULL, &replay));
+	CHECK_RC(0, store_wal_replay(store, NULL, &replay));
 	CHECK_RC(0, test_crash(store));
 	CHECK_RC(0, test_open(&store, &recovery));
 	CHECK(replay.blocks == recovery.blocks && replay.blocks == 30 && replay.cut > 0 &&
@@ -162,12 +162,20 @@ static int a_rehearsal_is_true(void *arg)
 	CHECK_RC(0, store_close(store));
 	test_flip(test_segment(seen.fifth.segment), (long)seen.fifth.end - 3);
 	CHECK_RC(0, test_open(&store, NULL));
-	CHECK_RC(0, store_wal_replay(store, true, see_damage, &damage, &replay));
+	CHECK_RC(0,
+		store_wal_replay(store,
+			&(struct store_wal_replay_options){
+				.all = true, .fault = see_damage, .arg = &damage },
+			&replay));
 	CHECK(replay.damaged == 0); /* heads are whole: bytes are store_verify's business */
 	CHECK_RC(0, store_close(store));
 	test_flip(test_segment(seen.fifth.segment), (long)seen.fifth.offset + 6);
 	CHECK_RC(0, test_open(&store, NULL));
-	CHECK_RC(0, store_wal_replay(store, true, see_damage, &damage, &replay));
+	CHECK_RC(0,
+		store_wal_replay(store,
+			&(struct store_wal_replay_options){
+				.all = true, .fault = see_damage, .arg = &damage },
+			&replay));
 	CHECK(replay.damaged == 1 && damage.count == 1);
 	CHECK(damage.from == seen.fifth.offset && damage.to == seen.fifth.end);
 	CHECK(replay.blocks >= 29);
@@ -188,7 +196,7 @@ static int what_is_half_adopted_is_foretold(void *arg)
 
 	CHECK_RC(0, test_open(&store, NULL));
 	CHECK_RC(0, archive_adopt(store, &archive, false, &result));
-	CHECK_RC(0, store_wal_replay(store, false, NULL, NULL, &replay));
+	CHECK_RC(0, store_wal_replay(store, NULL, &replay));
 	CHECK(replay.blocks == REST);
 	CHECK_RC(0, test_crash(store));
 	for (int only_read = 1; only_read >= 0; only_read--) {
@@ -197,12 +205,14 @@ static int what_is_half_adopted_is_foretold(void *arg)
 		test_options.only_read = false;
 		CHECK_RC(0, rc);
 		CHECK(recovery.blocks == REST && recovery.unwritable == (only_read ? -EROFS : 0));
-		CHECK_RC(0, store_wal_replay(store, false, NULL, NULL, &replay));
+		CHECK_RC(0, store_wal_replay(store, NULL, &replay));
 		CHECK(replay.blocks == REST);
 		CHECK(archive_there(store, 0, BLOCKS) == BLOCKS);
 		CHECK_RC(0, test_verify(store));
 		/* Without an index all of them would be entered. */
-		CHECK_RC(0, store_wal_replay(store, true, NULL, NULL, &replay));
+		CHECK_RC(0,
+			store_wal_replay(
+				store, &(struct store_wal_replay_options){ .all = true }, &replay));
 		CHECK(replay.blocks == BLOCKS);
 		CHECK_RC(0, store_close(store));
 	}

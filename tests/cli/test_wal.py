@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
-from node import PROGRAM, Daemon, check, equal, flip, kit, new_repo, noise, read, run_all, temp, until, write
+from node import PROGRAM, Daemon, check, equal, flip, kit, new_repo, noise, on_terminal, read, run_all, temp, until, write
 
 
 def wal(command, *more, repo):
@@ -264,6 +264,47 @@ def operations_that_are_lost_are_damage():
         equal(f'{how}, and back again', kit('wal', 'verify', '--all', repo=repo).code, 0)
 
 
+def a_verification_shows_how_far_it_is():
+    """A bar on a terminal, or with -p, alone and through a daemon; not in what a program reads."""
+    repo = new_repo()
+    added(repo)
+    other, car = new_repo(), temp('f.car')
+    kit('dag', 'export', added(other, 7, 2000000), '-o', car, repo=other)
+    equal('a file that is adopted is part of it', kit('dag', 'import', '--adopt', car, repo=repo).code, 0)
+    block = next(entry for entry in wal('list', repo=repo) if entry['Type'] == 'block')
+
+    def show(how):
+        plain = kit('wal', 'verify', '--all', repo=repo)
+        code, shown, out = on_terminal('wal', 'verify', '--all', repo=repo, out=False)
+        lines = shown.decode().split('\n')
+        check(f'{how}: a bar, to its end', code == 0 and lines[0].startswith('\rreading [') and '100%  4.8 MiB of 4.8 MiB' in lines[0] and lines[1:] == [''], shown)
+        check(f'{how}: what it was beside it', out == plain.out and out.startswith(b'an opening would read '), (plain, out))
+        for words in ['--json'], ['--progress=false']:
+            code, shown, out = on_terminal(*words, 'wal', 'verify', '--all', repo=repo, out=False)
+            check(f'{how}, {words}: none', (code, shown) == (0, b'') and out.count(b'\n') == 1, (code, shown, out))
+        equal(f'{how}: none in a pipe', plain.err, '')
+        done = kit('-p', 'wal', 'verify', '--all', repo=repo)
+        check(f'{how}: -p', done.code == 0 and '\rreading [' in done.err and done.out == plain.out, done)
+
+    def show_damage(how):
+        done = kit('-p', 'wal', 'verify', '--all', repo=repo)
+        lines = done.err.split('\n')
+        check(f'{how}: damage is told below the bar', done.code == 4 and '\rreading [' in lines[0] and lines[1].startswith('damaged: bytes '), done)
+
+    show('alone')
+    with Daemon(repo=repo) as daemon:
+        show('through a daemon')
+        rows = [json.loads(line) for line in daemon.rpc('wal/verify', all='true', progress='true')[2].splitlines()]
+        steps = [row['Progress'] for row in rows[:-1]]
+        check('by the RPC', steps and steps == sorted(steps) and {row['Total'] for row in rows[:-1]} == {steps[-1]}, rows)
+        equal('of all that is read', rows[-1]['Bytes'], steps[-1])
+        (row,) = [json.loads(line) for line in daemon.rpc('wal/verify', all='true')[2].splitlines()]
+        equal('who does not ask is not told', row, rows[-1])
+        flip(f'{repo}/segments/00000001.car', block['Offset'] + 1)
+        show_damage('through a daemon')
+    show_damage('alone')
+
+
 def a_segment_is_an_archive():
     """wal export: the file as it lies, which any dag import takes; here, into a file or a pipe, and through a daemon."""
     repo, other, third = new_repo(), new_repo(), new_repo()
@@ -351,4 +392,4 @@ def adopted_files_are_exported():
     check('a link to what was changed', done.code != 0 and done.out == b'' and 'not what was adopted' in done.err, done)
 
 
-run_all([the_last_write_is_damaged, a_segment_is_an_archive, who_does_not_read_can_be_left, what_is_damaged_is_not_exported, adopted_files_are_exported, everything_is_told, an_opening_is_foretold, a_command_is_an_opening, operations_are_kept, damage_that_the_index_covers, who_writes_chooses, damage_is_found, what_is_missing_is_damage, operations_that_are_lost_are_damage])
+run_all([a_verification_shows_how_far_it_is, the_last_write_is_damaged, a_segment_is_an_archive, who_does_not_read_can_be_left, what_is_damaged_is_not_exported, adopted_files_are_exported, everything_is_told, an_opening_is_foretold, a_command_is_an_opening, operations_are_kept, damage_that_the_index_covers, who_writes_chooses, damage_is_found, what_is_missing_is_damage, operations_that_are_lost_are_damage])

@@ -7,7 +7,7 @@
  * ls, stat and files/stat (the same: of an immutable path), pin/add, pin/rm, pin/ls, pin/update, block/stat,
  * swarm/connect, swarm/disconnect, swarm/peers, swarm/addrs/local, ping, repo/stat, repo/gc, repo/verify, repo/version, config (get,
  * set), config/show, resolve; and, ours, wal/status, wal/list (segment, offset, records, pending), wal/verify
- * (all), wal/checkpoint: store/wal.h in JSON; and heat/top (count): the content roots most in use, hottest first, an
+ * (all, progress), wal/checkpoint: store/wal.h in JSON; and heat/top (count): the content roots most in use, hottest first, an
  * answer each; and tier/list, tier/stat, tier/move (args: a path, a tier), tier/policy: kit.h's tiers; and metrics:
  * kit/metrics.h in JSON, an answer each.
  * Commands that carry bulk bytes (add, cat, get, dag/export,

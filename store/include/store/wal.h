@@ -84,14 +84,21 @@ struct store_wal_replay {
 	uint64_t damaged;    /* places of durable log that are not what was written */
 	uint64_t cut;        /* bytes behind the last commit, which an opening would cut */
 };
+struct store_wal_replay_options {
+	bool all; /* from the very start, as when there is no index */
+	/* Called at the end for each place that is damaged, or known to be missing, but for those whose loss was accepted;
+	 * non-zero stops with that value. May be NULL, may wait. */
+	int (*fault)(void *arg, uint32_t segment, uint64_t from, uint64_t to);
+	/* Called now and then: bytes of segments gone over, of all. Non-zero stops with that value. May be NULL, may
+	 * wait. */
+	int (*progress)(void *arg, uint64_t done, uint64_t total);
+	void *arg;
+};
 /*
- * Goes over the log as an opening after a crash at this moment would, from the checkpoint (all: from the very
- * start, as when there is no index), and changes nothing. At the end fault, which may be NULL and may wait, is
- * called for each place that is damaged, or known to be missing, but for those whose loss was accepted; non-zero
- * stops with that value. 0, also when something is damaged; the errors of an opening.
+ * Goes over the log as an opening after a crash at this moment would, from the checkpoint or the very start, and
+ * changes nothing. options may be NULL. 0, also when something is damaged; the errors of an opening.
  */
-int store_wal_replay(struct store *store, bool all,
-	int (*fault)(void *arg, uint32_t segment, uint64_t from, uint64_t to), void *arg,
+int store_wal_replay(struct store *store, const struct store_wal_replay_options *options,
 	struct store_wal_replay *out);
 
 /* How a segment is exported, and where to. */
