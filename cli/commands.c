@@ -160,7 +160,7 @@ static const struct cli_option wal_export_table[] = {
 	{ 0 },
 };
 static const struct cli_option wal_list_table[] = {
-	{ "segment", 0, "N", "begin with this segment" },
+	{ "segment", 0, "N", "begin with this segment, or the next that is there" },
 	{ "offset", 0, "BYTE", "and in it at this byte" },
 	{ "records", 0, NULL, "leave the blocks out" },
 	{ "pending", 0, NULL, "only what is not durable yet" },

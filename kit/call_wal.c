@@ -116,6 +116,23 @@ static int list_entry(void *arg, const struct store_wal_entry *entry)
 	return call_answer(listing->call, value);
 }
 
+/* Who asks for more than there is has mistaken the number; one below that may have gone meanwhile, and the next is told. */
+static int check_segment(struct call *call, uint32_t segment)
+{
+	struct store_wal_status status;
+	char there[80] = "there is none";
+
+	store_wal_status(call->node->core->store, &status);
+	if (segment <= status.last)
+		return 0;
+	if (status.files == 1)
+		snprintf(there, sizeof(there), "there is only segment %u", status.last);
+	else if (status.files > 1)
+		snprintf(there, sizeof(there), "there are %llu, numbered from %u to %u",
+			(unsigned long long)status.files, status.first, status.last);
+	return kit_fail(call->node, -ENOENT, "there is no segment %u here; %s", segment, there);
+}
+
 int call_wal_list(struct call *call)
 {
 	struct listing listing = { .call = call };
@@ -128,6 +145,8 @@ int call_wal_list(struct call *call)
 		rc = call_flag(call, "records", &listing.records);
 	if (!rc)
 		rc = call_flag(call, "pending", &listing.pending);
+	if (!rc)
+		rc = check_segment(call, (uint32_t)segment);
 	if (rc)
 		return rc;
 	rc = store_wal_each(

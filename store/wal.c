@@ -36,6 +36,18 @@ static uint64_t distance(const struct store *store, const struct store_wal_place
 	return bytes;
 }
 
+static void count_file(struct store_wal_status *out, const struct segment_file *file)
+{
+	if (file->size == 0)
+		return;
+	out->bytes += file->size;
+	out->files++;
+	if (out->first == 0 || out->first > file->number)
+		out->first = file->number;
+	if (out->last < file->number)
+		out->last = file->number;
+}
+
 void store_wal_status(struct store *store, struct store_wal_status *out)
 {
 	const struct log *log = &store->log;
@@ -49,9 +61,9 @@ void store_wal_status(struct store *store, struct store_wal_status *out)
 		.stopped = store->broken,
 	};
 	for (size_t i = 0; i < store->segments.count; i++)
-		out->bytes += store->segments.files[i]->size;
+		count_file(out, store->segments.files[i]);
 	for (size_t i = 0; i < store->segments.adopted_count; i++)
-		out->bytes += store->segments.adopted[i]->size;
+		count_file(out, store->segments.adopted[i]);
 	if (log->active) {
 		uint32_t number = log->active->number;
 

@@ -305,6 +305,36 @@ def a_verification_shows_how_far_it_is():
     show_damage('alone')
 
 
+def a_segment_that_is_not_there():
+    """Whoever mistook the number is told which there are; one that a collection took away is passed over."""
+    repo = new_repo()
+    root = added(repo)
+
+    def refused(how, number, there):
+        done = kit('wal', 'list', '--segment', str(number), repo=repo)
+        check(f'{how}: not found, and which there are', done.code == 3 and not done.out and f'there is no segment {number} here; {there}' in done.err, done)
+
+    refused('alone', 99, 'there is only segment 1')
+    with Daemon(repo=repo):
+        refused('through a daemon', 2, 'there is only segment 1')
+        done = kit('--json', 'wal', 'list', '--segment', '99', repo=repo)
+        check('for a program', done.code == 3 and json.loads(done.err)['Code'] == 'not-found' and not done.out, done)
+        equal('the last one is there', {entry['Segment'] for entry in wal('list', '--segment', '1', repo=repo)}, {1})
+        kit('pin', 'rm', root, repo=repo)
+        equal('a collection takes it away', kit('repo', 'gc', '--silent', repo=repo).code, 0)
+        added(repo, 2)
+        (first, *_), last = (sorted({entry['Segment'] for entry in wal('list', *more, repo=repo)} - {0}) for more in ([], ['--segment', '1']))
+        check('from the next one on', first > 1 and last[0] == first, (first, last))
+    car = temp('f.car')
+    kit('dag', 'export', added(repo, 3), '-o', car, repo=repo)
+    repo = new_repo()
+    added(repo, 4)
+    kit('dag', 'import', '--adopt', car, repo=repo)
+    numbers = sorted({entry['Segment'] for entry in wal('list', repo=repo)} - {0})
+    refused('with an adopted file', numbers[-1] + 1, f'there are {len(numbers)}, numbered from {numbers[0]} to {numbers[-1]}')
+    equal('which is one of them', kit('wal', 'list', '--segment', str(numbers[-1]), repo=repo).code, 0)
+
+
 def a_segment_is_an_archive():
     """wal export: the file as it lies, which any dag import takes; here, into a file or a pipe, and through a daemon."""
     repo, other, third = new_repo(), new_repo(), new_repo()
@@ -392,4 +422,4 @@ def adopted_files_are_exported():
     check('a link to what was changed', done.code != 0 and done.out == b'' and 'not what was adopted' in done.err, done)
 
 
-run_all([a_verification_shows_how_far_it_is, the_last_write_is_damaged, a_segment_is_an_archive, who_does_not_read_can_be_left, what_is_damaged_is_not_exported, adopted_files_are_exported, everything_is_told, an_opening_is_foretold, a_command_is_an_opening, operations_are_kept, damage_that_the_index_covers, who_writes_chooses, damage_is_found, what_is_missing_is_damage, operations_that_are_lost_are_damage])
+run_all([a_segment_that_is_not_there, a_verification_shows_how_far_it_is, the_last_write_is_damaged, a_segment_is_an_archive, who_does_not_read_can_be_left, what_is_damaged_is_not_exported, adopted_files_are_exported, everything_is_told, an_opening_is_foretold, a_command_is_an_opening, operations_are_kept, damage_that_the_index_covers, who_writes_chooses, damage_is_found, what_is_missing_is_damage, operations_that_are_lost_are_damage])

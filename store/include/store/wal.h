@@ -28,6 +28,8 @@ struct store_wal_status {
 	                         * reads again */
 	uint64_t behind_entries;  /* blocks and state the index holds in memory only */
 	uint64_t segments, bytes; /* of all segments */
+	uint64_t files;           /* of them, those that are there, as far as is known */
+	uint32_t first, last;     /* their lowest and highest number; 0: there are none */
 	uint32_t operations;      /* the number of the operation log's file */
 	uint64_t operations_bytes, operations_pending; /* of it; appended, not durable */
 	uint64_t syncs; /* that made something durable, since the store was opened */
