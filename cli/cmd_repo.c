@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <kit/problem.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -108,18 +109,17 @@ static int print_verified(const char *message)
 		stdout, json_pack("{s:o, s:i}", "Msg", cli_json_text(message), "Progress", 0));
 }
 
-static int verify_problem(void *arg, const struct mf_cid *cid, int error, const char *text)
+static int verify_problem(void *arg, const struct kit_problem *problem)
 {
 	struct verify *verify = arg;
-	char name[MF_CID_TEXT_MAX] = "", line[2 * MF_CID_TEXT_MAX + 300];
+	char name[MF_CID_TEXT_MAX] = "";
 
-	if (cid)
-		mf_cid_format(cid, name, sizeof(name));
 	verify->problems++;
-	snprintf(line, sizeof(line), "%s%s%s", name, *name ? ": " : "", text);
 	if (verify->cli->json)
-		return print_verified(line);
-	cli_note("%s", line);
+		return cli_put_json(stdout, kit_problem_json(problem));
+	if (problem->cid)
+		mf_cid_format(problem->cid, name, sizeof(name));
+	cli_note("%s%s%s", name, *name ? ": " : "", problem->text);
 	return 0;
 }
 

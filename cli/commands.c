@@ -364,7 +364,10 @@ const struct cli_command cli_commands[] = {
 		"daemon ask the peers it is connected to, and tells of each whether it came; exit code 0 means then that\n"
 		"all is whole again.\n"
 		"What lies in tiers is checked whenever it is read, and by --tiers now. A tier that cannot be asked is\n"
-		"told once, is no loss, and makes the exit code 4 as well, as nobody knows whether it is whole.\n\n"
+		"told once, is no loss, and makes the exit code 4 as well, as nobody knows whether it is whole.\n"
+		"With --json each problem has a Kind: block, bytes, unindexed, segment, changed, operations, pointers, tier-block,\n"
+		"tier-index, unread, pin, healed, unhealed; and Cid, File, Offset, End, Blocks, Missing, Tier, Object and GivenUp as\n"
+		"far as there are such. kit/problem.h explains them.\n\n"
 		"  ipfs-kit repo verify\n"
 		"  ipfs-kit repo verify --tiers",
 		verify_table, 0, 0, .again = "it begins anew", .run = cmd_repo_verify },

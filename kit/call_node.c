@@ -1,4 +1,5 @@
 /* Commands by name about the node: identity, peers, repo, config. */
+#include <kit/problem.h>
 #include "call.h"
 
 #include <errno.h>
@@ -248,14 +249,9 @@ int call_repo_version(struct call *call)
 	return call_answer(call, json_pack("{s:s}", "Version", version));
 }
 
-static int tell_problem(void *arg, const struct mf_cid *cid, int error, const char *text)
+static int tell_problem(void *arg, const struct kit_problem *problem)
 {
-	char name[MF_CID_TEXT_MAX] = "", line[2 * MF_CID_TEXT_MAX + 300];
-
-	if (cid)
-		mf_cid_format(cid, name, sizeof(name));
-	snprintf(line, sizeof(line), "%s%s%s", name, *name ? ": " : "", text);
-	return call_answer(arg, json_pack("{s:s, s:i}", "Msg", line, "Progress", 0));
+	return call_answer(arg, kit_problem_json(problem));
 }
 
 int call_repo_verify(struct call *call)

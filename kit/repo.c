@@ -3,6 +3,7 @@
 #include "telling.h"
 
 #include <errno.h>
+#include <kit/problem.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +33,7 @@ int kit_repo_stat(struct kit_node *node, struct kit_repo_stat *stat)
 	return 0;
 }
 
-enum { PROBLEM_MAX = MF_CID_TEXT_MAX + 200 + KIT_TIER_HOW };
+enum { PROBLEM_MAX = MF_CID_TEXT_MAX + 200 + KIT_TIER_HOW, OBJECT_MAX = 40 };
 
 struct verifying {
 	const struct kit_verify_options *options;
@@ -157,23 +158,59 @@ static void describe(
 	}
 }
 
-/* As it waits to be told; of the text, what there is. */
-struct problem {
-	int error;
-	uint8_t cid_len, cid[MF_CID_BYTES_MAX]; /* 0: none */
-	char text[PROBLEM_MAX];
+/* As it waits to be told: what it points to comes behind it, as much as there is, one after the other. */
+struct note {
+	struct kit_problem problem;
+	uint8_t cid, missing; /* bytes; 0: none */
+	uint8_t more[2 * MF_CID_BYTES_MAX + PROBLEM_MAX + sizeof("segments/4294967295.car") +
+		STORE_TIER_NAME_MAX + OBJECT_MAX + 3];
 };
 
-static void note_problem(
-	struct verifying *verifying, const struct mf_cid *cid, int error, const char *text)
+static uint8_t put_cid(struct note *note, size_t *used, const struct mf_cid *cid)
 {
-	struct problem problem = { .error = error };
-	size_t len = strlen(text) + 1;
+	size_t len = cid ? mf_cid_encode(cid, note->more + *used, MF_CID_BYTES_MAX) : 0;
 
-	if (cid)
-		problem.cid_len = (uint8_t)mf_cid_encode(cid, problem.cid, sizeof(problem.cid));
-	memcpy(problem.text, text, len);
-	telling_note(&verifying->telling, &problem, offsetof(struct problem, text) + len);
+	*used += len;
+	return (uint8_t)len;
+}
+
+static void put_text(struct note *note, size_t *used, const char *text)
+{
+	size_t len = text ? strlen(text) + 1 : 0;
+
+	if (len)
+		memcpy(note->more + *used, text, len);
+	*used += len;
+}
+
+static void note_problem(struct verifying *verifying, const struct kit_problem *problem)
+{
+	struct note note = { .problem = *problem };
+	size_t used = 0;
+
+	note.cid = put_cid(&note, &used, problem->cid);
+	note.missing = put_cid(&note, &used, problem->missing);
+	put_text(&note, &used, problem->text);
+	put_text(&note, &used, problem->file);
+	put_text(&note, &used, problem->tier);
+	put_text(&note, &used, problem->object);
+	telling_note(&verifying->telling, &note, offsetof(struct note, more) + used);
+}
+
+static void take_cid(const uint8_t **at, size_t len, struct mf_cid *cid, const struct mf_cid **out)
+{
+	if (len)
+		mf_cid_decode(cid, *at, len);
+	*out = len ? cid : NULL;
+	*at += len;
+}
+
+static void take_text(const uint8_t **at, const char **text)
+{
+	if (!*text)
+		return;
+	*text = (const char *)*at;
+	*at += strlen(*text) + 1;
 }
 
 /* One that is told of for a pin is missing; others with it were perhaps told of without their names. */
@@ -185,6 +222,51 @@ static void note_to_heal(struct verifying *verifying, const struct store_fault *
 		heal_note(&verifying->heal, fault->cid, false);
 	else if (fault->kind == STORE_FAULT_PIN)
 		heal_note(&verifying->heal, fault->pin, true);
+}
+
+static const char *kind_of(const struct store_fault *fault)
+{
+	static const char *const names[] = {
+		[STORE_FAULT_DAMAGE] = "bytes",
+		[STORE_FAULT_BLOCK] = "block",
+		[STORE_FAULT_INDEX] = "unindexed",
+		[STORE_FAULT_POINTERS] = "pointers",
+		[STORE_FAULT_SEGMENT] = "segment",
+		[STORE_FAULT_OPERATIONS] = "operations",
+		[STORE_FAULT_CHANGED] = "changed",
+		[STORE_FAULT_PIN] = "pin",
+		[STORE_FAULT_TIER] = "tier-block",
+		[STORE_FAULT_UNREAD] = "unread",
+	};
+
+	return fault->kind == STORE_FAULT_TIER && !fault->cid ? "tier-index" : names[fault->kind];
+}
+
+static void note_fault(
+	struct verifying *verifying, const struct store_fault *fault, const char *text)
+{
+	bool pin = fault->kind == STORE_FAULT_PIN, changed = fault->kind == STORE_FAULT_CHANGED;
+	bool operations = fault->kind == STORE_FAULT_OPERATIONS;
+	struct kit_problem problem = { .kind = kind_of(fault),
+		.text = text,
+		.cid = pin ? fault->pin : fault->cid,
+		.missing = pin ? fault->cid : NULL,
+		.from = changed ? 0 : fault->from,
+		.to = changed ? 0 : fault->to,
+		.blocks = fault->blocks,
+		.tier = fault->tier,
+		.object = fault->object,
+		.error = fault->error,
+		.given_up = fault->accepted };
+	char file[32];
+
+	/* Of an operation log that is lost nobody knows which. */
+	if (fault->segment && !fault->tier && !(operations && !fault->to)) {
+		snprintf(file, sizeof(file), operations ? "ops/%08u.log" : "segments/%08u.car",
+			fault->segment);
+		problem.file = file;
+	}
+	note_problem(verifying, &problem);
 }
 
 static void on_fault(void *arg, const struct store_fault *fault)
@@ -204,23 +286,27 @@ static void on_fault(void *arg, const struct store_fault *fault)
 		fault->kind != STORE_FAULT_UNREAD && fault->kind != STORE_FAULT_OPERATIONS &&
 		!fault->accepted;
 	if (verifying->options->problem)
-		note_problem(verifying, fault->kind == STORE_FAULT_PIN ? fault->pin : fault->cid,
-			fault->error, text);
+		note_fault(verifying, fault, text);
 }
 
 static int tell(void *arg, const void *note, size_t len)
 {
 	struct verifying *verifying = arg;
-	struct problem problem;
-	struct mf_cid cid;
+	struct note own;
+	struct kit_problem *problem = &own.problem;
+	struct mf_cid cid, missing;
+	const uint8_t *at = own.more;
 
 	if (!note)
 		return 0;
-	memcpy(&problem, note, len);
-	if (problem.cid_len)
-		mf_cid_decode(&cid, problem.cid, problem.cid_len);
-	return verifying->options->problem(verifying->options->arg, problem.cid_len ? &cid : NULL,
-		problem.error, problem.text);
+	memcpy(&own, note, len);
+	take_cid(&at, own.cid, &cid, &problem->cid);
+	take_cid(&at, own.missing, &missing, &problem->missing);
+	take_text(&at, &problem->text);
+	take_text(&at, &problem->file);
+	take_text(&at, &problem->tier);
+	take_text(&at, &problem->object);
+	return verifying->options->problem(verifying->options->arg, problem);
 }
 
 static int verify(void *arg)
@@ -250,7 +336,9 @@ static void note_healed(void *arg, const struct mf_cid *cid, const char *why)
 		snprintf(text, sizeof(text), "healed: the tier %s had it", tier);
 	else
 		strcpy(text, "healed: a peer had it");
-	note_problem(verifying, cid, 0, text);
+	note_problem(verifying,
+		&(struct kit_problem){
+			.kind = why ? "unhealed" : "healed", .text = text, .cid = cid });
 }
 
 static int refuse_to_heal(struct kit_node *node)

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <kit/call.h>
+#include <kit/problem.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -317,9 +318,9 @@ static int flip_byte(const char *repo)
 	return rc;
 }
 
-static int on_problem(void *arg, const struct mf_cid *cid, int error, const char *text)
+static int on_problem(void *arg, const struct kit_problem *problem)
 {
-	CHECK(text && *text);
+	CHECK(*problem->text && *problem->kind);
 	++*(unsigned *)arg;
 	return 0;
 }

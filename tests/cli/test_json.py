@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'hostile'))
-from node import BOUND, PROGRAM, Daemon, check, cid_raw, environment, equal, kit, new_repo, read, run_all, temp, write
+from node import BOUND, PROGRAM, Daemon, check, cid_raw, environment, equal, flip, kit, new_repo, read, run_all, temp, write
 
 # What these print is content, or text for a shell or a reader; --json says nothing of it.
 BYTES = {'cat', 'block get', 'dag export', 'dag get', 'completion', 'help'}
@@ -157,4 +157,45 @@ def damage_is_told():
             daemon.kill()
 
 
-run_all([help_names_the_others, every_command, the_root_alone, settings, the_daemon_tells_where, damage_is_told])
+def damage_is_told_to_programs():
+    """What is damaged, where, and in which way, without reading the sentence: the same alone and through a daemon."""
+    repo = new_repo()
+    root = kit('add', '-Q', '--chunker=size-1000', repo=repo, stdin=b'kept whole' + bytes(2000)).text
+    (segment,) = os.listdir(f'{repo}/segments')
+    place, file = f'{repo}/segments/{segment}', f'segments/{segment}'
+    whole = read(place)
+    leaf = next(entry for entry in values(kit('wal', 'list', '--json', repo=repo)) if entry['Type'] == 'block' and whole[entry['Offset']:entry['End']].find(b'kept') > 0)
+    write(place, whole.replace(b'kept', b'lost'))
+
+    def verify(*more):
+        """What it tells, without the sentence: of each it is there."""
+        done = kit('--json', 'repo', 'verify', *more, repo=repo)
+        told = values(done)
+        check(f'repo verify {more}: sentences for people', all(set(line) > {'Msg', 'Progress', 'Kind'} and line['Msg'] for line in told if 'Kind' in line), done)
+        return [{key: value for key, value in line.items() if key not in ('Msg', 'Progress')} for line in told]
+
+    block = {'Kind': 'block', 'Cid': leaf['Cid'], 'File': file, 'Offset': leaf['Offset'], 'End': leaf['End']}
+    pin = {'Kind': 'pin', 'Cid': root, 'Blocks': 1, 'Missing': leaf['Cid']}
+    alone = verify()
+    equal('a block, and the pin that needs it', alone, [block, pin])
+    with Daemon(repo=repo) as daemon:
+        equal('the same through a daemon', verify(), alone)
+        equal('and by its RPC', [json.loads(line)['Kind'] for line in daemon.rpc('repo/verify')[2].splitlines() if b'Kind' in line], ['block', 'pin'])
+        told = verify('--heal')
+        check('what nobody has is not healed', {'Kind': 'unhealed', 'Cid': leaf['Cid']} in told, told)
+    equal('what is given up', verify('--accept-loss')[0], {**block, 'GivenUp': True})
+    write(place, whole)
+
+    repo = new_repo()
+    kit('add', '-Q', repo=repo, stdin=b'kept whole')
+    (log,) = os.listdir(f'{repo}/ops')
+    flip(f'{repo}/ops/{log}', os.path.getsize(f'{repo}/ops/{log}') - 1)
+    (told,) = verify()
+    check('the operation log', told['Kind'] == 'operations' and told['File'] == f'ops/{log}' and 0 <= told['Offset'] < told['End'], told)
+    os.remove(f'{repo}/segments/{segment}')
+    told = verify()
+    check('a segment that is missing', any(line['Kind'] == 'segment' and line['File'] == file and line['Offset'] == 0 < line['End'] and
+        line['Blocks'] == 1 for line in told), told)
+
+
+run_all([damage_is_told_to_programs, help_names_the_others, every_command, the_root_alone, settings, the_daemon_tells_where, damage_is_told])

@@ -322,7 +322,9 @@ def a_verification_reads_tiers():
         done = verify('--tiers', '--json')
         lines = [json.loads(line) for line in done.out.splitlines()]
         check(f'{how}: in JSON', done.code == 4 and [line['Msg'] for line in lines if found[0][0] in line['Msg'] and name in line['Msg']] and
-            all(set(line) == {'Msg', 'Progress'} for line in lines), done)
+            all({'Msg', 'Progress'} <= set(line) for line in lines), done)
+        equal(f'{how}: for programs', {key: value for key, value in lines[0].items() if key not in ('Msg', 'Progress')}, {'Kind': 'tier-block',
+            'Cid': found[0][0], 'Offset': int(found[0][1]), 'End': int(found[0][2]), 'Tier': 'cold', 'Object': name})
         spoil()
         whole(f'{how}, when it is whole again')
         equal(f'{how}: served again', kit('cat', root, repo=repo).out, read(path))

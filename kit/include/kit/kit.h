@@ -427,11 +427,11 @@ struct kit_repo_stat {
 	unsigned version;
 };
 KIT_API int kit_repo_stat(struct kit_node *node, struct kit_repo_stat *stat);
+struct kit_problem; /* kit/problem.h */
 struct kit_verify_options {
 	void (*progress)(void *arg, uint64_t done, uint64_t total);
-	/* cid may be NULL: the text tells which file. Called from one other task than the caller's, and may wait; non-zero:
-	 * no more is told. */
-	int (*problem)(void *arg, const struct mf_cid *cid, int error, const char *text);
+	/* Called from one other task than the caller's, and may wait; non-zero: no more is told. */
+	int (*problem)(void *arg, const struct kit_problem *problem);
 	void *arg;
 	/* Gives up what is damaged or lost: it is told as problems, and then forgotten; the repo goes on with
 	 * what is left. Pins stay; one that needs what is lost is a problem as long as it does. */
