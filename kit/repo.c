@@ -176,11 +176,13 @@ static uint8_t put_cid(struct note *note, size_t *used, const struct mf_cid *cid
 
 static void put_text(struct note *note, size_t *used, const char *text)
 {
-	size_t len = text ? strlen(text) + 1 : 0;
+	if (!text)
+		return;
+	size_t len = strnlen(text, sizeof(note->more) - 1 - *used);
 
-	if (len)
-		memcpy(note->more + *used, text, len);
-	*used += len;
+	memcpy(note->more + *used, text, len);
+	note->more[*used + len] = 0;
+	*used += len + 1;
 }
 
 static void note_problem(struct verifying *verifying, const struct kit_problem *problem)
