@@ -229,24 +229,15 @@ static int take_removed(void *arg, json_t *answer)
 	return 0;
 }
 
-enum { LEFT_LEAST = 64 << 10 }; /* bytes; some of the log's own records there are nearly always */
-
 static void print_collected(const struct cli *cli, json_t *summary)
 {
 	json_int_t damaged = number(summary, "DamagedSegments");
-	json_int_t left = number(summary, "LeftBytes"), segments = number(summary, "LeftSegments");
-	char rest[160] = "";
 
-	if (left >= LEFT_LEAST)
-		snprintf(rest, sizeof(rest),
-			"; %s that no kept block takes stay in %lld segment%s, less than a fifth of %s",
-			cli_size((uint64_t)left), (long long)segments, segments == 1 ? "" : "s",
-			segments == 1 ? "it" : "each");
-	cli_tell(cli, "%lld block%s of %s removed, %s given back on the disk; %lld block%s kept%s",
+	cli_tell(cli, "%lld block%s of %s removed, %s given back on the disk; %lld block%s kept",
 		(long long)number(summary, "Removed"), number(summary, "Removed") == 1 ? "" : "s",
 		cli_size((uint64_t)number(summary, "RemovedBytes")),
 		cli_size((uint64_t)number(summary, "FreedBytes")),
-		(long long)number(summary, "Kept"), number(summary, "Kept") == 1 ? "" : "s", rest);
+		(long long)number(summary, "Kept"), number(summary, "Kept") == 1 ? "" : "s");
 	if (damaged)
 		cli_note(
 			"%lld segment%s kept for a damaged block that a pin needs; 'ipfs-kit repo verify' tells which",

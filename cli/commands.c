@@ -340,12 +340,10 @@ const struct cli_command cli_commands[] = {
 	{ "repo gc", "", "Remove what no pin keeps",
 		"Every block that is neither pinned nor below a recursive pin goes, and is printed; nothing can be had of\n"
 		"it any more. Space is given back where a fifth or more of a segment is free by then: what lives in it\n"
-		"is written anew, verified, then the file goes. What is not worth that yet is told at the end, from 64 KiB on;\n"
-		"with --json always: LeftBytes, which no kept block takes, but the log's own records do, too. Others read and\n"
-		"write meanwhile, and what is just being added stays. To stop it, or to kill it, is harmless. When a pin lacks\n"
-		"a node, so that what lies below cannot be told, nothing is removed. It needs some room itself, for what it\n"
-		"writes anew and for the index; where the disk has little, segments go in small parts: a few MiB free are\n"
-		"enough, 40 where much was added at once.\n"
+		"is written anew, verified, then the file goes. Others read and write meanwhile, and what is just being\n"
+		"added stays. To stop it, or to kill it, is harmless. When a pin lacks a node, so that what lies below\n"
+		"cannot be told, nothing is removed. It needs some room itself, for what it writes anew and for the index; where\n"
+		"the disk has little, segments go in small parts: a few MiB free are enough, 40 where much was added at once.\n"
 		"A repo with a limit ('ipfs-kit config storage_max 10GiB') collects by itself.\n\n"
 		"  ipfs-kit repo gc --silent",
 		gc_table, 0, 0, .again = "what is gone is gone, and it goes on from there",

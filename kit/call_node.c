@@ -323,12 +323,11 @@ int call_repo_gc(struct call *call)
 	if (rc || !summary)
 		return rc;
 	return call_answer(call,
-		json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "Kept", (json_int_t)done.kept,
+		json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "Kept", (json_int_t)done.kept,
 			"Removed", (json_int_t)done.removed, "RemovedBytes",
 			(json_int_t)done.removed_bytes, "MovedBytes", (json_int_t)done.moved_bytes,
-			"FreedBytes", (json_int_t)done.freed_bytes, "LeftBytes",
-			(json_int_t)done.left_bytes, "LeftSegments", (json_int_t)done.left_segments,
-			"DamagedSegments", (json_int_t)done.damaged_segments));
+			"FreedBytes", (json_int_t)done.freed_bytes, "DamagedSegments",
+			(json_int_t)done.damaged_segments));
 }
 
 int call_config(struct call *call)

@@ -140,8 +140,6 @@ int kit_repo_gc(
 		.removed_bytes = result.bytes,
 		.moved_bytes = result.moved_bytes,
 		.freed_bytes = result.freed,
-		.left_bytes = result.left,
-		.left_segments = result.left_segments,
 		.damaged_segments = result.kept_damaged };
 	if (rc)
 		return rc == ANYIO_CANCELLED ? rc : explain(node, rc, &result);

@@ -54,13 +54,8 @@ static size_t find_candidates(struct collecting *collecting, struct candidate *o
 		uint64_t dead = file->size > bytes ? file->size - bytes : 0;
 
 		number = file->number;
-		if (!may_sweep(collecting, file))
+		if (!may_sweep(collecting, file) || dead * 100 < file->size * percent)
 			continue;
-		if (dead * 100 < file->size * percent) {
-			collecting->result->left += dead;
-			collecting->result->left_segments += dead > 0;
-			continue;
-		}
 		out[count++] = (struct candidate){ file->number, dead };
 		collecting->to_sweep += file->size;
 	}

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -72,32 +71,11 @@ def what_no_pin_keeps_goes(repo):
     equal('--json: a block a line, and a summary', ([set(line) for line in lines[:-1]], lines[-1]['Removed'], lines[-1]['RemovedBytes']), ([{'Key'}], 1, 1000))
 
 
-def what_stays_is_told(repo):
-    """Little that is dead among much that lives is not worth writing all that anew, and takes its room until more is."""
-    kept = added(repo, 11)
-    unpinned(repo, 12, 300_000)
-    segments, before = len(os.listdir(f'{repo}/segments')), disk(repo)
-    done = kit('repo', 'gc', '--silent', repo=repo)
-    check('what goes, and stays', done.code == 0 and '1 block of 293.0 KiB removed' in done.err and ', 0 B given back on the disk; ' in done.err and
-        re.search(r' kept; 30\d\.\d KiB that no kept block takes stay in 1 segment, less than a fifth of it$', done.err.strip()), done)
-    check('so it does', disk(repo) > before - 100_000 and len(os.listdir(f'{repo}/segments')) >= segments, (before, disk(repo)))
-    summary = json.loads(kit('--json', 'repo', 'gc', repo=repo).out)
-    check('a later one tells it again, in JSON too', summary['Removed'] == 0 and 300_000 < summary['LeftBytes'] < 320_000 and summary['LeftSegments'] == 1, summary)
-    equal('pin rm', kit('pin', 'rm', kept, repo=repo).code, 0)
-    done = kit('repo', 'gc', '--silent', repo=repo)
-    check('when more is dead all of it goes, and nothing is said', done.code == 0 and 'stay' not in done.err and disk(repo) < before - 3 * MIB, done)
-    summary = json.loads(kit('--json', 'repo', 'gc', repo=repo).out)
-    equal('nothing is left', (summary['LeftBytes'], summary['LeftSegments']), (0, 0))
-
-
 def here():
-    what_stays_is_told(new_repo())
     what_no_pin_keeps_goes(new_repo())
 
 
 def through_a_daemon():
-    with Daemon() as daemon:
-        what_stays_is_told(daemon.repo)
     with Daemon() as daemon:
         what_no_pin_keeps_goes(daemon.repo)
         cid = unpinned(daemon.repo, 9)

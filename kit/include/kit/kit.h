@@ -468,9 +468,6 @@ struct kit_gc_result {
 	uint64_t removed, removed_bytes; /* blocks that went */
 	uint64_t moved_bytes;            /* written anew */
 	uint64_t freed_bytes;            /* on the disk */
-	/* What is of no block that is kept, the log's own records too, in segments of which that is less than a fifth, so
-	 * that they stay as they are; and how many those are. */
-	uint64_t left_bytes, left_segments;
 	uint64_t
 		damaged_segments; /* files kept because a block in them that a pin needs is damaged */
 };

@@ -61,9 +61,7 @@ struct store_collect_result {
 	uint64_t segments;           /* that went */
 	uint64_t freed;              /* bytes of their files, less what was written for them */
 	uint64_t objects;            /* of tiers, that are to be removed: store_tier_tend */
-	uint64_t left,
-		left_segments; /* bytes of no live block in segments of which too little is dead; and how many those are */
-	uint64_t kept_damaged; /* segments kept because a live block in them is damaged */
+	uint64_t kept_damaged;       /* segments kept because a live block in them is damaged */
 	struct mf_cid missing; /* with -ENOENT: a block that pin `pin` needs and is not here */
 	struct mf_cid pin;
 };
