@@ -1,5 +1,6 @@
 /* The log, by name: wal/status, wal/list, wal/verify, wal/checkpoint. Ours: Kubo has no such thing. */
 #include "call.h"
+#include "telling.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -159,62 +160,117 @@ enum { TELL_EVERY = ANYIO_SECOND / 10 };
 
 struct replaying {
 	struct call *call;
-	anyio_time told;
+	bool all, progress; /* asked for */
+	struct store_wal_replay result;
+	uint64_t done, total, told; /* bytes; of done */
+	anyio_time when;
+	struct telling telling;
 };
 
-static int tell_passed(void *arg, uint64_t done, uint64_t total)
+struct damage {
+	uint32_t segment;
+	uint64_t from, to;
+};
+
+static int on_passed(void *arg, uint64_t done, uint64_t total)
 {
 	struct replaying *replaying = arg;
 
-	if (done < total && anyio_now() - replaying->told < TELL_EVERY)
+	replaying->done = done;
+	replaying->total = total;
+	if (done == total || anyio_now() - replaying->when >= TELL_EVERY) {
+		replaying->when = anyio_now();
+		telling_wake(&replaying->telling);
+	}
+	return replaying->telling.failed;
+}
+
+static int on_damage(void *arg, uint32_t segment, uint64_t from, uint64_t to)
+{
+	struct replaying *replaying = arg;
+	const struct damage damage = { segment, from, to };
+
+	telling_note(&replaying->telling, &damage, sizeof(damage));
+	int rc = telling_pace(&replaying->telling);
+	return rc ? rc : replaying->telling.failed;
+}
+
+static int replay(void *arg)
+{
+	struct replaying *replaying = arg;
+	const struct store_wal_replay_options options = { .all = replaying->all,
+		.fault = on_damage,
+		.progress = replaying->progress ? on_passed : NULL,
+		.arg = replaying };
+
+	return store_wal_replay(replaying->call->node->core->store, &options, &replaying->result);
+}
+
+static int tell_passed(struct replaying *replaying)
+{
+	if (replaying->done == replaying->told)
 		return 0;
-	replaying->told = anyio_now();
+	replaying->told = replaying->done;
 	return call_answer(replaying->call,
-		json_pack("{s:I, s:I}", "Progress", (json_int_t)done, "Total", (json_int_t)total));
+		json_pack("{s:I, s:I}", "Progress", (json_int_t)replaying->done, "Total",
+			(json_int_t)replaying->total));
 }
 
 /* Of the operation log, Operations is the number of its file. */
-static int tell_damage(void *arg, uint32_t segment, uint64_t from, uint64_t to)
+static int tell_damage(struct call *call, const struct damage *damage)
 {
-	struct call *call = ((struct replaying *)arg)->call;
 	struct store_wal_status status;
+	uint32_t segment = damage->segment;
 
 	store_wal_status(call->node->core->store, &status);
 	return call_answer(call,
 		json_pack("{s:s, s:I, s:I, s:I, s:I}", "Type", "damage", "Segment",
 			(json_int_t)segment, "Operations",
-			(json_int_t)(segment ? 0 : status.operations), "From", (json_int_t)from,
-			"To", (json_int_t)to));
+			(json_int_t)(segment ? 0 : status.operations), "From",
+			(json_int_t)damage->from, "To", (json_int_t)damage->to));
+}
+
+static int tell(void *arg, const void *note, size_t len)
+{
+	struct replaying *replaying = arg;
+	struct damage damage;
+
+	if (!note)
+		return tell_passed(replaying);
+	memcpy(&damage, note, len);
+	return tell_damage(replaying->call, &damage);
 }
 
 /* progress: answers without a Type come before. */
 int call_wal_verify(struct call *call)
 {
-	struct replaying replaying = { .call = call };
-	struct store_wal_replay_options options = { .fault = tell_damage, .arg = &replaying };
-	struct store_wal_replay replay;
-	bool progress = false;
-	int rc = call_flag(call, "all", &options.all);
+	struct replaying replaying = { .call = call,
+		.telling = { .tell = tell, .arg = &replaying, .room = call->node->room } };
+	const struct store_wal_replay *found = &replaying.result;
+	int rc = call_flag(call, "all", &replaying.all);
 
 	if (!rc)
-		rc = call_flag(call, "progress", &progress);
+		rc = call_flag(call, "progress", &replaying.progress);
 	if (rc)
 		return rc;
-	if (progress)
-		options.progress = tell_passed;
-	rc = store_wal_replay(call->node->core->store, &options, &replay);
+	rc = telling_run(&replaying.telling, replay, &replaying);
+	if (!rc)
+		rc = replaying.telling.failed;
+	if (rc == ANYIO_CANCELLED)
+		return rc;
 	if (rc)
 		return *call->node->error ? rc : kit_fail_code(call->node, rc, "reading the log");
 	rc = call_answer(call,
 		json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "Type", "replay", "Bytes",
-			(json_int_t)replay.bytes, "Blocks", (json_int_t)replay.blocks, "Operations",
-			(json_int_t)replay.operations, "Unfinished", (json_int_t)replay.unfinished,
-			"Damaged", (json_int_t)replay.damaged, "Cut", (json_int_t)replay.cut));
-	return rc || !replay.damaged
+			(json_int_t)found->bytes, "Blocks", (json_int_t)found->blocks, "Operations",
+			(json_int_t)found->operations, "Unfinished", (json_int_t)found->unfinished,
+			"Damaged", (json_int_t)found->damaged, "Cut", (json_int_t)found->cut));
+	return rc || !found->damaged
 		? rc
 		: kit_fail(call->node, -EUCLEAN,
-			  "%llu damaged place%s in durable log; 'ipfs-kit repo verify' tells what is lost",
-			  (unsigned long long)replay.damaged, replay.damaged == 1 ? "" : "s");
+			  "%llu damaged place%s in durable log%s; 'ipfs-kit repo verify' tells what is lost",
+			  (unsigned long long)found->damaged, found->damaged == 1 ? "" : "s",
+			  replaying.telling.lost ? ", more than could be told" : "");
 }
 
 int call_wal_checkpoint(struct call *call)

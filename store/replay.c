@@ -157,7 +157,11 @@ static int check_run_of_items(struct replay *replay, struct replay_item *items, 
 
 	if (!cannot_be_read(rc))
 		return rc;
-	if (!replay->check_all && segment_set_find(&replay->store->segments, items[0].segment)) {
+	const struct segment_file *file =
+		segment_set_find(&replay->store->segments, items[0].segment);
+	/* What a collection has dropped or cut is behind, and comes yet. */
+	if (!replay->check_all && file &&
+		file->size >= items[count - 1].offset + items[count - 1].len) {
 		replay->unreadable = items[0].segment;
 		return rc;
 	}
@@ -487,6 +491,7 @@ int replay_segment(struct replay *replay, struct segment_file *file,
 	struct scan scan;
 	int rc;
 
+	replay->tail = replay->end = size;
 	if (!replay->window)
 		replay->window = anyio_malloc(WINDOW_SIZE);
 	if (!replay->window)
@@ -501,7 +506,7 @@ int replay_segment(struct replay *replay, struct segment_file *file,
 		return rc;
 	rc = scan_file(replay, file, &scan);
 	/* A collection has cut it: what lay there is behind, and comes yet. */
-	if (rc == ANYIO_INCOMPLETE_READ && !last && file->size < size) {
+	if (rc == ANYIO_INCOMPLETE_READ && file->size < size) {
 		replay->unreadable = 0;
 		replay->item_count = replay->open_first;
 		segment_file_release(file);
@@ -511,7 +516,6 @@ int replay_segment(struct replay *replay, struct segment_file *file,
 	if (rc != 0)
 		return rc;
 	replay->tail = scan.tail;
-	replay->end = size;
 	if (!last)
 		return close_segment(replay, &scan);
 	replay->item_count = replay->open_first;

@@ -91,8 +91,8 @@ struct store_wal_replay_options {
 	/* Called at the end for each place that is damaged, or known to be missing, but for those whose loss was accepted;
 	 * non-zero stops with that value. May be NULL, may wait. */
 	int (*fault)(void *arg, uint32_t segment, uint64_t from, uint64_t to);
-	/* Called now and then: bytes of segments gone over, of all. Non-zero stops with that value. May be NULL, may
-	 * wait. */
+	/* Called now and then: bytes of segments gone over, of all. Non-zero stops with that value. May be NULL, must
+	 * not wait. */
 	int (*progress)(void *arg, uint64_t done, uint64_t total);
 	void *arg;
 };
